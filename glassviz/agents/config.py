@@ -1,0 +1,210 @@
+"""Everything that tells one agent from another, as data that is stored with its parameters."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
+
+from glassviz.errors import GlassvizError
+
+Family = Literal["glass", "tdmpc2"]
+Task = Literal["hopper-hop", "hopper-stand"]
+Physics = Literal["dm_control", "playground"]
+
+_FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class GlassConfig:
+    """Prototypes and clusters over the latent space.
+
+    Attributes:
+        prototypes: N, the number of learned reference points in latent space.
+        clusters: K, the number of clusters that the prototypes are partitioned into.
+        proto_temperature: τ of the soft assignment c = softmax(similarity / τ).
+        assignment_temperature: temperature of the row-softmax that makes the partition S.
+        similarity: what a latent and a prototype are compared by.
+        cluster_obs: whether S[nearest prototype] is appended to z before policy and Q.
+        super_clusters: size of the second level over the clusters; 0 without one.
+    """
+
+    __pydantic_config__: ClassVar = _FORBID_EXTRA
+
+    prototypes: int = 16
+    clusters: int = 8
+    proto_temperature: float = 1.0
+    assignment_temperature: float = 1.0
+    similarity: Literal["cosine", "l2"] = "cosine"
+    cluster_obs: bool = False
+    super_clusters: int = 0
+
+
+@dataclass(frozen=True)
+class PlannerConfig:
+    """Constants of the planner (MPPI over the world model).
+
+    `variant` chooses the algorithm: `glass` keeps unweighted elite statistics, carries the std
+    over to the next step and acts with the mean; `tdmpc2` weights the elites by their value,
+    starts every plan from the widest std and acts with one elite drawn by weight.
+
+    Attributes:
+        horizon: H, model steps looked ahead.
+        samples: NS, action sequences per iteration, those of the policy included.
+        iterations: rounds of sampling and refitting per plan.
+        policy_trajectories: sequences proposed by the policy, sampled once per plan.
+        elites: how many of the best sequences refit the distribution.
+        min_std, max_std: bounds of the sampling std; max_std is also where it starts.
+        temperature: inverse temperature of the elite weights (`tdmpc2` only).
+        discount: γ along the planned horizon.
+        action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; the official
+            evaluation script leaves it on, its eval mode turns it off).
+    """
+
+    __pydantic_config__: ClassVar = _FORBID_EXTRA
+
+    variant: Family = "glass"
+    horizon: int = 3
+    samples: int = 512
+    iterations: int = 6
+    policy_trajectories: int = 24
+    elites: int = 64
+    min_std: float = 0.05
+    max_std: float = 2.0
+    temperature: float = 0.5
+    discount: float = 0.99
+    action_noise: bool = False
+
+    def __post_init__(self) -> None:
+        if min(self.horizon, self.samples, self.iterations, self.elites) < 1:
+            raise GlassvizError(
+                f"planner: horizon, samples, iterations and elites must be at least 1, "
+                f"found {self.horizon}, {self.samples}, {self.iterations}, {self.elites}"
+            )
+        if not 0 <= self.policy_trajectories < self.samples:
+            raise GlassvizError(
+                f"planner: expected fewer policy trajectories than samples, found "
+                f"{self.policy_trajectories} of {self.samples}: raise samples or lower them"
+            )
+        if self.elites > self.samples:
+            raise GlassvizError(
+                f"planner: expected at most as many elites as samples, found {self.elites} of "
+                f"{self.samples}: raise samples or lower elites"
+            )
+
+
+@dataclass(frozen=True)
+class EnvConfig:
+    """The task that an agent was trained on, and the physics that it was trained in."""
+
+    __pydantic_config__: ClassVar = _FORBID_EXTRA
+
+    task: Task = "hopper-hop"
+    physics: Physics = "dm_control"
+    action_repeat: int = 1
+    episode_steps: int = 1000
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Shapes and conventions of an agent: all that is needed to run its parameters.
+
+    Attributes:
+        family: which implementation the agent follows; chooses the planner's variant too.
+        obs_dim, action_dim, latent_dim: sizes of observation, action and latent z.
+        encoder_widths: hidden layers of the encoder, before the layer that makes z.
+        hidden_widths: hidden layers of dynamics, reward, Q and policy.
+        activation: nonlinearity of the hidden layers.
+        layer_norm_eps: ε of every LayerNorm.
+        simnorm_group: values per SimNorm group; each group of z sums to 1.
+        final_norm: whether encoder and dynamics have a LayerNorm between last layer and SimNorm.
+        symlog_obs: whether observations pass through symlog before the encoder.
+        num_q: heads of the Q ensemble.
+        num_bins, bin_min, bin_max: bins of the reward and value distributions, in symlog space.
+        log_std_min, log_std_max: bounds of the policy's log std.
+        glass: prototypes and clusters; None for an agent trained without them.
+        planner, env: how to plan with it, and what it acts in.
+        no_planner: why this agent cannot be planned with; empty when it can.
+    """
+
+    __pydantic_config__: ClassVar = _FORBID_EXTRA
+
+    family: Family = "glass"
+    obs_dim: int = 15
+    action_dim: int = 4
+    latent_dim: int = 512
+    encoder_widths: tuple[int, ...] = (512, 512)
+    hidden_widths: tuple[int, ...] = (512, 512)
+    activation: Literal["silu", "mish"] = "silu"
+    layer_norm_eps: float = 1e-6
+    simnorm_group: int = 64
+    final_norm: bool = False
+    symlog_obs: bool = False
+    num_q: int = 2
+    num_bins: int = 101
+    bin_min: float = -20.0
+    bin_max: float = 20.0
+    log_std_min: float = -10.0
+    log_std_max: float = 2.0
+    glass: GlassConfig | None = None
+    planner: PlannerConfig = field(default_factory=PlannerConfig)
+    env: EnvConfig = field(default_factory=EnvConfig)
+    no_planner: str = ""
+
+    def __post_init__(self) -> None:
+        if self.latent_dim % self.simnorm_group:
+            raise GlassvizError(
+                f"agent: expected a latent size that SimNorm groups divide, found latent_dim "
+                f"{self.latent_dim} and simnorm_group {self.simnorm_group}"
+            )
+
+    @property
+    def value_input_dim(self) -> int:
+        """Size of what policy and Q see: z, and the cluster row where the agent was given one."""
+        extra = self.glass.clusters if self.glass and self.glass.cluster_obs else 0
+        return self.latent_dim + extra
+
+    def replace(self, **changes: Any) -> Self:
+        """A copy with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only, for JSON."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], place: str = "agent configuration") -> Self:
+        """The inverse of `to_dict`.
+
+        Raises:
+            GlassvizError: on a field that is unknown or of another type, naming it.
+        """
+        from pydantic import TypeAdapter, ValidationError
+
+        try:
+            return TypeAdapter(cls).validate_json(json.dumps(data), strict=True)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in first["loc"])
+            raise GlassvizError(
+                f"{place}: field {where!r} is not usable: {first['msg'].lower()}, found "
+                f"{first['input']!r}: was the file written by a newer version?"
+            ) from None
+
+
+def tdmpc2_config(**changes: Any) -> AgentConfig:
+    """The official TD-MPC2 agent (5 M parameters) with some fields changed."""
+    defaults: dict[str, Any] = dict(
+        family="tdmpc2",
+        encoder_widths=(256,),
+        activation="mish",
+        layer_norm_eps=1e-5,
+        simnorm_group=8,
+        final_norm=True,
+        num_q=5,
+        bin_min=-10.0,
+        bin_max=10.0,
+        planner=PlannerConfig(variant="tdmpc2"),
+        env=EnvConfig(action_repeat=2),
+    )
+    return AgentConfig(**(defaults | changes))

@@ -1,0 +1,217 @@
+"""The networks of a TD-MPC2 agent, as pure functions of a configuration and a parameter tree.
+
+The tree is what `init_params` returns: `{"enc", "dyn", "rew", "q", "pi"[, "glass"]}`, each but
+`glass` a `NormMLP` (`Dense_0`, `LayerNorm_0`, …); the leaves of `q` carry the heads on a leading
+axis. `glass` holds `prototypes` (N, latent) and `assign_logits` (N, K), and
+`super_assign_logits` (K, Ks) in hierarchical agents.
+
+Sources: TD-MPC2 (Hansen, Su & Wang, ICLR 2024), section 3 and appendix; SimNorm after
+Lavoie et al. 2022.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+
+from glassviz.agents.config import AgentConfig
+
+Params = Mapping[str, Any]
+
+
+def mish(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """x·tanh(softplus(x)) (Misra 2020), with one exponential: tanh(log(1+e^x)) = n/(n+2)."""
+    e = jnp.exp(jnp.minimum(x, 20.0))  # beyond 20, tanh(softplus(x)) is 1 in single precision
+    n = e * (e + 2.0)
+    return x * n / (n + 2.0)
+
+
+ACTIVATIONS = {"silu": nn.silu, "mish": mish}
+
+
+class NormMLP(nn.Module):
+    """Dense → LayerNorm → activation blocks, then a Dense layer, with a LayerNorm if asked for."""
+
+    hidden: tuple[int, ...]
+    out: int
+    activation: str
+    eps: float
+    final_norm: bool = False
+
+    @nn.compact
+    def __call__(self, x: Float[Array, "*batch features"]) -> Float[Array, "*batch out"]:
+        for width in self.hidden:
+            x = nn.LayerNorm(epsilon=self.eps)(_dense(width)(x))
+            x = ACTIVATIONS[self.activation](x)
+        x = _dense(self.out)(x)
+        return nn.LayerNorm(epsilon=self.eps)(x) if self.final_norm else x
+
+
+def _dense(width: int) -> nn.Dense:
+    return nn.Dense(width, kernel_init=nn.initializers.truncated_normal(0.02))
+
+
+def modules(config: AgentConfig) -> dict[str, NormMLP]:
+    """The five networks of an agent by name, without parameters."""
+
+    def mlp(hidden: tuple[int, ...], out: int, final_norm: bool = False) -> NormMLP:
+        return NormMLP(hidden, out, config.activation, config.layer_norm_eps, final_norm)
+
+    return {
+        "enc": mlp(config.encoder_widths, config.latent_dim, config.final_norm),
+        "dyn": mlp(config.hidden_widths, config.latent_dim, config.final_norm),
+        "rew": mlp(config.hidden_widths, config.num_bins),
+        "q": mlp(config.hidden_widths, config.num_bins),
+        "pi": mlp(config.hidden_widths, 2 * config.action_dim),
+    }
+
+
+def input_dims(config: AgentConfig) -> dict[str, int]:
+    """Number of inputs of each network."""
+    return {
+        "enc": config.obs_dim,
+        "dyn": config.latent_dim + config.action_dim,
+        "rew": config.latent_dim + config.action_dim,
+        "q": config.value_input_dim + config.action_dim,
+        "pi": config.value_input_dim,
+    }
+
+
+def init_params(config: AgentConfig, key: PRNGKeyArray) -> dict[str, Any]:
+    """A fresh parameter tree.
+
+    Dense kernels are truncated normal with std 0.02; the last layers of reward and Q start at
+    zero, as in TD-MPC2, so that a new agent predicts 0. Prototypes are normal with std 1/√latent.
+    """
+    nets, dims = modules(config), input_dims(config)
+    keys = dict(zip([*nets, "glass"], jax.random.split(key, len(nets) + 1), strict=True))
+    params: dict[str, Any] = {}
+    for name, net in nets.items():
+
+        def init(k: PRNGKeyArray, net: NormMLP = net, dim: int = dims[name]) -> Any:
+            return net.init(k, jnp.zeros((1, dim)))["params"]
+
+        if name == "q":
+            params[name] = jax.vmap(init)(jax.random.split(keys[name], config.num_q))
+        else:
+            params[name] = init(keys[name])
+    last = f"Dense_{len(config.hidden_widths)}"
+    for name in ("rew", "q"):
+        params[name][last]["kernel"] = jnp.zeros_like(params[name][last]["kernel"])
+    if config.glass:
+        params["glass"] = _init_glass(config, keys["glass"])
+    return params
+
+
+def _init_glass(config: AgentConfig, key: PRNGKeyArray, logit_scale: float = 1.0) -> dict[str, Any]:
+    glass = config.glass
+    assert glass is not None
+    proto_key, logit_key, super_key = jax.random.split(key, 3)
+    shape = (glass.prototypes, config.latent_dim)
+    tree = {
+        "prototypes": jax.random.normal(proto_key, shape) / config.latent_dim**0.5,
+        "assign_logits": logit_scale
+        * jax.random.normal(logit_key, (glass.prototypes, glass.clusters)),
+    }
+    if glass.super_clusters:
+        tree["super_assign_logits"] = logit_scale * jax.random.normal(
+            super_key, (glass.clusters, glass.super_clusters)
+        )
+    return tree
+
+
+def simnorm(x: Float[Array, "*batch latent"], group: int) -> Float[Array, "*batch latent"]:
+    """Softmax over each group of `group` consecutive values."""
+    grouped = x.reshape(*x.shape[:-1], x.shape[-1] // group, group)
+    return nn.softmax(grouped, axis=-1).reshape(x.shape)
+
+
+def symlog(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """sign(x)·log(1 + |x|)."""
+    return jnp.sign(x) * jnp.log1p(jnp.abs(x))
+
+
+def symexp(x: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The inverse of `symlog`."""
+    return jnp.sign(x) * jnp.expm1(jnp.abs(x))
+
+
+def encode(
+    config: AgentConfig, params: Params, obs: Float[Array, "*batch obs"]
+) -> Float[Array, "*batch latent"]:
+    """Latent z of an observation."""
+    if config.symlog_obs:
+        obs = symlog(obs)
+    return simnorm(_apply(config, params, "enc", obs), config.simnorm_group)
+
+
+def next_latent(
+    config: AgentConfig,
+    params: Params,
+    z: Float[Array, "*batch latent"],
+    action: Float[Array, "*batch act"],
+) -> Float[Array, "*batch latent"]:
+    """The latent that the model expects after `action`."""
+    x = jnp.concatenate([z, action], axis=-1)
+    return simnorm(_apply(config, params, "dyn", x), config.simnorm_group)
+
+
+def reward_logits(
+    config: AgentConfig,
+    params: Params,
+    z: Float[Array, "*batch latent"],
+    action: Float[Array, "*batch act"],
+) -> Float[Array, "*batch bins"]:
+    """Logits over the reward bins of taking `action` in z."""
+    return _apply(config, params, "rew", jnp.concatenate([z, action], axis=-1))
+
+
+def q_logits(
+    config: AgentConfig,
+    params: Params,
+    z: Float[Array, "*batch value_input"],
+    action: Float[Array, "*batch act"],
+) -> Float[Array, "heads *batch bins"]:
+    """Logits over the value bins, one row a head. z as `value_input` returns it."""
+    x = jnp.concatenate([z, action], axis=-1)
+    net = modules(config)["q"]
+    return jax.vmap(lambda p: net.apply({"params": p}, x))(params["q"])
+
+
+def policy(
+    config: AgentConfig, params: Params, z: Float[Array, "*batch value_input"]
+) -> tuple[Float[Array, "*batch act"], Float[Array, "*batch act"]]:
+    """Mean (before the tanh) and log std of the policy prior. z as `value_input` returns it."""
+    mean, raw = jnp.split(_apply(config, params, "pi", z), 2, axis=-1)
+    span = config.log_std_max - config.log_std_min
+    return mean, config.log_std_min + 0.5 * span * (jnp.tanh(raw) + 1.0)
+
+
+def bins(config: AgentConfig) -> Float[Array, " bins"]:
+    """Centres of the reward and value bins, in symlog space."""
+    return jnp.linspace(config.bin_min, config.bin_max, config.num_bins)
+
+
+def expected_value(
+    config: AgentConfig, logits: Float[Array, "*batch bins"]
+) -> Float[Array, "*batch"]:
+    """symexp of the mean of the distribution that `logits` describe."""
+    return symexp(nn.softmax(logits, axis=-1) @ bins(config))
+
+
+def two_hot(config: AgentConfig, value: Float[Array, "*batch"]) -> Float[Array, "*batch bins"]:
+    """The distribution over the two bins around symlog(value) whose mean it is."""
+    width = (config.bin_max - config.bin_min) / (config.num_bins - 1)
+    place = (jnp.clip(symlog(value), config.bin_min, config.bin_max) - config.bin_min) / width
+    # A tent of width one bin around the place: 1 − distance on the two neighbours, 0 elsewhere.
+    distance = jnp.abs(place[..., None] - jnp.arange(config.num_bins))
+    return jnp.maximum(1.0 - distance, 0.0)
+
+
+def _apply(
+    config: AgentConfig, params: Params, name: str, x: Float[Array, "*batch features"]
+) -> Float[Array, "*batch out"]:
+    return modules(config)[name].apply({"params": params[name]}, x)

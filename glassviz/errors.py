@@ -1,0 +1,17 @@
+"""The one exception that a user is meant to read."""
+
+
+class GlassvizError(Exception):
+    """A mistake that the user can mend, told in one sentence.
+
+    The message names the place (a file, an option), what was expected, what was found, and what
+    to do. The command line prints it without a traceback and exits with `exit_code`.
+    """
+
+    exit_code = 1
+
+
+class UsageError(GlassvizError):
+    """The command or call itself was wrong: an unknown name, options that exclude each other."""
+
+    exit_code = 2

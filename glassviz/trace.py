@@ -1,0 +1,168 @@
+"""The trace: one recorded roll-out, and where it came from.
+
+Everything downstream (films, metrics, graphs, maps) reads traces, and never the agent again. A
+trace holds the episodes of one checkpoint under one controller; frame t of an episode is one
+record: the observation, the picture's state (qpos, qvel), latent, label and action of that very
+observation, and the reward that the action earned.
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64, Int32
+
+from glassviz.errors import GlassvizError
+
+SCHEMA_VERSION = 1
+NO_LABEL = -1
+
+
+@dataclass(frozen=True, eq=False)
+class Trace:
+    """Episodes of one checkpoint under one controller; E episodes of T frames each.
+
+    Attributes:
+        header: where the trace came from: `schema_version`, `checkpoint` (name, sha256, format),
+            `agent` (the whole agent configuration), `controller`, `planner`, `env` (task,
+            physics, action_repeat, episode_steps, control_dt_s), `seed`, `reset_seeds`,
+            `label_rule`, `labels_from` ("glass" or "none"), `tau`, `geoms` (names),
+            `assumptions`, `versions`, `device`.
+        time: s since the reset.
+        qpos, qvel: generalised positions and velocities, what the picture is drawn from.
+        obs: observation.
+        latent: encoder output z.
+        soft_assignment: c over the N prototypes; N is 0 without Glass.
+        prototype: nearest prototype n; -1 without Glass.
+        label: cluster label k of this frame's observation; -1 without Glass.
+        action: action taken from this frame.
+        policy_action: what the policy prior would have done.
+        value: predicted return-to-go. Under `mppi` the mean of the elites' values in the last
+            iteration, under `pi` the mean of the Q heads at the action taken.
+        value_spread: standard deviation of the same.
+        reward: reward that the action earned, summed over the action repeat.
+        height: torso over foot, m.
+        speed: forward speed of the centre of mass, m/s.
+        angles: pitch of every body against the vertical, rad; bodies as in `header["bodies"]`.
+        contacts: whether each geom touches the floor; geoms as in `header["geoms"]`.
+        touch: toe and heel touch sensors, N.
+    """
+
+    header: dict[str, Any]
+    time: Float64[np.ndarray, "episodes frames"]
+    qpos: Float64[np.ndarray, "episodes frames nq"]
+    qvel: Float64[np.ndarray, "episodes frames nv"]
+    obs: Float32[np.ndarray, "episodes frames obs"]
+    latent: Float32[np.ndarray, "episodes frames latent"]
+    soft_assignment: Float32[np.ndarray, "episodes frames prototypes"]
+    prototype: Int32[np.ndarray, "episodes frames"]
+    label: Int32[np.ndarray, "episodes frames"]
+    action: Float32[np.ndarray, "episodes frames act"]
+    policy_action: Float32[np.ndarray, "episodes frames act"]
+    value: Float32[np.ndarray, "episodes frames"]
+    value_spread: Float32[np.ndarray, "episodes frames"]
+    reward: Float64[np.ndarray, "episodes frames"]
+    height: Float64[np.ndarray, "episodes frames"]
+    speed: Float64[np.ndarray, "episodes frames"]
+    angles: Float64[np.ndarray, "episodes frames bodies"]
+    contacts: Bool[np.ndarray, "episodes frames geoms"]
+    touch: Float64[np.ndarray, "episodes frames sensors"]
+
+    @property
+    def episodes(self) -> int:
+        """Number of episodes E."""
+        return self.time.shape[0]
+
+    @property
+    def frames(self) -> int:
+        """Number of frames T of an episode."""
+        return self.time.shape[1]
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether the agent has clusters to name."""
+        return self.header["labels_from"] != "none"
+
+    @property
+    def frame_dt_s(self) -> float:
+        """Seconds between frames: the control step times the action repeat."""
+        env = self.header["env"]
+        return float(env["control_dt_s"] * env["action_repeat"])
+
+    @property
+    def returns(self) -> Float[np.ndarray, " episodes"]:
+        """Return of each episode: its sum of rewards."""
+        return self.reward.sum(axis=1)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of header and arrays; what is derived from a trace carries it."""
+        digest = hashlib.sha256(json.dumps(self.header, sort_keys=True).encode())
+        for name in ARRAYS:
+            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: Path) -> None:
+        """Write the trace to `path` (.npz): beside it first, then renamed into place."""
+        arrays = {name: getattr(self, name) for name in ARRAYS}
+        header = np.frombuffer(json.dumps(self.header, sort_keys=True).encode(), dtype=np.uint8)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                np.savez(file, header=header, **arrays)
+            os.replace(partial, path)
+        except BaseException:
+            Path(partial).unlink(missing_ok=True)
+            raise
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a trace.
+
+        Raises:
+            GlassvizError: the file is missing, truncated, no trace, of another schema version,
+                or its arrays do not belong together.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                header = json.loads(file["header"].tobytes())
+                _check_version(header, path)
+                arrays = {name: file[name] for name in ARRAYS}
+        except GlassvizError:
+            raise
+        except FileNotFoundError:
+            raise GlassvizError(f"{path}: expected a trace, found no such file") from None
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise GlassvizError(
+                f"{path}: expected a trace (.npz), found a file that cannot be read as one "
+                f"({error}): record it again with `glassviz rollout`"
+            ) from None
+        shape = arrays["time"].shape
+        for name, array in arrays.items():
+            if array.shape[:2] != shape:
+                raise GlassvizError(
+                    f"{path}: {name} has shape {array.shape}, expected {shape} (episodes, frames) "
+                    f"first: record it again with `glassviz rollout`"
+                )
+        return cls(header=header, **arrays)
+
+
+ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
+
+
+def _check_version(header: dict[str, Any], path: Path) -> None:
+    found = header.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise GlassvizError(
+            f"{path}: expected trace schema version {SCHEMA_VERSION}, found {found}: record it "
+            f"again with `glassviz rollout`"
+        )
