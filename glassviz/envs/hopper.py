@@ -1,0 +1,238 @@
+"""The planar hopper of the dm_control suite on raw MuJoCo, stepped in batches.
+
+Two physics profiles exist in the wild. `dm_control` is the suite's own: one control step is
+mj_step2, three mj_step, mj_step1, so that derived quantities (heights, contacts, sensors) belong
+to the new positions. `playground` (MuJoCo Playground) takes the same XML with a cheaper solver
+and four mj_step: derived quantities are one substep old.
+
+Falling never ends an episode, and every episode starts with a drop from one metre in a random
+pose. References: Tassa et al., "DeepMind Control Suite", 2018; Zakka et al., "MuJoCo Playground",
+2025.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import mujoco
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Float64
+
+from glassviz.agents.config import EnvConfig, Physics, Task
+from glassviz.errors import GlassvizError
+
+CONTROL_DT_S = 0.02
+SUBSTEPS = 4
+STAND_HEIGHT_M = 0.6
+MAX_HEIGHT_M = 2.0
+HOP_SPEED_MPS = 2.0
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a batch of hoppers shows after a reset or a step.
+
+    Attributes:
+        obs: qpos[1:], qvel, log1p of the touch sensors.
+        reward: of the step just taken, summed over the action repeat; zero after a reset.
+        time: s since the reset.
+        qpos, qvel: generalised positions and velocities.
+        height: torso over foot (body centres of mass), m.
+        speed: forward speed of the centre of mass, m/s.
+        angles: pitch of every body but the world against the vertical, rad.
+        contacts: whether each geom touches the floor.
+        touch: toe and heel touch sensors, N.
+    """
+
+    obs: Float32[np.ndarray, "envs obs"]
+    reward: Float64[np.ndarray, " envs"]
+    time: Float64[np.ndarray, " envs"]
+    qpos: Float64[np.ndarray, "envs nq"]
+    qvel: Float64[np.ndarray, "envs nv"]
+    height: Float64[np.ndarray, " envs"]
+    speed: Float64[np.ndarray, " envs"]
+    angles: Float64[np.ndarray, "envs bodies"]
+    contacts: Bool[np.ndarray, "envs geoms"]
+    touch: Float64[np.ndarray, "envs sensors"]
+
+
+@lru_cache
+def load_model(physics: Physics) -> mujoco.MjModel:
+    """The hopper's compiled model under a physics profile. Shared: do not modify it."""
+    package = find_spec("dm_control")
+    if package is None or not package.submodule_search_locations:
+        raise GlassvizError("environment: expected the package dm_control, found none: install it")
+    suite = Path(next(iter(package.submodule_search_locations))) / "suite"
+    model = mujoco.MjModel.from_xml_path(str(suite / "hopper.xml"))
+    if physics == "playground":
+        model.opt.iterations = 4
+        model.opt.ls_iterations = 10
+        model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_EULERDAMP
+    return model
+
+
+class HopperBatch:
+    """A batch of independent hoppers.
+
+    Args:
+        config: task, physics profile and action repeat.
+        num: how many hoppers.
+    """
+
+    def __init__(self, config: EnvConfig, num: int) -> None:
+        self.config = config
+        self.num = num
+        self.model = load_model(config.physics)
+        self._data = [mujoco.MjData(self.model) for _ in range(num)]
+        self._floor = self.model.geom("floor").id
+        self._torso = self.model.body("torso").id
+        self._foot = self.model.body("foot").id
+
+    @cached_property
+    def geoms(self) -> tuple[str, ...]:
+        """Names of the geoms, in the order of `Step.contacts`."""
+        return tuple(self.model.geom(i).name for i in range(self.model.ngeom))
+
+    @cached_property
+    def bodies(self) -> tuple[str, ...]:
+        """Names of the bodies, in the order of `Step.angles`."""
+        return tuple(self.model.body(i).name for i in range(1, self.model.nbody))
+
+    @property
+    def obs_dim(self) -> int:
+        """Size of an observation."""
+        return int(self.model.nq - 1 + self.model.nv + 2)
+
+    @property
+    def action_dim(self) -> int:
+        """Size of an action."""
+        return int(self.model.nu)
+
+    @property
+    def control_dt_s(self) -> float:
+        """Seconds of one control step; one `step` takes `config.action_repeat` of them."""
+        return CONTROL_DT_S
+
+    def reset(self, seeds: Sequence[int]) -> Step:
+        """Start an episode in every hopper; a seed determines its pose completely.
+
+        The pose is drawn as the suite draws it from `numpy.random.RandomState(seed)`: limited
+        joints uniform in their range, the pitch uniform in ±π, the torso at 1 m.
+        """
+        if len(seeds) != self.num:
+            raise GlassvizError(f"reset: expected {self.num} seeds, found {len(seeds)}")
+        actuation = mujoco.mjtDisableBit.mjDSBL_ACTUATION
+        flags = self.model.opt.disableflags
+        self.model.opt.disableflags = flags | actuation  # as the suite does: no controls yet
+        for data, seed in zip(self._data, seeds, strict=True):
+            mujoco.mj_resetData(self.model, data)
+            self._draw_pose(data, np.random.RandomState(seed))
+            mujoco.mj_forward(self.model, data)
+        self.model.opt.disableflags = flags
+        return self._observe(np.zeros(self.num))
+
+    def step(self, actions: Float[np.ndarray, "envs act"]) -> Step:
+        """Act for one decision: `action_repeat` control steps of 20 ms."""
+        reward = np.zeros(self.num)
+        for _ in range(self.config.action_repeat):
+            for data, action in zip(self._data, actions, strict=True):
+                data.ctrl[:] = action
+                self._advance(data)
+            reward += self._reward()
+        return self._observe(reward)
+
+    def get_state(self) -> Float64[np.ndarray, "envs state"]:
+        """Everything that the future of the simulation depends on, for `set_state`."""
+        spec = mujoco.mjtState.mjSTATE_INTEGRATION
+        state = np.empty((self.num, mujoco.mj_stateSize(self.model, spec)))
+        for data, row in zip(self._data, state, strict=True):
+            mujoco.mj_getState(self.model, data, row, spec)
+        return state
+
+    def set_state(self, state: Float64[np.ndarray, "envs state"]) -> Step:
+        """Continue from a state that `get_state` returned."""
+        for data, row in zip(self._data, state, strict=True):
+            mujoco.mj_setState(self.model, data, row, mujoco.mjtState.mjSTATE_INTEGRATION)
+            mujoco.mj_forward(self.model, data)
+            # mj_forward overwrites the warm start, on which the next solver call depends.
+            mujoco.mj_setState(self.model, data, row, mujoco.mjtState.mjSTATE_INTEGRATION)
+        return self._observe(np.zeros(self.num))
+
+    def _draw_pose(self, data: mujoco.MjData, random: np.random.RandomState) -> None:
+        for joint in range(self.model.njnt):
+            if self.model.jnt_limited[joint]:
+                low, high = self.model.jnt_range[joint]
+            elif self.model.jnt_type[joint] == mujoco.mjtJoint.mjJNT_HINGE:
+                low, high = -np.pi, np.pi
+            else:
+                continue
+            data.qpos[self.model.jnt_qposadr[joint]] = random.uniform(low, high)
+
+    def _advance(self, data: mujoco.MjData) -> None:
+        if self.config.physics == "dm_control":
+            mujoco.mj_step2(self.model, data)
+            mujoco.mj_step(self.model, data, SUBSTEPS - 1)
+            mujoco.mj_step1(self.model, data)
+        else:
+            mujoco.mj_step(self.model, data, SUBSTEPS)
+
+    def _reward(self) -> Float64[np.ndarray, " envs"]:
+        ctrl = np.array([data.ctrl for data in self._data])
+        return task_reward(self.config.task, self._heights(), self._sensors()[:, 0], ctrl)
+
+    def _heights(self) -> Float64[np.ndarray, " envs"]:
+        return np.array([d.xipos[self._torso, 2] - d.xipos[self._foot, 2] for d in self._data])
+
+    def _sensors(self) -> Float64[np.ndarray, "envs sensors"]:
+        return np.array([data.sensordata for data in self._data])
+
+    def _observe(self, reward: Float64[np.ndarray, " envs"]) -> Step:
+        qpos = np.array([data.qpos for data in self._data])
+        qvel = np.array([data.qvel for data in self._data])
+        sensors = self._sensors()  # 3 for the velocity of the centre of mass, toe, heel
+        touch = sensors[:, 3:5]
+        axes = np.array([data.xmat[1:] for data in self._data])
+        return Step(
+            obs=np.concatenate([qpos[:, 1:], qvel, np.log1p(touch)], axis=1).astype(np.float32),
+            reward=reward,
+            time=np.array([data.time for data in self._data]),
+            qpos=qpos,
+            qvel=qvel,
+            height=self._heights(),
+            speed=sensors[:, 0],
+            angles=np.arctan2(axes[:, :, 2], axes[:, :, 8]),
+            contacts=self._contacts(),
+            touch=touch,
+        )
+
+    def _contacts(self) -> Bool[np.ndarray, "envs geoms"]:
+        touching = np.zeros((self.num, self.model.ngeom), dtype=bool)
+        for row, data in zip(touching, self._data, strict=True):
+            if data.ncon:
+                pairs = data.contact.geom
+                with_floor = pairs[(pairs == self._floor).any(axis=1)]
+                row[with_floor[with_floor != self._floor]] = True
+        return touching
+
+
+def task_reward(
+    task: Task,
+    height: Float64[np.ndarray, " envs"],
+    speed: Float64[np.ndarray, " envs"],
+    ctrl: Float64[np.ndarray, "envs act"],
+) -> Float64[np.ndarray, " envs"]:
+    """Reward of one control step, in [0, 1]: standing × hopping, or standing × small control.
+
+    standing is 1 for 0.6 m ≤ height ≤ 2 m, else 0; hopping is clip(speed/2, 0, 1); small control
+    is 0.8 + 0.2·mean(max(1 − u², 0)). Operations are in the suite's order, so that rewards are
+    equal to its to the last bit.
+    """
+    standing = np.where((height >= STAND_HEIGHT_M) & (height <= MAX_HEIGHT_M), 1.0, 0.0)
+    if task == "hopper-hop":
+        below = (HOP_SPEED_MPS - speed) / (HOP_SPEED_MPS / 2) * 0.5
+        hopping = np.where(speed >= HOP_SPEED_MPS, 1.0, np.where(below < 1, 1.0 - below, 0.0))
+        return standing * hopping
+    effort = np.where(ctrl == 0, 1.0, np.where(np.abs(ctrl) < 1, 1.0 - ctrl**2, 0.0))
+    return standing * ((effort.mean(axis=1) + 4) / 5)
