@@ -1,0 +1,103 @@
+"""The world model as the planner uses it: three pure functions over rows of latents.
+
+The same mathematics as `networks`, arranged for speed: a first layer is the sum of a latent part
+and an action part, so that nothing is concatenated and a latent that all rows share is multiplied
+once.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from glassviz.agents import networks
+from glassviz.agents.config import AgentConfig, Family
+from glassviz.agents.networks import Params
+from glassviz.agents.values import value_input
+
+Latents = Float[Array, "*rows latent"]
+Actions = Float[Array, "rows act"]
+
+
+class Model(NamedTuple):
+    """All that the planner asks of a world model; rows are trajectories.
+
+    Attributes:
+        step: latent and action to next latent and reward. The latent comes without the rows axis
+            where all rows share it.
+        terminal: return to go from a latent; the key is for models whose value is drawn.
+        policy: an action drawn from the policy prior.
+    """
+
+    step: Callable[[Latents, Actions], tuple[Latents, Float[Array, " rows"]]]
+    terminal: Callable[[Latents, Key[Array, ""]], Float[Array, " rows"]]
+    policy: Callable[[Latents, Key[Array, ""]], Actions]
+
+
+def world_model(config: AgentConfig, variant: Family, params: Params) -> Model:
+    """The model of an agent, with the terminal value of a planner variant.
+
+    `glass`: the smallest Q head at the policy's mean action, at least 0. `tdmpc2`: the mean of
+    two heads drawn at random, at an action drawn from the policy.
+    """
+
+    def step(z: Latents, action: Actions) -> tuple[Latents, Float[Array, " rows"]]:
+        latent = _rest(config, params["dyn"], _first(params["dyn"], z, action))
+        reward = _rest(config, params["rew"], _first(params["rew"], z, action))
+        return (
+            networks.simnorm(latent, config.simnorm_group),
+            networks.expected_value(config, reward),
+        )
+
+    def policy(z: Latents, key: Key[Array, ""]) -> Actions:
+        mean, log_std = networks.policy(config, params, value_input(config, params, z))
+        return jnp.tanh(mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape))
+
+    def q(heads: Params, z: Latents, action: Actions) -> Float[Array, "heads rows"]:
+        seen = value_input(config, params, z)
+        logits = jax.vmap(lambda net: _rest(config, net, _first(net, seen, action)))(heads)
+        return networks.expected_value(config, logits)
+
+    def terminal_glass(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
+        mean, _ = networks.policy(config, params, value_input(config, params, z))
+        return jnp.maximum(q(params["q"], z, jnp.tanh(mean)).min(axis=0), 0.0)
+
+    def terminal_tdmpc2(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
+        head_key, policy_key = jax.random.split(key)
+        pair = jax.random.permutation(head_key, config.num_q)[:2]
+        heads = jax.tree.map(lambda leaf: leaf[pair], params["q"])
+        return q(heads, z, policy(z, policy_key)).mean(axis=0)
+
+    return Model(step, terminal_glass if variant == "glass" else terminal_tdmpc2, policy)
+
+
+def _first(net: Params, z: Latents, action: Actions) -> Float[Array, "rows width"]:
+    """Output of the first Dense layer on [z, action]."""
+    kernel, bias = net["Dense_0"]["kernel"], net["Dense_0"]["bias"]
+    split = z.shape[-1]
+    return z @ kernel[:split] + action @ kernel[split:] + bias
+
+
+def _rest(
+    config: AgentConfig, net: Params, x: Float[Array, "rows width"]
+) -> Float[Array, "rows out"]:
+    """Output of a network, from its first Dense layer's output on."""
+    activation = networks.ACTIVATIONS[config.activation]
+    depth = len(config.hidden_widths)
+    for layer in range(depth):
+        x = activation(_layer_norm(net[f"LayerNorm_{layer}"], x, config.layer_norm_eps))
+        dense = net[f"Dense_{layer + 1}"]
+        x = x @ dense["kernel"] + dense["bias"]
+    if f"LayerNorm_{depth}" in net:
+        x = _layer_norm(net[f"LayerNorm_{depth}"], x, config.layer_norm_eps)
+    return x
+
+
+def _layer_norm(
+    net: dict[str, Any], x: Float[Array, "rows width"], eps: float
+) -> Float[Array, "rows width"]:
+    mean = x.mean(axis=-1, keepdims=True)
+    variance = jnp.maximum((x * x).mean(axis=-1, keepdims=True) - mean * mean, 0.0)
+    return (x - mean) * (net["scale"] * jax.lax.rsqrt(variance + eps)) + net["bias"]
