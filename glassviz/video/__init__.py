@@ -1,0 +1,1 @@
+"""Films: the GL backend, frames, overlay, encoding."""
