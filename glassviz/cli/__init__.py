@@ -1,0 +1,65 @@
+"""The command line: parse, call the library, print. One file a command group.
+
+Nothing here imports JAX, MuJoCo or OpenCV before a command runs: `glassviz --help` is instant.
+"""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from glassviz import __version__
+from glassviz.cli.doctor import doctor
+from glassviz.errors import GlassvizError
+from glassviz.runtime import prepare_environment
+
+INTERRUPTED = 130
+"""Exit code of a command that Ctrl-C ended: 128 plus the signal's number, as shells have it."""
+
+
+class CommandGroup(TyperGroup):
+    """Commands whose user errors are one line on stderr, without a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        try:
+            return super().invoke(ctx)
+        except GlassvizError as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+
+
+app = typer.Typer(
+    cls=CommandGroup,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"glassviz {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def glassviz(
+    version: bool = typer.Option(
+        False, "--version", is_eager=True, callback=_print_version, help="Show the version."
+    ),
+) -> None:
+    """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
+
+
+app.command()(doctor)
+
+
+def main() -> None:
+    """Entry point of the `glassviz` command."""
+    prepare_environment()
+    app()
