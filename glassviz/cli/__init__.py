@@ -3,7 +3,7 @@
 Nothing here imports JAX, MuJoCo or OpenCV before a command runs: `glassviz --help` is instant.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -12,6 +12,8 @@ from glassviz import __version__
 from glassviz.cli.doctor import doctor
 from glassviz.errors import GlassvizError
 from glassviz.runtime import prepare_environment
+
+PROGRAM = "glassviz"
 
 INTERRUPTED = 130
 """Exit code of a command that Ctrl-C ended: 128 plus the signal's number, as shells have it."""
@@ -41,17 +43,21 @@ app = typer.Typer(
 )
 
 
-def _print_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> bool:
     if wanted:
-        typer.echo(f"glassviz {__version__}")
+        typer.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit
+    return wanted
 
 
 @app.callback()
 def glassviz(
-    version: bool = typer.Option(
-        False, "--version", is_eager=True, callback=_print_version, help="Show the version."
-    ),
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", is_eager=True, callback=_print_version, help="Show the version and exit."
+        ),
+    ] = False,
 ) -> None:
     """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
 
@@ -62,4 +68,4 @@ app.command()(doctor)
 def main() -> None:
     """Entry point of the `glassviz` command."""
     prepare_environment()
-    app()
+    app(prog_name=PROGRAM)
