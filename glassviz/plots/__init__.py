@@ -1,0 +1,1 @@
+"""Figures: dataclasses in, axes out; one palette for all of them."""

@@ -1,0 +1,111 @@
+"""Draws the hopper from recorded generalised positions and velocities.
+
+MuJoCo is imported when a renderer is opened and not before: it reads MUJOCO_GL on import.
+"""
+
+import copy
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from glassviz.agents.config import Physics
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.video.gl import choose_backend
+
+Quality = Literal["fast", "full"]
+
+MULTISAMPLES: dict[Quality, int] = {"fast": 0, "full": 4}
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a renderer is opened for.
+
+    Attributes:
+        physics: profile that names the model.
+        camera: a camera of the model: `cam0` follows from the side, `back` from behind.
+        width, height: of the picture, in pixels.
+        quality: `full` draws shadows and reflections and samples each pixel four times; `fast`
+            does none of that.
+    """
+
+    physics: Physics
+    camera: str
+    width: int
+    height: int
+    quality: Quality
+
+
+class FrameRenderer(Protocol):
+    """Whatever turns a state of the body into a picture."""
+
+    def render(
+        self, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """A picture of the state, RGB, the caller's to draw on until the next call."""
+        ...
+
+    def close(self) -> None:
+        """Free what the renderer holds."""
+        ...
+
+
+class MujocoRenderer:
+    """Draws with MuJoCo's own renderer. Close it, or use it as a context manager.
+
+    Raises:
+        UsageError: the model has no such camera.
+        GlassvizError: no GL backend works, or it cannot draw at this size.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        choose_backend()
+        import mujoco
+
+        from glassviz.envs.hopper import load_model
+
+        model = copy.copy(load_model(scene.physics))
+        model.vis.global_.offwidth = scene.width
+        model.vis.global_.offheight = scene.height
+        model.vis.quality.offsamples = MULTISAMPLES[scene.quality]
+        cameras = [model.camera(i).name for i in range(model.ncam)]
+        if scene.camera not in cameras:
+            raise UsageError(
+                f"camera: expected one of {', '.join(cameras)}, found {scene.camera!r}"
+            )
+        self._camera = scene.camera
+        self._model = model
+        self._data = mujoco.MjData(model)
+        self._forward = mujoco.mj_forward
+        try:
+            self._renderer = mujoco.Renderer(model, scene.height, scene.width)
+        except (RuntimeError, mujoco.FatalError) as error:
+            raise GlassvizError(
+                f"OpenGL: expected a picture of {scene.width}x{scene.height}, found {error}: try "
+                f"a smaller size, or run `glassviz doctor`"
+            ) from error
+        for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
+            self._renderer.scene.flags[flag] = scene.quality == "full"
+        self._picture = np.empty((scene.height, scene.width, 3), np.uint8)
+
+    def render(
+        self, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """A picture of the state, RGB; overwritten by the next call."""
+        self._data.qpos[:] = qpos
+        self._data.qvel[:] = qvel
+        self._forward(self._model, self._data)
+        self._renderer.update_scene(self._data, self._camera)
+        return self._renderer.render(out=self._picture)
+
+    def close(self) -> None:
+        """Free the GL context. Left to the interpreter's end, that comes too late to work."""
+        self._renderer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
