@@ -1,7 +1,6 @@
 """What every test runs under: checked shapes and types, a working GL backend, fixed examples."""
 
 import contextlib
-import os
 
 import pytest
 from hypothesis import settings
@@ -20,7 +19,6 @@ def pytest_configure(config: pytest.Config) -> None:
     from glassviz.runtime import prepare_environment
     from glassviz.video.gl import choose_backend
 
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
     prepare_environment()
     # Without a working backend only the tests that draw fail, each saying why.
     with contextlib.suppress(GlassvizError):
