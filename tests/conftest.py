@@ -7,7 +7,7 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 # Before the first import of glassviz: every annotation in it is checked at every call.
-install_import_hook("glassviz", "beartype.beartype")
+install_import_hook("glassviz", "typechecking.check")
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")
