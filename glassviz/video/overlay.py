@@ -14,7 +14,6 @@ from glassviz.video.layout import FAINT_COLOR, TEXT_COLOR, Layout
 from glassviz.video.sprite import NumberWriter, Sprite, font, line_height, rounded_box
 from glassviz.video.timeline import Timeline
 
-
 Pair = tuple[int, int]
 """Label and prototype."""
 
@@ -80,9 +79,7 @@ def _grey_badge(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
     return dict.fromkeys(pairs, sprite)
 
 
-def _chip(
-    text: str, color: str, size: int, width: int, room: float, layout: Layout
-) -> Image.Image:
+def _chip(text: str, color: str, size: int, width: int, room: float, layout: Layout) -> Image.Image:
     """A panel with a coloured chip in it, and room for more on its right."""
     panel = layout.panel(round(width + 2 * layout.padding + room), layout.header_height)
     box = rounded_box(width, layout.header_height - 2 * layout.padding, layout.radius, color)

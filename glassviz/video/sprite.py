@@ -54,9 +54,7 @@ class NumberWriter:
         """Width of `text`, in pixels."""
         return round(sum(map(self._advance, text)))
 
-    def draw(
-        self, frame: UInt8[np.ndarray, "height width 3"], text: str, x: int, y: int
-    ) -> None:
+    def draw(self, frame: UInt8[np.ndarray, "height width 3"], text: str, x: int, y: int) -> None:
         """Write `text` into `frame` with the upper left corner at (x, y)."""
         pen = float(x)
         for character in text:

@@ -12,7 +12,8 @@ from glassviz.video.sprite import Sprite, font, line_height, rounded_box
 FOOT_COLOR = "#F4F5F7"
 OTHER_COLOR = "#A98467"
 LANE_COLOR = "#2B2E37"
-AHEAD = 0.5
+CONTACT_TITLE = "floor contact"
+AHEAD = 0.6
 """Brightness of what the film has not reached yet."""
 
 
@@ -71,9 +72,7 @@ def _bars(clip: Clip, width: int, layout: Layout) -> UInt8[np.ndarray, "height w
     return np.concatenate([np.repeat(row, height, axis=0) for row, height in rows])
 
 
-def _label_row(
-    label: Int32[np.ndarray, " frames"], width: int
-) -> UInt8[np.ndarray, "1 width 3"]:
+def _label_row(label: Int32[np.ndarray, " frames"], width: int) -> UInt8[np.ndarray, "1 width 3"]:
     """One colour a pixel column: that of the most frequent label among its frames."""
     labels, which = np.unique(label, return_inverse=True)
     colors = np.array([to_rgb(label_color(int(k))) for k in labels], np.uint8)
@@ -90,9 +89,7 @@ def _contact_row(
     return row.round().astype(np.uint8)[None]
 
 
-def _column_means(
-    values: Bool[np.ndarray, " frames"], width: int
-) -> Float64[np.ndarray, " width"]:
+def _column_means(values: Bool[np.ndarray, " frames"], width: int) -> Float64[np.ndarray, " width"]:
     """Mean over the frames, or parts of frames, that fall on each pixel column."""
     total = np.concatenate([[0.0], np.cumsum(values)])
     edges = np.linspace(0, len(values), width + 1)
@@ -128,6 +125,9 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
             break
         legend.paste(swatch, (pen, 0), swatch)
         pen += swatch.width + max(2, gap // 2)
+
+    if right - font(size).getlength(CONTACT_TITLE) > pen:
+        ink.text((right, middle), CONTACT_TITLE, fill=FAINT_COLOR, font=font(size), anchor="rm")
     return legend
 
 

@@ -1,0 +1,184 @@
+"""Streams frames to ffmpeg, and checks the file that comes out."""
+
+import contextlib
+import os
+import subprocess
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+import imageio_ffmpeg
+import numpy as np
+from jaxtyping import UInt8
+
+from glassviz.errors import GlassvizError
+from glassviz.video.formats import SPECS, Format
+from glassviz.video.probe import FilmFacts, probe
+
+
+class Encoder:
+    """Writes one film, frame by frame. Leaving its `with` block by an error leaves no file.
+
+    Args:
+        path: where the film goes; it is written beside that and renamed when it is whole.
+        width, height: of the frames, even numbers.
+        fps: frames per second.
+        format: file format.
+        comment: put into the file's metadata (a GIF has none).
+        overwrite: whether a file at `path` may be replaced.
+
+    Attributes:
+        facts: what the finished file says about itself, once the `with` block is left.
+
+    Raises:
+        GlassvizError: the file exists, cannot be written, or is not what was asked for.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        width: int,
+        height: int,
+        fps: Fraction,
+        format: Format,
+        comment: str = "",
+        overwrite: bool = False,
+    ) -> None:
+        self.facts: FilmFacts | None = None
+        self._path = path
+        self._size = width, height
+        self._fps = fps
+        self._format = format
+        self._comment = comment
+        self._overwrite = overwrite
+        self._frames = 0
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        self._lossless = self._partial.with_suffix(".lossless")
+        self._palette = self._partial.with_suffix(".palette.png")
+
+    def __enter__(self) -> Self:
+        refuse_existing(self._path, self._overwrite)
+        spec = SPECS[self._format]
+        width, height = self._size
+        arguments = ["-f", "rawvideo", "-pix_fmt", spec.input_format, "-s", f"{width}x{height}"]
+        arguments += ["-r", str(self._fps), "-i", "pipe:0"]
+        if self._format == "gif":
+            arguments += ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0"]
+            arguments += ["-f", "matroska", str(self._lossless)]
+        else:
+            arguments += [*spec.arguments, "-metadata", f"comment={self._comment}"]
+            arguments += ["-f", spec.muxer, str(self._partial)]
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GlassvizError(f"{self._path}: cannot be written to: {error.strerror}") from None
+        self._messages: IO[bytes] = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            _ffmpeg(*arguments),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self._messages,
+            process_group=0,  # Ctrl-C is for us: we then end it, and clean up after it
+        )
+        return self
+
+    def write(self, packed: UInt8[np.ndarray, "..."]) -> None:
+        """Add a frame, as `formats.pack` lays it out; waits while the encoder is busy."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(packed.data)
+        except BrokenPipeError:
+            raise self._failure() from None
+        self._frames += 1
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._process.stdin is not None
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._process.kill()
+            self._process.wait()
+            with contextlib.suppress(BrokenPipeError):
+                self._process.stdin.close()
+            self._messages.close()
+            for file in (self._partial, self._lossless, self._palette):
+                file.unlink(missing_ok=True)
+
+    def _finish(self) -> None:
+        try:
+            self._process.communicate()
+        except BrokenPipeError:
+            raise self._failure() from None
+        if self._process.returncode:
+            raise self._failure()
+        if self._format == "gif":
+            self._convert_to_gif()
+        self.facts = probe(self._partial)
+        self._check(self.facts)
+        refuse_existing(self._path, self._overwrite)
+        os.replace(self._partial, self._path)
+
+    def _convert_to_gif(self) -> None:
+        """One palette for the whole film, then the film in it."""
+        source, palette = ["-i", str(self._lossless)], ["-i", str(self._palette)]
+        for arguments in (
+            [*source, "-vf", "palettegen=stats_mode=full", "-frames:v", "1", str(self._palette)],
+            [
+                *(*source, *palette),
+                *("-lavfi", "paletteuse=dither=bayer:bayer_scale=5:diff_mode=rectangle"),
+                *(*SPECS["gif"].arguments, "-f", "gif", str(self._partial)),
+            ],
+        ):
+            done = subprocess.run(
+                _ffmpeg(*arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._messages,
+            )
+            if done.returncode:
+                raise self._failure()
+
+    def _check(self, facts: FilmFacts) -> None:
+        spec = SPECS[self._format]
+        asked = {
+            "frames": (facts.frames, self._frames),
+            "frames per second": (facts.fps, round(float(self._fps), 2)),
+            "size": ((facts.width, facts.height), self._size),
+            "codec": (facts.codec, spec.codec),
+            "pixel format": (facts.pixel_format, spec.pixel_format),
+            "tv range": (facts.tv_range, spec.tv_range),
+            "index first": (facts.faststart, True),
+        }
+        for what, (found, expected) in asked.items():
+            if found != expected:
+                raise GlassvizError(
+                    f"{self._path}: expected a film with {what} {expected}, found {found} in what "
+                    f"ffmpeg wrote: run `glassviz doctor` to see which ffmpeg that is"
+                )
+
+    def _failure(self) -> GlassvizError:
+        self._process.wait()
+        self._messages.seek(0)
+        lines = self._messages.read().decode(errors="replace").strip().splitlines()
+        cause = lines[-1].strip() if lines else f"exit code {self._process.returncode}"
+        return GlassvizError(f"{self._path}: the encoder failed: {cause}")
+
+
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise GlassvizError when there is a file at `path` and it may not be overwritten."""
+    if path.exists() and not overwrite:
+        raise GlassvizError(
+            f"{path}: there is a file already: pass --overwrite to replace it, or --out another"
+        )
+
+
+def _ffmpeg(*arguments: str) -> list[str]:
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *arguments]

@@ -1,0 +1,220 @@
+"""From traces to a film file."""
+
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from glassviz.errors import UsageError
+from glassviz.trace import Trace
+from glassviz.video.clip import Clip
+from glassviz.video.encode import Encoder, refuse_existing
+from glassviz.video.formats import Format, frame_rate
+from glassviz.video.frames import OpenRenderer, Reel, Shot, choose_jobs, draw_frames
+from glassviz.video.gl import Backend, choose_backend
+from glassviz.video.layout import Layout
+from glassviz.video.renderer import MujocoRenderer, Quality, Scene
+
+MIN_SIDE = 64
+
+
+@dataclass(frozen=True)
+class FilmOptions:
+    """How a film is made.
+
+    Attributes:
+        overlay_k: whether cluster, controller, return and timeline are drawn over the pictures.
+        episodes: which episodes of each trace, counted from 0; all of them if None.
+        steps: how many frames of each episode, from its start; all of them if None.
+        camera: `cam0` follows from the side, `back` from behind.
+        size: width and height of one picture, even numbers; side by side, the film is twice as
+            wide.
+        speed: 1 for real time, 0.5 for slow motion at half speed. It changes the frames per
+            second: every frame of the trace is shown once.
+        quality: see `renderer.Scene`; if None, `full` on a GPU and `fast` without one.
+        format: of the file.
+        side_by_side: show two traces with the same resets next to each other.
+        overwrite: whether an existing file may be replaced.
+        jobs: processes that draw; if None, what pays on this machine.
+    """
+
+    overlay_k: bool = False
+    episodes: tuple[int, ...] | None = None
+    steps: int | None = None
+    camera: str = "cam0"
+    size: tuple[int, int] = (640, 480)
+    speed: float = 1.0
+    quality: Quality | None = None
+    format: Format = "mp4"
+    side_by_side: bool = False
+    overwrite: bool = False
+    jobs: int | None = None
+
+
+@dataclass(frozen=True)
+class FilmReport:
+    """What came of it, as read back from the file.
+
+    Attributes:
+        path: the file.
+        frames: number of frames.
+        fps: frames per second.
+        size: width and height.
+        codec, pixel_format: of the file.
+        renderer: GL_RENDERER, the name of what drew the frames.
+        quality: what they were drawn with.
+        seconds: how long drawing and encoding took.
+        notes: what may surprise about the film, a sentence each.
+    """
+
+    path: Path
+    frames: int
+    fps: float
+    size: tuple[int, int]
+    codec: str
+    pixel_format: str
+    renderer: str
+    quality: Quality
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def film(
+    traces: Sequence[Trace],
+    out: Path,
+    options: FilmOptions | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+    backend: Backend | None = None,
+    open_renderer: OpenRenderer = MujocoRenderer,
+) -> FilmReport:
+    """Film the episodes of some traces, one after the other, into one file.
+
+    Several processes draw (see `FilmOptions.jobs`): a script that calls this at its top level
+    needs the usual `if __name__ == "__main__":`.
+
+    Args:
+        traces: all of one physics profile and frame rate; two of them if side by side.
+        out: the file.
+        options: the defaults if None.
+        progress: called with the number of frames done and of all frames.
+        backend: what draws; found out if None.
+        open_renderer: makes the renderer. A picklable function, for it is sent to the processes.
+
+    Raises:
+        UsageError: the options do not fit the traces, or exclude each other.
+        GlassvizError: the file exists, nothing can draw or encode here, or the finished file is
+            not what was asked for.
+    """
+    options = options or FilmOptions()
+    started = time.perf_counter()
+    refuse_existing(out, options.overwrite)
+    shots = _shots(traces, options)
+    _check_size(options)
+    fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
+    backend = backend or choose_backend()
+    quality, quality_note = _quality(options.quality, backend)
+    scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality)
+    reel = Reel(shots, scene, options.overlay_k, options.format)
+    jobs = options.jobs or choose_jobs(reel.frames)
+    comment = "glassviz, trace " + ", ".join(trace.sha256 for trace in traces)
+    encoder = Encoder(out, reel.width, reel.height, fps, options.format, comment, options.overwrite)
+    with encoder, closing(draw_frames(reel, open_renderer, jobs)) as frames:
+        for done, frame in enumerate(frames, 1):
+            encoder.write(frame)
+            if progress:
+                progress(done, reel.frames)
+    facts = encoder.facts
+    assert facts is not None
+    return FilmReport(
+        path=out,
+        frames=facts.frames,
+        fps=facts.fps,
+        size=(facts.width, facts.height),
+        codec=facts.codec,
+        pixel_format=facts.pixel_format,
+        renderer=backend.renderer,
+        quality=quality,
+        seconds=time.perf_counter() - started,
+        notes=tuple(filter(None, (backend.note, quality_note, rate_note))),
+    )
+
+
+def _shots(traces: Sequence[Trace], options: FilmOptions) -> tuple[Shot, ...]:
+    if not traces:
+        raise UsageError("film: expected at least one trace, found none")
+    kinds = {(trace.header["env"]["physics"], trace.frame_dt_s) for trace in traces}
+    if len(kinds) > 1:
+        raise UsageError(
+            f"film: expected traces of one physics profile and frame rate, found "
+            f"{', '.join(f'{physics} at {dt:g} s' for physics, dt in sorted(kinds))}: make a film "
+            f"of each"
+        )
+    rows = [tuple(traces)] if options.side_by_side else [(trace,) for trace in traces]
+    if options.side_by_side:
+        _check_same_resets(traces)
+    return tuple(
+        Shot(tuple(Clip.of(trace, e) for trace in row), _length(row, options.steps))
+        for row in rows
+        for e in _episodes(row[0], options.episodes)
+    )
+
+
+def _check_same_resets(traces: Sequence[Trace]) -> None:
+    if len(traces) != 2:
+        raise UsageError(f"side by side: expected two traces, found {len(traces)}")
+    left, right = traces
+    for what in ("qpos", "qvel"):
+        ours, theirs = getattr(left, what)[:, 0], getattr(right, what)[:, 0]
+        if not np.array_equal(ours, theirs):
+            raise UsageError(
+                f"side by side: expected two traces that start from the same resets, found "
+                f"different {what} at frame 0: roll both controllers out with the same seed and "
+                f"number of episodes"
+            )
+
+
+def _episodes(trace: Trace, wanted: tuple[int, ...] | None) -> Sequence[int]:
+    for episode in wanted or ():
+        if not 0 <= episode < trace.episodes:
+            raise UsageError(
+                f"episodes: expected numbers below {trace.episodes}, as many as the trace has, "
+                f"found {episode}"
+            )
+    return wanted if wanted is not None else range(trace.episodes)
+
+
+def _length(row: tuple[Trace, ...], steps: int | None) -> int:
+    available = min(trace.frames for trace in row)
+    if steps is None:
+        return available
+    if not 1 <= steps <= available:
+        raise UsageError(
+            f"steps: expected 1 to {available}, as many as the trace has, found {steps}"
+        )
+    return steps
+
+
+def _check_size(options: FilmOptions) -> None:
+    width, height = options.size
+    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+        raise UsageError(
+            f"size: expected even numbers of at least {MIN_SIDE} (video stores colour for two by "
+            f"two pixels), found {width}x{height}"
+        )
+    if options.overlay_k:
+        Layout.of(width, height)
+
+
+def _quality(wanted: Quality | None, backend: Backend) -> tuple[Quality, str]:
+    if wanted:
+        return wanted, ""
+    if not backend.software:
+        return "full", ""
+    return "fast", (
+        f"drawn in software ({backend.renderer}) without shadows and reflections: --quality full "
+        f"has them, and takes about five times as long"
+    )

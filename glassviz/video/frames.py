@@ -1,0 +1,194 @@
+"""Draws the frames of a film in their order, in several processes where that pays.
+
+The frames are dealt to the processes in turn, so that all work on the same stretch of the film:
+nothing has to be put back in order, and what is held at any time is a few frames, however long
+the film is.
+"""
+
+import ctypes
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from glassviz.errors import GlassvizError
+from glassviz.video.clip import Clip
+from glassviz.video.formats import Format, pack, packed_size
+from glassviz.video.overlay import Overlay
+from glassviz.video.renderer import FrameRenderer, Scene
+
+MAX_JOBS = 8
+FRAMES_PER_JOB = 150
+"""A process takes about a second to start: below this many frames it does not pay."""
+
+SLOTS = 4
+"""Frames that a process may be ahead of the encoder."""
+
+Frames = Generator[UInt8[np.ndarray, "..."], None, None]
+OpenRenderer = Callable[[Scene], FrameRenderer]
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The first frames of one clip, or of several next to each other.
+
+    Attributes:
+        clips: from left to right.
+        frames: how many frames of each are shown.
+    """
+
+    clips: tuple[Clip, ...]
+    frames: int
+
+
+@dataclass(frozen=True)
+class Reel:
+    """All that is needed to draw a film's frames.
+
+    Attributes:
+        shots: in order; each has the same number of clips.
+        scene: what each clip is drawn with; its size is that of one clip's picture.
+        overlay: whether the labels are drawn over the pictures.
+        format: decides how the frames' pixels are laid out.
+    """
+
+    shots: tuple[Shot, ...]
+    scene: Scene
+    overlay: bool
+    format: Format
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return sum(shot.frames for shot in self.shots)
+
+    @property
+    def width(self) -> int:
+        """Width of a frame: as many pictures as there are clips in a shot."""
+        return self.scene.width * len(self.shots[0].clips)
+
+    @property
+    def height(self) -> int:
+        """Height of a frame."""
+        return self.scene.height
+
+
+def choose_jobs(frames: int) -> int:
+    """How many processes to draw a film of that many frames with, on this machine."""
+    return max(1, min(len(os.sched_getaffinity(0)), MAX_JOBS, frames // FRAMES_PER_JOB))
+
+
+def draw_frames(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
+    """The film's frames in order, laid out for the encoder; each is good until the next one.
+
+    Raises:
+        GlassvizError: the renderer cannot be opened, or a process died.
+    """
+    if jobs == 1:
+        return _draw_share(reel, open_renderer, 0, 1)
+    return _draw_in_processes(reel, open_renderer, jobs)
+
+
+def _draw_share(reel: Reel, open_renderer: OpenRenderer, first: int, jobs: int) -> Frames:
+    """Every frame of the film whose number leaves the remainder `first` when divided by `jobs`."""
+    width, height = reel.scene.width, reel.height
+    canvas = np.empty((height, reel.width, 3), np.uint8)
+    panels = np.split(canvas, len(reel.shots[0].clips), axis=1)
+    with closing(open_renderer(reel.scene)) as renderer:
+        start = 0
+        for shot in reel.shots:
+            overlays = [Overlay(clip, width, height) for clip in shot.clips if reel.overlay]
+            for t in range((first - start) % jobs, shot.frames, jobs):
+                for panel, clip in zip(panels, shot.clips, strict=True):
+                    panel[:] = renderer.render(clip.qpos[t], clip.qvel[t])
+                for panel, overlay in zip(panels, overlays, strict=False):
+                    overlay.draw(panel, t)
+                yield pack(canvas, reel.format)
+            start += shot.frames
+
+
+def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
+    # Spawned, not forked: neither GL contexts nor JAX's threads survive a fork.
+    context = multiprocessing.get_context("spawn")
+    size = packed_size(reel.width, reel.height, reel.format)
+    workers: list[tuple[BaseProcess, Connection, UInt8[np.ndarray, "slots bytes"]]] = []
+    try:
+        for first in range(jobs):
+            memory = context.RawArray(ctypes.c_uint8, SLOTS * size)
+            ours, theirs = context.Pipe()
+            arguments = (reel, open_renderer, first, jobs, memory, theirs)
+            process = context.Process(target=_work, args=arguments, daemon=True)
+            _start_deaf_to_interrupts(process)
+            theirs.close()
+            workers.append((process, ours, _slots(memory)))
+        for i in range(reel.frames):
+            worker, connection, slots = workers[i % jobs]
+            _await_frame(worker, connection)
+            yield slots[i // jobs % SLOTS]
+            if i + jobs * SLOTS < reel.frames:
+                connection.send(None)
+    finally:
+        for worker, connection, _ in workers:
+            connection.close()
+            worker.terminate()
+            worker.join()
+
+
+def _start_deaf_to_interrupts(process: BaseProcess) -> None:
+    """Start a process that Ctrl-C does not reach: its parent ends it, without a traceback."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _await_frame(process: BaseProcess, connection: Connection) -> None:
+    try:
+        error = connection.recv()
+    except (EOFError, ConnectionResetError):
+        process.join()
+        raise GlassvizError(
+            f"render: a drawing process ended with exit code {process.exitcode}: try again with "
+            f"one process (jobs=1), and run `glassviz doctor`"
+        ) from None
+    if error is not None:
+        raise error
+
+
+def _work(
+    reel: Reel,
+    open_renderer: OpenRenderer,
+    first: int,
+    jobs: int,
+    memory: Any,
+    connection: Connection,
+) -> None:
+    """Draw one process's share into `memory`, telling of each frame and waiting for free slots."""
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    os.environ.setdefault("LP_NUM_THREADS", str(threads))  # Mesa's software renderer
+    cv2.setNumThreads(threads)
+    slots = _slots(memory)
+    try:
+        for i, packed in enumerate(_draw_share(reel, open_renderer, first, jobs)):
+            if i >= SLOTS:
+                connection.recv()
+            slots[i % SLOTS] = packed.ravel()
+            connection.send(None)
+    except GlassvizError as error:
+        connection.send(error)
+    except (EOFError, OSError):
+        return  # the film was given up
+
+
+def _slots(memory: Any) -> UInt8[np.ndarray, "slots bytes"]:
+    return np.frombuffer(memory, np.uint8).reshape(SLOTS, -1)
