@@ -23,7 +23,6 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32
 from glassviz.errors import GlassvizError
 
 SCHEMA_VERSION = 1
-NO_LABEL = -1
 
 
 @dataclass(frozen=True, eq=False)

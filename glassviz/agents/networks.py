@@ -80,11 +80,14 @@ def input_dims(config: AgentConfig) -> dict[str, int]:
     }
 
 
-def init_params(config: AgentConfig, key: PRNGKeyArray) -> dict[str, Any]:
+def init_params(
+    config: AgentConfig, key: PRNGKeyArray, logit_scale: float = 1.0
+) -> dict[str, Any]:
     """A fresh parameter tree.
 
     Dense kernels are truncated normal with std 0.02; the last layers of reward and Q start at
-    zero, as in TD-MPC2, so that a new agent predicts 0. Prototypes are normal with std 1/√latent.
+    zero, as in TD-MPC2, so that a new agent predicts 0. Prototypes are normal with std
+    1/√latent, assignment logits with std `logit_scale`.
     """
     nets, dims = modules(config), input_dims(config)
     keys = dict(zip([*nets, "glass"], jax.random.split(key, len(nets) + 1), strict=True))
@@ -102,11 +105,11 @@ def init_params(config: AgentConfig, key: PRNGKeyArray) -> dict[str, Any]:
     for name in ("rew", "q"):
         params[name][last]["kernel"] = jnp.zeros_like(params[name][last]["kernel"])
     if config.glass:
-        params["glass"] = _init_glass(config, keys["glass"])
+        params["glass"] = _init_glass(config, keys["glass"], logit_scale)
     return params
 
 
-def _init_glass(config: AgentConfig, key: PRNGKeyArray, logit_scale: float = 1.0) -> dict[str, Any]:
+def _init_glass(config: AgentConfig, key: PRNGKeyArray, logit_scale: float) -> dict[str, Any]:
     glass = config.glass
     assert glass is not None
     proto_key, logit_key, super_key = jax.random.split(key, 3)

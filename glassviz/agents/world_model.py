@@ -74,10 +74,12 @@ def world_model(config: AgentConfig, variant: Family, params: Params) -> Model:
 
 
 def _first(net: Params, z: Latents, action: Actions) -> Float[Array, "rows width"]:
-    """Output of the first Dense layer on [z, action]."""
+    """Output of the first Dense layer on [z, action]; a shared z is multiplied once."""
     kernel, bias = net["Dense_0"]["kernel"], net["Dense_0"]["bias"]
+    if z.ndim == action.ndim:
+        return jnp.concatenate([z, action], axis=-1) @ kernel + bias
     split = z.shape[-1]
-    return z @ kernel[:split] + action @ kernel[split:] + bias
+    return action @ kernel[split:] + (z @ kernel[:split] + bias)
 
 
 def _rest(

@@ -1,0 +1,95 @@
+"""Replay in host memory: a ring of rows, one row a step of every hopper."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from glassviz.errors import GlassvizError
+from glassviz.training.losses import Batch
+
+
+class Replay:
+    """The last `rows` steps of `num_envs` hoppers, sampled as sequences that cross no reset.
+
+    A row holds the observation, the action taken from it and the reward earned, and whether the
+    observation is the first of an episode.
+    """
+
+    def __init__(self, rows: int, num_envs: int, obs_dim: int, action_dim: int) -> None:
+        self.obs = np.zeros((rows, num_envs, obs_dim), np.float32)
+        self.action = np.zeros((rows, num_envs, action_dim), np.float32)
+        self.reward = np.zeros((rows, num_envs), np.float32)
+        self.first = np.zeros((rows, num_envs), bool)
+        self.added = 0
+
+    def __len__(self) -> int:
+        return min(self.added, len(self.obs))
+
+    def add(
+        self,
+        obs: Float32[np.ndarray, "envs obs"],
+        action: Float32[np.ndarray, "envs act"],
+        reward: Float32[np.ndarray, " envs"],
+        first: Bool[np.ndarray, " envs"],
+    ) -> None:
+        """Write one row, over the oldest when the ring is full."""
+        row = self.added % len(self.obs)
+        self.obs[row], self.action[row] = obs, action
+        self.reward[row], self.first[row] = reward, first
+        self.added += 1
+
+    def sample(
+        self, rng: np.random.Generator, updates: int, batch_size: int, horizon: int
+    ) -> Batch:
+        """Independent batches for `updates` updates, on a leading axis.
+
+        Each sequence has `horizon` transitions of one hopper in one episode, uniform over all
+        that the buffer holds.
+
+        Raises:
+            GlassvizError: the buffer holds fewer steps than a sequence needs.
+        """
+        starts = len(self) - horizon
+        if starts < 1:
+            raise GlassvizError(
+                f"replay: expected more than {horizon} steps before the first update, found "
+                f"{len(self)}: raise learning_starts"
+            )
+        oldest = self.added - len(self)
+        count = updates * batch_size
+        ages = rng.integers(starts, size=count)
+        envs = rng.integers(self.obs.shape[1], size=count)
+        while (crossing := self._crosses_reset(oldest + ages, envs, horizon)).any():
+            ages[crossing] = rng.integers(starts, size=crossing.sum())
+            envs[crossing] = rng.integers(self.obs.shape[1], size=crossing.sum())
+        # (updates, horizon + 1, batch)
+        steps = np.arange(horizon + 1)[None, :, None]
+        rows = ((oldest + ages).reshape(updates, 1, batch_size) + steps) % len(self.obs)
+        envs = np.broadcast_to(envs.reshape(updates, 1, batch_size), rows.shape)
+        return Batch(
+            obs=self.obs[rows, envs],
+            action=self.action[rows[:, :-1], envs[:, :-1]],
+            reward=self.reward[rows[:, :-1], envs[:, :-1]],
+        )
+
+    def get_state(self) -> dict[str, Any]:
+        """The filled part of the ring, for `set_state`."""
+        filled = len(self)
+        arrays = {name: getattr(self, name)[:filled] for name in _ARRAYS}
+        return arrays | {"added": np.array(self.added)}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned."""
+        for name in _ARRAYS:
+            getattr(self, name)[: len(state[name])] = state[name]
+        self.added = int(state["added"])
+
+    def _crosses_reset(
+        self, start: np.ndarray, envs: np.ndarray, horizon: int
+    ) -> Bool[np.ndarray, " sequences"]:
+        rows = (start[:, None] + np.arange(1, horizon + 1)) % len(self.obs)
+        return self.first[rows, envs[:, None]].any(axis=1)
+
+
+_ARRAYS = ("obs", "action", "reward", "first")
