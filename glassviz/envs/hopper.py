@@ -110,11 +110,6 @@ class HopperBatch:
         """Size of an action."""
         return int(self.model.nu)
 
-    @property
-    def control_dt_s(self) -> float:
-        """Seconds of one control step; one `step` takes `config.action_repeat` of them."""
-        return CONTROL_DT_S
-
     def reset(self, seeds: Sequence[int]) -> Step:
         """Start an episode in every hopper; a seed determines its pose completely.
 
