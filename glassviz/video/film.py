@@ -39,6 +39,9 @@ class FilmOptions:
         side_by_side: show two traces with the same resets next to each other.
         overwrite: whether an existing file may be replaced.
         jobs: processes that draw; if None, what pays on this machine.
+
+    Raises:
+        UsageError: the size is odd, or too small.
     """
 
     overlay_k: bool = False
@@ -52,6 +55,16 @@ class FilmOptions:
     side_by_side: bool = False
     overwrite: bool = False
     jobs: int | None = None
+
+    def __post_init__(self) -> None:
+        width, height = self.size
+        if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+            raise UsageError(
+                f"size: expected even numbers of at least {MIN_SIDE} (video stores colour for two "
+                f"by two pixels), found {width}x{height}"
+            )
+        if self.overlay_k:
+            Layout.of(width, height)
 
 
 @dataclass(frozen=True)
@@ -113,7 +126,6 @@ def film(
     started = time.perf_counter()
     refuse_existing(out, options.overwrite)
     shots = _shots(traces, options)
-    _check_size(options)
     fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
     backend = backend or choose_backend()
     quality, quality_note = _quality(options.quality, backend)
@@ -198,23 +210,12 @@ def _length(row: tuple[Trace, ...], steps: int | None) -> int:
     return steps
 
 
-def _check_size(options: FilmOptions) -> None:
-    width, height = options.size
-    if min(width, height) < MIN_SIDE or width % 2 or height % 2:
-        raise UsageError(
-            f"size: expected even numbers of at least {MIN_SIDE} (video stores colour for two by "
-            f"two pixels), found {width}x{height}"
-        )
-    if options.overlay_k:
-        Layout.of(width, height)
-
-
 def _quality(wanted: Quality | None, backend: Backend) -> tuple[Quality, str]:
     if wanted:
         return wanted, ""
     if not backend.software:
         return "full", ""
     return "fast", (
-        f"drawn in software ({backend.renderer}) without shadows and reflections: --quality full "
-        f"has them, and takes about five times as long"
+        "drawn in software, so without shadows and reflections: --quality full has them, and takes "
+        "about five times as long"
     )

@@ -114,7 +114,7 @@ def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fractio
     note = ""
     if rounded != fps:
         note = (
-            f"gif: {float(fps):g} frames per second are not possible in a GIF: it runs at "
-            f"{float(rounded):g}, {float(rounded / fps):.2f} times the speed asked for"
+            f"gif: {float(fps):.4g} frames per second are not possible in a GIF: it runs at "
+            f"{float(rounded):.4g}, {float(rounded / fps):.2f} times the speed asked for"
         )
     return rounded, note

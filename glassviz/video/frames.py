@@ -27,7 +27,7 @@ from glassviz.video.overlay import Overlay
 from glassviz.video.renderer import FrameRenderer, Scene
 
 MAX_JOBS = 8
-FRAMES_PER_JOB = 150
+FRAMES_PER_JOB = 250
 """A process takes about a second to start: below this many frames it does not pay."""
 
 SLOTS = 4
