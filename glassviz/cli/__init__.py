@@ -10,6 +10,8 @@ from typer.core import TyperGroup
 
 from glassviz import __version__
 from glassviz.cli.doctor import doctor
+from glassviz.cli.rollout import rollout
+from glassviz.cli.train import train
 from glassviz.errors import GlassvizError
 from glassviz.runtime import prepare_environment
 
@@ -62,7 +64,8 @@ def glassviz(
     """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
 
 
-app.command()(doctor)
+for command in (rollout, train, doctor):
+    app.command()(command)
 
 
 def main() -> None:

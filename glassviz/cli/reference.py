@@ -25,7 +25,7 @@ def reference() -> str:
     root: Any = typer.main.get_command(app)
     top = typer.Context(root, info_name=PROGRAM, terminal_width=WIDTH, **root.context_settings)
     sections = [_HEAD, _section(PROGRAM, root.get_help(top))]
-    for name, command in sorted(root.commands.items()):
+    for name, command in root.commands.items():
         context = typer.Context(command, info_name=name, parent=top, terminal_width=WIDTH)
         sections.append(_section(f"{PROGRAM} {name}", command.get_help(context)))
     return "\n".join(sections)
