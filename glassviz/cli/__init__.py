@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 
 from glassviz import __version__
 from glassviz.cli.doctor import doctor
+from glassviz.cli.render import render
 from glassviz.cli.rollout import rollout
 from glassviz.cli.train import train
 from glassviz.errors import GlassvizError
@@ -64,7 +65,7 @@ def glassviz(
     """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
 
 
-for command in (rollout, train, doctor):
+for command in (render, rollout, train, doctor):
     app.command()(command)
 
 
