@@ -24,8 +24,9 @@ def clock_trace(
     """A trace in which frame t of every array tells t.
 
     The label moves on every `dwell` frames, the reward of frame t is t / 100, and the height
-    t / 1000 m; the body stands upright and glides forward. The foot touches the floor in every
-    other dwell, the calf in every fourth.
+    t / 1000 m; the body stands upright and glides forward, one centimetre a control step, from
+    10 m for each earlier episode. The foot touches the floor in every other dwell, the calf in
+    every fourth.
     """
     rng = np.random.default_rng(0)
     shape = episodes, frames
@@ -34,7 +35,7 @@ def clock_trace(
     dt = 0.02 * action_repeat
     time = t * dt
     qpos = np.zeros((*shape, 7))
-    qpos[..., 0] = 0.5 * time
+    qpos[..., 0] = 0.5 * time + 10 * np.arange(episodes)[:, None]
     qvel = np.zeros((*shape, 7))
     qvel[..., 0] = 0.5
     contacts = np.zeros((*shape, len(GEOMS)), bool)

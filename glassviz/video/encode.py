@@ -168,7 +168,7 @@ class Encoder:
         self._process.wait()
         self._messages.seek(0)
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
-        cause = lines[-1].strip() if lines else f"exit code {self._process.returncode}"
+        cause = lines[0].strip() if lines else f"exit code {self._process.returncode}"
         return GlassvizError(f"{self._path}: the encoder failed: {cause}")
 
 

@@ -102,7 +102,7 @@ def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fractio
         UsageError: the rate would be outside 5 to 120 frames per second.
     """
     base = Fraction(1 / frame_dt_s).limit_denominator(1000)
-    if not MIN_FPS <= base * Fraction(speed).limit_denominator(1000) <= MAX_FPS:
+    if not MIN_FPS <= float(base) * speed <= MAX_FPS:
         raise UsageError(
             f"speed: expected {MIN_FPS / float(base):g} to {MAX_FPS / float(base):g} for a film of "
             f"{float(base):g} frames per second of simulation, found {speed:g}"

@@ -10,7 +10,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -135,7 +135,8 @@ def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Fr
             _await_frame(worker, connection)
             yield slots[i // jobs % SLOTS]
             if i + jobs * SLOTS < reel.frames:
-                connection.send(None)
+                with suppress(BrokenPipeError):  # of a process that died: noticed above, next time
+                    connection.send(None)
     finally:
         for worker, connection, _ in workers:
             connection.close()

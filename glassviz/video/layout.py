@@ -35,7 +35,7 @@ class Layout:
     text: int
     chip_text: int
     small_text: int
-    radius: int
+    radius: float
 
     @classmethod
     def of(cls, width: int, height: int) -> Self:
@@ -59,7 +59,7 @@ class Layout:
             text=text,
             chip_text=round(1.6 * text),
             small_text=max(10, round(0.8 * text)),
-            radius=round(unit / 80) + 1,
+            radius=unit / 80 + 1,
         )
 
     @property

@@ -75,7 +75,7 @@ def _glass_badges(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
 def _grey_badge(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
     text, size = "no clusters", layout.text
     width = round(font(size).getlength(text) + 1.5 * size)
-    sprite = Sprite(_chip(text, NO_CLUSTER_COLOR, size, width, 0, layout))
+    sprite = Sprite(_chip(text, NO_CLUSTER_COLOR, size, width, 0.0, layout))
     return dict.fromkeys(pairs, sprite)
 
 
@@ -114,7 +114,7 @@ class _Status:
         panel = layout.panel(width, layout.header_height)
         ink = ImageDraw.Draw(panel)
 
-        def write(text: str, x: float, y: float, color: str, anchor: str) -> None:
+        def write(text: str, x: int, y: int, color: str, anchor: str) -> None:
             ink.text((x, y), text, fill=color, font=font(size), anchor=anchor)
 
         write(clip.controller, padding, first, TEXT_COLOR, "la")

@@ -85,7 +85,7 @@ def line_height(size: int) -> int:
 
 
 def rounded_box(
-    width: int, height: int, radius: float, fill: str, outline: str | None = None, line: float = 0
+    width: int, height: int, radius: float, fill: str, outline: str | None = None, line: float = 0.0
 ) -> Image.Image:
     """A box with smooth rounded corners; colours are #RRGGBB or #RRGGBBAA."""
     scale = SUPERSAMPLING
