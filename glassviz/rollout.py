@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,7 @@ FROM_DECISION = (
 FROM_STEP = ("time", "qpos", "qvel", "obs", "height", "speed", "angles", "contacts", "touch")
 
 
+@runtime_checkable
 class Env(Protocol):
     """What `roll_out` needs of an environment; `HopperBatch` is one."""
 
@@ -102,7 +103,7 @@ def roll_out(
         step_keys = _fold_in(keys, t)
         decision, state = act(params, obs, state, step_keys)
         decisions.append(
-            jax.tree.map(lambda x: np.asarray(x).reshape(-1, *x.shape[len(lead) :]), decision)
+            jax.tree.map(lambda x: np.asarray(x).reshape(env.num, *x.shape[len(lead) :]), decision)
         )
         shown.append(step)
         step = env.step(decisions[-1].action.astype(np.float64))

@@ -132,10 +132,11 @@ class Trace:
                 or its arrays do not belong together.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                header = json.loads(file["header"].tobytes())
+            # NumPy leaves a file that it opened itself open when it turns out to be no archive.
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+                header = json.loads(archive["header"].tobytes())
                 _check_version(header, path)
-                arrays = {name: file[name] for name in ARRAYS}
+                arrays = {name: archive[name] for name in ARRAYS}
         except GlassvizError:
             raise
         except FileNotFoundError:

@@ -64,7 +64,7 @@ def update(
         scale=scale,
         updates=state.updates + 1,
     )
-    return new_state, metrics | {"grad_norm": optax.global_norm(gradient), "scale": scale}
+    return new_state, metrics | {"grad_norm": optax.tree.norm(gradient), "scale": scale}
 
 
 _compiled_update = jax.jit(update, static_argnames="train", donate_argnames="state")

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from glassviz.agents import glass as glass_ops
@@ -30,9 +31,9 @@ Metrics = dict[str, Float[Array, ""]]
 class Batch(NamedTuple):
     """Sequences from the replay buffer, time first."""
 
-    obs: Float[Array, "steps_and_one batch obs"]
-    action: Float[Array, "steps batch act"]
-    reward: Float[Array, "steps batch"]
+    obs: Float[Array | np.ndarray, "steps_and_one batch obs"]
+    action: Float[Array | np.ndarray, "steps batch act"]
+    reward: Float[Array | np.ndarray, "steps batch"]
 
 
 def total_loss(

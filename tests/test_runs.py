@@ -1,0 +1,155 @@
+"""Traces are found by what they were made from, made when missing, and never half-written."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+import tiny
+
+from glassviz import checkpoints
+from glassviz.agents.networks import init_params
+from glassviz.errors import GlassvizError
+from glassviz.runs import RolloutOptions, traces_of
+from glassviz.trace import ARRAYS, Trace
+
+OPTIONS = RolloutOptions(episodes=2, controllers=("mppi", "pi"), steps=6)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoints") / "agent.safetensors"
+    params = jax.tree.map(np.asarray, init_params(tiny.AGENT, jax.random.key(1)))
+    checkpoints.save(path, tiny.AGENT, params, {"recipe": "tiny"}, assumptions=["nothing is known"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def recorded(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("traces")
+    lines: list[str] = []
+    return folder, traces_of([checkpoint], OPTIONS, folder, lines.append), lines
+
+
+def test_a_missing_trace_is_recorded_and_a_present_one_reused(recorded, checkpoint):
+    folder, first, _ = recorded
+    lines: list[str] = []
+    again = traces_of([checkpoint], OPTIONS, folder, lines.append)
+    assert [r.reused for r in first] == [False, False]
+    assert [r.reused for r in again] == [True, True]
+    assert [r.trace.sha256 for r in again] == [r.trace.sha256 for r in first]
+    assert sum(line.startswith("reusing ") for line in lines) == 2
+
+
+def test_a_trace_read_back_is_the_trace_that_was_made(recorded):
+    _, [first, _], _ = recorded
+    loaded = Trace.load(first.path)
+    assert loaded.header == first.trace.header
+    assert all(np.array_equal(getattr(loaded, n), getattr(first.trace, n)) for n in ARRAYS)
+
+
+def test_recording_anew_gives_the_same_file_byte_for_byte(recorded, checkpoint, tmp_path):
+    _, first, _ = recorded
+    again = traces_of([checkpoint], OPTIONS, tmp_path)
+    for a, b in zip(first, again, strict=True):
+        assert a.path.name == b.path.name
+        assert a.path.read_bytes() == b.path.read_bytes()
+
+
+def test_other_inputs_lead_to_another_trace(recorded, checkpoint):
+    folder, first, _ = recorded
+    known = {r.path for r in first}
+    for change in ({"seed": 1}, {"samples": 16}, {"physics": "playground"}, {"rule": "soft"}):
+        options = dataclasses.replace(OPTIONS, controllers=("pi",), **change)
+        [other] = traces_of([checkpoint], options, folder)
+        assert other.path not in known and not other.reused, change
+        known.add(other.path)
+
+
+def test_the_header_says_where_the_trace_came_from(recorded, checkpoint):
+    _, [planned, _], lines = recorded
+    header = planned.trace.header
+    assert header["checkpoint"]["sha256"] == checkpoints.load(checkpoint).sha256
+    assert header["planner"]["samples"] == 32
+    assert header["env"]["control_dt_s"] == 0.02
+    assert header["assumptions"] == ["nothing is known"]
+    assert "agent: assumed: nothing is known" in lines
+    assert header["label_rule"] == "nearest-prototype" and header["tau"] == 0.7
+    assert header["geoms"][header["geoms"].index("foot")] == "foot"
+    assert {"python", "jax", "mujoco"} <= header["versions"].keys()
+    json.dumps(header)
+
+
+def test_a_trace_file_stands_for_itself(recorded):
+    _, [first, _], _ = recorded
+    [same] = traces_of([first.path], RolloutOptions(episodes=7))
+    assert same.reused and same.trace.sha256 == first.trace.sha256
+
+
+def test_targets_come_back_in_order_then_by_controller(recorded, checkpoint):
+    folder, first, _ = recorded
+    both = traces_of([first[1].path, checkpoint], OPTIONS, folder)
+    assert [r.path for r in both] == [first[1].path, first[0].path, first[1].path]
+
+
+def test_an_interruption_leaves_no_file(checkpoint, tmp_path):
+    def interrupt(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        traces_of([checkpoint], OPTIONS, tmp_path, on_progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failed_write_leaves_the_old_trace(recorded, monkeypatch):
+    _, [first, _], _ = recorded
+    before = first.path.read_bytes()
+    monkeypatch.setattr(np, "savez", lambda file, **arrays: _full_disk(file))
+    with pytest.raises(OSError):
+        first.trace.save(first.path)
+    assert first.path.read_bytes() == before
+    assert not list(first.path.parent.glob("*.partial"))
+
+
+def _full_disk(file) -> None:
+    file.write(b"half")
+    raise OSError("no space left on device")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:200], "expected a trace"),
+        (lambda data: b"not a trace", "expected a trace"),
+        (lambda data: b"", "expected a trace"),
+    ],
+)
+def test_a_damaged_trace_is_one_sentence(recorded, tmp_path, damage, message):
+    _, [first, _], _ = recorded
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(damage(first.path.read_bytes()))
+    with pytest.raises(GlassvizError, match=message):
+        Trace.load(path)
+
+
+def test_another_schema_version_is_named(recorded, tmp_path):
+    _, [first, _], _ = recorded
+    newer = dataclasses.replace(first.trace, header=first.trace.header | {"schema_version": 99})
+    newer.save(tmp_path / "newer.npz")
+    with pytest.raises(GlassvizError, match="schema version 1, found 99"):
+        Trace.load(tmp_path / "newer.npz")
+
+
+def test_missing_trace_and_missing_checkpoint_are_named(tmp_path):
+    for name in ("none.npz", "none.safetensors"):
+        with pytest.raises(GlassvizError, match=f"{name}.*no such file"):
+            traces_of([tmp_path / name], OPTIONS, tmp_path)
+
+
+def test_a_planner_that_cannot_work_is_refused_before_anything_runs(checkpoint, tmp_path):
+    with pytest.raises(GlassvizError, match="fewer policy trajectories than samples"):
+        traces_of([checkpoint], dataclasses.replace(OPTIONS, samples=3), tmp_path)
+    assert list(tmp_path.iterdir()) == []
