@@ -15,7 +15,7 @@ from typing import Any, Literal
 from glassviz import __version__
 from glassviz.errors import GlassvizError
 from glassviz.runtime import cache_dir
-from glassviz.video.gl import HEADLESS, choose_backend, has_gpu, probe
+from glassviz.video.gl import HEADLESS, find_backend, has_gpu, probe
 from glassviz.video.gl_failures import APT_PACKAGES
 
 Status = Literal["ok", "note", "failed"]
@@ -72,13 +72,15 @@ class Report:
 
 def examine() -> Report:
     """Look at everything; takes some seconds, since JAX and OpenGL are started for real."""
+    choice = check_choice()
+    spare = choice.status != "failed"
     return Report(
         (
             check_python(),
             check_packages(),
             check_jax(),
-            *(check_backend(name) for name in HEADLESS),
-            check_choice(),
+            choice,
+            *(check_backend(name, spare) for name in HEADLESS),
             check_encoder(),
             check_hardware(),
             check_cache(),
@@ -129,19 +131,26 @@ def check_jax() -> Check:
     return Check("jax", "ok", found)
 
 
-def check_backend(name: str) -> Check:
-    """One OpenGL backend, tried by drawing a picture with it."""
+def check_backend(name: str, spare: bool) -> Check:
+    """One OpenGL backend, tried by drawing a picture with it.
+
+    Args:
+        name: egl or osmesa.
+        spare: whether films can be drawn without it, so that it needs no mending.
+    """
     attempt = probe(name)
     if attempt.renderer:
         return Check(f"gl {name}", "ok", attempt.renderer)
+    if spare:
+        return Check(f"gl {name}", "ok", f"does not work, and need not: {attempt.cause}")
     fix = attempt.failure.fix if attempt.failure else f"apt install {' '.join(APT_PACKAGES)}"
-    return Check(f"gl {name}", "note", f"does not work: {attempt.cause}", fix)
+    return Check(f"gl {name}", "failed", f"does not work: {attempt.cause}", fix)
 
 
 def check_choice() -> Check:
-    """The backend that films are drawn with."""
+    """The backend that films are drawn with, tried now whatever an earlier command remembered."""
     try:
-        backend = choose_backend()
+        backend = find_backend()
     except GlassvizError as error:
         return Check("gl", "failed", str(error))
     kind = "software" if backend.software else "hardware"

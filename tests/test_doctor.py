@@ -9,7 +9,8 @@ from glassviz import doctor
 from glassviz.cli import app
 from glassviz.doctor import Check, Report, examine
 from glassviz.errors import GlassvizError
-from glassviz.video.gl import Attempt
+from glassviz.video import gl
+from glassviz.video.gl import Attempt, choose_backend
 from glassviz.video.gl_failures import FAILURES, diagnose, diagnose_renderer
 
 NO_EGL_DEVICE = (
@@ -167,18 +168,26 @@ def test_no_backend_means_no_films_and_names_the_packages(monkeypatch):
     def refuse():
         raise GlassvizError("OpenGL: no backend can draw a picture here: apt install libegl1")
 
-    monkeypatch.setattr(doctor, "choose_backend", refuse)
+    monkeypatch.setattr(doctor, "find_backend", refuse)
     check = doctor.check_choice()
     assert check.status == "failed"
     assert "apt install libegl1" in check.found
 
 
-def test_a_backend_that_fails_beside_one_that_works_is_only_a_note(monkeypatch):
+def test_what_an_earlier_command_remembered_is_not_believed(monkeypatch):
+    choose_backend()
+    monkeypatch.setattr(gl, "probe", lambda name: Attempt(name, None, "gladLoadGL error"))
+    assert doctor.check_choice().status == "failed"
+
+
+@pytest.mark.parametrize("spare, status, fix", [(True, "ok", ""), (False, "failed", "libosmesa6")])
+def test_a_backend_that_fails_needs_mending_only_if_no_other_works(monkeypatch, spare, status, fix):
     message = "AttributeError: 'NoneType' object has no attribute 'glGetError'"
     monkeypatch.setattr(doctor, "probe", lambda name: Attempt(name, None, message))
-    check = doctor.check_backend("osmesa")
-    assert check.status == "note"
-    assert "libosmesa6" in check.fix
+    check = doctor.check_backend("osmesa", spare)
+    assert check.status == status
+    assert "libOSMesa is missing" in check.found
+    assert fix in check.fix and bool(fix) == bool(check.fix)
 
 
 def test_a_missing_encoder_is_named(monkeypatch, tmp_path):

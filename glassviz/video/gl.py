@@ -132,7 +132,22 @@ def has_gpu() -> bool:
 def choose_backend() -> Backend:
     """Find a backend that works, and set MUJOCO_GL to it.
 
-    The user's MUJOCO_GL comes first, then egl, then osmesa. The answer holds for the process.
+    The answer holds for the process, and is remembered for the next ones.
+
+    Raises:
+        UsageError, GlassvizError: as `find_backend`.
+    """
+    entry = cache_dir() / "gl" / f"{_key()}.json"
+    backend = _recall(entry)
+    if backend is None:
+        backend = find_backend()
+        _remember(entry, backend)
+    os.environ["MUJOCO_GL"] = backend.name
+    return backend
+
+
+def find_backend() -> Backend:
+    """Try the user's MUJOCO_GL first, then egl, then osmesa, and remember nothing.
 
     Raises:
         UsageError: MUJOCO_GL names no backend, or switches rendering off.
@@ -145,14 +160,8 @@ def choose_backend() -> Backend:
             f"MUJOCO_GL={requested}: MuJoCo was imported with {loaded} before: set MUJOCO_GL (or "
             f"call glassviz.video.gl.choose_backend) before the first import of mujoco"
         )
-    entry = cache_dir() / "gl" / f"{_key(loaded)}.json"
-    backend = _recall(entry)
-    if backend is None:
-        wanted = (loaded,) if loaded else tuple(dict.fromkeys(filter(None, (requested, *HEADLESS))))
-        backend = _first_working(wanted, requested, loaded)
-        _remember(entry, backend)
-    os.environ["MUJOCO_GL"] = backend.name
-    return backend
+    wanted = (loaded,) if loaded else tuple(dict.fromkeys(filter(None, (requested, *HEADLESS))))
+    return _first_working(wanted, requested, loaded)
 
 
 def _requested() -> str | None:
@@ -201,10 +210,10 @@ def _backend(name: str, renderer: str, failed: list[Attempt], requested: str | N
     return Backend(name, renderer, is_software(renderer), note)
 
 
-def _key(loaded: str | None) -> str:
+def _key() -> str:
     """Name of everything that the answer depends on."""
     variables = {name: os.environ.get(name) for name in _DECISIVE_VARIABLES}
-    facts = [sys.executable, version("mujoco"), loaded, has_gpu(), variables]
+    facts = [sys.executable, version("mujoco"), _loaded(), has_gpu(), variables]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
