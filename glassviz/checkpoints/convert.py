@@ -1,0 +1,50 @@
+"""Brings any checkpoint that can be read into the native format."""
+
+from pathlib import Path
+
+from glassviz.checkpoints.checkpoint import Checkpoint
+from glassviz.checkpoints.detect import load
+from glassviz.checkpoints.native import save
+from glassviz.errors import UsageError
+
+SUFFIX = ".safetensors"
+
+
+def convert(
+    source: Path, target: Path, *, half: bool = False, overwrite: bool = False
+) -> Checkpoint:
+    """Read `source`, write it to `target` in the native format, and return what was written.
+
+    Configuration, provenance and assumptions go along; what does not is listed in the
+    provenance's `losses`.
+
+    Args:
+        source: a checkpoint of any layout that `load` reads.
+        target: a `.safetensors` path.
+        half: store half precision.
+        overwrite: replace `target` if it exists.
+
+    Raises:
+        UsageError: `target` exists and is not to be replaced, or has another suffix.
+        GlassvizError: `source` cannot be read, or `target` not be written.
+    """
+    if target.suffix != SUFFIX:
+        raise UsageError(f"{target}: expected a name that ends in {SUFFIX}, the native format")
+    if target.exists() and not overwrite:
+        raise UsageError(f"{target}: exists already: choose another name, or add --overwrite")
+    checkpoint = load(source)
+    provenance = dict(checkpoint.provenance)
+    if half:
+        provenance["losses"] = [
+            *provenance.get("losses", []),
+            "parameters were rounded to half precision",
+        ]
+    save(
+        target,
+        checkpoint.config,
+        checkpoint.params,
+        provenance,
+        assumptions=checkpoint.assumptions,
+        dtype="float16" if half else "float32",
+    )
+    return load(target)

@@ -1,0 +1,145 @@
+"""What a checkpoint holds, as data: the content of `glassviz inspect`."""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from glassviz.agents.config import AgentConfig
+from glassviz.agents.glass import active_in_partition
+from glassviz.agents.networks import input_dims, modules
+from glassviz.checkpoints.checkpoint import Checkpoint
+
+
+@dataclass(frozen=True)
+class GlassSummary:
+    """Prototypes and clusters.
+
+    Attributes:
+        prototypes, clusters, super_clusters: N, K and the size of the second level (0: none).
+        tau: temperature of the soft assignment.
+        assignment_temperature: temperature of the partition S.
+        similarity: what latents and prototypes are compared by.
+        cluster_obs: whether policy and Q see the cluster row.
+        clusters_active_in_partition: #{k : mean_n S_nk > 0.05/K}, a property of the parameters,
+            not of behaviour.
+    """
+
+    prototypes: int
+    clusters: int
+    super_clusters: int
+    tau: float
+    assignment_temperature: float
+    similarity: str
+    cluster_obs: bool
+    clusters_active_in_partition: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A checkpoint in words and numbers.
+
+    Attributes:
+        name, format, sha256: of the file.
+        family: implementation that the agent follows.
+        networks: sizes from input to output of each network.
+        parameters: number of parameters, all in all.
+        parameters_by_network: the same by network.
+        glass: prototypes and clusters, None without them.
+        planner, env: constants of the planner, and of the environment trained in.
+        no_planner: why it cannot be planned with; empty when it can.
+        provenance: where it came from.
+        assumptions: what the file did not say.
+        ignored_leaves: parameters in the file that are not used.
+        losses: what else of the file is not kept.
+    """
+
+    name: str
+    format: str
+    sha256: str
+    family: str
+    networks: dict[str, str]
+    parameters: int
+    parameters_by_network: dict[str, int]
+    glass: GlassSummary | None
+    planner: dict[str, Any]
+    env: dict[str, Any]
+    no_planner: str
+    provenance: dict[str, Any]
+    assumptions: tuple[str, ...]
+    ignored_leaves: tuple[str, ...]
+    losses: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers for JSON; numbers that are not finite become None."""
+        plain: dict[str, Any] = _finite(dataclasses.asdict(self))
+        return plain
+
+
+def summarise(checkpoint: Checkpoint) -> Summary:
+    """What `checkpoint` holds."""
+    config = checkpoint.config
+    counts = {
+        net: sum(leaf.size for leaf in jax.tree.leaves(branch))
+        for net, branch in checkpoint.params.items()
+    }
+    provenance = dict(checkpoint.provenance)
+    return Summary(
+        name=checkpoint.name,
+        format=checkpoint.format,
+        sha256=checkpoint.sha256,
+        family=config.family,
+        networks=_networks(config),
+        parameters=sum(counts.values()),
+        parameters_by_network=counts,
+        glass=_glass(checkpoint),
+        planner=dataclasses.asdict(config.planner),
+        env=dataclasses.asdict(config.env),
+        no_planner=config.no_planner,
+        ignored_leaves=_texts(provenance.pop("ignored_leaves", ())),
+        losses=_texts(provenance.pop("losses", ())),
+        provenance=provenance,
+        assumptions=checkpoint.assumptions,
+    )
+
+
+def _networks(config: AgentConfig) -> dict[str, str]:
+    """Sizes of each network: `516 → 512 → 512 → 101, 2 heads`."""
+    dims = input_dims(config)
+    sizes = {
+        name: " → ".join(str(size) for size in (dims[name], *net.hidden, net.out))
+        for name, net in modules(config).items()
+    }
+    sizes["q"] += f", {config.num_q} heads"
+    return sizes
+
+
+def _glass(checkpoint: Checkpoint) -> GlassSummary | None:
+    glass = checkpoint.config.glass
+    if glass is None:
+        return None
+    return GlassSummary(
+        prototypes=glass.prototypes,
+        clusters=glass.clusters,
+        super_clusters=glass.super_clusters,
+        tau=glass.proto_temperature,
+        assignment_temperature=glass.assignment_temperature,
+        similarity=glass.similarity,
+        cluster_obs=glass.cluster_obs,
+        clusters_active_in_partition=int(active_in_partition(glass, checkpoint.params["glass"])),
+    )
+
+
+def _texts(items: Any) -> tuple[str, ...]:
+    return tuple(str(item) for item in items) if isinstance(items, list | tuple) else ()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
