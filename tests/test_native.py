@@ -284,6 +284,12 @@ def test_converting_to_half_precision_says_so_in_the_file(tmp_path: Path) -> Non
     assert "parameters were rounded to half precision" in written.provenance["losses"]
 
 
+def test_provenance_of_any_shape_is_converted(tmp_path: Path) -> None:
+    save(tmp_path / "odd.safetensors", SMALL, own_params(), {"losses": 7, "returns": None})
+    written = convert(tmp_path / "odd.safetensors", tmp_path / "half.safetensors", half=True)
+    assert written.provenance["losses"] == ["parameters were rounded to half precision"]
+
+
 def test_converting_replaces_nothing_unless_asked_to(tmp_path: Path) -> None:
     source = write(tmp_path / "best_mppi.pkl", payload())
     target = tmp_path / "best.safetensors"

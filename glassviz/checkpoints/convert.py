@@ -35,8 +35,9 @@ def convert(
     checkpoint = load(source)
     provenance = dict(checkpoint.provenance)
     if half:
+        earlier = provenance.get("losses")
         provenance["losses"] = [
-            *provenance.get("losses", []),
+            *(earlier if isinstance(earlier, list) else []),
             "parameters were rounded to half precision",
         ]
     save(
