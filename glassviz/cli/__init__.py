@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperGroup
 
 from glassviz import __version__
+from glassviz.cli.checkpoints import convert, inspect
 from glassviz.cli.doctor import doctor
 from glassviz.cli.render import render
 from glassviz.cli.rollout import rollout
@@ -65,7 +66,7 @@ def glassviz(
     """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
 
 
-for command in (render, rollout, train, doctor):
+for command in (render, rollout, inspect, convert, train, doctor):
     app.command()(command)
 
 
