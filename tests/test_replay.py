@@ -49,7 +49,7 @@ def test_every_sequence_that_can_be_sampled_is_sampled():
 
 
 def test_too_few_steps_are_named():
-    with pytest.raises(GlassvizError, match="more than 3 steps .* found 3"):
+    with pytest.raises(GlassvizError, match=r"more than 3 steps .* found 3"):
         filled(10, 2, 3, 10).sample(np.random.default_rng(0), 1, 1, horizon=3)
 
 

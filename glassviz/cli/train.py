@@ -15,9 +15,9 @@ def train(
         typer.Option(help="With prototypes and clusters over the latent space, or without."),
     ] = "tdmpc-glass",
     preset: Annotated[
-        Literal["paper", "small"],
-        typer.Option(help="paper: 512 wide, as published. small: 128 wide, for a CPU."),
-    ] = "paper",
+        Literal["small", "paper"],
+        typer.Option(help="small: 128 wide, for a CPU. paper: 512 wide, as published."),
+    ] = "small",
     task: Annotated[
         Literal["hopper-hop", "hopper-stand"], typer.Option(help="What to learn.")
     ] = "hopper-hop",

@@ -1,0 +1,127 @@
+"""Write the card of a shipped checkpoint: facts, fresh returns, and a strip of what it does.
+
+    python checkpoints/make_card.py checkpoints/glass-small-s1.safetensors
+
+Rolls out both controllers for ten fresh episodes (resets that training never evaluated on) and
+writes `<name>.md` and `<name>.png` beside the checkpoint. The paragraph under "What it does" is
+written by hand, by somebody who watched the films; an existing one is kept.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from glassviz.runtime import prepare_environment
+
+prepare_environment()
+
+from glassviz.video.gl import choose_backend  # noqa: E402
+
+choose_backend()  # before anything imports MuJoCo
+
+import cv2  # noqa: E402
+from scipy import stats  # noqa: E402
+
+from glassviz import checkpoints  # noqa: E402
+from glassviz.runs import RolloutOptions, traces_of  # noqa: E402
+from glassviz.trace import Trace  # noqa: E402
+from glassviz.video.clip import Clip  # noqa: E402
+from glassviz.video.overlay import Overlay  # noqa: E402
+from glassviz.video.renderer import MujocoRenderer, Scene  # noqa: E402
+
+EPISODES = 10
+SEED = 2_000
+SIZE = (400, 300)
+WIDE = range(99, 1000, 180)
+CLOSE = range(600, 630, 6)
+HEADING = "## What it does"
+
+
+def main(path: Path) -> None:
+    """Write card and strip of one checkpoint."""
+    options = RolloutOptions(episodes=EPISODES, controllers=("mppi", "pi"), seed=SEED)
+    traces = [recording.trace for recording in traces_of([path], options, tell=print)]
+    cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(strip(traces[0]), cv2.COLOR_RGB2BGR))
+    card = path.with_suffix(".md")
+    card.write_text(write_card(path, traces, watched(card)), encoding="utf-8")
+    print(f"wrote {card} and {path.with_suffix('.png')}")
+
+
+def strip(trace: Trace) -> np.ndarray:
+    """Two rows of frames of the episode with the median return: the whole of it, and 0.6 s."""
+    episode = int(np.argsort(trace.returns)[trace.episodes // 2])
+    clip = Clip.of(trace, episode)
+    scene = Scene(trace.header["env"]["physics"], "cam0", *SIZE, "full")
+    overlay = Overlay(clip, *SIZE)
+    rows = []
+    with MujocoRenderer(scene) as renderer:
+        for times in (WIDE, CLOSE):
+            row = []
+            for t in times:
+                frame = renderer.render(clip.qpos[t], clip.qvel[t]).copy()
+                overlay.draw(frame, t)
+                row.append(frame)
+            rows.append(np.concatenate(row, axis=1))
+    return np.concatenate(rows)
+
+
+def write_card(path: Path, traces: list[Trace], text: str) -> str:
+    """The card in Markdown."""
+    checkpoint = checkpoints.load(path)
+    made = checkpoint.provenance
+    glass = checkpoint.config.glass
+    labels = (
+        f"Glass, N={glass.prototypes}, K={glass.clusters}, τ={glass.proto_temperature:g}"
+        if glass
+        else "none (trained without Glass)"
+    )
+    facts = {
+        "algorithm": made["algo"],
+        "task": f"{checkpoint.config.env.task}, physics {checkpoint.config.env.physics}",
+        "recipe": f"{made['recipe']}; reward not shaped",
+        "command": f"`{made['command']}`",
+        "seed": made["seed"],
+        "environment steps": f"{made['env_steps']:,}",
+        "gradient updates": f"{made['updates']:,}",
+        "width": checkpoint.config.latent_dim,
+        "clusters": labels,
+        "size": f"{path.stat().st_size / 2**20:.1f} MiB",
+        "code": f"commit {made['git_commit'][:12]}, JAX {made['versions']['jax']}, "
+        f"MuJoCo {made['versions']['mujoco']}",
+    }
+    lines = [f"# {checkpoint.name}", "", f"![frames]({checkpoint.name}.png)", ""]
+    lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
+    lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {SEED}`):", ""]
+    lines += ["| controller | mean | 95 % interval of the mean | episodes |", "|---|---|---|---|"]
+    lines += [returns_row(trace) for trace in traces]
+    evaluated = ", ".join(
+        f"{controller} {result['mean']:.0f} ({len(result['returns'])} episodes)"
+        for controller, result in made["evaluation"].items()
+    )
+    lines += ["", f"Recorded in training, at this checkpoint: {evaluated}.", ""]
+    lines += ["The interval is Student's t over episodes of this one seed: it says nothing about"]
+    lines += ["other seeds. Upper row of the picture: one episode, every 3.6 s; lower row: 0.6 s."]
+    return "\n".join([*lines, "", HEADING, "", text]) + "\n"
+
+
+def returns_row(trace: Trace) -> str:
+    """One row of the table of returns."""
+    returns = trace.returns
+    half = stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)
+    episodes = ", ".join(f"{value:.0f}" for value in returns)
+    mean = returns.mean()
+    interval = f"{mean - half:.0f} to {mean + half:.0f}"
+    return f"| {trace.header['controller']} | {mean:.1f} | {interval} | {episodes} |"
+
+
+def watched(card: Path) -> str:
+    """What an existing card says under its last heading."""
+    if card.exists() and HEADING in card.read_text(encoding="utf-8"):
+        return card.read_text(encoding="utf-8").split(HEADING, 1)[1].strip()
+    return "(not yet described)"
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        main(Path(name))

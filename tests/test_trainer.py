@@ -1,0 +1,179 @@
+"""A training run logs, saves, evaluates both controllers, and survives a kill."""
+
+import contextlib
+import csv
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import tiny
+
+from glassviz import checkpoints
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.training.config import preset
+
+
+class Stopped(Exception):
+    """Ends a run in the middle, as a kill would."""
+
+
+def run(folder: Path, stop_after: int | None = None, train=tiny.TRAIN, resume=False):
+    trainer = tiny.trainer(folder, train, resume)
+
+    def on_round(progress):
+        if stop_after and progress.env_steps >= stop_after:
+            raise Stopped
+
+    with contextlib.suppress(Stopped):
+        trainer.run(on_round)
+    return trainer
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    return folder, run(folder)
+
+
+def rows(folder: Path) -> list[dict[str, str]]:
+    with (folder / "seed_1.csv").open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_log_has_the_published_columns_and_a_row_a_controller(finished):
+    folder, _ = finished
+    table = rows(folder)
+    assert list(table[0]) == ["step", "reward", "eval_type", "seed"]
+    assert [(row["step"], row["eval_type"]) for row in table] == [
+        (str(step), kind) for step in (100, 200, 300, 400) for kind in ("mppi", "pi")
+    ]
+    assert {row["seed"] for row in table} == {"1"}
+
+
+def test_checkpoints_say_where_they_come_from(finished):
+    folder, trainer = finished
+    last = checkpoints.load(folder / "seed_1" / "checkpoints" / "last.safetensors")
+    assert last.config == tiny.AGENT
+    assert last.provenance["env_steps"] == 400
+    assert last.provenance["algo"] == "tdmpc-glass"
+    assert len(last.provenance["evaluation"]["pi"]["returns"]) == 2
+    for ours, saved in zip(
+        jax.tree.leaves(trainer.learner.params), jax.tree.leaves(last.params), strict=True
+    ):
+        assert np.array_equal(ours, saved)
+    names = {path.name for path in (folder / "seed_1" / "checkpoints").iterdir()}
+    assert names == {"best_mppi.safetensors", "best_pi.safetensors", "last.safetensors"}
+
+
+def test_the_best_checkpoint_is_that_of_the_best_evaluation(finished):
+    folder, _ = finished
+    best = checkpoints.load(folder / "seed_1" / "checkpoints" / "best_pi.safetensors")
+    logged = {int(r["step"]): float(r["reward"]) for r in rows(folder) if r["eval_type"] == "pi"}
+    assert logged[best.provenance["env_steps"]] == max(logged.values())
+
+
+def test_a_resumed_run_equals_one_that_was_never_stopped(finished, tmp_path):
+    folder, whole = finished
+    run(tmp_path, stop_after=270)  # between the saves at 200 and 300
+    continued = run(tmp_path, resume=True)
+    assert (tmp_path / "seed_1.csv").read_text() == (folder / "seed_1.csv").read_text()
+    for a, b in zip(
+        jax.tree.leaves(whole.learner), jax.tree.leaves(continued.learner), strict=True
+    ):
+        assert np.array_equal(a, b)
+
+
+def test_a_run_does_not_start_over_another(finished):
+    folder, _ = finished
+    with pytest.raises(UsageError, match="--resume"):
+        tiny.trainer(folder)
+
+
+def test_resume_refuses_another_configuration(finished):
+    folder, _ = finished
+    other = dataclasses.replace(tiny.TRAIN, learning_rate=1e-3)
+    with pytest.raises(UsageError, match=r"learning_rate = 0\.0003 .* found 0\.001"):
+        tiny.trainer(folder, other, resume=True)
+
+
+def test_resume_without_a_run_says_so(tmp_path):
+    with pytest.raises(UsageError, match="found none"):
+        tiny.trainer(tmp_path, resume=True)
+
+
+def test_a_finished_run_can_be_prolonged(finished, tmp_path):
+    run(tmp_path)
+    longer = run(tmp_path, train=dataclasses.replace(tiny.TRAIN, steps=500), resume=True)
+    assert longer.env_steps == 500
+    assert rows(tmp_path)[-1]["step"] == "500"
+
+
+def test_a_truncated_save_is_named(tmp_path):
+    run(tmp_path)
+    state = tmp_path / "seed_1" / "resume.npz"
+    state.write_bytes(state.read_bytes()[:1000])
+    with pytest.raises(GlassvizError, match=r"resume\.npz: expected the saved state"):
+        tiny.trainer(tmp_path, resume=True)
+
+
+def test_divergence_stops_the_run_with_step_term_and_save(tmp_path):
+    trainer = tiny.trainer(tmp_path)
+    params = trainer.learner.params
+    broken = params | {"rew": jax.tree.map(lambda leaf: leaf * jnp.nan, params["rew"])}
+    trainer.learner = trainer.learner._replace(params=broken)
+    with pytest.raises(GlassvizError, match=r"diverged at step \d+: .*reward_loss.*resume\.npz"):
+        trainer.run(lambda progress: None)
+
+
+KILLED = """
+import sys
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+import dataclasses, tiny
+train = dataclasses.replace(tiny.TRAIN, steps=100_000)
+tiny.trainer(Path({folder!r}), train).run(lambda progress: None)
+"""
+
+
+def test_a_killed_run_resumes_from_its_last_save(tmp_path):
+    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", script])
+    try:
+        log = tmp_path / "seed_1.csv"
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not (log.exists() and "200,pi" in _log(log)):
+            assert process.poll() is None, "the run ended by itself"
+            time.sleep(0.05)
+    finally:
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    train = dataclasses.replace(tiny.TRAIN, steps=400)
+    trainer = tiny.trainer(tmp_path, train, resume=True)
+    assert trainer.env_steps >= 100
+    if trainer.env_steps < 400:
+        trainer.run(lambda progress: None)
+    steps = [row["step"] for row in rows(tmp_path)]
+    assert steps == sorted(steps, key=int) and len(steps) == 2 * len(set(steps))
+
+
+def _log(path: Path) -> str:
+    """`step,eval_type` of every row."""
+    with path.open() as file:
+        return " ".join(f"{row['step']},{row['eval_type']}" for row in csv.DictReader(file))
+
+
+@pytest.mark.parametrize("algo", ["tdmpc-glass", "tdmpc2"])
+def test_presets_are_the_published_and_the_small_agent(algo):
+    paper, small = preset("paper", algo), preset("small", algo)
+    assert (paper.agent.latent_dim, paper.batch_size, paper.agent.simnorm_group) == (512, 256, 64)
+    assert (small.agent.latent_dim, small.batch_size) == (128, 128)
+    assert (paper.agent.glass is None) == (algo == "tdmpc2") == (small.algo == "tdmpc2")
+    assert paper.k_update / paper.num_envs == small.k_update / small.num_envs == 0.25
