@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -182,11 +183,15 @@ def _record(
             env.episode_steps,
             planner,
             options.rule,
-            on_step=lambda done, before=before: on_progress(before + done, total),
+            on_step=partial(_count, on_progress, before, total),
         )
         before += env.episode_steps
         for job, arrays in zip(batch, recorded, strict=True):
             yield job, _trace(job, hoppers, arrays)
+
+
+def _count(on_progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    on_progress(before + done, total)
 
 
 def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:

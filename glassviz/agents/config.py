@@ -152,7 +152,7 @@ class AgentConfig:
     no_planner: str = ""
 
     def __post_init__(self) -> None:
-        if self.latent_dim % self.simnorm_group:
+        if self.simnorm_group < 1 or self.latent_dim % self.simnorm_group:
             raise GlassvizError(
                 f"agent: expected a latent size that SimNorm groups divide, found latent_dim "
                 f"{self.latent_dim} and simnorm_group {self.simnorm_group}"

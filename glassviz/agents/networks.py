@@ -10,7 +10,7 @@ Lavoie et al. 2022.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import flax.linen as nn
 import jax
@@ -80,9 +80,7 @@ def input_dims(config: AgentConfig) -> dict[str, int]:
     }
 
 
-def init_params(
-    config: AgentConfig, key: PRNGKeyArray, logit_scale: float = 1.0
-) -> dict[str, Any]:
+def init_params(config: AgentConfig, key: PRNGKeyArray, logit_scale: float = 1.0) -> dict[str, Any]:
     """A fresh parameter tree.
 
     Dense kernels are truncated normal with std 0.02; the last layers of reward and Q start at
@@ -181,7 +179,7 @@ def q_logits(
     """Logits over the value bins, one row a head. z as `value_input` returns it."""
     x = jnp.concatenate([z, action], axis=-1)
     net = modules(config)["q"]
-    return jax.vmap(lambda p: net.apply({"params": p}, x))(params["q"])
+    return jax.vmap(lambda p: cast(Array, net.apply({"params": p}, x)))(params["q"])
 
 
 def policy(
@@ -217,4 +215,4 @@ def two_hot(config: AgentConfig, value: Float[Array, "*batch"]) -> Float[Array, 
 def _apply(
     config: AgentConfig, params: Params, name: str, x: Float[Array, "*batch features"]
 ) -> Float[Array, "*batch out"]:
-    return modules(config)[name].apply({"params": params[name]}, x)
+    return cast(Array, modules(config)[name].apply({"params": params[name]}, x))

@@ -172,12 +172,7 @@ def _deeper_than(limit: int, value: Any) -> bool:
 
 def _config(path: Path, data: dict[str, Any]) -> AgentConfig:
     place = f"{path}: configuration"
-    try:
-        config = AgentConfig.from_dict(data, place)
-    except GlassvizError as error:  # parts of the configuration do not know the file
-        raise GlassvizError(f"{place}: {str(error).removeprefix(f'{place}: ')}") from None
-    except ZeroDivisionError:
-        raise GlassvizError(f"{place}: simnorm_group is 0, expected at least 1") from None
+    config = AgentConfig.from_dict(data, place)
     check_config(place, config)
     return config
 

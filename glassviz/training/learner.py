@@ -10,6 +10,7 @@ from jaxtyping import Array, Bool, Float, Int
 from glassviz.agents.networks import init_params
 from glassviz.training.config import TrainConfig
 from glassviz.training.losses import Batch, Metrics, total_loss
+from glassviz.training.replay import Sequences
 
 SCALE_EMA = 0.01
 SCALE_BOUNDS = (1.0, 4.0)
@@ -71,9 +72,9 @@ _compiled_update = jax.jit(update, static_argnames="train", donate_argnames="sta
 
 
 def update_round(
-    train: TrainConfig, state: LearnerState, batches: Batch, glass_warm: bool
+    train: TrainConfig, state: LearnerState, sequences: Sequences, glass_warm: bool
 ) -> tuple[LearnerState, Metrics]:
-    """K updates; `batches` has the K batches on a leading axis. Donates `state`.
+    """One update for each batch of `sequences`. Donates `state`.
 
     Each update is dispatched on its own: on a CPU, XLA runs the same update six times slower
     inside a scan, and compiling the scan unrolled takes a minute.
@@ -82,7 +83,7 @@ def update_round(
     """
     warm = jnp.asarray(glass_warm)
     history = []
-    for batch in zip(*batches, strict=True):
-        state, metrics = _compiled_update(train, state, Batch(*batch), warm)
+    for batch in zip(*sequences, strict=True):
+        state, metrics = _compiled_update(train, state, Batch(*map(jnp.asarray, batch)), warm)
         history.append(metrics)
     return state, jax.tree.map(lambda *values: jnp.stack(values).mean(), *history)

@@ -9,7 +9,6 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from glassviz.agents import glass as glass_ops
@@ -29,11 +28,11 @@ Metrics = dict[str, Float[Array, ""]]
 
 
 class Batch(NamedTuple):
-    """Sequences from the replay buffer, time first."""
+    """What one update learns from: sequences of steps, time first."""
 
-    obs: Float[Array | np.ndarray, "steps_and_one batch obs"]
-    action: Float[Array | np.ndarray, "steps batch act"]
-    reward: Float[Array | np.ndarray, "steps batch"]
+    obs: Float[Array, "steps_and_one batch obs"]
+    action: Float[Array, "steps batch act"]
+    reward: Float[Array, "steps batch"]
 
 
 def total_loss(

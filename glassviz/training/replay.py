@@ -1,12 +1,19 @@
 """Replay in host memory: a ring of rows, one row a step of every hopper."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float32
 
 from glassviz.errors import GlassvizError
-from glassviz.training.losses import Batch
+
+
+class Sequences(NamedTuple):
+    """Sequences for some updates: U updates of B sequences each."""
+
+    obs: Float32[np.ndarray, "updates steps_and_one batch obs"]
+    action: Float32[np.ndarray, "updates steps batch act"]
+    reward: Float32[np.ndarray, "updates steps batch"]
 
 
 class Replay:
@@ -41,7 +48,7 @@ class Replay:
 
     def sample(
         self, rng: np.random.Generator, updates: int, batch_size: int, horizon: int
-    ) -> Batch:
+    ) -> Sequences:
         """Independent batches for `updates` updates, on a leading axis.
 
         Each sequence has `horizon` transitions of one hopper in one episode, uniform over all
@@ -67,7 +74,7 @@ class Replay:
         steps = np.arange(horizon + 1)[None, :, None]
         rows = ((oldest + ages).reshape(updates, 1, batch_size) + steps) % len(self.obs)
         envs = np.broadcast_to(envs.reshape(updates, 1, batch_size), rows.shape)
-        return Batch(
+        return Sequences(
             obs=self.obs[rows, envs],
             action=self.action[rows[:, :-1], envs[:, :-1]],
             reward=self.reward[rows[:, :-1], envs[:, :-1]],

@@ -35,10 +35,12 @@ def save(
     folder: Path, learner: LearnerState, arrays: dict[str, np.ndarray], counters: dict[str, Any]
 ) -> None:
     """Replace the run's saved state; a kill at any moment leaves the old one or the new one."""
-    leaves = {f"learner/{i}": np.asarray(leaf) for i, leaf in enumerate(jax.tree.leaves(learner))}
+    everything: dict[str, Any] = {"counters": np.array(json.dumps(counters)), **arrays}
+    for i, leaf in enumerate(jax.tree.leaves(learner)):
+        everything[f"learner/{i}"] = np.asarray(leaf)
     partial = folder / f"{STATE_FILE}.partial"
     with partial.open("wb") as file:
-        np.savez(file, counters=np.array(json.dumps(counters)), **leaves, **arrays)
+        np.savez(file, **everything)
         file.flush()
         os.fsync(file.fileno())
     os.replace(partial, folder / STATE_FILE)
