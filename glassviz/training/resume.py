@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -63,9 +64,10 @@ def load(
         ) from None
     _check_same(folder, saved_config, json.loads(json.dumps(train.to_dict())))
     try:
-        with np.load(folder / STATE_FILE, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError) as error:
+        # NumPy leaves a file that it opened itself open when it turns out to be no archive.
+        with (folder / STATE_FILE).open("rb") as file, np.load(file) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise GlassvizError(
             f"{folder / STATE_FILE}: expected the saved state of a run, found a file that cannot "
             f"be read ({error}): start the run anew in another folder"
