@@ -279,7 +279,7 @@ def test_memory_does_not_grow_with_the_length_of_the_film(tmp_path, jobs):
         return np.array(done.stdout.split(), float) / 1024
 
     # 4,500 more frames are 1 GB of pictures, and 2 MB of trace, kept a few times over.
-    assert (peak_mb(5000) - peak_mb(500)).max() < 16
+    assert (peak_mb(5000) - peak_mb(500)).max() < 8
 
 
 INTERRUPTED = """

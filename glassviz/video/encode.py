@@ -18,6 +18,10 @@ from glassviz.video.formats import SPECS, Format
 from glassviz.video.probe import FilmFacts, probe
 
 
+PIPE_BYTES = 1 << 20
+"""A frame in two or three pieces instead of the usual 64 KiB; Linux gives no more to everybody."""
+
+
 class Encoder:
     """Writes one film, frame by frame. Leaving its `with` block by an error leaves no file.
 
@@ -81,6 +85,7 @@ class Encoder:
             stdout=subprocess.DEVNULL,
             stderr=self._messages,
             process_group=0,  # Ctrl-C is for us: we then end it, and clean up after it
+            pipesize=PIPE_BYTES,
         )
         return self
 

@@ -51,6 +51,9 @@ SPECS: dict[Format, FormatSpec] = {
         input_format="yuv420p",
         arguments=(
             *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"),
+            # A fifth less work than the preset's own search, for files a tenth larger: the
+            # encoder shares the cores with the renderer.
+            *("-x264-params", "subme=1"),
             *_YUV_COLORS,
             *("-movflags", "+faststart"),
         ),

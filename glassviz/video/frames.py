@@ -27,8 +27,8 @@ from glassviz.video.overlay import Overlay
 from glassviz.video.renderer import FrameRenderer, Scene
 
 MAX_JOBS = 8
-FRAMES_PER_JOB = 250
-"""A process takes about a second to start: below this many frames it does not pay."""
+FRAMES_PER_JOB = 100
+"""A process takes half a second to start: with fewer frames for each it does not pay."""
 
 SLOTS = 4
 """Frames that a process may be ahead of the encoder."""
