@@ -1,17 +1,23 @@
 """Where something was made: command, versions, device, git commit."""
 
+import platform
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("glassviz", "jax", "flax", "numpy", "mujoco", "dm_control")
+from glassviz import __version__
+
+PACKAGES = ("jax", "flax", "numpy", "mujoco", "dm_control")
 
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that a result can depend on."""
-    found = {"python": ".".join(str(part) for part in sys.version_info[:3])}
+    found = {
+        "python": platform.python_version(),
+        "glassviz": __version__,
+    }
     for name in PACKAGES:
         try:
             found[name] = version(name)
@@ -35,7 +41,19 @@ def describe(recipe: str) -> dict[str, Any]:
     """Provenance of a training run that this process starts."""
     return {
         "recipe": recipe,
-        "command": " ".join(["glassviz", *sys.argv[1:]]),
+        "command": _command(),
         "versions": versions(),
         "git_commit": git_commit(),
     }
+
+
+def _command() -> str:
+    """The command line, without the folder that it wrote to: that is the user's own business."""
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word == "--out":
+            next(words, None)
+        elif not word.startswith("--out="):
+            kept.append(word)
+    return " ".join(["glassviz", *kept])

@@ -1,0 +1,19 @@
+"""What is made says by which command and versions, and nothing of the maker's folders."""
+
+import sys
+
+import glassviz
+from glassviz import provenance
+
+
+def test_the_command_is_kept_without_the_output_folder(monkeypatch):
+    command = ["/usr/bin/glassviz", "train", "--out", "/home/me/runs", "--seed", "3", "--out=x"]
+    monkeypatch.setattr(sys, "argv", command)
+    assert provenance.describe("r")["command"] == "glassviz train --seed 3"
+
+
+def test_versions_name_this_package_and_what_it_runs_on():
+    versions = provenance.versions()
+    assert versions["glassviz"] == glassviz.__version__
+    assert {"python", "jax", "flax", "numpy", "mujoco", "dm_control"} <= versions.keys()
+    assert "not installed" not in versions.values()
