@@ -17,7 +17,6 @@ from glassviz.errors import GlassvizError
 from glassviz.video.formats import SPECS, Format
 from glassviz.video.probe import FilmFacts, probe
 
-
 PIPE_BYTES = 1 << 20
 """A frame in two or three pieces instead of the usual 64 KiB; Linux gives no more to everybody."""
 

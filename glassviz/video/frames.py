@@ -12,6 +12,7 @@ import signal
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
 from dataclasses import dataclass
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
@@ -146,6 +147,7 @@ def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Fr
 
 def _start_deaf_to_interrupts(process: BaseProcess) -> None:
     """Start a process that Ctrl-C does not reach: its parent ends it, without a traceback."""
+    resource_tracker.ensure_running()  # its own start, inside of ours, would unblock the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
