@@ -114,7 +114,13 @@ def render(
         overwrite=overwrite,
     )
     _refuse_for_traces(targets, planned | {"controller": controller})
-    acting = controllers(controller or ("both" if side_by_side else "mppi"))
+    one_target = len(targets) == 1
+    if side_by_side and one_target and controller in ("mppi", "pi"):
+        raise UsageError(
+            f"--side-by-side: expected both controllers, found --controller {controller}: leave "
+            f"one of the two out"
+        )
+    acting = controllers(controller or ("both" if side_by_side and one_target else "mppi"))
     planned |= {"episodes": episodes, "controllers": acting, "steps": steps}
     given = {name: value for name, value in planned.items() if value is not None}
     _render(targets, given, options, out)
