@@ -186,7 +186,14 @@ def policy(
     config: AgentConfig, params: Params, z: Float[Array, "*batch value_input"]
 ) -> tuple[Float[Array, "*batch act"], Float[Array, "*batch act"]]:
     """Mean (before the tanh) and log std of the policy prior. z as `value_input` returns it."""
-    mean, raw = jnp.split(_apply(config, params, "pi", z), 2, axis=-1)
+    return gaussian(config, _apply(config, params, "pi", z))
+
+
+def gaussian(
+    config: AgentConfig, output: Float[Array, "*batch twice_act"]
+) -> tuple[Float[Array, "*batch act"], Float[Array, "*batch act"]]:
+    """Mean (before the tanh) and log std that an output of the policy network stands for."""
+    mean, raw = jnp.split(output, 2, axis=-1)
     span = config.log_std_max - config.log_std_min
     return mean, config.log_std_min + 0.5 * span * (jnp.tanh(raw) + 1.0)
 

@@ -1,8 +1,7 @@
 """The world model as the planner uses it: three pure functions over rows of latents.
 
-The same mathematics as `networks`, arranged for speed: a first layer is the sum of a latent part
-and an action part, so that nothing is concatenated and a latent that all rows share is multiplied
-once.
+The same mathematics as `networks`, arranged for speed: a latent that all rows share is multiplied
+once, only the Q heads that count are evaluated, and the products may run in lower precision.
 """
 
 from collections.abc import Callable
@@ -13,11 +12,12 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from glassviz.agents import networks
-from glassviz.agents.config import AgentConfig, Family
+from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.networks import Params
 from glassviz.agents.values import value_input
 
-Latents = Float[Array, "*rows latent"]
+Latents = Float[Array, "rows latent"]
+SharedLatents = Float[Array, "*rows latent"]
 Actions = Float[Array, "rows act"]
 
 
@@ -31,28 +31,34 @@ class Model(NamedTuple):
         policy: an action drawn from the policy prior.
     """
 
-    step: Callable[[Latents, Actions], tuple[Latents, Float[Array, " rows"]]]
+    step: Callable[[SharedLatents, Actions], tuple[Latents, Float[Array, " rows"]]]
     terminal: Callable[[Latents, Key[Array, ""]], Float[Array, " rows"]]
     policy: Callable[[Latents, Key[Array, ""]], Actions]
 
 
-def world_model(config: AgentConfig, variant: Family, params: Params) -> Model:
-    """The model of an agent, with the terminal value of a planner variant.
+def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> Model:
+    """The model of an agent, with the terminal value of the planner's variant.
 
     `glass`: the smallest Q head at the policy's mean action, at least 0. `tdmpc2`: the mean of
     two heads drawn at random, at an action drawn from the policy.
     """
+    nets = _with_kernels_in(planner.precision, params)
 
-    def step(z: Latents, action: Actions) -> tuple[Latents, Float[Array, " rows"]]:
-        latent = _rest(config, params["dyn"], _first(params["dyn"], z, action))
-        reward = _rest(config, params["rew"], _first(params["rew"], z, action))
+    def step(z: SharedLatents, action: Actions) -> tuple[Latents, Float[Array, " rows"]]:
+        latent = _rest(config, nets["dyn"], _first(nets["dyn"], z, action))
+        reward = _rest(config, nets["rew"], _first(nets["rew"], z, action))
         return (
             networks.simnorm(latent, config.simnorm_group),
             networks.expected_value(config, reward),
         )
 
+    def policy_gaussian(z: Latents) -> tuple[Actions, Actions]:
+        seen = value_input(config, params, z)
+        output = _rest(config, nets["pi"], _dense(nets["pi"]["Dense_0"], seen))
+        return networks.gaussian(config, output)
+
     def policy(z: Latents, key: Key[Array, ""]) -> Actions:
-        mean, log_std = networks.policy(config, params, value_input(config, params, z))
+        mean, log_std = policy_gaussian(z)
         return jnp.tanh(mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape))
 
     def q(heads: Params, z: Latents, action: Actions) -> Float[Array, "heads rows"]:
@@ -61,25 +67,36 @@ def world_model(config: AgentConfig, variant: Family, params: Params) -> Model:
         return networks.expected_value(config, logits)
 
     def terminal_glass(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
-        mean, _ = networks.policy(config, params, value_input(config, params, z))
-        return jnp.maximum(q(params["q"], z, jnp.tanh(mean)).min(axis=0), 0.0)
+        mean, _ = policy_gaussian(z)
+        return jnp.maximum(q(nets["q"], z, jnp.tanh(mean)).min(axis=0), 0.0)
 
     def terminal_tdmpc2(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
         head_key, policy_key = jax.random.split(key)
         pair = jax.random.permutation(head_key, config.num_q)[:2]
-        heads = jax.tree.map(lambda leaf: leaf[pair], params["q"])
+        heads = jax.tree.map(lambda leaf: leaf[pair], nets["q"])
         return q(heads, z, policy(z, policy_key)).mean(axis=0)
 
-    return Model(step, terminal_glass if variant == "glass" else terminal_tdmpc2, policy)
+    return Model(step, terminal_glass if planner.variant == "glass" else terminal_tdmpc2, policy)
 
 
-def _first(net: Params, z: Latents, action: Actions) -> Float[Array, "rows width"]:
+def _with_kernels_in(precision: str, params: Params) -> Params:
+    """The parameters with the Dense kernels, which alone meet in products, in `precision`."""
+
+    def cast(path: tuple[Any, ...], leaf: Float[Array, "..."]) -> Float[Array, "..."]:
+        is_kernel = path[-1] == jax.tree_util.DictKey("kernel")
+        return jnp.asarray(leaf, precision) if is_kernel else leaf
+
+    return jax.tree_util.tree_map_with_path(cast, params)
+
+
+def _first(net: Params, z: SharedLatents, action: Actions) -> Float[Array, "rows width"]:
     """Output of the first Dense layer on [z, action]; a shared z is multiplied once."""
-    kernel, bias = net["Dense_0"]["kernel"], net["Dense_0"]["bias"]
+    layer = net["Dense_0"]
     if z.ndim == action.ndim:
-        return jnp.concatenate([z, action], axis=-1) @ kernel + bias
+        return _dense(layer, jnp.concatenate([z, action], axis=-1))
     split = z.shape[-1]
-    return action @ kernel[split:] + (z @ kernel[:split] + bias)
+    of_z = _dense({"kernel": layer["kernel"][:split], "bias": layer["bias"]}, z)
+    return _dense({"kernel": layer["kernel"][split:], "bias": of_z}, action)
 
 
 def _rest(
@@ -90,15 +107,21 @@ def _rest(
     depth = len(config.hidden_widths)
     for layer in range(depth):
         x = activation(_layer_norm(net[f"LayerNorm_{layer}"], x, config.layer_norm_eps))
-        dense = net[f"Dense_{layer + 1}"]
-        x = x @ dense["kernel"] + dense["bias"]
+        x = _dense(net[f"Dense_{layer + 1}"], x)
     if f"LayerNorm_{depth}" in net:
         x = _layer_norm(net[f"LayerNorm_{depth}"], x, config.layer_norm_eps)
     return x
 
 
+def _dense(layer: Params, x: Float[Array, "*rows features"]) -> Float[Array, "*rows out"]:
+    """x·kernel + bias, multiplied in the kernel's precision and summed in single precision."""
+    kernel = layer["kernel"]
+    product = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
+    return product + layer["bias"]
+
+
 def _layer_norm(
-    net: dict[str, Any], x: Float[Array, "rows width"], eps: float
+    net: Params, x: Float[Array, "rows width"], eps: float
 ) -> Float[Array, "rows width"]:
     mean = x.mean(axis=-1, keepdims=True)
     variance = jnp.maximum((x * x).mean(axis=-1, keepdims=True) - mean * mean, 0.0)
