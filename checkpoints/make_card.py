@@ -33,7 +33,7 @@ from glassviz.video.renderer import MujocoRenderer, Scene  # noqa: E402
 EPISODES = 10
 SEED = 2_000
 SIZE = (400, 300)
-WIDE = range(99, 1000, 180)
+WIDE = range(199, 1000, 200)
 CLOSE = range(600, 630, 6)
 HEADING = "## What it does"
 
@@ -49,7 +49,7 @@ def main(path: Path) -> None:
 
 
 def strip(trace: Trace) -> np.ndarray:
-    """Two rows of frames of the episode with the median return: the whole of it, and 0.6 s."""
+    """Two rows of frames of the episode with the median return: the whole of it, and half a second."""
     episode = int(np.argsort(trace.returns)[trace.episodes // 2])
     clip = Clip.of(trace, episode)
     scene = Scene(trace.header["env"]["physics"], "cam0", *SIZE, "full")
@@ -101,7 +101,7 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     )
     lines += ["", f"Recorded in training, at this checkpoint: {evaluated}.", ""]
     lines += ["The interval is Student's t over episodes of this one seed: it says nothing about"]
-    lines += ["other seeds. Upper row of the picture: one episode, every 3.6 s; lower row: 0.6 s."]
+    lines += ["other seeds. Upper row of the picture: one episode, every 4 s; lower row: every 0.12 s."]
     return "\n".join([*lines, "", HEADING, "", text]) + "\n"
 
 
