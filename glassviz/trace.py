@@ -9,8 +9,6 @@ observation, and the reward that the action earned.
 import dataclasses
 import hashlib
 import json
-import os
-import tempfile
 import zipfile
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +19,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError
+from glassviz.files import replacing
 
 SCHEMA_VERSION = 1
 
@@ -110,18 +109,15 @@ class Trace:
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write the trace to `path` (.npz): beside it first, then renamed into place."""
+        """Write the trace to `path` (.npz), whole or not at all.
+
+        Raises:
+            GlassvizError: it cannot be written.
+        """
         arrays = {name: getattr(self, name) for name in ARRAYS}
         header = np.frombuffer(json.dumps(self.header, sort_keys=True).encode(), dtype=np.uint8)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                np.savez(file, header=header, **arrays)
-            os.replace(partial, path)
-        except BaseException:
-            Path(partial).unlink(missing_ok=True)
-            raise
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez(file, header=header, **arrays)
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -73,6 +73,14 @@ def test_checkpoints_say_where_they_come_from(finished):
     assert names == {"best_mppi.safetensors", "best_pi.safetensors", "last.safetensors"}
 
 
+def test_a_save_before_the_first_evaluation_leaves_a_checkpoint(tmp_path):
+    train = dataclasses.replace(tiny.TRAIN, steps=60, eval_every=1000)
+    run(tmp_path, train=train)
+    last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
+    assert last.provenance["env_steps"] == 60
+    assert last.provenance["evaluation"] == {}
+
+
 def test_the_best_checkpoint_is_that_of_the_best_evaluation(finished):
     folder, _ = finished
     best = checkpoints.load(folder / "seed_1" / "checkpoints" / "best_pi.safetensors")

@@ -5,10 +5,8 @@ metadata holds `format`, `format_version`, `config` (`AgentConfig.to_dict`), `pr
 `assumptions`, the last three as JSON. Loading runs no code.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import struct
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,6 +23,7 @@ from glassviz.checkpoints.check import check_config, check_leaves
 from glassviz.checkpoints.checkpoint import Checkpoint
 from glassviz.checkpoints.wording import printable
 from glassviz.errors import GlassvizError
+from glassviz.files import replacing
 
 FORMAT = "glassviz-safetensors"
 FORMAT_VERSION = 1
@@ -74,7 +73,8 @@ def save(
     }
     stored = {name: _stored(path, name, leaf, dtype) for name, leaf in leaves.items()}
     data = safetensors.numpy.save(stored, metadata)
-    _write(path, data)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -87,19 +87,6 @@ def _stored(path: Path, name: str, leaf: np.ndarray, dtype: StorageDType) -> np.
             f"{np.finfo(dtype).max:.3g} for {dtype}: store it in full precision"
         )
     return stored
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    except OSError as error:
-        raise GlassvizError(f"{path}: cannot be written: {error.strerror or error}") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink()
 
 
 def read(data: bytes, path: Path) -> Checkpoint:

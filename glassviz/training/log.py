@@ -1,13 +1,15 @@
 """The log of a run, in the columns that published runs use."""
 
 import csv
-import os
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from glassviz.agents.agent import Controller
+from glassviz.files import replacing
 
 COLUMNS = ("step", "reward", "eval_type", "seed")
 
@@ -24,6 +26,15 @@ class Evaluation:
     def mean(self) -> float:
         """Mean return."""
         return float(np.mean(self.returns))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only, for JSON; the mean is spelled out for its readers."""
+        return dataclasses.asdict(self) | {"returns": list(self.returns), "mean": self.mean}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """The inverse of `to_dict`."""
+        return cls(data["env_steps"], data["controller"], tuple(data["returns"]))
 
 
 class RunLog:
@@ -50,8 +61,5 @@ class RunLog:
         self._replace([row for row in rows if int(row[0]) <= env_steps])
 
     def _replace(self, rows: list[list[str]]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        partial = self.path.with_suffix(".csv.partial")
-        with partial.open("w", newline="") as file:
+        with replacing(self.path) as partial, partial.open("w", newline="") as file:
             csv.writer(file).writerows([COLUMNS, *rows])
-        os.replace(partial, self.path)

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import replacing
 from glassviz.training.config import TrainConfig
 from glassviz.training.learner import LearnerState
 
@@ -28,8 +29,8 @@ def claim(folder: Path, train: TrainConfig) -> None:
             f"{folder}: expected no run of this seed here, found one: continue it with --resume, "
             f"or choose another --out or --seed"
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / CONFIG_FILE, json.dumps(train.to_dict(), indent=2).encode())
+    with replacing(folder / CONFIG_FILE) as partial:
+        partial.write_text(json.dumps(train.to_dict(), indent=2))
 
 
 def save(
@@ -39,12 +40,10 @@ def save(
     everything: dict[str, Any] = {"counters": np.array(json.dumps(counters)), **arrays}
     for i, leaf in enumerate(jax.tree.leaves(learner)):
         everything[f"learner/{i}"] = np.asarray(leaf)
-    partial = folder / f"{STATE_FILE}.partial"
-    with partial.open("wb") as file:
+    with replacing(folder / STATE_FILE) as partial, partial.open("wb") as file:
         np.savez(file, **everything)
         file.flush()
         os.fsync(file.fileno())
-    os.replace(partial, folder / STATE_FILE)
 
 
 def load(
@@ -88,9 +87,3 @@ def _check_same(folder: Path, saved: dict[str, Any], asked: dict[str, Any]) -> N
                 f"{folder}: expected {name} = {saved.get(name)} as the run was started with, found "
                 f"{asked.get(name)}: resume with the same settings, or start a new run"
             )
-
-
-def _write(path: Path, data: bytes) -> None:
-    partial = path.with_suffix(".partial")
-    partial.write_bytes(data)
-    os.replace(partial, path)

@@ -72,6 +72,7 @@ class Trainer:
         self.env_steps = 0
         self.episode_step = 0
         self.best: dict[Controller, float] = {}
+        self.latest: tuple[Evaluation, ...] = ()
         self.log = RunLog(folder, train.seed)
         if resume_from_save:
             self.step = self._restore()
@@ -90,12 +91,12 @@ class Trainer:
         while self.env_steps < self.train.steps:
             self._collect()
             metrics = self._update()
-            evaluations: tuple[Evaluation, ...] = ()
-            if self._passed(self.train.eval_every):
-                evaluations = self._evaluate()
+            evaluated = self._passed(self.train.eval_every)
+            if evaluated:
+                self._evaluate()
             if self._passed(self.train.save_every) or self.env_steps >= self.train.steps:
                 self._save()
-            on_round(Progress(self.env_steps, metrics, evaluations))
+            on_round(Progress(self.env_steps, metrics, self.latest if evaluated else ()))
 
     def _passed(self, every: int) -> bool:
         """Whether this round crossed a multiple of `every` environment steps."""
@@ -141,7 +142,7 @@ class Trainer:
             )
         return values
 
-    def _evaluate(self) -> tuple[Evaluation, ...]:
+    def _evaluate(self) -> None:
         """Both controllers on the task's own reward; better ones than before are kept."""
         train = self.train
         results = []
@@ -157,19 +158,14 @@ class Trainer:
             )
             returns = arrays["reward"].sum(axis=1)
             results.append(Evaluation(self.env_steps, controller, tuple(returns.tolist())))
+        self.latest = tuple(results)
         for result in results:
             self.log.append(result)
             if result.mean > self.best.get(result.controller, -np.inf):
                 self.best[result.controller] = result.mean
-                self._save_checkpoint(f"best_{result.controller}", results)
-        self._save_checkpoint("last", results)
-        return tuple(results)
+                self._save_checkpoint(f"best_{result.controller}")
 
-    def _save_checkpoint(self, name: str, results: list[Evaluation]) -> None:
-        returns = {
-            result.controller: {"mean": result.mean, "returns": list(result.returns)}
-            for result in results
-        }
+    def _save_checkpoint(self, name: str) -> None:
         checkpoints.save(
             self.folder / "checkpoints" / f"{name}.safetensors",
             self.train.agent,
@@ -180,12 +176,13 @@ class Trainer:
                 "seed": self.train.seed,
                 "env_steps": self.env_steps,
                 "updates": int(self.learner.updates),
-                "evaluation": returns,
+                "evaluation": {result.controller: result.to_dict() for result in self.latest},
                 "training": self.train.to_dict(),
             },
         )
 
     def _save(self) -> None:
+        self._save_checkpoint("last")
         resume.save(
             self.folder,
             self.learner,
@@ -194,6 +191,7 @@ class Trainer:
                 "env_steps": self.env_steps,
                 "episode_step": self.episode_step,
                 "best": self.best,
+                "latest": [result.to_dict() for result in self.latest],
                 "rng": self.rng.bit_generator.state,
             },
         )
@@ -204,6 +202,7 @@ class Trainer:
         self.env_steps = counters["env_steps"]
         self.episode_step = counters["episode_step"]
         self.best = counters["best"]
+        self.latest = tuple(Evaluation.from_dict(result) for result in counters["latest"])
         self.rng.bit_generator.state = counters["rng"]
         self.log.rewind(self.env_steps)
         return self.env.set_state(arrays["env_state"])

@@ -18,6 +18,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import replacing
 from glassviz.runtime import cache_dir
 from glassviz.video.gl_failures import (
     APT_PACKAGES,
@@ -228,11 +229,5 @@ def _recall(entry: Path) -> Backend | None:
 
 def _remember(entry: Path, backend: Backend) -> None:
     """Write the answer down; a home that cannot be written to costs only the time."""
-    partial = entry.with_suffix(f".{os.getpid()}.partial")
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(GlassvizError), replacing(entry) as partial:
         partial.write_text(json.dumps(asdict(backend)))
-        os.replace(partial, entry)
-    except OSError:
-        with suppress(OSError):
-            partial.unlink()
