@@ -16,6 +16,9 @@ from glassviz.video.gl import choose_backend
 
 Quality = Literal["fast", "full"]
 
+FLOOR_M = 100.0
+"""How far the floor is drawn before and behind the start."""
+
 MULTISAMPLES: dict[Quality, int] = {"fast": 0, "full": 4}
 
 
@@ -70,6 +73,10 @@ class MujocoRenderer:
         model.vis.global_.offwidth = scene.width
         model.vis.global_.offheight = scene.height
         model.vis.quality.offsamples = MULTISAMPLES[scene.quality]
+        # The suite's floor is drawn from two metres behind the start, and an agent that goes
+        # backwards would move through the void; contacts know no edge.
+        model.geom("floor").pos[0] = 0.0
+        model.geom("floor").size[0] = FLOOR_M
         cameras = [model.camera(i).name for i in range(model.ncam)]
         if scene.camera not in cameras:
             raise UsageError(
