@@ -4,7 +4,7 @@
 
 PYTHON ?= python3
 CHECKPOINT ?= checkpoints/glass-small-s1.safetensors
-PYTEST_ARGS ?= -q
+PYTEST_ARGS ?= -q -n auto --dist loadfile
 
 VENV := .venv
 BIN := $(VENV)/bin
