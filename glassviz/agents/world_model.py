@@ -1,15 +1,16 @@
 """The world model as the planner uses it: three pure functions over rows of latents.
 
 The same mathematics as `networks`, arranged for speed: a latent that all rows share is multiplied
-once, only the Q heads that count are evaluated, and the products may run in lower precision.
+once, only the Q heads that count are evaluated, LayerNorms find their mean already subtracted, and
+the products may run in lower precision.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Int, Key
 
 from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig, PlannerConfig
@@ -42,7 +43,7 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
     `glass`: the smallest Q head at the policy's mean action, at least 0. `tdmpc2`: the mean of
     two heads drawn at random, at an action drawn from the policy.
     """
-    nets = _with_kernels_in(planner.precision, params)
+    nets = {name: _prepared(params[name], planner.precision) for name in ("dyn", "rew", "q", "pi")}
 
     def step(z: SharedLatents, action: Actions) -> tuple[Latents, Float[Array, " rows"]]:
         latent = _rest(config, nets["dyn"], _first(nets["dyn"], z, action))
@@ -61,32 +62,42 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
         mean, log_std = policy_gaussian(z)
         return jnp.tanh(mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape))
 
-    def q(heads: Params, z: Latents, action: Actions) -> Float[Array, "heads rows"]:
-        seen = value_input(config, params, z)
-        logits = jax.vmap(lambda net: _rest(config, net, _first(net, seen, action)))(heads)
+    def q(head: Params, z: Latents, action: Actions) -> Float[Array, " rows"]:
+        logits = _rest(config, head, _first(head, value_input(config, params, z), action))
         return networks.expected_value(config, logits)
 
+    def q_head(index: int | Int[Array, ""]) -> Params:
+        return jax.tree.map(lambda leaf: leaf[index], nets["q"])
+
+    # One head after the other: a product over a stack of heads is slower on a CPU.
     def terminal_glass(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
         mean, _ = policy_gaussian(z)
-        return jnp.maximum(q(nets["q"], z, jnp.tanh(mean)).min(axis=0), 0.0)
+        values = [q(q_head(i), z, jnp.tanh(mean)) for i in range(config.num_q)]
+        return jnp.maximum(jnp.stack(values).min(axis=0), 0.0)
 
     def terminal_tdmpc2(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
         head_key, policy_key = jax.random.split(key)
-        pair = jax.random.permutation(head_key, config.num_q)[:2]
-        heads = jax.tree.map(lambda leaf: leaf[pair], nets["q"])
-        return q(heads, z, policy(z, policy_key)).mean(axis=0)
+        drawn = jax.random.permutation(head_key, config.num_q)[:2]
+        action = policy(z, policy_key)
+        values = [q(q_head(i), z, action) for i in drawn]
+        return jnp.stack(values).mean(axis=0)
 
     return Model(step, terminal_glass if planner.variant == "glass" else terminal_tdmpc2, policy)
 
 
-def _with_kernels_in(precision: str, params: Params) -> Params:
-    """The parameters with the Dense kernels, which alone meet in products, in `precision`."""
+def _prepared(net: Params, precision: str) -> Params:
+    """A network with its kernels in `precision`, and centred where a LayerNorm follows.
 
-    def cast(path: tuple[Any, ...], leaf: Float[Array, "..."]) -> Float[Array, "..."]:
-        is_kernel = path[-1] == jax.tree_util.DictKey("kernel")
-        return jnp.asarray(leaf, precision) if is_kernel else leaf
-
-    return jax.tree_util.tree_map_with_path(cast, params)
+    LayerNorm subtracts the mean of a layer's outputs. Subtracted from each row of the kernel and
+    from the bias, it is 0 for every input, and what is left of the LayerNorm is a division.
+    """
+    layers = jax.tree.map(jnp.asarray, dict(net))
+    for i in range(sum(name.startswith("Dense_") for name in net)):
+        dense = layers[f"Dense_{i}"]
+        if f"LayerNorm_{i}" in net:
+            dense = {k: leaf - leaf.mean(axis=-1, keepdims=True) for k, leaf in dense.items()}
+        layers[f"Dense_{i}"] = dense | {"kernel": jnp.asarray(dense["kernel"], precision)}
+    return layers
 
 
 def _first(net: Params, z: SharedLatents, action: Actions) -> Float[Array, "rows width"]:
@@ -123,6 +134,6 @@ def _dense(layer: Params, x: Float[Array, "*rows features"]) -> Float[Array, "*r
 def _layer_norm(
     net: Params, x: Float[Array, "rows width"], eps: float
 ) -> Float[Array, "rows width"]:
-    mean = x.mean(axis=-1, keepdims=True)
-    variance = jnp.maximum((x * x).mean(axis=-1, keepdims=True) - mean * mean, 0.0)
-    return (x - mean) * (net["scale"] * jax.lax.rsqrt(variance + eps)) + net["bias"]
+    """LayerNorm of outputs whose mean is 0, as those of `_prepared` layers."""
+    variance = (x * x).mean(axis=-1, keepdims=True)
+    return x * jax.lax.rsqrt(variance + eps) * net["scale"] + net["bias"]
