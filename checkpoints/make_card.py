@@ -49,7 +49,7 @@ def main(path: Path) -> None:
 
 
 def strip(trace: Trace) -> np.ndarray:
-    """Two rows of frames of the episode with the median return: the whole of it, and half a second."""
+    """Two rows of frames of the episode with the median return: all of it, and half a second."""
     episode = int(np.argsort(trace.returns)[trace.episodes // 2])
     clip = Clip.of(trace, episode)
     scene = Scene(trace.header["env"]["physics"], "cam0", *SIZE, "full")
@@ -101,7 +101,8 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     )
     lines += ["", f"Recorded in training, at this checkpoint: {evaluated}.", ""]
     lines += ["The interval is Student's t over episodes of this one seed: it says nothing about"]
-    lines += ["other seeds. Upper row of the picture: one episode, every 4 s; lower row: every 0.12 s."]
+    lines += ["other seeds. Upper row of the picture: one episode, every 4 s; lower row: every"]
+    lines += ["0.12 s."]
     return "\n".join([*lines, "", HEADING, "", text]) + "\n"
 
 
