@@ -209,6 +209,17 @@ def test_other_keys_draw_other_plans_and_the_same_keys_the_same(config):
 
 
 @BOTH
+def test_bfloat16_is_worth_nearly_the_same_and_is_not_the_same(config):
+    params = agent(config)
+    z, state = latents(config, params, 4), planner.initial_state(config, config.planner, 4)
+    rounded = replace(config.planner, precision="bfloat16")
+    exact = plan(config, config.planner, params, z, state, keys(4))
+    found = plan(config, rounded, params, z, state, keys(4))
+    np.testing.assert_allclose(found.value, exact.value, rtol=0.05, atol=0.05)
+    assert (found.value != exact.value).all()
+
+
+@BOTH
 def test_several_agents_of_one_architecture_plan_in_one_call(config):
     agents = [agent(config, seed) for seed in (0, 20)]
     z = jnp.stack([latents(config, params, 2) for params in agents])

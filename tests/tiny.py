@@ -14,7 +14,7 @@ AGENT = AgentConfig(
     simnorm_group=4,
     glass=GLASS,
     planner=PlannerConfig(samples=32, elites=8, policy_trajectories=4, iterations=2),
-    env=EnvConfig(episode_steps=25),
+    env=EnvConfig(episode_steps=60),
 )
 TRAIN = TrainConfig(
     agent=AGENT,

@@ -147,7 +147,12 @@ class HopperBatch:
         return state
 
     def set_state(self, state: Float64[np.ndarray, "envs state"]) -> Step:
-        """Continue from a state that `get_state` returned."""
+        """Continue from a state that `get_state` returned.
+
+        The future is the same to the last bit. What is shown now is derived from the state anew:
+        quantities that a running simulation shows a substep late (touch sensors, and under
+        `playground` heights and contacts) are up to date here.
+        """
         for data, row in zip(self._data, state, strict=True):
             mujoco.mj_setState(self.model, data, row, mujoco.mjtState.mjSTATE_INTEGRATION)
             mujoco.mj_forward(self.model, data)

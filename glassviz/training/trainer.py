@@ -9,13 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Float32
 
 from glassviz import checkpoints
 from glassviz.agents.agent import CONTROLLERS, Controller
 from glassviz.agents.networks import Params, encode
 from glassviz.agents.values import policy_action
-from glassviz.envs.hopper import HopperBatch, Step
+from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
 from glassviz.rollout import roll_out
 from glassviz.training import resume
@@ -23,6 +23,8 @@ from glassviz.training.config import TrainConfig
 from glassviz.training.learner import init_learner, update_round
 from glassviz.training.log import Evaluation, RunLog
 from glassviz.training.replay import Replay
+
+Observations = Float32[np.ndarray, "envs obs"]
 
 # Evaluations meet the same resets at every step of a run and in every run.
 EVAL_SEED = 10_000
@@ -75,11 +77,11 @@ class Trainer:
         self.latest: tuple[Evaluation, ...] = ()
         self.log = RunLog(folder, train.seed)
         if resume_from_save:
-            self.step = self._restore()
+            self.obs = self._restore()
         else:
             resume.claim(self.folder, train)
             self.log.start()
-            self.step = self._reset()
+            self.obs = self._reset()
             self._save()
 
     def run(self, on_round: Callable[[Progress], None]) -> None:
@@ -102,9 +104,10 @@ class Trainer:
         """Whether this round crossed a multiple of `every` environment steps."""
         return self.env_steps // every > (self.env_steps - self.train.num_envs) // every
 
-    def _reset(self) -> Step:
+    def _reset(self) -> Observations:
         self.episode_step = 0
-        return self.env.reset([int(s) for s in self.rng.integers(2**31, size=self.train.num_envs)])
+        seeds = self.rng.integers(2**31, size=self.train.num_envs)
+        return self.env.reset([int(seed) for seed in seeds]).obs
 
     def _collect(self) -> None:
         train = self.train
@@ -112,17 +115,17 @@ class Trainer:
         if self.env_steps < train.expl_until:
             action = self.rng.uniform(-1, 1, shape).astype(np.float32)
         else:
-            mean = np.asarray(_policy(train, self.learner.params, jnp.asarray(self.step.obs)))
+            mean = np.asarray(_policy(train, self.learner.params, jnp.asarray(self.obs)))
             noise = train.act_noise * self.rng.standard_normal(shape, dtype=np.float32)
             action = np.clip(mean + noise, -1.0, 1.0)
         step = self.env.step(action.astype(np.float64))
         first = np.full(train.num_envs, self.episode_step == 0)
-        self.replay.add(self.step.obs, action, step.reward.astype(np.float32), first)
-        self.step = step
+        self.replay.add(self.obs, action, step.reward.astype(np.float32), first)
+        self.obs = step.obs
         self.env_steps += train.num_envs
         self.episode_step += 1
         if self.episode_step == train.agent.env.episode_steps:
-            self.step = self._reset()
+            self.obs = self._reset()
 
     def _update(self) -> dict[str, float]:
         train = self.train
@@ -186,7 +189,7 @@ class Trainer:
         resume.save(
             self.folder,
             self.learner,
-            self.replay.get_state() | {"env_state": self.env.get_state()},
+            self.replay.get_state() | {"env_state": self.env.get_state(), "env_obs": self.obs},
             {
                 "env_steps": self.env_steps,
                 "episode_step": self.episode_step,
@@ -196,7 +199,7 @@ class Trainer:
             },
         )
 
-    def _restore(self) -> Step:
+    def _restore(self) -> Observations:
         self.learner, arrays, counters = resume.load(self.folder, self.train, self.learner)
         self.replay.set_state(arrays)
         self.env_steps = counters["env_steps"]
@@ -205,7 +208,9 @@ class Trainer:
         self.latest = tuple(Evaluation.from_dict(result) for result in counters["latest"])
         self.rng.bit_generator.state = counters["rng"]
         self.log.rewind(self.env_steps)
-        return self.env.set_state(arrays["env_state"])
+        self.env.set_state(arrays["env_state"])
+        # Not what the environment shows now: its touch sensors belong to the last substep taken.
+        return arrays["env_obs"]
 
 
 @partial(jax.jit, static_argnames="train")
