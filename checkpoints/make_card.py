@@ -100,9 +100,11 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
         for controller, result in made["evaluation"].items()
     )
     lines += ["", f"Recorded in training, at this checkpoint: {evaluated}.", ""]
-    lines += ["The interval is Student's t over episodes of this one seed: it says nothing about"]
-    lines += ["other seeds. A last-bit difference (other versions, another processor) leads to other"]
-    lines += ["episodes. Picture: one episode every 4 s (above), and every 0.12 s (below)."]
+    lines += [
+        "The interval is Student's t over episodes of this one seed: it says nothing about other",
+        "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
+        "Picture: one episode every 4 s (above), and every 0.12 s (below).",
+    ]
     return "\n".join([*lines, "", HEADING, "", text]) + "\n"
 
 
