@@ -18,9 +18,10 @@ def inspect(
         bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
     ] = False,
 ) -> None:
-    """Show what a checkpoint holds: agent, planner, Glass, provenance, assumptions.
+    """Show what is in a checkpoint.
 
-    Reading a checkpoint runs no code, whatever the file holds.
+    Agent, planner, Glass, provenance, and what had to be assumed. Reading a checkpoint runs no
+    code, whatever the file holds.
     """
     from glassviz.checkpoints import load, summarise
 

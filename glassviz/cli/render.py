@@ -30,7 +30,7 @@ FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
 def render(
     targets: Annotated[
         list[Path],
-        typer.Argument(metavar="CKPT|TRACE...", help="Checkpoints to roll out, or traces (.npz)."),
+        typer.Argument(metavar="CKPT|TRACE", help="Checkpoints to roll out, or traces (.npz)."),
     ],
     overlay_k: Annotated[
         bool,

@@ -47,7 +47,10 @@ def train(
         bool, typer.Option("--resume", help="Continue the run from its last save.")
     ] = False,
 ) -> None:
-    """Train a TD-MPC2 or TD-MPC-Glass agent on the hopper, and save it as it gets better."""
+    """Train a TD-MPC2 or TD-MPC-Glass agent on the hopper.
+
+    Saves as it goes: the best by planner, the best by policy, and the last.
+    """
     from glassviz import provenance
     from glassviz.training import config
     from glassviz.training.trainer import Trainer
