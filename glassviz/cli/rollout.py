@@ -34,9 +34,7 @@ Precision = Annotated[
 
 
 def rollout(
-    targets: Annotated[
-        list[Path], typer.Argument(metavar="CKPT", help="Checkpoints to roll out.")
-    ],
+    targets: Annotated[list[Path], typer.Argument(metavar="CKPT", help="Checkpoints to roll out.")],
     episodes: Annotated[int, typer.Option(help="Episodes, each from its own reset.", min=1)] = 10,
     controller: Controllers = "both",
     seed: Seed = 0,
