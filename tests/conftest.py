@@ -1,12 +1,17 @@
 """What every test runs under: checked shapes and types, a working GL backend, fixed examples."""
 
 import contextlib
+import signal
 
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-# Before the first import of glassviz: every annotation in it is checked at every call.
+from glassviz.runtime import prepare_environment
+
+# Before JAX is imported, which the hook below does: JAX reads its compile cache's place then.
+prepare_environment()
+# Before all else of glassviz is imported: every annotation in it is checked at every call.
 install_import_hook("glassviz", "typechecking.check")
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
@@ -14,12 +19,12 @@ settings.load_profile("fixed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Set the environment that JAX and MuJoCo read on import, as the command line does."""
+    """Choose what draws, as the command line does, and let processes hear Ctrl-C."""
     from glassviz.errors import GlassvizError
-    from glassviz.runtime import prepare_environment
     from glassviz.video.gl import choose_backend
 
-    prepare_environment()
+    # A shell's background jobs ignore SIGINT, and so would all that the tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     # Without a working backend only the tests that draw fail, each saying why.
     with contextlib.suppress(GlassvizError):
         choose_backend()
