@@ -141,7 +141,6 @@ def glass_loss(
 def _model_rollout(
     config: AgentConfig, params: Params, batch: Batch
 ) -> Float[Array, "steps_and_one batch latent"]:
-    # A Python loop over the few steps: a scan is slow on a CPU (see learner.update_round).
     latents = [encode(config, params, batch.obs[0])]
     for action in batch.action:
         latents.append(next_latent(config, params, latents[-1], action))
