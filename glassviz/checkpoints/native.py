@@ -73,7 +73,7 @@ def save(
     }
     stored = {name: _stored(path, name, leaf, dtype) for name, leaf in leaves.items()}
     data = safetensors.numpy.save(stored, metadata)
-    with replacing(path) as partial:
+    with replacing(path, len(data)) as partial:
         partial.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
 
