@@ -1,0 +1,211 @@
+"""A seed's place in a run folder: who writes there, how it was started, what is kept.
+
+runs/hop/
+  seed_1.csv  seed_1_diag.csv  seed_1_metrics.jsonl      the log (training.log)
+  seed_1/
+    train.json            every setting; a folder that has it holds a run
+    run.json              each start of the run: when, by which command, code and versions
+    resume.npz            the state to continue from (training.resume)
+    checkpoints/          best_mppi, best_pi, last, step_000500000, … (.safetensors)
+    lock                  held by the process that trains
+"""
+
+import fcntl
+import json
+import os
+import platform
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import PARTIAL_SUFFIX, replacing
+from glassviz.training.comparison import compare
+from glassviz.training.config import TrainConfig
+
+CONFIG_FILE = "train.json"
+STARTS_FILE = "run.json"
+LOCK_FILE = "lock"
+
+
+def seed_folder(root: Path, seed: int) -> Path:
+    """The folder of a seed within a run folder."""
+    return root / f"seed_{seed}"
+
+
+def seed_folder_of(root: Path, path: Path) -> Path | None:
+    """The seed's folder that a file of the run folder `root` belongs to, as its logs do."""
+    if not path.is_relative_to(root):
+        return None
+    match = re.match(r"seed_\d+", path.relative_to(root).parts[0])
+    return root / match[0] if match else None
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a seed's folder: no other process, and nobody else in this one, can hold it meanwhile.
+
+    The system lets go of the lock when the process ends, however it ends. What a process that was
+    killed in the middle of a save left behind is removed.
+
+    Raises:
+        UsageError: another process holds the folder.
+        GlassvizError: the folder cannot be written to, or its file system knows no locks.
+    """
+    path = folder / LOCK_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = path.open("a+")
+    except OSError as error:
+        raise GlassvizError(
+            f"{folder}: expected a folder to write a run to, found that it cannot be written "
+            f"({error.strerror}): choose another --out"
+        ) from None
+    with file:
+        _take(file.fileno(), path)
+        os.ftruncate(file.fileno(), 0)
+        os.write(file.fileno(), f"process {os.getpid()} on {platform.node()}\n".encode())
+        _sweep(folder)
+        yield
+
+
+def _take(descriptor: int, path: Path) -> None:
+    # flock, not lockf: the latter belongs to the process, which could then hold a folder twice.
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = path.read_text(errors="replace").strip() or "another process"
+        raise UsageError(
+            f"{path.parent}: expected a run that nobody writes to, found {holder} training it: "
+            f"wait for it or stop it, or choose another --out or --seed"
+        ) from None
+    except OSError as error:
+        raise GlassvizError(
+            f"{path}: expected a file system with locks, found one without "
+            f"({error.strerror}): choose another --out"
+        ) from None
+
+
+def _sweep(folder: Path) -> None:
+    """Remove the half-written files of killed processes; the log's lie beside the folder."""
+    for place, start in (
+        (folder, "."),
+        (folder / "checkpoints", "."),
+        (folder.parent, f".{folder.name}."),
+        (folder.parent, f".{folder.name}_"),
+    ):
+        for path in place.glob(f"{start}*{PARTIAL_SUFFIX}"):
+            path.unlink(missing_ok=True)
+
+
+def check_unused(folder: Path) -> None:
+    """Refuse to start a run over another.
+
+    Raises:
+        UsageError: `folder` holds a run already.
+    """
+    if (folder / CONFIG_FILE).exists():
+        raise UsageError(
+            f"{folder}: expected no run of this seed here, found one: continue it with --resume, "
+            f"or choose another --out or --seed"
+        )
+
+
+def check_same(folder: Path, train: TrainConfig) -> None:
+    """Refuse to continue a run with other settings than it was started with.
+
+    Raises:
+        UsageError: there is no run in `folder`, or it is of another configuration.
+        GlassvizError: its configuration cannot be read.
+    """
+    path = folder / CONFIG_FILE
+    try:
+        saved = json.loads(path.read_text())
+    except FileNotFoundError:
+        raise UsageError(
+            f"{folder}: expected a run to resume, found none: start it without --resume"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise GlassvizError(
+            f"{path}: expected the configuration of a run, found a file that cannot be read "
+            f"({error}): start the run anew in another folder"
+        ) from None
+    compare(folder, saved, train)
+
+
+def record_start(
+    folder: Path, train: TrainConfig, provenance: dict[str, Any], env_steps: int
+) -> None:
+    """Write down a start of the run: its first, or one that continued it.
+
+    The configuration comes last, and a new run records its start after its first save: so a run
+    that was killed before it could be resumed is none, and can be started again.
+
+    Args:
+        folder: the seed's folder.
+        train: what the run does from now on.
+        provenance: recipe, command, versions, git commit.
+        env_steps: where in the run this start is.
+
+    Raises:
+        GlassvizError: the earlier starts cannot be read, or the record cannot be written.
+    """
+    begins = not (folder / CONFIG_FILE).exists()
+    start = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "env_steps": env_steps,
+        **provenance,
+    }
+    starts = [start] if begins else [*_starts(folder / STARTS_FILE), start]
+    _write_json(folder / STARTS_FILE, {"starts": starts})
+    _write_json(folder / CONFIG_FILE, train.to_dict())
+
+
+def _starts(path: Path) -> list[dict[str, Any]]:
+    try:
+        starts = json.loads(path.read_text())["starts"]
+        if isinstance(starts, list):
+            return starts
+        found = "no list of starts in it"
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        found = f"a damaged one ({error})"
+    raise GlassvizError(
+        f"{path}: expected the record of a run's starts, found {found}: "
+        f"mend it, or move it away to begin a new one"
+    )
+
+
+def _write_json(path: Path, value: dict[str, Any]) -> None:
+    text = json.dumps(value, indent=2) + "\n"
+    with replacing(path, len(text)) as partial:
+        partial.write_text(text)
+
+
+def step_checkpoint(checkpoints: Path, env_steps: int) -> Path:
+    """Where the checkpoint of one evaluation goes."""
+    return checkpoints / f"step_{env_steps:09d}.safetensors"
+
+
+def prune(checkpoints: Path, keep: int) -> None:
+    """Remove all but the newest `keep` of the evaluations' checkpoints; `best` and `last` stay."""
+    by_step = _by_step(checkpoints)
+    for step in sorted(by_step)[: max(len(by_step) - keep, 0)]:
+        by_step[step].unlink()
+
+
+def drop_later(checkpoints: Path, env_steps: int) -> None:
+    """Remove the evaluations' checkpoints from after `env_steps`: a resumed run makes them anew."""
+    for step, path in _by_step(checkpoints).items():
+        if step > env_steps:
+            path.unlink()
+
+
+def _by_step(checkpoints: Path) -> dict[int, Path]:
+    paths = checkpoints.glob("step_*.safetensors")
+    named = ((re.fullmatch(r"step_(\d+)", path.stem), path) for path in paths)
+    return {int(match[1]): path for match, path in named if match}
