@@ -91,6 +91,18 @@ def test_a_rewound_log_continues_as_if_it_had_never_gone_on(data):
         assert log_files(folder) == whole
 
 
+def test_a_row_that_was_cut_at_its_end_is_not_glued_to_the_next(tmp_path):
+    log = RunLog(tmp_path, 12)
+    log.start()
+    log_span(log, ["pi", "pi"])
+    whole = log_files(tmp_path)
+    for path in (log.returns, log.diagnostics, log.records):
+        path.write_bytes(path.read_bytes()[:-1])
+    log.rewind(2)
+    log_span(log, ["pi", "pi"], first=1)
+    assert log_files(tmp_path) == whole
+
+
 def test_a_log_that_is_missing_or_of_an_older_version_can_be_rewound(tmp_path):
     log = RunLog(tmp_path, 1)
     log.returns.write_bytes(b"step,reward,eval_type,seed\r\n100,1.0,pi,1\r\n200,2.0,pi,1\r\n")
