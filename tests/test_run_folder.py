@@ -276,6 +276,18 @@ def test_the_newest_checkpoints_of_evaluations_stay_and_so_do_best_and_last(tmp_
     }
 
 
+def test_an_evaluation_of_several_tasks_counts_once(tmp_path):
+    for step in (100, 200):
+        path = step_checkpoint(tmp_path, step)
+        path.touch()
+        path.with_stem(f"{path.stem}_hopper-stand").touch()
+    prune(tmp_path, 1)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == [
+        "step_000000200",
+        "step_000000200_hopper-stand",
+    ]
+
+
 def test_checkpoints_from_after_the_save_that_a_run_resumes_from_go(tmp_path):
     for step in (100, 200, 300):
         step_checkpoint(tmp_path, step).touch()

@@ -192,20 +192,28 @@ def step_checkpoint(checkpoints: Path, env_steps: int) -> Path:
 
 
 def prune(checkpoints: Path, keep: int) -> None:
-    """Remove all but the newest `keep` of the evaluations' checkpoints; `best` and `last` stay."""
+    """Remove all but the newest `keep` evaluations' checkpoints; `best` and `last` stay."""
     by_step = _by_step(checkpoints)
     for step in sorted(by_step)[: max(len(by_step) - keep, 0)]:
-        by_step[step].unlink()
+        _remove(by_step[step])
 
 
 def drop_later(checkpoints: Path, env_steps: int) -> None:
     """Remove the evaluations' checkpoints from after `env_steps`: a resumed run makes them anew."""
-    for step, path in _by_step(checkpoints).items():
+    for step, paths in _by_step(checkpoints).items():
         if step > env_steps:
-            path.unlink()
+            _remove(paths)
 
 
-def _by_step(checkpoints: Path) -> dict[int, Path]:
-    paths = checkpoints.glob("step_*.safetensors")
-    named = ((re.fullmatch(r"step_(\d+)", path.stem), path) for path in paths)
-    return {int(match[1]): path for match, path in named if match}
+def _remove(paths: list[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
+
+
+def _by_step(checkpoints: Path) -> dict[int, list[Path]]:
+    """The checkpoints of each evaluation: one, or one a task (`step_000500000_hopper-stand`)."""
+    found: dict[int, list[Path]] = {}
+    for path in checkpoints.glob("step_*.safetensors"):
+        if match := re.fullmatch(r"step_(\d+)(_.+)?", path.stem):
+            found.setdefault(int(match[1]), []).append(path)
+    return found
