@@ -7,12 +7,14 @@ from typing import Any, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float32, Key
 
 from glassviz.agents.agent import Controller, Decision, decide
 from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.glass import LabelRule
 from glassviz.agents.networks import Params
 from glassviz.agents.planner import PlannerState, initial_state
+from glassviz.agents.several import over_each, stack
 from glassviz.envs.hopper import Step
 
 Arrays = dict[str, np.ndarray]
@@ -54,6 +56,54 @@ def reset_seeds(seed: int, episodes: int) -> list[int]:
     return [int(word) for word in np.random.SeedSequence(seed).generate_state(episodes)]
 
 
+class Actors:
+    """Agents of one architecture under one controller, in the midst of their episodes.
+
+    Args:
+        config: the architecture that the agents share.
+        agents: their parameters.
+        controller: who acts.
+        episodes: how many of every agent; all agents meet the same resets.
+        seed: determines resets and planning completely.
+        planner: constants to plan with; the agents' own by default.
+        rule: how a latent gets its label.
+
+    Attributes:
+        reset_seeds: of all episodes, agent by agent; what an environment is to be reset with.
+    """
+
+    def __init__(
+        self,
+        config: AgentConfig,
+        agents: Sequence[Params],
+        controller: Controller,
+        episodes: int,
+        seed: int,
+        planner: PlannerConfig | None = None,
+        rule: LabelRule = "nearest-prototype",
+    ) -> None:
+        planner = planner or config.planner
+        seeds = reset_seeds(seed, episodes)
+        self.reset_seeds = seeds * len(agents)
+        self._keys = jax.vmap(lambda s: jax.random.fold_in(jax.random.key(seed), s))(
+            jnp.array(seeds, dtype=jnp.uint32)
+        )
+        self._params: Any = agents[0] if len(agents) == 1 else stack(agents)
+        self._decide = _decider(config, planner, controller, rule, several=len(agents) > 1)
+        self._state = initial_state(config, planner, len(self.reset_seeds))
+        self._t = 0
+
+    def decide(self, obs: Float32[np.ndarray, "all_episodes obs"]) -> Decision:
+        """The next decision in every episode, from what it shows now.
+
+        Returns without waiting for it to be computed.
+        """
+        keys = _fold_in(self._keys, self._t)
+        decision, self._state = self._decide(self._params, jnp.asarray(obs), self._state, keys)
+        self._t += 1
+        return decision
+
+
 def roll_out(
     config: AgentConfig,
     agents: Sequence[Params],
@@ -71,40 +121,19 @@ def roll_out(
     observation, and the reward that its action earned.
 
     Args:
-        config: the architecture that the agents share.
-        agents: their parameters. The hoppers of `env` are dealt to them in equal shares, and
-            every agent meets the same resets.
-        seed: determines resets and planning completely.
+        config, agents, controller, seed, planner, rule: as for `Actors`.
+        env: its hoppers are dealt to the agents in equal shares.
         steps: frames per episode.
-        planner: constants to plan with; the agents' own by default.
         on_step: called with the number of frames recorded so far.
 
     Returns:
         For each agent the arrays of a `Trace`, with axes (episodes, frames, …).
     """
-    episodes = env.num // len(agents)
-    planner = planner or config.planner
-    seeds = reset_seeds(seed, episodes)
-    keys = jax.vmap(lambda s: jax.random.fold_in(jax.random.key(seed), s))(
-        jnp.array(seeds, dtype=jnp.uint32)
-    )
-    state = initial_state(config, planner, episodes)
-    act = _decider(config, planner, controller, rule, several=len(agents) > 1)
-    params: Any = agents[0]
-    lead: tuple[int, ...] = (episodes,)
-    if len(agents) > 1:
-        params, lead = jax.tree.map(lambda *p: jnp.stack(p), *agents), (len(agents), episodes)
-        state = jax.tree.map(lambda x: jnp.broadcast_to(x, (len(agents), *x.shape)), state)
-
-    step = env.reset(seeds * len(agents))
+    actors = Actors(config, agents, controller, env.num // len(agents), seed, planner, rule)
+    step = env.reset(actors.reset_seeds)
     decisions, shown, rewards = [], [], []
     for t in range(steps):
-        obs = jnp.asarray(step.obs).reshape(*lead, -1)
-        step_keys = _fold_in(keys, t)
-        decision, state = act(params, obs, state, step_keys)
-        decisions.append(
-            jax.tree.map(lambda x: np.asarray(x).reshape(env.num, *x.shape[len(lead) :]), decision)
-        )
+        decisions.append(jax.tree.map(np.asarray, actors.decide(step.obs)))
         shown.append(step)
         step = env.step(decisions[-1].action.astype(np.float64))
         rewards.append(step.reward)
@@ -124,9 +153,27 @@ def _decider(
     rule: LabelRule,
     several: bool,
 ) -> Callable[..., tuple[Decision, PlannerState]]:
-    """`decide`, compiled; for several agents with one more axis in front, keys shared."""
+    """`decide`, compiled; for several agents with their episodes one after the other, keys shared.
+
+    All that goes in and comes out has the episodes of all agents on its first axis.
+    """
     one = partial(decide, config, planner, controller, rule)
-    return jax.jit(jax.vmap(one, in_axes=(0, 0, 0, None)) if several else one)
+    if not several:
+        return jax.jit(one)
+
+    def each(
+        params: Params, obs: Array, state: PlannerState, keys: Key[Array, " episodes"]
+    ) -> tuple[Decision, PlannerState]:
+        shares = jax.tree.map(lambda x: x.reshape(-1, len(keys), *x.shape[1:]), (obs, state))
+
+        def decide_one(share: Any) -> tuple[Decision, PlannerState]:
+            own_params, (own_obs, own_state) = share
+            return one(own_params, own_obs, own_state, keys)
+
+        decided = over_each(decide_one, (params, shares))
+        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), decided)
+
+    return jax.jit(each)
 
 
 def _arrays(

@@ -1,0 +1,200 @@
+"""How much an agent earns: evaluations over whole episodes, and what they allow to say."""
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.special import stdtrit
+
+from glassviz.agents.agent import Controller
+from glassviz.agents.config import AgentConfig
+from glassviz.agents.networks import Params
+from glassviz.envs.hopper import HopperBatch
+from glassviz.rollout import Actors
+
+EVAL_SEED = 10_000
+"""Evaluations meet the same resets at every step of a training run and in every run."""
+
+FRESH_SEED = 2_000
+"""Leads to resets that no evaluation in training met, so that no checkpoint was chosen by them."""
+
+FULL_REWARD = 0.99
+STANDING_REWARD = 0.01
+
+Rewards = Float64[np.ndarray, "episodes decisions"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One controller's episodes at one step of training.
+
+    The four diagnostics are computed from the rewards alone, as published runs have them; None
+    where a record does not say. They count decisions, and per control step rewards.
+
+    Attributes:
+        env_steps: of training, when the agent was evaluated.
+        controller: who acted.
+        returns: one an episode.
+        reset_seeds: what the episodes were reset with; empty where a record does not say.
+        full_reward_rate: share of the decisions with a reward above 0.99.
+        standing_rate: share of the decisions with a reward above 0.01.
+        fall_count: how often an episode's reward fell to 0.01 or below it, on average.
+        time_to_first_full: decisions up to the first full reward, itself included; mean of the
+            episodes that have one, None when none has.
+    """
+
+    env_steps: int
+    controller: Controller
+    returns: tuple[float, ...]
+    reset_seeds: tuple[int, ...] = ()
+    full_reward_rate: float | None = None
+    standing_rate: float | None = None
+    fall_count: float | None = None
+    time_to_first_full: float | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only, for JSON; the mean is spelled out for its readers."""
+        return dataclasses.asdict(self) | {
+            "returns": list(self.returns),
+            "reset_seeds": list(self.reset_seeds),
+            "mean": self.mean,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; a record from before there were diagnostics will do."""
+        known = {field.name for field in dataclasses.fields(cls)} & data.keys()
+        tuples = {name: tuple(data.get(name, ())) for name in ("returns", "reset_seeds")}
+        return cls(**({name: data[name] for name in known} | tuples))
+
+
+def evaluate(
+    config: AgentConfig,
+    params_of: Sequence[Params],
+    episodes: Mapping[Controller, int],
+    seed: int,
+    env_steps: int = 0,
+    on_step: Callable[[int], None] | None = None,
+) -> list[dict[Controller, Evaluation]]:
+    """Evaluate agents of one configuration on the task's own reward, under several controllers.
+
+    All episodes run in lockstep in one batch of environments; a decision takes one call of the
+    planner and one of the policy. Under each controller an agent earns what `roll_out` of as many
+    episodes records: to the last bit on a CPU, whichever agents and controllers are beside it.
+
+    Args:
+        config: the architecture, planner and environment that the agents share.
+        params_of: their parameters.
+        episodes: how many of each agent under each controller; one with 0 is left out. Different
+            controllers start from the same resets.
+        seed: determines resets and planning completely.
+        env_steps: of training, to be noted down.
+        on_step: called with the number of decisions made so far in every episode.
+
+    Returns:
+        For each agent an evaluation by controller.
+
+    Raises:
+        GlassvizError: the agents cannot be planned with, and are to be.
+    """
+    groups = {
+        controller: Actors(config, params_of, controller, count, seed)
+        for controller, count in episodes.items()
+        if count
+    }
+    if not groups:
+        return [{} for _ in params_of]
+    seeds = {controller: actors.reset_seeds for controller, actors in groups.items()}
+    ends = np.cumsum([len(own) for own in seeds.values()])
+    env = HopperBatch(config.env, int(ends[-1]))
+    step = env.reset([each for own in seeds.values() for each in own])
+    rewards = []
+    for t in range(config.env.episode_steps):
+        shares = np.split(step.obs, ends[:-1])
+        # All are asked before the first answer is waited for.
+        decisions = [
+            actors.decide(obs) for actors, obs in zip(groups.values(), shares, strict=True)
+        ]
+        actions = np.concatenate([np.asarray(decision.action) for decision in decisions])
+        step = env.step(actions.astype(np.float64))
+        rewards.append(step.reward)
+        if on_step:
+            on_step(t + 1)
+
+    results: list[dict[Controller, Evaluation]] = [{} for _ in params_of]
+    of_groups = np.split(np.stack(rewards, axis=1), ends[:-1])
+    for controller, earned in zip(groups, of_groups, strict=True):
+        for result, own in zip(results, np.split(earned, len(params_of)), strict=True):
+            met = seeds[controller][: len(own)]
+            result[controller] = summarise(env_steps, controller, own, met, config)
+    return results
+
+
+def summarise(
+    env_steps: int,
+    controller: Controller,
+    rewards: Rewards,
+    reset_seeds: Sequence[int],
+    config: AgentConfig,
+) -> Evaluation:
+    """The evaluation that episodes with these rewards make."""
+    per_control_step = rewards / config.env.action_repeat
+    full = per_control_step > FULL_REWARD
+    standing = per_control_step > STANDING_REWARD
+    reached = full.any(axis=1)
+    first = full.argmax(axis=1)[reached] + 1
+    return Evaluation(
+        env_steps=env_steps,
+        controller=controller,
+        returns=tuple(rewards.sum(axis=1).tolist()),
+        reset_seeds=tuple(reset_seeds),
+        full_reward_rate=float(full.mean()),
+        standing_rate=float(standing.mean()),
+        fall_count=float((standing[:, :-1] & ~standing[:, 1:]).sum(axis=1).mean()),
+        time_to_first_full=float(first.mean()) if reached.any() else None,
+    )
+
+
+@dataclass(frozen=True)
+class MeanInterval:
+    """A mean, and an interval that covers the true one in `level` of all samples.
+
+    Attributes:
+        mean: of the sample.
+        low, high: bounds of Student's t interval; None for a single value, which has none.
+        count: size of the sample.
+        level: share of samples whose interval covers the true mean, if values are normal.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    count: int
+    level: float
+
+    def place(self, value: float) -> str | None:
+        """Whether `value` lies `within`, `above` or `below` the interval; None without one."""
+        if self.low is None or self.high is None:
+            return None
+        return "below" if value < self.low else "above" if value > self.high else "within"
+
+
+def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
+    """Mean and Student-t interval of independent values, such as the returns of episodes.
+
+    Of the episodes of one agent it says nothing about other seeds of the same recipe.
+    """
+    sample = np.asarray(values, dtype=np.float64)
+    mean, count = float(sample.mean()), len(sample)
+    if count < 2:
+        return MeanInterval(mean, None, None, count, level)
+    half = float(stdtrit(count - 1, (1 + level) / 2) * sample.std(ddof=1) / np.sqrt(count))
+    return MeanInterval(mean, mean - half, mean + half, count, level)
