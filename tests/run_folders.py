@@ -10,9 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from glassviz.evaluation import Evaluation
 from glassviz.training import resume
 from glassviz.training.config import TrainConfig
-from glassviz.training.log import Evaluation, RunLog
+from glassviz.training.log import RunLog
 
 TRAIN = TrainConfig()
 PROVENANCE = {"recipe": "f", "command": "glassviz train", "versions": {}, "git_commit": None}

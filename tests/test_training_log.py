@@ -115,7 +115,8 @@ def test_a_log_that_is_missing_or_of_an_older_version_can_be_rewound(tmp_path):
 
 APPENDING = """
 from pathlib import Path
-from glassviz.training.log import Evaluation, RunLog
+from glassviz.evaluation import Evaluation
+from glassviz.training.log import RunLog
 log = RunLog(Path({folder!r}), 1)
 log.start()
 for step in range(1, 1_000_000):

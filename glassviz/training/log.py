@@ -10,19 +10,15 @@
                         runs on a CPU of the same seed.
 """
 
-import dataclasses
 import json
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Self
+from typing import Any
 
-import numpy as np
-
-from glassviz.agents.agent import Controller
+from glassviz.evaluation import Evaluation
 from glassviz.files import append, replacing
 from glassviz.training.tensorboard import EventFile
 
@@ -37,34 +33,6 @@ DIAGNOSTIC_COLUMNS = (
     "time_to_first_full",
 )
 _NO_CLOCK: Mapping[str, float | int] = MappingProxyType({})
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Returns of one controller's evaluation episodes at one step of training."""
-
-    env_steps: int
-    controller: Controller
-    returns: tuple[float, ...]
-    reset_seeds: tuple[int, ...] = ()
-    full_reward_rate: float = 0.0
-    standing_rate: float = 0.0
-    fall_count: float = 0.0
-    time_to_first_full: float | None = None
-
-    @property
-    def mean(self) -> float:
-        """Mean return."""
-        return float(np.mean(self.returns))
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers only, for JSON; the mean is spelled out for its readers."""
-        return dataclasses.asdict(self) | {"returns": list(self.returns), "mean": self.mean}
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Self:
-        """The inverse of `to_dict`."""
-        return cls(data["env_steps"], data["controller"], tuple(data["returns"]))
 
 
 class RunLog:
