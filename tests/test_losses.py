@@ -11,11 +11,14 @@ import tiny
 from glassviz.agents import glass as glass_ops
 from glassviz.agents.networks import encode, init_params, next_latent
 from glassviz.agents.values import policy_action, q_values
-from glassviz.training.learner import SCALE_EMA, Batch, init_learner, update
-from glassviz.training.losses import glass_loss, td_target, total_loss
+from glassviz.training.glass_losses import glass_loss
+from glassviz.training.learner import SCALE_EMA, init_learner, update
+from glassviz.training.losses import Batch, Schedule, td_target, total_loss
 
 TRAIN = tiny.TRAIN
 HORIZON = TRAIN.agent.planner.horizon
+COLD = Schedule(jnp.array(False), jnp.array(False), jnp.array(0.0))
+WARM = COLD._replace(glass=jnp.array(True))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +45,7 @@ def batch():
 
 @jax.jit
 def loss_terms(params, batch):
-    return total_loss(params, TRAIN, params, jnp.array(2.0), batch, jnp.array(False))
+    return total_loss(params, TRAIN, params, jnp.array(2.0), batch, COLD, jax.random.key(0))
 
 
 @jax.jit
@@ -125,7 +128,7 @@ def test_glass_reaches_encoder_and_dynamics_only_without_stopgrad(params, batch,
 
     def loss(p):
         latents = jnp.stack(rolled_out(p, batch))
-        return glass_loss(tiny.GLASS, settings, p, latents)[0]
+        return glass_loss(TRAIN.agent, settings, p, latents, batch.obs)[0]
 
     shaped = {"glass"} if stopgrad else {"glass", "enc", "dyn"}
     assert reached(jax.jit(jax.grad(loss))(params)) == shaped
@@ -133,7 +136,9 @@ def test_glass_reaches_encoder_and_dynamics_only_without_stopgrad(params, batch,
 
 def test_glass_loss_equals_its_formula(params, batch):
     latents = jnp.stack(rolled_out(params, batch))
-    total, _ = jax.jit(lambda p, z: glass_loss(tiny.GLASS, TRAIN.glass, p, z))(params, latents)
+    total, _ = jax.jit(lambda p, z: glass_loss(TRAIN.agent, TRAIN.glass, p, z, batch.obs))(
+        params, latents
+    )
 
     z = np.asarray(latents, np.float64)
     mu = np.asarray(params["glass"]["prototypes"], np.float64)
@@ -165,13 +170,13 @@ def test_glass_parameters_rest_until_they_are_warm_and_then_move_every_kth_updat
     state = init_learner(TRAIN)
     before = state.params["glass"]["prototypes"]
     for _ in range(3):
-        state, _ = step(TRAIN, state, batch, jnp.array(False))
+        state, _ = step(TRAIN, state, batch, COLD)
     assert jnp.array_equal(state.params["glass"]["prototypes"], before)
     assert state.updates == 3
     # Update 3 of every second one is off: Adam's moments are still zero, so nothing moves.
-    state, _ = step(TRAIN, state, batch, jnp.array(True))
+    state, _ = step(TRAIN, state, batch, WARM)
     assert jnp.array_equal(state.params["glass"]["prototypes"], before)
-    state, _ = step(TRAIN, state, batch, jnp.array(True))
+    state, _ = step(TRAIN, state, batch, WARM)
     assert not jnp.array_equal(state.params["glass"]["prototypes"], before)
 
 
@@ -182,7 +187,7 @@ def test_active_clusters_depend_on_the_partition_alone(params):
 
 def test_targets_follow_by_the_ema_and_the_scale_stays_in_its_bounds(batch):
     state = init_learner(TRAIN)
-    after, metrics = step(TRAIN, state, batch, jnp.array(False))
+    after, metrics = step(TRAIN, state, batch, COLD)
     for old, new, target in zip(
         *map(jax.tree.leaves, (state.target_params, after.params, after.target_params)), strict=True
     ):
@@ -192,8 +197,8 @@ def test_targets_follow_by_the_ema_and_the_scale_stays_in_its_bounds(batch):
 
 
 def test_updates_on_one_batch_bring_its_loss_down(batch):
-    state, first = step(TRAIN, init_learner(TRAIN), batch, jnp.array(True))
+    state, first = step(TRAIN, init_learner(TRAIN), batch, WARM)
     for _ in range(150):
-        state, last = step(TRAIN, state, batch, jnp.array(True))
+        state, last = step(TRAIN, state, batch, WARM)
     assert last["reward_loss"] < 0.8 * first["reward_loss"]
     assert last["value_loss"] < 0.8 * first["value_loss"]

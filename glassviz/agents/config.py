@@ -27,6 +27,7 @@ class GlassConfig:
         similarity: what a latent and a prototype are compared by.
         cluster_obs: whether S[nearest prototype] is appended to z before policy and Q.
         super_clusters: size of the second level over the clusters; 0 without one.
+        routed_critic: whether every cluster adds a correction of its own to the Q logits.
     """
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
@@ -38,6 +39,7 @@ class GlassConfig:
     similarity: Literal["cosine", "l2"] = "cosine"
     cluster_obs: bool = False
     super_clusters: int = 0
+    routed_critic: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,6 +210,6 @@ def tdmpc2_config(**changes: Any) -> AgentConfig:
         bin_min=-10.0,
         bin_max=10.0,
         planner=PlannerConfig(variant="tdmpc2"),
-        env=EnvConfig(action_repeat=2),
+        env=EnvConfig(action_repeat=2, episode_steps=500),
     )
     return AgentConfig(**(defaults | changes))

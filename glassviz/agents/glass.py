@@ -46,10 +46,14 @@ def partition(glass: GlassConfig, params: Params) -> Float[Array, "prototypes cl
     return softmax(params["assign_logits"] / glass.assignment_temperature, axis=-1)
 
 
+def super_partition(glass: GlassConfig, params: Params) -> Float[Array, "clusters supers"]:
+    """Each cluster's distribution over the super-clusters."""
+    return softmax(params["super_assign_logits"] / glass.assignment_temperature, axis=-1)
+
+
 def coarse_partition(glass: GlassConfig, params: Params) -> Float[Array, "prototypes supers"]:
     """S·softmax(super-assignment): each prototype's distribution over the super-clusters."""
-    supers = softmax(params["super_assign_logits"] / glass.assignment_temperature, axis=-1)
-    return partition(glass, params) @ supers
+    return partition(glass, params) @ super_partition(glass, params)
 
 
 def nearest_prototype(

@@ -3,13 +3,16 @@
 The tree is what `init_params` returns: `{"enc", "dyn", "rew", "q", "pi"[, "glass"]}`, each but
 `glass` a `NormMLP` (`Dense_0`, `LayerNorm_0`, …); the leaves of `q` carry the heads on a leading
 axis. `glass` holds `prototypes` (N, latent) and `assign_logits` (N, K), and
-`super_assign_logits` (K, Ks) in hierarchical agents.
+`super_assign_logits` (K, Ks) in hierarchical agents, `delta_q` (K, bins) in those with a routed
+critic.
 
 Sources: TD-MPC2 (Hansen, Su & Wang, ICLR 2024), section 3 and appendix; SimNorm after
 Lavoie et al. 2022.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any, cast
 
 import flax.linen as nn
@@ -51,7 +54,31 @@ class NormMLP(nn.Module):
 
 
 def _dense(width: int) -> nn.Dense:
-    return nn.Dense(width, kernel_init=nn.initializers.truncated_normal(0.02))
+    init = nn.initializers.truncated_normal(0.02)
+    return nn.Dense(width, kernel_init=init, dot_general=_product)
+
+
+_product_dtype: ContextVar[str] = ContextVar("product_dtype", default="float32")
+
+
+@contextmanager
+def matmul_dtype(dtype: str) -> Iterator[None]:
+    """Trace the networks, while this is open, with matrix products of operands in `dtype`.
+
+    Products are summed in single precision, and everything between them stays in it.
+    """
+    token = _product_dtype.set(dtype)
+    try:
+        yield
+    finally:
+        _product_dtype.reset(token)
+
+
+def _product(lhs: Array, rhs: Array, dims: Any, **_: Any) -> Array:
+    dtype = _product_dtype.get()
+    return jax.lax.dot_general(
+        lhs.astype(dtype), rhs.astype(dtype), dims, preferred_element_type=jnp.float32
+    )
 
 
 def modules(config: AgentConfig) -> dict[str, NormMLP]:
@@ -121,6 +148,8 @@ def _init_glass(config: AgentConfig, key: PRNGKeyArray, logit_scale: float) -> d
         tree["super_assign_logits"] = logit_scale * jax.random.normal(
             super_key, (glass.clusters, glass.super_clusters)
         )
+    if glass.routed_critic:
+        tree["delta_q"] = jnp.zeros((glass.clusters, config.num_bins))
     return tree
 
 

@@ -29,6 +29,32 @@ def policy_action(
     return jnp.tanh(mean)
 
 
+def routed_correction(
+    config: AgentConfig, params: Params, z: Float[Array, "*batch latent"]
+) -> Float[Array, "*batch bins"] | float:
+    """Σ_k s_k(z)·ΔQ_k with s = cS, added to the logits of every Q head; 0 for agents without.
+
+    The critic trains ΔQ through it, not the clusters: s carries no gradient.
+    """
+    if not (config.glass and config.glass.routed_critic):
+        return 0.0
+    c = glass.soft_assignment(config.glass, params["glass"], z)
+    s = c @ glass.partition(config.glass, params["glass"])
+    correction: Array = jax.lax.stop_gradient(s) @ params["glass"]["delta_q"]
+    return correction
+
+
+def q_distribution(
+    config: AgentConfig,
+    params: Params,
+    z: Float[Array, "*batch latent"],
+    action: Float[Array, "*batch act"],
+) -> Float[Array, "heads *batch bins"]:
+    """Logits over the value bins of taking `action` in z, one row a Q head."""
+    logits = networks.q_logits(config, params, value_input(config, params, z), action)
+    return logits + routed_correction(config, params, z)
+
+
 def q_values(
     config: AgentConfig,
     params: Params,
@@ -36,5 +62,4 @@ def q_values(
     action: Float[Array, "*batch act"],
 ) -> Float[Array, "heads *batch"]:
     """Return-to-go of taking `action` in z, one estimate a Q head."""
-    logits = networks.q_logits(config, params, value_input(config, params, z), action)
-    return networks.expected_value(config, logits)
+    return networks.expected_value(config, q_distribution(config, params, z, action))

@@ -15,7 +15,7 @@ from jaxtyping import Array, Float, Int, Key
 from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.networks import Params
-from glassviz.agents.values import value_input
+from glassviz.agents.values import routed_correction, value_input
 
 Latents = Float[Array, "rows latent"]
 SharedLatents = Float[Array, "*rows latent"]
@@ -64,7 +64,7 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
 
     def q(head: Params, z: Latents, action: Actions) -> Float[Array, " rows"]:
         logits = _rest(config, head, _first(head, value_input(config, params, z), action))
-        return networks.expected_value(config, logits)
+        return networks.expected_value(config, logits + routed_correction(config, params, z))
 
     def q_head(index: int | Int[Array, ""]) -> Params:
         return jax.tree.map(lambda leaf: leaf[index], nets["q"])

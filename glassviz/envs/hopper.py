@@ -28,6 +28,7 @@ SUBSTEPS = 4
 STAND_HEIGHT_M = 0.6
 MAX_HEIGHT_M = 2.0
 HOP_SPEED_MPS = 2.0
+UPRIGHT_NOISE = 0.1
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Step:
         angles: pitch of every body but the world against the vertical, rad.
         contacts: whether each geom touches the floor.
         touch: toe and heel touch sensors, N.
+        geom_heights: of the centre of each geom above the floor, m.
     """
 
     obs: Float32[np.ndarray, "envs obs"]
@@ -56,6 +58,7 @@ class Step:
     angles: Float64[np.ndarray, "envs bodies"]
     contacts: Bool[np.ndarray, "envs geoms"]
     touch: Float64[np.ndarray, "envs sensors"]
+    geom_heights: Float64[np.ndarray, "envs geoms"]
 
 
 @lru_cache
@@ -110,20 +113,28 @@ class HopperBatch:
         """Size of an action."""
         return int(self.model.nu)
 
-    def reset(self, seeds: Sequence[int]) -> Step:
+    def reset(self, seeds: Sequence[int], upright: int = 0) -> Step:
         """Start an episode in every hopper; a seed determines its pose completely.
 
         The pose is drawn as the suite draws it from `numpy.random.RandomState(seed)`: limited
         joints uniform in their range, the pitch uniform in ±π, the torso at 1 m.
+
+        Args:
+            upright: how many hoppers, the first ones, stand instead: joints and pitch within
+                ±0.1 rad of the model's own pose. Not the task's resets.
         """
         if len(seeds) != self.num:
             raise GlassvizError(f"reset: expected {self.num} seeds, found {len(seeds)}")
         actuation = mujoco.mjtDisableBit.mjDSBL_ACTUATION
         flags = self.model.opt.disableflags
         self.model.opt.disableflags = flags | actuation  # as the suite does: no controls yet
-        for data, seed in zip(self._data, seeds, strict=True):
+        for i, (data, seed) in enumerate(zip(self._data, seeds, strict=True)):
             mujoco.mj_resetData(self.model, data)
-            self._draw_pose(data, np.random.RandomState(seed))
+            random = np.random.RandomState(seed)
+            if i < upright:
+                data.qpos[2:] += random.uniform(-UPRIGHT_NOISE, UPRIGHT_NOISE, self.model.nq - 2)
+            else:
+                self._draw_pose(data, random)
             mujoco.mj_forward(self.model, data)
         self.model.opt.disableflags = flags
         return self._observe(np.zeros(self.num))
@@ -205,6 +216,7 @@ class HopperBatch:
             angles=np.arctan2(axes[:, :, 2], axes[:, :, 8]),
             contacts=self._contacts(),
             touch=touch,
+            geom_heights=np.array([data.geom_xpos[:, 2] for data in self._data]),
         )
 
     def _contacts(self) -> Bool[np.ndarray, "envs geoms"]:

@@ -1,14 +1,76 @@
-"""What a training run is made of: one frozen dataclass, and the presets that fill it."""
+"""What a training run is made of: frozen dataclasses, and the presets that fill them.
+
+`settings.py` gives every field its published name; `recipes.toml` says which experiment changes
+which.
+"""
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, Physics, PlannerConfig, Task
+from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
 from glassviz.errors import UsageError
 
 Algo = Literal["tdmpc-glass", "tdmpc2"]
 Preset = Literal["paper", "small"]
+Signal = Literal["gait", "prototypes"]
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How actions are chosen in collection.
+
+    Attributes:
+        collect: the policy's mean action with noise, or the planner's.
+        expl_until: environment steps of uniformly random actions.
+        expl_mix_decay_steps: when above 0, replaces `expl_until`: each hopper acts at random with
+            a probability that falls from 1 to 0 over this many steps.
+        act_noise_start, act_noise_end: std of the Gaussian noise on the action; `None` keeps the
+            start's.
+        act_noise_anneal_steps: environment steps from the one to the other.
+        upright_resets: share of the hoppers whose episodes begin upright, in collection alone.
+        collect_episode_steps: decisions of an episode in collection; 0 for the task's own.
+    """
+
+    collect: Literal["pi", "mppi"] = "pi"
+    expl_until: int = 25_000
+    expl_mix_decay_steps: int = 0
+    act_noise_start: float = 0.3
+    act_noise_end: float | None = None
+    act_noise_anneal_steps: int = 1_000_000
+    upright_resets: float = 0.0
+    collect_episode_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """Weights of the losses, and how they are optimised.
+
+    Attributes:
+        learning_rate, grad_clip: of Adam, and the global norm that gradients are clipped to.
+        encoder_lr_scale: share of the learning rate that the encoder gets.
+        ema: share of the online parameters that enters the targets at each update.
+        rho: weight of a step further along the model roll-out.
+        discount: γ of the TD target.
+        consistency_coef, reward_coef, value_coef, policy_coef: weights of the losses.
+        entropy_coef: weight of the policy's entropy (official TD-MPC2 only).
+        latent_action_smooth_coef: λ·mean‖π(z_{t+1}) − π(z_t)‖² along the model roll-out.
+        latent_smooth_warmup_steps: environment steps before that term counts.
+    """
+
+    learning_rate: float = 3e-4
+    encoder_lr_scale: float = 1.0
+    grad_clip: float = 20.0
+    ema: float = 0.01
+    rho: float = 0.5
+    discount: float = 0.99
+    consistency_coef: float = 2.0
+    reward_coef: float = 2.0
+    value_coef: float = 1.0
+    policy_coef: float = 0.1
+    entropy_coef: float = 0.0
+    latent_action_smooth_coef: float = 0.0
+    latent_smooth_warmup_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -17,21 +79,127 @@ class GlassTraining:
 
     Attributes:
         warmup_steps: environment steps before the Glass losses exist.
+        off_steps: environment steps after which they no longer do; 0 for never.
         every_k_updates: the losses join every k-th update.
         lambda_se, lambda_balance, lambda_temporal: weights of structural entropy, of the penalty
             on overfull clusters and prototypes, and of the distance between consecutive
             cluster distributions.
+        lambda_temp_stability: weight of 1 − cos of consecutive cluster distributions.
+        lambda_super_se, lambda_super_balance: the first two, one level up.
+        lambda_window, window: weight of H(mean c) − mean H(c) over this many consecutive frames.
+        lambda_contrastive: weight of the contrastive loss that draws together frames of a
+            sequence with the same contact state.
         stopgrad_graph: whether the encoder is shielded from the Glass losses.
         logit_scale: std of the initial assignment logits.
+        kmeans_init: whether prototypes start at the centroids of latents once the random phase
+            is over.
     """
 
     warmup_steps: int = 100_000
+    off_steps: int = 0
     every_k_updates: int = 4
     lambda_se: float = 5e-3
     lambda_balance: float = 1e-2
     lambda_temporal: float = 1e-3
+    lambda_temp_stability: float = 0.0
+    lambda_super_se: float = 0.0
+    lambda_super_balance: float = 0.0
+    lambda_window: float = 0.0
+    window: int = 8
+    lambda_contrastive: float = 0.0
     stopgrad_graph: bool = True
     logit_scale: float = 1.0
+    kmeans_init: bool = False
+
+
+@dataclass(frozen=True)
+class Shaping:
+    """What is added to the training reward; evaluation is on the task's own.
+
+    Attributes:
+        knee_penalty_coef, knee_threshold_m: −coef·Σ max(0, threshold − z) over the heights of
+            torso, nose, pelvis, thigh and calf.
+        gait_fall_penalty, gait_fall_height_m: −penalty while the height is below.
+        gait_action_smooth: −coef·‖a_t − a_{t−1}‖².
+        soft_stand_bonus, soft_stand_floor_m: +bonus·(height − floor)/(0.6 m − floor), clipped to
+            [0, bonus].
+        soft_stand_anneal_steps: environment steps over which the bonus falls to 0; 0 keeps it.
+        cluster_intrinsic_coef, cluster_intrinsic_window: +coef·entropy (bits) of the labels of
+            the last frames.
+        cluster_intrinsic_decay_start_steps, cluster_intrinsic_decay_steps: the coefficient falls
+            to 0 between the first and the second; a second of 0 keeps it.
+    """
+
+    knee_penalty_coef: float = 0.0
+    knee_threshold_m: float = 0.15
+    gait_fall_penalty: float = 0.0
+    gait_fall_height_m: float = 0.45
+    gait_action_smooth: float = 0.0
+    soft_stand_bonus: float = 0.0
+    soft_stand_floor_m: float = 0.4
+    soft_stand_anneal_steps: int = 0
+    cluster_intrinsic_coef: float = 0.0
+    cluster_intrinsic_window: int = 20
+    cluster_intrinsic_decay_start_steps: int = 0
+    cluster_intrinsic_decay_steps: int = 0
+
+    @property
+    def active(self) -> bool:
+        """Whether the training reward differs from the task's."""
+        return any(
+            (
+                self.knee_penalty_coef,
+                self.gait_fall_penalty,
+                self.gait_action_smooth,
+                self.soft_stand_bonus,
+                self.cluster_intrinsic_coef,
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """What is done about a run that goes badly.
+
+    Attributes:
+        q_reset_steps: environment steps at which the Q heads start anew.
+        early_stop_patience: environment steps without a better planner, after which a run ends;
+            0 for never.
+        restart_on_plateau: whether policy, Q, targets and optimiser start anew while the best
+            planner is below `restart_threshold` at `restart_check_at` steps (and at its multiples,
+            at most `restart_max_attempts` times); world model and replay stay.
+        basin_restart: signal by which a run is given up at `basin_check_at` steps and begun anew
+            with another seed, at most `basin_max_attempts` times. `gait`: a roll-out of the policy
+            in which less than a quarter of the frames that touch the floor touch it with the foot
+            alone. `prototypes`: fewer than four prototypes hold the partition; kept because it
+            was used, although it is known to predict nothing.
+    """
+
+    q_reset_steps: tuple[int, ...] = ()
+    early_stop_patience: int = 0
+    restart_on_plateau: bool = False
+    restart_check_at: int = 1_000_000
+    restart_threshold: float = 100.0
+    restart_max_attempts: int = 3
+    basin_restart: Signal | None = None
+    basin_check_at: int = 200_000
+    basin_max_attempts: int = 3
+
+
+@dataclass(frozen=True)
+class DemoTraining:
+    """How demonstrations are learned from.
+
+    Attributes:
+        demo_fraction: share of every batch that comes from demonstrations; 0 needs none.
+        demo_bc_coef: weight of the squared distance between the policy's action and the
+            demonstrated one.
+        demo_bc_decay_steps: environment steps over which that weight falls to 0; 0 keeps it.
+    """
+
+    demo_fraction: float = 0.0
+    demo_bc_coef: float = 0.0
+    demo_bc_decay_steps: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,14 +215,11 @@ class TrainConfig:
         batch_size: sequences per update; each has `agent.planner.horizon` transitions.
         buffer_steps: transitions that the replay buffer holds.
         learning_starts: environment steps before the first update.
-        expl_until: environment steps of uniformly random actions.
-        act_noise: std of the Gaussian noise on the policy's action in collection.
-        learning_rate, grad_clip: of Adam, and the global norm that gradients are clipped to.
-        ema: share of the online parameters that enters the targets at each update.
-        rho: weight of a step further along the model roll-out.
-        discount: γ of the TD target.
-        consistency_coef, reward_coef, value_coef, policy_coef: weights of the losses.
-        glass: how Glass is trained; ignored by an agent without it.
+        multitask: whether hop and stand are learned together: one encoder, model of the dynamics
+            and Glass, and a reward model, a policy and Q heads each.
+        precision: of the matrix products in the losses.
+        explore, losses, glass, shaping, rescue, demos: the settings by what they concern; `glass`
+            is ignored by an agent without it.
         eval_every, eval_episodes_pi, eval_episodes_mppi: evaluations on the task's own reward.
         save_every: environment steps between saves.
     """
@@ -67,18 +232,14 @@ class TrainConfig:
     batch_size: int = 256
     buffer_steps: int = 1_000_000
     learning_starts: int = 5_000
-    expl_until: int = 25_000
-    act_noise: float = 0.3
-    learning_rate: float = 3e-4
-    grad_clip: float = 20.0
-    ema: float = 0.01
-    rho: float = 0.5
-    discount: float = 0.99
-    consistency_coef: float = 2.0
-    reward_coef: float = 2.0
-    value_coef: float = 1.0
-    policy_coef: float = 0.1
+    multitask: bool = False
+    precision: Literal["float32", "bfloat16"] = "float32"
+    explore: Exploration = field(default_factory=Exploration)
+    losses: Losses = field(default_factory=Losses)
     glass: GlassTraining = field(default_factory=GlassTraining)
+    shaping: Shaping = field(default_factory=Shaping)
+    rescue: Rescue = field(default_factory=Rescue)
+    demos: DemoTraining = field(default_factory=DemoTraining)
     eval_every: int = 250_000
     eval_episodes_pi: int = 5
     eval_episodes_mppi: int = 8
@@ -91,50 +252,70 @@ class TrainConfig:
                     f"training: {name} must be at least 1, found {getattr(self, name)}"
                 )
         rows = self.buffer_steps // self.num_envs
-        if rows <= self.agent.planner.horizon:
+        if rows <= self.sequence_steps:
             raise UsageError(
-                f"training: buffer_steps must hold more than {self.agent.planner.horizon} steps "
+                f"training: buffer_steps must hold more than {self.sequence_steps} steps "
                 f"of each of the {self.num_envs} hoppers, found {self.buffer_steps}"
             )
+        if self.multitask and (self.num_envs % 2 or self.batch_size % 2):
+            raise UsageError(
+                f"training: multitask needs an even num_envs and batch_size, found "
+                f"{self.num_envs} and {self.batch_size}"
+            )
+        if not 0 <= self.demos.demo_fraction < 1:
+            raise UsageError(
+                f"training: demo_fraction must be at least 0 and below 1, found "
+                f"{self.demos.demo_fraction}"
+            )
+        if self.demos.demo_fraction and self.multitask:
+            raise UsageError("training: demonstrations are of one task, found multitask: drop one")
 
     @property
     def algo(self) -> Algo:
         """The published name of what is trained."""
         return "tdmpc-glass" if self.agent.glass else "tdmpc2"
 
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The tasks that are learned; the agent's own first."""
+        own = self.agent.env.task
+        others = tuple(task for task in get_args(Task) if task != own) if self.multitask else ()
+        return (own, *others)
+
+    @property
+    def sequence_steps(self) -> int:
+        """Transitions of a sampled sequence: the planner's horizon, or more for the window loss."""
+        horizon = self.agent.planner.horizon
+        if self.agent.glass and self.glass.lambda_window:
+            return max(horizon, self.glass.window - 1)
+        return horizon
+
+    @property
+    def demo_batch(self) -> int:
+        """Sequences of a batch that come from demonstrations."""
+        return round(self.demos.demo_fraction * self.batch_size)
+
     def to_dict(self) -> dict[str, Any]:
         """Plain containers only, for JSON."""
         return dataclasses.asdict(self)
 
 
-def preset(
-    name: Preset,
-    algo: Algo,
-    task: Task = "hopper-hop",
-    physics: Physics = "dm_control",
-    planner: PlannerConfig | None = None,
-    **changes: Any,
-) -> TrainConfig:
+def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainConfig:
     """The run that a preset describes, with some fields of `TrainConfig` changed.
 
     `paper`: 512 wide, batches of 256, as published. `small`: 128 wide, batches of 128, plans of
-    256 samples, shorter evaluations: 40 minutes of one CPU core for 500,000 steps. With Glass,
-    temperature and initial logits are those of the published runs (phase 1b and after).
+    256 samples, shorter evaluations: 40 minutes of one CPU core for 500,000 steps.
     """
-    glass = GlassConfig(proto_temperature=0.7) if algo == "tdmpc-glass" else None
-    changes = {"glass": GlassTraining(logit_scale=0.5)} | changes
-    env = EnvConfig(task=task, physics=physics)
+    glass = GlassConfig() if algo == "tdmpc-glass" else None
     if name == "paper":
-        agent = AgentConfig(glass=glass, env=env, planner=planner or PlannerConfig())
-        return TrainConfig(agent=agent, **changes)
+        return TrainConfig(agent=AgentConfig(glass=glass), **changes)
     agent = AgentConfig(
         latent_dim=128,
         encoder_widths=(128, 128),
         hidden_widths=(128, 128),
         simnorm_group=16,
         glass=glass,
-        env=env,
-        planner=planner or PlannerConfig(samples=256),
+        planner=PlannerConfig(samples=256),
     )
     small: dict[str, Any] = dict(
         steps=1_000_000,
@@ -143,3 +324,31 @@ def preset(
         eval_episodes_mppi=3,
     )
     return TrainConfig(agent=agent, **(small | changes))
+
+
+def official(train: TrainConfig) -> TrainConfig:
+    """The same run with the networks, losses and constants of the official TD-MPC2.
+
+    Sizes of batches and numbers of steps stay, and widths (the encoder's is half the others').
+    Source: the released code and appendix of Hansen, Su & Wang, ICLR 2024; its dropout of 1 % in
+    the Q heads is left out.
+    """
+    own = train.agent
+    agent = tdmpc2_config(
+        latent_dim=own.latent_dim,
+        encoder_widths=(own.encoder_widths[0] // 2,),
+        hidden_widths=own.hidden_widths,
+        glass=own.glass,
+        planner=dataclasses.replace(own.planner, variant="tdmpc2"),
+        env=dataclasses.replace(own.env, action_repeat=2, episode_steps=500),
+    )
+    losses = dataclasses.replace(
+        train.losses,
+        encoder_lr_scale=0.3,
+        consistency_coef=20.0,
+        reward_coef=0.1,
+        value_coef=0.1,
+        policy_coef=1.0,
+        entropy_coef=1e-4,
+    )
+    return dataclasses.replace(train, agent=agent, losses=losses)

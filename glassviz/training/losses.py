@@ -1,38 +1,48 @@
 """The training losses of TD-MPC2 and TD-MPC-Glass.
 
-A batch is a set of sequences of H transitions. The model is rolled out over each from its first
-observation; every term below is weighted by ρ^t along that roll-out, divided by H, and averaged
-over the batch (Hansen, Su & Wang, "TD-MPC2", ICLR 2024, equation 3 and following).
+A batch is a set of sequences. The model is rolled out over the first H transitions of each from
+its first observation; every term below is weighted by ρ^t along that roll-out, divided by H, and
+averaged over the batch (Hansen, Su & Wang, "TD-MPC2", ICLR 2024, equation 3 and following).
+
+The two families differ in constants and in details: `glass` acts and bootstraps with the policy's
+mean and the smallest of all heads, `tdmpc2` with drawn actions and two drawn heads.
 """
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Key
 
-from glassviz.agents import glass as glass_ops
-from glassviz.agents.config import AgentConfig, GlassConfig
-from glassviz.agents.networks import (
-    Params,
-    encode,
-    next_latent,
-    q_logits,
-    reward_logits,
-    two_hot,
-)
-from glassviz.agents.values import policy_action, q_values, value_input
-from glassviz.training.config import GlassTraining, TrainConfig
+from glassviz.agents import networks
+from glassviz.agents.config import AgentConfig
+from glassviz.agents.networks import Params, encode, next_latent, reward_logits, two_hot
+from glassviz.agents.values import policy_action, q_distribution, value_input
+from glassviz.training.config import TrainConfig
+from glassviz.training.glass_losses import glass_loss
 
 Metrics = dict[str, Float[Array, ""]]
+HEADS = ("rew", "q", "pi")
 
 
 class Batch(NamedTuple):
-    """What one update learns from: sequences of steps, time first."""
+    """What one update learns from: sequences of steps, time first.
 
-    obs: Float[Array, "steps_and_one batch obs"]
-    action: Float[Array, "steps batch act"]
-    reward: Float[Array, "steps batch"]
+    Several updates, or several seeds, have axes in front.
+    """
+
+    obs: Float[Array, "*more steps_and_one batch obs"]
+    action: Float[Array, "*more steps batch act"]
+    reward: Float[Array, "*more steps batch"]
+
+
+class Schedule(NamedTuple):
+    """What depends on how far a run is: whether losses exist yet, and the weight of imitation."""
+
+    glass: Bool[Array, "*seeds"]
+    smooth: Bool[Array, "*seeds"]
+    imitation: Float[Array, "*seeds"]
 
 
 def total_loss(
@@ -41,33 +51,83 @@ def total_loss(
     target_params: Params,
     scale: Float[Array, ""],
     batch: Batch,
-    glass_on: Bool[Array, ""],
+    schedule: Schedule,
+    key: Key[Array, ""],
 ) -> tuple[Float[Array, ""], Metrics]:
     """The loss of one update, and its terms by name.
 
     Args:
         scale: spread of the Q values, by which the policy loss is divided.
-        glass_on: whether the Glass losses join this update.
+        schedule: as of this update; `glass` says whether the Glass losses join it.
+        key: for drawn actions and heads; unused by the family `glass`.
     """
-    config = train.agent
+    if not train.multitask:
+        return _task_loss(params, train, target_params, scale, batch, schedule, key)
+    shares = [_share(batch, i, len(train.tasks)) for i in range(len(train.tasks))]
+    results = [
+        _task_loss(
+            task_params(params, i), train, task_params(target_params, i), scale, share, schedule,
+            jax.random.fold_in(key, i),
+        )
+        for i, share in enumerate(shares)
+    ]  # fmt: skip
+    mean: tuple[Float[Array, ""], Metrics] = jax.tree.map(
+        lambda *each: sum(each) / len(each), *results
+    )
+    return mean
+
+
+def task_params(params: Params, task: int) -> dict[str, Any]:
+    """The parameters of one task's agent in a multitask run, whose heads are stacked by task."""
+    heads = {name: jax.tree.map(lambda leaf: leaf[task], params[name]) for name in HEADS}
+    return {**params, **heads}
+
+
+def _share(batch: Batch, task: int, tasks: int) -> Batch:
+    size = batch.reward.shape[1] // tasks
+    return Batch(*(leaf[:, task * size : (task + 1) * size] for leaf in batch))
+
+
+def _task_loss(
+    params: Params,
+    train: TrainConfig,
+    target_params: Params,
+    scale: Float[Array, ""],
+    batch: Batch,
+    schedule: Schedule,
+    key: Key[Array, ""],
+) -> tuple[Float[Array, ""], Metrics]:
+    config, weights = train.agent, train.losses
+    horizon = config.planner.horizon
+    frames, batch = batch.obs, Batch(batch.obs[: horizon + 1], batch.action[:horizon],
+                                     batch.reward[:horizon])  # fmt: skip
+    target_key, policy_key = jax.random.split(key)
     latents = _model_rollout(config, params, batch)
     z = latents[:-1]
-    horizon = z.shape[0]
-    weight = train.rho ** jnp.arange(horizon)
 
     def along_rollout(per_step: Float[Array, "steps batch"]) -> Float[Array, ""]:
-        return jnp.sum(weight * per_step.mean(axis=1)) / horizon
+        weight = weights.rho ** jnp.arange(per_step.shape[0])
+        return jnp.sum(weight * per_step.mean(axis=1)) / per_step.shape[0]
 
     expected = jax.lax.stop_gradient(encode(config, params, batch.obs[1:]))
-    consistency = along_rollout(jnp.sum((latents[1:] - expected) ** 2, axis=-1))
+    squared = (latents[1:] - expected) ** 2
+    official = config.family == "tdmpc2"
+    consistency = along_rollout(squared.mean(axis=-1) if official else squared.sum(axis=-1))
     reward = along_rollout(
         _cross_entropy(config, reward_logits(config, params, z, batch.action), batch.reward)
     )
-    target = td_target(train, target_params, batch)
-    logits = q_logits(config, params, value_input(config, params, z), batch.action)
-    value = along_rollout(_cross_entropy(config, logits, target).sum(axis=0))
-    policy_q = _policy_q(config, params, z)
-    policy = along_rollout(-policy_q / scale)
+    if official:
+        target = td_target_tdmpc2(train, params, target_params, batch, target_key)
+    else:
+        target = td_target(train, target_params, batch)
+    surprise = _cross_entropy(config, q_distribution(config, params, z, batch.action), target)
+    value = along_rollout(surprise.mean(axis=0) if official else surprise.sum(axis=0))
+    if official:
+        policy_q, entropy = _policy_value_tdmpc2(config, params, latents, policy_key)
+        policy = along_rollout(-policy_q / scale - weights.entropy_coef * entropy)
+    else:
+        policy_q = _policy_value(config, params, z)
+        policy = along_rollout(-policy_q / scale)
 
     metrics = {
         "consistency_loss": consistency,
@@ -78,14 +138,21 @@ def total_loss(
         "q_spread": _spread(policy_q),
     }
     loss = (
-        train.consistency_coef * consistency
-        + train.reward_coef * reward
-        + train.value_coef * value
-        + train.policy_coef * policy
+        weights.consistency_coef * consistency
+        + weights.reward_coef * reward
+        + weights.value_coef * value
+        + weights.policy_coef * policy
     )
+    if weights.latent_action_smooth_coef:
+        metrics["smooth_loss"] = _action_change(config, params, latents)
+        smooth = weights.latent_action_smooth_coef * metrics["smooth_loss"]
+        loss += jnp.where(schedule.smooth, smooth, 0.0)
+    if train.demo_batch and train.demos.demo_bc_coef:
+        metrics["imitation_loss"] = along_rollout(_imitation(train, params, z, batch.action))
+        loss += schedule.imitation * metrics["imitation_loss"]
     if config.glass:
-        glass_total, glass_metrics = glass_loss(config.glass, train.glass, params, latents)
-        loss += jnp.where(glass_on, glass_total, 0.0)
+        glass_total, glass_metrics = glass_loss(config, train.glass, params, latents, frames)
+        loss += jnp.where(schedule.glass, glass_total, 0.0)
         metrics |= glass_metrics
     return loss, metrics | {"loss": loss}
 
@@ -96,46 +163,26 @@ def td_target(
     """r + γ·max(min over heads of Q_target(z', π_target(z')), 0), without a gradient."""
     config = train.agent
     z_next = encode(config, target_params, batch.obs[1:])
-    q = q_values(config, target_params, z_next, policy_action(config, target_params, z_next))
-    target = batch.reward + train.discount * jnp.maximum(q.min(axis=0), 0.0)
+    logits = q_distribution(
+        config, target_params, z_next, policy_action(config, target_params, z_next)
+    )
+    q = networks.expected_value(config, logits).min(axis=0)
+    target = batch.reward + train.losses.discount * jnp.maximum(q, 0.0)
     return jax.lax.stop_gradient(target)
 
 
-def glass_loss(
-    glass: GlassConfig,
-    train: GlassTraining,
-    params: Params,
-    latents: Float[Array, "steps_and_one batch latent"],
-) -> tuple[Float[Array, ""], Metrics]:
-    """Structural entropy of the prototypes' transition graph, balance and temporal terms.
-
-    Pairs are consecutive latents of the model roll-out; no gradient flows through the later one,
-    and with `stopgrad_graph` none through the earlier one.
-    """
-    z = latents[:-1].reshape(-1, latents.shape[-1])
-    z_next = jax.lax.stop_gradient(latents[1:]).reshape(z.shape)
-    if train.stopgrad_graph:
-        z = jax.lax.stop_gradient(z)
-    tree = params["glass"]
-    c = glass_ops.soft_assignment(glass, tree, z)
-    c_next = glass_ops.soft_assignment(glass, tree, z_next)
-    clusters = glass_ops.partition(glass, tree)
-    graph = glass_ops.transition_graph(glass_ops.transition_matrix(c, c_next))
-    entropy = glass_ops.entropy_2d(graph, clusters)
-    balance = _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0))
-    s, s_next = c @ clusters, jax.lax.stop_gradient(c_next @ clusters)
-    temporal = jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))
-    total = (
-        train.lambda_se * entropy
-        + train.lambda_balance * balance
-        + train.lambda_temporal * temporal
-    )
-    return total, {
-        "glass_entropy": entropy,
-        "glass_balance": balance,
-        "glass_temporal": temporal,
-        "clusters_active_in_s": glass_ops.active_in_partition(glass, tree).astype(jnp.float32),
-    }
+def td_target_tdmpc2(
+    train: TrainConfig, params: Params, target_params: Params, batch: Batch, key: Key[Array, ""]
+) -> Float[Array, "steps batch"]:
+    """r + γ·min of two drawn heads of Q_target(z', a ~ π(z')), without a gradient."""
+    config = train.agent
+    action_key, head_key = jax.random.split(key)
+    z_next = encode(config, params, batch.obs[1:])
+    action, _ = _drawn_action(config, params, z_next, action_key)
+    # The targets of TD-MPC2 are those of Q alone: encoder and policy are the online ones.
+    mixed = {**params, "q": target_params["q"]}
+    q = _two_heads(config, mixed, z_next, action, head_key).min(axis=0)
+    return jax.lax.stop_gradient(batch.reward + train.losses.discount * q)
 
 
 def _model_rollout(
@@ -147,13 +194,73 @@ def _model_rollout(
     return jnp.stack(latents)
 
 
-def _policy_q(
+def _policy_value(
     config: AgentConfig, params: Params, z: Float[Array, "steps batch latent"]
 ) -> Float[Array, "steps batch"]:
     """min over heads of Q at the policy's action; only the policy gets a gradient."""
     z = jax.lax.stop_gradient(z)
     action = policy_action(config, params, z)
-    return q_values(config, jax.lax.stop_gradient(params), z, action).min(axis=0)
+    logits = q_distribution(config, jax.lax.stop_gradient(params), z, action)
+    return networks.expected_value(config, logits).min(axis=0)
+
+
+def _policy_value_tdmpc2(
+    config: AgentConfig,
+    params: Params,
+    latents: Float[Array, "steps batch latent"],
+    key: Key[Array, ""],
+) -> tuple[Float[Array, "steps batch"], Float[Array, "steps batch"]]:
+    """Mean of two drawn heads at an action drawn from the policy, and the policy's entropy."""
+    action_key, head_key = jax.random.split(key)
+    z = jax.lax.stop_gradient(latents)
+    action, entropy = _drawn_action(config, params, z, action_key)
+    q = _two_heads(config, jax.lax.stop_gradient(params), z, action, head_key)
+    return q.mean(axis=0), entropy
+
+
+def _drawn_action(
+    config: AgentConfig,
+    params: Params,
+    z: Float[Array, "steps batch latent"],
+    key: Key[Array, ""],
+) -> tuple[Float[Array, "steps batch act"], Float[Array, "steps batch"]]:
+    """tanh of a draw from the policy's Gaussian; and the draw's −log density times act_dim."""
+    mean, log_std = networks.policy(config, params, value_input(config, params, z))
+    noise = jax.random.normal(key, mean.shape)
+    log_density = jnp.sum(-0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi), axis=-1)
+    return jnp.tanh(mean + jnp.exp(log_std) * noise), -log_density * config.action_dim
+
+
+def _two_heads(
+    config: AgentConfig,
+    params: Mapping[str, Any],
+    z: Float[Array, "steps batch latent"],
+    action: Float[Array, "steps batch act"],
+    key: Key[Array, ""],
+) -> Float[Array, "heads steps batch"]:
+    drawn = jax.random.permutation(key, config.num_q)[:2]
+    two = {**params, "q": jax.tree.map(lambda leaf: leaf[drawn], params["q"])}
+    return networks.expected_value(config, q_distribution(config, two, z, action))
+
+
+def _action_change(
+    config: AgentConfig, params: Params, latents: Float[Array, "steps_and_one batch latent"]
+) -> Float[Array, ""]:
+    """mean ‖π(z_{t+1}) − π(z_t)‖² along the roll-out; only the policy gets a gradient."""
+    action = policy_action(config, params, jax.lax.stop_gradient(latents))
+    return jnp.mean(jnp.sum((action[1:] - action[:-1]) ** 2, axis=-1))
+
+
+def _imitation(
+    train: TrainConfig,
+    params: Params,
+    z: Float[Array, "steps batch latent"],
+    action: Float[Array, "steps batch act"],
+) -> Float[Array, "steps demos"]:
+    """‖π(z) − a‖² over the demonstrated part of the batch; only the policy gets a gradient."""
+    shown = jax.lax.stop_gradient(z[:, : train.demo_batch])
+    difference = policy_action(train.agent, params, shown) - action[:, : train.demo_batch]
+    return jnp.sum(difference**2, axis=-1)
 
 
 def _cross_entropy(
@@ -168,8 +275,3 @@ def _spread(q: Float[Array, "..."]) -> Float[Array, ""]:
     """Range between the 5th and the 95th percentile."""
     low, high = jnp.percentile(q, jnp.array([5.0, 95.0]))
     return jax.lax.stop_gradient(high - low)
-
-
-def _overfull(mass: Float[Array, " groups"]) -> Float[Array, ""]:
-    """Σ relu(mass − 2/groups)²: what lies above twice an even share."""
-    return jnp.sum(jax.nn.relu(mass - 2.0 / mass.shape[0]) ** 2)
