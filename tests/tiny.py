@@ -1,9 +1,10 @@
 """An agent and a training run small enough for tests; nothing else about them is special."""
 
 from pathlib import Path
+from typing import Any
 
 from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, PlannerConfig
-from glassviz.training.config import GlassTraining, TrainConfig
+from glassviz.training.config import Exploration, GlassTraining, TrainConfig
 from glassviz.training.trainer import Trainer
 
 GLASS = GlassConfig(prototypes=6, clusters=3, proto_temperature=0.7)
@@ -24,7 +25,7 @@ TRAIN = TrainConfig(
     batch_size=8,
     buffer_steps=200,
     learning_starts=40,
-    expl_until=80,
+    explore=Exploration(expl_until=80),
     glass=GlassTraining(warmup_steps=120, every_k_updates=2),
     eval_every=100,
     eval_episodes_pi=2,
@@ -33,6 +34,8 @@ TRAIN = TrainConfig(
 )
 
 
-def trainer(folder: Path, train: TrainConfig = TRAIN, resume: bool = False) -> Trainer:
+def trainer(
+    folder: Path, train: TrainConfig = TRAIN, resume: bool = False, **options: Any
+) -> Trainer:
     """A trainer of the tiny run."""
-    return Trainer(train, folder, {"recipe": "tiny"}, resume_from_save=resume)
+    return Trainer(train, folder, {"recipe": "tiny"}, resume_from_save=resume, **options)

@@ -9,11 +9,20 @@ from glassviz.errors import GlassvizError
 
 
 class Sequences(NamedTuple):
-    """Sequences for some updates: U updates of B sequences each."""
+    """Sequences for some updates of one or more seeds: U updates of B sequences each."""
 
-    obs: Float32[np.ndarray, "updates steps_and_one batch obs"]
-    action: Float32[np.ndarray, "updates steps batch act"]
-    reward: Float32[np.ndarray, "updates steps batch"]
+    obs: Float32[np.ndarray, "*seeds updates steps_and_one batch obs"]
+    action: Float32[np.ndarray, "*seeds updates steps batch act"]
+    reward: Float32[np.ndarray, "*seeds updates steps batch"]
+
+
+def joined(*parts: Sequences) -> Sequences:
+    """Sequences from several sources in one batch, in their order."""
+    return Sequences(
+        obs=np.concatenate([part.obs for part in parts], axis=2),
+        action=np.concatenate([part.action for part in parts], axis=2),
+        reward=np.concatenate([part.reward for part in parts], axis=2),
+    )
 
 
 class Replay:
@@ -47,12 +56,18 @@ class Replay:
         self.added += 1
 
     def sample(
-        self, rng: np.random.Generator, updates: int, batch_size: int, horizon: int
+        self,
+        rng: np.random.Generator,
+        updates: int,
+        batch_size: int,
+        horizon: int,
+        groups: int = 1,
     ) -> Sequences:
         """Independent batches for `updates` updates, on a leading axis.
 
         Each sequence has `horizon` transitions of one hopper in one episode, uniform over all
-        that the buffer holds.
+        that the buffer holds. With `groups`, the hoppers are that many equal groups, and each
+        has an equal share of every batch, in their order.
 
         Raises:
             GlassvizError: the buffer holds fewer steps than a sequence needs.
@@ -66,10 +81,12 @@ class Replay:
         oldest = self.added - len(self)
         count = updates * batch_size
         ages = rng.integers(starts, size=count)
-        envs = rng.integers(self.obs.shape[1], size=count)
+        size = self.obs.shape[1] // groups
+        group = np.tile(np.repeat(np.arange(groups), batch_size // groups), updates) * size
+        envs = group + rng.integers(size, size=count)
         while (crossing := self._crosses_reset(oldest + ages, envs, horizon)).any():
             ages[crossing] = rng.integers(starts, size=crossing.sum())
-            envs[crossing] = rng.integers(self.obs.shape[1], size=crossing.sum())
+            envs[crossing] = group[crossing] + rng.integers(size, size=crossing.sum())
         # (updates, horizon + 1, batch)
         steps = np.arange(horizon + 1)[None, :, None]
         rows = ((oldest + ages).reshape(updates, 1, batch_size) + steps) % len(self.obs)
@@ -79,6 +96,13 @@ class Replay:
             action=self.action[rows[:, :-1], envs[:, :-1]],
             reward=self.reward[rows[:, :-1], envs[:, :-1]],
         )
+
+    def observations(
+        self, rng: np.random.Generator, count: int
+    ) -> Float32[np.ndarray, "count obs"]:
+        """Observations drawn from all that the buffer holds."""
+        rows = rng.integers(len(self), size=count)
+        return self.obs[rows, rng.integers(self.obs.shape[1], size=count)]
 
     def get_state(self) -> dict[str, Any]:
         """The filled part of the ring, for `set_state`."""

@@ -19,24 +19,13 @@ import numpy as np
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import DiskFullError, replacing
 from glassviz.training.config import TrainConfig
-from glassviz.training.folder import CONFIG_FILE, check_same, check_unused, seed_folder_of
+from glassviz.training.folder import check_same, seed_folder_of
 
 STATE_FILE = "resume.npz"
 
 _COUNTERS = "counters"
 _LEARNER = "learner/{}"
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
-
-
-def claim(folder: Path, train: TrainConfig) -> None:
-    """Make `folder` the place of a new run.
-
-    Raises:
-        UsageError: it holds a run already.
-    """
-    check_unused(folder)
-    with replacing(folder / CONFIG_FILE) as partial:
-        partial.write_text(json.dumps(train.to_dict(), indent=2))
 
 
 def save(

@@ -1,33 +1,33 @@
-"""The training loop: collect, update, evaluate, save; and continue after a kill."""
+"""The training loop of one or more seeds: collect, update, evaluate, save; go on after a kill."""
 
-from collections.abc import Callable
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Float32
 
-from glassviz import checkpoints
-from glassviz.agents.agent import CONTROLLERS, Controller
-from glassviz.agents.networks import Params, encode
-from glassviz.agents.values import policy_action
-from glassviz.envs.hopper import HopperBatch
-from glassviz.errors import GlassvizError
-from glassviz.rollout import roll_out
-from glassviz.training import resume
+from glassviz.agents.agent import Controller
+from glassviz.agents.networks import Params
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.evaluation import EVAL_SEED, Evaluation, evaluate
+from glassviz.training import folder as run_folder
+from glassviz.training import learner as learning
+from glassviz.training import rescue, resume
+from glassviz.training.collect import propose
 from glassviz.training.config import TrainConfig
-from glassviz.training.learner import init_learner, update_round
-from glassviz.training.log import Evaluation, RunLog
-from glassviz.training.replay import Replay
+from glassviz.training.losses import Schedule, task_params
+from glassviz.training.replay import Replay, Sequences
+from glassviz.training.seed_run import SeedRun
 
-Observations = Float32[np.ndarray, "envs obs"]
-
-# Evaluations meet the same resets at every step of a run and in every run.
-EVAL_SEED = 10_000
+KEEP = 3
+# Environment steps between the rounds that are logged.
+LOG_EVERY = 5_120
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class Progress:
     """What a training run says of itself after every round."""
 
     env_steps: int
-    metrics: dict[str, float]
-    evaluations: tuple[Evaluation, ...] = ()
+    updates_per_s: float
+    evaluations: dict[int, tuple[Evaluation, ...]]
 
 
 class Trainer:
@@ -46,10 +46,16 @@ class Trainer:
         train: what to train.
         folder: where logs and checkpoints go; `folder/seed_N.csv`, `folder/seed_N/…`.
         provenance: what every checkpoint says of its making (recipe, command, versions, …).
+        seeds: trained together in one program; `train.seed` alone by default.
+        resume_from_save: whether to continue the run that the folder holds.
+        keep: how many of the evaluations' checkpoints to keep besides the best and the last.
+        demos: demonstrations to sample from, where `train.demos` asks for them.
+        tensorboard: whether to write TensorBoard's events too.
 
     Raises:
-        GlassvizError: the folder holds a run of this seed, and `resume_from_save` is not asked
-            for, or that run was made with another configuration.
+        GlassvizError: the folder holds a run of a seed, and `resume_from_save` is not asked for,
+            or that run was made with another configuration; another process writes to it; there
+            are no demonstrations where the run needs some.
     """
 
     def __init__(
@@ -57,164 +63,257 @@ class Trainer:
         train: TrainConfig,
         folder: Path,
         provenance: dict[str, Any],
+        seeds: Sequence[int] | None = None,
         resume_from_save: bool = False,
+        keep: int = KEEP,
+        demos: Replay | None = None,
+        tensorboard: bool = False,
     ) -> None:
-        self.train = train
-        self.provenance = provenance
-        self.folder = folder / f"seed_{train.seed}"
-        self.env = HopperBatch(train.agent.env, train.num_envs)
-        self.replay = Replay(
-            train.buffer_steps // train.num_envs,
-            train.num_envs,
-            train.agent.obs_dim,
-            train.agent.action_dim,
-        )
-        self.learner = init_learner(train)
-        self.rng = np.random.default_rng(train.seed)
+        if train.demo_batch and demos is None:
+            raise UsageError(
+                "training: this run learns from demonstrations, found none: give a file with "
+                "--demos (`glassviz demonstrate` makes one), or set --demo-fraction 0"
+            )
+        self.train, self.folder = train, folder
         self.env_steps = 0
-        self.episode_step = 0
-        self.best: dict[Controller, float] = {}
-        self.latest: tuple[Evaluation, ...] = ()
-        self.log = RunLog(folder, train.seed)
-        if resume_from_save:
-            self.obs = self._restore()
-        else:
-            resume.claim(self.folder, train)
-            self.log.start()
-            self.obs = self._reset()
-            self._save()
+        self._locks = ExitStack()
+        try:
+            with resume.telling_last_save(folder):
+                self.runs = [
+                    self._claimed(seed, provenance, resume_from_save, keep, demos, tensorboard)
+                    for seed in seeds or (train.seed,)
+                ]
+                states = self._restored() if resume_from_save else self._begun()
+                for run in self.runs:
+                    run_folder.record_start(run.folder, run.train, provenance, self.env_steps)
+        except BaseException:
+            self._locks.close()
+            raise
+        self.learner = learning.stack(states)
 
     def run(self, on_round: Callable[[Progress], None]) -> None:
-        """Train to the end, saving on the way.
+        """Train to the end, saving on the way; then let go of the folder.
 
         Raises:
-            GlassvizError: a loss is no longer finite; names the term and the last good save.
+            GlassvizError: a loss is no longer finite, or the disk is full; names the place and
+                the last good save.
         """
-        while self.env_steps < self.train.steps:
-            self._collect()
-            metrics = self._update()
-            evaluated = self._passed(self.train.eval_every)
-            if evaluated:
-                self._evaluate()
-            if self._passed(self.train.save_every) or self.env_steps >= self.train.steps:
-                self._save()
-            on_round(Progress(self.env_steps, metrics, self.latest if evaluated else ()))
+        with self._locks, resume.telling_last_save(self.folder):
+            while self.env_steps < self.train.steps and not all(r.finished for r in self.runs):
+                on_round(self._round())
+
+    def _claimed(
+        self,
+        seed: int,
+        provenance: dict[str, Any],
+        resumed: bool,
+        keep: int,
+        demos: Replay | None,
+        tensorboard: bool,
+    ) -> SeedRun:
+        train = dataclasses.replace(self.train, seed=seed)
+        place = run_folder.seed_folder(self.folder, seed)
+        if resumed:
+            run_folder.check_same(place, train)
+        self._locks.enter_context(run_folder.locked(place))
+        if not resumed:
+            run_folder.check_unused(place)
+        return SeedRun(train, self.folder, provenance, demos, keep, tensorboard)
+
+    def _begun(self) -> list[learning.LearnerState]:
+        states = [learning.init_learner(run.train) for run in self.runs]
+        for run, state in zip(self.runs, states, strict=True):
+            run.log.start()
+            run.collector.reset()
+            run.save(state, 0)
+        return states
+
+    def _restored(self) -> list[learning.LearnerState]:
+        found = [run.restore(learning.init_learner(run.train)) for run in self.runs]
+        # A kill between two seeds' saves leaves them apart: the later ones wait for the others.
+        steps = [run.saved_at for run in self.runs]
+        unfinished = [run.saved_at for run in self.runs if not run.finished]
+        self.env_steps = min(unfinished, default=max(steps))
+        return found
+
+    def _going(self) -> list[int]:
+        return [
+            i
+            for i, run in enumerate(self.runs)
+            if not run.finished and run.saved_at <= self.env_steps
+        ]
+
+    def _round(self) -> Progress:
+        """One step of every hopper and K updates of every seed."""
+        started = time.monotonic()
+        going = self._going()
+        self._collect(going)
+        self.env_steps += self.train.num_envs
+        self._start_prototypes(going)
+        ready = [i for i in going if self.runs[i].ready(self.env_steps)]
+        metrics = self._update(ready) if ready else {}
+        rate = len(ready) * self.train.k_update / (time.monotonic() - started)
+        if self._passed(LOG_EVERY):
+            for i, values in metrics.items():
+                updates = {"updates": int(self.learner.updates[i])}
+                self.runs[i].log.metrics(self.env_steps, values | updates, {"updates_per_s": rate})
+        evaluated = self._passed(self.train.eval_every)
+        if evaluated:
+            self._evaluate(going)
+        self._rescue(going)
+        ended = self.env_steps >= self.train.steps
+        for i in going:
+            if self._passed(self.train.save_every) or ended or self.runs[i].finished:
+                self.runs[i].save(learning.take(self.learner, i), self.env_steps)
+        latest = {self.runs[i].train.seed: self.runs[i].latest for i in going}
+        return Progress(self.env_steps, rate, latest if evaluated else {})
 
     def _passed(self, every: int) -> bool:
         """Whether this round crossed a multiple of `every` environment steps."""
         return self.env_steps // every > (self.env_steps - self.train.num_envs) // every
 
-    def _reset(self) -> Observations:
-        self.episode_step = 0
-        seeds = self.rng.integers(2**31, size=self.train.num_envs)
-        return self.env.reset([int(seed) for seed in seeds]).obs
+    def _reached(self, step: int) -> bool:
+        """Whether this round reached `step`."""
+        return self.env_steps - self.train.num_envs < step <= self.env_steps
 
-    def _collect(self) -> None:
+    def _collect(self, going: list[int]) -> None:
+        runs = [self.runs[i] for i in going]
+        clocks = [self.env_steps - run.begun for run in runs]
+        proposals: list[Any] = [None] * len(runs)
+        pairs = zip(runs, clocks, strict=True)
+        if any(run.collector.needs_proposal(clock) for run, clock in pairs):
+            plans = [run.collector.plan for run in runs]
+            proposals = propose(
+                self.train,
+                self._params(going),
+                np.stack([run.collector.obs for run in runs]),
+                tuple(np.stack(leaves) for leaves in zip(*plans, strict=True)),
+                np.array([run.attempt_seed for run in runs], np.int32),
+                self.env_steps,
+            )
+        for run, clock, proposal in zip(runs, clocks, proposals, strict=True):
+            run.collector.step(proposal, clock)
+
+    def _update(self, ready: list[int]) -> dict[int, dict[str, float]]:
+        """Each seed's metrics, by its place."""
         train = self.train
-        shape = (train.num_envs, train.agent.action_dim)
-        if self.env_steps < train.expl_until:
-            action = self.rng.uniform(-1, 1, shape).astype(np.float32)
+        sampled = [self.runs[i].sample() for i in ready]
+        sequences = Sequences(*map(np.stack, zip(*sampled, strict=True)))
+        schedule = self._schedule([self.env_steps - self.runs[i].begun for i in ready])
+        if len(ready) == len(self.runs):
+            self.learner, metrics = learning.update_round(train, self.learner, sequences, schedule)
         else:
-            mean = np.asarray(_policy(train, self.learner.params, jnp.asarray(self.obs)))
-            noise = train.act_noise * self.rng.standard_normal(shape, dtype=np.float32)
-            action = np.clip(mean + noise, -1.0, 1.0)
-        step = self.env.step(action.astype(np.float64))
-        first = np.full(train.num_envs, self.episode_step == 0)
-        self.replay.add(self.obs, action, step.reward.astype(np.float32), first)
-        self.obs = step.obs
-        self.env_steps += train.num_envs
-        self.episode_step += 1
-        if self.episode_step == train.agent.env.episode_steps:
-            self.obs = self._reset()
+            some = jax.tree.map(lambda leaf: leaf[np.array(ready)], self.learner)
+            some, metrics = learning.update_round(train, some, sequences, schedule)
+            for place, i in enumerate(ready):
+                self.learner = learning.put(self.learner, i, learning.take(some, place))
+        host = {name: np.asarray(values) for name, values in metrics.items()}
+        found = {
+            i: {name: float(values[place]) for name, values in host.items()}
+            for place, i in enumerate(ready)
+        }
+        for i, values in found.items():
+            self._check_finite(self.runs[i], values)
+        return found
 
-    def _update(self) -> dict[str, float]:
-        train = self.train
-        horizon = train.agent.planner.horizon
-        if self.env_steps < train.learning_starts or len(self.replay) <= horizon:
-            return {}
-        batches = self.replay.sample(self.rng, train.k_update, train.batch_size, horizon)
-        warm = self.env_steps >= train.glass.warmup_steps
-        self.learner, metrics = update_round(train, self.learner, batches, warm)
-        values = {name: float(value) for name, value in metrics.items()}
+    def _schedule(self, clocks: Sequence[int]) -> Schedule:
+        glass, losses, demos = self.train.glass, self.train.losses, self.train.demos
+        steps = np.array(clocks)
+        imitation = np.full(len(steps), demos.demo_bc_coef, np.float32)
+        if demos.demo_bc_decay_steps:
+            imitation *= np.maximum(0, 1 - steps / demos.demo_bc_decay_steps)
+        on = steps >= glass.warmup_steps
+        if glass.off_steps:
+            on &= steps < glass.off_steps
+        smooth = steps >= losses.latent_smooth_warmup_steps
+        return Schedule(jnp.asarray(on), jnp.asarray(smooth), jnp.asarray(imitation))
+
+    def _check_finite(self, run: SeedRun, values: dict[str, float]) -> None:
         broken = [name for name, value in values.items() if not np.isfinite(value)]
         if broken:
             raise GlassvizError(
-                f"{self.folder}: training diverged at step {self.env_steps}: expected finite "
+                f"{run.folder}: training diverged at step {self.env_steps}: expected finite "
                 f"losses, found {', '.join(broken)} not finite: the last good save is "
-                f"{resume.STATE_FILE}, resume it with another --seed or a lower learning rate"
+                f"{resume.STATE_FILE} of step {resume.saved_step(run.folder)}, begin another "
+                f"--seed or lower --learning-rate"
             )
-        return values
 
-    def _evaluate(self) -> None:
-        """Both controllers on the task's own reward; better ones than before are kept."""
+    def _params(self, places: list[int]) -> Params:
+        if len(places) == len(self.runs):
+            return self.learner.params
+        return jax.tree.map(lambda leaf: leaf[np.array(places)], self.learner.params)
+
+    def _evaluate(self, going: list[int]) -> None:
+        """Both controllers of every seed on the task's own reward."""
         train = self.train
-        results = []
-        for controller in CONTROLLERS:
-            episodes = train.eval_episodes_mppi if controller == "mppi" else train.eval_episodes_pi
-            [arrays] = roll_out(
-                train.agent,
-                [self.learner.params],
-                controller,
-                HopperBatch(train.agent.env, episodes),
-                EVAL_SEED,
-                train.agent.env.episode_steps,
+        episodes: dict[Controller, int] = {
+            "mppi": train.eval_episodes_mppi,
+            "pi": train.eval_episodes_pi,
+        }
+        params = [learning.take(self.learner.params, i) for i in going]
+        own = [task_params(each, 0) for each in params] if train.multitask else params
+        # On a CPU seed by seed: no slower, and the same to the last bit as a seed alone.
+        groups = [[each] for each in own] if jax.default_backend() == "cpu" else [own]
+        results = [
+            found
+            for group in groups
+            for found in evaluate(train.agent, group, episodes, EVAL_SEED, self.env_steps)
+        ]
+        for i, tree, found in zip(going, params, results, strict=True):
+            self.runs[i].note(
+                [found[controller] for controller in episodes],
+                tree,
+                int(self.learner.updates[i]),
             )
-            returns = arrays["reward"].sum(axis=1)
-            results.append(Evaluation(self.env_steps, controller, tuple(returns.tolist())))
-        self.latest = tuple(results)
-        for result in results:
-            self.log.append(result)
-            if result.mean > self.best.get(result.controller, -np.inf):
-                self.best[result.controller] = result.mean
-                self._save_checkpoint(f"best_{result.controller}")
 
-    def _save_checkpoint(self, name: str) -> None:
-        checkpoints.save(
-            self.folder / "checkpoints" / f"{name}.safetensors",
-            self.train.agent,
-            jax.tree.map(np.asarray, self.learner.params),
-            self.provenance
-            | {
-                "algo": self.train.algo,
-                "seed": self.train.seed,
-                "env_steps": self.env_steps,
-                "updates": int(self.learner.updates),
-                "evaluation": {result.controller: result.to_dict() for result in self.latest},
-                "training": self.train.to_dict(),
-            },
-        )
+    def _start_prototypes(self, going: list[int]) -> None:
+        """k-means prototypes, when the random phase of a seed has just ended."""
+        train = self.train
+        if not (train.agent.glass and train.glass.kmeans_init):
+            return
+        for i in going:
+            run = self.runs[i]
+            if self._reached(run.begun + max(train.explore.expl_until, train.learning_starts)):
+                one = learning.take(self.learner, i)
+                obs = run.replay.observations(run.rng, rescue.KMEANS_SAMPLE)
+                found = rescue.kmeans_prototypes(train, one.params, obs, run.attempt_seed)
+                self._put(i, learning.with_prototypes(train, one, found))
 
-    def _save(self) -> None:
-        self._save_checkpoint("last")
-        resume.save(
-            self.folder,
-            self.learner,
-            self.replay.get_state() | {"env_state": self.env.get_state(), "env_obs": self.obs},
-            {
-                "env_steps": self.env_steps,
-                "episode_step": self.episode_step,
-                "best": self.best,
-                "latest": [result.to_dict() for result in self.latest],
-                "rng": self.rng.bit_generator.state,
-            },
-        )
+    def _rescue(self, going: list[int]) -> None:
+        settings = self.train.rescue
+        for i in going:
+            run = self.runs[i]
+            for number, step in enumerate(settings.q_reset_steps):
+                if self._reached(step):
+                    seed = run.attempt_seed + (number + 1) * rescue.SEED_STRIDE
+                    self._put(i, learning.reset_q(self.train, learning.take(self.learner, i), seed))
+            best = run.best.get("mppi")
+            if (
+                settings.restart_on_plateau
+                and self._passed(settings.restart_check_at)
+                and run.plateau_restarts < settings.restart_max_attempts
+                and best is not None
+                and best < settings.restart_threshold
+            ):
+                run.plateau_restarts += 1
+                run.log.restart(run.plateau_restarts, self.env_steps, best)
+                seed = run.attempt_seed + run.plateau_restarts * rescue.SEED_STRIDE
+                self._put(i, learning.restart(self.train, learning.take(self.learner, i), seed))
+            if (
+                settings.basin_restart
+                and self._reached(run.begun + settings.basin_check_at)
+                and run.basin_restarts < settings.basin_max_attempts
+                and rescue.in_bad_basin(
+                    self.train, learning.take(self.learner.params, i), EVAL_SEED
+                )
+            ):
+                run.basin_restarts += 1
+                run.log.restart(run.basin_restarts, self.env_steps, best or 0.0)
+                run.begin(self.env_steps)
+                run.collector.reset()
+                self._put(i, learning.init_learner(run.train, run.attempt_seed))
+            patience = settings.early_stop_patience
+            run.finished = bool(patience) and self.env_steps - run.best_step >= patience
 
-    def _restore(self) -> Observations:
-        self.learner, arrays, counters = resume.load(self.folder, self.train, self.learner)
-        self.replay.set_state(arrays)
-        self.env_steps = counters["env_steps"]
-        self.episode_step = counters["episode_step"]
-        self.best = counters["best"]
-        self.latest = tuple(Evaluation.from_dict(result) for result in counters["latest"])
-        self.rng.bit_generator.state = counters["rng"]
-        self.log.rewind(self.env_steps)
-        self.env.set_state(arrays["env_state"])
-        # Not what the environment shows now: its touch sensors belong to the last substep taken.
-        return arrays["env_obs"]
-
-
-@partial(jax.jit, static_argnames="train")
-def _policy(
-    train: TrainConfig, params: Params, obs: Float[Array, "envs obs"]
-) -> Float[Array, "envs act"]:
-    return policy_action(train.agent, params, encode(train.agent, params, obs))
+    def _put(self, place: int, one: learning.LearnerState) -> None:
+        self.learner = learning.put(self.learner, place, one)

@@ -1,0 +1,52 @@
+"""What is done to a run that goes badly: signals of it, and new starts."""
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from glassviz.agents import glass as glass_ops
+from glassviz.agents.networks import Params, encode
+from glassviz.envs.hopper import HopperBatch
+from glassviz.rollout import roll_out
+from glassviz.training.config import TrainConfig
+
+# Of the roll-out that the gait is judged by: the drop at its start does not count.
+GAIT_STEPS = 300
+DROP_STEPS = 50
+FOOT_SHARE = 0.25
+FEWEST_ACTIVE = 4
+# A new start of seed s is seeded s + n·this, well apart from the seeds that people choose.
+SEED_STRIDE = 10_000
+
+KMEANS_SAMPLE = 4096
+
+
+def in_bad_basin(train: TrainConfig, params: Params, seed: int) -> bool:
+    """Whether the signal that `basin_restart` names is against this agent."""
+    glass = train.agent.glass
+    if train.rescue.basin_restart == "prototypes":
+        if glass is None:
+            return False
+        return int(glass_ops.active_in_partition(glass, params["glass"])) < FEWEST_ACTIVE
+    env = HopperBatch(train.agent.env, 1)
+    [arrays] = roll_out(train.agent, [params], "pi", env, seed, GAIT_STEPS)
+    return foot_share(arrays["contacts"][0, DROP_STEPS:], env.geoms) < FOOT_SHARE
+
+
+def foot_share(contacts: Bool[np.ndarray, "frames geoms"], geoms: tuple[str, ...]) -> float:
+    """Share of the frames with floor contact in which the foot alone has it; 0 without contact."""
+    touching = contacts.any(axis=1)
+    others = np.delete(contacts, geoms.index("foot"), axis=1).any(axis=1)
+    return float((touching & ~others).sum() / max(touching.sum(), 1))
+
+
+def kmeans_prototypes(
+    train: TrainConfig, params: Params, obs: Float32[np.ndarray, "sample obs"], seed: int
+) -> Float32[np.ndarray, "prototypes latent"]:
+    """Centroids of the latents of `obs`, one a prototype."""
+    from sklearn.cluster import KMeans
+
+    assert train.agent.glass is not None
+    z = np.asarray(encode(train.agent, params, jnp.asarray(obs)))
+    found = KMeans(train.agent.glass.prototypes, n_init=1, random_state=seed).fit(z)
+    return np.asarray(found.cluster_centers_, np.float32)
