@@ -11,6 +11,8 @@ from typer.core import TyperGroup
 from glassviz import __version__
 from glassviz.cli.checkpoints import convert, inspect
 from glassviz.cli.doctor import doctor
+from glassviz.cli.evaluate import evaluate
+from glassviz.cli.recipes import recipes
 from glassviz.cli.render import render
 from glassviz.cli.rollout import rollout
 from glassviz.cli.train import train
@@ -66,7 +68,7 @@ def glassviz(
     """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
 
 
-for command in (render, rollout, inspect, convert, train, doctor):
+for command in (render, rollout, inspect, convert, train, recipes, evaluate, doctor):
     app.command()(command)
 
 

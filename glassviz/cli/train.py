@@ -1,89 +1,163 @@
 """`glassviz train`."""
 
+import inspect
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from glassviz.errors import UsageError
+from glassviz.training.settings import SETTINGS
+
 if TYPE_CHECKING:
+    from glassviz.training.config import TrainConfig
     from glassviz.training.trainer import Progress
+
+DEFAULT_RECIPE = {"tdmpc-glass": "1b", "tdmpc2": "tdmpc2"}
 
 
 def train(
+    recipe: Annotated[
+        str | None,
+        typer.Option(
+            help="Recipe by name (`glassviz recipes` lists them), or a .toml file; "
+            "by default 1b, or tdmpc2 with --algo tdmpc2.",
+            show_default=False,
+        ),
+    ] = None,
+    additions: Annotated[
+        list[str] | None,
+        typer.Option("--with", help="Add a proposal to the recipe; may be repeated."),
+    ] = None,
     algo: Annotated[
-        Literal["tdmpc-glass", "tdmpc2"],
-        typer.Option(help="With prototypes and clusters over the latent space, or without."),
-    ] = "tdmpc-glass",
+        Literal["tdmpc-glass", "tdmpc2"] | None,
+        typer.Option(help="With Glass or without; the recipe's by default."),
+    ] = None,
     preset: Annotated[
         Literal["small", "paper"],
         typer.Option(help="small: 128 wide, for a CPU. paper: 512 wide, as published."),
     ] = "small",
-    task: Annotated[
-        Literal["hopper-hop", "hopper-stand"], typer.Option(help="What to learn.")
-    ] = "hopper-hop",
-    physics: Annotated[
-        Literal["dm_control", "playground"], typer.Option(help="Physics profile to train in.")
-    ] = "dm_control",
     seed: Annotated[int, typer.Option(help="Random seed of the run.", min=0)] = 1,
-    steps: Annotated[
-        int | None, typer.Option(help="Environment steps; the preset's by default.", min=1)
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help="Several seeds at once in one program, as 1-5 or 1,3,4.", show_default=False
+        ),
     ] = None,
-    k_update: Annotated[
-        int, typer.Option(help="Gradient updates per step of all hoppers.", min=1)
-    ] = 64,
-    expl_until: Annotated[
-        int, typer.Option(help="Environment steps of random actions.", min=0)
-    ] = 25_000,
-    eval_every: Annotated[
-        int | None, typer.Option(help="Environment steps between evaluations.", min=1)
+    demos: Annotated[
+        Path | None,
+        typer.Option(help="Demonstrations, as `glassviz demonstrate` makes them."),
     ] = None,
-    save_every: Annotated[
-        int, typer.Option(help="Environment steps between saves.", min=1)
-    ] = 50_000,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; runs/<task>_<algo> by default.")
+        Path | None, typer.Option(help="Run folder; runs/<task>_<recipe> by default.")
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its last save.")
     ] = False,
+    keep: Annotated[
+        int,
+        typer.Option(
+            help="Checkpoints of evaluations to keep, besides the best and the last.", min=0
+        ),
+    ] = 3,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write TensorBoard's events too (an extra).")
+    ] = False,
+    **changes: Any,
 ) -> None:
-    """Train a TD-MPC2 or TD-MPC-Glass agent on the hopper.
+    """Train TD-MPC2 or TD-MPC-Glass agents on the hopper.
 
-    Saves as it goes: the best by planner, the best by policy, and the last.
+    Saves as it goes: the best by planner, the best by policy, and the last. Settings override
+    those of the recipe and of the preset.
     """
     from glassviz import provenance
-    from glassviz.training import config
+    from glassviz.training.recipes import configure
     from glassviz.training.trainer import Trainer
 
-    given: dict[str, Any] = {"steps": steps, "eval_every": eval_every}
-    run = config.preset(
-        preset,
-        algo,
-        task,
-        physics,
-        seed=seed,
-        k_update=k_update,
-        expl_until=expl_until,
-        save_every=save_every,
-        **{name: value for name, value in given.items() if value is not None},
+    name = recipe or DEFAULT_RECIPE[algo or "tdmpc-glass"]
+    added = additions or []
+    given = {key: value for key, value in changes.items() if value not in (None, [])}
+    run = configure(name, preset, added, given, algo)
+    chosen = _seeds(seeds) if seeds else [seed]
+    run = _seeded(run, chosen[0])
+    title = " + ".join([Path(name).stem, *added])
+    folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"
+    made_by = provenance.describe(recipe=f"{title} ({preset})")
+    trainer = Trainer(run, folder, made_by, chosen, resume, keep, _replay(demos), tensorboard)
+    typer.echo(
+        f"training {run.algo}, recipe {title} ({preset}), on {' and '.join(run.tasks)}, "
+        f"seed {', '.join(map(str, chosen))}, into {folder}"
     )
-    folder = out or Path("runs") / f"{task}_{algo}"
-    made_by = provenance.describe(recipe=f"{algo} {preset}")
-    trainer = Trainer(run, folder, made_by, resume_from_save=resume)
-    typer.echo(f"training {algo} ({preset}) on {task}, seed {seed}, into {trainer.folder}")
-    with _Display(run.steps, trainer.env_steps) as display:
+    with _Display(run.steps, trainer.env_steps, len(chosen) > 1) as display:
         trainer.run(display.show)
-    typer.echo(f"done: {trainer.env_steps} steps, checkpoints in {trainer.folder / 'checkpoints'}")
+    typer.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
+
+
+def _replay(demos: Path | None) -> Any:
+    if demos is None:
+        return None
+    from glassviz.training import demonstrations
+
+    return demonstrations.as_replay(demonstrations.load(demos))
+
+
+def _with_settings(command: Any) -> Any:
+    """`command` with one option for each setting of a training run."""
+    signature = inspect.signature(command)
+    parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    for name, setting in SETTINGS.items():
+        option = typer.Option(help=f"{setting.help}", show_default=False)
+        parameters.append(
+            inspect.Parameter(
+                name,
+                inspect.Parameter.KEYWORD_ONLY,
+                default=None,
+                annotation=Annotated[_option_type(setting.type) | None, option],
+            )
+        )
+    command.__signature__ = signature.replace(parameters=parameters)
+    command.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": None}
+    return command
+
+
+def _option_type(kind: Any) -> Any:
+    if get_origin(kind) is tuple:
+        return list[get_args(kind)[0]]  # type: ignore[misc]
+    members = [each for each in get_args(kind) if each is not type(None)]
+    return members[0] if type(None) in get_args(kind) else kind
+
+
+def _seeds(text: str) -> list[int]:
+    found: list[int] = []
+    try:
+        for part in text.split(","):
+            first, _, last = part.partition("-")
+            found.extend(range(int(first), int(last or first) + 1))
+    except ValueError:
+        found = []
+    if not found or len(set(found)) != len(found):
+        raise UsageError(f"--seeds: expected different numbers as 1-5 or 1,3,4, found {text!r}")
+    return found
+
+
+def _seeded(run: "TrainConfig", seed: int) -> "TrainConfig":
+    import dataclasses
+
+    return dataclasses.replace(run, seed=seed)
+
+
+train = _with_settings(train)
 
 
 class _Display:
     """A progress bar with an ETA on a terminal, a line an evaluation elsewhere."""
 
-    def __init__(self, total: int, done: int) -> None:
+    def __init__(self, total: int, done: int, several: bool) -> None:
         from glassviz.cli.progress import progress_bar
 
         self._bar = progress_bar()
         self._task = self._bar.add_task("training", total=total, completed=done)
+        self._several = several
 
     def __enter__(self) -> "_Display":
         self._bar.start()
@@ -95,7 +169,9 @@ class _Display:
     def show(self, progress: "Progress") -> None:
         """Move on to the state of a run after a round."""
         self._bar.update(self._task, completed=progress.env_steps)
-        for result in progress.evaluations:
-            returns = " ".join(f"{value:.0f}" for value in result.returns)
-            line = f"step {result.env_steps}: {result.controller} {result.mean:.1f} ({returns})"
-            self._bar.console.print(line, highlight=False)
+        for seed, results in progress.evaluations.items():
+            for result in results:
+                returns = " ".join(f"{value:.0f}" for value in result.returns)
+                line = f"step {result.env_steps}: {result.controller} {result.mean:.1f} ({returns})"
+                who = f"seed {seed}, " if self._several else ""
+                self._bar.console.print(who + line, highlight=False)
