@@ -61,14 +61,22 @@ class Step:
     geom_heights: Float64[np.ndarray, "envs geoms"]
 
 
-@lru_cache
-def load_model(physics: Physics) -> mujoco.MjModel:
-    """The hopper's compiled model under a physics profile. Shared: do not modify it."""
+def model_path() -> Path:
+    """The suite's description of the hopper, found without importing the suite.
+
+    Raises:
+        GlassvizError: dm_control is not installed.
+    """
     package = find_spec("dm_control")
     if package is None or not package.submodule_search_locations:
         raise GlassvizError("environment: expected the package dm_control, found none: install it")
-    suite = Path(next(iter(package.submodule_search_locations))) / "suite"
-    model = mujoco.MjModel.from_xml_path(str(suite / "hopper.xml"))
+    return Path(next(iter(package.submodule_search_locations))) / "suite" / "hopper.xml"
+
+
+@lru_cache
+def load_model(physics: Physics) -> mujoco.MjModel:
+    """The hopper's compiled model under a physics profile. Shared: do not modify it."""
+    model = mujoco.MjModel.from_xml_path(str(model_path()))
     if physics == "playground":
         model.opt.iterations = 4
         model.opt.ls_iterations = 10
