@@ -1,0 +1,202 @@
+"""Demonstrations: episodes of a planner that knows the true model, for an agent to start from."""
+
+import dataclasses
+import json
+import multiprocessing
+import zipfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32, Float64
+
+from glassviz.agents.config import EnvConfig
+from glassviz.envs.hopper import HopperBatch
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import replacing
+from glassviz.training.hop_planner import HopPlanner, MPCConfig
+from glassviz.training.hop_skills import load_skills
+from glassviz.training.replay import Replay
+
+SCHEMA_VERSION = 1
+REPAIR = "make it again with `glassviz demonstrate`"
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstration:
+    """One episode. A row holds the observation, the action taken from it, the reward earned.
+
+    Attributes:
+        seed: that the episode was reset with.
+        obs, action, reward: of every step; the reward is the task's own.
+    """
+
+    seed: int
+    obs: Float32[np.ndarray, "steps obs"]
+    action: Float32[np.ndarray, "steps act"]
+    reward: Float64[np.ndarray, " steps"]
+
+    @property
+    def total(self) -> float:
+        """The return: the sum of the rewards."""
+        return float(self.reward.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class Demonstrations:
+    """Episodes of equal length, time first.
+
+    Attributes:
+        header: `schema_version`, `env` (an EnvConfig), `planner` (an MPCConfig), `tried` and
+            `kept` (numbers of episodes), `min_return`, and where they were made.
+        seeds: that the episodes were reset with.
+        obs, action, reward: as in `Demonstration`.
+    """
+
+    header: dict[str, Any]
+    seeds: tuple[int, ...]
+    obs: Float32[np.ndarray, "steps episodes obs"]
+    action: Float32[np.ndarray, "steps episodes act"]
+    reward: Float32[np.ndarray, "steps episodes"]
+
+    @property
+    def returns(self) -> Float[np.ndarray, " episodes"]:
+        """Return of each episode."""
+        return self.reward.sum(axis=0, dtype=np.float64)
+
+
+def demonstrate(config: EnvConfig, mpc: MPCConfig, seed: int) -> Demonstration:
+    """One episode of the planner; `seed` determines reset and planning completely.
+
+    Raises:
+        UsageError: the planner hops, in single control steps; another task or action repeat was
+            asked for.
+    """
+    if config.task != "hopper-hop" or config.action_repeat != 1:
+        raise UsageError(
+            f"demonstrations: expected hopper-hop with action repeat 1, found {config.task} with "
+            f"{config.action_repeat}: the planner demonstrates nothing else"
+        )
+    env = HopperBatch(config, 1)
+    planner = HopPlanner(mpc, load_skills(), config.physics, np.random.default_rng(seed))
+    step = env.reset([seed])
+    obs: list[np.ndarray] = []
+    actions: list[np.ndarray] = []
+    rewards: list[float] = []
+    while len(rewards) < config.episode_steps:
+        state = np.concatenate([step.qpos[0], step.qvel[0]])
+        for action in planner.plan(state)[: config.episode_steps - len(rewards)]:
+            obs.append(step.obs[0])
+            actions.append(action.astype(np.float32))
+            step = env.step(actions[-1][None].astype(np.float64))
+            rewards.append(step.reward[0])
+    return Demonstration(seed, np.array(obs), np.array(actions), np.array(rewards))
+
+
+def demonstrate_all(
+    config: EnvConfig, mpc: MPCConfig, seeds: Sequence[int], jobs: int = 1
+) -> Iterator[Demonstration]:
+    """The episodes of `seeds` in their order, made by `jobs` processes; the same for any number.
+
+    Raises:
+        UsageError: as `demonstrate`.
+    """
+    one = partial(demonstrate, config, mpc)
+    if jobs == 1:
+        yield from map(one, seeds)
+        return
+    # Spawned, not forked: a fork of a process with threads (JAX has some) can hang.
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+        try:
+            yield from pool.map(one, seeds)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def save(path: Path, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
+    """Write episodes to `path` (.npz), whole or not at all.
+
+    Args:
+        demos: one or more, of equal length.
+        provenance: for the header: see `describe`.
+
+    Raises:
+        GlassvizError: there is none, or it cannot be written.
+    """
+    if not demos:
+        raise GlassvizError(f"{path}: expected one or more episodes to keep, found none: try more")
+    header = {**provenance, "schema_version": SCHEMA_VERSION, "kept": len(demos)}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            header=np.array(json.dumps(header, sort_keys=True)),
+            seeds=np.array([demo.seed for demo in demos]),
+            obs=np.stack([demo.obs for demo in demos], axis=1),
+            action=np.stack([demo.action for demo in demos], axis=1),
+            reward=np.stack([demo.reward for demo in demos], axis=1).astype(np.float32),
+        )
+
+
+def describe(config: EnvConfig, mpc: MPCConfig, tried: int, min_return: float) -> dict[str, Any]:
+    """What a file of demonstrations says about how its episodes came about.
+
+    Args:
+        tried: how many episodes were made.
+        min_return: those below it were left out.
+    """
+    return {
+        "env": dataclasses.asdict(config),
+        "planner": dataclasses.asdict(mpc),
+        "tried": tried,
+        "min_return": min_return,
+    }
+
+
+def load(path: Path) -> Demonstrations:
+    """Read what `save` wrote.
+
+    Raises:
+        GlassvizError: the file is missing, truncated, no demonstrations, of another schema
+            version, or its arrays do not belong together.
+    """
+    try:
+        # NumPy leaves a file that it opened itself open when it turns out to be no archive.
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            header = json.loads(str(archive["header"]))
+            seeds, obs, action, reward = (
+                archive[name] for name in ("seeds", "obs", "action", "reward")
+            )
+            version = header["schema_version"]
+    except FileNotFoundError:
+        raise GlassvizError(f"{path}: expected demonstrations, found no such file") from None
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise GlassvizError(
+            f"{path}: expected demonstrations (.npz), found a file that cannot be read as such "
+            f"({error}): {REPAIR}"
+        ) from None
+    if version != SCHEMA_VERSION:
+        raise GlassvizError(
+            f"{path}: expected demonstrations of schema version {SCHEMA_VERSION}, found "
+            f"{version}: {REPAIR}"
+        )
+    shape = reward.shape
+    found = (obs.shape[:2], action.shape[:2], seeds.shape)
+    if len(shape) != 2 or 0 in shape or found != (shape, shape, shape[1:]):
+        raise GlassvizError(
+            f"{path}: expected arrays of (steps, episodes) each, found obs {obs.shape}, action "
+            f"{action.shape}, reward {reward.shape}, seeds {seeds.shape}: {REPAIR}"
+        )
+    return Demonstrations(header, tuple(seeds.tolist()), obs, action, reward)
+
+
+def as_replay(demos: Demonstrations) -> Replay:
+    """A full replay buffer of the episodes, to sample sequences from."""
+    steps, episodes, obs_dim = demos.obs.shape
+    replay = Replay(steps, episodes, obs_dim, demos.action.shape[-1])
+    for t, row in enumerate(zip(demos.obs, demos.action, demos.reward, strict=True)):
+        replay.add(*row, first=np.full(episodes, t == 0))
+    return replay
