@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from glassviz import demonstrations
 from glassviz.agents.config import EnvConfig
 from glassviz.cli import app
+from glassviz.demonstrations import Demonstration, demonstrate
+from glassviz.demonstrations.model import HopModel, Readings
+from glassviz.demonstrations.planner import HopPlanner, MPCConfig
+from glassviz.demonstrations.skills import REST_POSE, load_skills, spline
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.training import demonstrations
-from glassviz.training.demonstrations import Demonstration, demonstrate
-from glassviz.training.hop_model import HopModel, Readings
-from glassviz.training.hop_planner import HopPlanner, MPCConfig
-from glassviz.training.hop_skills import REST_POSE, load_skills, spline
 
 QUICK = MPCConfig(samples=8, rescue_samples=16, horizon=30)
 

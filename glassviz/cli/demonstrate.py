@@ -25,11 +25,10 @@ def demonstrate(
 
     For `glassviz train --demos`. An episode takes about 40 s of one processor core.
     """
-    from glassviz import provenance
+    from glassviz import demonstrations, provenance
     from glassviz.agents.config import EnvConfig
     from glassviz.cli.progress import progress_bar
-    from glassviz.training import demonstrations
-    from glassviz.training.hop_planner import MPCConfig
+    from glassviz.demonstrations.planner import MPCConfig
 
     config, mpc = EnvConfig(physics=physics, episode_steps=steps), MPCConfig()
     kept = []

@@ -96,7 +96,7 @@ def train(
 def _replay(demos: Path | None) -> Any:
     if demos is None:
         return None
-    from glassviz.training import demonstrations
+    from glassviz import demonstrations
 
     return demonstrations.as_replay(demonstrations.load(demos))
 

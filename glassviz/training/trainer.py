@@ -164,7 +164,7 @@ class Trainer:
         ended = self.env_steps >= self.train.steps
         for i in going:
             if self._passed(self.train.save_every) or ended or self.runs[i].finished:
-                self.runs[i].save(learning.take(self.learner, i), self.env_steps)
+                self.runs[i].save(self._one(i), self.env_steps)
         latest = {self.runs[i].train.seed: self.runs[i].latest for i in going}
         return Progress(self.env_steps, rate, latest if evaluated else {})
 
@@ -274,46 +274,58 @@ class Trainer:
         for i in going:
             run = self.runs[i]
             if self._reached(run.begun + max(train.explore.expl_until, train.learning_starts)):
-                one = learning.take(self.learner, i)
+                one = self._one(i)
                 obs = run.replay.observations(run.rng, rescue.KMEANS_SAMPLE)
                 found = rescue.kmeans_prototypes(train, one.params, obs, run.attempt_seed)
                 self._put(i, learning.with_prototypes(train, one, found))
 
     def _rescue(self, going: list[int]) -> None:
-        settings = self.train.rescue
+        """New starts where the recipe asks for them, and the end of runs without progress."""
         for i in going:
-            run = self.runs[i]
-            for number, step in enumerate(settings.q_reset_steps):
-                if self._reached(step):
-                    seed = run.attempt_seed + (number + 1) * rescue.SEED_STRIDE
-                    self._put(i, learning.reset_q(self.train, learning.take(self.learner, i), seed))
-            best = run.best.get("mppi")
-            if (
-                settings.restart_on_plateau
-                and self._passed(settings.restart_check_at)
-                and run.plateau_restarts < settings.restart_max_attempts
-                and best is not None
-                and best < settings.restart_threshold
-            ):
-                run.plateau_restarts += 1
-                run.log.restart(run.plateau_restarts, self.env_steps, best)
-                seed = run.attempt_seed + run.plateau_restarts * rescue.SEED_STRIDE
-                self._put(i, learning.restart(self.train, learning.take(self.learner, i), seed))
-            if (
-                settings.basin_restart
-                and self._reached(run.begun + settings.basin_check_at)
-                and run.basin_restarts < settings.basin_max_attempts
-                and rescue.in_bad_basin(
-                    self.train, learning.take(self.learner.params, i), EVAL_SEED
-                )
-            ):
-                run.basin_restarts += 1
-                run.log.restart(run.basin_restarts, self.env_steps, best or 0.0)
-                run.begin(self.env_steps)
-                run.collector.reset()
-                self._put(i, learning.init_learner(run.train, run.attempt_seed))
-            patience = settings.early_stop_patience
+            self._reset_q(i)
+            self._restart_on_plateau(i)
+            self._leave_bad_basin(i)
+            run, patience = self.runs[i], self.train.rescue.early_stop_patience
             run.finished = bool(patience) and self.env_steps - run.best_step >= patience
+
+    def _reset_q(self, i: int) -> None:
+        for number, step in enumerate(self.train.rescue.q_reset_steps, start=1):
+            if self._reached(step):
+                seed = self.runs[i].attempt_seed + number * rescue.SEED_STRIDE
+                self._put(i, learning.reset_q(self.train, self._one(i), seed))
+
+    def _restart_on_plateau(self, i: int) -> None:
+        run, settings = self.runs[i], self.train.rescue
+        best = run.best.get("mppi")
+        if (
+            settings.restart_on_plateau
+            and self._passed(settings.restart_check_at)
+            and run.plateau_restarts < settings.restart_max_attempts
+            and best is not None
+            and best < settings.restart_threshold
+        ):
+            run.plateau_restarts += 1
+            run.log.restart(run.plateau_restarts, self.env_steps, best)
+            seed = run.attempt_seed + run.plateau_restarts * rescue.SEED_STRIDE
+            self._put(i, learning.restart(self.train, self._one(i), seed))
+
+    def _leave_bad_basin(self, i: int) -> None:
+        run, settings = self.runs[i], self.train.rescue
+        if (
+            settings.basin_restart
+            and self._reached(run.begun + settings.basin_check_at)
+            and run.basin_restarts < settings.basin_max_attempts
+            and rescue.in_bad_basin(self.train, self._one(i).params, EVAL_SEED)
+        ):
+            run.basin_restarts += 1
+            run.log.restart(run.basin_restarts, self.env_steps, run.best.get("mppi", 0.0))
+            run.begin(self.env_steps)
+            run.collector.reset()
+            self._put(i, learning.init_learner(run.train, run.attempt_seed))
+
+    def _one(self, place: int) -> learning.LearnerState:
+        """The learner of one seed."""
+        return learning.take(self.learner, place)
 
     def _put(self, place: int, one: learning.LearnerState) -> None:
         self.learner = learning.put(self.learner, place, one)

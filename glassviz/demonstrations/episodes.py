@@ -15,11 +15,11 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from glassviz.agents.config import EnvConfig
+from glassviz.demonstrations.planner import HopPlanner, MPCConfig
+from glassviz.demonstrations.skills import load_skills
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import replacing
-from glassviz.training.hop_planner import HopPlanner, MPCConfig
-from glassviz.training.hop_skills import load_skills
 from glassviz.training.replay import Replay
 
 SCHEMA_VERSION = 1

@@ -17,7 +17,7 @@ from importlib.resources import files
 import numpy as np
 from jaxtyping import Float, Float64
 
-from glassviz.training.hop_model import (
+from glassviz.demonstrations.model import (
     JOINT_VELOCITIES,
     JOINTS,
     PITCH,
@@ -57,7 +57,7 @@ class Skills:
 @lru_cache
 def load_skills() -> Skills:
     """The skills that come with the program."""
-    stored = json.loads(files(__package__).joinpath("hop_skills.json").read_text())
+    stored = json.loads(files(__package__).joinpath("skills.json").read_text())
     return Skills(
         gait=np.array(stored["gait"]),
         stand_up=_actions(**stored["stand_up"]),

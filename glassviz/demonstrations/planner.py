@@ -16,9 +16,9 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from glassviz.agents.config import Physics
+from glassviz.demonstrations.model import PITCH, VELOCITIES, HopModel, Readings
+from glassviz.demonstrations.skills import Skills, gait_action, hold, spline
 from glassviz.envs.hopper import HOP_SPEED_MPS, STAND_HEIGHT_M
-from glassviz.training.hop_model import PITCH, VELOCITIES, HopModel, Readings
-from glassviz.training.hop_skills import Skills, gait_action, hold, spline
 
 Phase = Literal["lie", "roll over", "stand up", "hop"]
 
