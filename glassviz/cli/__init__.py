@@ -10,6 +10,8 @@ from typer.core import TyperGroup
 
 from glassviz import __version__
 from glassviz.cli.checkpoints import convert, inspect
+from glassviz.cli.curves import curves
+from glassviz.cli.demonstrate import demonstrate
 from glassviz.cli.doctor import doctor
 from glassviz.cli.evaluate import evaluate
 from glassviz.cli.recipes import recipes
@@ -68,7 +70,18 @@ def glassviz(
     """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
 
 
-for command in (render, rollout, inspect, convert, train, recipes, evaluate, doctor):
+for command in (
+    render,
+    rollout,
+    inspect,
+    convert,
+    train,
+    demonstrate,
+    recipes,
+    evaluate,
+    curves,
+    doctor,
+):
     app.command()(command)
 
 
