@@ -21,9 +21,9 @@ from glassviz.video.gl import choose_backend  # noqa: E402
 choose_backend()  # before anything imports MuJoCo
 
 import cv2  # noqa: E402
-from scipy import stats  # noqa: E402
 
 from glassviz import checkpoints  # noqa: E402
+from glassviz.evaluation import FRESH_SEED, mean_interval  # noqa: E402
 from glassviz.runs import RolloutOptions, traces_of  # noqa: E402
 from glassviz.trace import Trace  # noqa: E402
 from glassviz.video.clip import Clip  # noqa: E402
@@ -31,7 +31,6 @@ from glassviz.video.overlay import Overlay  # noqa: E402
 from glassviz.video.renderer import MujocoRenderer, Scene  # noqa: E402
 
 EPISODES = 10
-SEED = 2_000
 SIZE = (400, 300)
 WIDE = range(199, 1000, 200)
 CLOSE = range(600, 630, 6)
@@ -40,7 +39,7 @@ HEADING = "## What it does"
 
 def main(path: Path) -> None:
     """Write card and strip of one checkpoint."""
-    options = RolloutOptions(episodes=EPISODES, controllers=("mppi", "pi"), seed=SEED)
+    options = RolloutOptions(episodes=EPISODES, controllers=("mppi", "pi"), seed=FRESH_SEED)
     traces = [recording.trace for recording in traces_of([path], options, tell=print)]
     cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(strip(traces[0]), cv2.COLOR_RGB2BGR))
     card = path.with_suffix(".md")
@@ -92,7 +91,7 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     }
     lines = [f"# {checkpoint.name}", "", f"![frames]({checkpoint.name}.png)", ""]
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
-    lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {SEED}`):", ""]
+    lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {FRESH_SEED}`):", ""]
     lines += ["| controller | mean | 95 % interval of the mean | episodes |", "|---|---|---|---|"]
     lines += [returns_row(trace) for trace in traces]
     evaluated = ", ".join(
@@ -110,12 +109,10 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
 
 def returns_row(trace: Trace) -> str:
     """One row of the table of returns."""
-    returns = trace.returns
-    half = stats.t.ppf(0.975, len(returns) - 1) * stats.sem(returns)
-    episodes = ", ".join(f"{value:.0f}" for value in returns)
-    mean = returns.mean()
-    interval = f"{mean - half:.0f} to {mean + half:.0f}"
-    return f"| {trace.header['controller']} | {mean:.1f} | {interval} | {episodes} |"
+    found = mean_interval(trace.returns.tolist())
+    episodes = ", ".join(f"{value:.0f}" for value in trace.returns)
+    interval = f"{found.low:.0f} to {found.high:.0f}"
+    return f"| {trace.header['controller']} | {found.mean:.1f} | {interval} | {episodes} |"
 
 
 def watched(card: Path) -> str:
