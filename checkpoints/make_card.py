@@ -3,11 +3,13 @@
     python checkpoints/make_card.py checkpoints/glass-small-s1.safetensors
 
 Rolls out both controllers for ten fresh episodes (resets that training never evaluated on) and
-writes `<name>.md` and `<name>.png` beside the checkpoint. The paragraph under "What it does" is
-written by hand, by somebody who watched the films; an existing one is kept.
+writes `<name>.md` and `<name>.png` beside the checkpoint, and `<name>-curve.png` from the log of
+its run, `runs/<run>/seed_N.csv` for a checkpoint called `<run>-sN`. The paragraph under "What it
+does" is written by hand, by somebody who watched the films; an existing one is kept.
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,11 @@ choose_backend()  # before anything imports MuJoCo
 import cv2  # noqa: E402
 
 from glassviz import checkpoints  # noqa: E402
+from glassviz.curves import read_run  # noqa: E402
 from glassviz.evaluation import FRESH_SEED, mean_interval  # noqa: E402
+from glassviz.plots.curves import learning_curves  # noqa: E402
+from glassviz.plots.figure import save  # noqa: E402
+from glassviz.plots.published import HOPPER_HOP_POLICY  # noqa: E402
 from glassviz.runs import RolloutOptions, traces_of  # noqa: E402
 from glassviz.trace import Trace  # noqa: E402
 from glassviz.video.clip import Clip  # noqa: E402
@@ -41,10 +47,21 @@ def main(path: Path) -> None:
     """Write card and strip of one checkpoint."""
     options = RolloutOptions(episodes=EPISODES, controllers=("mppi", "pi"), seed=FRESH_SEED)
     traces = [recording.trace for recording in traces_of([path], options, tell=print)]
-    cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(strip(traces[0]), cv2.COLOR_RGB2BGR))
+    better = max(traces, key=lambda trace: trace.returns.mean())
+    cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(strip(better), cv2.COLOR_RGB2BGR))
+    draw_curve(path)
     card = path.with_suffix(".md")
     card.write_text(write_card(path, traces, watched(card)), encoding="utf-8")
     print(f"wrote {card} and {path.with_suffix('.png')}")
+
+
+def draw_curve(path: Path) -> None:
+    """The learning curve of the checkpoint's own seed."""
+    name, _, seed = path.stem.rpartition("-s")
+    run = read_run(path.parent / "runs" / name, name)
+    own = replace(run, curves=tuple(curve for curve in run.curves if curve.seed == int(seed)))
+    figure = learning_curves([own], published=HOPPER_HOP_POLICY)
+    save(figure, path.with_name(f"{path.stem}-curve.png"), overwrite=True)
 
 
 def strip(trace: Trace) -> np.ndarray:
@@ -78,7 +95,7 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     facts = {
         "algorithm": made["algo"],
         "task": f"{checkpoint.config.env.task}, physics {checkpoint.config.env.physics}",
-        "recipe": f"{made['recipe']}; reward not shaped",
+        "recipe": f"{made['recipe']}; reward {'shaped' if made.get('shaped') else 'not shaped'}",
         "command": f"`{made['command']}`",
         "seed": made["seed"],
         "environment steps": f"{made['env_steps']:,}",
@@ -102,7 +119,9 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     lines += [
         "The interval is Student's t over episodes of this one seed: it says nothing about other",
         "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
-        "Picture: one episode every 4 s (above), and every 0.12 s (below).",
+        "Picture: one episode of the better controller every 4 s (above), and every 0.12 s (below).",
+        "",
+        f"![learning curve]({checkpoint.name}-curve.png)",
     ]
     return "\n".join([*lines, "", HEADING, "", text]) + "\n"
 
