@@ -119,7 +119,7 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     lines += [
         "The interval is Student's t over episodes of this one seed: it says nothing about other",
         "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
-        "Picture: one episode of the better controller every 4 s (above), and every 0.12 s (below).",
+        "Picture: an episode of the better controller every 4 s (above), and every 0.12 s (below).",
         "",
         f"![learning curve]({checkpoint.name}-curve.png)",
     ]

@@ -10,7 +10,7 @@ import pytest
 import tiny
 
 from glassviz import checkpoints
-from glassviz.errors import UsageError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.training import rescue
 from glassviz.training.collect import Proposal, noise_std
 from glassviz.training.learner import take
@@ -115,13 +115,13 @@ def test_glass_stops_training_where_it_is_told_to(tmp_path):
 def test_the_schedule_follows_the_steps(tmp_path):
     changes = {
         "glass_warmup_steps": 100, "glass_off_steps": 300, "latent_smooth_warmup_steps": 50,
-        "demo_bc_coef": 2.0, "demo_bc_decay_steps": 200,
+        "demo_bc_coef": 2.0, "demo_bc_end": 1.0, "demo_bc_decay_steps": 200,
     }  # fmt: skip
     trainer = tiny.trainer(tmp_path, apply(SHORT, changes))
     found = trainer._schedule([0, 50, 100, 200, 300])
     assert found.glass.tolist() == [False, False, True, True, False]
     assert found.smooth.tolist() == [False, True, True, True, True]
-    assert found.imitation.tolist() == [2.0, 1.5, 1.0, 0.0, 0.0]
+    assert found.imitation.tolist() == [2.0, 1.75, 1.5, 1.0, 1.0]
 
 
 def test_collection_noise_is_annealed():
@@ -276,6 +276,19 @@ def test_demonstrations_come_first_in_every_batch(tmp_path):
     batch = trainer.runs[0].sample()
     assert batch.obs.shape == (2, 4, 8, 15)
     assert np.all(batch.obs[:, :, :2] == 7) and not np.any(batch.obs[:, :, 2:] == 7)
+
+
+def test_a_run_can_start_from_the_parameters_of_another(baseline, tmp_path):
+    folder, plain = baseline
+    last = checkpoints.load(folder / "seed_1" / "checkpoints" / "last.safetensors")
+    started = tiny.trainer(tmp_path / "same", SHORT, start_from=last)
+    learner = take(started.learner, 0)
+    assert leaves_equal(learner.params, take(plain.learner, 0).params)
+    assert leaves_equal(learner.params, learner.target_params)
+    with pytest.raises(GlassvizError, match=r"start from last: leaf .* expected"):
+        tiny.trainer(tmp_path / "other", apply(SHORT, {"glass_clusters": 5}), start_from=last)
+    with pytest.raises(UsageError, match="multitask run cannot start from one task's agent"):
+        tiny.trainer(tmp_path / "two", apply(SHORT, {"multitask": True}), start_from=last)
 
 
 def test_a_run_that_learns_from_demonstrations_needs_them(tmp_path):

@@ -48,6 +48,10 @@ def train(
         Path | None,
         typer.Option(help="Demonstrations, as `glassviz demonstrate` makes them."),
     ] = None,
+    init: Annotated[
+        Path | None,
+        typer.Option(help="Start from the parameters of this checkpoint, of the same networks."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; runs/<task>_<recipe> by default.")
     ] = None,
@@ -70,7 +74,7 @@ def train(
     Saves as it goes: the best by planner, the best by policy, and the last. Settings override
     those of the recipe and of the preset.
     """
-    from glassviz import provenance
+    from glassviz import checkpoints, provenance
     from glassviz.training.recipes import configure
     from glassviz.training.trainer import Trainer
 
@@ -83,7 +87,12 @@ def train(
     title = " + ".join([Path(name).stem, *added])
     folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"
     made_by = provenance.describe(recipe=f"{title} ({preset})")
-    trainer = Trainer(run, folder, made_by, chosen, resume, keep, _replay(demos), tensorboard)
+    start_from = checkpoints.load(init) if init else None
+    if start_from:
+        made_by["init"] = {"name": start_from.name, "sha256": start_from.sha256}
+    trainer = Trainer(
+        run, folder, made_by, chosen, resume, keep, _replay(demos), tensorboard, start_from
+    )
     typer.echo(
         f"training {run.algo}, recipe {title} ({preset}), on {' and '.join(run.tasks)}, "
         f"seed {', '.join(map(str, chosen))}, into {folder}"

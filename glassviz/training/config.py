@@ -194,11 +194,13 @@ class DemoTraining:
         demo_fraction: share of every batch that comes from demonstrations; 0 needs none.
         demo_bc_coef: weight of the squared distance between the policy's action and the
             demonstrated one.
-        demo_bc_decay_steps: environment steps over which that weight falls to 0; 0 keeps it.
+        demo_bc_end: what that weight falls to.
+        demo_bc_decay_steps: environment steps over which it falls; 0 keeps the first weight.
     """
 
     demo_fraction: float = 0.0
     demo_bc_coef: float = 0.0
+    demo_bc_end: float = 0.0
     demo_bc_decay_steps: int = 0
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, UInt32
 
-from glassviz.agents.networks import init_params, matmul_dtype
+from glassviz.agents.networks import Params, init_params, matmul_dtype
 from glassviz.training.config import TrainConfig
 from glassviz.training.losses import HEADS, Batch, Metrics, Schedule, total_loss
 from glassviz.training.replay import Sequences
@@ -189,6 +189,12 @@ def restart(train: TrainConfig, state: LearnerState, seed: int) -> LearnerState:
         opt_state=optimizer(train).init(fresh.params),
         scale=init_learner(train).scale,
     )
+
+
+def with_params(state: LearnerState, params: Params) -> LearnerState:
+    """One seed's learner with other parameters, online and target."""
+    own = jax.tree.map(jnp.asarray, dict(params))
+    return state._replace(params=own, target_params=jax.tree.map(jnp.copy, own))
 
 
 def with_prototypes(

@@ -164,8 +164,9 @@ SETTINGS: dict[str, Setting] = {
     # Demonstrations
     "demo_fraction": Setting("demos.demo_fraction", "Share of a batch from demonstrations."),
     "demo_bc_coef": Setting("demos.demo_bc_coef", "Weight of imitating their actions."),
+    "demo_bc_end": Setting("demos.demo_bc_end", "What that weight falls to."),
     "demo_bc_decay_steps": Setting(
-        "demos.demo_bc_decay_steps", "Environment steps over which that falls to 0."
+        "demos.demo_bc_decay_steps", "Environment steps over which it falls."
     ),
 }
 

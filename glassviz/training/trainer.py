@@ -11,9 +11,12 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax.traverse_util import flatten_dict
 
 from glassviz.agents.agent import Controller
 from glassviz.agents.networks import Params
+from glassviz.checkpoints import Checkpoint
+from glassviz.checkpoints.check import check_leaves
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.evaluation import EVAL_SEED, Evaluation, evaluate
 from glassviz.training import folder as run_folder
@@ -50,12 +53,13 @@ class Trainer:
         resume_from_save: whether to continue the run that the folder holds.
         keep: how many of the evaluations' checkpoints to keep besides the best and the last.
         demos: demonstrations to sample from, where `train.demos` asks for them.
+        start_from: an agent whose parameters a new run starts from.
         tensorboard: whether to write TensorBoard's events too.
 
     Raises:
         GlassvizError: the folder holds a run of a seed, and `resume_from_save` is not asked for,
             or that run was made with another configuration; another process writes to it; there
-            are no demonstrations where the run needs some.
+            are no demonstrations where the run needs some; `start_from` has other networks.
     """
 
     def __init__(
@@ -68,11 +72,17 @@ class Trainer:
         keep: int = KEEP,
         demos: Replay | None = None,
         tensorboard: bool = False,
+        start_from: Checkpoint | None = None,
     ) -> None:
         if train.demo_batch and demos is None:
             raise UsageError(
                 "training: this run learns from demonstrations, found none: give a file with "
                 "--demos (`glassviz demonstrate` makes one), or set --demo-fraction 0"
+            )
+        if start_from and train.multitask:
+            raise UsageError(
+                f"training: a multitask run cannot start from one task's agent, found "
+                f"{start_from.name}: start it without"
             )
         self.train, self.folder = train, folder
         self.env_steps = 0
@@ -83,7 +93,7 @@ class Trainer:
                     self._claimed(seed, provenance, resume_from_save, keep, demos, tensorboard)
                     for seed in seeds or (train.seed,)
                 ]
-                states = self._restored() if resume_from_save else self._begun()
+                states = self._restored() if resume_from_save else self._begun(start_from)
                 for run in self.runs:
                     run_folder.record_start(run.folder, run.train, provenance, self.env_steps)
         except BaseException:
@@ -120,8 +130,12 @@ class Trainer:
             run_folder.check_unused(place)
         return SeedRun(train, self.folder, provenance, demos, keep, tensorboard)
 
-    def _begun(self) -> list[learning.LearnerState]:
+    def _begun(self, start_from: Checkpoint | None) -> list[learning.LearnerState]:
         states = [learning.init_learner(run.train) for run in self.runs]
+        if start_from:
+            leaves = flatten_dict(start_from.params, sep="/")
+            check_leaves(f"start from {start_from.name}", self.train.agent, leaves)
+            states = [learning.with_params(state, start_from.params) for state in states]
         for run, state in zip(self.runs, states, strict=True):
             run.log.start()
             run.collector.reset()
@@ -219,9 +233,10 @@ class Trainer:
     def _schedule(self, clocks: Sequence[int]) -> Schedule:
         glass, losses, demos = self.train.glass, self.train.losses, self.train.demos
         steps = np.array(clocks)
-        imitation = np.full(len(steps), demos.demo_bc_coef, np.float32)
+        left = np.ones(len(steps), np.float32)
         if demos.demo_bc_decay_steps:
-            imitation *= np.maximum(0, 1 - steps / demos.demo_bc_decay_steps)
+            left = np.maximum(0, 1 - steps / demos.demo_bc_decay_steps).astype(np.float32)
+        imitation = demos.demo_bc_end + left * (demos.demo_bc_coef - demos.demo_bc_end)
         on = steps >= glass.warmup_steps
         if glass.off_steps:
             on &= steps < glass.off_steps
