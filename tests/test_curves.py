@@ -166,8 +166,9 @@ def test_published_quartiles_lie_behind_the_policy_alone_and_end_where_the_runs_
     ]
 
 
-def test_published_quartiles_are_not_drawn_before_they_begin(tmp_path):
-    write(tmp_path, 1, "100000,1.0,pi,1")
+@pytest.mark.parametrize("last", [100_000, 250_112])
+def test_published_quartiles_are_not_drawn_where_they_would_not_be_seen(tmp_path, last):
+    write(tmp_path, 1, f"{last},1.0,pi,1")
     figure = learning_curves([read_run(tmp_path, "early")], published=HOPPER_HOP_POLICY)
     assert not figure.axes[0].collections and figure.axes[0].get_legend() is None
 

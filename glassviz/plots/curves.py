@@ -27,6 +27,9 @@ LINE_INCHES = 0.15
 SHORT_NAME = 26
 """Longest name in the legend of which two stand beside each other."""
 
+VISIBLE = 1.2
+"""How far beyond the first published step runs must go for a band to be seen."""
+
 _BAND = "#E0E3E8"
 _MEDIAN = "#9AA0AB"
 
@@ -66,7 +69,7 @@ def learning_curves(
                 _draw(axes, curve, runs[i].restarts.get(curve.seed, ()), i)
             if not drawn:
                 axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
-            if published and controller == "pi" and last > published.env_steps[0]:
+            if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
         axes.set_xlim(0, max(last, 1))
         axes.set_ylim(bottom=0, top=max(1.0, 1.08 * axes.get_ylim()[1]))
