@@ -52,6 +52,7 @@ class Clock:
             angles=np.tile(row[:, None], 6),
             contacts=np.full((self.num, 7), t % 2 == 0),
             touch=np.tile(row[:, None], 2),
+            geom_heights=np.tile(row[:, None], 7),
         )
 
 
