@@ -19,7 +19,6 @@ import json
 import platform
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -30,6 +29,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import transcription
+import turns
 
 from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig, PlannerConfig, tdmpc2_config
@@ -152,33 +152,25 @@ def contestants(
 
 def measure(config: AgentConfig, runs: dict[str, Callable[[], Any]], rounds: int) -> list[Row]:
     """Time the contestants in turns."""
-    wall: dict[str, list[float]] = {name: [] for name in runs}
-    cpu: dict[str, list[float]] = {name: [] for name in runs}
-    for run in runs.values():
-        jax.block_until_ready(run())
-    for _ in range(rounds):
-        for name, run in runs.items():
-            before = time.perf_counter(), time.process_time()
-            jax.block_until_ready(run())
-            wall[name].append(time.perf_counter() - before[0])
-            cpu[name].append(time.process_time() - before[1])
-
-    def ratio(times: dict[str, list[float]], over: str, name: str) -> float:
-        return statistics.median(a / b for a, b in zip(times[over], times[name], strict=True))
-
-    return [
-        Row(
-            name=name,
-            wall_ms=1e3 * statistics.median(wall[name]),
-            cpu_ms=1e3 * statistics.median(cpu[name]),
-            gflops_per_s=1e-9 * flop(config) / statistics.median(wall[name]),
-            speedup_wall=ratio(wall, TRANSCRIPTION, name),
-            speedup_cpu=ratio(cpu, TRANSCRIPTION, name),
-            share_wall=ratio(wall, MATRIX_PRODUCTS, name),
-            share_cpu=ratio(cpu, MATRIX_PRODUCTS, name),
+    times = turns.measure(runs, rounds)
+    baseline, bare = times[TRANSCRIPTION], times[MATRIX_PRODUCTS]
+    rows = []
+    for name, own in times.items():
+        speedup_wall, speedup_cpu = baseline.over(own)
+        share_wall, share_cpu = bare.over(own)
+        rows.append(
+            Row(
+                name=name,
+                wall_ms=own.wall_ms,
+                cpu_ms=own.cpu_ms,
+                gflops_per_s=1e-6 * flop(config) / own.wall_ms,
+                speedup_wall=speedup_wall,
+                speedup_cpu=speedup_cpu,
+                share_wall=share_wall,
+                share_cpu=share_cpu,
+            )
         )
-        for name in runs
-    ]
+    return rows
 
 
 def differences(

@@ -46,10 +46,13 @@ def scalar(config: AgentConfig, logits: jax.Array) -> jax.Array:
     return jnp.sign(mean) * (jnp.exp(jnp.abs(mean)) - 1.0)
 
 
-def next_latent(config: AgentConfig, params: Tree, z: jax.Array, a: jax.Array) -> jax.Array:
-    x = mlp(config, params["dyn"], jnp.concatenate([z, a], axis=-1))
-    groups = x.reshape(x.shape[0], x.shape[1] // config.simnorm_group, config.simnorm_group)
+def simnorm(config: AgentConfig, x: jax.Array) -> jax.Array:
+    groups = x.reshape(*x.shape[:-1], x.shape[-1] // config.simnorm_group, config.simnorm_group)
     return jax.nn.softmax(groups, axis=-1).reshape(x.shape)
+
+
+def next_latent(config: AgentConfig, params: Tree, z: jax.Array, a: jax.Array) -> jax.Array:
+    return simnorm(config, mlp(config, params["dyn"], jnp.concatenate([z, a], axis=-1)))
 
 
 def reward(config: AgentConfig, params: Tree, z: jax.Array, a: jax.Array) -> jax.Array:
