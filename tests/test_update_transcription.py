@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import tiny
 
-from glassviz.training.learner import init_learner, stack, update_round
+from glassviz.agents.several import stack
+from glassviz.training.learner import init_learner, update_round
 from glassviz.training.losses import Schedule
 from glassviz.training.replay import Sequences
 

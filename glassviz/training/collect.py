@@ -13,10 +13,10 @@ from glassviz.agents import glass as glass_ops
 from glassviz.agents.agent import decide
 from glassviz.agents.networks import Params, encode
 from glassviz.agents.planner import PlannerState, initial_state
+from glassviz.agents.several import over_each
 from glassviz.agents.values import policy_action
 from glassviz.envs.hopper import HopperBatch, Step
 from glassviz.training.config import TrainConfig
-from glassviz.training.learner import over_seeds
 from glassviz.training.losses import task_params
 from glassviz.training.replay import Replay
 from glassviz.training.shaping import Shaper
@@ -213,7 +213,7 @@ def _proposals(
         joined: Proposal = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *shares)
         return joined
 
-    result: Proposal = over_seeds(one_seed, (params, obs, plan, seeds))
+    result: Proposal = over_each(one_seed, (params, obs, plan, seeds))
     return result
 
 

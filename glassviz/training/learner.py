@@ -1,6 +1,5 @@
 """Gradient updates: one, the K updates of a round, and those of several seeds at once."""
 
-from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ import optax
 from jaxtyping import Array, Float, Int, UInt32
 
 from glassviz.agents.networks import Params, init_params, matmul_dtype
+from glassviz.agents.several import over_each
 from glassviz.training.config import TrainConfig
 from glassviz.training.losses import HEADS, Batch, Metrics, Schedule, total_loss
 from glassviz.training.replay import Sequences
@@ -143,24 +143,8 @@ def _compiled_round(
         state, metrics = jax.lax.scan(one_update, state, batches)
         return state, jax.tree.map(lambda values: values.mean(axis=0), metrics)
 
-    result: tuple[LearnerState, SeedMetrics] = over_seeds(one_seed, (state, batches, schedule))
+    result: tuple[LearnerState, SeedMetrics] = over_each(one_seed, (state, batches, schedule))
     return result
-
-
-def over_seeds(function: Any, arguments: Any) -> Any:
-    """`function` of each seed's share of `arguments`, within a compiled program.
-
-    All at once where there is an accelerator. One after the other on a CPU, whose cores one seed
-    keeps busy: that is faster there, and a seed's result is to the last bit what it is alone.
-    """
-    if jax.default_backend() == "cpu":
-        return jax.lax.map(lambda each: function(jax.lax.optimization_barrier(each)), arguments)
-    return jax.vmap(function)(arguments)
-
-
-def stack(states: Sequence[Any]) -> Any:
-    """Trees of several seeds as one, with the seeds on every leaf's first axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
 
 
 def take(state: Any, index: int) -> Any:

@@ -15,6 +15,7 @@ from flax.traverse_util import flatten_dict
 
 from glassviz.agents.agent import Controller
 from glassviz.agents.networks import Params
+from glassviz.agents.several import stack
 from glassviz.checkpoints import Checkpoint
 from glassviz.checkpoints.check import check_leaves
 from glassviz.errors import GlassvizError, UsageError
@@ -99,7 +100,7 @@ class Trainer:
         except BaseException:
             self._locks.close()
             raise
-        self.learner = learning.stack(states)
+        self.learner = stack(states)
 
     def run(self, on_round: Callable[[Progress], None]) -> None:
         """Train to the end, saving on the way; then let go of the folder.
@@ -267,13 +268,7 @@ class Trainer:
         }
         params = [learning.take(self.learner.params, i) for i in going]
         own = [task_params(each, 0) for each in params] if train.multitask else params
-        # On a CPU seed by seed: no slower, and the same to the last bit as a seed alone.
-        groups = [[each] for each in own] if jax.default_backend() == "cpu" else [own]
-        results = [
-            found
-            for group in groups
-            for found in evaluate(train.agent, group, episodes, EVAL_SEED, self.env_steps)
-        ]
+        results = evaluate(train.agent, own, episodes, EVAL_SEED, self.env_steps)
         for i, tree, found in zip(going, params, results, strict=True):
             self.runs[i].note(
                 [found[controller] for controller in episodes],
