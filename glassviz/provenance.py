@@ -48,12 +48,21 @@ def describe(recipe: str) -> dict[str, Any]:
 
 
 def _command() -> str:
-    """The command line, without the folder that it wrote to: that is the user's own business."""
+    """The command line, without the folders on the user's disk: those are nobody else's business.
+
+    `--out` is left out, and of an absolute path only the name is kept.
+    """
     words = iter(sys.argv[1:])
     kept = []
     for word in words:
         if word == "--out":
             next(words, None)
         elif not word.startswith("--out="):
-            kept.append(word)
+            option, equals, value = word.rpartition("=")
+            kept.append(option + equals + _name(value))
     return " ".join(["glassviz", *kept])
+
+
+def _name(word: str) -> str:
+    path = Path(word)
+    return path.name if path.is_absolute() else word

@@ -12,6 +12,13 @@ def test_the_command_is_kept_without_the_output_folder(monkeypatch):
     assert provenance.describe("r")["command"] == "glassviz train --seed 3"
 
 
+def test_of_absolute_paths_the_command_keeps_the_names(monkeypatch):
+    command = ["glassviz", "train", "--demos", "/home/me/demos.npz", "--init=/tmp/a.safetensors"]
+    monkeypatch.setattr(sys, "argv", [*command, "--recipe", "own/mine.toml"])
+    kept = "glassviz train --demos demos.npz --init=a.safetensors --recipe own/mine.toml"
+    assert provenance.describe("r")["command"] == kept
+
+
 def test_versions_name_this_package_and_what_it_runs_on():
     versions = provenance.versions()
     assert versions["glassviz"] == glassviz.__version__
