@@ -1,21 +1,26 @@
 """The planner knows the true model, is deterministic by seed, and what it did can be kept."""
 
+import dataclasses
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from glassviz import demonstrations
+from glassviz import checkpoints, demonstrations
 from glassviz.agents.config import EnvConfig
 from glassviz.cli import app
 from glassviz.demonstrations import Demonstration, demonstrate
+from glassviz.demonstrations.agent_gait import AgentGait
 from glassviz.demonstrations.model import HopModel, Readings
-from glassviz.demonstrations.planner import HopPlanner, MPCConfig
+from glassviz.demonstrations.planner import AGENT_MPC, HopPlanner, MPCConfig
 from glassviz.demonstrations.skills import REST_POSE, load_skills, spline
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.rollout import roll_out
 
+HOPPING = Path(__file__).parents[1] / "checkpoints/demo-small-s1.safetensors"
 QUICK = MPCConfig(samples=8, rescue_samples=16, horizon=30)
 
 
@@ -30,12 +35,13 @@ def episode(seed: int, steps: int = 4, value: float = 0.5) -> Demonstration:
 
 
 def readings(**changes: float) -> Readings:
-    values = dict(height=0.8, upright=1.0, speed=1.0, rise=0.0, ahead=0.0, touch=0.0) | changes
-    return Readings(**{name: np.array([value]) for name, value in values.items()})
+    values = dict(height=0.8, upright=1.0, speed=1.0, rise=0.0, ahead=0.0) | changes
+    arrays = {name: np.array([value]) for name, value in values.items()}
+    return Readings(**arrays, touch=np.zeros((1, 2)))
 
 
 def planner(mpc: MPCConfig = QUICK) -> HopPlanner:
-    return HopPlanner(mpc, load_skills(), "dm_control", np.random.default_rng(0))
+    return HopPlanner(mpc, *load_skills(), "dm_control", np.random.default_rng(0))
 
 
 def standing() -> np.ndarray:
@@ -133,6 +139,37 @@ def test_several_processes_make_the_same_episodes_in_the_same_order():
         assert np.array_equal(one.action, two.action)
 
 
+def test_an_agents_gait_does_in_the_model_what_its_policy_does_in_the_environment():
+    checkpoint = checkpoints.load(HOPPING)
+    gait, model = AgentGait(checkpoint), HopModel("dm_control")
+    env = HopperBatch(EnvConfig(), 1)
+    (trace,) = roll_out(checkpoint.config, [checkpoint.params], "pi", env, 5, 60)
+    frames = zip(trace["qpos"][0], trace["qvel"][0], trace["action"][0], strict=True)
+    states, previous = None, None
+    for qpos, qvel, action in frames:
+        if states is not None:
+            _, readings = model.step(states, previous)
+            now = np.concatenate([qpos, qvel])[None]
+            np.testing.assert_allclose(gait(now, readings)[0], action, atol=1e-2)
+        states, previous = np.concatenate([qpos, qvel])[None], action[None].astype(float)
+
+
+def test_around_an_agent_the_planner_hops_better_than_the_agent():
+    checkpoint = checkpoints.load(HOPPING)
+    config = EnvConfig(episode_steps=150)
+    mpc = dataclasses.replace(AGENT_MPC, samples=16, horizon=50)
+    env = HopperBatch(config, 1)
+    (alone,) = roll_out(checkpoint.config, [checkpoint.params], "pi", env, 2002, 150)
+    assert demonstrate(config, mpc, 2002, HOPPING).total > 1.1 * alone["reward"].sum()
+
+
+def test_an_agent_of_another_task_is_refused_as_a_gait():
+    checkpoint = checkpoints.load(HOPPING)
+    stand = dataclasses.replace(checkpoint.config, env=EnvConfig(task="hopper-stand"))
+    with pytest.raises(GlassvizError, match=r"expected an agent of hopper-hop .*hopper-stand"):
+        AgentGait(dataclasses.replace(checkpoint, config=stand))
+
+
 @pytest.mark.parametrize("config", [EnvConfig(task="hopper-stand"), EnvConfig(action_repeat=2)])
 def test_what_the_planner_cannot_demonstrate_is_refused(config):
     with pytest.raises(UsageError, match="expected hopper-hop with action repeat 1"):
@@ -217,6 +254,10 @@ def test_the_command_leaves_poor_episodes_out_and_says_so(tmp_path):
     loaded = demonstrations.load(out)
     assert loaded.seeds == (6, 7) and loaded.obs.shape == (12, 2, 15)
     assert {"command", "versions", "planner"} <= set(loaded.header)
+    assert loaded.header["agent"] is None
+    around = CliRunner().invoke(app, [*command, "--agent", str(HOPPING)])
+    assert around.exit_code == 0, around.output
+    assert demonstrations.load(out).header["agent"]["name"] == HOPPING.stem
     poor = CliRunner().invoke(app, [*command, "--min-return", "1000"])
     assert poor.exit_code == 1
     assert "left out" in poor.output and "found none" in poor.output

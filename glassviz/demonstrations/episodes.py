@@ -15,6 +15,8 @@ import numpy as np
 from jaxtyping import Float, Float32, Float64
 
 from glassviz.agents.config import EnvConfig
+from glassviz.checkpoints import Checkpoint
+from glassviz.demonstrations.agent_gait import load_agent_gait
 from glassviz.demonstrations.planner import HopPlanner, MPCConfig
 from glassviz.demonstrations.skills import load_skills
 from glassviz.envs.hopper import HopperBatch
@@ -51,8 +53,9 @@ class Demonstrations:
     """Episodes of equal length, time first.
 
     Attributes:
-        header: `schema_version`, `env` (an EnvConfig), `planner` (an MPCConfig), `tried` and
-            `kept` (numbers of episodes), `min_return`, and where they were made.
+        header: `schema_version`, `env` (an EnvConfig), `planner` (an MPCConfig), `agent` (name and
+            sha256 of the checkpoint that it planned around, None without), `tried` and `kept`
+            (numbers of episodes), `min_return`, and where they were made.
         seeds: that the episodes were reset with.
         obs, action, reward: as in `Demonstration`.
     """
@@ -69,12 +72,18 @@ class Demonstrations:
         return self.reward.sum(axis=0, dtype=np.float64)
 
 
-def demonstrate(config: EnvConfig, mpc: MPCConfig, seed: int) -> Demonstration:
+def demonstrate(
+    config: EnvConfig, mpc: MPCConfig, seed: int, agent: Path | None = None
+) -> Demonstration:
     """One episode of the planner; `seed` determines reset and planning completely.
+
+    Args:
+        agent: checkpoint that the planner plans around, instead of the skills that come with it.
 
     Raises:
         UsageError: the planner hops, in single control steps; another task or action repeat was
             asked for.
+        GlassvizError: the checkpoint cannot be read, or is of another task.
     """
     if config.task != "hopper-hop" or config.action_repeat != 1:
         raise UsageError(
@@ -82,7 +91,8 @@ def demonstrate(config: EnvConfig, mpc: MPCConfig, seed: int) -> Demonstration:
             f"{config.action_repeat}: the planner demonstrates nothing else"
         )
     env = HopperBatch(config, 1)
-    planner = HopPlanner(mpc, load_skills(), config.physics, np.random.default_rng(seed))
+    gait, motions = (load_agent_gait(agent), None) if agent else load_skills()
+    planner = HopPlanner(mpc, gait, motions, config.physics, np.random.default_rng(seed))
     step = env.reset([seed])
     obs: list[np.ndarray] = []
     actions: list[np.ndarray] = []
@@ -98,14 +108,18 @@ def demonstrate(config: EnvConfig, mpc: MPCConfig, seed: int) -> Demonstration:
 
 
 def demonstrate_all(
-    config: EnvConfig, mpc: MPCConfig, seeds: Sequence[int], jobs: int = 1
+    config: EnvConfig,
+    mpc: MPCConfig,
+    seeds: Sequence[int],
+    jobs: int = 1,
+    agent: Path | None = None,
 ) -> Iterator[Demonstration]:
     """The episodes of `seeds` in their order, made by `jobs` processes; the same for any number.
 
     Raises:
-        UsageError: as `demonstrate`.
+        UsageError, GlassvizError: as `demonstrate`.
     """
-    one = partial(demonstrate, config, mpc)
+    one = partial(demonstrate, config, mpc, agent=agent)
     if jobs == 1:
         yield from map(one, seeds)
         return
@@ -141,16 +155,24 @@ def save(path: Path, demos: Sequence[Demonstration], provenance: dict[str, Any])
         )
 
 
-def describe(config: EnvConfig, mpc: MPCConfig, tried: int, min_return: float) -> dict[str, Any]:
+def describe(
+    config: EnvConfig,
+    mpc: MPCConfig,
+    tried: int,
+    min_return: float,
+    agent: Checkpoint | None = None,
+) -> dict[str, Any]:
     """What a file of demonstrations says about how its episodes came about.
 
     Args:
+        agent: that the planner planned around.
         tried: how many episodes were made.
         min_return: those below it were left out.
     """
     return {
         "env": dataclasses.asdict(config),
         "planner": dataclasses.asdict(mpc),
+        "agent": {"name": agent.name, "sha256": agent.sha256} if agent else None,
         "tried": tried,
         "min_return": min_return,
     }

@@ -28,7 +28,7 @@ class Readings(NamedTuple):
         upright: cosine of the torso's pitch.
         speed, rise: forward and upward speed of the centre of mass, m/s.
         ahead: centre of mass ahead of the foot, m.
-        touch: force on toe and heel together, N.
+        touch: toe and heel touch sensors, N.
     """
 
     height: Float64[np.ndarray, "*axes"]
@@ -36,7 +36,7 @@ class Readings(NamedTuple):
     speed: Float64[np.ndarray, "*axes"]
     rise: Float64[np.ndarray, "*axes"]
     ahead: Float64[np.ndarray, "*axes"]
-    touch: Float64[np.ndarray, "*axes"]
+    touch: Float64[np.ndarray, "*axes 2"]
 
 
 class HopModel:
@@ -71,7 +71,7 @@ class HopModel:
         self._torso, self._foot = address["torso_position"], address["foot_position"]
         self._centre, self._axis = address["centre_of_mass"], address["torso_axis"]
         self._velocity = address["torso_subtreelinvel"]
-        self._touch = (address["touch_toe"], address["touch_heel"])
+        self._touch = [address["touch_toe"], address["touch_heel"]]
 
     def read(self, state: Float64[np.ndarray, " 14"], count: int) -> Readings:
         """Readings of one state, `count` times over."""
@@ -90,12 +90,11 @@ class HopModel:
         return full[:, -1, 1:], self._readings(sensors[:, -1])
 
     def _readings(self, sensors: Float64[np.ndarray, "batch sensors"]) -> Readings:
-        toe, heel = self._touch
         return Readings(
             height=sensors[:, self._torso + 2] - sensors[:, self._foot + 2],
             upright=sensors[:, self._axis + 2],
             speed=sensors[:, self._velocity],
             rise=sensors[:, self._velocity + 2],
             ahead=sensors[:, self._centre] - sensors[:, self._foot],
-            touch=sensors[:, toe] + sensors[:, heel],
+            touch=sensors[:, self._touch],
         )

@@ -1,4 +1,4 @@
-"""What the hop planner starts from: a gait that reacts, and two motions that are played.
+"""What the hop planner starts from by itself: a gait that reacts, two motions that are played.
 
 All three were found by random search on the true model and are stored as data. The gait: evolution
 strategies over all gains, from gains that hold a crouch; first for not falling, then for the
@@ -39,55 +39,57 @@ _RISE_SCALE_MPS = 0.1
 
 
 @dataclass(frozen=True)
-class Skills:
-    """A gait and two motions.
+class LinearGait:
+    """Hops: linear in each of the four phases of a hop; between phases the gains are mixed.
 
     Attributes:
-        gait: gains from inputs to actions, one block a phase of the hop: on the ground rising, in
-            the air rising, on the ground sinking, in the air sinking.
-        stand_up: actions that take a hopper from lying face down to a stand.
-        roll_over: actions that take it from its back onto its face, heels over head.
+        gains: from inputs to actions, one block a phase: on the ground rising, in the air rising,
+            on the ground sinking, in the air sinking.
     """
 
-    gait: Float64[np.ndarray, "act inputs"]
+    gains: Float64[np.ndarray, "act inputs"]
+
+    def __call__(self, states: States, readings: Readings) -> Actions:
+        """What it does in each state, before it is clipped to [-1, 1]."""
+        values = states[:, 1:].copy()  # where the hopper is along the track does not matter
+        pitch = values[:, PITCH - 1]
+        values[:, PITCH - 1] = (pitch + np.pi) % (2 * np.pi) - np.pi
+        inputs = np.concatenate(
+            [
+                (values - _ORIGIN) / _SCALE,
+                np.ones((len(states), 1)),
+                readings.ahead[:, None] / _AHEAD_SCALE_M,
+                readings.speed[:, None],
+            ],
+            axis=1,
+        )
+        force = readings.touch.sum(axis=1, keepdims=True)
+        ground = np.clip(force / _FULL_TOUCH_N, 0, 1)
+        rising = 1 / (1 + np.exp(-np.clip(readings.rise / _RISE_SCALE_MPS, -30, 30)))[:, None]
+        by_contact = np.concatenate([inputs * ground, inputs * (1 - ground)], axis=1)
+        phases = np.concatenate([by_contact * rising, by_contact * (1 - rising)], axis=1)
+        return phases @ self.gains.T
+
+
+@dataclass(frozen=True)
+class Motions:
+    """Actions to be played one after the other.
+
+    Attributes:
+        stand_up: take a hopper from lying face down to a stand.
+        roll_over: take it from its back onto its face, heels over head.
+    """
+
     stand_up: Float64[np.ndarray, "up_steps act"]
     roll_over: Float64[np.ndarray, "over_steps act"]
 
 
 @lru_cache
-def load_skills() -> Skills:
+def load_skills() -> tuple[LinearGait, Motions]:
     """The skills that come with the program."""
     stored = json.loads(files(__package__).joinpath("skills.json").read_text())
-    return Skills(
-        gait=np.array(stored["gait"]),
-        stand_up=_actions(**stored["stand_up"]),
-        roll_over=_actions(**stored["roll_over"]),
-    )
-
-
-def gait_action(
-    gait: Float64[np.ndarray, "act inputs"], states: States, readings: Readings
-) -> Actions:
-    """What the gait does in each state, before it is clipped to [-1, 1].
-
-    Linear in each of the four phases of a hop; between phases the blocks are mixed.
-    """
-    values = states[:, 1:].copy()  # where the hopper is along the track does not matter
-    pitch = values[:, PITCH - 1]
-    values[:, PITCH - 1] = (pitch + np.pi) % (2 * np.pi) - np.pi
-    inputs = np.concatenate(
-        [
-            (values - _ORIGIN) / _SCALE,
-            np.ones((len(states), 1)),
-            readings.ahead[:, None] / _AHEAD_SCALE_M,
-            readings.speed[:, None],
-        ],
-        axis=1,
-    )
-    ground = np.clip(readings.touch / _FULL_TOUCH_N, 0, 1)[:, None]
-    rising = 1 / (1 + np.exp(-np.clip(readings.rise / _RISE_SCALE_MPS, -30, 30)))[:, None]
-    by_contact = np.concatenate([inputs * ground, inputs * (1 - ground)], axis=1)
-    return np.concatenate([by_contact * rising, by_contact * (1 - rising)], axis=1) @ gait.T
+    motions = Motions(_actions(**stored["stand_up"]), _actions(**stored["roll_over"]))
+    return LinearGait(np.array(stored["gait"])), motions
 
 
 def hold(state: Float64[np.ndarray, " 14"]) -> Float64[np.ndarray, " 4"]:
