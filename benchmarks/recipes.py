@@ -22,9 +22,9 @@ import numpy as np
 
 from glassviz.agents.config import EnvConfig
 from glassviz.training import recipes
+from glassviz.training.collection.replay import Replay
 from glassviz.training.config import TrainConfig
-from glassviz.training.learner import take
-from glassviz.training.replay import Replay
+from glassviz.training.learning.learner import take
 from glassviz.training.trainer import Progress, Trainer
 
 STEPS_PER_STEP = 10_000

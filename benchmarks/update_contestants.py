@@ -11,11 +11,12 @@ import update_transcription
 from planner import random_agent
 
 from glassviz.agents.several import stack
-from glassviz.training import learner, recipes
-from glassviz.training.collect import Collector
+from glassviz.training import recipes
+from glassviz.training.collection.collector import Collector
+from glassviz.training.collection.replay import Replay, Sequences
 from glassviz.training.config import Preset, TrainConfig
-from glassviz.training.losses import Batch, Schedule
-from glassviz.training.replay import Replay, Sequences
+from glassviz.training.learning import learner
+from glassviz.training.learning.losses import Batch, Schedule
 
 COLLECTED_STEPS = 24
 

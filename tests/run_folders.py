@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from glassviz.evaluation import Evaluation
-from glassviz.training import resume
 from glassviz.training.config import TrainConfig
-from glassviz.training.log import RunLog
+from glassviz.training.run_folder import resume
+from glassviz.training.run_folder.log import RunLog
 
 TRAIN = TrainConfig()
 PROVENANCE = {"recipe": "f", "command": "glassviz train", "versions": {}, "git_commit": None}

@@ -17,9 +17,9 @@ from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import init_params
 from glassviz.errors import GlassvizError
 from glassviz.files import DiskFullError, append, replacing
-from glassviz.training import resume
-from glassviz.training.folder import record_start, seed_folder
-from glassviz.training.log import RunLog
+from glassviz.training.run_folder import resume
+from glassviz.training.run_folder.folder import record_start, seed_folder
+from glassviz.training.run_folder.log import RunLog
 
 SMALL_DISK = 300_000
 
@@ -123,7 +123,7 @@ sys.path.insert(0, {tests!r})
 import run_folders
 from glassviz.errors import GlassvizError
 from glassviz.files import append
-from glassviz.training.resume import telling_last_save
+from glassviz.training.run_folder.resume import telling_last_save
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 root = Path({root!r})
 try:

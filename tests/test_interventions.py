@@ -11,10 +11,10 @@ import tiny
 
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.training import rescue
-from glassviz.training.collect import Proposal, noise_std
-from glassviz.training.learner import take
-from glassviz.training.replay import Replay
+from glassviz.training.collection import rescue
+from glassviz.training.collection.collector import Proposal, noise_std
+from glassviz.training.collection.replay import Replay
+from glassviz.training.learning.learner import take
 from glassviz.training.settings import apply
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)

@@ -19,9 +19,9 @@ from run_folders import LEARNER, PROVENANCE, TRAIN, killed_at_the_end, save, wai
 
 from glassviz.agents.config import AgentConfig, GlassConfig
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.training import resume
 from glassviz.training.config import TrainConfig
-from glassviz.training.folder import (
+from glassviz.training.run_folder import resume
+from glassviz.training.run_folder.folder import (
     check_same,
     check_unused,
     drop_later,
@@ -35,7 +35,7 @@ from glassviz.training.folder import (
 HOLDING = """
 import sys
 from pathlib import Path
-from glassviz.training.folder import locked
+from glassviz.training.run_folder.folder import locked
 with locked(Path({folder!r})):
     print("held", flush=True)
     sys.stdin.read()

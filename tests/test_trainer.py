@@ -18,7 +18,7 @@ import tiny
 
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.training.learner import take
+from glassviz.training.learning.learner import take
 from glassviz.training.settings import apply
 
 

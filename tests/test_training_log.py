@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from run_folders import evaluation, killed_at_the_end, log_span, scalars, wait_until
 
 from glassviz.errors import UsageError
-from glassviz.training.log import RunLog
+from glassviz.training.run_folder.log import RunLog
 
 
 def log_files(folder: Path) -> dict[str, bytes]:
@@ -116,7 +116,7 @@ def test_a_log_that_is_missing_or_of_an_older_version_can_be_rewound(tmp_path):
 APPENDING = """
 from pathlib import Path
 from glassviz.evaluation import Evaluation
-from glassviz.training.log import RunLog
+from glassviz.training.run_folder.log import RunLog
 log = RunLog(Path({folder!r}), 1)
 log.start()
 for step in range(1, 1_000_000):

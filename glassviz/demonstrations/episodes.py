@@ -22,7 +22,7 @@ from glassviz.demonstrations.skills import load_skills
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import replacing
-from glassviz.training.replay import Replay
+from glassviz.training.collection.replay import Replay
 
 SCHEMA_VERSION = 1
 REPAIR = "make it again with `glassviz demonstrate`"

@@ -12,15 +12,15 @@ from glassviz import checkpoints
 from glassviz.agents.agent import Controller
 from glassviz.agents.networks import Params
 from glassviz.evaluation import Evaluation
-from glassviz.training import folder as run_folder
-from glassviz.training import resume
-from glassviz.training.collect import Collector
+from glassviz.training.collection.collector import Collector
+from glassviz.training.collection.replay import Replay, Sequences, joined
+from glassviz.training.collection.rescue import SEED_STRIDE
 from glassviz.training.config import TrainConfig
-from glassviz.training.learner import LearnerState
-from glassviz.training.log import RunLog
-from glassviz.training.losses import task_params
-from glassviz.training.replay import Replay, Sequences, joined
-from glassviz.training.rescue import SEED_STRIDE
+from glassviz.training.learning.learner import LearnerState
+from glassviz.training.learning.losses import task_params
+from glassviz.training.run_folder import folder as run_folder
+from glassviz.training.run_folder import resume
+from glassviz.training.run_folder.log import RunLog
 
 
 class SeedRun:

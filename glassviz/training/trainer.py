@@ -20,13 +20,14 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.checkpoints.check import check_leaves
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.evaluation import EVAL_SEED, Evaluation, evaluate
-from glassviz.training import folder as run_folder
-from glassviz.training import learner as learning
-from glassviz.training import rescue, resume
-from glassviz.training.collect import propose
+from glassviz.training.collection import rescue
+from glassviz.training.collection.collector import propose
+from glassviz.training.collection.replay import Replay, Sequences
 from glassviz.training.config import TrainConfig
-from glassviz.training.losses import Schedule, task_params
-from glassviz.training.replay import Replay, Sequences
+from glassviz.training.learning import learner as learning
+from glassviz.training.learning.losses import Schedule, task_params
+from glassviz.training.run_folder import folder as run_folder
+from glassviz.training.run_folder import resume
 from glassviz.training.seed_run import SeedRun
 
 KEEP = 3

@@ -16,10 +16,10 @@ from glassviz.agents.planner import PlannerState, initial_state
 from glassviz.agents.several import over_each
 from glassviz.agents.values import policy_action
 from glassviz.envs.hopper import HopperBatch, Step
+from glassviz.training.collection.replay import Replay
+from glassviz.training.collection.shaping import Shaper
 from glassviz.training.config import TrainConfig
-from glassviz.training.losses import task_params
-from glassviz.training.replay import Replay
-from glassviz.training.shaping import Shaper
+from glassviz.training.learning.losses import task_params
 
 
 class Proposal(NamedTuple):

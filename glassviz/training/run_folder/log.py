@@ -20,7 +20,7 @@ from typing import Any
 
 from glassviz.evaluation import Evaluation
 from glassviz.files import append, replacing
-from glassviz.training.tensorboard import EventFile
+from glassviz.training.run_folder.tensorboard import EventFile
 
 COLUMNS = ("step", "reward", "eval_type", "seed")
 DIAGNOSTIC_COLUMNS = (

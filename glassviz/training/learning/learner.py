@@ -11,9 +11,9 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from glassviz.agents.networks import Params, init_params, matmul_dtype
 from glassviz.agents.several import over_each
+from glassviz.training.collection.replay import Sequences
 from glassviz.training.config import TrainConfig
-from glassviz.training.losses import HEADS, Batch, Metrics, Schedule, total_loss
-from glassviz.training.replay import Sequences
+from glassviz.training.learning.losses import HEADS, Batch, Metrics, Schedule, total_loss
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
 

@@ -23,8 +23,8 @@ from typing import Any
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import PARTIAL_SUFFIX, replacing
-from glassviz.training.comparison import compare
 from glassviz.training.config import TrainConfig
+from glassviz.training.run_folder.comparison import compare
 
 CONFIG_FILE = "train.json"
 STARTS_FILE = "run.json"

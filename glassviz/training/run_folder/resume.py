@@ -19,7 +19,7 @@ import numpy as np
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import DiskFullError, replacing
 from glassviz.training.config import TrainConfig
-from glassviz.training.folder import check_same, seed_folder_of
+from glassviz.training.run_folder.folder import check_same, seed_folder_of
 
 STATE_FILE = "resume.npz"
 

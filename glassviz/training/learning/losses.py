@@ -20,7 +20,7 @@ from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import Params, encode, next_latent, reward_logits, two_hot
 from glassviz.agents.values import policy_action, q_distribution, value_input
 from glassviz.training.config import TrainConfig
-from glassviz.training.glass_losses import glass_loss
+from glassviz.training.learning.glass_losses import glass_loss
 
 Metrics = dict[str, Float[Array, ""]]
 HEADS = ("rew", "q", "pi")
