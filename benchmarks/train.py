@@ -6,8 +6,7 @@
 Sections:
 
     updates    K updates in one compiled call, against the transcription's K calls, the bare matrix
-               products of K updates, the same call with products in bfloat16, and (`--fused`) the
-               call without the barrier that keeps XLA from fusing batches into products
+               products of K updates, and the same call with products in bfloat16
     parts      the parts of an update, each alone
     seeds      five seeds in one call, against five calls, and against one call with all at once
     round      what else a round of training does: actions, physics, sampling
@@ -36,12 +35,12 @@ import update_parts
 import update_transcription
 from update_contestants import (
     Setup,
-    compiled_otherwise,
     schedule,
     set_up,
     shipped,
     transcribe,
     transcribed,
+    vectorised,
 )
 
 from glassviz.agents.several import stack
@@ -56,7 +55,7 @@ SEEDS = 5
 PRECISION_CALLS = 20
 LOSSES = ("consistency_loss", "reward_loss", "value_loss", "policy_loss")
 BARE, TRANSCRIPTION, SHIPPED = "matrix products", "transcription", "update_round"
-FUSED, BF16 = "without barrier", "bfloat16"
+BF16 = "bfloat16"
 
 
 def disagreement(setup: Setup, batches: Sequences) -> float:
@@ -96,8 +95,6 @@ def compare_updates(setup: Setup, options: argparse.Namespace) -> dict[str, Any]
         SHIPPED: shipped(train, [setup.state], batches),
         BF16: shipped(in_bf16, [setup.state], batches),
     }
-    if options.fused:
-        runs[FUSED] = compiled_otherwise(train, [setup.state], batches, at_once=False)
     times = turns.measure(runs, options.rounds)
     flop, counted = update_parts.flop(train), counted_flop(setup, batches)
     print(
@@ -153,7 +150,7 @@ def compare_seeds(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
     runs = {
         calls: lambda: [run() for run in single],
         f"one call of {SEEDS}": shipped(train, states, batches),
-        f"one call, {SEEDS} at once": compiled_otherwise(train, states, batches, at_once=True),
+        f"one call, {SEEDS} at once": vectorised(train, states, batches),
     }
     times = turns.measure(runs, options.rounds)
     print(f"{'an update of each seed':24}{'ms':>8}{'CPU ms':>8}{'throughput':>12}{'by CPU':>8}")
@@ -237,7 +234,6 @@ def main() -> None:
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--updates", type=int, default=16, help="in one compiled call")
-    parser.add_argument("--fused", action="store_true", help="measure without the barrier too")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
 

@@ -1,4 +1,4 @@
-"""Ways to make the updates of a run of recipe 1b: shipped, transcribed, compiled otherwise."""
+"""Ways to make the updates of a run of recipe 1b: shipped, transcribed, vectorised over seeds."""
 
 from collections.abc import Callable
 from functools import partial
@@ -105,36 +105,15 @@ def transcribed(train: TrainConfig, state: learner.LearnerState, batches: Sequen
     return carried(partial(transcribe, train, batches), start)
 
 
-def scanned(train: TrainConfig, at_once: bool) -> Callable[..., Any]:
-    """The updates compiled otherwise than by `update_round`.
+def vectorised(train: TrainConfig, states: list[learner.LearnerState], batches: Sequences) -> Run:
+    """One call for all of the seeds, on the same batches each: every operation does all seeds."""
 
-    Either with all seeds at once in every operation, or one seed after the other without the
-    barriers that keep XLA from fusing slices of batches into matrix products.
-    """
+    def one_seed(state: learner.LearnerState, batches: Batch, given: Schedule) -> Any:
+        return jax.lax.scan(
+            lambda state, batch: learner.update(train, state, batch, given), state, batches
+        )
 
-    def one_seed(each: tuple[learner.LearnerState, Batch, Schedule]) -> Any:
-        state, batches, given = each
-
-        def one(state: learner.LearnerState, batch: Batch) -> Any:
-            seen = jax.lax.optimization_barrier(batch) if at_once else batch
-            return learner.update(train, state, seen, given)
-
-        return jax.lax.scan(one, state, batches)
-
-    def every_seed(*arguments: Any) -> Any:
-        return jax.vmap(one_seed)(arguments) if at_once else jax.lax.map(one_seed, arguments)
-
-    return jax.jit(every_seed, donate_argnums=0)
-
-
-def compiled_otherwise(
-    train: TrainConfig,
-    states: list[learner.LearnerState],
-    batches: Sequences,
-    at_once: bool,
-) -> Run:
-    """The updates of all seeds, on the same batches each, by `scanned`."""
-    compiled = scanned(train, at_once)
+    compiled = jax.jit(jax.vmap(one_seed), donate_argnums=0)
     several = Batch(*(jnp.stack([leaf] * len(states)) for leaf in batches))
     given = schedule(len(states))
     return carried(lambda state: compiled(state, several, given), stack(states))
