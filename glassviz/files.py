@@ -61,6 +61,14 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
+def refuse_existing(path: Path, overwrite: bool) -> None:
+    """Raise GlassvizError when there is a file at `path` and it may not be overwritten."""
+    if path.exists() and not overwrite:
+        raise GlassvizError(
+            f"{path}: there is a file already: pass --overwrite to replace it, or --out another"
+        )
+
+
 def append(path: Path, data: bytes) -> None:
     """Add `data` at the end of a file; when there is no room for all of it, nothing is added.
 

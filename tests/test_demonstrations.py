@@ -4,6 +4,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -14,7 +15,8 @@ from glassviz.cli import app
 from glassviz.demonstrations import Demonstration, demonstrate
 from glassviz.demonstrations.agent_gait import AgentGait
 from glassviz.demonstrations.model import HopModel, Readings
-from glassviz.demonstrations.planner import AGENT_MPC, HopPlanner, MPCConfig
+from glassviz.demonstrations.planner import AGENT_MPC, HopPlanner, MPCConfig, objective
+from glassviz.demonstrations.refine import ESConfig, Refiner
 from glassviz.demonstrations.skills import REST_POSE, load_skills, spline
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
@@ -73,7 +75,7 @@ def test_the_planner_measures_height_and_speed_as_the_task_does():
 
 
 def test_the_objective_prefers_standing_tall_to_lying_and_fast_to_slow():
-    score = lambda **changes: planner().objective(readings(**changes))[0]  # noqa: E731
+    score = lambda **changes: objective(QUICK, readings(**changes))[0]  # noqa: E731
     assert score(height=0.7) > 0.9 * score(height=0.9) > score(height=0.5) + 0.4
     assert score(speed=1.0) > score(speed=0.5) > score(speed=0.0) == score(speed=-1.0) == 0
     assert score(speed=2.0) == score(speed=3.0)
@@ -261,3 +263,50 @@ def test_the_command_leaves_poor_episodes_out_and_says_so(tmp_path):
     poor = CliRunner().invoke(app, [*command, "--min-return", "1000"])
     assert poor.exit_code == 1
     assert "left out" in poor.output and "found none" in poor.output
+
+
+def quick_search(**changes: float) -> ESConfig:
+    values = dict(directions=8, horizon=40, start_episodes=2, start_step=120, start_steps=20)
+    return ESConfig(**(values | changes))
+
+
+def test_a_search_raises_its_score_and_changes_the_policy_alone():
+    agent = checkpoints.load(HOPPING)
+    refiner = Refiner(agent, quick_search(directions=16), seed=1)
+    scores = [refiner.iterate().score for _ in range(24)]
+    assert np.mean(scores[-6:]) > np.mean(scores[:6])
+    refined = refiner.params
+    assert all(np.array_equal(*pair) for pair in leaf_pairs(agent.params, refined, without="pi"))
+    assert not any(np.array_equal(*pair) for pair in leaf_pairs(agent.params["pi"], refined["pi"]))
+
+
+def leaf_pairs(one, other, without=""):
+    trees = [{k: v for k, v in tree.items() if k != without} for tree in (one, other)]
+    return zip(*map(jax.tree.leaves, trees), strict=True)
+
+
+def test_a_search_is_deterministic_by_seed():
+    agent = checkpoints.load(HOPPING)
+    one, same, other = (
+        Refiner(agent, quick_search(), seed=seed).iterate().score for seed in (1, 1, 2)
+    )
+    assert one == same != other
+
+
+def test_an_agent_that_never_stands_is_refused():
+    agent = checkpoints.load(HOPPING)
+    with pytest.raises(GlassvizError, match="expected an agent that hops"):
+        Refiner(agent, quick_search(start_step=0), seed=1)  # every episode starts on the floor
+
+
+def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):
+    out = tmp_path / "refined.safetensors"
+    command = ["refine", str(HOPPING), "--out", str(out), "--iterations", "1"]
+    done = CliRunner().invoke(app, command)
+    assert done.exit_code == 0, done.output
+    refined, agent = checkpoints.load(out), checkpoints.load(HOPPING)
+    assert refined.provenance["refined"]["from"]["sha256"] == agent.sha256
+    assert refined.provenance["init"] == agent.provenance["init"]
+    assert "evaluation" not in refined.provenance
+    again = CliRunner().invoke(app, command)
+    assert again.exit_code == 1 and "--overwrite" in again.output

@@ -15,6 +15,7 @@ from glassviz.cli.demonstrate import demonstrate
 from glassviz.cli.doctor import doctor
 from glassviz.cli.evaluate import evaluate
 from glassviz.cli.recipes import recipes
+from glassviz.cli.refine import refine
 from glassviz.cli.render import render
 from glassviz.cli.rollout import rollout
 from glassviz.cli.train import train
@@ -77,6 +78,7 @@ for command in (
     convert,
     train,
     demonstrate,
+    refine,
     recipes,
     evaluate,
     curves,

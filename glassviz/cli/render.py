@@ -129,7 +129,7 @@ def render(
 def _render(
     targets: list[Path], planned: dict[str, Any], options: "FilmOptions", out: Path | None
 ) -> None:
-    from glassviz.video.encode import refuse_existing
+    from glassviz.files import refuse_existing
     from glassviz.video.gl import choose_backend
 
     if out:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from jaxtyping import Float32
 
 from glassviz import checkpoints
 from glassviz.agents import networks, values
@@ -24,12 +25,8 @@ class AgentGait:
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
+        require_hopper(checkpoint)
         config = checkpoint.config
-        if config.env.task != "hopper-hop" or config.env.action_repeat != 1:
-            raise GlassvizError(
-                f"{checkpoint.name}: expected an agent of hopper-hop with action repeat 1 to plan "
-                f"around, found {config.env.task} with {config.env.action_repeat}: give another one"
-            )
         self._params = checkpoint.params
         self._act = jax.jit(
             lambda params, obs: values.policy_action(
@@ -38,9 +35,23 @@ class AgentGait:
         )
 
     def __call__(self, states: States, readings: Readings) -> Actions:
-        """The policy's actions; a state's first coordinate, the distance, is not observed."""
-        obs = np.concatenate([states[:, 1:], np.log1p(readings.touch)], axis=1, dtype=np.float32)
-        return np.asarray(self._act(self._params, obs), np.float64)
+        """The policy's actions."""
+        return np.asarray(self._act(self._params, observe(states, readings)), np.float64)
+
+
+def require_hopper(checkpoint: Checkpoint) -> None:
+    """Raise GlassvizError unless the agent hops in single control steps, as the planner does."""
+    env = checkpoint.config.env
+    if env.task != "hopper-hop" or env.action_repeat != 1:
+        raise GlassvizError(
+            f"{checkpoint.name}: expected an agent of hopper-hop with action repeat 1 to plan "
+            f"around, found {env.task} with {env.action_repeat}: give another one"
+        )
+
+
+def observe(states: States, readings: Readings) -> Float32[np.ndarray, "batch obs"]:
+    """What an agent observes; not the distance, a state's first coordinate."""
+    return np.concatenate([states[:, 1:], np.log1p(readings.touch)], axis=1, dtype=np.float32)
 
 
 @lru_cache(maxsize=1)

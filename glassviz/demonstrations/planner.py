@@ -102,6 +102,18 @@ class RollOuts(NamedTuple):
     actions: Float64[np.ndarray, "samples steps act"]
 
 
+def objective(mpc: MPCConfig, readings: Readings) -> Float64[np.ndarray, " samples"]:
+    """The task's reward with a margin and a soft edge at its height threshold."""
+    over = readings.height - STAND_HEIGHT_M - mpc.height_margin_m
+    standing = 1 / (1 + np.exp(-np.clip(over / mpc.height_softness_m, -30, 30)))
+    return standing * np.clip(readings.speed / HOP_SPEED_MPS, 0, 1)
+
+
+def fallen(mpc: MPCConfig, readings: Readings) -> Bool[np.ndarray, " samples"]:
+    """Whether a hopper is so low, or tilted so far, that its gait is over."""
+    return (readings.height <= mpc.fall_height_m) | (readings.upright <= mpc.fall_cosine)
+
+
 class HopPlanner:
     """Acts for one hopper; deterministic by the generator that it is given.
 
@@ -162,15 +174,9 @@ class HopPlanner:
             if t < mpc.steps_per_plan:
                 first.append(actions)
             states, readings = self.model.step(states, actions)
-            stands &= (readings.height > mpc.fall_height_m) & (readings.upright > mpc.fall_cosine)
-            score += np.where(stands, self.objective(readings), -1.0)
+            stands &= ~fallen(mpc, readings)
+            score += np.where(stands, objective(mpc, readings), -1.0)
         return RollOuts(score / mpc.horizon, stands, np.stack(first, axis=1))
-
-    def objective(self, readings: Readings) -> Float64[np.ndarray, " samples"]:
-        """The task's reward with a margin and a soft edge at its height threshold."""
-        over = readings.height - STAND_HEIGHT_M - self.mpc.height_margin_m
-        standing = 1 / (1 + np.exp(-np.clip(over / self.mpc.height_softness_m, -30, 30)))
-        return standing * np.clip(readings.speed / HOP_SPEED_MPS, 0, 1)
 
     def _hop(self, state: State) -> Float64[np.ndarray, "steps act"] | None:
         """Actions of the best sample; None when every sample falls."""

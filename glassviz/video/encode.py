@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError
+from glassviz.files import refuse_existing
 from glassviz.video.formats import SPECS, Format
 from glassviz.video.probe import FilmFacts, probe
 
@@ -174,14 +175,6 @@ class Encoder:
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         cause = lines[0].strip() if lines else f"exit code {self._process.returncode}"
         return GlassvizError(f"{self._path}: the encoder failed: {cause}")
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise GlassvizError when there is a file at `path` and it may not be overwritten."""
-    if path.exists() and not overwrite:
-        raise GlassvizError(
-            f"{path}: there is a file already: pass --overwrite to replace it, or --out another"
-        )
 
 
 def _ffmpeg(*arguments: str) -> list[str]:

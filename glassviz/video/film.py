@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from glassviz.errors import UsageError
+from glassviz.files import refuse_existing
 from glassviz.trace import Trace
 from glassviz.video.clip import Clip
-from glassviz.video.encode import Encoder, refuse_existing
+from glassviz.video.encode import Encoder
 from glassviz.video.formats import Format, frame_rate
 from glassviz.video.frames import OpenRenderer, Reel, Shot, choose_jobs, draw_frames
 from glassviz.video.gl import Backend, choose_backend
