@@ -153,6 +153,8 @@ def main() -> None:
         what = f"from round {found[0]}: {', '.join(found[1])}" if found else "nothing"
         changes = ", ".join(f"{key} {value}" for key, value in chosen.own.items())
         lines.append(f"| {name} | {changes} | {what} |")
+        # Programs of forty runs are more memory maps than a process may have.
+        jax.clear_caches()
         print(lines[-1], f"({time.monotonic() - started:.0f} s)", flush=True)
     if options.markdown:
         options.markdown.write_text("\n".join(lines) + "\n")
