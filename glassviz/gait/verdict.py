@@ -1,0 +1,266 @@
+"""The verdict on a gait: hop, knee-walk, fall-recover, static, or undetermined.
+
+Each gait has its criteria; the first gait whose criteria are all met clearly is the verdict. A
+gait that is missed or met by less than a tolerance only, or of which a number could not be
+measured, makes it undetermined, and so does meeting none.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from glassviz.gait.contacts import BODY
+from glassviz.gait.gait import Gait
+
+GaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined"]
+RunGaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined", "split"]
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One number against one threshold.
+
+    Attributes:
+        name: of the metric, with its unit.
+        value: None where it could not be measured.
+        threshold: in the same unit.
+        at_least: whether the value must reach the threshold; otherwise it must not exceed it.
+    """
+
+    name: str
+    value: float | None
+    threshold: float
+    at_least: bool
+
+    @property
+    def margin(self) -> float | None:
+        """By how much it is met (positive) or missed (negative), in the unit of the value."""
+        if self.value is None:
+            return None
+        return self.value - self.threshold if self.at_least else self.threshold - self.value
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is met; None where it could not be measured."""
+        return None if self.margin is None else self.margin >= 0
+
+
+@dataclass(frozen=True)
+class GaitThresholds:
+    """Where the verdict draws its lines, and why there.
+
+    The evidence is 80 episodes of 20 s: four agents, each by planner and by policy, judged from
+    film strips. 10 hop (two of them with one fall), 34 knee-walk, 28 fall and get up, 2 lie still,
+    and 6 are mixed: they tumble backward, and walk later or never, or lie down for good. The lines
+    lie in gaps between these groups, so that the same episodes cannot tell how well they
+    separate others.
+
+    Attributes:
+        hop_foot_only: share of the stance on the foot alone. Hops 0.92 (with a fall) to 1.00, all
+            else 0.76 at most.
+        hop_standing: share of frames with a height of 0.6 m. Hops 0.91 to 1.00, else 0.57 at most.
+        hop_falls_per_minute: hops 0, or 3.2 to 3.7 (one fall in the episode, after which it hops
+            on); agents that fall and get up as a habit 24 and more.
+        knee_body: share of the stance in which torso, nose, pelvis or thigh touches the floor.
+            Knee-walks 0.39 to 0.51, hops 0.08 at most.
+        knee_speed_mps: mean speed. Knee-walks 0.59 to 0.77; agents that stand up, topple forward
+            and get up move too, at 0.50 at most: the line between the two gaits.
+        rhythm: height of the autocorrelation's first peak. Hops 0.43 to 0.66, knee-walks 0.54 to
+            0.98.
+        period_cv: of cycles. Hops 0.08 to 0.16, knee-walks 0.02 to 0.17.
+        period_spread: (longest - shortest) / median period of the three detectors. Hops and
+            knee-walks 0.06 at most.
+        cycles: fewer say nothing about rhythm.
+        fall_falls_per_minute: agents that fall and get up 24 and more. In between lies neither.
+        fall_recovered: share of the falls that end with a stand; the last may be cut off by the
+            episode's end.
+        fall_period_spread: agents that fall and get up 0.18 at most where all three detectors find
+            a period. Four of the mixed episodes, 0.51 to 0.76, have two gaits in turn.
+        fall_longest_down_s: the longest fall that ended took 2.9 s; one that lies on for longer
+            than this does not get up.
+        static_moving: share of frames with a speed of 0.1 m/s or more. Agents that lie still 0.03
+            at most, all others 0.33 and more.
+        static_flight: share of frames in flight; who hops in place is not static.
+        tolerance: share of a threshold within which a value is too near to it to tell.
+        split: share of a run's episodes that the commonest verdict must exceed. In ten episodes
+            two others are chance resets, three are another habit.
+    """
+
+    hop_foot_only: float = 0.85
+    hop_standing: float = 0.75
+    hop_falls_per_minute: float = 6.0
+    knee_body: float = 0.25
+    knee_speed_mps: float = 0.55
+    rhythm: float = 0.35
+    period_cv: float = 0.2
+    period_spread: float = 0.15
+    cycles: float = 5.0
+    fall_falls_per_minute: float = 10.0
+    fall_recovered: float = 0.5
+    fall_period_spread: float = 0.35
+    fall_longest_down_s: float = 5.0
+    static_moving: float = 0.1
+    static_flight: float = 0.05
+    tolerance: float = 0.05
+    split: float = 0.75
+
+
+DEFAULT_THRESHOLDS = GaitThresholds()
+
+CARRIES = 0.05
+"""Share of the stance from which a geom is named among those that carry it."""
+
+
+@dataclass(frozen=True)
+class GaitVerdict:
+    """What gait an episode shows.
+
+    Attributes:
+        name: of the gait, or `undetermined`.
+        criteria: of that gait; of the one that came nearest, where the verdict is undetermined.
+        reason: one sentence.
+        candidates: the criteria of every gait, in the order in which they are tried.
+    """
+
+    name: GaitName
+    criteria: tuple[Criterion, ...]
+    reason: str
+    candidates: dict[GaitName, tuple[Criterion, ...]]
+
+
+@dataclass(frozen=True)
+class RunGait:
+    """What gait the episodes of a run show.
+
+    Attributes:
+        name: of the commonest verdict; `split` if no verdict has more than three quarters of the
+            episodes.
+        split: number of episodes by verdict, the commonest first.
+    """
+
+    name: RunGaitName
+    split: dict[GaitName, int]
+
+
+def gait_criteria(
+    gait: Gait, thresholds: GaitThresholds = DEFAULT_THRESHOLDS
+) -> dict[GaitName, tuple[Criterion, ...]]:
+    """The criteria of every gait, with an episode's values."""
+    t = thresholds
+    recovered = sum(fall.recovery is not None for fall in gait.falls)
+    rhythmic = (
+        Criterion("rhythm", gait.rhythm.strength if gait.rhythm else None, t.rhythm, True),
+        Criterion("period_cv", gait.cycles.period_cv, t.period_cv, False),
+        Criterion("period_spread", gait.period_spread, t.period_spread, False),
+        Criterion("cycles", float(gait.cycles.count), t.cycles, True),
+    )
+    # Falling needs no rhythm, so that a detector without a period is no doubt; two rhythms are.
+    unmixed = Criterion("period_spread", gait.period_spread, t.fall_period_spread, False)
+    return {
+        "hop": (
+            Criterion("foot_only_share", gait.foot_only_share, t.hop_foot_only, True),
+            Criterion("standing_rate", gait.standing_rate, t.hop_standing, True),
+            Criterion("falls_per_minute", gait.falls_per_minute, t.hop_falls_per_minute, False),
+            *rhythmic,
+        ),
+        "knee-walk": (
+            Criterion("body_share", gait.body_share, t.knee_body, True),
+            Criterion("mean_speed_mps", gait.mean_speed_mps, t.knee_speed_mps, True),
+            *rhythmic,
+        ),
+        "static": (
+            Criterion("moving_share", gait.moving_share, t.static_moving, False),
+            Criterion("flight_share", gait.flight_share, t.static_flight, False),
+        ),
+        "fall-recover": (
+            Criterion("falls_per_minute", gait.falls_per_minute, t.fall_falls_per_minute, True),
+            Criterion(
+                "recovered_share",
+                recovered / len(gait.falls) if gait.falls else None,
+                t.fall_recovered,
+                True,
+            ),
+            Criterion("longest_down_s", gait.longest_down_s, t.fall_longest_down_s, False),
+            *([] if unmixed.value is None else [unmixed]),
+        ),
+    }
+
+
+def gait_verdict(gait: Gait, thresholds: GaitThresholds = DEFAULT_THRESHOLDS) -> GaitVerdict:
+    """Name the gait of one episode."""
+    candidates = gait_criteria(gait, thresholds)
+    for name, criteria in candidates.items():
+        doubts = [each for each in criteria if not _clearly_met(each, thresholds.tolerance)]
+        if not doubts:
+            return GaitVerdict(name, criteria, _describe(name, gait), candidates)
+        if not any(_clearly_missed(each, thresholds.tolerance) for each in doubts):
+            reason = f"It may be a {name}, but {_told(doubts)}."
+            return GaitVerdict("undetermined", criteria, reason, candidates)
+    nearest = min(candidates, key=lambda name: _missed_share(candidates[name]))
+    missed = [each for each in candidates[nearest] if not each.met]
+    reason = f"None of the gaits; {nearest} comes nearest, but {_told(missed)}."
+    return GaitVerdict("undetermined", candidates[nearest], reason, candidates)
+
+
+def run_gait(
+    verdicts: Sequence[GaitVerdict], thresholds: GaitThresholds = DEFAULT_THRESHOLDS
+) -> RunGait:
+    """Name the gait of a run by the majority of its episodes.
+
+    Raises:
+        ValueError: there are no verdicts.
+    """
+    if not verdicts:
+        raise ValueError("run_gait: expected the verdicts of at least one episode, found none")
+    counts = Counter(verdict.name for verdict in verdicts)
+    split = dict(counts.most_common())
+    commonest, count = next(iter(split.items()))
+    return RunGait(commonest if count > thresholds.split * len(verdicts) else "split", split)
+
+
+def _clearly_met(criterion: Criterion, tolerance: float) -> bool:
+    return criterion.margin is not None and criterion.margin >= tolerance * criterion.threshold
+
+
+def _clearly_missed(criterion: Criterion, tolerance: float) -> bool:
+    return criterion.margin is not None and criterion.margin < -tolerance * criterion.threshold
+
+
+def _missed_share(criteria: tuple[Criterion, ...]) -> float:
+    return sum(not each.met for each in criteria) / len(criteria)
+
+
+def _told(criteria: Sequence[Criterion]) -> str:
+    return " and ".join(
+        f"{each.name} could not be measured"
+        if each.value is None
+        else f"{each.name} is {each.value:.2f} "
+        f"(threshold: {'at least' if each.at_least else 'at most'} {each.threshold:g})"
+        for each in criteria
+    )
+
+
+def _describe(name: GaitName, gait: Gait) -> str:
+    falls = f"{len(gait.falls)} fall{'s' if len(gait.falls) != 1 else ''}"
+    match name:
+        case "hop":
+            return (
+                f"It hops {gait.hops_per_s:.1f} times a second, {gait.foot_only_share:.0%} of the "
+                f"stance on the foot alone, with {falls}."
+            )
+        case "knee-walk":
+            carriers = [geom for geom in BODY if (gait.geom_shares[geom] or 0) >= CARRIES]
+            return (
+                f"It goes forward at {gait.mean_speed_mps:.2f} m/s in cycles of "
+                f"{gait.cycles.period_s:.2f} s, {gait.body_share:.0%} of the stance on "
+                f"{' and '.join(carriers)}."
+            )
+        case "static":
+            return f"It stays where it is: it moves in {gait.moving_share:.0%} of the frames."
+        case _:
+            ups = sum(fall.recovery is not None for fall in gait.falls)
+            manner, count = Counter(f"{f.manner} {f.direction}" for f in gait.falls).most_common(1)[
+                0
+            ]
+            return f"It has {falls} and gets up from {ups}; {count} times it {manner}."
