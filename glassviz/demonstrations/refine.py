@@ -56,8 +56,8 @@ class ESConfig:
     learning_rate: float = 0.15
     horizon: int = 120
     fall_penalty: float = 0.5
-    start_episodes: int = 16
-    start_steps: int = 400
+    start_episodes: int = 64
+    start_steps: int = 300
 
 
 class Progress(NamedTuple):
