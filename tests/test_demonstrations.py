@@ -305,8 +305,12 @@ def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):
     done = CliRunner().invoke(app, command)
     assert done.exit_code == 0, done.output
     refined, agent = checkpoints.load(out), checkpoints.load(HOPPING)
-    assert refined.provenance["refined"]["from"]["sha256"] == agent.sha256
+    assert [search["from"]["sha256"] for search in refined.provenance["refined"]] == [agent.sha256]
     assert refined.provenance["init"] == agent.provenance["init"]
     assert "evaluation" not in refined.provenance
-    again = CliRunner().invoke(app, command)
-    assert again.exit_code == 1 and "--overwrite" in again.output
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 1 and "--overwrite" in refused.output
+    further = CliRunner().invoke(app, ["refine", str(out), *command[2:], "--overwrite"])
+    assert further.exit_code == 0, further.output
+    searches = checkpoints.load(out).provenance["refined"]
+    assert [search["from"]["name"] for search in searches] == [agent.name, "refined"]

@@ -140,15 +140,14 @@ def provenance_of(
     Evaluations in training are left out, as another policy earned those returns.
     """
     kept = {key: value for key, value in checkpoint.provenance.items() if key != "evaluation"}
-    return kept | {
-        "refined": {
-            **provenance.describe("policy refined by evolution strategies"),
-            "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
-            "es": dataclasses.asdict(es),
-            "iterations": iterations,
-            "seed": seed,
-        }
+    last = {
+        **provenance.describe("policy refined by evolution strategies"),
+        "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
+        "es": dataclasses.asdict(es),
+        "iterations": iterations,
+        "seed": seed,
     }
+    return kept | {"refined": [*checkpoint.provenance.get("refined", []), last]}
 
 
 @partial(jax.jit, static_argnums=(0, 1))
