@@ -1,0 +1,17 @@
+"""What labels, transitions and runs look like: arrays in, frozen dataclasses out.
+
+Nothing in here loads JAX, MuJoCo, umap or matplotlib. Entropies and information are in bits,
+shares in [0, 1], times in seconds or frames as the name says; what is undefined is None or NaN.
+
+Labels of an episode (`label`, and the `phase` and `cycle` of its gait, are all they know):
+    labels: `describe`, everything about hard labels at once.
+    segments: segments, switches, flicker, dwell, occupancy.
+    persistence: agreement and information against lag, label period, label resolution.
+    locking: phase information and its test; nulls: what it would be by chance.
+    onsets: where in the cycle labels begin.
+    consistency: raster, Fleiss' kappa, cycle words, agreement of episodes.
+    naming: names for labels from the phase they live in.
+    soft: soft assignments and their temperature.
+    label_verdict: locked, oscillating, none or undetermined.
+    information: entropies, windows and groups; phase_counts: frames by cycle, phase and label.
+"""
