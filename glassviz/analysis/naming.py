@@ -1,0 +1,96 @@
+"""Names for labels, from the phase of the gait that they live in."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int
+
+GAIT_PHASES = ("stance", "push-off", "flight", "landing", "lean", "fold", "recover")
+"""The first four of an upright body, the others of one that fell or is about to."""
+
+RISE_MPS = 0.1
+"""Height changes more slowly than this at the turn of a stance, neither landing nor pushing off."""
+
+FOLDED_HEIGHT_M = 0.6
+"""Torso over foot below which a body that is not upright has folded: the task's standing height."""
+
+Categories = Int[np.ndarray, " frames"]
+
+
+def gait_phases(
+    stance: Bool[np.ndarray, " frames"],
+    height: Float64[np.ndarray, " frames"],
+    rise_mps: Float64[np.ndarray, " frames"],
+    upright: Bool[np.ndarray, " frames"],
+) -> Categories:
+    """Sort frames into `GAIT_PHASES`, by index.
+
+    Upright: flight off the floor; on it landing while the body sinks, push-off while it rises,
+    stance in between. Otherwise: recover while it rises, else fold below standing height and lean
+    above it.
+
+    Args:
+        stance: whether the body touches the floor.
+        height: of the torso over the foot, m.
+        rise_mps: rate of change of the torso's height, m/s.
+        upright: whether the body stands.
+    """
+    rises, sinks = rise_mps > RISE_MPS, rise_mps < -RISE_MPS
+    on_foot = np.select([~stance, rises, sinks], [2, 1, 3], 0)
+    fallen = np.select([rises, height < FOLDED_HEIGHT_M], [6, 5], 4)
+    return np.where(upright, on_foot, fallen)
+
+
+@dataclass(frozen=True)
+class LabelName:
+    """What a label stands for.
+
+    Attributes:
+        label: which.
+        name: the category that most of its frames lie in; of equal ones the first.
+        share: share of its frames that do, in (0, 1].
+        frames: how many frames it has.
+    """
+
+    label: int
+    name: str
+    share: float
+    frames: int
+
+
+def phase_table(
+    label: Int[np.ndarray, " frames"], category: Categories, clusters: int, categories: int
+) -> Int[np.ndarray, "clusters categories"]:
+    """Frames by label and category; −1 in either leaves a frame out.
+
+    A column of zeros is a phase that the run lacks; columns whose largest entries lie in one row
+    are phases that share a label.
+    """
+    kept = (label >= 0) & (category >= 0)
+    flat = np.bincount(
+        label[kept].astype(np.int64) * categories + category[kept],
+        minlength=clusters * categories,
+    )
+    return flat.reshape(clusters, categories)
+
+
+def name_labels(
+    label: Int[np.ndarray, " frames"],
+    category: Categories,
+    clusters: int,
+    names: tuple[str, ...] = GAIT_PHASES,
+) -> tuple[LabelName, ...]:
+    """Name every label that occurs, by label.
+
+    Args:
+        label: of each frame; −1: left out.
+        category: index into `names` of each frame; −1: none.
+        clusters: K.
+        names: of the categories.
+    """
+    table = phase_table(label, category, clusters, len(names))
+    return tuple(
+        LabelName(k, names[int(row.argmax())], float(row.max() / row.sum()), int(row.sum()))
+        for k, row in enumerate(table)
+        if row.any()
+    )
