@@ -1,0 +1,175 @@
+"""Everything about the hard labels of one episode, in one description."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from glassviz.analysis.consistency import (
+    Agreement,
+    CycleWords,
+    PhaseMap,
+    Raster,
+    agreement,
+    cycle_words,
+    in_modal_cycle,
+    phase_map,
+    phase_raster,
+)
+from glassviz.analysis.information import (
+    between_groups_bits,
+    one_hot,
+    random_order,
+    stretches,
+    window_mi_bits,
+    within_groups_bits,
+)
+from glassviz.analysis.locking import Locking, locking
+from glassviz.analysis.nulls import REPLICATES
+from glassviz.analysis.onsets import OnsetLocking, onset_locking
+from glassviz.analysis.persistence import Persistence, persistence
+from glassviz.analysis.segments import (
+    Dwell,
+    Occupancy,
+    Segments,
+    Switching,
+    clock_cv,
+    dwell_times,
+    find_segments,
+    occupancy,
+    switching,
+)
+from glassviz.errors import UsageError
+
+
+@dataclass(frozen=True, eq=False)
+class LabelStats:
+    """The hard labels of one episode, or of its steady frames; K clusters.
+
+    Attributes:
+        frames: that were described.
+        seconds: how long they last.
+        segments: runs of one label.
+        switching: rates of switches, flicker.
+        stray_flicker_share: share of the segments seen whole that are flicker outside of cycles
+            spelled like most. A short label that every cycle has at the same place is the gait's.
+            None as `switching.flicker_share`.
+        dwell: by label that occurs.
+        dwell_cv: within labels, see `clock_cv`.
+        occupancy: shares of labels.
+        persistence: against lag; None without frames.
+        window_mi_5_bits, window_mi_10_bits: of one-hot labels over sliding windows of 5 and 10
+            frames; 0: no window sees a switch. None where no window fits.
+        window_mi_5_random_bits, window_mi_10_random_bits: such frames in random order.
+        between_cycle_mi_bits: how much the labels' shares differ from cycle to cycle; 0: not.
+        within_cycle_mi_bits: how much labels differ within a cycle, in [0, log2 K]; high where
+            they resolve the phase. A good gait has a low former and may have a high latter.
+        locking: information about the phase, and its test; None without cycles.
+        onsets: by label with an onset in a cycle.
+        raster: label by cycle and phase bin; −1: no frame.
+        phase_map: label by phase bin.
+        agreement: of cycles; None with fewer than two.
+        words: of cycles; None without cycles.
+    """
+
+    frames: int
+    seconds: float
+    segments: Segments
+    switching: Switching
+    stray_flicker_share: float | None
+    dwell: tuple[Dwell, ...]
+    dwell_cv: float | None
+    occupancy: Occupancy
+    persistence: Persistence | None
+    window_mi_5_bits: float | None
+    window_mi_10_bits: float | None
+    window_mi_5_random_bits: float | None
+    window_mi_10_random_bits: float | None
+    between_cycle_mi_bits: float | None
+    within_cycle_mi_bits: float | None
+    locking: Locking | None
+    onsets: tuple[OnsetLocking, ...]
+    raster: Raster
+    phase_map: PhaseMap
+    agreement: Agreement | None
+    words: CycleWords | None
+
+
+def describe(
+    label: Int[np.ndarray, " frames"],
+    phase: Float64[np.ndarray, " frames"],
+    cycle: Int[np.ndarray, " frames"],
+    dt_s: float,
+    clusters: int,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+) -> LabelStats:
+    """Describe the labels of one episode.
+
+    Args:
+        label: of each frame, 0 … K − 1; −1 leaves a frame out, and nothing is counted across it.
+            For steady frames only, call with `np.where(steady, label, -1)`.
+        phase: of the gait, rad in [0, 2π); NaN outside of gait cycles.
+        cycle: gait cycle of each frame; −1 outside of cycles.
+        dt_s: seconds between frames.
+        clusters: K.
+        rng: for the nulls and the bootstrap; determines the result.
+        replicates: of the rotation null.
+
+    Raises:
+        UsageError: a label is not below K.
+    """
+    if len(label) and int(label.max()) >= clusters:
+        raise UsageError(
+            f"labels: expected labels below K = {clusters}, found {int(label.max())}: give the "
+            f"number of clusters of the agent that they come from"
+        )
+    label = np.where(label >= 0, label, -1).astype(np.int64)
+    kept = label >= 0
+    segments = find_segments(label)
+    switches = switching(label, cycle, segments, dt_s)
+    dwell = dwell_times(segments, dt_s)
+    hard, stretch = one_hot(label, clusters), stretches(kept)
+    shuffled = hard[random_order(kept, rng)]
+    whole = np.zeros(len(shuffled), np.int64)
+    group = np.where(kept, cycle, -1)
+    raster = phase_raster(label, phase, cycle)
+    words = cycle_words(label, cycle)
+    return LabelStats(
+        frames=int(kept.sum()),
+        seconds=float(kept.sum() * dt_s),
+        segments=segments,
+        switching=switches,
+        stray_flicker_share=_stray_flicker(segments, words, cycle, label),
+        dwell=dwell,
+        dwell_cv=clock_cv(dwell),
+        occupancy=occupancy(label, clusters),
+        persistence=persistence(label, dt_s),
+        window_mi_5_bits=window_mi_bits(hard, 5, stretch),
+        window_mi_10_bits=window_mi_bits(hard, 10, stretch),
+        window_mi_5_random_bits=window_mi_bits(shuffled, 5, whole),
+        window_mi_10_random_bits=window_mi_bits(shuffled, 10, whole),
+        between_cycle_mi_bits=between_groups_bits(hard, group),
+        within_cycle_mi_bits=within_groups_bits(hard, group),
+        locking=locking(label, phase, cycle, rng, replicates),
+        onsets=onset_locking(segments, phase),
+        raster=raster,
+        phase_map=phase_map(raster),
+        agreement=agreement(raster, rng),
+        words=words,
+    )
+
+
+def _stray_flicker(
+    segments: Segments,
+    words: CycleWords | None,
+    cycle: Int[np.ndarray, " frames"],
+    label: Int[np.ndarray, " frames"],
+) -> float | None:
+    whole = int((~segments.censored).sum())
+    if not whole:
+        return None
+    stray = segments.flicker
+    if words is not None:
+        stray = stray & ~in_modal_cycle(words, cycle, label)[segments.start]
+    return float(stray.sum() / whole)
