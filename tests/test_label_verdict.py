@@ -46,7 +46,7 @@ def test_chatter_within_a_locked_phase_oscillates():
 
 def test_one_label_is_locked_and_says_that_there_is_nothing_to_lock():
     found = judged(clock(labels=1))
-    assert found.verdict == "locked" and "One label, 0, for 100% of the time" in found.reason
+    assert found.verdict == "locked" and "One label, 0, for 100.0% of the time" in found.reason
 
 
 def test_one_label_with_rare_slips_is_locked_although_kappa_is_low():

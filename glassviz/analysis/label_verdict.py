@@ -118,7 +118,7 @@ def _judge(
     if not stats.frames:
         return "undetermined", "No frame is left to judge."
     if one.met:
-        share = f"{one.value:.0%} of the time"
+        share = f"{one.value:.1%} of the time"
         return "locked", f"One label, {stats.occupancy.dominant}, for {share}: none to lock."
     if not enough.met:
         found = f"{enough.value:.0f} gait cycles, {enough.threshold:.0f} are needed"
