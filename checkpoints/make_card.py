@@ -25,8 +25,9 @@ choose_backend()  # before anything imports MuJoCo
 import cv2  # noqa: E402
 
 from glassviz import checkpoints  # noqa: E402
+from glassviz.analysis.statistics import mean_interval  # noqa: E402
 from glassviz.curves import read_run  # noqa: E402
-from glassviz.evaluation import FRESH_SEED, mean_interval  # noqa: E402
+from glassviz.evaluation import FRESH_SEED  # noqa: E402
 from glassviz.plots.curves import learning_curves  # noqa: E402
 from glassviz.plots.figure import save  # noqa: E402
 from glassviz.plots.published import HOPPER_HOP_POLICY  # noqa: E402

@@ -1,4 +1,4 @@
-"""How much an agent earns: evaluations over whole episodes, and what they allow to say."""
+"""How much an agent earns: evaluations over whole episodes."""
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
@@ -7,7 +7,6 @@ from typing import Any, Self
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import stdtrit
 
 from glassviz.agents.agent import Controller
 from glassviz.agents.config import AgentConfig
@@ -161,40 +160,3 @@ def summarise(
         fall_count=float((standing[:, :-1] & ~standing[:, 1:]).sum(axis=1).mean()),
         time_to_first_full=float(first.mean()) if reached.any() else None,
     )
-
-
-@dataclass(frozen=True)
-class MeanInterval:
-    """A mean, and an interval that covers the true one in `level` of all samples.
-
-    Attributes:
-        mean: of the sample.
-        low, high: bounds of Student's t interval; None for a single value, which has none.
-        count: size of the sample.
-        level: share of samples whose interval covers the true mean, if values are normal.
-    """
-
-    mean: float
-    low: float | None
-    high: float | None
-    count: int
-    level: float
-
-    def place(self, value: float) -> str | None:
-        """Whether `value` lies `within`, `above` or `below` the interval; None without one."""
-        if self.low is None or self.high is None:
-            return None
-        return "below" if value < self.low else "above" if value > self.high else "within"
-
-
-def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:
-    """Mean and Student-t interval of independent values, such as the returns of episodes.
-
-    Of the episodes of one agent it says nothing about other seeds of the same recipe.
-    """
-    sample = np.asarray(values, dtype=np.float64)
-    mean, count = float(sample.mean()), len(sample)
-    if count < 2:
-        return MeanInterval(mean, None, None, count, level)
-    half = float(stdtrit(count - 1, (1 + level) / 2) * sample.std(ddof=1) / np.sqrt(count))
-    return MeanInterval(mean, mean - half, mean + half, count, level)

@@ -11,9 +11,10 @@ from typing import Any
 from glassviz import checkpoints
 from glassviz.agents.agent import Controller
 from glassviz.agents.config import AgentConfig
+from glassviz.analysis.statistics import MeanInterval, mean_interval
 from glassviz.checkpoints import Checkpoint
 from glassviz.errors import GlassvizError
-from glassviz.evaluation import Evaluation, MeanInterval, evaluate, mean_interval
+from glassviz.evaluation import Evaluation, evaluate
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Evaluations: the same episodes as roll-outs, diagnostics by hand, intervals, the command."""
+"""Evaluations: the same episodes as roll-outs, diagnostics by hand, the command."""
 
 import csv
 import io
@@ -13,7 +13,6 @@ import pytest
 import tiny
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
 from typer.testing import CliRunner
 
 from glassviz import checkpoints
@@ -28,7 +27,6 @@ from glassviz.evaluation import (
     FRESH_SEED,
     Evaluation,
     evaluate,
-    mean_interval,
     summarise,
 )
 from glassviz.reevaluation import Failed, Fresh, Recorded, recorded_in, reevaluate
@@ -166,34 +164,6 @@ def test_a_record_from_before_there_were_diagnostics_is_read_and_nothing_is_made
 
 def test_fresh_episodes_are_none_that_training_evaluates_on():
     assert not set(reset_seeds(FRESH_SEED, 1000)) & set(reset_seeds(EVAL_SEED, 1000))
-
-
-VALUES = st.floats(-1e3, 1e3)
-
-
-@given(st.lists(VALUES, min_size=2, max_size=30).filter(lambda v: np.ptp(v) > 1e-3))
-def test_the_interval_is_student_s_as_scipy_has_it(values):
-    found = mean_interval(values, level=0.9)
-    low, high = stats.t.interval(0.9, len(values) - 1, np.mean(values), stats.sem(values))
-    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9, abs=1e-9)
-    assert found.mean == pytest.approx(np.mean(values))
-    assert (found.count, found.level) == (len(values), 0.9)
-
-
-def test_the_interval_covers_the_true_mean_as_often_as_it_says():
-    samples = np.random.default_rng(0).normal(3.0, 2.0, size=(2000, 4))
-    covered = [mean_interval(sample.tolist()).place(3.0) == "within" for sample in samples]
-    assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
-
-
-def test_one_value_has_a_mean_and_no_interval():
-    found = mean_interval([7.0])
-    assert (found.mean, found.low, found.high, found.place(3.0)) == (7.0, None, None, None)
-
-
-def test_a_value_lies_below_within_or_above_an_interval():
-    found = mean_interval([9.0, 10.0, 11.0])
-    assert [found.place(value) for value in (0.0, 10.0, 20.0)] == ["below", "within", "above"]
 
 
 def save(path: Path, config, params, recorded: float | None = None, seeds=()) -> Path:
