@@ -14,4 +14,10 @@ Labels of an episode (`label`, and the `phase` and `cycle` of its gait, are all 
     soft: soft assignments and their temperature.
     label_verdict: locked, oscillating, none or undetermined.
     information: entropies, windows and groups; phase_counts: frames by cycle, phase and label.
+
+Runs against each other:
+    statistics: intervals for means, shares and nested samples; p-values of many tests.
+    permutation: exact tests of groups, pairs and rank correlations, with their smallest p.
+    correspondence: labels matched by frames or by phase.
+    agreement: ARI, AMI, variation of information, their null, consensus of several runs.
 """

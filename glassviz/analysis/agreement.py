@@ -1,0 +1,235 @@
+"""How much labels say the same, whatever their numbering, and what chance leaves of it.
+
+Labels of several agents are compared on the same frames, each agent labelling all of them. A
+label of −1 leaves its frame out.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain, combinations
+
+import numpy as np
+from jaxtyping import Float64, Int
+
+from glassviz.analysis.correspondence import Labels, contingency
+from glassviz.analysis.information import entropy_bits, information_bits
+from glassviz.analysis.statistics import REPLICATES
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How much two labellings of the same frames say the same.
+
+    Attributes:
+        ari: adjusted Rand index, at most 1, 0 by chance; for balanced labels.
+        ami: adjusted mutual information (by the mean entropy), the same for unbalanced labels.
+        vi_bits: variation of information H(a|b) + H(b|a), 0 for the same partition.
+        vi_normalised: vi_bits / H(a, b), in [0, 1]; 1 for independent labellings.
+
+    `ari`, `ami` and `vi_normalised` are None where there is nothing to agree upon (both have one
+    label, or every frame a label of its own), and all are None without frames. With one label on
+    one side ARI and AMI are 0. Chance means frames dealt out at random, and frames of a gait are
+    not: see `agreement_test`.
+
+    References:
+        Hubert & Arabie, "Comparing partitions", 1985. Vinh, Epps & Bailey, "Information theoretic
+        measures for clusterings comparison", JMLR 2010. Meila, "Comparing clusterings", 2007.
+    """
+
+    ari: float | None
+    ami: float | None
+    vi_bits: float | None
+    vi_normalised: float | None
+
+
+def agreement(a: Labels, b: Labels) -> Agreement:
+    """Compare two labellings of the same frames."""
+    table = contingency(a, b)
+    if not table.any():
+        return Agreement(None, None, None, None)
+    [ari], [ami], [vi], [joint] = (measure.tolist() for measure in _measures(table[None]))
+    if np.isnan(ami):
+        return Agreement(None, None, vi, None)
+    return Agreement(ari, ami, vi, vi / joint)
+
+
+@dataclass(frozen=True)
+class AgreementTest:
+    """Agreement of two labellings against what chance leaves.
+
+    Attributes:
+        observed: the agreement, over the frames that the null keeps.
+        null_ari, null_ami, null_vi_bits: means over the null labels.
+        ari_p, ami_p: how often chance reaches as much, (1 + #{null >= observed}) / (B + 1).
+        replicates: B.
+
+    Nulls and p are None where ARI and AMI are.
+    """
+
+    observed: Agreement
+    null_ari: float | None
+    null_ami: float | None
+    null_vi_bits: float | None
+    ari_p: float | None
+    ami_p: float | None
+    replicates: int
+
+
+def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementTest:
+    """Test whether two labellings agree more than the rhythm of each alone would make them.
+
+    Args:
+        a, b: two labellings of the same frames.
+        null_b: b as chance would have it, such as `rotated_within_cycles`, at least once. Each
+            keeps the same frames and gives every label as many of them.
+    """
+    nulls = iter(null_b)
+    first = next(nulls)
+    b = np.where(first >= 0, b, -1)
+    rows, columns = int(a.max(initial=0)) + 1, int(b.max(initial=0)) + 1
+    observed = agreement(a, b)
+    tables = np.stack([contingency(a, null, rows, columns) for null in chain([first], nulls)])
+    count = len(tables)
+    if observed.ari is None or observed.ami is None:
+        return AgreementTest(observed, None, None, None, None, None, count)
+    ari, ami, vi, _ = _measures(tables)
+
+    def p(null: Float64[np.ndarray, " replicates"], value: float) -> float:
+        return float((1 + (null >= value - _ROUNDING).sum()) / (count + 1))
+
+    return AgreementTest(
+        observed=observed,
+        null_ari=float(ari.mean()),
+        null_ami=float(ami.mean()),
+        null_vi_bits=float(vi.mean()),
+        ari_p=p(ari, observed.ari),
+        ami_p=p(ami, observed.ami),
+        replicates=count,
+    )
+
+
+def rotated_within_cycles(
+    label: Labels, cycle: Int[np.ndarray, " frames"], rng: np.random.Generator, replicates: int
+) -> Iterator[Labels]:
+    """Labels with every gait cycle rotated by a random amount of its own.
+
+    Keeps the order and dwell of labels within a cycle, and nothing of their phase. Frames outside
+    of cycles are left out.
+
+    Args:
+        label: of each frame.
+        cycle: gait cycle of each frame, −1 outside of cycles. The frames of a cycle are in a
+            row, and neighbours in a pool of episodes have different numbers.
+        rng: draws the rotations.
+        replicates: how many.
+    """
+    inside = np.flatnonzero(cycle >= 0)
+    own = label[inside]
+    first = np.flatnonzero(np.diff(cycle[inside], prepend=-1))
+    length = np.diff(first, append=len(inside))
+    start, period = np.repeat(first, length), np.repeat(length, length)
+    place = np.arange(len(inside)) - start
+    for _ in range(replicates):
+        shift = np.repeat(rng.integers(length), length)
+        rotated = np.full_like(label, -1)
+        rotated[inside] = own[start + (place + shift) % period]
+        yield rotated
+
+
+@dataclass(frozen=True, eq=False)
+class Consensus:
+    """How much the runs of several seeds agree with each other.
+
+    Attributes:
+        ami: of every pair of runs; NaN on the diagonal, and where it is undefined.
+        mean_ami: over pairs; None when no pair has one.
+        low, high: percentile interval from resampled seeds, without pairs of a seed with itself;
+            None with fewer than three runs or undefined pairs.
+        medoid: the typical run, with the highest mean AMI with the others; the first of several.
+            None with fewer than three runs, which are equally typical.
+        level: of the interval, in name: of few seeds it covers less.
+    """
+
+    ami: Float64[np.ndarray, "runs runs"]
+    mean_ami: float | None
+    low: float | None
+    high: float | None
+    medoid: int | None
+    level: float
+
+
+def consensus(
+    labels: Int[np.ndarray, "runs frames"],
+    rng: np.random.Generator,
+    level: float = 0.95,
+    replicates: int = REPLICATES,
+) -> Consensus:
+    """Compare the labels that several runs give to the same frames.
+
+    Args:
+        labels: of each run, for every frame of a bank of observations.
+        rng: resamples seeds.
+        level, replicates: of the bootstrap.
+    """
+    ami = pairwise_ami(labels)
+    runs, defined = len(ami), ~np.isnan(ami)
+    if not defined.any():
+        return Consensus(ami, None, None, None, None, level)
+    mean = float(ami[defined].mean())
+    low = high = medoid = None
+    if runs > 2:
+        means = [
+            row[each].mean() if each.any() else -np.inf
+            for row, each in zip(ami, defined, strict=True)
+        ]
+        medoid = int(np.argmax(means))
+    if runs > 2 and defined.sum() == runs * (runs - 1):
+        drawn = rng.integers(runs, size=(replicates, runs))
+        weight = (drawn[:, :, None] == np.arange(runs)).sum(axis=1).astype(np.float64)
+        total = ((weight @ np.nan_to_num(ami)) * weight).sum(axis=1)
+        pairs = runs**2 - np.square(weight).sum(axis=1)
+        # A resample of one seed alone has no pair.
+        resampled = total[pairs > 0] / pairs[pairs > 0]
+        low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return Consensus(ami, mean, low, high, medoid, level)
+
+
+def pairwise_ami(labels: Int[np.ndarray, "runs frames"]) -> Float64[np.ndarray, "runs runs"]:
+    """AMI of every pair of labellings; NaN on the diagonal and where it is undefined."""
+    ami = np.full((len(labels), len(labels)), np.nan)
+    for i, j in combinations(range(len(labels)), 2):
+        value = agreement(labels[i], labels[j]).ami
+        ami[i, j] = ami[j, i] = np.nan if value is None else value
+    return ami
+
+
+def _measures(
+    tables: Float64[np.ndarray, "tables rows columns"],
+) -> tuple[Float64[np.ndarray, " tables"], ...]:
+    """ARI, AMI, VI and H(a, b) of contingency tables with the same margins; NaN where undefined."""
+    from sklearn.metrics.cluster import expected_mutual_information
+
+    share = tables / tables.sum(axis=(1, 2), keepdims=True)
+    joint = np.asarray(entropy_bits(share.reshape(len(tables), -1)))
+    entropy_a, entropy_b = (np.asarray(entropy_bits(share.sum(axis=i))) for i in (2, 1))
+    information, mean = np.asarray(information_bits(tables)), (entropy_a + entropy_b) / 2
+    occupied = tables[0][tables[0].any(axis=1)][:, tables[0].any(axis=0)].astype(np.int64)
+    chance = expected_mutual_information(occupied, int(occupied.sum())) / np.log(2)
+
+    rows, columns = (_pairs(tables.sum(axis=i)).sum(axis=1) for i in (2, 1))
+    pairs = _pairs(tables).sum(axis=(1, 2))
+    by_chance = rows * columns / np.maximum(_pairs(tables.sum(axis=(1, 2))), 1.0)
+    undefined = mean - chance < _ROUNDING
+    ami = np.where(
+        undefined, np.nan, (information - chance) / np.where(undefined, 1, mean - chance)
+    )
+    spread = np.where(undefined, 1, (rows + columns) / 2 - by_chance)
+    ari = np.where(undefined, np.nan, (pairs - by_chance) / spread)
+    return ari, ami, np.maximum(2 * (joint - mean), 0.0), joint
+
+
+def _pairs(count: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """Pairs that can be formed of so many frames."""
+    return count * (count - 1) / 2
