@@ -167,10 +167,8 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
             hopper.
     """
     signals = _signals(trace, episode)
-    dt_s, height, speed, torso = (
-        trace.frame_dt_s,
-        *(signals[name] for name in ("height", "speed", "torso")),
-    )
+    height, speed, torso = signals["height"], signals["speed"], signals["torso"]
+    dt_s = trace.frame_dt_s
     contacts = floor_contacts(trace.contacts[episode], trace.header["geoms"], dt_s)
     begin = opening_end(contacts, height, dt_s)
     after = contacts.since(begin)
@@ -208,7 +206,7 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         hilbert_period_s=hilbert_period(height, mask, dt_s, around_s) if around_s else None,
         rhythm=rhythm,
         duty_factor=share(contacts.stance, cycles.cycle >= 0),
-        return_map=return_map(cycles, height, np.unwrap(torso), rng or np.random.default_rng(0)),
+        return_map=return_map(cycles, height, torso, rng or np.random.default_rng(0)),
     )
 
 

@@ -46,17 +46,16 @@ def return_map(
     Args:
         cycles: of the gait; each gives one pair (y_j, y_{j+1}).
         height: torso over foot, m.
-        torso: pitch, rad, not wrapped.
+        torso: pitch, rad.
         rng: draws the cycles of the bootstrap.
     """
     if cycles.count < FEWEST_CYCLES:
         return None
-    states = np.stack([np.gradient(height), torso, np.gradient(torso)], axis=1)
+    # Pitch is an angle: taken from its mean direction, whole turns drop out.
+    towards = np.exp(1j * torso)
+    pitch = np.angle(towards / towards[cycles.starts].mean())
+    states = np.stack([np.gradient(height), pitch, np.gradient(np.unwrap(torso))], axis=1)
     before, after = states[cycles.starts], states[cycles.ends]
-    # A turn about the whole circle is no change of state.
-    turns = 2 * np.pi * np.round(before[:, 1] / (2 * np.pi))
-    before[:, 1] -= turns
-    after[:, 1] -= turns
     # The same scale on both sides leaves the eigenvalues alone and the fit well conditioned.
     centre, scale = before.mean(axis=0), before.std(axis=0)
     scale[scale < 1e-12] = 1.0

@@ -53,8 +53,11 @@ class GaitThresholds:
     The evidence is 80 episodes of 20 s: four agents, each by planner and by policy, judged from
     film strips. 10 hop (two of them with one fall), 34 knee-walk, 28 fall and get up, 2 lie still,
     and 6 are mixed: they tumble backward, and walk later or never, or lie down for good. The lines
-    lie in gaps between these groups, so that the same episodes cannot tell how well they
-    separate others.
+    lie in gaps between these groups, so that the same episodes cannot tell how well they separate
+    others. Of 24 episodes of four policies from other training runs, judged from film strips
+    before their verdicts were computed, none that hops, lies still or falls all the time was
+    called by another name; two that hop (with two falls; after 7 s on the floor) were
+    undetermined, and of those that hop between falls one was called fall-recover.
 
     Attributes:
         hop_foot_only: share of the stance on the foot alone. Hops 0.92 (with a fall) to 1.00, all
@@ -100,9 +103,9 @@ class GaitThresholds:
     fall_recovered: float = 0.5
     fall_period_spread: float = 0.35
     fall_longest_down_s: float = 5.0
-    static_moving: float = 0.1
+    static_moving: float = 0.15
     static_flight: float = 0.05
-    tolerance: float = 0.05
+    tolerance: float = 0.03
     split: float = 0.75
 
 
@@ -118,7 +121,8 @@ class GaitVerdict:
 
     Attributes:
         name: of the gait, or `undetermined`.
-        criteria: of that gait; of the one that came nearest, where the verdict is undetermined.
+        criteria: of that gait. Where the verdict is undetermined, of the gait that it may be, or
+            else all those, of all gaits, that are missed.
         reason: one sentence.
         candidates: the criteria of every gait, in the order in which they are tried.
     """
@@ -195,12 +199,10 @@ def gait_verdict(gait: Gait, thresholds: GaitThresholds = DEFAULT_THRESHOLDS) ->
         if not doubts:
             return GaitVerdict(name, criteria, _describe(name, gait), candidates)
         if not any(_clearly_missed(each, thresholds.tolerance) for each in doubts):
-            reason = f"It may be a {name}, but {_told(doubts)}."
+            reason = f"It may be a {name}, but {_near(doubts)}."
             return GaitVerdict("undetermined", criteria, reason, candidates)
-    nearest = min(candidates, key=lambda name: _missed_share(candidates[name]))
-    missed = [each for each in candidates[nearest] if not each.met]
-    reason = f"None of the gaits; {nearest} comes nearest, but {_told(missed)}."
-    return GaitVerdict("undetermined", candidates[nearest], reason, candidates)
+    missed = tuple(each for criteria in candidates.values() for each in criteria if not each.met)
+    return GaitVerdict("undetermined", missed, _describe("undetermined", gait), candidates)
 
 
 def run_gait(
@@ -227,16 +229,11 @@ def _clearly_missed(criterion: Criterion, tolerance: float) -> bool:
     return criterion.margin is not None and criterion.margin < -tolerance * criterion.threshold
 
 
-def _missed_share(criteria: tuple[Criterion, ...]) -> float:
-    return sum(not each.met for each in criteria) / len(criteria)
-
-
-def _told(criteria: Sequence[Criterion]) -> str:
+def _near(criteria: Sequence[Criterion]) -> str:
     return " and ".join(
         f"{each.name} could not be measured"
         if each.value is None
-        else f"{each.name} is {each.value:.2f} "
-        f"(threshold: {'at least' if each.at_least else 'at most'} {each.threshold:g})"
+        else f"{each.name} {each.value:.2f} is too near to {each.threshold:g}"
         for each in criteria
     )
 
@@ -246,21 +243,32 @@ def _describe(name: GaitName, gait: Gait) -> str:
     match name:
         case "hop":
             return (
-                f"It hops {gait.hops_per_s:.1f} times a second, {gait.foot_only_share:.0%} of the "
-                f"stance on the foot alone, with {falls}."
+                f"It hops {_figure(gait.hops_per_s, '.1f')} times a second, "
+                f"{_figure(gait.foot_only_share, '.0%')} of the stance on the foot alone, "
+                f"with {falls}."
             )
         case "knee-walk":
             carriers = [geom for geom in BODY if (gait.geom_shares[geom] or 0) >= CARRIES]
             return (
                 f"It goes forward at {gait.mean_speed_mps:.2f} m/s in cycles of "
-                f"{gait.cycles.period_s:.2f} s, {gait.body_share:.0%} of the stance on "
+                f"{_figure(gait.cycles.period_s, '.2f')} s, "
+                f"{_figure(gait.body_share, '.0%')} of the stance on "
                 f"{' and '.join(carriers)}."
             )
         case "static":
             return f"It stays where it is: it moves in {gait.moving_share:.0%} of the frames."
-        case _:
+        case "fall-recover":
             ups = sum(fall.recovery is not None for fall in gait.falls)
-            manner, count = Counter(f"{f.manner} {f.direction}" for f in gait.falls).most_common(1)[
-                0
-            ]
+            manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
+            [(manner, count)] = manners.most_common(1)
             return f"It has {falls} and gets up from {ups}; {count} times it {manner}."
+        case _:
+            return (
+                f"None of the gaits: {_figure(gait.foot_only_share, '.0%')} of the stance on the "
+                f"foot alone, standing in {gait.standing_rate:.0%} of the frames, at "
+                f"{gait.mean_speed_mps:.2f} m/s, with {falls}."
+            )
+
+
+def _figure(value: float | None, spec: str) -> str:
+    return "?" if value is None else f"{value:{spec}}"
