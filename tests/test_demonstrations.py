@@ -272,7 +272,7 @@ def quick_search(**changes: float) -> ESConfig:
 
 def test_a_search_raises_its_score_and_changes_the_policy_alone():
     agent = checkpoints.load(HOPPING)
-    refiner = Refiner(agent, quick_search(directions=16), seed=1)
+    refiner = Refiner(agent, quick_search(directions=16), 24, seed=1)
     scores = [refiner.iterate().score for _ in range(24)]
     assert np.mean(scores[-6:]) > np.mean(scores[:6])
     refined = refiner.params
@@ -288,7 +288,7 @@ def leaf_pairs(one, other, without=""):
 def test_a_search_is_deterministic_by_seed():
     agent = checkpoints.load(HOPPING)
     one, same, other = (
-        Refiner(agent, quick_search(), seed=seed).iterate().score for seed in (1, 1, 2)
+        Refiner(agent, quick_search(), 1, seed=seed).iterate().score for seed in (1, 1, 2)
     )
     assert one == same != other
 
@@ -296,7 +296,7 @@ def test_a_search_is_deterministic_by_seed():
 def test_an_agent_that_never_stands_is_refused():
     agent = checkpoints.load(HOPPING)
     with pytest.raises(GlassvizError, match="expected an agent that hops"):
-        Refiner(agent, quick_search(start_steps=5), seed=1)  # every episode starts on the floor
+        Refiner(agent, quick_search(start_steps=5), 1, seed=1)  # every episode starts on the floor
 
 
 def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):

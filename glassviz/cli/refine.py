@@ -28,7 +28,7 @@ def refine(
 
     refuse_existing(out, overwrite)
     agent, es = checkpoints.load(checkpoint), ESConfig()
-    refiner = Refiner(agent, es, seed)
+    refiner = Refiner(agent, es, iterations, seed)
     with progress_bar() as bar:
         task = bar.add_task("refining", total=iterations)
         for done in range(1, iterations + 1):
