@@ -20,4 +20,9 @@ Runs against each other:
     permutation: exact tests of groups, pairs and rank correlations, with their smallest p.
     correspondence: labels matched by frames or by phase.
     agreement: ARI, AMI, variation of information, their null, consensus of several runs.
+
+Transitions:
+    transitions: counts, chains and their modes, entropy rate, irreversibility, dominant cycles.
+    structural_entropy: H¹, H², gap, and random partitions of the same sizes.
+    partition_search: a partition with low H².
 """
