@@ -46,6 +46,8 @@ class ESConfig:
         learning_rate: of Adam, in units of `noise`; it falls to a tenth by the last iteration, as
             what was gained at a constant one went up and down by 15 in returns of 430.
         horizon: steps that a perturbed policy is rolled out.
+        height_margin_m, softness_m: of the objective, as in `MPCConfig`; smaller: a policy that
+            reacts needs less of a margin than a plan does.
         fall_penalty: cost of a step on the floor.
         start_episodes, start_steps: the policy's own episodes, and how many of their first steps,
             to take states from. Getting up is among them: a search over states of the gait alone
@@ -56,6 +58,8 @@ class ESConfig:
     noise: float = 0.02
     learning_rate: float = 0.15
     horizon: int = 120
+    height_margin_m: float = 0.005
+    softness_m: float = 0.01
     fall_penalty: float = 0.5
     start_episodes: int = 64
     start_steps: int = 300
@@ -86,7 +90,8 @@ class Refiner:
 
     def __init__(self, checkpoint: Checkpoint, es: ESConfig, iterations: int, seed: int) -> None:
         require_hopper(checkpoint)
-        self._es, self._mpc = es, MPCConfig()
+        self._es = es
+        self._mpc = MPCConfig(height_margin_m=es.height_margin_m, height_softness_m=es.softness_m)
         self._checkpoint = checkpoint
         self._model = HopModel(checkpoint.config.env.physics)
         self._rng = np.random.default_rng(seed)
