@@ -1,0 +1,104 @@
+"""The basin: gait and labels together.
+
+Stable-hop is a hop whose labels are locked to it. Any other gait is unstable, and so are labels
+that oscillate, whatever the gait. The rest is undetermined: an agent that hops without labels, or
+one of whose gait or labels too little can be said. The basin describes; it explains no return.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from glassviz.analysis.label_verdict import LabelVerdict
+from glassviz.gait.verdict import DEFAULT_THRESHOLDS, GaitThresholds, GaitVerdict
+
+BasinName = Literal["stable-hop", "unstable", "undetermined"]
+RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
+
+
+@dataclass(frozen=True)
+class Basin:
+    """The basin of one episode.
+
+    Attributes:
+        name: which.
+        cause: what decided, in a few words: `knee-walk`, `hop, but no labels`.
+        gait, labels: the two verdicts that it joins, with all their criteria.
+    """
+
+    name: BasinName
+    cause: str
+    gait: GaitVerdict
+    labels: LabelVerdict
+
+    @property
+    def reason(self) -> str:
+        """The reasons of both verdicts, a sentence each."""
+        return f"{self.gait.reason} {self.labels.reason}"
+
+
+@dataclass(frozen=True)
+class RunBasin:
+    """The basin of a run.
+
+    Attributes:
+        name: of the commonest basin; `split` if none has more than three quarters of the
+            episodes.
+        split: number of episodes by basin, the commonest first.
+        causes: number of episodes by cause, the commonest first.
+    """
+
+    name: RunBasinName
+    split: dict[BasinName, int]
+    causes: dict[str, int]
+
+    @property
+    def reason(self) -> str:
+        """The causes in a few words, with their numbers if there are several."""
+        if len(self.causes) == 1:
+            return next(iter(self.causes))
+        return "; ".join(f"{count} {cause}" for cause, count in self.causes.items())
+
+
+def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
+    """Join the verdicts on an episode's gait and labels."""
+    name, cause = _join(gait, labels)
+    return Basin(name, cause, gait, labels)
+
+
+def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = DEFAULT_THRESHOLDS) -> RunBasin:
+    """Name the basin of a run by the majority of its episodes, as `run_gait` does its gait.
+
+    Episodes that leave the basin for different reasons are still outside: a run that walks on its
+    knee in one half and lies still in the other is split in its gait, and unstable.
+
+    Raises:
+        ValueError: there are no basins.
+    """
+    if not basins:
+        raise ValueError("run_basin: expected the basins of at least one episode, found none")
+    split = dict(Counter(each.name for each in basins).most_common())
+    causes = dict(Counter(each.cause for each in basins).most_common())
+    commonest, count = next(iter(split.items()))
+    name = commonest if count > thresholds.split * len(basins) else "split"
+    return RunBasin(name, split, causes)
+
+
+def _join(gait: GaitVerdict, labels: LabelVerdict) -> tuple[BasinName, str]:
+    oscillating = labels.verdict == "oscillating"
+    match gait.name, labels.verdict:
+        case "hop", "locked":
+            return "stable-hop", "hop, labels locked"
+        case "hop", "oscillating":
+            return "unstable", "hop, but labels oscillate"
+        case "hop", "none":
+            return "undetermined", "hop, but no labels"
+        case "hop", _:
+            return "undetermined", "hop, but labels undetermined"
+        case "undetermined", _:
+            if oscillating:
+                return "unstable", "labels oscillate, gait undetermined"
+            return "undetermined", "gait undetermined"
+        case other, _:
+            return "unstable", f"{other}, labels oscillate" if oscillating else other

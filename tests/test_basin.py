@@ -1,0 +1,97 @@
+"""The basin joins the verdicts on gait and labels, by episode and by run."""
+
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glassviz.analysis.basin import Basin, basin, run_basin
+from glassviz.analysis.label_verdict import LabelVerdict, Verdict
+from glassviz.gait.verdict import Criterion, GaitName, GaitVerdict, run_gait
+
+GAITS = get_args(GaitName)
+LABELS = get_args(Verdict)
+RHYTHM = Criterion("rhythm", 0.5, 0.35, True)
+KAPPA = Criterion("fleiss_kappa", 0.7, 0.6, True)
+
+
+def joined(gait: str, labels: str) -> Basin:
+    return basin(
+        GaitVerdict(gait, (RHYTHM,), f"Gait: {gait}.", {gait: (RHYTHM,)}),
+        LabelVerdict(labels, f"Labels: {labels}.", (KAPPA,)),
+    )
+
+
+NAMES = st.tuples(st.sampled_from(GAITS), st.sampled_from(LABELS))
+
+
+def test_a_hop_with_locked_labels_is_the_only_stable_hop():
+    stable = [(g, k) for g in GAITS for k in LABELS if joined(g, k).name == "stable-hop"]
+    assert stable == [("hop", "locked")]
+
+
+@pytest.mark.parametrize("labels", LABELS)
+@pytest.mark.parametrize("gait", ["knee-walk", "fall-recover", "static"])
+def test_another_gait_is_unstable_whatever_the_labels_and_is_named(gait, labels):
+    found = joined(gait, labels)
+    assert found.name == "unstable" and found.cause.startswith(gait)
+
+
+@pytest.mark.parametrize("gait", GAITS)
+def test_oscillating_labels_are_unstable_whatever_the_gait_and_are_named(gait):
+    found = joined(gait, "oscillating")
+    assert found.name == "unstable" and "labels oscillate" in found.cause
+
+
+@pytest.mark.parametrize(
+    ("gait", "labels", "cause"),
+    [
+        ("hop", "none", "hop, but no labels"),
+        ("hop", "undetermined", "hop, but labels undetermined"),
+        ("undetermined", "locked", "gait undetermined"),
+        ("undetermined", "none", "gait undetermined"),
+        ("undetermined", "undetermined", "gait undetermined"),
+    ],
+)
+def test_what_cannot_be_told_is_undetermined_and_says_what_is_missing(gait, labels, cause):
+    assert (joined(gait, labels).name, joined(gait, labels).cause) == ("undetermined", cause)
+
+
+def test_an_episode_keeps_both_verdicts_and_their_reasons():
+    found = joined("hop", "locked")
+    assert found.reason == "Gait: hop. Labels: locked."
+    assert (found.gait.criteria, found.labels.criteria) == ((RHYTHM,), (KAPPA,))
+
+
+def test_a_run_that_leaves_the_basin_in_two_ways_is_split_in_gait_only():
+    episodes = [joined("static", "locked")] * 5 + [joined("knee-walk", "locked")] * 5
+    found = run_basin(episodes)
+    assert found.name == "unstable" and found.split == {"unstable": 10}
+    assert found.reason == "5 static; 5 knee-walk"
+    assert run_gait([each.gait for each in episodes]).name == "split"
+
+
+@pytest.mark.parametrize(("stable", "name"), [(8, "stable-hop"), (7, "split"), (2, "unstable")])
+def test_a_run_is_named_by_more_than_three_quarters_of_its_episodes(stable, name):
+    episodes = [joined("hop", "locked")] * stable
+    episodes += [joined("hop", "oscillating")] * (10 - stable)
+    found = run_basin(episodes)
+    assert found.name == name
+    assert found.split == {"stable-hop": stable, "unstable": 10 - stable}
+
+
+def test_a_run_of_one_kind_says_its_cause_without_a_number():
+    assert run_basin([joined("hop", "none")] * 3).reason == "hop, but no labels"
+
+
+@given(st.lists(NAMES, min_size=1, max_size=12))
+def test_every_episode_of_a_run_is_counted_once(names):
+    found = run_basin([joined(*each) for each in names])
+    assert sum(found.split.values()) == sum(found.causes.values()) == len(names)
+    assert list(found.split.values()) == sorted(found.split.values(), reverse=True)
+
+
+def test_a_run_without_episodes_has_no_basin():
+    with pytest.raises(ValueError, match="at least one episode"):
+        run_basin([])
