@@ -12,7 +12,7 @@ from typing import Any, Literal
 from glassviz import checkpoints, provenance
 from glassviz.agents.agent import Controller
 from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfig
-from glassviz.agents.glass import LabelRule
+from glassviz.agents.glass import LabelRule, partition
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch
 from glassviz.rollout import Arrays, reset_seeds, roll_out
@@ -203,6 +203,7 @@ def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
         "agent": config.to_dict(),
         "labels_from": "glass" if config.glass else "none",
         "tau": config.glass.proto_temperature if config.glass else None,
+        "partition": _partition(job.checkpoint),
         "geoms": list(hoppers.geoms),
         "bodies": list(hoppers.bodies),
         "assumptions": list(job.checkpoint.assumptions),
@@ -210,3 +211,10 @@ def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
         "device": f"{device.platform}: {device.device_kind}",
     }
     return Trace(header=json.loads(json.dumps(header)), **arrays)
+
+
+def _partition(checkpoint: Checkpoint) -> list[list[float]] | None:
+    """S as plain numbers; None without Glass."""
+    if checkpoint.config.glass is None:
+        return None
+    return partition(checkpoint.config.glass, checkpoint.params["glass"]).tolist()

@@ -32,8 +32,8 @@ class Trace:
         header: where the trace came from: `schema_version`, `checkpoint` (name, sha256, format),
             `agent` (the whole agent configuration), `controller`, `planner`, `env` (task,
             physics, action_repeat, episode_steps, control_dt_s), `seed`, `reset_seeds`,
-            `label_rule`, `labels_from` ("glass" or "none"), `tau`, `geoms` (names),
-            `assumptions`, `versions`, `device`.
+            `label_rule`, `labels_from` ("glass" or "none"), `tau`, `partition` (rows of S; null
+            without Glass), `geoms` (names), `assumptions`, `versions`, `device`.
         time: s since the reset.
         qpos, qvel: generalised positions and velocities, what the picture is drawn from.
         obs: observation.
@@ -88,6 +88,18 @@ class Trace:
     def has_labels(self) -> bool:
         """Whether the agent has clusters to name."""
         return self.header["labels_from"] != "none"
+
+    @property
+    def partition(self) -> Float64[np.ndarray, "prototypes clusters"] | None:
+        """S; None without Glass, and for a trace from before it was recorded."""
+        rows = self.header.get("partition")
+        return None if rows is None else np.array(rows, dtype=np.float64)
+
+    @property
+    def clusters(self) -> int:
+        """Number of labels K that there may be; of an unknown agent those up to the highest."""
+        glass = self.header["agent"].get("glass")
+        return glass["clusters"] if glass else int(self.label.max(initial=-1)) + 1
 
     @property
     def frame_dt_s(self) -> float:

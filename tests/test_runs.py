@@ -84,6 +84,15 @@ def test_the_header_says_where_the_trace_came_from(recorded, checkpoint):
     json.dumps(header)
 
 
+def test_the_partition_comes_with_the_trace_and_explains_its_labels(recorded):
+    _, [planned, _], _ = recorded
+    partition = planned.trace.partition
+    assert partition.shape == (tiny.GLASS.prototypes, tiny.GLASS.clusters)
+    assert partition.sum(axis=1) == pytest.approx(1)
+    assert np.array_equal(partition.argmax(axis=1)[planned.trace.prototype], planned.trace.label)
+    assert planned.trace.clusters == tiny.GLASS.clusters
+
+
 def test_a_trace_file_stands_for_itself(recorded):
     _, [first, _], _ = recorded
     [same] = traces_of([first.path], RolloutOptions(episodes=7))
