@@ -14,6 +14,7 @@ from glassviz.cli.curves import curves
 from glassviz.cli.demonstrate import demonstrate
 from glassviz.cli.doctor import doctor
 from glassviz.cli.evaluate import evaluate
+from glassviz.cli.explain import explain
 from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
 from glassviz.cli.render import render
@@ -82,6 +83,7 @@ for command in (
     recipes,
     evaluate,
     curves,
+    explain,
     doctor,
 ):
     app.command()(command)
