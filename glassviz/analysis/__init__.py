@@ -25,4 +25,8 @@ Transitions:
     transitions: counts, chains and their modes, entropy rate, irreversibility, dominant cycles.
     structural_entropy: H¹, H², gap, and random partitions of the same sizes.
     partition_search: a partition with low H².
+
+Labels for agents without Glass:
+    fit: prototypes and clusters from latents, and how much refits agree.
+    fitted_labels: the labels and their file; spherical_kmeans: prototypes.
 """
