@@ -107,6 +107,13 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
         "code": f"commit {made['git_commit'][:12]}, JAX {made['versions']['jax']}, "
         f"MuJoCo {made['versions']['mujoco']}",
     }
+    searches = made.get("refined", [])
+    if searches:
+        iterations = " + ".join(f"{search['iterations']:,}" for search in searches)
+        facts["policy"] = (
+            f"refined from {searches[0]['from']['name']} by {iterations} iterations of evolution "
+            f"strategies on the true model; last: `{searches[-1]['command']}`"
+        )
     lines = [f"# {checkpoint.name}", "", f"![frames]({checkpoint.name}.png)", ""]
     lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
     lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {FRESH_SEED}`):", ""]
@@ -114,9 +121,9 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     lines += [returns_row(trace) for trace in traces]
     evaluated = ", ".join(
         f"{controller} {result['mean']:.0f} ({len(result['returns'])} episodes)"
-        for controller, result in made["evaluation"].items()
+        for controller, result in made.get("evaluation", {}).items()
     )
-    lines += ["", f"Recorded in training, at this checkpoint: {evaluated}.", ""]
+    lines += ["", f"Recorded in training, at this checkpoint: {evaluated or 'nothing'}.", ""]
     lines += [
         "The interval is Student's t over episodes of this one seed: it says nothing about other",
         "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
