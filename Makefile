@@ -3,7 +3,8 @@
 # make clean: remove what the two have made
 
 PYTHON ?= python3
-CHECKPOINT ?= checkpoints/glass-small-s1.safetensors
+CHECKPOINT ?= checkpoints/refined-small-s1.safetensors
+CONTROLLER ?= pi
 PYTEST_ARGS ?= -q -n auto --dist loadfile
 
 VENV := .venv
@@ -15,7 +16,7 @@ METADATA := pyproject.toml constraints.txt glassviz/__init__.py
 
 demo: $(VENV)/.installed
 	@$(BIN)/glassviz doctor >$(VENV)/doctor.txt || { cat $(VENV)/doctor.txt; exit 1; }
-	$(BIN)/glassviz render $(CHECKPOINT) --overlay-k --overwrite
+	$(BIN)/glassviz render $(CHECKPOINT) --controller $(CONTROLLER) --overlay-k --overwrite
 
 test: $(VENV)/.installed-dev
 	@$(BIN)/glassviz doctor >$(VENV)/doctor.txt || { cat $(VENV)/doctor.txt; exit 1; }
