@@ -178,10 +178,11 @@ def _judged(
     What was observed is one of all arrangements; to random ones it is added.
     """
     slack = _ROUNDING * scale
-    extra = 0 if exact else 1
+    if not exact:
+        null = np.append(null, observed)
 
     def two_sided(above: np.signedinteger, below: np.signedinteger) -> float:
-        return min(2 * (int(min(above, below)) + extra) / (len(null) + extra), 1.0)
+        return min(2 * int(min(above, below)) / len(null), 1.0)
 
     p = two_sided((null >= observed - slack).sum(), (null <= observed + slack).sum())
     least = two_sided((null >= null.max() - slack).sum(), (null <= null.min() + slack).sum())

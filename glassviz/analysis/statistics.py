@@ -95,8 +95,9 @@ def bootstrap_interval(
 
     Seeds are drawn with replacement, then as many episodes of each drawn seed as it has, then as
     many cycles of each drawn episode. With few seeds prefer `mean_interval` over one value a
-    seed: a nominal 95 % interval covers the true mean in about 76 % of samples of 3 seeds, 83 %
-    of 5 and 90 % of 10.
+    seed, which covers the mean of normal values as often as it says: a nominal 95 % of this one
+    are about 74 % for 3 seeds, 83 % for 5 and 90 % for 10 with one value a seed, and 83 %, 90 %
+    and 92 % where episodes and cycles spread as much as seeds do.
 
     Args:
         sample: nested sequences, seeds > episodes > cycles, or fewer or more levels; the same
