@@ -26,6 +26,8 @@ PANEL_INCHES = 1.4
 LINE_INCHES = 0.15
 SHORT_NAME = 26
 """Longest name in the legend of which two stand beside each other."""
+LEGEND_ROOM = 1.25
+"""The line that names the published band stands over the curves, not on them."""
 
 VISIBLE = 1.2
 """How far beyond the first published step runs must go for a band to be seen."""
@@ -72,7 +74,8 @@ def learning_curves(
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
         axes.set_xlim(0, max(last, 1))
-        axes.set_ylim(bottom=0, top=max(1.0, 1.08 * axes.get_ylim()[1]))
+        room = LEGEND_ROOM if published else 1.08  # over the highest curve
+        axes.set_ylim(bottom=0, top=max(1.0, room * axes.get_ylim()[1]))
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
