@@ -130,7 +130,9 @@ def describe(
     switches = switching(label, cycle, segments, dt_s)
     dwell = dwell_times(segments, dt_s)
     hard, stretch = one_hot(label, clusters), stretches(kept)
-    shuffled = hard[random_order(kept, rng)]
+    # Streams of their own: p-values do not depend on how many frames lie outside of cycles.
+    orders, rotations, resamples = rng.spawn(3)
+    shuffled = hard[random_order(kept, orders)]
     whole = np.zeros(len(shuffled), np.int64)
     group = np.where(kept, cycle, -1)
     raster = phase_raster(label, phase, cycle)
@@ -151,11 +153,11 @@ def describe(
         window_mi_10_random_bits=window_mi_bits(shuffled, 10, whole),
         between_cycle_mi_bits=between_groups_bits(hard, group),
         within_cycle_mi_bits=within_groups_bits(hard, group),
-        locking=locking(label, phase, cycle, rng, replicates),
+        locking=locking(label, phase, cycle, rotations, replicates),
         onsets=onset_locking(segments, phase),
         raster=raster,
         phase_map=phase_map(raster),
-        agreement=agreement(raster, rng),
+        agreement=agreement(raster, resamples),
         words=words,
     )
 
