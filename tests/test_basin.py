@@ -47,8 +47,8 @@ def test_oscillating_labels_are_unstable_whatever_the_gait_and_are_named(gait):
 @pytest.mark.parametrize(
     ("gait", "labels", "cause"),
     [
-        ("hop", "none", "hop, but no labels"),
-        ("hop", "undetermined", "hop, but labels undetermined"),
+        ("hop", "none", "hop, no labels"),
+        ("hop", "undetermined", "hop, labels undetermined"),
         ("undetermined", "locked", "gait undetermined"),
         ("undetermined", "none", "gait undetermined"),
         ("undetermined", "undetermined", "gait undetermined"),
@@ -68,7 +68,7 @@ def test_a_run_that_leaves_the_basin_in_two_ways_is_split_in_gait_only():
     episodes = [joined("static", "locked")] * 5 + [joined("knee-walk", "locked")] * 5
     found = run_basin(episodes)
     assert found.name == "unstable" and found.split == {"unstable": 10}
-    assert found.reason == "5 static; 5 knee-walk"
+    assert found.reasons == ("static 5/10", "knee-walk 5/10")
     assert run_gait([each.gait for each in episodes]).name == "split"
 
 
@@ -81,8 +81,21 @@ def test_a_run_is_named_by_more_than_three_quarters_of_its_episodes(stable, name
     assert found.split == {"stable-hop": stable, "unstable": 10 - stable}
 
 
-def test_a_run_of_one_kind_says_its_cause_without_a_number():
-    assert run_basin([joined("hop", "none")] * 3).reason == "hop, but no labels"
+def test_a_run_says_how_many_episodes_have_each_cause_unless_all_have():
+    assert run_basin([joined("hop", "none")] * 3).reasons == ("hop, no labels",)
+    mixed = [joined("hop", "oscillating")] * 2 + [joined("hop", "locked")]
+    assert run_basin(mixed).reasons == ("hop, labels oscillate 2/3", "hop, labels locked 1/3")
+
+
+def test_the_first_reason_is_one_for_the_basin_that_the_run_is_in():
+    gaits = ["static", "knee-walk", "fall-recover"]
+    episodes = [joined("hop", "none")] * 2 + [joined(gait, "none") for gait in gaits * 3]
+    assert run_basin(episodes).reasons[0] == "static 3/11"
+    more = [joined("hop", "none")] * 4 + [joined(gait, "none") for gait in gaits * 2]
+    assert run_basin(more).reasons == (
+        *(f"{gait} 2/10" for gait in gaits),
+        "hop, no labels 4/10",
+    )
 
 
 @given(st.lists(NAMES, min_size=1, max_size=12))

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from glassviz.analysis.label_verdict import LabelVerdict
+from glassviz.analysis.label_verdict import LabelVerdict, Verdict
 from glassviz.gait.verdict import DEFAULT_THRESHOLDS, GaitThresholds, GaitVerdict
 
 BasinName = Literal["stable-hop", "unstable", "undetermined"]
@@ -23,7 +23,7 @@ class Basin:
 
     Attributes:
         name: which.
-        cause: what decided, in a few words: `knee-walk`, `hop, but no labels`.
+        cause: what decided, in a few words: `knee-walk`, `hop, labels oscillate`.
         gait, labels: the two verdicts that it joins, with all their criteria.
     """
 
@@ -46,7 +46,8 @@ class RunBasin:
         name: of the commonest basin; `split` if none has more than three quarters of the
             episodes.
         split: number of episodes by basin, the commonest first.
-        causes: number of episodes by cause, the commonest first.
+        causes: number of episodes by cause: those of the commonest basin first, and of them the
+            commonest.
     """
 
     name: RunBasinName
@@ -54,17 +55,19 @@ class RunBasin:
     causes: dict[str, int]
 
     @property
-    def reason(self) -> str:
-        """The causes in a few words, with their numbers if there are several."""
-        if len(self.causes) == 1:
-            return next(iter(self.causes))
-        return "; ".join(f"{count} {cause}" for cause, count in self.causes.items())
+    def reasons(self) -> tuple[str, ...]:
+        """The causes in a few words, with their shares of the episodes: `knee-walk 8/10`."""
+        episodes = sum(self.split.values())
+        return tuple(
+            cause if count == episodes else f"{cause} {count}/{episodes}"
+            for cause, count in self.causes.items()
+        )
 
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
     """Join the verdicts on an episode's gait and labels."""
-    name, cause = _join(gait, labels)
-    return Basin(name, cause, gait, labels)
+    name, causes = _join(gait, labels)
+    return Basin(name, ", ".join(causes), gait, labels)
 
 
 def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = DEFAULT_THRESHOLDS) -> RunBasin:
@@ -79,26 +82,28 @@ def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = DEFAULT_THRE
     if not basins:
         raise ValueError("run_basin: expected the basins of at least one episode, found none")
     split = dict(Counter(each.name for each in basins).most_common())
-    causes = dict(Counter(each.cause for each in basins).most_common())
     commonest, count = next(iter(split.items()))
+    found = Counter((each.name != commonest, each.cause) for each in basins).most_common()
+    causes = {cause: n for (_, cause), n in sorted(found, key=lambda item: item[0][0])}
     name = commonest if count > thresholds.split * len(basins) else "split"
     return RunBasin(name, split, causes)
 
 
-def _join(gait: GaitVerdict, labels: LabelVerdict) -> tuple[BasinName, str]:
-    oscillating = labels.verdict == "oscillating"
-    match gait.name, labels.verdict:
-        case "hop", "locked":
-            return "stable-hop", "hop, labels locked"
-        case "hop", "oscillating":
-            return "unstable", "hop, but labels oscillate"
-        case "hop", "none":
-            return "undetermined", "hop, but no labels"
-        case "hop", _:
-            return "undetermined", "hop, but labels undetermined"
-        case "undetermined", _:
-            if oscillating:
-                return "unstable", "labels oscillate, gait undetermined"
-            return "undetermined", "gait undetermined"
-        case other, _:
-            return "unstable", f"{other}, labels oscillate" if oscillating else other
+_LABELS: dict[Verdict, str] = {
+    "locked": "labels locked",
+    "oscillating": "labels oscillate",
+    "none": "no labels",
+    "undetermined": "labels undetermined",
+}
+
+
+def _join(gait: GaitVerdict, labels: LabelVerdict) -> tuple[BasinName, tuple[str, ...]]:
+    told = _LABELS[labels.verdict]
+    oscillate = labels.verdict == "oscillating"
+    if gait.name == "hop":
+        names: dict[Verdict, BasinName] = {"locked": "stable-hop", "oscillating": "unstable"}
+        return names.get(labels.verdict, "undetermined"), ("hop", told)
+    also = (told,) if oscillate else ()
+    if gait.name == "undetermined":
+        return "unstable" if oscillate else "undetermined", ("gait undetermined", *also)
+    return "unstable", (gait.name, *also)
