@@ -3,11 +3,12 @@
 import dataclasses
 import hashlib
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from glassviz import checkpoints, provenance
 from glassviz.agents.agent import Controller
@@ -15,10 +16,15 @@ from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfi
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch
+from glassviz.errors import GlassvizError
+from glassviz.reevaluation import Recorded, recorded_in
 from glassviz.rollout import Arrays, reset_seeds, roll_out
 from glassviz.trace import SCHEMA_VERSION, Trace
 
 TRACE_FOLDER = Path("renders") / "traces"
+
+TRIAL_STEPS = 5
+"""Decisions from which the time that a roll-out takes is estimated."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,24 @@ class Recording:
     path: Path
     trace: Trace
     reused: bool
+
+
+@dataclass(frozen=True)
+class Located:
+    """Where a trace lies.
+
+    Attributes:
+        target: what it was asked for by.
+        path: the trace file.
+        reused: whether it was there already.
+        recorded: what the checkpoint says of its evaluation in training under the trace's
+            controller; None if nothing, and for a target that is a trace.
+    """
+
+    target: Path
+    path: Path
+    reused: bool
+    recorded: Recorded | None = None
 
 
 @dataclass(frozen=True)
@@ -107,47 +131,89 @@ def traces_of(
 ) -> list[Recording]:
     """The traces of checkpoints and trace files, in the order of `targets`, then of controllers.
 
+    As `locate_traces`, but nothing is recorded unless all targets are sound.
+
+    Raises:
+        GlassvizError: a target cannot be read, or cannot be rolled out as asked.
+    """
+
+    def fail(target: Path, controller: Controller | None, error: GlassvizError) -> NoReturn:
+        raise error
+
+    located = locate_traces(targets, options, fail, folder, tell, on_progress)
+    return [Recording(each.path, Trace.load(each.path), each.reused) for each in located]
+
+
+def locate_traces(
+    targets: Sequence[Path],
+    options: RolloutOptions,
+    on_broken: Callable[[Path, Controller | None, GlassvizError], None],
+    folder: Path = TRACE_FOLDER,
+    tell: Callable[[str], None] = lambda line: None,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_estimate: Callable[[int, float], None] | None = None,
+) -> list[Located]:
+    """The trace files of checkpoints, and trace files themselves; those missing are recorded.
+
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
     `folder` by its inputs, and recorded there if missing; missing traces of one architecture are
     planned together. A trace is written when its roll-out is complete, so that an interruption
     leaves nothing half-written.
 
     Args:
+        on_broken: called with a target that cannot be read or rolled out as asked, the controller
+            (None: all) and what is wrong, before anything is recorded; the others go on.
         tell: called with each line that a user should see: what is assumed, reused, recorded.
         on_progress: called with decisions done and in all, for the recordings to make.
+        on_estimate: called before anything is recorded with the number of missing traces and the
+            seconds that they will take, by a trial of a few decisions.
 
-    Raises:
-        GlassvizError: a target cannot be read, or cannot be rolled out as asked.
+    Returns:
+        In the order of `targets`, then of controllers, without what is broken.
     """
-    wanted: list[Recording | _Job] = []
+    found: list[tuple[Located, _Job | None]] = []
     for target in targets:
-        if target.suffix == ".npz":
-            wanted.append(Recording(target, Trace.load(target), reused=True))
+        try:
+            if target.suffix == ".npz":
+                Trace.load(target)
+                found.append((Located(target, target, reused=True), None))
+                continue
+            checkpoint = checkpoints.load(target)
+        except GlassvizError as error:
+            on_broken(target, None, error)
             continue
-        checkpoint = checkpoints.load(target)
         for assumption in checkpoint.assumptions:
             tell(f"{checkpoint.name}: assumed: {assumption}")
-        wanted += [_job(checkpoint, controller, options) for controller in options.controllers]
+        for controller in options.controllers:
+            try:
+                job = _job(checkpoint, controller, options)
+                path = folder / job.file_name
+                if path.exists():
+                    Trace.load(path)
+                    tell(f"reusing {path}")
+            except GlassvizError as error:
+                on_broken(target, controller, error)
+                continue
+            recorded = recorded_in(checkpoint.provenance, controller)
+            found.append((Located(target, path, path.exists(), recorded), job))
 
-    found: dict[str, Recording] = {}
-    for job in (item for item in wanted if isinstance(item, _Job)):
-        path = folder / job.file_name
-        if path.exists():
-            found[job.file_name] = Recording(path, Trace.load(path), reused=True)
-            tell(f"reusing {path}")
-    missing = {
-        job.file_name: job for job in wanted if isinstance(job, _Job) and job.file_name not in found
-    }
-    for job, trace in _record(list(missing.values()), on_progress):
+    missing = {each.path: job for each, job in found if job and not each.reused}
+    batches = _batches(list(missing.values()))
+    if missing and on_estimate:
+        on_estimate(len(missing), sum(_trial_s(batch) for batch in batches))
+    for job, trace in _record(batches, on_progress):
         path = folder / job.file_name
         trace.save(path)
-        found[job.file_name] = Recording(path, trace, reused=False)
         tell(f"recorded {path}")
-    return [found[item.file_name] if isinstance(item, _Job) else item for item in wanted]
+    return [each for each, _ in found]
 
 
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:
     config = checkpoint.config
+    if controller == "mppi" and config.no_planner:
+        raise GlassvizError(
+            f"{checkpoint.name}: expected a planner for mppi, found none: {config.no_planner}"
+        )
     overrides = {
         name: getattr(options, name)
         for name in ("samples", "horizon", "iterations", "precision")
@@ -162,32 +228,46 @@ def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions
     return _Job(checkpoint, controller, planner, env, options)
 
 
-def _record(
-    jobs: list[_Job], on_progress: Callable[[int, int], None]
-) -> Iterator[tuple[_Job, Trace]]:
-    """Roll out all jobs, those of one architecture together."""
+def _batches(jobs: list[_Job]) -> list[list[_Job]]:
+    """Jobs that can be planned together, those of one architecture."""
     batches: dict[Any, list[_Job]] = {}
     for job in jobs:
         batches.setdefault(job.batch, []).append(job)
-    total = sum(job.env.episode_steps for [job, *_] in batches.values())
+    return list(batches.values())
+
+
+def _record(
+    batches: list[list[_Job]], on_progress: Callable[[int, int], None]
+) -> Iterator[tuple[_Job, Trace]]:
+    """Roll out all jobs, batch by batch."""
+    total = sum(job.env.episode_steps for [job, *_] in batches)
     before = 0
-    for (config, controller, planner, env), batch in batches.items():
-        options = batch[0].options
-        hoppers = HopperBatch(env, options.episodes * len(batch))
-        recorded = roll_out(
-            config,
-            [job.checkpoint.params for job in batch],
-            controller,
-            hoppers,
-            options.seed,
-            env.episode_steps,
-            planner,
-            options.rule,
-            on_step=partial(_count, on_progress, before, total),
-        )
-        before += env.episode_steps
+    for batch in batches:
+        steps = batch[0].env.episode_steps
+        hoppers, recorded = _roll_out(batch, steps, partial(_count, on_progress, before, total))
+        before += steps
         for job, arrays in zip(batch, recorded, strict=True):
             yield job, _trace(job, hoppers, arrays)
+
+
+def _roll_out(
+    batch: list[_Job], steps: int, on_step: Callable[[int], None]
+) -> tuple[HopperBatch, list[Arrays]]:
+    config, controller, planner, env = batch[0].batch
+    options = batch[0].options
+    hoppers = HopperBatch(env, options.episodes * len(batch))
+    agents = [job.checkpoint.params for job in batch]
+    recorded = roll_out(
+        config, agents, controller, hoppers, options.seed, steps, planner, options.rule, on_step
+    )
+    return hoppers, recorded
+
+
+def _trial_s(batch: list[_Job]) -> float:
+    """Seconds that a batch will take once it is compiled, which the trial does for it."""
+    ends: list[float] = []
+    _roll_out(batch, 1 + TRIAL_STEPS, lambda done: ends.append(time.perf_counter()))
+    return (ends[-1] - ends[0]) / TRIAL_STEPS * batch[0].env.episode_steps
 
 
 def _count(on_progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
