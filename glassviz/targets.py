@@ -1,0 +1,113 @@
+"""What a RUN argument means: a trace, a checkpoint, a run folder, a folder of either, a pattern."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRACE_SUFFIX = ".npz"
+CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
+
+PREFERRED = ("best_mppi", "last", "latest_eval", "final")
+"""Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that leads to traces.
+
+    Attributes:
+        path: a trace or a checkpoint.
+        name: what tables call it; None for a trace, which knows its checkpoint's name.
+    """
+
+    path: Path
+    name: str | None
+
+
+@dataclass(frozen=True)
+class NoTarget:
+    """An argument that leads nowhere.
+
+    Attributes:
+        path: as it was given.
+        error: what is wrong with it, in one sentence.
+    """
+
+    path: Path
+    error: str
+
+
+def find_targets(
+    arguments: Sequence[Path], tell: Callable[[str], None] = lambda line: None
+) -> list[Target | NoTarget]:
+    """The traces and checkpoints that arguments lead to, in their order, each once.
+
+    A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
+    where there is none; another folder for the traces and checkpoints in it. Files of other kinds,
+    such as the cards and pictures that lie beside checkpoints, are passed over if there is
+    something else. A file that is named but does not exist is a target: its reader says so.
+
+    Args:
+        arguments: paths, or patterns that the shell has not expanded.
+        tell: called with each choice that a user should know of.
+    """
+    paths = [path for argument in arguments for path in _expanded(argument)]
+    other = [path for path in paths if path.is_file() and not _leads_to_a_trace(path)]
+    if other and len(other) < len(paths):
+        paths = [path for path in paths if path not in other]
+        tell(f"passed over {len(other)} files that are neither trace nor checkpoint")
+    found = {each.path: each for path in paths for each in _targets(path, tell)}
+    return list(found.values())
+
+
+def _expanded(argument: Path) -> list[Path]:
+    if argument.exists() or not set("*?[") & set(str(argument)):
+        return [argument]
+    root = Path(argument.anchor)
+    pattern = str(argument.relative_to(root))
+    return sorted(root.glob(pattern)) or [argument]
+
+
+def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
+    if not path.is_dir():
+        yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
+        return
+    seeds = [path] if (path / "checkpoints").is_dir() else _seeds(path)
+    for seed in seeds:
+        yield _best_of(seed, tell)
+    if seeds:
+        return
+    files = sorted(file for file in path.iterdir() if _leads_to_a_trace(file))
+    if not files:
+        yield NoTarget(
+            path,
+            f"{path}: expected a run folder, traces or checkpoints, found none of them: name a "
+            f"file or a folder that holds some",
+        )
+    for file in files:
+        yield from _targets(file, tell)
+
+
+def _seeds(folder: Path) -> list[Path]:
+    """The seeds' folders of a run folder, by seed."""
+    found = [path for path in folder.glob("seed_*") if (path / "checkpoints").is_dir()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | NoTarget:
+    folder = seed / "checkpoints"
+    for stem in PREFERRED:
+        for suffix in CHECKPOINT_SUFFIXES:
+            path = folder / f"{stem}{suffix}"
+            if path.is_file():
+                tell(f"{seed}: taking {path.name}")
+                return Target(path, "/".join(seed.resolve().parts[-2:]))
+    return NoTarget(
+        seed,
+        f"{seed}: expected a checkpoint ({', '.join(PREFERRED)}), found none: let the training "
+        f"save one first",
+    )
+
+
+def _leads_to_a_trace(path: Path) -> bool:
+    return path.is_file() and path.suffix in (TRACE_SUFFIX, *CHECKPOINT_SUFFIXES)
