@@ -1,0 +1,23 @@
+"""Stability: what a run does, episode by episode, and which basin it is in.
+
+    assess: everything about one trace, as `RunStability`.
+    assess_all: the same for many runs at once; missing traces are made, broken runs named.
+
+Loads neither JAX nor MuJoCo until `assess_all` is called.
+"""
+
+from glassviz.stability.episode import EpisodeStability
+from glassviz.stability.many import Assessed, Unassessed, assess_all
+from glassviz.stability.metrics import METRICS
+from glassviz.stability.run import EpisodePair, RunStability, assess
+
+__all__ = [
+    "METRICS",
+    "Assessed",
+    "EpisodePair",
+    "EpisodeStability",
+    "RunStability",
+    "Unassessed",
+    "assess",
+    "assess_all",
+]

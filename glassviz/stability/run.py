@@ -1,0 +1,165 @@
+"""Everything about one run: a trace's episodes, and what they have in common."""
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from glassviz.analysis.basin import RunBasin, run_basin
+from glassviz.analysis.consistency import MapAgreement, map_agreement
+from glassviz.analysis.naming import LabelName, name_labels
+from glassviz.analysis.segments import Occupancy, occupancy
+from glassviz.analysis.soft import active_clusters, reachable_clusters
+from glassviz.analysis.statistics import MeanInterval, mean_interval
+from glassviz.errors import GlassvizError
+from glassviz.gait.verdict import RunGait, run_gait
+from glassviz.stability.episode import (
+    EpisodeStability,
+    describe_episode,
+    labels_after_opening,
+    phases_of,
+)
+from glassviz.stability.metrics import METRICS
+from glassviz.trace import Trace
+
+
+@dataclass(frozen=True)
+class EpisodePair:
+    """Whether two episodes of a run have the same labels at the same phases.
+
+    Attributes:
+        one, other: which two.
+        maps: how far their phase maps agree.
+    """
+
+    one: int
+    other: int
+    maps: MapAgreement
+
+
+@dataclass(frozen=True, eq=False)
+class RunStability:
+    """One checkpoint under one controller.
+
+    Attributes:
+        checkpoint, checkpoint_sha256: whose run it is.
+        controller: who acted.
+        trace_sha256: of the trace that all of this was made from.
+        labels_from: `glass`, or `none`.
+        label_rule: how a latent got its label.
+        tau: temperature of the soft assignments; None without labels.
+        clusters: K; None without labels.
+        frames, frame_dt_s: of each episode, the opening included.
+        episodes: all of them.
+        gait: the commonest verdict on the gait, and the split.
+        basin: the commonest basin, and the split.
+        label_split: number of episodes by the verdict on their labels, the commonest first.
+        returns: mean return, and its interval over the episodes of this run.
+        metrics: mean of every entry of `METRICS`, over the episodes in which it is defined, with
+            its interval; None where it never is. Intervals are within this run: they say nothing
+            about other seeds.
+        occupancy: labels of all episodes after their openings; None without labels.
+        label_names: the phase of the gait that each label lives in, over all episodes.
+        pairs: agreement of the episodes' phase maps, for pairs that share a phase bin.
+        reachable_clusters: how many labels the rule can produce; None without a partition.
+        active_clusters: how many clusters the partition spreads over, whatever the agent does;
+            None without a partition.
+    """
+
+    checkpoint: str
+    checkpoint_sha256: str
+    controller: str
+    trace_sha256: str
+    labels_from: str
+    label_rule: str
+    tau: float | None
+    clusters: int | None
+    frames: int
+    frame_dt_s: float
+    episodes: tuple[EpisodeStability, ...]
+    gait: RunGait
+    basin: RunBasin
+    label_split: dict[str, int]
+    returns: MeanInterval
+    metrics: dict[str, MeanInterval | None]
+    occupancy: Occupancy | None
+    label_names: tuple[LabelName, ...]
+    pairs: tuple[EpisodePair, ...]
+    reachable_clusters: int | None
+    active_clusters: int | None
+
+    @property
+    def map_agreement(self) -> float | None:
+        """Mean agreement of the episodes' phase maps, in [0, 1]; None without a pair."""
+        agreements = [pair.maps.agreement for pair in self.pairs]
+        return float(np.mean(agreements)) if agreements else None
+
+
+def assess(trace: Trace) -> RunStability:
+    """Assess the episodes of a trace; the same trace always gives the same.
+
+    Raises:
+        GlassvizError: there are no episodes, or the gait of one cannot be described.
+    """
+    header = trace.header
+    if not trace.episodes:
+        raise GlassvizError(
+            f"trace of {header['checkpoint']['name']}: expected episodes, found none: record it "
+            f"again with `glassviz rollout`"
+        )
+    # The matrices are small: several threads would spend their time waiting for each other.
+    with threadpool_limits(1):
+        episodes = tuple(describe_episode(trace, i) for i in range(trace.episodes))
+    verdicts = [episode.label_verdict.verdict for episode in episodes]
+    partition = trace.partition if trace.has_labels else None
+    pooled, names = _pooled(trace, episodes)
+    return RunStability(
+        checkpoint=header["checkpoint"]["name"],
+        checkpoint_sha256=header["checkpoint"]["sha256"],
+        controller=header["controller"],
+        trace_sha256=trace.sha256,
+        labels_from=header["labels_from"],
+        label_rule=header["label_rule"],
+        tau=header["tau"] if trace.has_labels else None,
+        clusters=trace.clusters if trace.has_labels else None,
+        frames=trace.frames,
+        frame_dt_s=trace.frame_dt_s,
+        episodes=episodes,
+        gait=run_gait([episode.gait_verdict for episode in episodes]),
+        basin=run_basin([episode.basin for episode in episodes]),
+        label_split=dict(Counter(verdicts).most_common()),
+        returns=mean_interval(trace.returns.tolist()),
+        metrics={
+            name: _mean([metric(each) for each in episodes]) for name, metric in METRICS.items()
+        },
+        occupancy=pooled,
+        label_names=names,
+        pairs=_pairs(episodes),
+        reachable_clusters=None if partition is None else reachable_clusters(partition),
+        active_clusters=None if partition is None else active_clusters(partition),
+    )
+
+
+def _mean(values: list[float | None]) -> MeanInterval | None:
+    defined = [value for value in values if value is not None and np.isfinite(value)]
+    return mean_interval(defined) if defined else None
+
+
+def _pooled(
+    trace: Trace, episodes: tuple[EpisodeStability, ...]
+) -> tuple[Occupancy | None, tuple[LabelName, ...]]:
+    """Occupancy and names of the labels over all episodes."""
+    if not trace.has_labels:
+        return None, ()
+    labels = [labels_after_opening(trace, each.episode, each.gait) for each in episodes]
+    phases = [phases_of(trace, each.episode, each.gait) for each in episodes]
+    label, phase = np.concatenate(labels), np.concatenate(phases)
+    return occupancy(label, trace.clusters), name_labels(label, phase, trace.clusters)
+
+
+def _pairs(episodes: tuple[EpisodeStability, ...]) -> tuple[EpisodePair, ...]:
+    maps = [(e.episode, e.steady_labels.phase_map) for e in episodes if e.steady_labels]
+    found = [(i, j, map_agreement(a, b)) for (i, a), (j, b) in combinations(maps, 2)]
+    return tuple(EpisodePair(i, j, agreement) for i, j, agreement in found if agreement)
