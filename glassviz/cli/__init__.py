@@ -19,6 +19,7 @@ from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
 from glassviz.cli.render import render
 from glassviz.cli.rollout import rollout
+from glassviz.cli.stability import stability
 from glassviz.cli.train import train
 from glassviz.errors import GlassvizError
 from glassviz.runtime import prepare_environment
@@ -82,6 +83,7 @@ for command in (
     refine,
     recipes,
     evaluate,
+    stability,
     curves,
     explain,
     doctor,

@@ -1,0 +1,138 @@
+"""`glassviz stability`."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
+from glassviz.errors import UsageError
+from glassviz.files import refuse_existing
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from glassviz.analysis.basin import RunBasin
+    from glassviz.runs import RolloutOptions
+    from glassviz.stability import Assessed, Unassessed
+
+GATE = 3
+"""Exit code when a run is in a basin that `--fail-on` names."""
+
+
+def stability(
+    targets: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="RUN",
+            help="Checkpoints, traces, run folders, or folders of checkpoints or traces.",
+        ),
+    ],
+    episodes: Annotated[
+        int, typer.Option(help="Episodes to record where a trace is missing.", min=1)
+    ] = 10,
+    controller: Controllers = "both",
+    jobs: Annotated[
+        int | None,
+        typer.Option(help="Processes to assess with; one a core by default.", min=1),
+    ] = None,
+    seed: Seed = 0,
+    steps: Steps = None,
+    to_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with everything about every episode.")
+    ] = False,
+    to_csv: Annotated[
+        bool, typer.Option("--csv", help="Print a row a run and controller as CSV.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder to write stability.json, runs.csv and episodes.csv to."),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace such files that exist.")
+    ] = False,
+    traces: Annotated[
+        Path | None, typer.Option(help="Folder of the traces; renders/traces by default.")
+    ] = None,
+    fail_on: Annotated[
+        Literal["unstable", "not-stable"] | None,
+        typer.Option(
+            help="Exit with 3 if a run is unstable, or split with unstable episodes; or if a run "
+            "is anything but stable-hop."
+        ),
+    ] = None,
+) -> None:
+    """Say how runs move, what their labels do, and which basin they are in.
+
+    A run is in the stable-hop basin if it hops and its labels are locked to the hop. Missing
+    traces are recorded, existing ones reused. Runs that cannot be assessed are named in the
+    table, and make the exit code 1; the others are assessed all the same.
+    """
+    if to_json and to_csv:
+        raise UsageError("stability: expected one of --json and --csv, found both: leave one out")
+    from glassviz.cli.stability_table import print_table
+    from glassviz.runs import RolloutOptions
+    from glassviz.stability import Assessed
+    from glassviz.stability.record import RESULTS, as_csv, as_json, run_row, save
+
+    if out:
+        for name in RESULTS:
+            refuse_existing(out / name, overwrite)
+    options = RolloutOptions(
+        episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
+    )
+    rows = _assess(targets, options, traces, jobs)
+    if out:
+        save(rows, out)
+    if to_json:
+        typer.echo(as_json(rows))
+    elif to_csv:
+        typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
+    else:
+        print_table(rows)
+    assessed = [row for row in rows if isinstance(row, Assessed)]
+    if len(assessed) < len(rows):
+        raise typer.Exit(1)
+    if fail_on and any(_fails(row.stability.basin, fail_on) for row in assessed):
+        raise typer.Exit(GATE)
+
+
+def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
+    if gate == "not-stable":
+        return basin.name != "stable-hop"
+    return basin.name == "unstable" or (basin.name == "split" and "unstable" in basin.split)
+
+
+def _assess(
+    targets: list[Path], options: "RolloutOptions", traces: Path | None, jobs: int | None
+) -> list["Assessed | Unassessed"]:
+    """Assess runs with a progress bar, and an estimate before anything is recorded."""
+    from glassviz.cli.progress import progress_bar
+    from glassviz.stability import assess_all
+
+    with progress_bar() as bar:
+        recording = bar.add_task("rolling out", total=None, visible=False)
+        assessing = bar.add_task("assessing", total=None, visible=False)
+
+        def tell(line: str) -> None:
+            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        def show(task: "TaskID", done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        return assess_all(
+            targets,
+            options,
+            traces,
+            jobs,
+            tell,
+            on_estimate=lambda count, seconds: tell(_estimate(count, seconds)),
+            on_recording=partial(show, recording),
+            on_assessing=partial(show, assessing),
+        )
+
+
+def _estimate(missing: int, seconds: float) -> str:
+    time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    return f"{missing} traces are missing: recording them takes about {time}"

@@ -1,0 +1,88 @@
+"""The table of `glassviz stability`."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from glassviz.checkpoints.wording import printable
+from glassviz.stability import Assessed, Unassessed
+
+if TYPE_CHECKING:
+    from glassviz.stability import RunStability
+
+NONE = "–"
+"""Where there is nothing to measure."""
+
+_STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
+
+_NOTES = (
+    "return: mean of the episodes, and the 95 % interval of that mean, which says nothing about "
+    "other seeds. labels: visited, with more than 1 % of the frames. U: share of their entropy "
+    "that the gait phase explains. κ: agreement of gait cycles on them, beyond chance. sw/cyc: "
+    "switches per gait cycle. All three are means over the episodes that have gait cycles. "
+    "Everything by episode, with every criterion: --json, or --out DIR."
+)
+
+
+def print_table(rows: Sequence[Assessed | Unassessed], console: Console | None = None) -> None:
+    """Print one row a run and controller, then what the columns mean.
+
+    Args:
+        rows: of `assess_all`.
+        console: where to; by default the terminal, or, into a file or a pipe, lines as long as
+            they need to be.
+    """
+    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
+    table.add_column("run", overflow="fold", min_width=10)
+    table.add_column("by", no_wrap=True)
+    table.add_column("return", no_wrap=True, justify="right")
+    table.add_column("gait", overflow="fold", min_width=12)
+    for title in ("labels", "U", "κ", "sw/cyc"):
+        table.add_column(title, no_wrap=True, justify="right")
+    table.add_column("basin: main reason", overflow="fold", min_width=13)
+    for row in rows:
+        # Text, not markup: names and errors come from files.
+        name = Text(printable(row.name, limit=1000))
+        cells = _cells(row.stability) if isinstance(row, Assessed) else _failed(row)
+        table.add_row(name, row.controller or "", *cells)
+    console.print(table)
+    if any(isinstance(row, Assessed) for row in rows):
+        console.print(Text(_NOTES, "dim"))
+
+
+def _cells(run: "RunStability") -> tuple[str | Text, ...]:
+    returns, basin = run.returns, run.basin
+    half = "" if returns.high is None else f" ± {returns.high - returns.mean:.0f}"
+    name = _named(basin.name, basin.split)
+    return (
+        f"{returns.mean:.0f}{half}",
+        _named(run.gait.name, run.gait.split),
+        NONE if run.occupancy is None else str(len(run.occupancy.visited)),
+        *(_metric(run, name) for name in ("locking_u", "fleiss_kappa")),
+        _metric(run, "switches_per_cycle", ".1f"),
+        Text.assemble((name, _STYLES[basin.name]), f": {basin.reasons[0]}"),
+    )
+
+
+def _failed(row: Unassessed) -> tuple[str | Text, ...]:
+    reason = row.error.removeprefix(f"{row.target}: ")
+    failed = Text.assemble(("failed", "bold red"), f": {printable(reason, limit=1000)}")
+    return (*[""] * 6, failed)
+
+
+def _named(name: str, split: Mapping[Any, int]) -> str:
+    """The commonest verdict, with its share of the episodes; of a split run all of them."""
+    if name == "split":
+        return "split: " + ", ".join(f"{count} {each}" for each, count in split.items())
+    count, episodes = split[name], sum(split.values())
+    return name if count == episodes else f"{name} {count}/{episodes}"
+
+
+def _metric(run: "RunStability", name: str, spec: str = ".2f") -> str:
+    found = run.metrics[name]
+    return NONE if found is None else f"{found.mean:{spec}}"
