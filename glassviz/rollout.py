@@ -171,7 +171,8 @@ def _decider(
             return one(own_params, own_obs, own_state, keys)
 
         decided = over_each(decide_one, (params, shares))
-        return jax.tree.map(lambda x: x.reshape(-1, *x.shape[2:]), decided)
+        # Spelled out: −1 would not do where an array is empty, as those of labels without Glass.
+        return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), decided)
 
     return jax.jit(each)
 

@@ -145,6 +145,16 @@ def test_an_agent_without_glass_has_no_labels_and_invents_none():
     assert np.all(trace["label"] == -1) and np.all(trace["prototype"] == -1)
 
 
+def test_several_agents_without_glass_do_what_each_does_alone():
+    config = tiny.AGENT.replace(glass=None)
+    agents = [init_params(config, jax.random.key(i)) for i in range(2)]
+    together = roll_out(config, agents, "pi", Clock(4), 0, 3)
+    for agent, arrays in zip(agents, together, strict=True):
+        [alone] = roll_out(config, [agent], "pi", Clock(2), 0, 3)
+        assert arrays["soft_assignment"].shape == (2, 3, 0)
+        np.testing.assert_allclose(arrays["action"], alone["action"], atol=1e-5)
+
+
 def test_reset_seeds_are_a_prefix_of_longer_ones_and_differ_between_seeds():
     assert reset_seeds(0, 3) == reset_seeds(0, 10)[:3]
     assert not set(reset_seeds(0, 100)) & set(reset_seeds(1, 100))
