@@ -84,6 +84,17 @@ def test_the_film_ends_with_the_return_of_its_trace(folder, checkpoint):
     assert "--overwrite" in refused
 
 
+def test_stability_of_a_run_folder_records_what_is_missing_and_then_reuses_it(folder, checkpoint):
+    run = checkpoint.parents[2]
+    command = ("stability", run, folder / "none.npz", "--episodes", "2", "--steps", "6")
+    first = glassviz(folder, *command, "--controller", "pi", code=1)
+    assert "seed_3: taking last.safetensors" in first
+    assert re.search(r"1 trace is missing: recording it takes about \d+ s", first)
+    assert f"{run.name}/seed_3 pi" in first and "failed: expected a trace" in first
+    again = glassviz(folder, *command, "--controller", "pi", code=1)
+    assert "missing" not in again and "reusing" in again
+
+
 def test_a_published_pickle_renders_and_says_what_was_assumed(tmp_path):
     pickled = write(tmp_path / "best_mppi.pkl", payload())
     printed = glassviz(

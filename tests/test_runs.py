@@ -14,7 +14,7 @@ import tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.errors import GlassvizError
-from glassviz.runs import RolloutOptions, traces_of
+from glassviz.runs import RolloutOptions, locate_traces, traces_of
 from glassviz.trace import ARRAYS, Trace
 
 OPTIONS = RolloutOptions(episodes=2, controllers=("mppi", "pi"), steps=6)
@@ -103,6 +103,67 @@ def test_targets_come_back_in_order_then_by_controller(recorded, checkpoint):
     folder, first, _ = recorded
     both = traces_of([first[1].path, checkpoint], OPTIONS, folder)
     assert [r.path for r in both] == [first[1].path, first[0].path, first[1].path]
+
+
+def test_what_is_broken_is_named_and_the_others_are_located(recorded, checkpoint, tmp_path):
+    _, first, _ = recorded
+    jumpy, truncated = tmp_path / "jumpy.safetensors", tmp_path / "truncated.npz"
+    agent = checkpoints.load(checkpoint)
+    checkpoints.save(jumpy, agent.config.replace(no_planner="it jumps"), agent.params, {})
+    truncated.write_bytes(first[0].path.read_bytes()[:500])
+    broken: list[tuple[str, str | None, str]] = []
+    targets = [truncated, checkpoint, tmp_path / "none.safetensors", jumpy]
+    options = dataclasses.replace(OPTIONS, seed=5)
+    located = locate_traces(
+        targets,
+        options,
+        lambda *found: broken.append((found[0].name, *map(str, found[1:]))),
+        tmp_path,
+    )
+    assert [(each.target, each.reused) for each in located] == [
+        (checkpoint, False),
+        (checkpoint, False),
+        (jumpy, False),
+    ]
+    assert all(each.path.exists() for each in located)
+    assert [found[:2] for found in broken] == [
+        ("truncated.npz", "None"),
+        ("none.safetensors", "None"),
+        ("jumpy.safetensors", "mppi"),
+    ]
+    assert "expected a planner for mppi, found none: it jumps" in broken[2][2]
+
+
+def test_the_time_that_missing_traces_take_is_estimated_before_they_are_recorded(
+    recorded, checkpoint, tmp_path
+):
+    folder, *_ = recorded
+    events: list[object] = []
+
+    def locate(into: Path) -> None:
+        locate_traces(
+            [checkpoint],
+            dataclasses.replace(OPTIONS, controllers=("pi",)),
+            lambda *found: None,
+            into,
+            on_progress=lambda done, total: events.append(done),
+            on_estimate=lambda missing, seconds: events.append((missing, 0 < seconds < 60)),
+        )
+
+    locate(folder)
+    assert events == []
+    locate(tmp_path)
+    assert events == [(1, True), *range(1, 7)]
+
+
+def test_the_recorded_return_comes_with_a_located_trace(checkpoint, tmp_path):
+    agent = checkpoints.load(checkpoint)
+    told = {"evaluation": {"pi": {"mean": 12.5, "returns": [12.0, 13.0]}}}
+    checkpoints.save(tmp_path / "told.safetensors", agent.config, agent.params, told)
+    planned, prior = locate_traces(
+        [tmp_path / "told.safetensors"], OPTIONS, lambda *found: None, tmp_path
+    )
+    assert planned.recorded is None and prior.recorded.mean == 12.5
 
 
 def test_an_interruption_leaves_no_file(checkpoint, tmp_path):

@@ -135,4 +135,6 @@ def _assess(
 
 def _estimate(missing: int, seconds: float) -> str:
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    if missing == 1:
+        return f"1 trace is missing: recording it takes about {time}"
     return f"{missing} traces are missing: recording them takes about {time}"

@@ -30,7 +30,7 @@ def _walk(value: object, names: tuple[str, ...]) -> float | None:
         if value is None:
             return None
         value = getattr(value, name)
-    assert value is None or isinstance(value, int | float)
+    assert value is None or isinstance(value, float)
     return value
 
 
@@ -49,7 +49,7 @@ METRICS = MappingProxyType(
         "duty_factor": _of_gait("duty_factor"),
         "period_s": lambda episode: episode.gait.cycles.period_s,
         "period_cv": lambda episode: episode.gait.cycles.period_cv,
-        "cycles": lambda episode: episode.gait.cycles.count,
+        "cycles": lambda episode: float(episode.gait.cycles.count),
         "rhythm": lambda episode: _walk(episode.gait.rhythm, ("strength",)),
         "rho": lambda episode: _walk(episode.gait.return_map, ("rho",)),
         "dominant_share": _of_labels("occupancy", "dominant_share"),
