@@ -5,7 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glassviz.analysis.naming import GAIT_PHASES, gait_phases, name_labels, phase_table
+from glassviz.analysis.naming import (
+    GAIT_PHASES,
+    gait_phases,
+    name_labels,
+    phase_table,
+    phase_uses,
+)
 
 KINDS = arrays(np.int64, 40, elements=st.integers(-1, 6))
 
@@ -41,3 +47,19 @@ def test_every_frame_with_a_label_and_a_phase_counts_once(label, category):
     for name in name_labels(label, category, 7):
         assert name.frames == table[name.label].sum()
         assert name.share == table[name.label].max() / name.frames
+
+
+def test_uses_tell_how_much_of_a_run_each_phase_is_and_its_commonest_label():
+    category = np.array([0, 0, 2, 2, 2, 2, -1, 0])
+    label = np.array([1, 1, 3, 3, 1, -1, 5, 2])
+    stance, push_off, flight = phase_uses(label, category, 6)[:3]
+    assert (stance.share, stance.label, stance.label_share) == (3 / 7, 1, 2 / 3)
+    assert (push_off.share, push_off.label, push_off.label_share) == (0, None, None)
+    assert (flight.share, flight.label, flight.label_share) == (4 / 7, 3, 2 / 3)
+
+
+def test_uses_without_labels_are_shares_alone():
+    uses = phase_uses(None, np.array([0, 2, 2, 6]), 0)
+    assert [use.share for use in uses] == [0.25, 0, 0.5, 0, 0, 0, 0.25]
+    assert {use.label for use in uses} == {None}
+    assert phase_uses(None, np.array([-1]), 0) == ()

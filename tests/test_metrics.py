@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import glassviz.analysis
 import glassviz.gait
 from glassviz.analysis import (
+    calibration,
     consistency,
     labels,
     nulls,
@@ -38,7 +39,7 @@ NO_RESULTS = {"synthetic", "metrics"}
 """Modules that plant gaits, or explain."""
 
 BOOKKEEPING = {
-    *("frames", "seconds", "segments", "censored", "bins", "onsets", "replicates"),
+    *("frames", "seconds", "episodes", "segments", "censored", "bins", "onsets", "replicates"),
     *("count", "hits", "units", "level", "counts", "fall_manners", "split", "causes"),
     *("start", "hit", "recovery", "opening_end", "duration_s", "dt_s", "lag_s", "phase"),
     *("label", "dominant", "words", "modal", "states", "prototypes", "seed"),
@@ -172,6 +173,8 @@ def test_an_entry_is_complete_and_its_definition_one_line(found: Metric):
         ("active_clusters", "formula", soft.ACTIVE_SHARE),
         *(("tau", "reading", each) for each in (soft.TAU_GRID[0], soft.TAU_GRID[-1])),
         ("bootstrap_estimate", "formula", statistics.REPLICATES),
+        ("value_bias", "formula", calibration.TAIL_WEIGHT),
+        ("value_bias", "range", calibration.frames_ahead(0.99)),
     ],
 )
 def test_constants_in_the_text_are_those_of_the_code(name, place, constant):

@@ -21,6 +21,9 @@ Runs against each other:
     correspondence: labels matched by frames or by phase.
     agreement: ARI, AMI, variation of information, their null, consensus of several runs.
 
+Values:
+    calibration: predicted value against the return-to-go that followed.
+
 Transitions:
     transitions: counts, chains and their modes, entropy rate, irreversibility, dominant cycles.
     structural_entropy: H¹, H², gap, and random partitions of the same sizes.

@@ -58,6 +58,24 @@ class LabelName:
     frames: int
 
 
+@dataclass(frozen=True)
+class PhaseUse:
+    """How much of a run a phase of the gait is, and which label it has.
+
+    Attributes:
+        name: of the phase, one of `GAIT_PHASES`.
+        share: of the frames, in [0, 1].
+        label: the one that most of its frames have, of equal ones the lowest; None without frames
+            or labels.
+        label_share: share of its frames that do.
+    """
+
+    name: str
+    share: float
+    label: int | None
+    label_share: float | None
+
+
 def phase_table(
     label: Int[np.ndarray, " frames"], category: Categories, clusters: int, categories: int
 ) -> Int[np.ndarray, "clusters categories"]:
@@ -93,4 +111,32 @@ def name_labels(
         LabelName(k, names[int(row.argmax())], float(row.max() / row.sum()), int(row.sum()))
         for k, row in enumerate(table)
         if row.any()
+    )
+
+
+def phase_uses(
+    label: Int[np.ndarray, " frames"] | None, category: Categories, clusters: int
+) -> tuple[PhaseUse, ...]:
+    """Every one of `GAIT_PHASES`, in that order; none without frames.
+
+    Args:
+        label: of each frame; −1: left out. None: an agent without labels.
+        category: index into `GAIT_PHASES` of each frame; −1: none.
+        clusters: K.
+    """
+    count = np.bincount(category[category >= 0], minlength=len(GAIT_PHASES))
+    if not count.any():
+        return ()
+    shares = (count / count.sum()).tolist()
+    if label is None:
+        return tuple(
+            PhaseUse(name, share, None, None)
+            for name, share in zip(GAIT_PHASES, shares, strict=True)
+        )
+    table = phase_table(label, category, clusters, len(GAIT_PHASES))
+    return tuple(
+        PhaseUse(name, share, int(column.argmax()), float(column.max() / column.sum()))
+        if column.any()
+        else PhaseUse(name, share, None, None)
+        for name, share, column in zip(GAIT_PHASES, shares, table.T, strict=True)
     )

@@ -8,8 +8,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from glassviz.analysis.basin import RunBasin, run_basin
+from glassviz.analysis.calibration import ValueCalibration, value_calibration
 from glassviz.analysis.consistency import MapAgreement, map_agreement
-from glassviz.analysis.naming import LabelName, name_labels
+from glassviz.analysis.naming import LabelName, PhaseUse, name_labels, phase_uses
 from glassviz.analysis.segments import Occupancy, occupancy
 from glassviz.analysis.soft import active_clusters, reachable_clusters
 from glassviz.analysis.statistics import MeanInterval, mean_interval
@@ -62,6 +63,8 @@ class RunStability:
             about other seeds.
         occupancy: labels of all episodes after their openings; None without labels.
         label_names: the phase of the gait that each label lives in, over all episodes.
+        phases: how much of the run each phase of the gait is, and which label it has.
+        calibration: predicted against realised value; None for episodes too short to tell.
         pairs: agreement of the episodes' phase maps, for pairs that share a phase bin.
         reachable_clusters: how many labels the rule can produce; None without a partition.
         active_clusters: how many clusters the partition spreads over, whatever the agent does;
@@ -86,6 +89,8 @@ class RunStability:
     metrics: dict[str, MeanInterval | None]
     occupancy: Occupancy | None
     label_names: tuple[LabelName, ...]
+    phases: tuple[PhaseUse, ...]
+    calibration: ValueCalibration | None
     pairs: tuple[EpisodePair, ...]
     reachable_clusters: int | None
     active_clusters: int | None
@@ -114,7 +119,7 @@ def assess(trace: Trace) -> RunStability:
         episodes = tuple(describe_episode(trace, i) for i in range(trace.episodes))
     verdicts = [episode.label_verdict.verdict for episode in episodes]
     partition = trace.partition if trace.has_labels else None
-    pooled, names = _pooled(trace, episodes)
+    pooled, names, phases = _pooled(trace, episodes)
     return RunStability(
         checkpoint=header["checkpoint"]["name"],
         checkpoint_sha256=header["checkpoint"]["sha256"],
@@ -136,6 +141,8 @@ def assess(trace: Trace) -> RunStability:
         },
         occupancy=pooled,
         label_names=names,
+        phases=phases,
+        calibration=_calibration(trace),
         pairs=_pairs(episodes),
         reachable_clusters=None if partition is None else reachable_clusters(partition),
         active_clusters=None if partition is None else active_clusters(partition),
@@ -149,14 +156,23 @@ def _mean(values: list[float | None]) -> MeanInterval | None:
 
 def _pooled(
     trace: Trace, episodes: tuple[EpisodeStability, ...]
-) -> tuple[Occupancy | None, tuple[LabelName, ...]]:
-    """Occupancy and names of the labels over all episodes."""
+) -> tuple[Occupancy | None, tuple[LabelName, ...], tuple[PhaseUse, ...]]:
+    """Occupancy and names of the labels, and use of the phases, over all episodes."""
+    phase = np.concatenate([phases_of(trace, each.episode, each.gait) for each in episodes])
     if not trace.has_labels:
-        return None, ()
+        return None, (), phase_uses(None, phase, 0)
     labels = [labels_after_opening(trace, each.episode, each.gait) for each in episodes]
-    phases = [phases_of(trace, each.episode, each.gait) for each in episodes]
-    label, phase = np.concatenate(labels), np.concatenate(phases)
-    return occupancy(label, trace.clusters), name_labels(label, phase, trace.clusters)
+    label, clusters = np.concatenate(labels), trace.clusters
+    names = name_labels(label, phase, clusters)
+    return occupancy(label, clusters), names, phase_uses(label, phase, clusters)
+
+
+def _calibration(trace: Trace) -> ValueCalibration | None:
+    discount = trace.header["agent"].get("planner", {}).get("discount")
+    if discount is None:
+        return None
+    rng = np.random.default_rng(int(trace.sha256[:16], 16))
+    return value_calibration(trace.value, trace.reward, discount, rng)
 
 
 def _pairs(episodes: tuple[EpisodeStability, ...]) -> tuple[EpisodePair, ...]:
