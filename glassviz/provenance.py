@@ -41,21 +41,21 @@ def describe(recipe: str) -> dict[str, Any]:
     """Provenance of a training run that this process starts."""
     return {
         "recipe": recipe,
-        "command": _command(),
+        "command": command(),
         "versions": versions(),
         "git_commit": git_commit(),
     }
 
 
-def _command() -> str:
-    """The command line, without the folders on the user's disk: those are nobody else's business.
+def command() -> str:
+    """The command line of this process, without the folders on the user's disk.
 
-    `--out` is left out, and of an absolute path only the name is kept.
+    Those are nobody else's business: `--out` is left out, and of an absolute path only the name is kept.
     """
     words = iter(sys.argv[1:])
     kept = []
     for word in words:
-        if word == "--out":
+        if word in ("--out", "-o"):
             next(words, None)
         elif not word.startswith("--out="):
             option, equals, value = word.rpartition("=")

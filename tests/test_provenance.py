@@ -7,7 +7,17 @@ from glassviz import provenance
 
 
 def test_the_command_is_kept_without_the_output_folder(monkeypatch):
-    command = ["/usr/bin/glassviz", "train", "--out", "/home/me/runs", "--seed", "3", "--out=x"]
+    command = [
+        "/usr/bin/glassviz",
+        "train",
+        "--out",
+        "/home/me/runs",
+        "--seed",
+        "3",
+        "--out=x",
+        "-o",
+        "y",
+    ]
     monkeypatch.setattr(sys, "argv", command)
     assert provenance.describe("r")["command"] == "glassviz train --seed 3"
 

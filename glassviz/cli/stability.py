@@ -20,23 +20,28 @@ if TYPE_CHECKING:
 GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
 
+Runs = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="RUN",
+        help="Checkpoints, traces, run folders, or folders of checkpoints or traces.",
+    ),
+]
+Episodes = Annotated[int, typer.Option(help="Episodes to record where a trace is missing.", min=1)]
+Jobs = Annotated[
+    int | None,
+    typer.Option(help="Processes to assess with; one a core by default.", min=1),
+]
+Traces = Annotated[
+    Path | None, typer.Option(help="Folder of the traces; renders/traces by default.")
+]
+
 
 def stability(
-    targets: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="RUN",
-            help="Checkpoints, traces, run folders, or folders of checkpoints or traces.",
-        ),
-    ],
-    episodes: Annotated[
-        int, typer.Option(help="Episodes to record where a trace is missing.", min=1)
-    ] = 10,
+    targets: Runs,
+    episodes: Episodes = 10,
     controller: Controllers = "both",
-    jobs: Annotated[
-        int | None,
-        typer.Option(help="Processes to assess with; one a core by default.", min=1),
-    ] = None,
+    jobs: Jobs = None,
     seed: Seed = 0,
     steps: Steps = None,
     to_json: Annotated[
@@ -52,9 +57,7 @@ def stability(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace such files that exist.")
     ] = False,
-    traces: Annotated[
-        Path | None, typer.Option(help="Folder of the traces; renders/traces by default.")
-    ] = None,
+    traces: Traces = None,
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
@@ -82,7 +85,7 @@ def stability(
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
-    rows = _assess(targets, options, traces, jobs)
+    rows = assess_with_progress(targets, options, traces, jobs)
     if out:
         save(rows, out)
     if to_json:
@@ -104,7 +107,7 @@ def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
     return basin.name == "unstable" or (basin.name == "split" and "unstable" in basin.split)
 
 
-def _assess(
+def assess_with_progress(
     targets: list[Path], options: "RolloutOptions", traces: Path | None, jobs: int | None
 ) -> list["Assessed | Unassessed"]:
     """Assess runs with a progress bar, and an estimate before anything is recorded."""

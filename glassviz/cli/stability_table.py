@@ -1,8 +1,8 @@
 """The table of `glassviz stability`."""
 
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
@@ -10,12 +10,10 @@ from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
 from glassviz.stability import Assessed, Unassessed
+from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
 
 if TYPE_CHECKING:
     from glassviz.stability import RunStability
-
-NONE = "–"
-"""Where there is nothing to measure."""
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
 
@@ -56,33 +54,18 @@ def print_table(rows: Sequence[Assessed | Unassessed], console: Console | None =
 
 
 def _cells(run: "RunStability") -> tuple[str | Text, ...]:
-    returns, basin = run.returns, run.basin
-    half = "" if returns.high is None else f" ± {returns.high - returns.mean:.0f}"
-    name = _named(basin.name, basin.split)
+    basin = run.basin
+    name = named(basin.name, basin.split)
     return (
-        f"{returns.mean:.0f}{half}",
-        _named(run.gait.name, run.gait.split),
+        shown_return(run.returns),
+        named(run.gait.name, run.gait.split),
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        *(_metric(run, name) for name in ("locking_u", "fleiss_kappa")),
-        _metric(run, "switches_per_cycle", ".1f"),
+        *(shown_mean(run.metrics[name]) for name in ("locking_u", "fleiss_kappa")),
+        shown_mean(run.metrics["switches_per_cycle"], ".1f"),
         Text.assemble((name, _STYLES[basin.name]), f": {basin.reasons[0]}"),
     )
 
 
 def _failed(row: Unassessed) -> tuple[str | Text, ...]:
-    reason = row.error.removeprefix(f"{row.target}: ")
-    failed = Text.assemble(("failed", "bold red"), f": {printable(reason, limit=1000)}")
+    failed = Text.assemble(("failed", "bold red"), f": {failure(row)}")
     return (*[""] * 6, failed)
-
-
-def _named(name: str, split: Mapping[Any, int]) -> str:
-    """The commonest verdict, with its share of the episodes; of a split run all of them."""
-    if name == "split":
-        return "split: " + ", ".join(f"{count} {each}" for each, count in split.items())
-    count, episodes = split[name], sum(split.values())
-    return name if count == episodes else f"{name} {count}/{episodes}"
-
-
-def _metric(run: "RunStability", name: str, spec: str = ".2f") -> str:
-    found = run.metrics[name]
-    return NONE if found is None else f"{found.mean:{spec}}"
