@@ -50,7 +50,8 @@ def describe(recipe: str) -> dict[str, Any]:
 def command() -> str:
     """The command line of this process, without the folders on the user's disk.
 
-    Those are nobody else's business: `--out` is left out, and of an absolute path only the name is kept.
+    Those are nobody else's business: `--out` is left out, and of an absolute path only the name
+    is kept.
     """
     words = iter(sys.argv[1:])
     kept = []
