@@ -14,6 +14,7 @@ from glassviz import checkpoints, provenance
 from glassviz.agents.agent import Controller
 from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfig
 from glassviz.agents.glass import LabelRule, partition
+from glassviz.agents.several import gain_from_company
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch
 from glassviz.errors import GlassvizError
@@ -156,9 +157,9 @@ def locate_traces(
     """The trace files of checkpoints, and trace files themselves; those missing are recorded.
 
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
-    `folder` by its inputs, and recorded there if missing; missing traces of one architecture are
-    planned together. A trace is written when its roll-out is complete, so that an interruption
-    leaves nothing half-written.
+    `folder` by its inputs, and recorded there if missing; on an accelerator missing traces of one
+    architecture are planned together. A trace is written when its roll-out is complete, so that an
+    interruption leaves nothing half-written.
 
     Args:
         on_broken: called with a target that cannot be read or rolled out as asked, the controller
@@ -200,7 +201,7 @@ def locate_traces(
     missing = {each.path: job for each, job in found if job and not each.reused}
     batches = _batches(list(missing.values()))
     if missing and on_estimate:
-        on_estimate(len(missing), sum(_trial_s(batch) for batch in batches))
+        on_estimate(len(missing), _estimate_s(batches))
     for job, trace in _record(batches, on_progress):
         path = folder / job.file_name
         trace.save(path)
@@ -229,7 +230,12 @@ def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions
 
 
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:
-    """Jobs that can be planned together, those of one architecture."""
+    """Jobs that are planned together: those of one architecture, if that saves time.
+
+    Otherwise each by itself: its trace is written the earlier, and needs the less memory.
+    """
+    if not gain_from_company():
+        return [[job] for job in jobs]
     batches: dict[Any, list[_Job]] = {}
     for job in jobs:
         batches.setdefault(job.batch, []).append(job)
@@ -261,6 +267,14 @@ def _roll_out(
         config, agents, controller, hoppers, options.seed, steps, planner, options.rule, on_step
     )
     return hoppers, recorded
+
+
+def _estimate_s(batches: list[list[_Job]]) -> float:
+    """Seconds that all batches will take, by a trial of one of each kind."""
+    kinds = [(batch[0].batch, len(batch)) for batch in batches]
+    trials = {kind: batch for kind, batch in zip(kinds, batches, strict=True)}
+    seconds = {kind: _trial_s(batch) for kind, batch in trials.items()}
+    return sum(seconds[kind] for kind in kinds)
 
 
 def _trial_s(batch: list[_Job]) -> float:

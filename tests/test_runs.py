@@ -13,6 +13,7 @@ import tiny
 
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
+from glassviz.agents.several import gain_from_company
 from glassviz.errors import GlassvizError
 from glassviz.runs import RolloutOptions, locate_traces, traces_of
 from glassviz.trace import ARRAYS, Trace
@@ -174,6 +175,21 @@ def test_an_interruption_leaves_no_file(checkpoint, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         traces_of([checkpoint], OPTIONS, tmp_path, on_progress=interrupt)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(gain_from_company(), reason="an accelerator records them together")
+def test_what_was_recorded_before_an_interruption_is_kept(checkpoint, tmp_path):
+    def interrupt(done: int, total: int) -> None:
+        if done == OPTIONS.steps + 2:
+            raise KeyboardInterrupt
+
+    other = tmp_path / "other.safetensors"
+    params = jax.tree.map(np.asarray, init_params(tiny.AGENT, jax.random.key(2)))
+    checkpoints.save(other, tiny.AGENT, params, {})
+    options = dataclasses.replace(OPTIONS, controllers=("pi",))
+    with pytest.raises(KeyboardInterrupt):
+        traces_of([checkpoint, other], options, tmp_path, on_progress=interrupt)
+    assert [path.name[:9] for path in tmp_path.glob("*.npz")] == ["agent-pi-"]
 
 
 def test_a_failed_write_leaves_the_old_trace(recorded, monkeypatch):
