@@ -7,8 +7,8 @@ import pytest
 
 from glassviz.gait.gait import Gait, describe
 from glassviz.gait.synthetic import GaitPlan, synthesise
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS
 from glassviz.gait.verdict import (
-    DEFAULT_THRESHOLDS,
     Criterion,
     GaitName,
     GaitVerdict,

@@ -33,7 +33,7 @@ from glassviz.cli.metrics_reference import REFERENCE, reference
 from glassviz.errors import UsageError
 from glassviz.gait import contacts, events, gait, poincare, rhythm
 from glassviz.gait.synthetic import GaitPlan, synthesise
-from glassviz.gait.verdict import gait_criteria
+from glassviz.gait.verdict import gait_criteria, gait_values
 
 NO_RESULTS = {"synthetic", "metrics"}
 """Modules that plant gaits, or explain."""
@@ -126,7 +126,7 @@ def planted():
     stats = labels.describe(
         found.label, body.cycles.phase, body.cycles.cycle, body.dt_s, 8, rng, replicates=9
     )
-    told = {each.name for every in gait_criteria(body).values() for each in every}
+    told = {each.name for every in gait_criteria(gait_values(body)).values() for each in every}
     return told | {each.name for each in label_verdict(stats).criteria}
 
 

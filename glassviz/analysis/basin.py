@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glassviz.analysis.label_verdict import LabelVerdict, Verdict
-from glassviz.gait.verdict import DEFAULT_THRESHOLDS, GaitThresholds, GaitVerdict
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS, GaitThresholds
+from glassviz.gait.verdict import GaitVerdict
 
 BasinName = Literal["stable-hop", "unstable", "undetermined"]
 RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]

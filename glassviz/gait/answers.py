@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glassviz.gait.gait import Gait
-from glassviz.gait.verdict import DEFAULT_THRESHOLDS, GaitThresholds
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS, GaitThresholds
 
 Course = Literal["forward", "backward", "in place"]
 

@@ -6,12 +6,13 @@ measured, makes it undetermined, and so does meeting none.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from glassviz.gait.contacts import BODY
 from glassviz.gait.gait import Gait
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS, GaitThresholds
 
 GaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined"]
 RunGaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined", "split"]
@@ -45,71 +46,6 @@ class Criterion:
         """Whether it is met; None where it could not be measured."""
         return None if self.margin is None else self.margin >= 0
 
-
-@dataclass(frozen=True)
-class GaitThresholds:
-    """Where the verdict draws its lines, and why there.
-
-    The evidence is 80 episodes of 20 s: four agents, each by planner and by policy, judged from
-    film strips. 10 hop (two of them with one fall), 34 knee-walk, 28 fall and get up, 2 lie still,
-    and 6 are mixed: they tumble backward, and walk later or never, or lie down for good. The lines
-    lie in gaps between these groups, so that the same episodes cannot tell how well they separate
-    others. Of 24 episodes of four policies from other training runs, judged from film strips
-    before their verdicts were computed, none that hops, lies still or falls all the time was
-    called by another name; two that hop (with two falls; after 7 s on the floor) were
-    undetermined, and of those that hop between falls one was called fall-recover.
-
-    Attributes:
-        hop_foot_only: share of the stance on the foot alone. Hops 0.92 (with a fall) to 1.00, all
-            else 0.76 at most.
-        hop_standing: share of frames with a height of 0.6 m. Hops 0.91 to 1.00, else 0.57 at most.
-        hop_falls_per_minute: hops 0, or 3.2 to 3.7 (one fall in the episode, after which it hops
-            on); agents that fall and get up as a habit 24 and more.
-        knee_body: share of the stance in which torso, nose, pelvis or thigh touches the floor.
-            Knee-walks 0.39 to 0.51, hops 0.08 at most.
-        knee_speed_mps: mean speed. Knee-walks 0.59 to 0.77; agents that stand up, topple forward
-            and get up move too, at 0.50 at most: the line between the two gaits.
-        rhythm: height of the autocorrelation's first peak. Hops 0.43 to 0.66, knee-walks 0.54 to
-            0.98.
-        period_cv: of cycles. Hops 0.08 to 0.16, knee-walks 0.02 to 0.17.
-        period_spread: (longest - shortest) / median period of the three detectors. Hops and
-            knee-walks 0.06 at most.
-        cycles: fewer say nothing about rhythm.
-        fall_falls_per_minute: agents that fall and get up 24 and more. In between lies neither.
-        fall_recovered: share of the falls that end with a stand; the last may be cut off by the
-            episode's end.
-        fall_period_spread: agents that fall and get up 0.18 at most where all three detectors find
-            a period. Four of the mixed episodes, 0.51 to 0.76, have two gaits in turn.
-        fall_longest_down_s: the longest fall that ended took 2.9 s; one that lies on for longer
-            than this does not get up.
-        static_moving: share of frames with a speed of 0.1 m/s or more. Agents that lie still 0.03
-            at most, all others 0.33 and more.
-        static_flight: share of frames in flight; who hops in place is not static.
-        tolerance: share of a threshold within which a value is too near to it to tell.
-        split: share of a run's episodes that the commonest verdict must exceed. In ten episodes
-            two others are chance resets, three are another habit.
-    """
-
-    hop_foot_only: float = 0.85
-    hop_standing: float = 0.75
-    hop_falls_per_minute: float = 6.0
-    knee_body: float = 0.25
-    knee_speed_mps: float = 0.55
-    rhythm: float = 0.35
-    period_cv: float = 0.2
-    period_spread: float = 0.15
-    cycles: float = 5.0
-    fall_falls_per_minute: float = 10.0
-    fall_recovered: float = 0.5
-    fall_period_spread: float = 0.35
-    fall_longest_down_s: float = 5.0
-    static_moving: float = 0.15
-    static_flight: float = 0.05
-    tolerance: float = 0.03
-    split: float = 0.75
-
-
-DEFAULT_THRESHOLDS = GaitThresholds()
 
 CARRIES = 0.05
 """Share of the stance from which a geom is named among those that carry it."""
@@ -147,62 +83,120 @@ class RunGait:
     split: dict[GaitName, int]
 
 
-def gait_criteria(
-    gait: Gait, thresholds: GaitThresholds = DEFAULT_THRESHOLDS
-) -> dict[GaitName, tuple[Criterion, ...]]:
-    """The criteria of every gait, with an episode's values."""
-    t = thresholds
+class _Line(NamedTuple):
+    """A metric, the field of `GaitThresholds` to hold it against, and the side to be on."""
+
+    metric: str
+    threshold: str
+    at_least: bool
+    needed: bool = True
+    """Whether a gait is in doubt where the metric cannot be measured."""
+
+
+_RHYTHMIC = (
+    _Line("rhythm", "rhythm", at_least=True),
+    _Line("period_cv", "period_cv", at_least=False),
+    _Line("period_spread", "period_spread", at_least=False),
+    _Line("cycles", "cycles", at_least=True),
+)
+
+_LINES: dict[GaitName, tuple[_Line, ...]] = {
+    "hop": (
+        _Line("foot_only_share", "hop_foot_only", at_least=True),
+        _Line("standing_rate", "hop_standing", at_least=True),
+        _Line("falls_per_minute", "hop_falls_per_minute", at_least=False),
+        *_RHYTHMIC,
+    ),
+    "knee-walk": (
+        _Line("body_share", "knee_body", at_least=True),
+        _Line("mean_speed_mps", "knee_speed_mps", at_least=True),
+        *_RHYTHMIC,
+    ),
+    "static": (
+        _Line("moving_share", "static_moving", at_least=False),
+        _Line("flight_share", "static_flight", at_least=False),
+    ),
+    "fall-recover": (
+        _Line("falls_per_minute", "fall_falls_per_minute", at_least=True),
+        _Line("recovered_share", "fall_recovered", at_least=True),
+        _Line("longest_down_s", "fall_longest_down_s", at_least=False),
+        # Falling needs no rhythm, so that a detector without a period is no doubt; two rhythms are.
+        _Line("period_spread", "fall_period_spread", at_least=False, needed=False),
+    ),
+}
+"""By gait, in the order in which they are tried."""
+
+
+def gait_values(gait: Gait) -> dict[str, float | None]:
+    """All that the verdict on a gait looks at; None where it could not be measured."""
     recovered = sum(fall.recovery is not None for fall in gait.falls)
-    rhythmic = (
-        Criterion("rhythm", gait.rhythm.strength if gait.rhythm else None, t.rhythm, True),
-        Criterion("period_cv", gait.cycles.period_cv, t.period_cv, False),
-        Criterion("period_spread", gait.period_spread, t.period_spread, False),
-        Criterion("cycles", float(gait.cycles.count), t.cycles, True),
-    )
-    # Falling needs no rhythm, so that a detector without a period is no doubt; two rhythms are.
-    unmixed = Criterion("period_spread", gait.period_spread, t.fall_period_spread, False)
     return {
-        "hop": (
-            Criterion("foot_only_share", gait.foot_only_share, t.hop_foot_only, True),
-            Criterion("standing_rate", gait.standing_rate, t.hop_standing, True),
-            Criterion("falls_per_minute", gait.falls_per_minute, t.hop_falls_per_minute, False),
-            *rhythmic,
-        ),
-        "knee-walk": (
-            Criterion("body_share", gait.body_share, t.knee_body, True),
-            Criterion("mean_speed_mps", gait.mean_speed_mps, t.knee_speed_mps, True),
-            *rhythmic,
-        ),
-        "static": (
-            Criterion("moving_share", gait.moving_share, t.static_moving, False),
-            Criterion("flight_share", gait.flight_share, t.static_flight, False),
-        ),
-        "fall-recover": (
-            Criterion("falls_per_minute", gait.falls_per_minute, t.fall_falls_per_minute, True),
-            Criterion(
-                "recovered_share",
-                recovered / len(gait.falls) if gait.falls else None,
-                t.fall_recovered,
-                True,
-            ),
-            Criterion("longest_down_s", gait.longest_down_s, t.fall_longest_down_s, False),
-            *([] if unmixed.value is None else [unmixed]),
-        ),
+        "foot_only_share": gait.foot_only_share,
+        "standing_rate": gait.standing_rate,
+        "falls_per_minute": gait.falls_per_minute,
+        "body_share": gait.body_share,
+        "mean_speed_mps": gait.mean_speed_mps,
+        "rhythm": gait.rhythm.strength if gait.rhythm else None,
+        "period_cv": gait.cycles.period_cv,
+        "period_spread": gait.period_spread,
+        "cycles": float(gait.cycles.count),
+        "moving_share": gait.moving_share,
+        "flight_share": gait.flight_share,
+        "recovered_share": recovered / len(gait.falls) if gait.falls else None,
+        "longest_down_s": gait.longest_down_s,
     }
+
+
+def gait_criteria(
+    values: Mapping[str, float | None], thresholds: GaitThresholds = DEFAULT_THRESHOLDS
+) -> dict[GaitName, tuple[Criterion, ...]]:
+    """The criteria of every gait, with the values of `gait_values`."""
+    return {
+        gait: tuple(
+            Criterion(
+                line.metric,
+                values[line.metric],
+                getattr(thresholds, line.threshold),
+                line.at_least,
+            )
+            for line in lines
+            if line.needed or values[line.metric] is not None
+        )
+        for gait, lines in _LINES.items()
+    }
+
+
+def name_gait(
+    values: Mapping[str, float | None], thresholds: GaitThresholds = DEFAULT_THRESHOLDS
+) -> tuple[GaitName, GaitName | None]:
+    """The gait that values amount to, and, where it is undetermined, the one that it may be."""
+    for gait, criteria in gait_criteria(values, thresholds).items():
+        doubts = _doubts(criteria, thresholds)
+        if not doubts:
+            return gait, None
+        if not any(_clearly_missed(each, thresholds.tolerance) for each in doubts):
+            return "undetermined", gait
+    return "undetermined", None
 
 
 def gait_verdict(gait: Gait, thresholds: GaitThresholds = DEFAULT_THRESHOLDS) -> GaitVerdict:
     """Name the gait of one episode."""
-    candidates = gait_criteria(gait, thresholds)
-    for name, criteria in candidates.items():
-        doubts = [each for each in criteria if not _clearly_met(each, thresholds.tolerance)]
-        if not doubts:
-            return GaitVerdict(name, criteria, _describe(name, gait), candidates)
-        if not any(_clearly_missed(each, thresholds.tolerance) for each in doubts):
-            reason = f"It may be a {name}, but {_near(doubts)}."
-            return GaitVerdict("undetermined", criteria, reason, candidates)
-    missed = tuple(each for criteria in candidates.values() for each in criteria if not each.met)
-    return GaitVerdict("undetermined", missed, _describe("undetermined", gait), candidates)
+    values = gait_values(gait)
+    candidates = gait_criteria(values, thresholds)
+    name, maybe = name_gait(values, thresholds)
+    if maybe:
+        near = _near(_doubts(candidates[maybe], thresholds))
+        reason = f"It may be a {maybe}, but {near}."
+        return GaitVerdict("undetermined", candidates[maybe], reason, candidates)
+    if name == "undetermined":
+        every = (each for criteria in candidates.values() for each in criteria)
+        missed = tuple(each for each in every if not each.met)
+        return GaitVerdict(name, missed, _describe(name, gait), candidates)
+    return GaitVerdict(name, candidates[name], _describe(name, gait), candidates)
+
+
+def _doubts(criteria: Sequence[Criterion], thresholds: GaitThresholds) -> list[Criterion]:
+    return [each for each in criteria if not _clearly_met(each, thresholds.tolerance)]
 
 
 def run_gait(
