@@ -1,7 +1,8 @@
 """The verdict on labels: does each gait phase keep its label from cycle to cycle?"""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from glassviz.analysis.labels import LabelStats
 from glassviz.gait.verdict import Criterion
@@ -60,6 +61,20 @@ class LabelVerdict:
     criteria: tuple[Criterion, ...]
 
 
+def label_values(stats: LabelStats) -> dict[str, float | None]:
+    """All that the verdict on labels looks at; None where it is undefined."""
+    locking, agreement = stats.locking, stats.agreement
+    return {
+        "dominant_share": stats.occupancy.dominant_share,
+        "cycles": float(locking.cycles) if locking else 0.0,
+        "fleiss_kappa": agreement.fleiss_kappa if agreement else None,
+        "stray_flicker_share": stats.stray_flicker_share,
+        "locking_p": locking.locking_p if locking else None,
+        "modal_word_share": stats.words.modal_share if stats.words else None,
+        "pairwise_agreement": agreement.pairwise_agreement if agreement else None,
+    }
+
+
 def label_verdict(
     stats: LabelStats | None, thresholds: LabelThresholds = DEFAULT_THRESHOLDS
 ) -> LabelVerdict:
@@ -71,55 +86,63 @@ def label_verdict(
     """
     if stats is None:
         return LabelVerdict("none", "The agent has no labels.", ())
-    one, enough, locked, oscillating, alike = _criteria(stats, thresholds)
-    criteria = (one, enough, *locked, *oscillating, alike)
-    verdict, reason = _judge(stats, one, enough, locked, oscillating, alike)
-    return LabelVerdict(verdict, reason, criteria)
+    return judge_labels(label_values(stats), thresholds, stats.occupancy.dominant)
 
 
-_Criteria = tuple[Criterion, ...]
+def judge_labels(
+    values: Mapping[str, float | None],
+    thresholds: LabelThresholds = DEFAULT_THRESHOLDS,
+    dominant: int | None = None,
+) -> LabelVerdict:
+    """Judge labels by the values of `label_values`; `dominant` is the commonest, for the reason."""
+    criteria = _criteria(values, thresholds)
+    verdict, reason = _judge(criteria, dominant)
+    return LabelVerdict(verdict, reason, criteria.all)
 
 
-def _criteria(
-    stats: LabelStats, limits: LabelThresholds
-) -> tuple[Criterion, Criterion, _Criteria, _Criteria, Criterion]:
-    locking, agreement = stats.locking, stats.agreement
-    count = float(locking.cycles) if locking else 0.0
-    p = locking.locking_p if locking else None
-    kappa = agreement.fleiss_kappa if agreement else None
-    alike = agreement.pairwise_agreement if agreement else None
-    word = stats.words.modal_share if stats.words else None
-    flicker = stats.stray_flicker_share
-    return (
-        Criterion("dominant_share", stats.occupancy.dominant_share, limits.one_label, True),
-        Criterion("cycles", count, float(limits.cycles), True),
-        (
-            Criterion("fleiss_kappa", kappa, limits.locked_kappa, True),
-            Criterion("stray_flicker_share", flicker, limits.locked_flicker, False),
-            Criterion("locking_p", p, limits.alpha, False),
+class _Criteria(NamedTuple):
+    one: Criterion
+    enough: Criterion
+    locked: tuple[Criterion, ...]
+    oscillating: tuple[Criterion, ...]
+    alike: Criterion
+
+    @property
+    def all(self) -> tuple[Criterion, ...]:
+        return (self.one, self.enough, *self.locked, *self.oscillating, self.alike)
+
+
+def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> _Criteria:
+    def at_least(name: str, threshold: float) -> Criterion:
+        return Criterion(name, values[name], threshold, at_least=True)
+
+    def at_most(name: str, threshold: float) -> Criterion:
+        return Criterion(name, values[name], threshold, at_least=False)
+
+    return _Criteria(
+        one=at_least("dominant_share", limits.one_label),
+        enough=at_least("cycles", float(limits.cycles)),
+        locked=(
+            at_least("fleiss_kappa", limits.locked_kappa),
+            at_most("stray_flicker_share", limits.locked_flicker),
+            at_most("locking_p", limits.alpha),
         ),
-        (
-            Criterion("fleiss_kappa", kappa, limits.oscillating_kappa, False),
-            Criterion("stray_flicker_share", flicker, limits.oscillating_flicker, True),
-            Criterion("modal_word_share", word, limits.modal_word, False),
+        oscillating=(
+            at_most("fleiss_kappa", limits.oscillating_kappa),
+            at_least("stray_flicker_share", limits.oscillating_flicker),
+            at_most("modal_word_share", limits.modal_word),
         ),
-        Criterion("pairwise_agreement", alike, limits.alike, False),
+        alike=at_most("pairwise_agreement", limits.alike),
     )
 
 
-def _judge(
-    stats: LabelStats,
-    one: Criterion,
-    enough: Criterion,
-    locked: _Criteria,
-    oscillating: _Criteria,
-    alike: Criterion,
-) -> tuple[Verdict, str]:
-    if not stats.frames:
+def _judge(criteria: _Criteria, dominant: int | None) -> tuple[Verdict, str]:
+    one, enough, locked, oscillating, alike = criteria
+    if one.value is None:
         return "undetermined", "No frame is left to judge."
     if one.met:
-        share = f"{one.value:.1%} of the time"
-        return "locked", f"One label, {stats.occupancy.dominant}, for {share}: none to lock."
+        which = "" if dominant is None else f", {dominant},"
+        return "locked", f"One label{which} for {one.value:.1%} of the time: none to lock."
     if not enough.met:
         found = f"{enough.value:.0f} gait cycles, {enough.threshold:.0f} are needed"
         return "undetermined", f"Too few cycles to compare: {found}."
