@@ -1,6 +1,10 @@
 """Fitted labels: planted prototypes and gaits are found again, and files keep them unspoilt."""
 
 import json
+import subprocess
+import sys
+from dataclasses import replace
+from hashlib import sha256
 
 import numpy as np
 import pytest
@@ -11,7 +15,7 @@ from sklearn import metrics
 from sklearn.cluster import KMeans
 
 from glassviz.analysis.fit import fit_labels, refit_stability
-from glassviz.analysis.fitted_labels import FittedLabels
+from glassviz.analysis.fitted_labels import FORMAT, FittedLabels
 from glassviz.analysis.partition_search import greedy_partition
 from glassviz.analysis.spherical_kmeans import spherical_kmeans, unit_vectors
 from glassviz.analysis.structural_entropy import entropy_2d, symmetrised
@@ -199,6 +203,7 @@ GOOD = {
     "partition": np.array([0, 1, 1], np.int32),
 }
 HEADER = {
+    "schema_version": 1,
     "checkpoint_sha256": SHA,
     "seed": 0,
     "frames": 9,
@@ -207,38 +212,54 @@ HEADER = {
     "h1_bits": 1.0,
     "h2_bits": 0.5,
 }
-METADATA = {"format": "glassviz-labels", "schema_version": "1", "header": json.dumps(HEADER)}
+METADATA = {FORMAT: json.dumps(HEADER)}
 
 
 def test_a_file_made_by_hand_is_read(tmp_path):
     save_file(GOOD, tmp_path / "a", METADATA)
-    assert FittedLabels.load(tmp_path / "a").clusters == 2
+    found = FittedLabels.load(tmp_path / "a")
+    assert (found.clusters, found.gap) == (2, 0.5)
+    assert replace(found, h1_bits=0.0).gap is None
+
+
+def test_the_same_labels_make_the_same_file_whose_hash_they_know(fitted, tmp_path):
+    script = (
+        "import sys, pathlib; from glassviz.analysis.fitted_labels import FittedLabels\n"
+        "FittedLabels.load(pathlib.Path(sys.argv[1])).save(pathlib.Path(sys.argv[2]))"
+    )
+    fitted.save(tmp_path / "a")
+    found = FittedLabels.load(tmp_path / "a")
+    assert found.sha256 == fitted.sha256 == sha256((tmp_path / "a").read_bytes()).hexdigest()
+    assert replace(found, seed=4).sha256 != found.sha256
+    # Another process: what is hashed by a random key of the process comes in another order there.
+    subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], check=True)
+    assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
 
 
 @pytest.mark.parametrize(
-    ("arrays", "metadata", "told"),
+    ("arrays", "header", "told"),
     [
-        ({}, {"format": "pt"}, "of another kind"),
-        ({}, {"schema_version": "2"}, "expected schema version 1 .* found '2'"),
-        ({}, {"header": "{"}, "something else"),
-        ({}, {"header": "[" * 100_000}, "something else"),
-        ({}, {"header": "[]"}, "something else"),
-        ({}, {"header": json.dumps(HEADER | {"seed": "x"})}, "something else"),
-        ({"partition": None}, {}, "something else"),
-        ({"partition": np.array([0, 1], np.int32)}, {}, "something else"),
-        ({"partition": np.array([0, 1, 2**31 - 1], np.int32)}, {}, "something else"),
-        ({"partition": np.array([-1, 0, 1], np.int32)}, {}, "something else"),
-        ({"partition": np.array([0.0, 1.0, 1.0])}, {}, "something else"),
-        ({"prototypes": np.eye(3, 4)}, {}, "something else"),
-        ({"prototypes": np.full((3, 4), np.nan, np.float32)}, {}, "something else"),
-        ({"prototypes": np.zeros((0, 4), np.float32)}, {}, "something else"),
-        ({"prototypes": np.zeros(3, np.float32)}, {}, "something else"),
+        ({}, "{", "something else"),
+        ({}, "[" * 100_000, "something else"),
+        ({}, "[]", "something else"),
+        ({}, "{}", "expected schema version 1 .* found None"),
+        ({}, json.dumps(HEADER | {"schema_version": 2}), "expected schema version 1 .* found 2"),
+        ({}, json.dumps(HEADER | {"seed": "x"}), "something else"),
+        ({"partition": None}, None, "something else"),
+        ({"partition": np.array([0, 1], np.int32)}, None, "something else"),
+        ({"partition": np.array([0, 1, 2**31 - 1], np.int32)}, None, "something else"),
+        ({"partition": np.array([-1, 0, 1], np.int32)}, None, "something else"),
+        ({"partition": np.array([0.0, 1.0, 1.0])}, None, "something else"),
+        ({"prototypes": np.eye(3, 4)}, None, "something else"),
+        ({"prototypes": np.full((3, 4), np.nan, np.float32)}, None, "something else"),
+        ({"prototypes": np.zeros((0, 4), np.float32)}, None, "something else"),
+        ({"prototypes": np.zeros(3, np.float32)}, None, "something else"),
     ],
 )
-def test_a_file_of_something_else_is_refused_in_a_sentence(arrays, metadata, told, tmp_path):
+def test_a_file_of_something_else_is_refused_in_a_sentence(arrays, header, told, tmp_path):
     path = tmp_path / "labels.safetensors"
     tensors = {name: array for name, array in (GOOD | arrays).items() if array is not None}
-    save_file(tensors, path, METADATA | metadata)
+    save_file(tensors, path, {FORMAT: header} if header else METADATA)
     with pytest.raises(GlassvizError, match=told) as caught:
         FittedLabels.load(path)
     message = str(caught.value)
@@ -246,6 +267,9 @@ def test_a_file_of_something_else_is_refused_in_a_sentence(arrays, metadata, tol
 
 
 def test_a_missing_cut_or_foreign_file_is_refused_in_a_sentence(fitted, tmp_path):
+    save_file(GOOD, tmp_path / "other", {"format": "pt"})
+    with pytest.raises(GlassvizError, match="a safetensors file of another kind: make them"):
+        FittedLabels.load(tmp_path / "other")
     with pytest.raises(GlassvizError, match="found no such file: make them"):
         FittedLabels.load(tmp_path / "none")
     fitted.save(tmp_path / "whole")

@@ -1,7 +1,9 @@
 """Fitted labels, and the file that keeps them: one `.safetensors`, bound to one checkpoint."""
 
+import hashlib
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -58,6 +60,16 @@ class FittedLabels:
         """K, the number of clusters."""
         return int(self.partition.max()) + 1
 
+    @property
+    def gap(self) -> float | None:
+        """θ = (H¹ − H²)/H¹, the share that the partition explains; None without transitions."""
+        return (self.h1_bits - self.h2_bits) / self.h1_bits if self.h1_bits > 0 else None
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of the file that `save` writes; what is derived from the labels carries it."""
+        return hashlib.sha256(self._encoded).hexdigest()
+
     def labels(
         self, latent: Float[np.ndarray, "*batch latent"]
     ) -> tuple[Int32[np.ndarray, "*batch"], Int32[np.ndarray, "*batch"]]:
@@ -81,29 +93,22 @@ class FittedLabels:
         Raises:
             GlassvizError: it cannot be written.
         """
-        from safetensors.numpy import save
-
-        header = {
-            "checkpoint_sha256": self.checkpoint_sha256,
-            "prototypes": len(self.prototypes),
-            "clusters": self.clusters,
-            "seed": self.seed,
-            "frames": self.frames,
-            "fitted_on": list(self.fitted_on),
-            "mean_cosine": self.mean_cosine,
-            "h1_bits": self.h1_bits,
-            "h2_bits": self.h2_bits,
-        }
-        data = save(
-            {"prototypes": self.prototypes, "partition": self.partition},
-            {
-                "format": FORMAT,
-                "schema_version": str(SCHEMA_VERSION),
-                "header": json.dumps(header, sort_keys=True),
-            },
-        )
+        data = self._encoded
         with replacing(path, len(data)) as partial:
             partial.write_bytes(data)
+
+    @cached_property
+    def _encoded(self) -> bytes:
+        """The file's contents, the same for the same labels."""
+        from safetensors.numpy import save
+
+        header = {"schema_version": SCHEMA_VERSION, "clusters": self.clusters}
+        header |= {name: getattr(self, name) for name in _HEADER}
+        # One entry only: safetensors writes several in an order that differs from run to run.
+        return save(
+            {"prototypes": self.prototypes, "partition": self.partition},
+            {FORMAT: json.dumps(header, sort_keys=True)},
+        )
 
     @classmethod
     def load(cls, path: Path, checkpoint_sha256: str | None = None) -> Self:
@@ -117,19 +122,8 @@ class FittedLabels:
             GlassvizError: the file is missing, damaged, of another kind or schema version, or was
                 fitted to another checkpoint.
         """
-        metadata, arrays = _read(path)
-        found = metadata.get("schema_version")
-        if metadata.get("format") != FORMAT:
-            raise GlassvizError(
-                f"{path}: expected fitted labels, found a safetensors file of another kind: make "
-                f"them with `glassviz fit`"
-            )
-        if found != str(SCHEMA_VERSION):
-            raise GlassvizError(
-                f"{path}: expected schema version {SCHEMA_VERSION} of fitted labels, found "
-                f"{found!r:.12}: fit them again with `glassviz fit`"
-            )
-        result = cls(**_checked(path, metadata.get("header", ""), arrays))
+        text, arrays = _read(path)
+        result = cls(**_checked(path, text, arrays))
         if checkpoint_sha256 not in (None, result.checkpoint_sha256):
             raise GlassvizError(
                 f"{path}: expected labels fitted to checkpoint {checkpoint_sha256[:12]!r}, found "
@@ -139,14 +133,15 @@ class FittedLabels:
         return result
 
 
-def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
+def _read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
+    """The header, not yet parsed, and the arrays that there should be."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
+            text = (file.metadata() or {}).get(FORMAT)
             known = {"prototypes", "partition"} & set(file.keys())
-            return metadata, {name: file.get_tensor(name) for name in known}
+            arrays = {name: file.get_tensor(name) for name in known}
     except FileNotFoundError:
         raise GlassvizError(
             f"{path}: expected fitted labels, found no such file: make them with `glassviz fit`"
@@ -156,6 +151,12 @@ def _read(path: Path) -> tuple[dict[str, str], dict[str, np.ndarray]]:
             f"{path}: expected fitted labels (.safetensors), found a file that is damaged or of "
             f"another kind: make them again with `glassviz fit`"
         ) from None
+    if text is None:
+        raise GlassvizError(
+            f"{path}: expected fitted labels, found a safetensors file of another kind: make "
+            f"them with `glassviz fit`"
+        )
+    return text, arrays
 
 
 def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
@@ -164,9 +165,15 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
         header = json.loads(text)
     except (ValueError, RecursionError):
         header = None
-    damaged = not isinstance(header, dict) or any(
-        not isinstance(header.get(name), kind) for name, kind in _HEADER.items()
-    )
+    if not isinstance(header, dict):
+        header = {"schema_version": SCHEMA_VERSION}
+    found = header.get("schema_version")
+    if found != SCHEMA_VERSION:
+        raise GlassvizError(
+            f"{path}: expected schema version {SCHEMA_VERSION} of fitted labels, found "
+            f"{found!r:.12}: fit them again with `glassviz fit`"
+        )
+    damaged = any(not isinstance(header.get(name), kind) for name, kind in _HEADER.items())
     prototypes, partition = arrays.get("prototypes"), arrays.get("partition")
     if (
         damaged
