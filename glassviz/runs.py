@@ -19,6 +19,7 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch
 from glassviz.errors import GlassvizError
 from glassviz.reevaluation import Recorded, recorded_in
+from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.rollout import Arrays, reset_seeds, roll_out
 from glassviz.trace import SCHEMA_VERSION, Trace
 
@@ -56,7 +57,7 @@ class RolloutOptions:
 
 @dataclass(frozen=True)
 class Recording:
-    """A trace, the file that it lives in, and whether it was there already."""
+    """A trace with the labels asked for, its file, and whether that was there already."""
 
     path: Path
     trace: Trace
@@ -129,20 +130,28 @@ def traces_of(
     folder: Path = TRACE_FOLDER,
     tell: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    labels: str = LEARNED,
 ) -> list[Recording]:
     """The traces of checkpoints and trace files, in the order of `targets`, then of controllers.
 
     As `locate_traces`, but nothing is recorded unless all targets are sound.
 
+    Args:
+        labels: that the traces are to go by, as for `relabel.load_labelled`.
+
     Raises:
-        GlassvizError: a target cannot be read, or cannot be rolled out as asked.
+        GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
     """
+    check_labels(labels)
 
     def fail(target: Path, controller: Controller | None, error: GlassvizError) -> NoReturn:
         raise error
 
     located = locate_traces(targets, options, fail, folder, tell, on_progress)
-    return [Recording(each.path, Trace.load(each.path), each.reused) for each in located]
+    return [
+        Recording(each.path, load_labelled(each.path, labels, each.target), each.reused)
+        for each in located
+    ]
 
 
 def locate_traces(

@@ -6,6 +6,8 @@ from pathlib import Path
 
 TRACE_SUFFIX = ".npz"
 CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
+LABELS_SUFFIX = ".labels.safetensors"
+"""Of fitted labels, which lie beside the traces and lead to none."""
 
 PREFERRED = ("best_mppi", "last", "latest_eval", "final")
 """Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""
@@ -110,4 +112,5 @@ def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | NoTarget:
 
 
 def _leads_to_a_trace(path: Path) -> bool:
-    return path.is_file() and path.suffix in (TRACE_SUFFIX, *CHECKPOINT_SUFFIXES)
+    known = path.suffix in (TRACE_SUFFIX, *CHECKPOINT_SUFFIXES)
+    return known and not path.name.endswith(LABELS_SUFFIX) and path.is_file()

@@ -32,15 +32,17 @@ class Trace:
         header: where the trace came from: `schema_version`, `checkpoint` (name, sha256, format),
             `agent` (the whole agent configuration), `controller`, `planner`, `env` (task,
             physics, action_repeat, episode_steps, control_dt_s), `seed`, `reset_seeds`,
-            `label_rule`, `labels_from` ("glass" or "none"), `tau`, `partition` (rows of S; null
-            without Glass), `geoms` (names), `assumptions`, `versions`, `device`.
+            `label_rule`, `labels_from` ("glass", "fitted" or "none"), `tau` (null without soft
+            assignments), `partition` (rows of S; null without labels), `geoms` (names),
+            `assumptions`, `versions`, `device`; and `fitted_labels` where they are fitted.
         time: s since the reset.
         qpos, qvel: generalised positions and velocities, what the picture is drawn from.
         obs: observation.
         latent: encoder output z.
-        soft_assignment: c over the N prototypes; N is 0 without Glass.
-        prototype: nearest prototype n; -1 without Glass.
-        label: cluster label k of this frame's observation; -1 without Glass.
+        soft_assignment: c over the N prototypes of Glass; N is 0 without, and where labels are
+            fitted.
+        prototype: nearest prototype n; -1 without labels.
+        label: cluster label k of this frame's observation; -1 without labels.
         action: action taken from this frame.
         policy_action: what the policy prior would have done.
         value: predicted return-to-go. Under `mppi` the mean of the elites' values in the last
@@ -86,20 +88,28 @@ class Trace:
 
     @property
     def has_labels(self) -> bool:
-        """Whether the agent has clusters to name."""
+        """Whether there are clusters to name, learned or fitted."""
         return self.header["labels_from"] != "none"
 
     @property
     def partition(self) -> Float64[np.ndarray, "prototypes clusters"] | None:
-        """S; None without Glass, and for a trace from before it was recorded."""
+        """S; None without labels, and for a trace from before it was recorded."""
         rows = self.header.get("partition")
         return None if rows is None else np.array(rows, dtype=np.float64)
 
     @property
     def clusters(self) -> int:
         """Number of labels K that there may be; of an unknown agent those up to the highest."""
-        glass = self.header["agent"].get("glass")
+        rows, glass = self.header.get("partition"), self.header["agent"].get("glass")
+        if rows is not None:
+            return len(rows[0])
         return glass["clusters"] if glass else int(self.label.max(initial=-1)) + 1
+
+    @property
+    def labels_sha256(self) -> str | None:
+        """Hash of the fitted labels that the frames go by; None for all others."""
+        fitted = self.header.get("fitted_labels")
+        return fitted["sha256"] if fitted else None
 
     @property
     def frame_dt_s(self) -> float:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from glassviz.cli.labels import Labels
 from glassviz.cli.rollout import (
     ControllerChoice,
     Horizon,
@@ -74,6 +75,7 @@ def render(
         bool,
         typer.Option("--side-by-side", help="Both controllers from the same resets in one film."),
     ] = False,
+    labels: Labels = "learned",
     out: Annotated[
         Path | None,
         typer.Option(help="The film's file; renders/<name>-<controller>.<format> by default."),
@@ -123,11 +125,15 @@ def render(
     acting = controllers(controller or ("both" if side_by_side and one_target else "mppi"))
     planned |= {"episodes": episodes, "controllers": acting, "steps": steps}
     given = {name: value for name, value in planned.items() if value is not None}
-    _render(targets, given, options, out)
+    _render(targets, given, options, labels, out)
 
 
 def _render(
-    targets: list[Path], planned: dict[str, Any], options: "FilmOptions", out: Path | None
+    targets: list[Path],
+    planned: dict[str, Any],
+    options: "FilmOptions",
+    labels: str,
+    out: Path | None,
 ) -> None:
     from glassviz.files import refuse_existing
     from glassviz.video.gl import choose_backend
@@ -137,7 +143,7 @@ def _render(
     choose_backend()  # before the next import, which brings MuJoCo, which takes what it finds
     from glassviz.runs import RolloutOptions
 
-    recordings = record(targets, RolloutOptions(**planned))
+    recordings = record(targets, RolloutOptions(**planned), labels=labels)
     rows = [recordings] if options.side_by_side else [[recording] for recording in recordings]
     paths = [out or _default_path(row, options) for row in rows]
     if len(set(paths)) < len(paths):
@@ -188,9 +194,11 @@ def _shown_returns(row: list["Recording"], options: "FilmOptions") -> list[str]:
 
 
 def _default_path(row: list["Recording"], options: "FilmOptions") -> Path:
-    names = dict.fromkeys(recording.trace.header["checkpoint"]["name"] for recording in row)
-    acting = dict.fromkeys(recording.trace.header["controller"] for recording in row)
-    return RENDERS / f"{'-'.join([*names, *acting])}.{options.format}"
+    headers = [recording.trace.header for recording in row]
+    names = dict.fromkeys(header["checkpoint"]["name"] for header in headers)
+    acting = dict.fromkeys(header["controller"] for header in headers)
+    fitted = ["fitted"] if any(header["labels_from"] == "fitted" for header in headers) else []
+    return RENDERS / f"{'-'.join([*names, *acting, *fitted])}.{options.format}"
 
 
 def _refuse_for_traces(targets: list[Path], options: dict[str, Any]) -> None:

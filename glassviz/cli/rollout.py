@@ -80,7 +80,10 @@ def controllers(choice: ControllerChoice) -> tuple[Literal["mppi", "pi"], ...]:
 
 
 def record(
-    targets: list[Path], options: "RolloutOptions", folder: Path | None = None
+    targets: list[Path],
+    options: "RolloutOptions",
+    folder: Path | None = None,
+    labels: str = "learned",
 ) -> list["Recording"]:
     """The traces of `targets`, with a progress bar while missing ones are recorded."""
     from functools import partial
@@ -98,6 +101,7 @@ def record(
             on_progress=lambda done, total: bar.update(
                 task, completed=done, total=total, visible=True
             ),
+            labels=labels,
         )
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from glassviz.cli.labels import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.errors import UsageError
 from glassviz.files import refuse_existing
@@ -58,6 +59,7 @@ def stability(
         bool, typer.Option("--overwrite", help="Replace such files that exist.")
     ] = False,
     traces: Traces = None,
+    labels: Labels = "learned",
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
@@ -85,7 +87,7 @@ def stability(
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
-    rows = assess_with_progress(targets, options, traces, jobs)
+    rows = assess_with_progress(targets, options, traces, jobs, labels)
     if out:
         save(rows, out)
     if to_json:
@@ -108,7 +110,11 @@ def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
 
 
 def assess_with_progress(
-    targets: list[Path], options: "RolloutOptions", traces: Path | None, jobs: int | None
+    targets: list[Path],
+    options: "RolloutOptions",
+    traces: Path | None,
+    jobs: int | None,
+    labels: str = "learned",
 ) -> list["Assessed | Unassessed"]:
     """Assess runs with a progress bar, and an estimate before anything is recorded."""
     from glassviz.cli.progress import progress_bar
@@ -133,6 +139,7 @@ def assess_with_progress(
             on_estimate=lambda count, seconds: tell(_estimate(count, seconds)),
             on_recording=partial(show, recording),
             on_assessing=partial(show, assessing),
+            labels=labels,
         )
 
 

@@ -49,8 +49,23 @@ def print_table(rows: Sequence[Assessed | Unassessed], console: Console | None =
         cells = _cells(row.stability) if isinstance(row, Assessed) else _failed(row)
         table.add_row(name, row.controller or "", *cells)
     console.print(table)
-    if any(isinstance(row, Assessed) for row in rows):
+    assessed = [row.stability for row in rows if isinstance(row, Assessed)]
+    if assessed:
         console.print(Text(_NOTES, "dim"))
+    for note in _fitted(assessed):
+        console.print(Text(note))
+
+
+def _fitted(runs: Sequence["RunStability"]) -> list[str]:
+    """Whose labels are not their own, and which file they are from."""
+    files = {run.checkpoint_sha256: run for run in runs if run.labels_sha256}
+    if not files:
+        return []
+    named = ", ".join(f"{each.checkpoint} {each.labels_sha256:.12}" for each in files.values())
+    return [
+        f"labels: fitted to the agents' latents by `glassviz fit`, not learned; sha256 of the "
+        f"files: {printable(named, limit=1000)}"
+    ]
 
 
 def _cells(run: "RunStability") -> tuple[str | Text, ...]:

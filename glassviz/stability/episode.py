@@ -31,8 +31,8 @@ class EpisodeStability:
         gait_answers: about it.
         labels, steady_labels: what the labels do; None without labels. The part that is about
             gait cycles is the same in both.
-        soft, steady_soft: what soft assignments do; None without labels or frames, and for traces
-            without a partition.
+        soft, steady_soft: what soft assignments do; None without labels or frames, for fitted
+            labels, and for traces without a partition.
         label_answers: about the labels; None without labels.
         basin: the verdicts on gait and labels, and what they make together.
     """
@@ -128,9 +128,9 @@ def _labels(
 def _soft(
     trace: Trace, episode: int, kept: Bool[np.ndarray, " frames"], gait: Gait, seed: list[int]
 ) -> SoftStats | None:
-    partition = trace.partition
-    if partition is None or not trace.has_labels:
+    partition, tau = trace.partition, trace.header["tau"]
+    if partition is None or tau is None:
         return None
     c = np.where(kept[:, None], trace.soft_assignment[episode].astype(np.float64), np.nan)
     rng = np.random.default_rng(seed)
-    return describe_soft(c, partition, trace.header["tau"], gait.cycles.cycle, rng)
+    return describe_soft(c, partition, tau, gait.cycles.cycle, rng)

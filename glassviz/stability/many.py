@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
+from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.stability.run import RunStability, assess
 from glassviz.targets import NoTarget, find_targets
-from glassviz.trace import Trace
 
 if TYPE_CHECKING:
     from glassviz.agents.agent import Controller
@@ -75,6 +75,7 @@ def assess_all(
     on_recording: Callable[[int, int], None] = lambda done, total: None,
     on_estimate: Callable[[int, float], None] | None = None,
     on_assessing: Callable[[int, int], None] = lambda done, total: None,
+    labels: str = LEARNED,
 ) -> list[Assessed | Unassessed]:
     """Assess runs; one that is broken does not keep the others.
 
@@ -89,10 +90,15 @@ def assess_all(
         on_estimate: called before that with the number of missing traces and the seconds that
             they will take.
         on_assessing: called with traces assessed and in all.
+        labels: that the runs are judged by, as for `relabel.load_labelled`.
 
     Returns:
         In the order of `arguments`, then of controllers.
+
+    Raises:
+        GlassvizError: no run can have such labels.
     """
+    check_labels(labels)
     from glassviz.runs import TRACE_FOLDER, locate_traces
 
     targets = find_targets(arguments, tell)
@@ -117,9 +123,11 @@ def assess_all(
         on_recording,
         on_estimate,
     )
-    found = _assess_files([each.path for each in located], jobs)
+    found = _assess_files([(each.path, labels, each.target) for each in located], jobs)
     for done, (each, stability) in enumerate(zip(located, found, strict=True), start=1):
-        rows[each.target].append(_row(each, names[each.target], stability))
+        row = _row(each, names[each.target], stability)
+        if row not in rows[each.target]:  # What is wrong for both controllers is said once.
+            rows[each.target].append(row)
         on_assessing(done, len(located))
     return _told_apart([row for of_target in rows.values() for row in of_target])
 
@@ -135,22 +143,22 @@ def _row(
 
 
 def _assess_files(
-    paths: Sequence[Path], jobs: int | None
+    files: Sequence[tuple[Path, str, Path]], jobs: int | None
 ) -> Iterator[RunStability | GlassvizError]:
     if jobs is None:
-        jobs = min(os.cpu_count() or 1, len(paths) // WORTH_A_PROCESS)
+        jobs = min(os.cpu_count() or 1, len(files) // WORTH_A_PROCESS)
     if jobs < 2:
-        yield from map(_assess_file, paths)
+        yield from map(_assess_file, files)
         return
     # Forked processes would share the locks of libraries that have threads.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(paths)), mp_context=context) as pool:
-        yield from pool.map(_assess_file, paths)
+    with ProcessPoolExecutor(min(jobs, len(files)), mp_context=context) as pool:
+        yield from pool.map(_assess_file, files)
 
 
-def _assess_file(path: Path) -> RunStability | GlassvizError:
+def _assess_file(file: tuple[Path, str, Path]) -> RunStability | GlassvizError:
     try:
-        return assess(Trace.load(path))
+        return assess(load_labelled(*file))
     except GlassvizError as error:
         return error
 

@@ -105,8 +105,8 @@ def run_row(row: Assessed | Unassessed) -> dict[str, Any]:
         return told
     kept = (
         *("run", "target", "controller", "checkpoint", "checkpoint_sha256", "trace"),
-        *("trace_sha256", "labels_from", "label_rule", "tau", "clusters", "frames"),
-        *("frame_dt_s", "reachable_clusters", "active_clusters", "map_agreement"),
+        *("trace_sha256", "labels_from", "labels_sha256", "label_rule", "tau", "clusters"),
+        *("frames", "frame_dt_s", "reachable_clusters", "active_clusters", "map_agreement"),
     )
     flat = {name: told[name] for name in kept} | {"episodes": len(told["episodes"])}
     for name in ("gait", "basin"):

@@ -48,7 +48,8 @@ class RunStability:
         checkpoint, checkpoint_sha256: whose run it is.
         controller: who acted.
         trace_sha256: of the trace that all of this was made from.
-        labels_from: `glass`, or `none`.
+        labels_from: `glass`, `fitted`, or `none`.
+        labels_sha256: of the file of fitted labels; None for all others.
         label_rule: how a latent got its label.
         tau: temperature of the soft assignments; None without labels.
         clusters: K; None without labels.
@@ -76,6 +77,7 @@ class RunStability:
     controller: str
     trace_sha256: str
     labels_from: str
+    labels_sha256: str | None
     label_rule: str
     tau: float | None
     clusters: int | None
@@ -126,6 +128,7 @@ def assess(trace: Trace) -> RunStability:
         controller=header["controller"],
         trace_sha256=trace.sha256,
         labels_from=header["labels_from"],
+        labels_sha256=trace.labels_sha256,
         label_rule=header["label_rule"],
         tau=header["tau"] if trace.has_labels else None,
         clusters=trace.clusters if trace.has_labels else None,

@@ -17,11 +17,13 @@ class Clip:
     Attributes:
         controller: who acts, in the words of the overlay.
         episode, episodes: number of this episode, from 1, and how many the trace has.
-        has_labels: whether the agent has clusters.
+        has_labels: whether the frames have clusters.
+        fitted: whether these were fitted to the agent's latents, and not learned by it.
         qpos, qvel: the state that the picture is drawn from.
         time: s since the reset.
         total: return so far, the reward of this frame's action included.
-        label, prototype: cluster and nearest prototype of this frame; -1 without Glass.
+        label, prototype: cluster and nearest prototype of this frame; -1 without
+            clusters.
         foot, other: whether the foot, and whether any other part of the body, touches the floor.
     """
 
@@ -29,6 +31,7 @@ class Clip:
     episode: int
     episodes: int
     has_labels: bool
+    fitted: bool
     qpos: Float64[np.ndarray, "frames nq"]
     qvel: Float64[np.ndarray, "frames nv"]
     time: Float64[np.ndarray, " frames"]
@@ -56,6 +59,7 @@ class Clip:
             episode=episode + 1,
             episodes=trace.episodes,
             has_labels=trace.has_labels,
+            fitted=trace.labels_sha256 is not None,
             qpos=trace.qpos[episode],
             qvel=trace.qvel[episode],
             time=trace.time[episode],

@@ -116,7 +116,8 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
         right -= 2 * gap
 
     labels = [int(k) for k in np.unique(clip.label)] if clip.has_labels else []
-    title = "clusters" if labels else "no clusters"
+    learned = "fitted clusters" if clip.fitted else "clusters"
+    title = learned if labels else "no clusters"
     ink.text((0, middle), title, fill=FAINT_COLOR, font=font(size), anchor="lm")
     pen = round(font(size).getlength(title)) + gap
     for label in labels:
