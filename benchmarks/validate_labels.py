@@ -23,14 +23,14 @@ from glassviz.analysis.consistency import agreement, phase_raster
 from glassviz.analysis.label_verdict import label_verdict
 from glassviz.analysis.labels import describe
 from glassviz.analysis.nulls import rotation_test
-from glassviz.analysis.phase_counts import cycle_counts
+from glassviz.analysis.phase_counts import cycle_counts, switch_counts
 
 ALPHA = 0.05
 
 
 def rejected(series: list[Series], rng: np.random.Generator) -> float:
     """Share of data sets that the locking test calls locked."""
-    p = [rotation_test(cycle_counts(*each), rng, 199)[1] for each in series]
+    p = [rotation_test(cycle_counts(*each), switch_counts(*each), rng, 199)[1] for each in series]
     return float(np.mean(np.array(p) <= ALPHA))
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float64, Int
 
 from glassviz.analysis.information import entropy_bits, information_bits, miller_madow_bits
 from glassviz.analysis.nulls import REPLICATES, rotation_test, shuffled_information_bits
-from glassviz.analysis.phase_counts import cycle_counts
+from glassviz.analysis.phase_counts import cycle_counts, switch_counts
 
 
 @dataclass(frozen=True)
@@ -26,8 +26,9 @@ class Locking:
         nmi: plug-in I over the mean of both entropies, in [0, 1].
         ami: the same above what frames dealt out at random share, for unbalanced labels; at most
             1, 0 by chance (Vinh, Epps & Bailey, 2010).
-        locking_p: chance of an agreement between cycles as high, under rotation of each cycle
-            by its own amount; None with one label or fewer than three cycles.
+        locking_p: chance that cycles agree as much on the phases of their switches, under
+            rotation of each cycle by its own amount; None with one label or fewer than three
+            cycles.
     """
 
     cycles: int
@@ -68,7 +69,8 @@ def locking(
     result = Locking(len(counts), int(table.sum()), information, None, None, None, None, None, None)
     if table.shape[1] < 2:
         return result
-    null_information, p = rotation_test(counts, rng, replicates)
+    switches = switch_counts(label, phase, cycle)
+    null_information, p = rotation_test(counts, switches, rng, replicates)
     plug_in = float(information_bits(table))
     entropies = [float(entropy_bits(table.sum(axis=i) / table.sum())) for i in (0, 1)]
     chance = _chance_information(table)

@@ -22,56 +22,55 @@ _AT_ONCE = 2_000_000  # Numbers of a null that are in memory together.
 
 
 def rotation_test(
-    counts: CycleCounts, rng: np.random.Generator, replicates: int = REPLICATES
+    counts: CycleCounts,
+    switches: CycleCounts,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
 ) -> tuple[float | None, float | None]:
-    """Test whether cycles agree on which label belongs to which phase.
+    """Test whether cycles agree on the phase at which labels take over from each other.
 
     The null rotates the bins of every cycle by an amount of its own. The statistic is the
-    agreement of cycles that are not next to each other, Σ over pairs of cycles of the products of
-    their standardised counts. (A rotation tears a label that lasts from one cycle into the next
-    apart at the seam, which the observed series is not: compared by I itself, labels independent
-    of the gait come out less significant than they should, the longer their dwell. This statistic
-    rejects 4 to 6 % of such labels at 0.05 for dwells up to a quarter of a cycle, and fewer
-    beyond: `benchmarks/validate_labels.py`.)
+    agreement of cycles on their switches, Σ over bins and labels of N² / p, with N the switches of
+    all cycles (beginnings less ends of the label) and p the label's share of the frames. (Frames
+    in the place of switches, or I itself, would not do: a rotation tears a label that lasts from
+    one cycle into the next apart at the seam, which the observed series is not, so that labels
+    independent of the gait come out less significant than they should, the longer their dwell:
+    1 % at 0.05 for a dwell of one cycle. Switches have no seam: `benchmarks/planted.py`.)
 
     Args:
         counts: frames by cycle, phase bin and label.
+        switches: beginnings less ends, in the same cells.
         rng: draws the rotations.
         replicates: B.
 
     Returns:
         Mean of the plug-in information under the null, None with one cycle; and
-        p = (1 + #{null >= observed}) / (B + 1), None with fewer than three cycles, for which
-        there are no two that are not neighbours.
+        p = (1 + #{null >= observed}) / (B + 1), None with fewer than three cycles, which agree by
+        chance too often to tell.
     """
-    cycles, bins, _ = counts.shape
+    cycles, bins, labels = counts.shape
     if cycles < 2:
         return None, None
     share = counts.sum(axis=(0, 1)) / counts.sum()
+    both = np.concatenate([counts, switches / np.sqrt(share)], axis=2)
     # Rotating a cycle multiplies its Fourier transform by e^(−2πi f s / bins).
-    spectrum = np.fft.rfft(counts, axis=1).transpose(1, 0, 2)
-    standardised = (counts - counts.sum(axis=2, keepdims=True) * share) / np.sqrt(share)
-    spectra = np.fft.rfft(standardised, axis=1)
-    neighbours = np.fft.irfft(
-        (spectra[:-1].conj() * spectra[1:]).sum(axis=2), bins, axis=1
-    )  # [j, d]: the product of cycle j and its successor, when j is rotated by d bins more.
+    spectrum = np.fft.rfft(both, axis=1).transpose(1, 0, 2)
     turn = np.exp(-2j * np.pi * np.arange(bins) / bins)
     frequency = np.arange(len(spectrum))[:, None, None]
 
-    def agreement(
+    def rotated(
         shift: Int[np.ndarray, "replicates cycles"],
     ) -> tuple[Float64[np.ndarray, " replicates"], Float64[np.ndarray, " replicates"]]:
-        rotated = (turn[frequency * shift % bins] @ spectrum).transpose(1, 0, 2)
-        tables = np.rint(np.fft.irfft(rotated, bins, axis=1))
-        residual = (tables - tables.sum(axis=2, keepdims=True) * share) / np.sqrt(share)
-        adjacent = neighbours[np.arange(cycles - 1), (shift[:, :-1] - shift[:, 1:]) % bins]
-        # The products of each cycle with itself are the same for all rotations.
-        value = np.square(residual).sum(axis=(1, 2)) - 2 * adjacent.sum(axis=1)
-        return value, np.asarray(information_bits(np.maximum(tables, 0.0)))
+        """Agreement and information of cycles rotated by so many bins."""
+        spectra = (turn[frequency * shift % bins] @ spectrum).transpose(1, 0, 2)
+        tables = np.fft.irfft(spectra, bins, axis=1)
+        frames = np.maximum(np.rint(tables[..., :labels]), 0.0)
+        agreement = np.square(tables[..., labels:]).sum(axis=(1, 2))
+        return agreement, np.asarray(information_bits(frames))
 
-    [observed], _ = agreement(np.zeros((1, cycles), np.int64))
+    [observed], _ = rotated(np.zeros((1, cycles), np.int64))
     null = [
-        agreement(rng.integers(bins, size=(count, cycles)))
+        rotated(rng.integers(bins, size=(count, cycles)))
         for count in portions(replicates, len(spectrum) * cycles)
     ]
     values = np.concatenate([value for value, _ in null])
