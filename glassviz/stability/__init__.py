@@ -8,11 +8,13 @@ Loads neither JAX nor MuJoCo until `assess_all` is called.
 
 from glassviz.stability.episode import EpisodeStability
 from glassviz.stability.many import Assessed, Unassessed, assess_all
-from glassviz.stability.metrics import METRICS
+from glassviz.stability.metrics import METRICS, OF_BODY, OF_LABELS
 from glassviz.stability.run import EpisodePair, RunStability, assess
 
 __all__ = [
     "METRICS",
+    "OF_BODY",
+    "OF_LABELS",
     "Assessed",
     "EpisodePair",
     "EpisodeStability",

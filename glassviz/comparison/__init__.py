@@ -1,0 +1,17 @@
+"""Comparison: what several runs say together; n is the number of checkpoints, never of episodes.
+
+    compare: everything about several rows of `assess_all`, as `Together`.
+
+Its parts, each with the answer in a sentence and the doubt beside it:
+    members: what is compared, once each; basins: shares of runs, and returns within basins.
+    returns: whether stability goes with return; groups: two recipes, or Glass and none.
+    controllers: planner and policy; values: predicted against realised value.
+    bank, labelling: observations of all runs, labelled by every checkpoint with Glass.
+    correspondence, phase_matches: which label is which; answers: the questions about several films.
+
+Loads JAX only where checkpoints are at hand.
+"""
+
+from glassviz.comparison.together import ControllerRuns, Together, compare
+
+__all__ = ["ControllerRuns", "Together", "compare"]

@@ -1,0 +1,73 @@
+"""How many runs end in which basin, and what they earn there."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from glassviz.analysis.basin import RunBasinName
+from glassviz.analysis.statistics import (
+    IQM_FROM,
+    BootstrapInterval,
+    Share,
+    bootstrap_interval,
+    share_interval,
+)
+from glassviz.comparison.members import Member
+
+BASINS: tuple[RunBasinName, ...] = ("stable-hop", "unstable", "split", "undetermined")
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What some runs earn; one value a run.
+
+    Attributes:
+        runs: their names.
+        values: mean return of each.
+        mean, iqm: over runs, with intervals from resampled runs and then their episodes; None
+            below four runs, whose values say more than a summary.
+    """
+
+    runs: tuple[str, ...]
+    values: tuple[float, ...]
+    mean: BootstrapInterval | None
+    iqm: BootstrapInterval | None
+
+
+@dataclass(frozen=True)
+class BasinShare:
+    """One basin.
+
+    Attributes:
+        basin: which.
+        share: of the runs, with Wilson's interval.
+        returns: of the runs in it.
+    """
+
+    basin: RunBasinName
+    share: Share
+    returns: Returns
+
+
+def basin_shares(members: Sequence[Member], rng: np.random.Generator) -> tuple[BasinShare, ...]:
+    """Every basin, empty ones too, in the order of `BASINS`; none without runs."""
+    found = []
+    for basin in BASINS:
+        inside = [each for each in members if each.stability.basin.name == basin]
+        share = share_interval(len(inside), len(members))
+        if share:
+            found.append(BasinShare(basin, share, returns_of(inside, rng)))
+    return tuple(found)
+
+
+def returns_of(members: Sequence[Member], rng: np.random.Generator) -> Returns:
+    """Returns of runs, and their summary if there are enough."""
+    episodes = [[each.episode_return for each in run.stability.episodes] for run in members]
+    enough = len(members) >= IQM_FROM
+    return Returns(
+        runs=tuple(each.name for each in members),
+        values=tuple(each.mean_return for each in members),
+        mean=bootstrap_interval(episodes, rng) if enough else None,
+        iqm=bootstrap_interval(episodes, rng, "iqm") if enough else None,
+    )

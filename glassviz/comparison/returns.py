@@ -1,0 +1,227 @@
+"""Does stability go with return here?
+
+Rank correlations over runs, with p by exact permutation. The primary metric was named before any
+run was looked at, so that its one test needs no adjustment; so were a few others, which are
+adjusted for each other; the rest is a map to explore, and adjusted as one. What no order of the
+values could have made significant is not in the map: it could have found nothing.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from glassviz.analysis.basin import RunBasinName
+from glassviz.analysis.permutation import PermutationTest, rank_correlation_test
+from glassviz.analysis.statistics import benjamini_hochberg, holm
+from glassviz.comparison.basins import BASINS
+from glassviz.comparison.members import Member, dependent, mixed, unlike
+from glassviz.comparison.wording import count_of, listed, p_value
+from glassviz.stability import METRICS, OF_BODY, OF_LABELS
+
+PRIMARY = "fleiss_kappa"
+"""The metric that answers the question: whether every gait cycle has the same labels."""
+
+NAMED = ("locking_u", "window_mi_10_bits", "switches_per_cycle")
+"""Metrics named beforehand beside the primary one, adjusted by Holm's method."""
+
+LEVEL = 0.05
+"""Of a test; its interval leaves as much outside."""
+
+STRATUM_FROM = 3
+"""Basins with fewer runs have no correlation within them."""
+
+_INTERVAL_FROM = 4
+_Z = 1.959964
+
+Family = Literal["primary", "named", "explored"]
+
+
+@dataclass(frozen=True)
+class MetricCorrelation:
+    """One metric against return, over the runs in which it is defined.
+
+    Attributes:
+        metric: by its name in `METRICS`.
+        family: `primary`, `named` beforehand, or `explored`.
+        runs: names of the runs; n is their number.
+        values, returns: of each run, the mean over its episodes.
+        test: Spearman's ρ, p and the smallest p that was possible; None where ρ is undefined.
+        rho_low, rho_high: 95 % interval of ρ, approximate; None below four runs or for |ρ| = 1.
+        adjusted_p: p adjusted within its family (Holm for `named`, Benjamini-Hochberg for
+            `explored`; as it is for the primary metric); None without a test, and for an explored
+            one that could not have reached 0.05.
+    """
+
+    metric: str
+    family: Family
+    runs: tuple[str, ...]
+    values: tuple[float, ...]
+    returns: tuple[float, ...]
+    test: PermutationTest | None
+    rho_low: float | None
+    rho_high: float | None
+    adjusted_p: float | None
+
+
+@dataclass(frozen=True)
+class StabilityAndReturn:
+    """Whether stability goes with return among the runs of one controller.
+
+    Attributes:
+        runs: number of runs, with and without labels.
+        correlations: of every metric, the primary one first, then the named ones; none where
+            returns have no common scale.
+        within_basins: of the primary metric among the runs of one basin, for basins with three
+            runs or more.
+        answer: by the primary metric, in a sentence.
+        others: what the other metrics say, in a sentence; empty if they are too few to say.
+        doubts: what speaks against reading more into it, a sentence each.
+    """
+
+    runs: int
+    correlations: tuple[MetricCorrelation, ...]
+    within_basins: dict[RunBasinName, MetricCorrelation]
+    answer: str
+    others: str
+    doubts: tuple[str, ...]
+
+
+def stability_and_return(members: Sequence[Member], rng: np.random.Generator) -> StabilityAndReturn:
+    """Correlate every metric with return over the runs of one controller."""
+    reason = unlike(members)
+    if reason:
+        answer = f"Cannot be told: returns of these runs have no common scale, as {reason}."
+        return StabilityAndReturn(len(members), (), {}, answer, "", ())
+    order = (PRIMARY, *NAMED, *(name for name in METRICS if name not in (PRIMARY, *NAMED)))
+    found = _adjusted([_correlate(name, members, rng) for name in order])
+    strata = {
+        basin: [each for each in members if each.stability.basin.name == basin] for basin in BASINS
+    }
+    within = {
+        basin: _correlate(PRIMARY, inside, rng)
+        for basin, inside in strata.items()
+        if STRATUM_FROM <= len(inside) < len(members)
+    }
+    return StabilityAndReturn(
+        runs=len(members),
+        correlations=found,
+        within_basins=within,
+        answer=_answer(found[0], within, len(members)),
+        others=_others(found),
+        doubts=_doubts(members, found[0]),
+    )
+
+
+def _correlate(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricCorrelation:
+    known = [(each, each.stability.metrics[name]) for each in members]
+    pairs = [(each, value.mean) for each, value in known if value is not None]
+    values, returns = [value for _, value in pairs], [each.mean_return for each, _ in pairs]
+    test = rank_correlation_test(values, returns, rng)
+    low, high = _interval(test.statistic, len(pairs)) if test else (None, None)
+    return MetricCorrelation(
+        metric=name,
+        family="primary" if name == PRIMARY else "named" if name in NAMED else "explored",
+        runs=tuple(each.name for each, _ in pairs),
+        values=tuple(values),
+        returns=tuple(returns),
+        test=test,
+        rho_low=low,
+        rho_high=high,
+        adjusted_p=test.p if test else None,
+    )
+
+
+def _interval(rho: float, n: int) -> tuple[float | None, float | None]:
+    """Fisher's transformation with the variance for ranks.
+
+    References:
+        Bonett & Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman
+        correlations", Psychometrika 2000.
+    """
+    if n < _INTERVAL_FROM or abs(rho) > 1 - 1e-9:
+        return None, None
+    half = _Z * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    low, high = np.tanh(np.arctanh(rho) + np.array([-half, half])).tolist()
+    return low, high
+
+
+def _adjusted(found: list[MetricCorrelation]) -> tuple[MetricCorrelation, ...]:
+    adjust = {"primary": lambda p: p, "named": holm, "explored": benjamini_hochberg}
+    told: list[MetricCorrelation] = []
+    for family, adjustment in adjust.items():
+        own = [each for each in found if each.family == family]
+        p = np.array([_p(each) for each in own])
+        for each, value in zip(own, adjustment(p).tolist(), strict=True):
+            told.append(replace(each, adjusted_p=None if np.isnan(value) else value))
+    return tuple(told)
+
+
+def _p(found: MetricCorrelation) -> float:
+    if found.test is None or (found.family == "explored" and not _could(found)):
+        return float("nan")
+    return found.test.p
+
+
+def _answer(
+    primary: MetricCorrelation, within: Mapping[RunBasinName, MetricCorrelation], runs: int
+) -> str:
+    n, test = len(primary.runs), primary.test
+    if test is None and n < 2:
+        return f"Cannot be told: {PRIMARY} is measured in {n} of {count_of(runs, 'run')}."
+    if test is None:
+        return f"Cannot be told: {PRIMARY} or return is the same in all of {n} runs."
+    rho = f"ρ = {test.statistic:.2f}"
+    if primary.rho_low is not None and primary.rho_high is not None:
+        rho += f" ({primary.rho_low:.2f} to {primary.rho_high:.2f})"
+    told = f"{rho}, {p_value(test.p)}, n = {n} runs"
+    alone = [
+        f"within {basin} {each.test.statistic:.2f}, n = {len(each.runs)}"
+        for basin, each in within.items()
+        if each.test
+    ]
+    told = "; ".join([told, *alone])
+    if test.smallest_p > LEVEL:
+        return (
+            f"Cannot be told from {n} runs, in no order of which p is below {test.smallest_p:.2g}: "
+            f"{PRIMARY} and return have {told}."
+        )
+    if test.p > LEVEL:
+        return f"No sign that {PRIMARY} goes with return: {told}."
+    direction = "higher" if test.statistic > 0 else "lower"
+    return f"Runs with a higher {PRIMARY} have a {direction} return: {told}."
+
+
+def _others(found: Sequence[MetricCorrelation]) -> str:
+    """What the other metrics say, in a sentence."""
+    told = []
+    for what, names in (("of labels", OF_LABELS), ("of the body, parts of the reward", OF_BODY)):
+        tested = [each for each in found[1:] if each.metric in names and _could(each)]
+        hits = [each for each in tested if each.adjusted_p is not None and each.adjusted_p <= LEVEL]
+        hits = sorted(hits, key=lambda each: (each.adjusted_p, each.metric))
+        if tested:
+            which = [f"{each.metric} {each.test.statistic:+.2f}" for each in hits if each.test]
+            some = f" ({listed(which)})" if which else ""
+            told.append(f"{len(hits)} of {len(tested)} {what}{some}")
+    if not told:
+        return ""
+    return f"Of the other metrics, adjusted for their number, {', and '.join(told)} do."
+
+
+def _could(found: MetricCorrelation) -> bool:
+    """Whether a test could have reached the level at all."""
+    return found.test is not None and found.test.smallest_p <= LEVEL
+
+
+def _doubts(members: Sequence[Member], primary: MetricCorrelation) -> tuple[str, ...]:
+    measured = [each for each in members if each.name in primary.runs]
+    told = []
+    if len(measured) < len(members):
+        missing = len(members) - len(measured)
+        told.append(f"{count_of(missing, 'run')} of {len(members)} without {PRIMARY} do not count.")
+    told += [doubt for doubt in (mixed(measured), *dependent(measured)) if doubt]
+    if len({each.stability.basin.name for each in measured}) == 1 and len(measured) > 1:
+        told.append(f"All of them are {measured[0].stability.basin.name}: no basins to compare.")
+    told.append("Which of the two makes the other so, if either does, is not told by this.")
+    return tuple(told)

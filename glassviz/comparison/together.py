@@ -1,0 +1,206 @@
+"""What several runs say together; n is the number of checkpoints, never of episodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from glassviz.comparison.answers import ComparisonAnswers, comparison_answers
+from glassviz.comparison.bank import BANK_FRAMES, Frames, draw, gather
+from glassviz.comparison.basins import BasinShare, Returns, basin_shares, returns_of
+from glassviz.comparison.controllers import Controllers, compare_controllers
+from glassviz.comparison.correspondence import Correspondence, correspond
+from glassviz.comparison.groups import GroupComparison, compare_groups
+from glassviz.comparison.members import (
+    LeftOut,
+    Member,
+    by_controller,
+    called_apart,
+    dependent,
+    each_once,
+    member,
+    mixed,
+    unlike,
+)
+from glassviz.comparison.returns import StabilityAndReturn, stability_and_return
+from glassviz.comparison.values import Values, compare_values
+from glassviz.comparison.wording import listed
+from glassviz.stability import Assessed, Unassessed
+from glassviz.trace import Trace
+
+
+@dataclass(frozen=True)
+class ControllerRuns:
+    """The runs of one controller.
+
+    Attributes:
+        controller: who acted.
+        runs: names of the checkpoints; n is their number.
+        basins: how many are in each, and what they earn there.
+        returns: of all of them; with basins apart a mean may lie where no run is.
+        stability_and_return: whether the one goes with the other.
+        groups: two recipes, or agents with Glass and without; None unless there are two.
+        values: predicted against realised value over the runs.
+    """
+
+    controller: str
+    runs: tuple[str, ...]
+    basins: tuple[BasinShare, ...]
+    returns: Returns
+    stability_and_return: StabilityAndReturn
+    groups: GroupComparison | None
+    values: Values
+
+
+@dataclass(frozen=True)
+class Together:
+    """What several runs say together. It describes, and says of nothing what causes it.
+
+    Attributes:
+        checkpoints: their names; n is their number.
+        left_out: rows that do not count, and why.
+        doubts: what keeps the checkpoints from being independent or alike, a sentence each.
+        by_controller: the runs of each controller.
+        controllers: planner and policy side by side; None if no checkpoint was seen under both.
+        correspondence: of labels; None with fewer than two checkpoints with Glass at hand.
+        no_correspondence: why there is none; None if there is.
+        answers: to the questions about several films, in sentences.
+    """
+
+    checkpoints: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    doubts: tuple[str, ...]
+    by_controller: tuple[ControllerRuns, ...]
+    controllers: Controllers | None
+    correspondence: Correspondence | None
+    no_correspondence: str | None
+    answers: ComparisonAnswers
+
+
+def compare(
+    rows: Sequence[Assessed | Unassessed], tell: Callable[[str], None] = lambda line: None
+) -> Together | None:
+    """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
+
+    Reads their traces, and the checkpoints that they were made from. Where two have Glass their
+    labels are compared too, for which JAX is loaded.
+
+    Args:
+        rows: of `assess_all`; those that failed are passed over.
+        tell: called with each line that a user should see.
+
+    Returns:
+        None with fewer than two rows that were assessed.
+
+    Raises:
+        GlassvizError: a trace or checkpoint is no longer what it was.
+    """
+    kept, left_out = each_once([row for row in rows if isinstance(row, Assessed)])
+    if len(kept) + len(left_out) < 2:
+        return None
+    members, frames = _read(kept)
+    rng = _rng(members)
+    correspondence, reason = _correspondence(members, frames, rng, tell)
+    doubts = [*dependent(members), mixed(list({each.name: each for each in members}.values()))]
+    unlikeness = unlike(members)
+    if unlikeness:
+        doubts.append(f"Returns have no common scale, as {unlikeness}.")
+    return Together(
+        checkpoints=tuple({each.checkpoint: each.name for each in members}.values()),
+        left_out=left_out,
+        doubts=tuple(doubt for doubt in doubts if doubt),
+        by_controller=tuple(
+            ControllerRuns(
+                controller=controller,
+                runs=tuple(each.name for each in own),
+                basins=basin_shares(own, rng),
+                returns=returns_of(own, rng),
+                stability_and_return=stability_and_return(own, rng),
+                groups=compare_groups(own, rng),
+                values=compare_values(own),
+            )
+            for controller, own in by_controller(members).items()
+        ),
+        controllers=compare_controllers(members, rng),
+        correspondence=correspondence,
+        no_correspondence=reason,
+        answers=comparison_answers(members, correspondence),
+    )
+
+
+def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
+    """Members, and frames of their traces for the bank."""
+    members, frames = [], []
+    provenances: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = row.stability.checkpoint_sha256
+        if row.target != row.trace and key not in provenances:
+            from glassviz import checkpoints
+
+            provenances[key] = checkpoints.load(row.target).provenance
+        trace = Trace.load(row.trace)
+        members.append(member(row, trace, provenances.get(key, {})))
+        frames.append(draw(trace, row.stability, BANK_FRAMES // len(rows)))
+    return called_apart(members), frames
+
+
+def _correspondence(
+    members: Sequence[Member],
+    frames: Sequence[Frames],
+    rng: np.random.Generator,
+    tell: Callable[[str], None],
+) -> tuple[Correspondence | None, str | None]:
+    """Of the checkpoints with Glass that are at hand; or why there is none."""
+    with_glass: dict[str, list[Member]] = {}
+    for each in members:
+        if each.glass:
+            with_glass.setdefault(each.name, []).append(each)
+    files = {
+        name: next((each.file for each in own if each.file), None)
+        for name, own in with_glass.items()
+    }
+    missing = tuple(
+        LeftOut(each.name, each.controller, "its checkpoint is needed, and only a trace was given")
+        for name, own in with_glass.items()
+        if not files[name]
+        for each in own
+    )
+    found = {name: file for name, file in files.items() if file}
+    if len(found) < 2:
+        had = f"{len(found)} of {len(files)}" if missing else f"{len(found)}"
+        return None, f"it takes the checkpoints of two agents with Glass, and {had} is at hand"
+    reason = _incomparable(members, frames)
+    if reason:
+        return None, reason
+    from glassviz import checkpoints
+    from glassviz.comparison.labelling import label_observations
+
+    bank = gather(frames)
+    tell(f"labelling {len(bank.obs)} observations of all runs with {len(found)} checkpoints")
+    labels = {
+        name: label_observations(checkpoints.load(file), bank.obs, with_glass[name][0].label_rule)
+        for name, file in found.items()
+    }
+    return correspond(bank, members, labels, with_glass, missing, rng), None
+
+
+def _incomparable(members: Sequence[Member], frames: Sequence[Frames]) -> str | None:
+    """Why observations of different runs cannot be shown to one agent; None if they can."""
+    for what in ("task", "physics"):
+        values = sorted({getattr(each.setting, what) for each in members})
+        if len(values) > 1:
+            return f"runs differ in their {what}: {listed(values)}"
+    sizes = sorted({each.obs.shape[1] for each in frames})
+    if len(sizes) > 1:
+        return f"observations differ in size: {listed(map(str, sizes))}"
+    if not sum(len(each.obs) for each in frames):
+        return "no run has a frame after the opening of its episodes"
+    return None
+
+
+def _rng(members: Sequence[Member]) -> np.random.Generator:
+    """The same for the same traces in any order."""
+    digest = sha256("".join(sorted(each.stability.trace_sha256 for each in members)).encode())
+    return np.random.default_rng(int(digest.hexdigest()[:16], 16))

@@ -1,0 +1,30 @@
+"""How numbers and names are put into sentences."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """`a, b and c`; of more than `most` those that come first, and how many are left."""
+    told = list(names)
+    if len(told) > most:
+        told = [*told[: most - 1], f"{len(told) - most + 1} more"]
+    return told[0] if len(told) == 1 else f"{', '.join(told[:-1])} and {told[-1]}"
+
+
+def p_value(p: float) -> str:
+    """`p = 0.034`; two digits, three below a tenth."""
+    return f"p = {p:.2g}" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
+
+
+def count_of(count: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def verdict(name: str, split: Mapping[Any, int]) -> str:
+    """The commonest verdict, with its share of the episodes if that is not all."""
+    if name == "split":
+        return " or ".join(f"{each} {count}" for each, count in split.items())
+    count, episodes = split[name], sum(split.values())
+    return name if count == episodes else f"{name} {count}/{episodes}"
