@@ -119,6 +119,14 @@ def test_words_are_spelled_from_touchdown_with_repeats_collapsed():
     assert cycle_words(label, np.full(14, -1)) is None
 
 
+def test_short_stretches_can_be_left_out_of_words():
+    label = np.array([3, 3, 5, 3, 3, 4, 4, 4, 3, 3, 4, 5, 4])
+    cycle = np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
+    assert cycle_words(label, cycle, 2).words == ((3, 4), (3,), ())
+    assert cycle_words(label, cycle).words == ((3, 5, 3, 4), (4, 3), (4, 5, 4))
+    assert cycle_words(label, cycle, 9).modal_share == 1
+
+
 def test_a_label_that_lasts_into_the_next_cycle_begins_its_word():
     assert cycle_words(np.array([1, 1, 1, 1]), np.array([0, 0, 1, 1])).words == ((1,), (1,))
 

@@ -44,7 +44,7 @@ def test_a_clock_is_locked_regular_and_alike_in_every_cycle():
     assert stats.agreement.fleiss_kappa == 1
     assert stats.words.modal == (0, 1, 2, 3) and stats.words.modal_share == 1
     assert stats.switching.per_cycle == pytest.approx(4, rel=0.02)
-    assert (stats.switching.flicker_share, stats.stray_flicker_share, stats.dwell_cv) == (0, 0, 0)
+    assert (stats.switching.flicker_share, stats.chatter_share, stats.dwell_cv) == (0, 0, 0)
     assert stats.persistence.period_s == pytest.approx(0.8)
     assert stats.between_cycle_mi_bits == pytest.approx(0, abs=1e-9)
     assert stats.within_cycle_mi_bits == pytest.approx(2)
@@ -75,15 +75,15 @@ def test_independent_labels_change_within_cycles_and_agree_between_none():
     assert stats.between_cycle_mi_bits > 0.1
 
 
-def test_a_short_label_that_every_cycle_has_is_no_stray_flicker():
+def test_a_short_label_that_every_cycle_has_is_no_chatter():
     series = clock()
     label = series.label.copy()
     label[np.arange(800) % 40 < 2] = 7
     stats = described(series._replace(label=label))
     assert stats.switching.flicker_share > 0.15
-    assert stats.stray_flicker_share == 0
+    assert stats.chatter_share == 0
     label[45] = 6
-    assert described(series._replace(label=label)).stray_flicker_share > 0
+    assert described(series._replace(label=label)).chatter_share > 0
 
 
 @settings(max_examples=10)

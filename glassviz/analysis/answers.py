@@ -48,7 +48,7 @@ def label_answers(
         verdict: on its labels.
         names: of its labels.
     """
-    occupancy, words = stats.occupancy, stats.words
+    occupancy, words = stats.occupancy, stats.clear_words
     in_step = {"locked": True, "oscillating": False}.get(verdict.verdict)
     return LabelAnswers(
         visited=occupancy.visited,

@@ -160,24 +160,43 @@ class CycleWords:
 
 
 def cycle_words(
-    label: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"]
+    label: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"], least_frames: int = 1
 ) -> CycleWords | None:
-    """Spell the gait cycles; None without any. Arguments as in `phase_raster`."""
+    """Spell the gait cycles; None without any.
+
+    Args:
+        label, cycle: as in `phase_raster`.
+        least_frames: stretches of a label that are shorter within their cycle are left out, as if
+            the labels before and behind them met.
+    """
     kept = (cycle >= 0) & (label >= 0)
     if not kept.any():
         return None
     value, of = label[kept], cycle[kept]
-    starts = np.concatenate([[True], (np.diff(value) != 0) | (np.diff(of) != 0)])
+    starts = _changes(value, of)
+    length = np.diff(np.append(np.flatnonzero(starts), len(value)))
     value, of = value[starts], of[starts]
-    parts = np.split(value, np.flatnonzero(np.diff(of)) + 1)
+    cycles = np.unique(of)
+    value, of = value[length >= least_frames], of[length >= least_frames]
+    starts = _changes(value, of)
+    value, of = value[starts], of[starts]
+    parts = np.split(value, np.searchsorted(of, cycles[1:]))
     words = tuple(tuple(part.tolist()) for part in parts)
     counts = Counter(words)
     [(modal, most)] = counts.most_common(1)
     distances = [
-        times * levenshtein(word, modal) / max(len(word), len(modal))
+        times * levenshtein(word, modal) / max(len(word), len(modal), 1)
         for word, times in counts.items()
     ]
     return CycleWords(words, modal, most / len(words), sum(distances) / len(words))
+
+
+def _changes(
+    value: Int[np.ndarray, " frames"], of: Int[np.ndarray, " frames"]
+) -> Bool[np.ndarray, " frames"]:
+    """Where a label or a cycle begins."""
+    first = np.ones(min(len(value), 1), bool)
+    return np.concatenate([first, (np.diff(value) != 0) | (np.diff(of) != 0)])
 
 
 def levenshtein(a: Word, b: Word) -> int:

@@ -29,13 +29,13 @@ class LabelThresholds:
         cycles: fewer say nothing about what differs from cycle to cycle.
     """
 
-    one_label: float = 0.95
+    one_label: float = 0.9
     locked_kappa: float = 0.6
     oscillating_kappa: float = 0.3
-    locked_flicker: float = 0.05
-    oscillating_flicker: float = 0.2
+    locked_chatter: float = 0.08
+    oscillating_chatter: float = 0.1
     alpha: float = 0.05
-    modal_word: float = 1 / 3
+    clear_word: float = 1 / 3
     alike: float = 0.8
     cycles: int = 5
 
@@ -68,9 +68,9 @@ def label_values(stats: LabelStats) -> dict[str, float | None]:
         "dominant_share": stats.occupancy.dominant_share,
         "cycles": float(locking.cycles) if locking else 0.0,
         "fleiss_kappa": agreement.fleiss_kappa if agreement else None,
-        "stray_flicker_share": stats.stray_flicker_share,
+        "chatter_share": stats.chatter_share,
         "locking_p": locking.locking_p if locking else None,
-        "modal_word_share": stats.words.modal_share if stats.words else None,
+        "clear_word_share": stats.clear_words.modal_share if stats.clear_words else None,
         "pairwise_agreement": agreement.pairwise_agreement if agreement else None,
     }
 
@@ -124,13 +124,13 @@ def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> _C
         enough=at_least("cycles", float(limits.cycles)),
         locked=(
             at_least("fleiss_kappa", limits.locked_kappa),
-            at_most("stray_flicker_share", limits.locked_flicker),
+            at_most("chatter_share", limits.locked_chatter),
             at_most("locking_p", limits.alpha),
         ),
         oscillating=(
             at_most("fleiss_kappa", limits.oscillating_kappa),
-            at_least("stray_flicker_share", limits.oscillating_flicker),
-            at_most("modal_word_share", limits.modal_word),
+            at_least("chatter_share", limits.oscillating_chatter),
+            at_most("clear_word_share", limits.clear_word),
         ),
         alike=at_most("pairwise_agreement", limits.alike),
     )
@@ -146,13 +146,13 @@ def _judge(criteria: _Criteria, dominant: int | None) -> tuple[Verdict, str]:
     if not enough.met:
         found = f"{enough.value:.0f} gait cycles, {enough.threshold:.0f} are needed"
         return "undetermined", f"Too few cycles to compare: {found}."
-    kappa, flicker, word = oscillating
+    kappa, chatter, word = oscillating
     # Where cycles are alike anyway, a low kappa is its paradox, not oscillation.
     signs = [
         text
         for met, text in (
             (kappa.met and alike.met, f"cycles hardly agree (kappa {_told(kappa)})"),
-            (flicker.met, f"{_percent(flicker)} of the segments are stray flicker"),
+            (chatter.met, f"{_percent(chatter)} of the time is chatter"),
             (word.met, f"the commonest word covers {_percent(word)} of the cycles"),
         )
         if met

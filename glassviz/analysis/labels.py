@@ -29,6 +29,7 @@ from glassviz.analysis.nulls import REPLICATES
 from glassviz.analysis.onsets import OnsetLocking, onset_locking
 from glassviz.analysis.persistence import Persistence, persistence
 from glassviz.analysis.segments import (
+    FLICKER_FRAMES,
     Dwell,
     Occupancy,
     Segments,
@@ -51,9 +52,9 @@ class LabelStats:
         seconds: how long they last.
         segments: runs of one label.
         switching: rates of switches, flicker.
-        stray_flicker_share: share of the segments seen whole that are flicker outside of cycles
-            spelled like most. A short label that every cycle has at the same place is the gait's.
-            None as `switching.flicker_share`.
+        chatter_share: share of the frames that are in flicker, outside of cycles spelled like
+            most. A short label that every cycle has at the same place is the gait's. None without
+            frames.
         dwell: by label that occurs.
         dwell_cv: within labels, see `clock_cv`.
         occupancy: shares of labels.
@@ -70,13 +71,14 @@ class LabelStats:
         phase_map: label by phase bin.
         agreement: of cycles; None with fewer than two.
         words: of cycles; None without cycles.
+        clear_words: of cycles, without stretches as short as flicker; None without cycles.
     """
 
     frames: int
     seconds: float
     segments: Segments
     switching: Switching
-    stray_flicker_share: float | None
+    chatter_share: float | None
     dwell: tuple[Dwell, ...]
     dwell_cv: float | None
     occupancy: Occupancy
@@ -93,6 +95,7 @@ class LabelStats:
     phase_map: PhaseMap
     agreement: Agreement | None
     words: CycleWords | None
+    clear_words: CycleWords | None
 
 
 def describe(
@@ -142,7 +145,7 @@ def describe(
         seconds=float(kept.sum() * dt_s),
         segments=segments,
         switching=switches,
-        stray_flicker_share=_stray_flicker(segments, words, cycle, label),
+        chatter_share=_chatter(segments, words, cycle, label),
         dwell=dwell,
         dwell_cv=clock_cv(dwell),
         occupancy=occupancy(label, clusters),
@@ -159,19 +162,20 @@ def describe(
         phase_map=phase_map(raster),
         agreement=agreement(raster, resamples),
         words=words,
+        clear_words=cycle_words(label, cycle, FLICKER_FRAMES + 1),
     )
 
 
-def _stray_flicker(
+def _chatter(
     segments: Segments,
     words: CycleWords | None,
     cycle: Int[np.ndarray, " frames"],
     label: Int[np.ndarray, " frames"],
 ) -> float | None:
-    whole = int((~segments.censored).sum())
-    if not whole:
+    frames = int(segments.length.sum())
+    if not frames:
         return None
     stray = segments.flicker
     if words is not None:
         stray = stray & ~in_modal_cycle(words, cycle, label)[segments.start]
-    return float(stray.sum() / whole)
+    return float(segments.length[stray].sum() / frames)
