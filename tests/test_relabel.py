@@ -19,7 +19,7 @@ from glassviz.errors import GlassvizError
 from glassviz.plots.palette import NO_CLUSTER_COLOR, label_color, to_rgb
 from glassviz.relabel import check_labels, labels_path, load_labelled, relabelled
 from glassviz.runs import RolloutOptions, traces_of
-from glassviz.stability import assess
+from glassviz.stability import assess, assess_all
 from glassviz.targets import find_targets
 from glassviz.trace import ARRAYS, Trace
 from glassviz.video.clip import Clip
@@ -193,6 +193,13 @@ def test_runs_without_fitted_labels_are_rows_that_failed(folder):
     told = stability(folder, "--labels", "fitted", code=1)
     [failed] = [line for line in told.splitlines() if "failed" in line]
     assert f"make it with `glassviz fit {folder / 'glass.npz'}`" in failed
+
+
+def test_an_assessed_run_knows_the_trace_that_it_was_judged_by(folder):
+    trace = folder / "bare-mppi.npz"
+    for labels in ("learned", "fitted", str(labels_path(folder, "ab" * 32))):
+        [row] = assess_all([trace], RolloutOptions(), labels=labels)
+        assert row.load().sha256 == row.stability.trace_sha256, labels
 
 
 def test_an_unknown_choice_is_one_line(folder):

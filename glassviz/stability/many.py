@@ -13,6 +13,7 @@ from glassviz.errors import GlassvizError
 from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.stability.run import RunStability, assess
 from glassviz.targets import NoTarget, find_targets
+from glassviz.trace import Trace
 
 if TYPE_CHECKING:
     from glassviz.agents.agent import Controller
@@ -34,6 +35,7 @@ class Assessed:
         reused: whether that was there already.
         recorded: what the checkpoint says of its evaluation in training; None if nothing.
         stability: what came of it.
+        labels: which ones it was judged by, as they were asked for.
     """
 
     name: str
@@ -42,11 +44,16 @@ class Assessed:
     reused: bool
     recorded: "Recorded | None"
     stability: RunStability
+    labels: str = LEARNED
 
     @property
     def controller(self) -> str:
         """Who acted."""
         return self.stability.controller
+
+    def load(self) -> Trace:
+        """The trace, with the labels that it was judged by."""
+        return load_labelled(self.trace, self.labels, self.target)
 
 
 @dataclass(frozen=True)
@@ -125,7 +132,7 @@ def assess_all(
     )
     found = _assess_files([(each.path, labels, each.target) for each in located], jobs)
     for done, (each, stability) in enumerate(zip(located, found, strict=True), start=1):
-        row = _row(each, names[each.target], stability)
+        row = _row(each, names[each.target], stability, labels)
         if row not in rows[each.target]:  # What is wrong for both controllers is said once.
             rows[each.target].append(row)
         on_assessing(done, len(located))
@@ -133,13 +140,15 @@ def assess_all(
 
 
 def _row(
-    located: "Located", name: str, found: RunStability | GlassvizError
+    located: "Located", name: str, found: RunStability | GlassvizError, labels: str
 ) -> Assessed | Unassessed:
     if isinstance(found, GlassvizError):
         return Unassessed(name, located.target, None, str(found))
     if located.target == located.path:
         name = found.checkpoint
-    return Assessed(name, located.target, located.path, located.reused, located.recorded, found)
+    return Assessed(
+        name, located.target, located.path, located.reused, located.recorded, found, labels
+    )
 
 
 def _assess_files(
