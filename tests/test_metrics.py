@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 import glassviz.analysis
+import glassviz.comparison
 import glassviz.gait
 from glassviz.analysis import (
     calibration,
@@ -43,12 +44,13 @@ BOOKKEEPING = {
     *("count", "hits", "units", "level", "counts", "fall_manners", "split", "causes"),
     *("start", "hit", "recovery", "opening_end", "duration_s", "dt_s", "lag_s", "phase"),
     *("label", "dominant", "words", "modal", "states", "prototypes", "seed"),
+    *("obs", "cycle_frames", "episode_s", "runs", "gaits_by_controller", "colours"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
 
 def modules():
-    for package in (glassviz.gait, glassviz.analysis):
+    for package in (glassviz.gait, glassviz.analysis, glassviz.comparison):
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if found.name.rpartition(".")[2] not in NO_RESULTS:
                 yield importlib.import_module(found.name)

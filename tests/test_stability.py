@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from glassviz.cli import app
 from glassviz.cli.stability_table import print_table
+from glassviz.comparison.record import RESULTS as TOGETHER
 from glassviz.errors import GlassvizError
 from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.runs import RolloutOptions
@@ -273,7 +274,9 @@ def test_progress_is_told_for_every_trace(folder):
 def test_json_holds_everything_with_null_for_what_is_undefined(rows):
     text = as_json(rows)
     assert "NaN" not in text and "Infinity" not in text
-    told = json.loads(text)
+    document = json.loads(text)
+    told = document["runs"]
+    assert document["together"] is None
     assert [each["run"] for each in told][:2] == ["a", "unlocked"]
     assert told[2]["error"] and "episodes" not in told[2]
     first = told[0]["episodes"][0]
@@ -324,7 +327,7 @@ def test_the_table_names_gait_basin_and_reason_of_every_run(folder):
 @pytest.mark.parametrize("width", [80, 120])
 def test_the_table_fits_a_terminal_without_losing_a_word(rows, width):
     console = Console(width=width, file=io.StringIO(), highlight=False)
-    print_table(rows, console)
+    print_table(rows, console=console)
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
@@ -332,19 +335,21 @@ def test_the_table_fits_a_terminal_without_losing_a_word(rows, width):
 
 
 def test_json_and_csv_go_to_stdout_alone(folder):
-    assert len(json.loads(stability(folder / "a.npz", "--json").stdout)) == 1
+    document = json.loads(stability(folder / "a.npz", "--json").stdout)
+    assert len(document["runs"]) == 1 and document["together"] is None
     [read] = csv.DictReader(io.StringIO(stability(folder / "a.npz", "--csv").stdout))
     assert read["run"] == "locked"
 
 
 def test_results_are_written_and_not_overwritten_unasked(folder, tmp_path):
     assert stability(folder / "a.npz", "--out", tmp_path / "new").exit_code == 0
-    assert {path.name for path in (tmp_path / "new").iterdir()} == set(RESULTS)
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {*RESULTS, *TOGETHER}
     assert len((tmp_path / "new" / "episodes.csv").read_text().splitlines()) == 3
     again = stability(folder / "b.npz", "--out", tmp_path / "new")
     assert again.exit_code != 0 and "--overwrite" in again.stderr
     assert stability(folder / "b.npz", "--out", tmp_path / "new", "--overwrite").exit_code == 0
-    assert json.loads((tmp_path / "new" / "stability.json").read_text())[0]["run"] == "unlocked"
+    [run] = json.loads((tmp_path / "new" / "stability.json").read_text())["runs"]
+    assert run["run"] == "unlocked"
 
 
 @pytest.mark.parametrize(

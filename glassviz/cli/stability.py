@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from glassviz.analysis.basin import RunBasin
+    from glassviz.comparison import Together
     from glassviz.runs import RolloutOptions
     from glassviz.stability import Assessed, Unassessed
 
@@ -53,7 +54,10 @@ def stability(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder to write stability.json, runs.csv and episodes.csv to."),
+        typer.Option(
+            help="Folder to write stability.json, runs.csv, episodes.csv, together.json and "
+            "pairs.csv to."
+        ),
     ] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace such files that exist.")
@@ -72,35 +76,60 @@ def stability(
 
     A run is in the stable-hop basin if it hops and its labels are locked to the hop. Missing
     traces are recorded, existing ones reused. Runs that cannot be assessed are named in the
-    table, and make the exit code 1; the others are assessed all the same.
+    table, and make the exit code 1; the others are assessed all the same. Two rows or more are
+    compared with each other, checkpoints being what is counted.
     """
     if to_json and to_csv:
         raise UsageError("stability: expected one of --json and --csv, found both: leave one out")
     from glassviz.cli.stability_table import print_table
     from glassviz.runs import RolloutOptions
     from glassviz.stability import Assessed
-    from glassviz.stability.record import RESULTS, as_csv, as_json, run_row, save
+    from glassviz.stability.record import as_csv, as_json, run_row
 
     if out:
-        for name in RESULTS:
+        for name in _results():
             refuse_existing(out / name, overwrite)
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
     rows = assess_with_progress(targets, options, traces, jobs, labels)
+    together = None if to_csv and not out else _compare(rows, labels)
     if out:
-        save(rows, out)
+        _save(rows, together, out)
     if to_json:
-        typer.echo(as_json(rows))
+        typer.echo(as_json(rows, together))
     elif to_csv:
         typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
     else:
-        print_table(rows)
+        print_table(rows, together)
     assessed = [row for row in rows if isinstance(row, Assessed)]
     if len(assessed) < len(rows):
         raise typer.Exit(1)
     if fail_on and any(_fails(row.stability.basin, fail_on) for row in assessed):
         raise typer.Exit(GATE)
+
+
+def _results() -> tuple[str, ...]:
+    """Files that `--out` writes."""
+    from glassviz.comparison import record as comparison
+    from glassviz.stability import record as runs
+
+    return runs.RESULTS + comparison.RESULTS
+
+
+def _save(rows: list["Assessed | Unassessed"], together: "Together | None", folder: Path) -> None:
+    from glassviz.comparison import record as comparison
+    from glassviz.stability import record as runs
+
+    runs.save(rows, folder, together)
+    comparison.save(together, folder)
+
+
+def _compare(rows: list["Assessed | Unassessed"], labels: str) -> "Together | None":
+    """What the runs say together; what that takes is told on standard error."""
+    from glassviz.comparison import compare
+
+    return compare(rows, lambda line: typer.echo(line, err=True), labels)
 
 
 def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
@@ -117,7 +146,7 @@ def assess_with_progress(
     labels: str = "learned",
 ) -> list["Assessed | Unassessed"]:
     """Assess runs with a progress bar, and an estimate before anything is recorded."""
-    from glassviz.cli.progress import progress_bar
+    from glassviz.cli.progress import progress_bar, told_estimate
     from glassviz.stability import assess_all
 
     with progress_bar() as bar:
@@ -136,15 +165,8 @@ def assess_with_progress(
             traces,
             jobs,
             tell,
-            on_estimate=lambda count, seconds: tell(_estimate(count, seconds)),
+            on_estimate=lambda count, seconds: tell(told_estimate(count, seconds)),
             on_recording=partial(show, recording),
             on_assessing=partial(show, assessing),
             labels=labels,
         )
-
-
-def _estimate(missing: int, seconds: float) -> str:
-    time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
-    if missing == 1:
-        return f"1 trace is missing: recording it takes about {time}"
-    return f"{missing} traces are missing: recording them takes about {time}"

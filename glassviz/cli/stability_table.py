@@ -9,10 +9,12 @@ from rich.table import Table
 from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
+from glassviz.cli.stability_together import print_together
 from glassviz.stability import Assessed, Unassessed
 from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
 
 if TYPE_CHECKING:
+    from glassviz.comparison import Together
     from glassviz.stability import RunStability
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
@@ -26,11 +28,16 @@ _NOTES = (
 )
 
 
-def print_table(rows: Sequence[Assessed | Unassessed], console: Console | None = None) -> None:
-    """Print one row a run and controller, then what the columns mean.
+def print_table(
+    rows: Sequence[Assessed | Unassessed],
+    together: "Together | None" = None,
+    console: Console | None = None,
+) -> None:
+    """Print one row a run and controller, what the columns mean, and what the rows say together.
 
     Args:
         rows: of `assess_all`.
+        together: of these rows; None if there is nothing to compare.
         console: where to; by default the terminal, or, into a file or a pipe, lines as long as
             they need to be.
     """
@@ -54,6 +61,8 @@ def print_table(rows: Sequence[Assessed | Unassessed], console: Console | None =
         console.print(Text(_NOTES, "dim"))
     for note in _fitted(assessed):
         console.print(Text(note))
+    if together:
+        print_together(together, console)
 
 
 def _fitted(runs: Sequence["RunStability"]) -> list[str]:

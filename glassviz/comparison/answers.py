@@ -62,7 +62,7 @@ def comparison_answers(
 
     Args:
         members: checkpoints under their controllers.
-        correspondence: of the labels of those with Glass; None if there is none.
+        correspondence: of their labels; None if there is none.
     """
     groups = by_controller(members)
     gaits: dict[str, dict[str, int]] = {
@@ -148,7 +148,7 @@ def _same_phase(
 def _phases_of_labels(member: Member) -> dict[int, str]:
     """The phase of the gait that each visited label lives in."""
     run = member.stability
-    if run.occupancy is None or run.labels_from != "glass":
+    if run.occupancy is None:
         return {}
     return {
         each.label: each.name for each in run.label_names if each.label in run.occupancy.visited
@@ -168,12 +168,12 @@ def _told_labels(
     same: int, matched: int, chance: float, correspondence: Correspondence | None
 ) -> str:
     if correspondence is None:
-        return "Cannot be told: it takes the files of two checkpoints with Glass."
+        return "Cannot be told: it takes the files of two checkpoints with labels."
     if not matched:
         return "Cannot be told: no two visited labels are matched with each other."
     return (
-        f"{same} of {count_of(matched, 'pair')} of matched labels live in the same phase of the "
-        f"gait; pairing the same labels blindly gives {chance:.1f}."
+        f"{same} of {count_of(matched, 'pair')} of matched labels live in one phase of the gait; "
+        f"{chance:.1f} would by chance."
     )
 
 
@@ -183,7 +183,7 @@ def _told_lacking(
     told = []
     for who, runs in lacking.items():
         missed = [
-            f"{len(names)} lack {phase} ({listed(names)})"
+            f"{len(names)} without {phase} ({listed(names)})"
             for phase in PHASES_TO_LACK
             if (names := [name for name, lacks in runs.items() if phase in lacks])
         ]

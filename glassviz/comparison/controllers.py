@@ -10,7 +10,7 @@ from glassviz.analysis.permutation import PermutationTest, paired_test
 from glassviz.analysis.statistics import IQM_FROM, MeanInterval, mean_interval
 from glassviz.comparison.members import Member, by_controller
 from glassviz.comparison.returns import LEVEL
-from glassviz.comparison.wording import count_of, listed, p_value, verdict
+from glassviz.comparison.wording import count_of, interval, listed, p_value, verdict
 
 PLANNER, POLICY = "mppi", "pi"
 
@@ -128,7 +128,7 @@ def _answer(
 ) -> str:
     told = f"The planner earns {test.statistic:+.0f} against the policy"
     if mean is not None and mean.low is not None and mean.high is not None:
-        told += f" ({mean.low:+.0f} to {mean.high:+.0f})"
+        told += f" {interval(mean.low, mean.high, '+.0f')}"
     told += f", {p_value(test.p)}, n = {count_of(len(pairs), 'checkpoint')}"
     if test.smallest_p > LEVEL:
         told += f"; p cannot be below {test.smallest_p:.2g}"

@@ -22,7 +22,7 @@ from glassviz.comparison.bank import Bank
 from glassviz.comparison.members import LeftOut, Member
 from glassviz.comparison.phase_matches import PhaseMatch, match_phases
 from glassviz.comparison.returns import LEVEL
-from glassviz.comparison.wording import count_of, p_value
+from glassviz.comparison.wording import count_of, interval, p_value
 
 REPLICATES = 199
 """Of the null of each pair."""
@@ -221,7 +221,7 @@ def _answer(found: Consensus, pairs: Sequence[LabelPair], medoid: str | None) ->
         return "Cannot be told: every checkpoint gives one label to all frames."
     told = f"AMI {found.mean_ami:.2f}"
     if found.low is not None and found.high is not None:
-        told += f" ({found.low:.2f} to {found.high:.2f})"
+        told += f" {interval(found.low, found.high, '.2f')}"
     told += f" in the mean of {count_of(len(pairs), 'pair')}, n = {len(found.ami)} checkpoints"
     tests = [pair.test for pair in pairs if pair.test and pair.test.ami_p is not None]
     if tests:

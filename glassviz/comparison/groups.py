@@ -10,7 +10,7 @@ from glassviz.analysis.permutation import PermutationTest, two_group_test
 from glassviz.analysis.statistics import probability_of_improvement
 from glassviz.comparison.members import Member, dependent, unlike
 from glassviz.comparison.returns import LEVEL, PRIMARY
-from glassviz.comparison.wording import p_value
+from glassviz.comparison.wording import count_of, p_value
 
 By = Literal["recipe", "Glass"]
 
@@ -119,10 +119,8 @@ def _group(name: str, members: Sequence[Member]) -> Group:
 
 
 def _answer(one: Group, other: Group, test: PermutationTest) -> str:
-    told = (
-        f"{one.name} (n = {len(one.runs)}) less {other.name} (n = {len(other.runs)}): mean return "
-    )
-    told += f"{test.statistic:+.0f}, {p_value(test.p)}, at best {test.smallest_p:.2g}"
+    told = f"{one.name} ({count_of(len(one.runs), 'run')}) less {other.name} ({len(other.runs)}): "
+    told += f"return {test.statistic:+.0f}, {p_value(test.p)}"
     if test.smallest_p > LEVEL:
-        return f"{told}: so few cannot be told apart."
-    return f"{told}: {'beyond' if test.p <= LEVEL else 'not beyond'} chance."
+        return f"{told}; cannot be told from so few, as p is at best {test.smallest_p:.2g}."
+    return f"{told} (at best {test.smallest_p:.2g})."

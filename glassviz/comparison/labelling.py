@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float32, Int
 
+from glassviz.analysis.fitted_labels import FittedLabels
+
 if TYPE_CHECKING:
     from glassviz.agents.glass import LabelRule
     from glassviz.checkpoints import Checkpoint
@@ -13,14 +15,18 @@ BATCH = 4096
 
 
 def label_observations(
-    checkpoint: "Checkpoint", obs: Float32[np.ndarray, "frames obs"], rule: "LabelRule"
+    checkpoint: "Checkpoint",
+    obs: Float32[np.ndarray, "frames obs"],
+    rule: "LabelRule",
+    fitted: FittedLabels | None = None,
 ) -> Int[np.ndarray, " frames"]:
     """Label observations by an agent's own encoder, prototypes and partition, batch by batch.
 
     Args:
-        checkpoint: of an agent with Glass.
+        checkpoint: of the agent; with Glass, if it is to go by what it has learned.
         obs: what it is shown.
-        rule: how a latent gets its label.
+        rule: how a latent gets its learned label.
+        fitted: labels to go by instead.
     """
     import jax
     from jaxtyping import Array
@@ -28,13 +34,13 @@ def label_observations(
     from glassviz.agents import glass
     from glassviz.agents.networks import encode
 
-    config = checkpoint.config
-    assert config.glass is not None
-    clusters = config.glass
+    config, params = checkpoint.config, checkpoint.params
 
-    def label(batch: Array) -> Array:
-        z = encode(config, checkpoint.params, batch)
-        return glass.label(clusters, checkpoint.params["glass"], z, rule)
+    def answer(batch: Array) -> Array:
+        z = encode(config, params, batch)
+        if fitted or config.glass is None:
+            return z
+        return glass.label(config.glass, params["glass"], z, rule)
 
-    found = jax.jit(lambda rows: jax.lax.map(label, rows, batch_size=BATCH))(obs)
-    return np.asarray(found).astype(np.int64)
+    found = np.asarray(jax.jit(lambda rows: jax.lax.map(answer, rows, batch_size=BATCH))(obs))
+    return (fitted.labels(found)[1] if fitted else found).astype(np.int64)

@@ -5,14 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
 from glassviz.comparison.wording import listed
+from glassviz.relabel import FITTED, LEARNED, labels_path
 from glassviz.stability import Assessed, RunStability
 from glassviz.trace import Trace
-
-if TYPE_CHECKING:
-    from glassviz.agents.glass import LabelRule
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,7 @@ class Member:
         stability: what was found about it.
         file: the checkpoint; None for a run that was given as a trace.
         glass: whether the agent was trained with Glass.
+        fitted: the file of fitted labels, for a run that goes by such.
         recipe, seed: that it was trained with; None where the file is missing or does not say.
         started_from: hash of the checkpoint that its training, or refinement, went on from.
         shaped: whether it was trained on another reward than the task's; None if unknown.
@@ -48,6 +47,7 @@ class Member:
     stability: RunStability
     file: Path | None
     glass: bool
+    fitted: Path | None
     recipe: str | None
     seed: int | None
     started_from: str | None
@@ -65,7 +65,12 @@ class Member:
         return self.stability.checkpoint_sha256
 
     @property
-    def label_rule(self) -> "LabelRule":
+    def labelled(self) -> bool:
+        """Whether it has labels, learned or fitted."""
+        return self.stability.labels_from != "none"
+
+    @property
+    def label_rule(self) -> Literal["nearest-prototype", "soft"]:
         """How a latent got its label."""
         return "soft" if self.stability.label_rule == "soft" else "nearest-prototype"
 
@@ -103,8 +108,15 @@ def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, 
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
-def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member:
-    """A row, with what its trace and its checkpoint say of where it comes from."""
+def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any], labels: str) -> Member:
+    """A row, with what its trace and its checkpoint say of where it comes from.
+
+    Args:
+        row: of the table.
+        trace: its trace, as it was recorded.
+        provenance: of its checkpoint; empty if that is not at hand.
+        labels: that the row goes by, as for `relabel.load_labelled`.
+    """
     env, agent = trace.header["env"], trace.header["agent"]
     init = provenance.get("init")
     recipe, seed, shaped = (provenance.get(name) for name in ("recipe", "seed", "shaped"))
@@ -113,6 +125,7 @@ def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member
         stability=row.stability,
         file=None if row.target == row.trace else row.target,
         glass=bool(agent.get("glass")) or trace.header["labels_from"] == "glass",
+        fitted=_fitted(row, labels),
         # Older files write the preset without brackets.
         recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
         seed=seed if isinstance(seed, int) else None,
@@ -175,8 +188,16 @@ def mixed(members: Sequence[Member]) -> str | None:
     recipes = Counter(each.recipe for each in members if each.recipe)
     if len(recipes) < 2:
         return None
-    told = listed([f"{count} {name}" for name, count in sorted(recipes.items())], most=6)
-    return f"Runs of several recipes are mixed ({told}): what differs may be the recipe's doing."
+    told = listed([f"{name} × {count}" for name, count in sorted(recipes.items())], most=6)
+    return f"Recipes are mixed, {told}: what differs may be their doing."
+
+
+def _fitted(row: Assessed, labels: str) -> Path | None:
+    if row.stability.labels_from != FITTED:
+        return None
+    if labels in (LEARNED, FITTED):
+        return labels_path(row.trace.parent, row.stability.checkpoint_sha256)
+    return Path(labels)
 
 
 def _descends(a: Member, b: Member) -> bool:

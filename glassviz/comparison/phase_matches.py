@@ -56,7 +56,5 @@ def profiles(member: Member) -> Profiles:
 
 
 def _rhythmic(member: Member) -> bool:
-    if member.stability.labels_from != "glass":
-        return False  # The labels in question are those that the agent has learned.
     told = [each.gait_answers.rhythmic for each in member.stability.episodes]
     return told.count(True) > len(told) / 2

@@ -17,7 +17,7 @@ from glassviz.analysis.permutation import PermutationTest, rank_correlation_test
 from glassviz.analysis.statistics import benjamini_hochberg, holm
 from glassviz.comparison.basins import BASINS
 from glassviz.comparison.members import Member, dependent, mixed, unlike
-from glassviz.comparison.wording import count_of, listed, p_value
+from glassviz.comparison.wording import count_of, interval, listed, p_value
 from glassviz.stability import METRICS, OF_BODY, OF_LABELS
 
 PRIMARY = "fleiss_kappa"
@@ -29,8 +29,8 @@ NAMED = ("locking_u", "window_mi_10_bits", "switches_per_cycle")
 LEVEL = 0.05
 """Of a test; its interval leaves as much outside."""
 
-STRATUM_FROM = 3
-"""Basins with fewer runs have no correlation within them."""
+STRATUM_FROM = 5
+"""Ranks of fewer runs cannot reach the level, so that smaller basins are not looked at alone."""
 
 _INTERVAL_FROM = 4
 _Z = 1.959964
@@ -73,7 +73,7 @@ class StabilityAndReturn:
         runs: number of runs, with and without labels.
         correlations: of every metric, the primary one first, then the named ones; none where
             returns have no common scale.
-        within_basins: of the primary metric among the runs of one basin, for basins with three
+        within_basins: of the primary metric among the runs of one basin, for basins with five
             runs or more.
         answer: by the primary metric, in a sentence.
         others: what the other metrics say, in a sentence; empty if they are too few to say.
@@ -99,10 +99,11 @@ def stability_and_return(members: Sequence[Member], rng: np.random.Generator) ->
     strata = {
         basin: [each for each in members if each.stability.basin.name == basin] for basin in BASINS
     }
+    alone = {basin: _correlate(PRIMARY, inside, rng) for basin, inside in strata.items()}
     within = {
-        basin: _correlate(PRIMARY, inside, rng)
-        for basin, inside in strata.items()
-        if STRATUM_FROM <= len(inside) < len(members)
+        basin: each
+        for basin, each in alone.items()
+        if STRATUM_FROM <= len(each.runs) < len(found[0].runs)
     }
     return StabilityAndReturn(
         runs=len(members),
@@ -174,8 +175,8 @@ def _answer(
         return f"Cannot be told: {PRIMARY} or return is the same in all of {n} runs."
     rho = f"ρ = {test.statistic:.2f}"
     if primary.rho_low is not None and primary.rho_high is not None:
-        rho += f" ({primary.rho_low:.2f} to {primary.rho_high:.2f})"
-    told = f"{rho}, {p_value(test.p)}, n = {n} runs"
+        rho += f" {interval(primary.rho_low, primary.rho_high, '.2f')}"
+    told = f"{rho}, {p_value(test.p)}, n = {n}"
     alone = [
         f"within {basin} {each.test.statistic:.2f}, n = {len(each.runs)}"
         for basin, each in within.items()

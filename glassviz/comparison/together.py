@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from glassviz.analysis.fitted_labels import FittedLabels
 from glassviz.comparison.answers import ComparisonAnswers, comparison_answers
 from glassviz.comparison.bank import BANK_FRAMES, Frames, draw, gather
 from glassviz.comparison.basins import BasinShare, Returns, basin_shares, returns_of
@@ -27,6 +28,7 @@ from glassviz.comparison.members import (
 from glassviz.comparison.returns import StabilityAndReturn, stability_and_return
 from glassviz.comparison.values import Values, compare_values
 from glassviz.comparison.wording import listed
+from glassviz.relabel import LEARNED
 from glassviz.stability import Assessed, Unassessed
 from glassviz.trace import Trace
 
@@ -64,7 +66,7 @@ class Together:
         doubts: what keeps the checkpoints from being independent or alike, a sentence each.
         by_controller: the runs of each controller.
         controllers: planner and policy side by side; None if no checkpoint was seen under both.
-        correspondence: of labels; None with fewer than two checkpoints with Glass at hand.
+        correspondence: of labels; None with fewer than two checkpoints with labels at hand.
         no_correspondence: why there is none; None if there is.
         answers: to the questions about several films, in sentences.
     """
@@ -80,16 +82,19 @@ class Together:
 
 
 def compare(
-    rows: Sequence[Assessed | Unassessed], tell: Callable[[str], None] = lambda line: None
+    rows: Sequence[Assessed | Unassessed],
+    tell: Callable[[str], None] = lambda line: None,
+    labels: str = LEARNED,
 ) -> Together | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
 
-    Reads their traces, and the checkpoints that they were made from. Where two have Glass their
-    labels are compared too, for which JAX is loaded.
+    Reads their traces, and the checkpoints that they were made from. Where two have labels these
+    are compared too, for which JAX is loaded.
 
     Args:
         rows: of `assess_all`; those that failed are passed over.
         tell: called with each line that a user should see.
+        labels: that the runs were judged by, as for `assess_all`.
 
     Returns:
         None with fewer than two rows that were assessed.
@@ -100,7 +105,7 @@ def compare(
     kept, left_out = each_once([row for row in rows if isinstance(row, Assessed)])
     if len(kept) + len(left_out) < 2:
         return None
-    members, frames = _read(kept)
+    members, frames = _read(kept, labels)
     rng = _rng(members)
     correspondence, reason = _correspondence(members, frames, rng, tell)
     doubts = [*dependent(members), mixed(list({each.name: each for each in members}.values()))]
@@ -130,7 +135,7 @@ def compare(
     )
 
 
-def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
+def _read(rows: Sequence[Assessed], labels: str) -> tuple[list[Member], list[Frames]]:
     """Members, and frames of their traces for the bank."""
     members, frames = [], []
     provenances: dict[str, dict[str, Any]] = {}
@@ -141,7 +146,7 @@ def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
 
             provenances[key] = checkpoints.load(row.target).provenance
         trace = Trace.load(row.trace)
-        members.append(member(row, trace, provenances.get(key, {})))
+        members.append(member(row, trace, provenances.get(key, {}), labels))
         frames.append(draw(trace, row.stability, BANK_FRAMES // len(rows)))
     return called_apart(members), frames
 
@@ -152,25 +157,22 @@ def _correspondence(
     rng: np.random.Generator,
     tell: Callable[[str], None],
 ) -> tuple[Correspondence | None, str | None]:
-    """Of the checkpoints with Glass that are at hand; or why there is none."""
-    with_glass: dict[str, list[Member]] = {}
+    """Of the checkpoints with labels that are at hand; or why there is none."""
+    labelled: dict[str, list[Member]] = {}
     for each in members:
-        if each.glass:
-            with_glass.setdefault(each.name, []).append(each)
-    files = {
-        name: next((each.file for each in own if each.file), None)
-        for name, own in with_glass.items()
-    }
+        if each.labelled:
+            labelled.setdefault(each.name, []).append(each)
+    files = {name: [each.file for each in own if each.file] for name, own in labelled.items()}
     missing = tuple(
         LeftOut(each.name, each.controller, "its checkpoint is needed, and only a trace was given")
-        for name, own in with_glass.items()
+        for name, own in labelled.items()
         if not files[name]
         for each in own
     )
-    found = {name: file for name, file in files.items() if file}
+    found = {name: own[0] for name, own in files.items() if own}
     if len(found) < 2:
         had = f"{len(found)} of {len(files)}" if missing else f"{len(found)}"
-        return None, f"it takes the checkpoints of two agents with Glass, and {had} is at hand"
+        return None, f"it takes the checkpoints of two agents with labels, and {had} is at hand"
     reason = _incomparable(members, frames)
     if reason:
         return None, reason
@@ -179,11 +181,12 @@ def _correspondence(
 
     bank = gather(frames)
     tell(f"labelling {len(bank.obs)} observations of all runs with {len(found)} checkpoints")
-    labels = {
-        name: label_observations(checkpoints.load(file), bank.obs, with_glass[name][0].label_rule)
-        for name, file in found.items()
-    }
-    return correspond(bank, members, labels, with_glass, missing, rng), None
+    labels = {}
+    for name, file in found.items():
+        own = labelled[name][0]
+        fitted = FittedLabels.load(own.fitted, own.checkpoint) if own.fitted else None
+        labels[name] = label_observations(checkpoints.load(file), bank.obs, own.label_rule, fitted)
+    return correspond(bank, members, labels, labelled, missing, rng), None
 
 
 def _incomparable(members: Sequence[Member], frames: Sequence[Frames]) -> str | None:

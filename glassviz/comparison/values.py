@@ -57,11 +57,10 @@ def _answer(
     told = f"Predicted less realised value {np.median(biases):+.1f}"
     if len(names) > 1:
         low, high = int(np.argmin(biases)), int(np.argmax(biases))
-        told += f" in the median, {biases[low]:+.1f} ({names[low]}) to {biases[high]:+.1f}"
-        told += f" ({names[high]}), n = {count_of(len(names), 'run')}"
+        told += f" in the median of {count_of(len(names), 'run')}, {biases[low]:+.1f} "
+        told += f"({names[low]}) to {biases[high]:+.1f} ({names[high]})"
     if ranks:
         told += f"; rank correlation {np.median(ranks):.2f}"
-        told += f" ({min(ranks):.2f} to {max(ranks):.2f})" if len(ranks) > 1 else ""
     if worse:
-        told += f"; in {worse} the mean would have predicted better"
+        told += f"; worse than the mean in {worse}"
     return f"{told}."

@@ -17,6 +17,11 @@ def p_value(p: float) -> str:
     return f"p = {p:.2g}" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
+def interval(low: float, high: float, spec: str) -> str:
+    """`[1.5, 2.5]`, a 95 % interval."""
+    return f"[{low:{spec}}, {high:{spec}}]"
+
+
 def count_of(count: int, what: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -47,14 +47,19 @@ RESULTS = ("stability.json", "runs.csv", "episodes.csv")
 """Files that `save` writes."""
 
 
-def save(rows: Sequence[Assessed | Unassessed], folder: Path) -> None:
+def save(rows: Sequence[Assessed | Unassessed], folder: Path, together: Any = None) -> None:
     """Write everything as JSON, a row a run and controller as CSV, and a row an episode.
+
+    Args:
+        rows: of `assess_all`.
+        folder: where to.
+        together: what the rows say together, as for `as_json`.
 
     Raises:
         GlassvizError: a file cannot be written.
     """
     texts = (
-        as_json(rows) + "\n",
+        as_json(rows, together) + "\n",
         as_csv([run_row(row) for row in rows]),
         as_csv([episode for row in rows for episode in episode_rows(row)]),
     )
@@ -63,9 +68,16 @@ def save(rows: Sequence[Assessed | Unassessed], folder: Path) -> None:
             partial.write_text(text, encoding="utf-8", newline="")
 
 
-def as_json(rows: Sequence[Assessed | Unassessed]) -> str:
-    """A list with everything about every run."""
-    return json.dumps([to_dict(row) for row in rows], indent=2, allow_nan=False)
+def as_json(rows: Sequence[Assessed | Unassessed], together: Any = None) -> str:
+    """One document: `runs`, a list with everything about every run, and `together`.
+
+    Args:
+        rows: of `assess_all`.
+        together: what they say together: the result of a comparison, a dataclass; None if there
+            is nothing to compare.
+    """
+    told = {"runs": [to_dict(row) for row in rows], "together": plain(together)}
+    return json.dumps(told, indent=2, allow_nan=False)
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -120,6 +132,7 @@ def run_row(row: Assessed | Unassessed) -> dict[str, Any]:
     for name, interval in {"return": told["returns"], **told["metrics"]}.items():
         for part in ("mean", "low", "high"):
             flat[name if part == "mean" else f"{name}_{part}"] = (interval or {}).get(part)
+    flat |= {f"value_{name}": each for name, each in _calibration(told["calibration"]).items()}
     return flat | {"error": None}
 
 
@@ -187,6 +200,16 @@ def _episode(episode: EpisodeStability) -> dict[str, Any]:
 
 def _cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, list) else value
+
+
+def _calibration(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Predicted against realised value; means of what has an interval."""
+    names = ("predicted", "realised", "bias", "rmse", "relative_rmse", "rank_correlation", "slope")
+    found = {name: (told or {}).get(name) for name in names}
+    return {
+        name: value["mean"] if isinstance(value, Mapping) else value
+        for name, value in found.items()
+    }
 
 
 def _split(counts: Mapping[str, int]) -> str:
