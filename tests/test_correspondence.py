@@ -7,14 +7,15 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from label_series import sticky, unlocked
 from sklearn import metrics
 
 from glassviz.analysis.agreement import (
     agreement,
     agreement_test,
     consensus,
+    on_other_clocks,
     pairwise_ami,
-    rotated_within_cycles,
 )
 from glassviz.analysis.correspondence import (
     contingency,
@@ -172,26 +173,28 @@ def test_one_label_has_nothing_to_agree_upon():
     assert agreement(np.arange(5), np.arange(5)).ami is None, "any partition into singletons agrees"
 
 
-# Against rotated cycles
+# Against labels on other clocks
 
 
-def test_a_rotation_keeps_each_cycle_s_labels_and_their_order():
-    label, _, cycle = clock(5)
+def test_labels_on_another_clock_keep_their_order_and_their_dwell_within_a_half():
+    label, _, cycle = clock(25)
     label, cycle = np.r_[7, label, 7], np.r_[-1, cycle, -1]
-    seen = set()
-    for rotated in rotated_within_cycles(label, cycle, rng(), 20):
-        assert rotated[0] == rotated[-1] == -1
-        for j in range(5):
-            own, turned = label[cycle == j], rotated[cycle == j]
-            shift = next(s for s in range(40) if np.array_equal(np.roll(own, -s), turned))
-            seen.add(shift)
-    assert len(seen) > 30, "cycles rotate on their own, anywhere"
+    begun = set()
+    for drawn in on_other_clocks(label, cycle, rng(), 20):
+        assert drawn[0] == drawn[-1] == -1
+        switches = np.flatnonzero(np.diff(drawn[1:-1]))
+        assert set((np.diff(drawn[1:-1])[switches] % 4).tolist()) == {1}
+        dwell = np.diff(switches)
+        assert 10 / 1.5 / 1.2 <= dwell.min() <= dwell.max() <= 10 / 0.5 * 1.2
+        assert dwell.mean() == pytest.approx(10, rel=0.1)
+        begun.add(int(switches[0]))
+    assert len(begun) > 5, "they begin anywhere"
 
 
 def test_two_labels_of_one_gait_agree_beyond_chance_and_the_null_does_not():
     label, _, cycle = clock(12)
     other = np.where(rng().random(len(label)) < 0.2, 0, 3 - label)
-    found = agreement_test(label, other, rotated_within_cycles(other, cycle, rng(), 199))
+    found = agreement_test(label, other, on_other_clocks(other, cycle, rng(), 199))
     assert found.observed.ami > 0.4 and found.null_ami < 0.2
     assert found.null_ari < found.observed.ari and found.null_vi_bits > found.observed.vi_bits
     assert (found.ami_p, found.ari_p, found.replicates) == (1 / 200, 1 / 200, 199)
@@ -201,25 +204,34 @@ def test_what_lies_outside_of_cycles_is_compared_on_neither_side():
     label, _, cycle = clock(12)
     other = label.copy()
     other[:200], cycle[:200] = 0, -1
-    found = agreement_test(label, other, rotated_within_cycles(other, cycle, rng(), 9))
+    found = agreement_test(label, other, on_other_clocks(other, cycle, rng(), 9))
     assert found.observed.ami == pytest.approx(1.0)
 
 
-def test_labels_without_common_phase_are_significant_in_one_of_twenty_comparisons():
-    def independent(seed: int) -> float:
-        label, _, cycle = clock(8, period=16)
-        a, b = (next(rotated_within_cycles(label, cycle, rng(2 * seed + i), 1)) for i in (0, 1))
-        return agreement_test(a, b, rotated_within_cycles(b, cycle, rng(seed), 39)).ami_p
+@pytest.mark.parametrize(
+    ("labels", "dwell", "clocked"), [(4, 5, False), (8, 20, False), (2, 40, False), (4, 5, True)]
+)
+def test_labels_that_have_nothing_to_do_with_each_other_agree_in_one_of_twenty_comparisons(
+    labels, dwell, clocked
+):
+    draws = rng(7)
 
-    p = np.array([independent(seed) for seed in range(500)])
+    def independent() -> float:
+        a, phase, cycle = unlocked(draws, labels=labels, dwell=dwell)
+        if clocked:
+            a = (phase / (2 * np.pi) * labels).astype(int)
+        b = sticky(len(a), labels, dwell, draws)
+        return agreement_test(a, b, on_other_clocks(b, cycle, draws, 39)).ami_p
+
+    p = np.array([independent() for _ in range(500)])
     assert 0.03 <= (p <= 0.05).mean() <= 0.07
 
 
 def test_an_agreement_without_content_has_no_p():
     one, cycle = np.zeros(40, np.int64), np.repeat(np.arange(4), 10)
-    found = agreement_test(one, one, rotated_within_cycles(one, cycle, rng(), 5))
+    found = agreement_test(one, one, on_other_clocks(one, cycle, rng(), 5))
     assert (found.ami_p, found.null_ami, found.replicates) == (None, None, 5)
-    outside = agreement_test(one, one, rotated_within_cycles(one, cycle * 0 - 1, rng(), 5))
+    outside = agreement_test(one, one, on_other_clocks(one, cycle * 0 - 1, rng(), 5))
     assert outside.observed.vi_bits is outside.ami_p is None
 
 

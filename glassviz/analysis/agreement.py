@@ -15,6 +15,10 @@ from glassviz.analysis.correspondence import Labels, contingency
 from glassviz.analysis.information import entropy_bits, information_bits
 from glassviz.analysis.statistics import REPLICATES
 
+SPREAD = 0.5
+"""How much faster or slower than their own time null labels may run: enough to lose the phase of
+20 cycles, and their dwell stays what it was on average."""
+
 _ROUNDING = 1e-9
 
 
@@ -49,7 +53,8 @@ def agreement(a: Labels, b: Labels) -> Agreement:
     table = contingency(a, b)
     if not table.any():
         return Agreement(None, None, None, None)
-    [ari], [ami], [vi], [joint] = (measure.tolist() for measure in _measures(table[None]))
+    measures = _measures(table[None], _chance_bits(table))
+    [ari], [ami], [vi], [joint] = (measure.tolist() for measure in measures)
     if np.isnan(ami):
         return Agreement(None, None, vi, None)
     return Agreement(ari, ami, vi, vi / joint)
@@ -82,8 +87,8 @@ def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementT
 
     Args:
         a, b: two labellings of the same frames.
-        null_b: b as chance would have it, such as `rotated_within_cycles`, at least once. Each
-            keeps the same frames and gives every label as many of them.
+        null_b: b as chance would have it, such as `on_other_clocks`, at least once. Each keeps the
+            same frames, and gives every label about as many of them.
     """
     nulls = iter(null_b)
     first = next(nulls)
@@ -94,15 +99,17 @@ def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementT
     count = len(tables)
     if observed.ari is None or observed.ami is None:
         return AgreementTest(observed, None, None, None, None, None, count)
-    ari, ami, vi, _ = _measures(tables)
+    chance = _chance_bits(contingency(a, b, rows, columns))
+    ari, ami, vi, _ = _measures(tables, chance)
 
     def p(null: Float64[np.ndarray, " replicates"], value: float) -> float:
-        return float((1 + (null >= value - _ROUNDING).sum()) / (count + 1))
+        reached = (null >= value - _ROUNDING) | np.isnan(null)
+        return float((1 + reached.sum()) / (count + 1))
 
     return AgreementTest(
         observed=observed,
-        null_ari=float(ari.mean()),
-        null_ami=float(ami.mean()),
+        null_ari=_mean_of_defined(ari),
+        null_ami=_mean_of_defined(ami),
         null_vi_bits=float(vi.mean()),
         ari_p=p(ari, observed.ari),
         ami_p=p(ami, observed.ami),
@@ -110,32 +117,41 @@ def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementT
     )
 
 
-def rotated_within_cycles(
+def _mean_of_defined(values: Float64[np.ndarray, " replicates"]) -> float | None:
+    defined = values[~np.isnan(values)]
+    return float(defined.mean()) if len(defined) else None
+
+
+def on_other_clocks(
     label: Labels, cycle: Int[np.ndarray, " frames"], rng: np.random.Generator, replicates: int
 ) -> Iterator[Labels]:
-    """Labels with every gait cycle rotated by a random amount of its own.
+    """Labels that begin anywhere, and run faster or slower by up to a half in each gait cycle.
 
-    Keeps the order and dwell of labels within a cycle, and nothing of their phase. Frames outside
-    of cycles are left out.
+    Keeps their order, and their dwell on average, and nothing of their phase. (A rotation of every
+    cycle by itself would tear labels apart that last from one cycle into the next; labels of slow
+    agents that have nothing to do with each other would agree beyond such a chance in most cases:
+    `benchmarks/planted.py`. A shift of all frames alone would leave two labellings of one gait in
+    step.) Frames outside of cycles are left out.
 
     Args:
         label: of each frame.
         cycle: gait cycle of each frame, −1 outside of cycles. The frames of a cycle are in a
             row, and neighbours in a pool of episodes have different numbers.
-        rng: draws the rotations.
+        rng: draws beginnings and speeds.
         replicates: how many.
     """
     inside = np.flatnonzero(cycle >= 0)
-    own = label[inside]
+    own, frames = label[inside], len(inside)
     first = np.flatnonzero(np.diff(cycle[inside], prepend=-1))
-    length = np.diff(first, append=len(inside))
-    start, period = np.repeat(first, length), np.repeat(length, length)
-    place = np.arange(len(inside)) - start
+    length = np.diff(first, append=frames)
     for _ in range(replicates):
-        shift = np.repeat(rng.integers(length), length)
-        rotated = np.full_like(label, -1)
-        rotated[inside] = own[start + (place + shift) % period]
-        yield rotated
+        speed = rng.uniform(1 - SPREAD, 1 + SPREAD, size=len(length))
+        time = np.cumsum(np.repeat(speed, length))
+        begin = rng.uniform(0, max(frames, 1))
+        place = begin + time * (frames / time[-1]) if frames else time
+        drawn = np.full_like(label, -1)
+        drawn[inside] = own[place.astype(np.int64) % max(frames, 1)]
+        yield drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,18 +221,25 @@ def pairwise_ami(labels: Int[np.ndarray, "runs frames"]) -> Float64[np.ndarray, 
     return ami
 
 
-def _measures(
-    tables: Float64[np.ndarray, "tables rows columns"],
-) -> tuple[Float64[np.ndarray, " tables"], ...]:
-    """ARI, AMI, VI and H(a, b) of contingency tables with the same margins; NaN where undefined."""
+def _chance_bits(table: Float64[np.ndarray, "rows columns"]) -> float:
+    """Expected information of frames dealt out at random with the margins of this table."""
     from sklearn.metrics.cluster import expected_mutual_information
 
+    occupied = table[table.any(axis=1)][:, table.any(axis=0)].astype(np.int64)
+    return float(expected_mutual_information(occupied, int(occupied.sum())) / np.log(2))
+
+
+def _measures(
+    tables: Float64[np.ndarray, "tables rows columns"], chance: float
+) -> tuple[Float64[np.ndarray, " tables"], ...]:
+    """ARI, AMI, VI and H(a, b) of contingency tables; NaN where undefined.
+
+    `chance` is the expected information of one of them, which has about the margins of all.
+    """
     share = tables / tables.sum(axis=(1, 2), keepdims=True)
     joint = np.asarray(entropy_bits(share.reshape(len(tables), -1)))
     entropy_a, entropy_b = (np.asarray(entropy_bits(share.sum(axis=i))) for i in (2, 1))
     information, mean = np.asarray(information_bits(tables)), (entropy_a + entropy_b) / 2
-    occupied = tables[0][tables[0].any(axis=1)][:, tables[0].any(axis=0)].astype(np.int64)
-    chance = expected_mutual_information(occupied, int(occupied.sum())) / np.log(2)
 
     rows, columns = (_pairs(tables.sum(axis=i)).sum(axis=1) for i in (2, 1))
     pairs = _pairs(tables).sum(axis=(1, 2))

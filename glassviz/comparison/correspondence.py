@@ -14,7 +14,7 @@ from glassviz.analysis.agreement import (
     agreement,
     agreement_test,
     consensus,
-    rotated_within_cycles,
+    on_other_clocks,
 )
 from glassviz.analysis.correspondence import Labels, Matching, contingency, match_by_frames
 from glassviz.analysis.statistics import benjamini_hochberg
@@ -69,8 +69,8 @@ class LabelPair:
     Attributes:
         one, other: their names.
         agreement: over the whole bank.
-        test: over the frames in gait cycles, against cycles that are rotated by amounts of their
-            own; None where the bank has fewer than two whole cycles.
+        test: over the frames in gait cycles, against labels of `other` that run on other clocks;
+            None where the bank has fewer than two whole cycles.
         matching: labels of `one` to those of `other`, by the whole bank.
         matched_accuracy: share of the frames whose two labels are matched; None without frames.
         by_source: the same for each source, as latents of frames from elsewhere may be poor.
@@ -167,7 +167,7 @@ def _null(
     """A checkpoint's labels as chance would have them, for all pairs that it is the second of."""
     if len(np.unique(cycle[cycle >= 0])) < 2:
         return None
-    return list(rotated_within_cycles(label, cycle, rng, REPLICATES))
+    return list(on_other_clocks(label, cycle, rng, REPLICATES))
 
 
 def _pair(
