@@ -12,7 +12,7 @@ from typing import Literal
 
 from glassviz.analysis.label_verdict import LabelVerdict, Verdict
 from glassviz.gait.thresholds import DEFAULT_THRESHOLDS, GaitThresholds
-from glassviz.gait.verdict import GaitVerdict
+from glassviz.gait.verdict import GaitName, GaitVerdict
 
 BasinName = Literal["stable-hop", "unstable", "undetermined"]
 RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
@@ -67,7 +67,7 @@ class RunBasin:
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
     """Join the verdicts on an episode's gait and labels."""
-    name, causes = _join(gait, labels)
+    name, causes = join(gait.name, labels.verdict)
     return Basin(name, ", ".join(causes), gait, labels)
 
 
@@ -98,13 +98,14 @@ _LABELS: dict[Verdict, str] = {
 }
 
 
-def _join(gait: GaitVerdict, labels: LabelVerdict) -> tuple[BasinName, tuple[str, ...]]:
-    told = _LABELS[labels.verdict]
-    oscillate = labels.verdict == "oscillating"
-    if gait.name == "hop":
+def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, tuple[str, ...]]:
+    """The basin that two verdicts put an episode in, and what decided."""
+    told = _LABELS[labels]
+    oscillate = labels == "oscillating"
+    if gait == "hop":
         names: dict[Verdict, BasinName] = {"locked": "stable-hop", "oscillating": "unstable"}
-        return names.get(labels.verdict, "undetermined"), ("hop", told)
+        return names.get(labels, "undetermined"), ("hop", told)
     also = (told,) if oscillate else ()
-    if gait.name == "undetermined":
+    if gait == "undetermined":
         return "unstable" if oscillate else "undetermined", ("gait undetermined", *also)
-    return "unstable", (gait.name, *also)
+    return "unstable", (gait, *also)
