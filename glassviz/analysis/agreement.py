@@ -123,7 +123,11 @@ def _mean_of_defined(values: Float64[np.ndarray, " replicates"]) -> float | None
 
 
 def on_other_clocks(
-    label: Labels, cycle: Int[np.ndarray, " frames"], rng: np.random.Generator, replicates: int
+    label: Labels,
+    cycle: Int[np.ndarray, " frames"],
+    rng: np.random.Generator,
+    replicates: int,
+    span: Int[np.ndarray, " frames"] | None = None,
 ) -> Iterator[Labels]:
     """Labels that begin anywhere, and run faster or slower by up to a half in each gait cycle.
 
@@ -139,18 +143,25 @@ def on_other_clocks(
             row, and neighbours in a pool of episodes have different numbers.
         rng: draws beginnings and speeds.
         replicates: how many.
+        span: which part of the pool each frame belongs to, such as its episode, from 0, in a row;
+            labels stay in theirs, so that what parts have in common is chance too. All of one by
+            default.
     """
     inside = np.flatnonzero(cycle >= 0)
     own, frames = label[inside], len(inside)
     first = np.flatnonzero(np.diff(cycle[inside], prepend=-1))
     length = np.diff(first, append=frames)
+    parts = np.zeros(frames, np.int64) if span is None else span[inside]
+    start = np.flatnonzero(np.diff(parts, prepend=-1))
+    size = np.diff(start, append=frames)
     for _ in range(replicates):
         speed = rng.uniform(1 - SPREAD, 1 + SPREAD, size=len(length))
-        time = np.cumsum(np.repeat(speed, length))
-        begin = rng.uniform(0, max(frames, 1))
-        place = begin + time * (frames / time[-1]) if frames else time
+        time = np.cumsum(np.concatenate([[0.0], np.repeat(speed, length)]))
+        begin, took = rng.uniform(size=len(start)), time[start + size] - time[start]
+        turn = (time[:-1] - np.repeat(time[start], size)) / np.repeat(took, size)
+        place = (np.repeat(begin, size) + turn) % 1 * np.repeat(size, size)
         drawn = np.full_like(label, -1)
-        drawn[inside] = own[place.astype(np.int64) % max(frames, 1)]
+        drawn[inside] = own[np.repeat(start, size) + place.astype(np.int64)]
         yield drawn
 
 

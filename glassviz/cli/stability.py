@@ -93,7 +93,7 @@ def stability(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
     rows = assess_with_progress(targets, options, traces, jobs, labels)
-    together = None if to_csv and not out else _compare(rows, labels)
+    together = None if to_csv and not out else _compare(rows)
     if out:
         _save(rows, together, out)
     if to_json:
@@ -125,11 +125,11 @@ def _save(rows: list["Assessed | Unassessed"], together: "Together | None", fold
     comparison.save(together, folder)
 
 
-def _compare(rows: list["Assessed | Unassessed"], labels: str) -> "Together | None":
+def _compare(rows: list["Assessed | Unassessed"]) -> "Together | None":
     """What the runs say together; what that takes is told on standard error."""
     from glassviz.comparison import compare
 
-    return compare(rows, lambda line: typer.echo(line, err=True), labels)
+    return compare(rows, lambda line: typer.echo(line, err=True))
 
 
 def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:

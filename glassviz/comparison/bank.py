@@ -23,10 +23,12 @@ class Frames:
     Attributes:
         obs: what the agents are shown.
         cycle: gait cycle of each frame, −1 outside; no two episodes share a number.
+        episode: of each frame.
     """
 
     obs: Float32[np.ndarray, "frames obs"]
     cycle: Int[np.ndarray, " frames"]
+    episode: Int[np.ndarray, " frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +38,13 @@ class Bank:
     Attributes:
         obs: what the agents are shown.
         cycle: gait cycle of each frame, −1 outside; each cycle's frames are in a row.
+        episode: number of each frame's episode, among those of all sources.
         source: which source each frame is from.
     """
 
     obs: Float32[np.ndarray, "frames obs"]
     cycle: Int[np.ndarray, " frames"]
+    episode: Int[np.ndarray, " frames"]
     source: Int[np.ndarray, " frames"]
 
 
@@ -67,18 +71,23 @@ def draw(trace: Trace, stability: RunStability, quota: int) -> Frames:
         # The stretch that is one too many fills up what is left; a part is no cycle.
         part = np.flatnonzero(piece == over[0])[: quota - int(kept.sum())]
         kept[part], cycle[part] = True, -1
-    return Frames(obs[kept], cycle[kept])
+    episode = np.repeat(np.arange(trace.episodes), trace.frames)
+    return Frames(obs[kept], cycle[kept], episode[kept])
 
 
 def gather(frames: Sequence[Frames]) -> Bank:
     """Put the frames of all sources into one bank."""
-    cycles, first = [], 0
+    cycles, episodes = [], []
+    first_cycle = first_episode = 0
     for each in frames:
-        cycles.append(np.where(each.cycle >= 0, each.cycle + first, -1))
-        first += int(each.cycle.max(initial=-1)) + 1
+        cycles.append(np.where(each.cycle >= 0, each.cycle + first_cycle, -1))
+        episodes.append(each.episode + first_episode)
+        first_cycle += int(each.cycle.max(initial=-1)) + 1
+        first_episode += int(each.episode.max(initial=-1)) + 1
     return Bank(
         obs=np.concatenate([each.obs for each in frames]),
         cycle=np.concatenate(cycles),
+        episode=np.concatenate(episodes),
         source=np.repeat(np.arange(len(frames)), [len(each.cycle) for each in frames]),
     )
 

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Int
 
 from glassviz.analysis.agreement import (
     Agreement,
@@ -69,8 +68,8 @@ class LabelPair:
     Attributes:
         one, other: their names.
         agreement: over the whole bank.
-        test: over the frames in gait cycles, against labels of `other` that run on other clocks;
-            None where the bank has fewer than two whole cycles.
+        test: over the frames in gait cycles, against labels of `other` that run on other clocks
+            within each episode; None where the bank has fewer than two whole cycles.
         matching: labels of `one` to those of `other`, by the whole bank.
         matched_accuracy: share of the frames whose two labels are matched; None without frames.
         by_source: the same for each source, as latents of frames from elsewhere may be poor.
@@ -140,7 +139,7 @@ def correspond(
         rng: for nulls and the bootstrap.
     """
     names = list(labels)
-    nulls = {name: _null(labels[name], bank.cycle, rng) for name in names[1:]}
+    nulls = {name: _null(labels[name], bank, rng) for name in names[1:]}
     pairs = tuple(
         _pair(one, other, labels, nulls[other], bank, sources, members)
         for one, other in combinations(names, 2)
@@ -161,13 +160,14 @@ def correspond(
     )
 
 
-def _null(
-    label: Labels, cycle: Int[np.ndarray, " frames"], rng: np.random.Generator
-) -> list[Labels] | None:
-    """A checkpoint's labels as chance would have them, for all pairs that it is the second of."""
-    if len(np.unique(cycle[cycle >= 0])) < 2:
+def _null(label: Labels, bank: Bank, rng: np.random.Generator) -> list[Labels] | None:
+    """A checkpoint's labels as chance would have them, for all pairs that it is the second of.
+
+    What episodes have in common, such as the gait, is chance too.
+    """
+    if len(np.unique(bank.cycle[bank.cycle >= 0])) < 2:
         return None
-    return list(on_other_clocks(label, cycle, rng, REPLICATES))
+    return list(on_other_clocks(label, bank.cycle, rng, REPLICATES, bank.episode))
 
 
 def _pair(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from glassviz.comparison.wording import listed
-from glassviz.relabel import FITTED, LEARNED, labels_path
+from glassviz.relabel import FITTED, labels_path
 from glassviz.stability import Assessed, RunStability
 from glassviz.trace import Trace
 
@@ -108,14 +108,13 @@ def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, 
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
-def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any], labels: str) -> Member:
+def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member:
     """A row, with what its trace and its checkpoint say of where it comes from.
 
     Args:
         row: of the table.
         trace: its trace, as it was recorded.
         provenance: of its checkpoint; empty if that is not at hand.
-        labels: that the row goes by, as for `relabel.load_labelled`.
     """
     env, agent = trace.header["env"], trace.header["agent"]
     init = provenance.get("init")
@@ -125,7 +124,7 @@ def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any], labels: s
         stability=row.stability,
         file=None if row.target == row.trace else row.target,
         glass=bool(agent.get("glass")) or trace.header["labels_from"] == "glass",
-        fitted=_fitted(row, labels),
+        fitted=_fitted(row),
         # Older files write the preset without brackets.
         recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
         seed=seed if isinstance(seed, int) else None,
@@ -192,12 +191,12 @@ def mixed(members: Sequence[Member]) -> str | None:
     return f"Recipes are mixed, {told}: what differs may be their doing."
 
 
-def _fitted(row: Assessed, labels: str) -> Path | None:
+def _fitted(row: Assessed) -> Path | None:
     if row.stability.labels_from != FITTED:
         return None
-    if labels in (LEARNED, FITTED):
+    if row.labels == FITTED:
         return labels_path(row.trace.parent, row.stability.checkpoint_sha256)
-    return Path(labels)
+    return Path(row.labels)
 
 
 def _descends(a: Member, b: Member) -> bool:

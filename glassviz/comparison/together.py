@@ -28,7 +28,6 @@ from glassviz.comparison.members import (
 from glassviz.comparison.returns import StabilityAndReturn, stability_and_return
 from glassviz.comparison.values import Values, compare_values
 from glassviz.comparison.wording import listed
-from glassviz.relabel import LEARNED
 from glassviz.stability import Assessed, Unassessed
 from glassviz.trace import Trace
 
@@ -84,7 +83,6 @@ class Together:
 def compare(
     rows: Sequence[Assessed | Unassessed],
     tell: Callable[[str], None] = lambda line: None,
-    labels: str = LEARNED,
 ) -> Together | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
 
@@ -94,7 +92,6 @@ def compare(
     Args:
         rows: of `assess_all`; those that failed are passed over.
         tell: called with each line that a user should see.
-        labels: that the runs were judged by, as for `assess_all`.
 
     Returns:
         None with fewer than two rows that were assessed.
@@ -105,7 +102,7 @@ def compare(
     kept, left_out = each_once([row for row in rows if isinstance(row, Assessed)])
     if len(kept) + len(left_out) < 2:
         return None
-    members, frames = _read(kept, labels)
+    members, frames = _read(kept)
     rng = _rng(members)
     correspondence, reason = _correspondence(members, frames, rng, tell)
     doubts = [*dependent(members), mixed(list({each.name: each for each in members}.values()))]
@@ -135,7 +132,7 @@ def compare(
     )
 
 
-def _read(rows: Sequence[Assessed], labels: str) -> tuple[list[Member], list[Frames]]:
+def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
     """Members, and frames of their traces for the bank."""
     members, frames = [], []
     provenances: dict[str, dict[str, Any]] = {}
@@ -146,7 +143,7 @@ def _read(rows: Sequence[Assessed], labels: str) -> tuple[list[Member], list[Fra
 
             provenances[key] = checkpoints.load(row.target).provenance
         trace = Trace.load(row.trace)
-        members.append(member(row, trace, provenances.get(key, {}), labels))
+        members.append(member(row, trace, provenances.get(key, {})))
         frames.append(draw(trace, row.stability, BANK_FRAMES // len(rows)))
     return called_apart(members), frames
 
