@@ -28,6 +28,8 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
         packed = {name for name in file.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("glassviz/**/*.py")}
     assert modules <= packed
+    templates = CHECKOUT.glob("glassviz/report/templates/*")
+    assert {str(path.relative_to(CHECKOUT)) for path in templates} <= packed
     assert {name.split("/")[0] for name in packed} == {"glassviz"}
 
 
@@ -47,5 +49,7 @@ def test_the_installed_wheel_runs(wheel, tmp_path):
     program = str(site / "bin" / "glassviz")
     assert say(program, "--version") == f"glassviz {__version__}\n"
     assert "Usage: glassviz" in say(program, "--help")
+    template = "from glassviz.report.templating import environment as e; e(True).get_template"
+    say(sys.executable, "-c", f"{template}('report.html.j2'); {template}('report.md.j2')")
     origin = say(sys.executable, "-c", "import glassviz; print(glassviz.__file__)")
     assert origin.startswith(str(site)), "the checkout was imported, not the wheel"

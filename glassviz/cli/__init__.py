@@ -18,6 +18,7 @@ from glassviz.cli.explain import explain
 from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
 from glassviz.cli.render import render
+from glassviz.cli.report import report
 from glassviz.cli.rollout import rollout
 from glassviz.cli.stability import stability
 from glassviz.cli.train import train
@@ -84,6 +85,7 @@ for command in (
     recipes,
     evaluate,
     stability,
+    report,
     curves,
     explain,
     doctor,

@@ -1,0 +1,226 @@
+"""From assessed runs to the page."""
+
+import dataclasses
+from collections.abc import Callable, Iterable, Sequence
+
+from glassviz import provenance
+from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS as LABEL_THRESHOLDS
+from glassviz.analysis.metrics import metric
+from glassviz.comparison import Together
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
+from glassviz.report.answers import answers_of
+from glassviz.report.drawings import drawings_of
+from glassviz.report.evidence import evidence_of
+from glassviz.report.page import Card, Chip, EpisodeRow, Page, Row, Side, Source, Term, Tone
+from glassviz.report.strip import OpenRenderer, StripMaker, chip
+from glassviz.report.together import parts_of
+from glassviz.report.verdict import verdict_of
+from glassviz.stability import Assessed, RunStability, Unassessed
+from glassviz.stability.episode import EpisodeStability
+from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
+from glassviz.trace import Trace
+from glassviz.video.clip import CONTROLLER_NAMES
+from glassviz.video.renderer import MujocoRenderer
+
+TITLE = "Basin classification report"
+
+TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
+"""Metrics that have columns in the table of all runs, beside those of figures and evidence."""
+
+_TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
+
+
+def compose(
+    rows: Sequence[Assessed | Unassessed],
+    command: str,
+    together: Together | None = None,
+    on_card: Callable[[int, int], None] = lambda done, total: None,
+    open_renderer: OpenRenderer = MujocoRenderer,
+) -> Page:
+    """Compose the page; their traces are read again.
+
+    Args:
+        rows: of `assess_all`.
+        command: the command line that asked for it.
+        together: what the runs say together; None leaves that out.
+        on_card: called with checkpoints done and in all.
+        open_renderer: what draws film strips.
+
+    Raises:
+        GlassvizError: a trace is no longer what it was.
+    """
+    runs: dict[tuple[str, str], list[Assessed]] = {}
+    for row in rows:
+        if isinstance(row, Assessed):
+            runs.setdefault(_key(row), []).append(row)
+    anchors = {key: f"run-{i}" for i, key in enumerate(runs, start=1)}
+    cards, sources = [], []
+    with StripMaker(open_renderer) as strips:
+        for done, (key, own) in enumerate(runs.items(), start=1):
+            traces = [row.load() for row in own]
+            cards.append(_card(anchors[key], own, traces, strips))
+            sources += [_source(row, trace) for row, trace in zip(own, traces, strict=True)]
+            on_card(done, len(runs))
+    return Page(
+        title=TITLE,
+        command=command,
+        verdict=verdict_of(rows),
+        rows=tuple(
+            _row(row, anchors[_key(row)]) if isinstance(row, Assessed) else _failed(row)
+            for row in rows
+        ),
+        together=parts_of(together),
+        cards=tuple(cards),
+        terms=_terms(cards),
+        thresholds={
+            "Gait": _named_values(GAIT_THRESHOLDS),
+            "Labels": _named_values(LABEL_THRESHOLDS),
+        },
+        sources=tuple(sources),
+        versions=provenance.versions() | _commit(),
+    )
+
+
+def _key(row: Assessed) -> tuple[str, str]:
+    return row.stability.checkpoint_sha256, row.name
+
+
+def _row(row: Assessed, anchor: str) -> Row:
+    run = row.stability
+    return Row(
+        name=row.name,
+        controller=row.controller,
+        anchor=anchor,
+        returns=shown_return(run.returns),
+        gait=named(run.gait.name, run.gait.split),
+        labels=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
+        locking=shown_mean(run.metrics["locking_u"]),
+        kappa=shown_mean(run.metrics["fleiss_kappa"]),
+        switches=shown_mean(run.metrics["switches_per_cycle"], ".1f"),
+        basin=named(run.basin.name, run.basin.split),
+        tone=_tone(run.basin.name),
+        reason=run.basin.reasons[0],
+    )
+
+
+def _failed(row: Unassessed) -> Row:
+    return Row(name=row.name, controller=row.controller or "", error=failure(row))
+
+
+def _card(
+    anchor: str, rows: Sequence[Assessed], traces: Sequence[Trace], strips: StripMaker
+) -> Card:
+    best = max(range(len(rows)), key=lambda i: rows[i].stability.returns.mean)
+    run = rows[best].stability
+    facts = [
+        f"{len(run.episodes)} episodes of {run.frames * run.frame_dt_s:.0f} s",
+        f"checkpoint {run.checkpoint_sha256[:12]}",
+    ]
+    if run.occupancy is None:
+        facts.append("no labels")
+    else:
+        facts.append(f"{run.clusters} labels from {run.labels_from}, rule {run.label_rule}")
+    if run.tau is not None:
+        facts.append(f"τ = {run.tau:g}")
+    return Card(
+        anchor=anchor,
+        name=rows[0].name,
+        facts=tuple(facts),
+        strip=strips.strip(traces[best], run),
+        sides=tuple(
+            _side(row, trace, f"{anchor}-{i}")
+            for i, (row, trace) in enumerate(zip(rows, traces, strict=True))
+        ),
+    )
+
+
+def _side(row: Assessed, trace: Trace, name: str) -> Side:
+    run = row.stability
+    returns = f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes"
+    labels = ", ".join(f"{count} {verdict}" for verdict, count in run.label_split.items())
+    return Side(
+        controller=CONTROLLER_NAMES.get(run.controller, run.controller),
+        basin=named(run.basin.name, run.basin.split),
+        tone=_tone(run.basin.name),
+        reasons=run.basin.reasons,
+        summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}. Labels: {labels}.",
+        chips=_chips(run),
+        drawings=drawings_of(trace, run, name),
+        evidence=evidence_of(run),
+        answers=answers_of(row),
+        episodes=tuple(map(_episode, run.episodes)),
+    )
+
+
+def _chips(run: RunStability) -> tuple[tuple[Chip, str], ...]:
+    """Labels that occur, the commonest first, each with the phase that it lives in."""
+    if run.occupancy is None:
+        return ()
+    share = run.occupancy.share.tolist()
+    names = sorted(run.label_names, key=lambda name: -share[name.label])
+    return tuple((chip(each.label), f"{each.name}, {share[each.label]:.0%}") for each in names)
+
+
+def _episode(episode: EpisodeStability) -> EpisodeRow:
+    gait, labels = episode.gait, episode.steady_labels
+    agreement = labels.agreement if labels else None
+    kappa = agreement.fleiss_kappa if agreement else None
+    return EpisodeRow(
+        episode=episode.episode + 1,
+        reset_seed=episode.reset_seed,
+        episode_return=f"{episode.episode_return:.0f}",
+        gait=episode.gait_verdict.name,
+        labels=episode.label_verdict.verdict,
+        basin=episode.basin.name,
+        tone=_tone(episode.basin.name),
+        cycles=str(gait.cycles.count),
+        falls=str(len(gait.falls)),
+        kappa=NONE if kappa is None else f"{kappa:.2f}",
+        reason=episode.basin.reason,
+    )
+
+
+def _tone(basin: str) -> Tone:
+    return _TONES.get(basin, "mixed")
+
+
+def _terms(cards: Iterable[Card]) -> dict[str, Term]:
+    """Everything that the page shows and `glassviz explain` explains, by name."""
+    names = set(TABLE_TERMS)
+    for side in (side for card in cards for side in card.sides):
+        names |= {name for drawing in side.drawings for name in drawing.terms}
+        names |= {each.name for group in side.evidence for each in group.criteria}
+    fields = [field.name for field in dataclasses.fields(Term) if field.name != "name"]
+    return {
+        name: Term(name, **{field: getattr(metric(name), field) for field in fields})
+        for name in sorted(names)
+    }
+
+
+def _source(row: Assessed, trace: Trace) -> Source:
+    header = trace.header
+    env, planner = header["env"], header["planner"]
+    facts = [
+        f"{env['task']}, physics {env['physics']}",
+        f"seed {header['seed']}",
+        f"recorded on {header['device']}",
+    ]
+    if header["controller"] == "mppi" and planner:
+        told = (f"{name} {planner[name]}" for name in ("samples", "horizon", "iterations"))
+        facts.append(f"planner with {', '.join(told)}")
+    facts += [f"assumed: {assumption}" for assumption in header["assumptions"]]
+    run = row.stability
+    return Source(
+        row.name, row.controller, run.checkpoint_sha256, run.trace_sha256, "; ".join(facts)
+    )
+
+
+def _named_values(thresholds: object) -> list[tuple[str, str]]:
+    assert dataclasses.is_dataclass(thresholds)
+    found = {each.name: getattr(thresholds, each.name) for each in dataclasses.fields(thresholds)}
+    return [(name, f"{value:.3g}") for name, value in found.items()]
+
+
+def _commit() -> dict[str, str]:
+    commit = provenance.git_commit()
+    return {"commit": commit[:12]} if commit else {}
