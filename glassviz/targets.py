@@ -45,19 +45,20 @@ def find_targets(
     """The traces and checkpoints that arguments lead to, in their order, each once.
 
     A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
-    where there is none; another folder for the traces and checkpoints in it. Files of other kinds,
-    such as the cards and pictures that lie beside checkpoints, are passed over if there is
-    something else. A file that is named but does not exist is a target: its reader says so.
+    where there is none; another folder for the traces and checkpoints in it. Files of other kinds
+    and folders of such files, like the cards, pictures and logs that lie beside checkpoints, are
+    passed over if there is something else. A file that is named but does not exist is a target:
+    its reader says so.
 
     Args:
         arguments: paths, or patterns that the shell has not expanded.
         tell: called with each choice that a user should know of.
     """
     paths = [path for argument in arguments for path in _expanded(argument)]
-    other = [path for path in paths if path.is_file() and not _leads_to_a_trace(path)]
+    other = [path for path in paths if _is_of_another_kind(path)]
     if other and len(other) < len(paths):
         paths = [path for path in paths if path not in other]
-        tell(f"passed over {len(other)} files that are neither trace nor checkpoint")
+        tell(f"passed over {len(other)} files and folders without trace or checkpoint")
     found = {each.path: each for path in paths for each in _targets(path, tell)}
     return list(found.values())
 
@@ -68,6 +69,17 @@ def _expanded(argument: Path) -> list[Path]:
     root = Path(argument.anchor)
     pattern = str(argument.relative_to(root))
     return sorted(root.glob(pattern)) or [argument]
+
+
+def _is_of_another_kind(path: Path) -> bool:
+    if path.is_dir():
+        # A run that has saved nothing yet is a run all the same.
+        return not any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in path.iterdir())
+    return path.is_file() and not _leads_to_a_trace(path)
+
+
+def _is_of_a_run(path: Path) -> bool:
+    return path.is_dir() and (path.name == "checkpoints" or path.name.startswith("seed_"))
 
 
 def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:

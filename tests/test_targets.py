@@ -64,11 +64,17 @@ def test_a_folder_with_nothing_to_assess_is_named(tmp_path):
 
 
 def test_cards_and_pictures_beside_checkpoints_are_passed_over(tmp_path):
-    touch(tmp_path, "a.safetensors", "a.md", "a.png")
+    touch(tmp_path, "a.safetensors", "a.md", "a.png", "logs/seed_1.csv")
     lines: list[str] = []
     found = find_targets(sorted(tmp_path.iterdir()), lines.append)
     assert [target.path.name for target in found] == ["a.safetensors"]
-    assert lines == ["passed over 2 files that are neither trace nor checkpoint"]
+    assert lines == ["passed over 3 files and folders without trace or checkpoint"]
+
+
+def test_a_run_that_has_saved_nothing_is_not_passed_over(tmp_path):
+    touch(tmp_path, "a.safetensors", "run/seed_1/log.csv")
+    _, found = find_targets(sorted(tmp_path.iterdir()))
+    assert isinstance(found, NoTarget) and found.path == tmp_path / "run"
 
 
 def test_a_single_file_of_another_kind_is_left_to_its_reader_to_refuse(tmp_path):
