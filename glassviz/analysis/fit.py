@@ -50,14 +50,9 @@ def fit_labels(
 
     Raises:
         UsageError: N or K is out of range, or fewer than N latents differ.
-        GlassvizError: latents are not finite.
+        GlassvizError: there are no latents, or they are not finite.
     """
-    if not 1 <= (1 if clusters is None else clusters) <= prototypes:
-        wanted = "1" if clusters is None else clusters
-        raise UsageError(
-            f"labels to fit: expected 1 <= clusters <= prototypes, found {wanted} clusters and "
-            f"{prototypes} prototypes: ask for other numbers"
-        )
+    check_numbers(prototypes, clusters)
     unit = _pooled(latents)
     centres, nearest, cosine = spherical_kmeans(unit, prototypes, np.random.default_rng(seed))
     ends = np.cumsum([len(episode) for episode in latents])[:-1]
@@ -77,6 +72,16 @@ def fit_labels(
         checkpoint_sha256=checkpoint_sha256,
         fitted_on=tuple(fitted_on),
     )
+
+
+def check_numbers(prototypes: int, clusters: int | None) -> None:
+    """Raise UsageError for numbers of prototypes and clusters that no latents can have."""
+    if not 1 <= (1 if clusters is None else clusters) <= prototypes:
+        wanted = "1" if clusters is None else clusters
+        raise UsageError(
+            f"labels to fit: expected 1 <= clusters <= prototypes, found {wanted} clusters and "
+            f"{prototypes} prototypes: ask for other numbers"
+        )
 
 
 @dataclass(frozen=True)
@@ -133,6 +138,11 @@ def _mean_and_min(labels: Int32[np.ndarray, "refits frames"]) -> tuple[float | N
 
 
 def _pooled(latents: Latents) -> Float32[np.ndarray, "frames latent"]:
+    if not sum(map(len, latents)):
+        raise GlassvizError(
+            "latents: expected frames to fit labels to, found none: record the traces again with "
+            "`glassviz rollout`"
+        )
     frames = np.concatenate(latents)
     broken = int((~np.isfinite(frames).all(axis=1)).sum())
     if broken:

@@ -15,6 +15,7 @@ from glassviz.cli.demonstrate import demonstrate
 from glassviz.cli.doctor import doctor
 from glassviz.cli.evaluate import evaluate
 from glassviz.cli.explain import explain
+from glassviz.cli.fit import fit
 from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
 from glassviz.cli.render import render
@@ -85,6 +86,7 @@ for command in (
     recipes,
     evaluate,
     stability,
+    fit,
     report,
     curves,
     explain,

@@ -29,3 +29,11 @@ def progress_bar() -> "Progress":
         console=console,
         disable=not console.is_terminal,
     )
+
+
+def told_estimate(missing: int, seconds: float) -> str:
+    """How many traces are missing, and how long it takes to record them."""
+    time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+    if missing == 1:
+        return f"1 trace is missing: recording it takes about {time}"
+    return f"{missing} traces are missing: recording them takes about {time}"
