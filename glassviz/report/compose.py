@@ -137,13 +137,14 @@ def _card(
 def _side(row: Assessed, trace: Trace, name: str) -> Side:
     run = row.stability
     returns = f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes"
-    labels = ", ".join(f"{count} {verdict}" for verdict, count in run.label_split.items())
+    split = ", ".join(f"{count} {verdict}" for verdict, count in run.label_split.items())
+    labels = f" Labels: {split}." if run.occupancy else ""
     return Side(
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
         basin=named(run.basin.name, run.basin.split),
         tone=_tone(run.basin.name),
         reasons=run.basin.reasons,
-        summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}. Labels: {labels}.",
+        summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}.{labels}",
         chips=_chips(run),
         drawings=drawings_of(trace, run, name),
         evidence=evidence_of(run),
