@@ -172,13 +172,13 @@ def test_an_agent_without_glass_has_a_verdict_on_its_labels_once_they_are_fitted
 def test_json_and_csv_name_the_labels_that_a_verdict_is_about(folder):
     trace = folder / "bare-mppi.npz"
     fitted = FittedLabels.load(labels_path(folder, "ab" * 32))
-    [told] = json.loads(stability(trace, "--labels", "fitted", "--json"))
+    [told] = json.loads(stability(trace, "--labels", "fitted", "--json"))["runs"]
     assert (told["labels_from"], told["labels_sha256"]) == ("fitted", fitted.sha256)
     assert (told["clusters"], told["reachable_clusters"], told["tau"]) == (4, 4, None)
     assert told["trace_sha256"] != Trace.load(trace).sha256
     [row] = csv.DictReader(io.StringIO(stability(trace, "--labels", "fitted", "--csv")))
     assert row["labels_sha256"] == fitted.sha256 and float(row["locking_u"]) > 0.8
-    [told] = json.loads(stability(folder / "glass.npz", "--json"))
+    [told] = json.loads(stability(folder / "glass.npz", "--json"))["runs"]
     assert (told["labels_from"], told["labels_sha256"]) == ("glass", None)
 
 
