@@ -139,11 +139,12 @@ def correspond(
         rng: for nulls and the bootstrap.
     """
     names = list(labels)
-    nulls = {name: _null(labels[name], bank, rng) for name in names[1:]}
-    pairs = tuple(
-        _pair(one, other, labels, nulls[other], bank, sources, members)
-        for one, other in combinations(names, 2)
-    )
+    matched = {}
+    for place, other in enumerate(names):
+        null = _null(labels[other], bank, rng)  # One at a time: a null is as large as 199 banks.
+        for one in names[:place]:
+            matched[one, other] = _pair(one, other, labels, null, bank, sources, members)
+    pairs = tuple(matched[pair] for pair in combinations(names, 2))
     found = consensus(np.stack([labels[name] for name in names]), rng)
     medoid = None if found.medoid is None else names[found.medoid]
     reference = medoid or names[0]
