@@ -12,7 +12,7 @@ from scipy.stats import entropy
 
 from glassviz.agents.config import GlassConfig
 from glassviz.agents.glass import active_in_partition, partition
-from glassviz.analysis.information import between_groups_bits
+from glassviz.analysis.information import between_groups_bits, window_mi_bits
 from glassviz.analysis.soft import (
     active_clusters,
     assign,
@@ -139,6 +139,8 @@ def test_frames_of_nan_are_left_out_and_nothing_is_compared_across_them():
     found = describe_soft(c, np.eye(16), 0.02, NOBODY[:21], rng())
     assert found.change.step_jsd_bits == pytest.approx(0, abs=1e-9)
     assert found.between_cycle_mi_bits is None
+    pieces = [window_mi_bits(part, 5, np.zeros(len(part), int)) for part in (c[:10], c[11:20])]
+    assert found.change.window_mi_5_bits == pytest.approx(np.average(pieces, weights=[6, 5]))
     assert describe_soft(np.full((3, 16), np.nan), PAIRS, 0.02, NOBODY[:3], rng()) is None
     assert temperature_audit(np.full((3, 16), np.nan), PAIRS, NOBODY[:3], rng()) == ()
 

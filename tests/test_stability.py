@@ -157,6 +157,8 @@ def test_every_metric_is_measured_on_a_hop_with_falls_and_soft_labels():
     assert not missing
     assert found.metrics["rule_agreement"].mean == 1
     assert (found.reachable_clusters, found.active_clusters) == (CLUSTERS, CLUSTERS)
+    for soft in (found.episodes[0].soft, found.episodes[0].steady_soft):
+        assert 0 < soft.change.window_mi_5_bits < soft.change_in_random_order.window_mi_5_bits
 
 
 def test_metrics_are_means_of_the_episodes_in_which_they_are_defined():

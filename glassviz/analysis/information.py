@@ -96,7 +96,7 @@ def window_mi_bits(
     inside = (stretch[:frames] >= 0) & (stretch[:frames] == stretch[window - 1 :])
     if not inside.any():
         return None
-    mixed = entropy_bits(_sliding_mean(p, window)[inside])
+    mixed = np.asarray(entropy_bits(_sliding_mean(p, window)))[inside]
     own = _sliding_mean(np.asarray(entropy_bits(p))[:, None], window)[inside, 0]
     return max(float(np.mean(mixed - own)), 0.0)
 
@@ -144,9 +144,11 @@ def _sliding_mean(
     values: Float64[np.ndarray, "frames columns"], window: int
 ) -> Float64[np.ndarray, "windows columns"]:
     sums = np.cumsum(values, axis=0)
-    sums[window:] -= sums[:-window].copy()
+    mean = sums[window - 1 :].copy()
+    mean[1:] -= sums[:-window]
+    mean /= window
     # Differences of sums may come out as −1e-17, whose entropy would be −∞.
-    return np.maximum(sums[window - 1 :] / window, 0.0)
+    return np.maximum(mean, 0.0, out=mean)
 
 
 def _group_means(

@@ -110,18 +110,21 @@ def describe_soft(
     kept = ~np.isnan(c[:, 0])
     if not kept.any():
         return None
-    c = c.astype(np.float64)
+    # Sums of sliding windows run over all frames, though only windows of kept ones are looked at.
+    c = np.where(kept[:, None], c, 0).astype(np.float64)
     s = c @ partition.astype(np.float64)
     order = random_order(kept, rng)
+    change = _change(c, s, stretches(kept))
+    in_random_order = _change(c[order], s[order], np.zeros(len(order), np.int64))
+    nearest = np.argmax(partition, axis=1)[np.argmax(c, axis=1)[kept]]
     known, clusters = s[kept], partition.shape[1]
     group = np.where(kept, cycle, -1)
     ranked = np.sort(known, axis=1)
-    nearest = np.argmax(partition, axis=1)[np.argmax(c[kept], axis=1)]
     several = clusters > 1
     return SoftStats(
         tau=tau,
-        change=_change(c, s, stretches(kept)),
-        change_in_random_order=_change(c[order], s[order], np.zeros(len(order), np.int64)),
+        change=change,
+        change_in_random_order=in_random_order,
         between_cycle_mi_bits=between_groups_bits(s, group),
         within_cycle_mi_bits=within_groups_bits(s, group),
         confidence=float(ranked[:, -1].mean()),
@@ -188,13 +191,15 @@ def _change(
     s: Float64[np.ndarray, "frames clusters"],
     stretch: Int[np.ndarray, " frames"],
 ) -> Change:
+    # First, as they take most of the memory.
+    windows = [window_mi_bits(c, window, stretch) for window in (5, 10)]
     pair = (stretch[:-1] >= 0) & (stretch[:-1] == stretch[1:])
     now, after = s[:-1][pair], s[1:][pair]
     some = bool(pair.any())
     norm = np.linalg.norm(now, axis=1) * np.linalg.norm(after, axis=1)
     return Change(
-        window_mi_5_bits=window_mi_bits(c, 5, stretch),
-        window_mi_10_bits=window_mi_bits(c, 10, stretch),
+        window_mi_5_bits=windows[0],
+        window_mi_10_bits=windows[1],
         step_jsd_bits=float(np.mean(divergence_bits(now, after))) if some else None,
         temporal=float(np.square(now - after).sum(axis=1).mean()) if some else None,
         temp_stability=float(np.mean(1 - (now * after).sum(axis=1) / norm)) if some else None,
