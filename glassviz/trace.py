@@ -127,7 +127,7 @@ class Trace:
         """Hash of header and arrays; what is derived from a trace carries it."""
         digest = hashlib.sha256(json.dumps(self.header, sort_keys=True).encode())
         for name in ARRAYS:
-            digest.update(np.ascontiguousarray(getattr(self, name)).tobytes())
+            digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:

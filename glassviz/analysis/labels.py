@@ -1,6 +1,6 @@
 """Everything about the hard labels of one episode, in one description."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float64, Int
@@ -17,6 +17,7 @@ from glassviz.analysis.consistency import (
     phase_raster,
 )
 from glassviz.analysis.information import (
+    Distributions,
     between_groups_bits,
     one_hot,
     random_order,
@@ -44,7 +45,33 @@ from glassviz.errors import UsageError
 
 
 @dataclass(frozen=True, eq=False)
-class LabelStats:
+class CycleStats:
+    """What hard labels do within gait cycles; K clusters.
+
+    Attributes:
+        between_cycle_mi_bits: how much the labels' shares differ from cycle to cycle; 0: not.
+        within_cycle_mi_bits: how much labels differ within a cycle, in [0, log2 K]; high where
+            they resolve the phase. A good gait has a low former and may have a high latter.
+        locking: information about the phase, and its test; None without cycles.
+        raster: label by cycle and phase bin; −1: no frame.
+        phase_map: label by phase bin.
+        agreement: of cycles; None with fewer than two.
+        words: of cycles; None without cycles.
+        clear_words: of cycles, without stretches as short as flicker; None without cycles.
+    """
+
+    between_cycle_mi_bits: float | None
+    within_cycle_mi_bits: float | None
+    locking: Locking | None
+    raster: Raster
+    phase_map: PhaseMap
+    agreement: Agreement | None
+    words: CycleWords | None
+    clear_words: CycleWords | None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelStats(CycleStats):
     """The hard labels of one episode, or of its steady frames; K clusters.
 
     Attributes:
@@ -62,16 +89,9 @@ class LabelStats:
         window_mi_5_bits, window_mi_10_bits: of one-hot labels over sliding windows of 5 and 10
             frames; 0: no window sees a switch. None where no window fits.
         window_mi_5_random_bits, window_mi_10_random_bits: such frames in random order.
-        between_cycle_mi_bits: how much the labels' shares differ from cycle to cycle; 0: not.
-        within_cycle_mi_bits: how much labels differ within a cycle, in [0, log2 K]; high where
-            they resolve the phase. A good gait has a low former and may have a high latter.
-        locking: information about the phase, and its test; None without cycles.
         onsets: by label with an onset in a cycle.
-        raster: label by cycle and phase bin; −1: no frame.
-        phase_map: label by phase bin.
-        agreement: of cycles; None with fewer than two.
-        words: of cycles; None without cycles.
-        clear_words: of cycles, without stretches as short as flicker; None without cycles.
+
+    And all that is in `CycleStats`.
     """
 
     frames: int
@@ -87,15 +107,7 @@ class LabelStats:
     window_mi_10_bits: float | None
     window_mi_5_random_bits: float | None
     window_mi_10_random_bits: float | None
-    between_cycle_mi_bits: float | None
-    within_cycle_mi_bits: float | None
-    locking: Locking | None
     onsets: tuple[OnsetLocking, ...]
-    raster: Raster
-    phase_map: PhaseMap
-    agreement: Agreement | None
-    words: CycleWords | None
-    clear_words: CycleWords | None
 
 
 def describe(
@@ -106,6 +118,7 @@ def describe(
     clusters: int,
     rng: np.random.Generator,
     replicates: int = REPLICATES,
+    within_cycles: CycleStats | None = None,
 ) -> LabelStats:
     """Describe the labels of one episode.
 
@@ -118,6 +131,8 @@ def describe(
         clusters: K.
         rng: for the nulls and the bootstrap; determines the result.
         replicates: of the rotation null.
+        within_cycles: what is known already of the same labels within the same cycles, such as
+            from all frames for steady ones.
 
     Raises:
         UsageError: a label is not below K.
@@ -137,15 +152,16 @@ def describe(
     orders, rotations, resamples = rng.spawn(3)
     shuffled = hard[random_order(kept, orders)]
     whole = np.zeros(len(shuffled), np.int64)
-    group = np.where(kept, cycle, -1)
-    raster = phase_raster(label, phase, cycle)
-    words = cycle_words(label, cycle)
+    found = within_cycles or _within_cycles(
+        label, phase, cycle, hard, rotations, resamples, replicates
+    )
     return LabelStats(
+        **{each.name: getattr(found, each.name) for each in fields(CycleStats)},
         frames=int(kept.sum()),
         seconds=float(kept.sum() * dt_s),
         segments=segments,
         switching=switches,
-        chatter_share=_chatter(segments, words, cycle, label),
+        chatter_share=_chatter(segments, found.words, cycle, label),
         dwell=dwell,
         dwell_cv=clock_cv(dwell),
         occupancy=occupancy(label, clusters),
@@ -154,14 +170,29 @@ def describe(
         window_mi_10_bits=window_mi_bits(hard, 10, stretch),
         window_mi_5_random_bits=window_mi_bits(shuffled, 5, whole),
         window_mi_10_random_bits=window_mi_bits(shuffled, 10, whole),
+        onsets=onset_locking(segments, phase),
+    )
+
+
+def _within_cycles(
+    label: Int[np.ndarray, " frames"],
+    phase: Float64[np.ndarray, " frames"],
+    cycle: Int[np.ndarray, " frames"],
+    hard: Distributions,
+    rotations: np.random.Generator,
+    resamples: np.random.Generator,
+    replicates: int,
+) -> CycleStats:
+    group = np.where(label >= 0, cycle, -1)
+    raster = phase_raster(label, phase, cycle)
+    return CycleStats(
         between_cycle_mi_bits=between_groups_bits(hard, group),
         within_cycle_mi_bits=within_groups_bits(hard, group),
         locking=locking(label, phase, cycle, rotations, replicates),
-        onsets=onset_locking(segments, phase),
         raster=raster,
         phase_map=phase_map(raster),
         agreement=agreement(raster, resamples),
-        words=words,
+        words=cycle_words(label, cycle),
         clear_words=cycle_words(label, cycle, FLICKER_FRAMES + 1),
     )
 

@@ -55,14 +55,14 @@ def rotation_test(
     both = np.concatenate([counts, switches / np.sqrt(share)], axis=2)
     # Rotating a cycle multiplies its Fourier transform by e^(−2πi f s / bins).
     spectrum = np.fft.rfft(both, axis=1).transpose(1, 0, 2)
-    turn = np.exp(-2j * np.pi * np.arange(bins) / bins)
-    frequency = np.arange(len(spectrum))[:, None, None]
+    turns = np.exp(-2j * np.pi * np.arange(bins) / bins)
+    turns = turns[np.arange(len(spectrum))[:, None] * np.arange(bins) % bins]  # [f, s]
 
     def rotated(
         shift: Int[np.ndarray, "replicates cycles"],
     ) -> tuple[Float64[np.ndarray, " replicates"], Float64[np.ndarray, " replicates"]]:
         """Agreement and information of cycles rotated by so many bins."""
-        spectra = (turn[frequency * shift % bins] @ spectrum).transpose(1, 0, 2)
+        spectra = (turns[:, shift] @ spectrum).transpose(1, 0, 2)
         tables = np.fft.irfft(spectra, bins, axis=1)
         frames = np.maximum(np.rint(tables[..., :labels]), 0.0)
         agreement = np.square(tables[..., labels:]).sum(axis=(1, 2))

@@ -75,7 +75,7 @@ def describe_episode(trace: Trace, episode: int) -> EpisodeStability:
     if trace.has_labels:
         own = labels_after_opening(trace, episode, gait)
         labels = _labels(trace, own, gait, seed)
-        steady_labels = _labels(trace, np.where(gait.steady, own, -1), gait, seed)
+        steady_labels = _labels(trace, np.where(gait.steady, own, -1), gait, seed, labels)
         verdict = label_verdict(steady_labels)
         names = name_labels(own, phases_of(trace, episode, gait), trace.clusters)
         answers = label_answers(labels, verdict, names)
@@ -117,12 +117,22 @@ def phases_of(trace: Trace, episode: int, gait: Gait) -> Int[np.ndarray, " frame
 
 
 def _labels(
-    trace: Trace, label: Int[np.ndarray, " frames"], gait: Gait, seed: list[int]
+    trace: Trace,
+    label: Int[np.ndarray, " frames"],
+    gait: Gait,
+    seed: list[int],
+    everything: LabelStats | None = None,
 ) -> LabelStats:
-    # Drawn alike for all and for steady frames, so that both have the same p-values.
-    rng = np.random.default_rng(seed)
-    cycles = gait.cycles
-    return describe_labels(label, cycles.phase, cycles.cycle, trace.frame_dt_s, trace.clusters, rng)
+    """Describe labels; of steady frames, the part about cycles is that of `everything`."""
+    return describe_labels(
+        label,
+        gait.cycles.phase,
+        gait.cycles.cycle,
+        trace.frame_dt_s,
+        trace.clusters,
+        np.random.default_rng(seed),
+        within_cycles=everything,
+    )
 
 
 def _soft(
@@ -131,6 +141,6 @@ def _soft(
     partition, tau = trace.partition, trace.header["tau"]
     if partition is None or tau is None:
         return None
-    c = np.where(kept[:, None], trace.soft_assignment[episode].astype(np.float64), np.nan)
+    c = np.where(kept[:, None], trace.soft_assignment[episode], np.float32(np.nan))
     rng = np.random.default_rng(seed)
     return describe_soft(c, partition, tau, gait.cycles.cycle, rng)
