@@ -23,7 +23,7 @@ from glassviz.stability.episode import (
     phases_of,
 )
 from glassviz.stability.metrics import METRICS
-from glassviz.trace import Trace
+from glassviz.trace import ARRAYS, Trace
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def assess(trace: Trace) -> RunStability:
     """Assess the episodes of a trace; the same trace always gives the same.
 
     Raises:
-        GlassvizError: there are no episodes, or the gait of one cannot be described.
+        GlassvizError: there are no episodes, a number is none, or the gait of an episode cannot be
+            described.
     """
     header = trace.header
     if not trace.episodes:
@@ -116,6 +117,7 @@ def assess(trace: Trace) -> RunStability:
             f"trace of {header['checkpoint']['name']}: expected episodes, found none: record it "
             f"again with `glassviz rollout`"
         )
+    _refuse_broken(trace)
     # The matrices are small: several threads would spend their time waiting for each other.
     with threadpool_limits(1):
         episodes = tuple(describe_episode(trace, i) for i in range(trace.episodes))
@@ -150,6 +152,20 @@ def assess(trace: Trace) -> RunStability:
         reachable_clusters=None if partition is None else reachable_clusters(partition),
         active_clusters=None if partition is None else active_clusters(partition),
     )
+
+
+def _refuse_broken(trace: Trace) -> None:
+    """Refuse NaN and infinity, also where no metric looks: the agent that acted was broken."""
+    for name in ARRAYS:
+        values = getattr(trace, name)
+        finite = np.isfinite(values)
+        if not finite.all():
+            episode, frame, *_ = place = tuple(np.argwhere(~finite)[0].tolist())
+            raise GlassvizError(
+                f"trace of {trace.header['checkpoint']['name']}, episode {episode}: expected "
+                f"finite numbers, found {values[place]} for {name} in frame {frame}: record it "
+                f"again with `glassviz rollout`"
+            )
 
 
 def _mean(values: list[float | None]) -> MeanInterval | None:
