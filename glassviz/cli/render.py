@@ -20,7 +20,8 @@ from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
     from glassviz.runs import Recording
-    from glassviz.video.film import FilmOptions, FilmReport
+    from glassviz.video.film import FilmOptions
+    from glassviz.video.shoot import FilmReport
 
 RENDERS = Path("renders")
 

@@ -1,6 +1,6 @@
 """One episode of a trace, reduced to what a film of it shows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int32
@@ -45,6 +45,15 @@ class Clip:
     def frames(self) -> int:
         """Number of frames T."""
         return len(self.time)
+
+    def part(self, first: int, last: int) -> "Clip":
+        """The frames from `first` to before `last`."""
+        arrays = {
+            each.name: getattr(self, each.name)[first:last]
+            for each in fields(self)
+            if isinstance(getattr(self, each.name), np.ndarray)
+        }
+        return replace(self, **arrays)
 
     @classmethod
     def of(cls, trace: Trace, episode: int) -> "Clip":

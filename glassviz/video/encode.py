@@ -1,6 +1,7 @@
 """Streams frames to ffmpeg, and checks the file that comes out."""
 
 import contextlib
+import math
 import os
 import subprocess
 import tempfile
@@ -9,13 +10,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-import imageio_ffmpeg
 import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError
 from glassviz.files import refuse_existing
 from glassviz.video.formats import SPECS, Format
+from glassviz.video.gif import LADDER, WHOLE, convert, ffmpeg
 from glassviz.video.probe import FilmFacts, probe
 
 PIPE_BYTES = 1 << 20
@@ -32,9 +33,11 @@ class Encoder:
         format: file format.
         comment: put into the file's metadata (a GIF has none).
         overwrite: whether a file at `path` may be replaced.
+        most_bytes: of a GIF, which becomes smaller and slower until it fits; None for any size.
 
     Attributes:
         facts: what the finished file says about itself, once the `with` block is left.
+        note: what was given up for `most_bytes`, in a sentence.
 
     Raises:
         GlassvizError: the file exists, cannot be written, or is not what was asked for.
@@ -49,8 +52,12 @@ class Encoder:
         format: Format,
         comment: str = "",
         overwrite: bool = False,
+        most_bytes: int | None = None,
     ) -> None:
         self.facts: FilmFacts | None = None
+        self.note = ""
+        self._most_bytes = most_bytes
+        self._rung = WHOLE
         self._path = path
         self._size = width, height
         self._fps = fps
@@ -80,7 +87,7 @@ class Encoder:
             raise GlassvizError(f"{self._path}: cannot be written to: {error.strerror}") from None
         self._messages: IO[bytes] = tempfile.TemporaryFile()
         self._process = subprocess.Popen(
-            _ffmpeg(*arguments),
+            ffmpeg(*arguments),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self._messages,
@@ -132,31 +139,35 @@ class Encoder:
         os.replace(self._partial, self._path)
 
     def _convert_to_gif(self) -> None:
-        """One palette for the whole film, then the film in it."""
-        source, palette = ["-i", str(self._lossless)], ["-i", str(self._palette)]
-        for arguments in (
-            [*source, "-vf", "palettegen=stats_mode=full", "-frames:v", "1", str(self._palette)],
-            [
-                *(*source, *palette),
-                *("-lavfi", "paletteuse=dither=bayer:bayer_scale=5:diff_mode=rectangle"),
-                *(*SPECS["gif"].arguments, "-f", "gif", str(self._partial)),
-            ],
-        ):
-            done = subprocess.run(
-                _ffmpeg(*arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=self._messages,
-            )
-            if done.returncode:
+        """Keep as much of the film as the limit lets in, by trying."""
+        limit = math.inf if self._most_bytes is None else self._most_bytes
+        for rung in LADDER:
+            if not convert(
+                self._lossless, self._partial, self._palette, rung, self._size, self._messages
+            ):
                 raise self._failure()
+            found = self._partial.stat().st_size
+            if found <= limit:
+                break
+        else:
+            raise GlassvizError(
+                f"{self._path}: expected a GIF of at most {limit / 1e6:g} MB, found "
+                f"{found / 1e6:.1f} MB at its smallest: show a shorter part of the film"
+            )
+        self._rung = rung
+        if rung != WHOLE:
+            width, height = rung.size(*self._size)
+            self.note = (
+                f"gif: {width}x{height}, {float(rung.fps(self._fps)):.4g} frames per second, "
+                f"{rung.colors} colours: what fits into {limit / 1e6:g} MB"
+            )
 
     def _check(self, facts: FilmFacts) -> None:
         spec = SPECS[self._format]
         asked = {
-            "frames": (facts.frames, self._frames),
-            "frames per second": (facts.fps, round(float(self._fps), 2)),
-            "size": ((facts.width, facts.height), self._size),
+            "frames": (facts.frames, self._rung.frames(self._frames)),
+            "frames per second": (facts.fps, round(float(self._rung.fps(self._fps)), 2)),
+            "size": ((facts.width, facts.height), self._rung.size(*self._size)),
             "codec": (facts.codec, spec.codec),
             "pixel format": (facts.pixel_format, spec.pixel_format),
             "tv range": (facts.tv_range, spec.tv_range),
@@ -175,7 +186,3 @@ class Encoder:
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         cause = lines[0].strip() if lines else f"exit code {self._process.returncode}"
         return GlassvizError(f"{self._path}: the encoder failed: {cause}")
-
-
-def _ffmpeg(*arguments: str) -> list[str]:
-    return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *arguments]

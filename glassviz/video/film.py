@@ -1,8 +1,6 @@
 """From traces to a film file."""
 
-import time
 from collections.abc import Callable, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +10,13 @@ from glassviz.errors import UsageError
 from glassviz.files import refuse_existing
 from glassviz.trace import Trace
 from glassviz.video.clip import Clip
-from glassviz.video.encode import Encoder
 from glassviz.video.formats import Format, frame_rate
-from glassviz.video.frames import OpenRenderer, Reel, Shot, choose_jobs, draw_frames
+from glassviz.video.frames import OpenRenderer
 from glassviz.video.gl import Backend, choose_backend
 from glassviz.video.layout import Layout
 from glassviz.video.renderer import MujocoRenderer, Quality, Scene
+from glassviz.video.shoot import FilmReport, choose_quality, shoot
+from glassviz.video.shots import Shot, Shots
 
 MIN_SIDE = 64
 
@@ -30,6 +29,7 @@ class FilmOptions:
         overlay_k: whether cluster, controller, return and timeline are drawn over the pictures.
         episodes: which episodes of each trace, counted from 0; all of them if None.
         steps: how many frames of each episode, from its start; all of them if None.
+        part_s: seconds of each episode, from and to; all of them if None.
         camera: `cam0` follows from the side, `back` from behind.
         size: width and height of one picture, even numbers; side by side, the film is twice as
             wide.
@@ -40,6 +40,7 @@ class FilmOptions:
         side_by_side: show two traces with the same resets next to each other.
         overwrite: whether an existing file may be replaced.
         jobs: processes that draw; if None, what pays on this machine.
+        most_bytes: of a GIF, which becomes smaller and slower until it fits; any size if None.
 
     Raises:
         UsageError: the size is odd, or too small.
@@ -48,6 +49,7 @@ class FilmOptions:
     overlay_k: bool = False
     episodes: tuple[int, ...] | None = None
     steps: int | None = None
+    part_s: tuple[float, float] | None = None
     camera: str = "cam0"
     size: tuple[int, int] = (640, 480)
     speed: float = 1.0
@@ -56,6 +58,7 @@ class FilmOptions:
     side_by_side: bool = False
     overwrite: bool = False
     jobs: int | None = None
+    most_bytes: int | None = None
 
     def __post_init__(self) -> None:
         width, height = self.size
@@ -66,34 +69,6 @@ class FilmOptions:
             )
         if self.overlay_k:
             Layout.of(width, height)
-
-
-@dataclass(frozen=True)
-class FilmReport:
-    """What came of it, as read back from the file.
-
-    Attributes:
-        path: the file.
-        frames: number of frames.
-        fps: frames per second.
-        size: width and height.
-        codec, pixel_format: of the file.
-        renderer: GL_RENDERER, the name of what drew the frames.
-        quality: what they were drawn with.
-        seconds: how long drawing and encoding took.
-        notes: what may surprise about the film, a sentence each.
-    """
-
-    path: Path
-    frames: int
-    fps: float
-    size: tuple[int, int]
-    codec: str
-    pixel_format: str
-    renderer: str
-    quality: Quality
-    seconds: float
-    notes: tuple[str, ...]
 
 
 def film(
@@ -124,35 +99,24 @@ def film(
             not what was asked for.
     """
     options = options or FilmOptions()
-    started = time.perf_counter()
     refuse_existing(out, options.overwrite)
     shots = _shots(traces, options)
     fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
     backend = backend or choose_backend()
-    quality, quality_note = _quality(options.quality, backend)
+    quality, quality_note = choose_quality(options.quality, backend)
     scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality)
-    reel = Reel(shots, scene, options.overlay_k, options.format)
-    jobs = options.jobs or choose_jobs(reel.frames)
-    comment = "glassviz, trace " + ", ".join(trace.sha256 for trace in traces)
-    encoder = Encoder(out, reel.width, reel.height, fps, options.format, comment, options.overwrite)
-    with encoder, closing(draw_frames(reel, open_renderer, jobs)) as frames:
-        for done, frame in enumerate(frames, 1):
-            encoder.write(frame)
-            if progress:
-                progress(done, reel.frames)
-    facts = encoder.facts
-    assert facts is not None
-    return FilmReport(
-        path=out,
-        frames=facts.frames,
-        fps=facts.fps,
-        size=(facts.width, facts.height),
-        codec=facts.codec,
-        pixel_format=facts.pixel_format,
-        renderer=backend.renderer,
-        quality=quality,
-        seconds=time.perf_counter() - started,
-        notes=tuple(filter(None, (backend.note, quality_note, rate_note))),
+    return shoot(
+        Shots(shots, scene, options.overlay_k, options.format),
+        out,
+        fps,
+        traces,
+        backend,
+        overwrite=options.overwrite,
+        jobs=options.jobs,
+        most_bytes=options.most_bytes,
+        notes=(quality_note, rate_note),
+        progress=progress,
+        open_renderer=open_renderer,
     )
 
 
@@ -170,10 +134,32 @@ def _shots(traces: Sequence[Trace], options: FilmOptions) -> tuple[Shot, ...]:
     if options.side_by_side:
         _check_same_resets(traces)
     return tuple(
-        Shot(tuple(Clip.of(trace, e) for trace in row), _length(row, options.steps))
-        for row in rows
-        for e in _episodes(row[0], options.episodes)
+        _shot(row, e, options) for row in rows for e in _episodes(row[0], options.episodes)
     )
+
+
+def _shot(row: tuple[Trace, ...], episode: int, options: FilmOptions) -> Shot:
+    clips = tuple(Clip.of(trace, episode) for trace in row)
+    length = _length(row, options.steps)
+    if options.part_s:
+        first, last = frames_between(options.part_s, row[0].frame_dt_s, length)
+        clips, length = tuple(clip.part(first, last) for clip in clips), last - first
+    return Shot(clips, length)
+
+
+def frames_between(part_s: tuple[float, float], dt_s: float, frames: int) -> tuple[int, int]:
+    """First frame, and the one behind the last, of a part of an episode.
+
+    Raises:
+        UsageError: the episode has no such part.
+    """
+    first, last = (round(seconds / dt_s) for seconds in part_s)
+    if not 0 <= first < last <= frames:
+        raise UsageError(
+            f"clip: expected a part of the episode, within 0:{frames * dt_s:g} s, found "
+            f"{part_s[0]:g}:{part_s[1]:g}"
+        )
+    return first, last
 
 
 def _check_same_resets(traces: Sequence[Trace]) -> None:
@@ -209,14 +195,3 @@ def _length(row: tuple[Trace, ...], steps: int | None) -> int:
             f"steps: expected 1 to {available}, as many as the trace has, found {steps}"
         )
     return steps
-
-
-def _quality(wanted: Quality | None, backend: Backend) -> tuple[Quality, str]:
-    if wanted:
-        return wanted, ""
-    if not backend.software:
-        return "full", ""
-    return "fast", (
-        "drawn in software, so without shadows and reflections: --quality full has them, and takes "
-        "about five times as long"
-    )

@@ -11,20 +11,17 @@ import os
 import signal
 from collections.abc import Callable, Generator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError
-from glassviz.video.clip import Clip
 from glassviz.video.formats import Format, pack, packed_size
-from glassviz.video.overlay import Overlay
 from glassviz.video.renderer import FrameRenderer, Scene
 
 MAX_JOBS = 8
@@ -38,49 +35,42 @@ Frames = Generator[UInt8[np.ndarray, "..."], None, None]
 OpenRenderer = Callable[[Scene], FrameRenderer]
 
 
-@dataclass(frozen=True)
-class Shot:
-    """The first frames of one clip, or of several next to each other.
-
-    Attributes:
-        clips: from left to right.
-        frames: how many frames of each are shown.
-    """
-
-    clips: tuple[Clip, ...]
-    frames: int
+Paint = Callable[[UInt8[np.ndarray, "height width 3"], int], None]
+"""Draws frame t of a film onto a canvas of its size."""
 
 
-@dataclass(frozen=True)
-class Reel:
-    """All that is needed to draw a film's frames.
-
-    Attributes:
-        shots: in order; each has the same number of clips.
-        scene: what each clip is drawn with; its size is that of one clip's picture.
-        overlay: whether the labels are drawn over the pictures.
-        format: decides how the frames' pixels are laid out.
-    """
-
-    shots: tuple[Shot, ...]
-    scene: Scene
-    overlay: bool
-    format: Format
+@runtime_checkable
+class Reel(Protocol):
+    """All that is needed to draw a film's frames; picklable, for it is sent to the processes."""
 
     @property
     def frames(self) -> int:
         """Number of frames."""
-        return sum(shot.frames for shot in self.shots)
+        ...
 
     @property
     def width(self) -> int:
-        """Width of a frame: as many pictures as there are clips in a shot."""
-        return self.scene.width * len(self.shots[0].clips)
+        """Width of a frame."""
+        ...
 
     @property
     def height(self) -> int:
         """Height of a frame."""
-        return self.scene.height
+        ...
+
+    @property
+    def scene(self) -> Scene:
+        """What the renderer is opened for."""
+        ...
+
+    @property
+    def format(self) -> Format:
+        """Decides how the frames' pixels are laid out."""
+        ...
+
+    def painter(self, renderer: FrameRenderer) -> Paint:
+        """What draws the frames with a renderer, asked for rising t."""
+        ...
 
 
 def choose_jobs(frames: int) -> int:
@@ -101,20 +91,12 @@ def draw_frames(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
 
 def _draw_share(reel: Reel, open_renderer: OpenRenderer, first: int, jobs: int) -> Frames:
     """Every frame of the film whose number leaves the remainder `first` when divided by `jobs`."""
-    width, height = reel.scene.width, reel.height
-    canvas = np.empty((height, reel.width, 3), np.uint8)
-    panels = np.split(canvas, len(reel.shots[0].clips), axis=1)
+    canvas = np.empty((reel.height, reel.width, 3), np.uint8)
     with closing(open_renderer(reel.scene)) as renderer:
-        start = 0
-        for shot in reel.shots:
-            overlays = [Overlay(clip, width, height) for clip in shot.clips if reel.overlay]
-            for t in range((first - start) % jobs, shot.frames, jobs):
-                for panel, clip in zip(panels, shot.clips, strict=True):
-                    panel[:] = renderer.render(clip.qpos[t], clip.qvel[t])
-                for panel, overlay in zip(panels, overlays, strict=False):
-                    overlay.draw(panel, t)
-                yield pack(canvas, reel.format)
-            start += shot.frames
+        paint = reel.painter(renderer)
+        for t in range(first, reel.frames, jobs):
+            paint(canvas, t)
+            yield pack(canvas, reel.format)
 
 
 def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:

@@ -5,7 +5,7 @@ MuJoCo is imported when a renderer is opened and not before: it reads MUJOCO_GL 
 
 import copy
 from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64, UInt8
@@ -14,12 +14,20 @@ from glassviz.agents.config import Physics
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.video.gl import choose_backend
 
-Quality = Literal["fast", "full"]
+Quality = Literal["fast", "smooth", "full"]
 
 FLOOR_M = 100.0
 """How far the floor is drawn before and behind the start."""
 
-MULTISAMPLES: dict[Quality, int] = {"fast": 0, "full": 4}
+MULTISAMPLES: dict[Quality, int] = {"fast": 0, "smooth": 4, "full": 4}
+
+WHOLE = (0.0, 1.0)
+
+BODY = (0.255, 0.943)
+"""What of a following camera's height the body needs, standing, in flight or on the floor."""
+
+BODY_SHAPE = 10 / 11
+"""Width over height of a picture that shows it so."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +38,10 @@ class Scene:
         physics: profile that names the model.
         camera: a camera of the model: `cam0` follows from the side, `back` from behind.
         width, height: of the picture, in pixels.
-        quality: `full` draws shadows and reflections and samples each pixel four times; `fast`
-            does none of that.
+        quality: `full` draws shadows and reflections and samples each pixel four times; `smooth`
+            only samples so, and `fast` does none of that.
+        window: top and bottom of what is drawn of the camera's picture, as shares of its height;
+            in its middle as wide as the shape of this picture makes it.
     """
 
     physics: Physics
@@ -39,8 +49,10 @@ class Scene:
     width: int
     height: int
     quality: Quality
+    window: tuple[float, float] = WHOLE
 
 
+@runtime_checkable
 class FrameRenderer(Protocol):
     """Whatever turns a state of the body into a picture."""
 
@@ -83,6 +95,7 @@ class MujocoRenderer:
                 f"camera: expected one of {', '.join(cameras)}, found {scene.camera!r}"
             )
         self._camera = scene.camera
+        self._window = scene.window
         self._model = model
         self._data = mujoco.MjData(model)
         self._forward = mujoco.mj_forward
@@ -105,7 +118,18 @@ class MujocoRenderer:
         self._data.qvel[:] = qvel
         self._forward(self._model, self._data)
         self._renderer.update_scene(self._data, self._camera)
+        self._narrow()
         return self._renderer.render(out=self._picture)
+
+    def _narrow(self) -> None:
+        """Cut the view down to the window: it costs no more pixels than are kept."""
+        if self._window == WHOLE:
+            return
+        above, below = self._window
+        for camera in self._renderer.scene.camera:
+            top, height = camera.frustum_top, camera.frustum_top - camera.frustum_bottom
+            camera.frustum_top = top - above * height
+            camera.frustum_bottom = top - below * height
 
     def close(self) -> None:
         """Free the GL context. Left to the interpreter's end, that comes too late to work."""
