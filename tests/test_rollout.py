@@ -12,7 +12,7 @@ import tiny
 from glassviz.agents import glass
 from glassviz.agents.networks import encode, init_params
 from glassviz.envs.hopper import HopperBatch, Step
-from glassviz.rollout import reset_seeds, roll_out
+from glassviz.rollout import Actors, reset_seeds, roll_out
 
 FRAMES = 12
 
@@ -158,3 +158,15 @@ def test_several_agents_without_glass_do_what_each_does_alone():
 def test_reset_seeds_are_a_prefix_of_longer_ones_and_differ_between_seeds():
     assert reset_seeds(0, 3) == reset_seeds(0, 10)[:3]
     assert not set(reset_seeds(0, 100)) & set(reset_seeds(1, 100))
+
+
+@pytest.mark.parametrize("controller", ["mppi", "pi"])
+@pytest.mark.parametrize("glass", [True, False])
+def test_the_second_decision_needs_no_compilation(glass, controller):
+    config = tiny.AGENT if glass else tiny.AGENT.replace(glass=None)
+    actors = Actors(config, [init_params(config, jax.random.key(0))], controller, 3, 0)
+    obs = np.zeros((3, config.obs_dim), np.float32)
+    actors.decide(obs)
+    programs = actors._decide._cache_size()
+    actors.decide(obs)
+    assert actors._decide._cache_size() == programs

@@ -62,7 +62,11 @@ class Elites(NamedTuple):
 def initial_state(config: AgentConfig, planner: PlannerConfig, episodes: int) -> PlannerState:
     """The state at the start of an episode: mean 0, the widest std."""
     shape = (episodes, planner.horizon, config.action_dim)
-    return PlannerState(jnp.zeros(shape), jnp.full(shape, planner.max_std))
+    # The dtype is spelled out: of a weak type, it would have the planner compiled once more for the
+    # second step.
+    return PlannerState(
+        jnp.zeros(shape, jnp.float32), jnp.full(shape, planner.max_std, jnp.float32)
+    )
 
 
 def plan(
