@@ -1,0 +1,218 @@
+"""Time and memory of `stability`: many short traces, one long one, and where the time goes.
+
+    python benchmarks/analysis.py [--quick]
+
+Assesses 1,000 synthetic traces of 1,000 frames from files on all cores, with every metric and
+999-fold nulls; then one trace of a million frames in a process of its own; then the parts of one
+trace by themselves; then the rotation null against a transcription that goes through the frames of
+every replicate, and against its bare matrix products. Fails unless transcription and product give
+the same p-value.
+"""
+
+import argparse
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from null_transcription import transcribed
+from threadpoolctl import threadpool_limits
+from turns import measure
+
+from glassviz.analysis import consistency, information, labels, locking, nulls, persistence, soft
+from glassviz.analysis.phase_counts import cycle_counts, switch_counts
+from glassviz.gait.gait import describe as describe_gait
+from glassviz.gait.synthetic import GaitPlan, synthesise
+from glassviz.runs import RolloutOptions
+from glassviz.stability import Assessed, assess, assess_all
+from glassviz.trace import Trace
+
+CLUSTERS, PROTOTYPES = 8, 16
+LATENT, OBS, ACT = 128, 15, 4
+"""Widths of a small agent's trace: 0.9 KB a frame."""
+TAU = 0.7
+
+
+def main() -> None:
+    """Print all tables, or be the process that assesses one trace."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything")
+    parser.add_argument("--one", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        return one(arguments.one)
+    scale = 10 if arguments.quick else 1
+    with tempfile.TemporaryDirectory() as folder:
+        many(Path(folder), 1000 // scale)
+        long(Path(folder), 1_000_000 // scale)
+    parts()
+    against_a_transcription()
+    return None
+
+
+def synthetic(frames: int, seed: int, width: int = 1) -> Trace:
+    """A hop with labels that are locked, loose or flicker, and their soft assignments."""
+    plan = GaitPlan(
+        frames=frames,
+        period_s=(0.4, 0.8)[seed % 2],
+        jitter_cv=0.05,
+        falls=seed % 3,
+        locking=(1.0, 0.8, 0.5)[seed % 3],
+        flicker=0.02,
+    )
+    trace = synthesise(plan, np.random.default_rng(seed)).trace()
+    partition = np.repeat(np.eye(CLUSTERS), PROTOTYPES // CLUSTERS, axis=0) * 0.93 + 0.01
+    prototype = trace.label * (PROTOTYPES // CLUSTERS)
+    c = np.exp((np.arange(PROTOTYPES) == prototype[..., None]) / TAU)
+    glass = {"clusters": CLUSTERS, "prototypes": PROTOTYPES}
+    made = {"partition": partition.tolist(), "tau": TAU, "agent": {"glass": glass}}
+    wide = {"latent": LATENT, "obs": OBS, "action": ACT, "policy_action": ACT} if width > 1 else {}
+    return replace(
+        trace,
+        header=trace.header | made,
+        prototype=prototype.astype(np.int32),
+        soft_assignment=(c / c.sum(axis=-1, keepdims=True)).astype(np.float32),
+        **{name: np.zeros((1, frames, each), np.float32) for name, each in wide.items()},
+    )
+
+
+def many(folder: Path, count: int) -> None:
+    """Many traces of 1,000 frames on all cores, and a quarter and a half of them."""
+    paths = [folder / f"{i:04}.npz" for i in range(count)]
+    for i, path in enumerate(paths):
+        synthetic(1000, i).save(path)
+    print(f"| traces of 1,000 frames | s on {os.cpu_count()} cores | ms a trace | failed |")
+    print("|---|---|---|---|")
+    for own in (paths[: count // 4], paths[: count // 2], paths):
+        start = time.perf_counter()
+        rows = assess_all(own, RolloutOptions(), jobs=os.cpu_count())
+        seconds = time.perf_counter() - start
+        failed = sum(not isinstance(row, Assessed) for row in rows)
+        print(
+            f"| {len(own)} | {seconds:.1f} | {1e3 * seconds / len(own):.0f} | {failed} |",
+            flush=True,
+        )
+
+
+def long(folder: Path, frames: int) -> None:
+    """One episode, up to `frames` long, each in a process of its own."""
+    print("\n| frames of one trace | load s | assess s | µs a frame | CPU s | MB | of that trace |")
+    print("|---|---|---|---|---|---|---|")
+    for length in (frames // 100, frames // 10, frames):
+        path = folder / "long.npz"
+        synthetic(length, 4, width=LATENT).save(path)
+        size = path.stat().st_size / 1e6
+        command = [sys.executable, __file__, "--one", str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        loading, assessing, cpu, peak = map(float, done.stdout.split())
+        print(
+            f"| {length} | {loading:.1f} | {assessing:.1f} | {1e6 * assessing / length:.0f} | "
+            f"{cpu:.1f} | {peak:.0f} | {size:.0f} |",
+            flush=True,
+        )
+
+
+def one(path: Path) -> None:
+    """Seconds to load and to assess, CPU seconds of both, and peak memory in MB."""
+    start = time.perf_counter()
+    trace = Trace.load(path)
+    loaded = time.perf_counter()
+    assess(trace)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    print(loaded - start, time.perf_counter() - loaded, time.process_time(), peak)
+
+
+def parts(frames: int = 1000) -> None:
+    """Every part of one trace by itself; some hold others, which are indented."""
+    trace = synthetic(frames, 4)
+    gait = describe_gait(trace, 0)
+    phase, cycle, dt_s = gait.cycles.phase, gait.cycles.cycle, trace.frame_dt_s
+    label = trace.label[0].astype(np.int64)
+    series = label, phase, cycle
+    counts, switches = cycle_counts(*series), switch_counts(*series)
+    raster = consistency.phase_raster(*series)
+    hard = information.one_hot(label, CLUSTERS)
+    whole = np.zeros(frames, np.int64)
+    everything = labels.describe(*series, dt_s, CLUSTERS, rng())
+    c, partition = trace.soft_assignment[0], trace.partition
+    assert partition is not None
+
+    def windows() -> None:
+        for window in (5, 10):
+            information.window_mi_bits(hard, window, whole)
+
+    runs: dict[str, Callable[[], Any]] = {
+        "all": lambda: assess(replace(trace)),
+        "gait": lambda: describe_gait(trace, 0),
+        "labels, all frames": lambda: labels.describe(*series, dt_s, CLUSTERS, rng()),
+        "– locking": lambda: locking.locking(*series, rng()),
+        "– – rotation null, 999": lambda: nulls.rotation_test(counts, switches, rng()),
+        "– – shuffled null, 49": lambda: nulls.shuffled_information_bits(*series, rng()),
+        "– kappa and its bootstrap, 999": lambda: consistency.agreement(raster, rng()),
+        "– persistence": lambda: persistence.persistence(label, dt_s),
+        "– window information": windows,
+        "– words of cycles": lambda: consistency.cycle_words(label, cycle),
+        "labels, steady frames": lambda: labels.describe(
+            *series, dt_s, CLUSTERS, rng(), within_cycles=everything
+        ),
+        "soft labels, once": lambda: soft.describe_soft(c, partition, TAU, cycle, rng()),
+    }
+    with threadpool_limits(1):
+        times = measure(runs, 30)
+    total = times["all"].cpu_ms
+    print(f"\n| part, {frames} frames | CPU ms | share |\n|---|---|---|")
+    for name, each in times.items():
+        print(f"| {name} | {each.cpu_ms:.2f} | {each.cpu_ms / total:.0%} |")
+
+
+def against_a_transcription(replicates: int = nulls.REPLICATES) -> None:
+    """The rotation null, its bare products, and a transcription frame by frame."""
+    trace = synthetic(1000, 4)
+    cycles = describe_gait(trace, 0).cycles
+    series = trace.label[0].astype(np.int64), cycles.phase, cycles.cycle
+    counts, switches = cycle_counts(*series), switch_counts(*series)
+    found = nulls.rotation_test(counts, switches, rng(), replicates)
+    start = time.process_time()
+    theirs = transcribed(*series, rng(), replicates)
+    slow = 1e3 * (time.process_time() - start)
+    if not np.allclose(found, theirs, rtol=1e-9):
+        sys.exit(f"rotation null {found}, transcription {theirs}")
+    j, bins, labels_there = counts.shape
+    turns = np.ones((bins // 2 + 1, replicates, j), np.complex128)
+    spectra = np.ones((bins // 2 + 1, j, 2 * labels_there), np.complex128)
+    with threadpool_limits(1):
+        times = measure(
+            {
+                "bare products": lambda: turns @ spectra,
+                "rotation null": lambda: nulls.rotation_test(counts, switches, rng(), replicates),
+            },
+            30,
+        )
+    bare, ours = times["bare products"].cpu_ms, times["rotation null"].cpu_ms
+    # A complex product and sum are eight operations on real numbers.
+    giga = 8 * turns.size * 2 * labels_there / 1e9
+    moved = 16 * (turns.size + replicates * (bins // 2 + 1) * 2 * labels_there) / 1e6
+    print(
+        f"\n{replicates} rotations of {j} cycles: {giga:.3f} GFLOP of products, {moved:.0f} MB\n\n"
+        f"| | CPU ms | × bare products |\n|---|---|---|\n"
+        f"| bare products | {bare:.2f} | 1.0 |\n"
+        f"| rotation null | {ours:.2f} | {ours / bare:.1f} |\n"
+        f"| transcription, frame by frame | {slow:.0f} | {slow / bare:.0f} |\n\n"
+        f"{slow / ours:.0f} times as fast as the transcription, with the same p"
+    )
+
+
+def rng() -> np.random.Generator:
+    """The same numbers for everybody."""
+    return np.random.default_rng(0)
+
+
+if __name__ == "__main__":
+    main()
