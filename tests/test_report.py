@@ -23,9 +23,9 @@ from glassviz.gait.cycles import Cycles
 from glassviz.report import compose, write_html, write_markdown
 from glassviz.report.html import to_html
 from glassviz.report.markdown import to_markdown
-from glassviz.report.strip import FRAMES, chosen_frames, median_episode
+from glassviz.report.strip import FRAMES, chosen_frames
 from glassviz.runs import RolloutOptions
-from glassviz.stability import Assessed, Unassessed, assess, assess_all
+from glassviz.stability import Assessed, Unassessed, assess, assess_all, median_episode
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
 

@@ -10,8 +10,7 @@ from glassviz.analysis.soft import (
 )
 from glassviz.plots import audit, labels
 from glassviz.report.page import Drawing
-from glassviz.report.strip import median_episode
-from glassviz.stability import RunStability
+from glassviz.stability import RunStability, median_episode
 from glassviz.trace import Trace
 
 MOST_EPISODES = 40

@@ -2,6 +2,7 @@
 
     assess: everything about one trace, as `RunStability`.
     assess_all: the same for many runs at once; missing traces are made, broken runs named.
+    median_episode: the one to show where one is shown.
 
 Loads neither JAX nor MuJoCo until `assess_all` is called.
 """
@@ -9,7 +10,7 @@ Loads neither JAX nor MuJoCo until `assess_all` is called.
 from glassviz.stability.episode import EpisodeStability
 from glassviz.stability.many import Assessed, Unassessed, assess_all
 from glassviz.stability.metrics import METRICS, OF_BODY, OF_LABELS
-from glassviz.stability.run import EpisodePair, RunStability, assess
+from glassviz.stability.run import EpisodePair, RunStability, assess, median_episode
 
 __all__ = [
     "METRICS",
@@ -22,4 +23,5 @@ __all__ = [
     "Unassessed",
     "assess",
     "assess_all",
+    "median_episode",
 ]

@@ -168,6 +168,12 @@ def _refuse_broken(trace: Trace) -> None:
             )
 
 
+def median_episode(stability: RunStability) -> int:
+    """The episode with the median return, from 0; of two the one with less."""
+    order = np.argsort([each.episode_return for each in stability.episodes], kind="stable")
+    return int(order[(len(order) - 1) // 2])
+
+
 def _mean(values: list[float | None]) -> MeanInterval | None:
     defined = [value for value in values if value is not None and np.isfinite(value)]
     return mean_interval(defined) if defined else None
