@@ -12,7 +12,7 @@ from glassviz.report.answers import answers_of
 from glassviz.report.drawings import drawings_of
 from glassviz.report.evidence import evidence_of
 from glassviz.report.page import Card, Chip, EpisodeRow, Page, Row, Side, Source, Term, Tone
-from glassviz.report.strip import OpenRenderer, StripMaker, chip
+from glassviz.report.strip import StripMaker, chip
 from glassviz.report.together import parts_of
 from glassviz.report.verdict import verdict_of
 from glassviz.stability import Assessed, RunStability, Unassessed
@@ -21,6 +21,7 @@ from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_r
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import MujocoRenderer
+from glassviz.video.stills import OpenRenderer
 
 TITLE = "Basin classification report"
 
@@ -66,7 +67,7 @@ def compose(
         command=command,
         verdict=verdict_of(rows),
         rows=tuple(
-            _row(row, anchors[_key(row)]) if isinstance(row, Assessed) else _failed(row)
+            assessed_row(row, anchors[_key(row)]) if isinstance(row, Assessed) else failed_row(row)
             for row in rows
         ),
         together=parts_of(together),
@@ -85,7 +86,8 @@ def _key(row: Assessed) -> tuple[str, str]:
     return row.stability.checkpoint_sha256, row.name
 
 
-def _row(row: Assessed, anchor: str) -> Row:
+def assessed_row(row: Assessed, anchor: str) -> Row:
+    """A line of the table of all runs."""
     run = row.stability
     return Row(
         name=row.name,
@@ -98,12 +100,13 @@ def _row(row: Assessed, anchor: str) -> Row:
         kappa=shown_mean(run.metrics["fleiss_kappa"]),
         switches=shown_mean(run.metrics["switches_per_cycle"], ".1f"),
         basin=named(run.basin.name, run.basin.split),
-        tone=_tone(run.basin.name),
+        tone=tone_of(run.basin.name),
         reason=run.basin.reasons[0],
     )
 
 
-def _failed(row: Unassessed) -> Row:
+def failed_row(row: Unassessed) -> Row:
+    """The line of a run that could not be assessed."""
     return Row(name=row.name, controller=row.controller or "", error=failure(row))
 
 
@@ -142,7 +145,7 @@ def _side(row: Assessed, trace: Trace, name: str) -> Side:
     return Side(
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
         basin=named(run.basin.name, run.basin.split),
-        tone=_tone(run.basin.name),
+        tone=tone_of(run.basin.name),
         reasons=run.basin.reasons,
         summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}.{labels}",
         chips=_chips(run),
@@ -173,7 +176,7 @@ def _episode(episode: EpisodeStability) -> EpisodeRow:
         gait=episode.gait_verdict.name,
         labels=episode.label_verdict.verdict,
         basin=episode.basin.name,
-        tone=_tone(episode.basin.name),
+        tone=tone_of(episode.basin.name),
         cycles=str(gait.cycles.count),
         falls=str(len(gait.falls)),
         kappa=NONE if kappa is None else f"{kappa:.2f}",
@@ -181,7 +184,8 @@ def _episode(episode: EpisodeStability) -> EpisodeRow:
     )
 
 
-def _tone(basin: str) -> Tone:
+def tone_of(basin: str) -> Tone:
+    """How a basin is coloured."""
     return _TONES.get(basin, "mixed")
 
 
