@@ -47,8 +47,8 @@ class GaitPlan:
         map: label of each phase sector; the sectors share the cycle evenly.
         clusters: number of labels K that there may be.
         locking: chance that a sector of a cycle keeps its label; otherwise it gets any, drawn
-            evenly, its own included. 1 follows the map; with 0 the label knows nothing of the phase,
-            though it still changes between sectors only.
+            evenly, its own included. 1 follows the map; with 0 the label knows nothing of the
+            phase, though it still changes between sectors only.
         flicker: chance that a frame shows some other label, for that frame alone.
     """
 
