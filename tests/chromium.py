@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,6 +26,15 @@ FLAGS = (
     "--disable-sync",
     "--remote-debugging-pipe",
 )
+KEY_NUMBERS = {
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "Home": 36,
+    "End": 35,
+    "Tab": 9,
+    "Escape": 27,
+    "Enter": 13,
+}
 SCROLL_WIDTH = "document.documentElement.scrollWidth"
 
 
@@ -62,8 +72,8 @@ class Chromium:
         for domain in ("Page", "Network", "Log", "Runtime"):
             self.call(f"{domain}.enable")
 
-    def open(self, path: Path, width: int, dark: bool = False) -> None:
-        """Open a file in a window of so many pixels."""
+    def open(self, path: Path, width: int, dark: bool = False, fragment: str = "") -> None:
+        """Open a file in a window of so many pixels, with a fragment of its address."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width,
@@ -73,20 +83,56 @@ class Chromium:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.call("Emulation.setEmulatedMedia", features=[scheme])
+        # From one fragment of a page to another nothing is loaded.
+        self.call("Page.navigate", url="about:blank")
+        self._until("Page.loadEventFired")
         self.requests.clear()
         self.complaints.clear()
-        self.call("Page.navigate", url=path.absolute().as_uri())
+        self.call("Page.navigate", url=path.absolute().as_uri() + fragment)
         self._until("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression."""
-        return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"][
-            "value"
-        ]
+        """The value of a JavaScript expression; None if it has none."""
+        done = self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
+        assert "exceptionDetails" not in done, done
+        return done["result"].get("value")
 
-    def screenshot(self, path: Path) -> None:
-        """Write the whole page as a PNG file."""
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    def wait_for(self, expression: str, seconds: float = 10.0) -> Any:
+        """The value of a JavaScript expression, as soon as it is true."""
+        until = time.monotonic() + seconds
+        while not (value := self.evaluate(expression)):
+            assert time.monotonic() < until, f"not within {seconds} s: {expression}"
+            time.sleep(0.02)
+        return value
+
+    def click(self, x: float, y: float) -> None:
+        """Press and release the left button of the mouse at a place in the window."""
+        for kind, buttons in (("mouseMoved", 0), ("mousePressed", 1), ("mouseReleased", 0)):
+            button = "none" if kind == "mouseMoved" else "left"
+            self.call(
+                "Input.dispatchMouseEvent",
+                type=kind,
+                x=x,
+                y=y,
+                button=button,
+                buttons=buttons,
+                clickCount=1,
+            )
+
+    def press(self, key: str, code: str = "", shift: bool = False) -> None:
+        """Press and release a key: what it writes, or its name; and which one it is."""
+        told = {"key": key, "code": code or key, "modifiers": 8 if shift else 0}
+        number = KEY_NUMBERS.get(key, ord(key.upper()) if len(key) == 1 else 0)
+        text = {"text": key} if len(key) == 1 else {}
+        number = {"windowsVirtualKeyCode": number}
+        self.call("Input.dispatchKeyEvent", type="keyDown", **told, **number, **text)
+        self.call("Input.dispatchKeyEvent", type="keyUp", **told, **number)
+
+    def screenshot(self, path: Path, whole: bool = True) -> None:
+        """Write the whole page, or what the window shows of it, as a PNG file."""
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         path.write_bytes(base64.b64decode(shot["data"]))
 
     def pdf(self, path: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from glassviz.cli.labels import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Jobs, Runs, Traces, assess_with_progress
-from glassviz.errors import GlassvizError
+from glassviz.errors import GlassvizError, UsageError
 
 
 def report(
@@ -26,13 +26,33 @@ def report(
     ] = False,
     traces: Traces = None,
     labels: Labels = "learned",
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive",
+            help="A page in which film, labels, map, graph and curves move together.",
+        ),
+    ] = False,
+    films: Annotated[
+        int,
+        typer.Option(
+            help="Episodes of each run that the interactive page shows: the one with the median "
+            "return, or so many from the least to the most.",
+            min=1,
+        ),
+    ] = 1,
+    link: Annotated[
+        bool,
+        typer.Option("--link", help="Put its films into a folder beside the page, not into it."),
+    ] = False,
 ) -> None:
     """Write a report on the basins of runs, to read, to print and to hand on.
 
     The table of `glassviz stability`, and for every run a film strip, what its labels do, the
     evidence for its verdict and what somebody who watched its films would note down. A .html file
     holds everything and asks the network for nothing; the pictures of a .md file are in a folder
-    beside it. Runs that cannot be assessed are named in the table, and make the exit code 1.
+    beside it. With --interactive the page is one to play with: click a point of the map and the film
+    goes there. Runs that cannot be assessed are named in the table, and make the exit code 1.
     """
     from contextlib import suppress
 
@@ -46,26 +66,36 @@ def report(
     from glassviz.cli.progress import progress_bar
     from glassviz.comparison import compare
     from glassviz.report import check_target, compose, write_html, write_markdown
+    from glassviz.report import interactive as live
     from glassviz.runs import RolloutOptions
     from glassviz.stability import Assessed
 
-    check_target(out, overwrite)
+    if link and not interactive:
+        raise UsageError("report: expected --interactive with --link, found none: add it")
+    if interactive:
+        live.check_target(out, overwrite, link)
+    else:
+        check_target(out, overwrite)
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
     rows = assess_with_progress(targets, options, traces, jobs, labels)
-    together = compare(rows, lambda line: typer.echo(line, err=True))
     with progress_bar() as bar:
-        task = bar.add_task("composing", total=None)
-        page = compose(
-            rows,
-            provenance.command(),
-            together,
-            on_card=lambda done, total: bar.update(task, completed=done, total=total),
-        )
-    write = write_markdown if out.suffix.lower() == ".md" else write_html
-    write(page, out, overwrite)
+        task = bar.add_task("filming" if interactive else "composing", total=None)
+
+        def show(done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total)
+
+        if interactive:
+            live_page = live.compose(rows, provenance.command(), films, show)
+            live.write(live_page, out, overwrite, link)
+            checkpoints = len({run.checkpoint for run in live_page.runs})
+        else:
+            together = compare(rows, lambda line: typer.echo(line, err=True))
+            page = compose(rows, provenance.command(), together, on_card=show)
+            (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
+            checkpoints = len(page.cards)
     assessed = sum(isinstance(row, Assessed) for row in rows)
-    typer.echo(f"{out}: {assessed} of {len(rows)} rows, {len(page.cards)} checkpoints")
+    typer.echo(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
     if assessed < len(rows):
         raise typer.Exit(1)

@@ -34,6 +34,7 @@ class Encoder:
         comment: put into the file's metadata (a GIF has none).
         overwrite: whether a file at `path` may be replaced.
         most_bytes: of a GIF, which becomes smaller and slower until it fits; None for any size.
+        extra: arguments of ffmpeg that come after the format's own, and overrule them.
 
     Attributes:
         facts: what the finished file says about itself, once the `with` block is left.
@@ -53,10 +54,12 @@ class Encoder:
         comment: str = "",
         overwrite: bool = False,
         most_bytes: int | None = None,
+        extra: tuple[str, ...] = (),
     ) -> None:
         self.facts: FilmFacts | None = None
         self.note = ""
         self._most_bytes = most_bytes
+        self._extra = extra
         self._rung = WHOLE
         self._path = path
         self._size = width, height
@@ -79,7 +82,7 @@ class Encoder:
             arguments += ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0"]
             arguments += ["-f", "matroska", str(self._lossless)]
         else:
-            arguments += [*spec.arguments, "-metadata", f"comment={self._comment}"]
+            arguments += [*spec.arguments, *self._extra, "-metadata", f"comment={self._comment}"]
             arguments += ["-f", spec.muxer, str(self._partial)]
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,82 @@
+/** The one clock of the page: a frame number that everything shown follows.
+ *
+ * It tells `frame` when that changes (with `detail.sought` true if somebody went there, false if
+ * it came to pass while playing), and `play` when it starts, stops or changes its speed. While it
+ * plays, the leading film drives it by `arrive`, so that charts show the very frame that the film
+ * shows; without a film it drives itself. */
+export class Clock extends EventTarget {
+  frame = 0;
+  frames = 1;
+  dt = 0.02;
+  playing = false;
+  speed = 1;
+  /** Whether a film calls `arrive`. */
+  driven = false;
+
+  get time() {
+    return this.frame * this.dt;
+  }
+
+  /** Follow an episode of so many frames. */
+  span(frames, dt) {
+    this.frames = frames;
+    this.dt = dt;
+    this.seek(this.frame);
+  }
+
+  seek(frame) {
+    this.#set(frame, true);
+  }
+
+  arrive(frame) {
+    if (this.playing) this.#set(frame, false);
+  }
+
+  play() {
+    if (this.playing) return;
+    if (this.frame >= this.frames - 1) this.seek(0);
+    this.playing = true;
+    this.#tell("play");
+    this.#tick(performance.now(), this.frame);
+  }
+
+  pause() {
+    if (!this.playing) return;
+    this.playing = false;
+    this.#tell("play");
+  }
+
+  toggle() {
+    this.playing ? this.pause() : this.play();
+  }
+
+  setSpeed(speed) {
+    this.speed = speed;
+    this.#tell("play");
+  }
+
+  #set(frame, sought) {
+    const at = Math.min(Math.max(Math.round(frame), 0), this.frames - 1);
+    if (at === this.frame && !sought) return;
+    this.frame = at;
+    this.#tell("frame", {sought});
+    if (!sought && at === this.frames - 1) this.pause();
+  }
+
+  #tick(since, from) {
+    requestAnimationFrame((now) => {
+      if (!this.playing) return;
+      if (this.driven) return this.#tick(now, this.frame);
+      const frame = from + ((now - since) / 1000 / this.dt) * this.speed;
+      const expected = Math.floor(frame);
+      // Somebody went elsewhere meanwhile: go on from there.
+      if (Math.abs(this.frame - expected) > 5) return this.#tick(now, this.frame);
+      this.arrive(expected);
+      this.#tick(since, from);
+    });
+  }
+
+  #tell(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, {detail}));
+  }
+}

@@ -1,0 +1,127 @@
+import { NONE } from "./data.js";
+import { DIMMED, View, colors, extent } from "./charts.js";
+
+const PAD = 52;
+
+/** States as nodes, switches as arrows; what is lit is where the film is. */
+export class Graph extends View {
+  #lit = null;
+  #edge = null;
+
+  /**
+   * @param onNode called with a state that was clicked
+   * @param onEdge called with an edge that was clicked
+   */
+  constructor(onNode, onEdge) {
+    super("graph", "Transition graph", 0);
+    this.onNode = onNode;
+    this.onEdge = onEdge;
+  }
+
+  start() {
+    super.start();
+    this.chart.on("click", {seriesIndex: 0}, ({dataType, dataIndex}) => {
+      if (dataType === "edge") this.onEdge(this.run.graph.edges[dataIndex]);
+      else this.onNode(dataIndex);
+    });
+  }
+
+  show(run, episode) {
+    super.show(run, episode);
+    const main = [...run.graph.edges].sort((a, b) => b.share - a.share).slice(0, 4);
+    const told = main.map(({source, target, share}) =>
+      `${run.states[source].key} to ${run.states[target].key} ${Math.round(share * 100)} %`);
+    this.tell(`most frequent switches ${told.join(", ") || "none"}`);
+    this.caption.textContent =
+      `${run.graph.caption} Click a node or an arrow to go to its next occurrence.`;
+  }
+
+  /** Light the state of this frame, and the switch that led to it. */
+  place() {
+    const {state} = this.episode;
+    const now = state[this.frame] === NONE ? null : state[this.frame];
+    let before = this.frame;
+    while (before >= 0 && state[before] === now) before--;
+    const from = before < 0 ? null : state[before];
+    const edge = this.run.graph.edges.findIndex((e) => e.source === from && e.target === now);
+    if (now !== this.#lit) {
+      this.#light("downplay", "node", this.#lit);
+      this.#light("highlight", "node", now);
+      this.#lit = now;
+    }
+    if (edge !== this.#edge) {
+      this.#light("downplay", "edge", this.#edge);
+      this.#light("highlight", "edge", edge);
+      this.#edge = edge;
+    }
+  }
+
+  #light(type, dataType, dataIndex) {
+    if (dataIndex === null || dataIndex < 0) return;
+    this.chart.dispatchAction({type, seriesIndex: 0, dataType, dataIndex});
+  }
+
+  draw() {
+    const own = colors();
+    const {states, graph} = this.run;
+    const xs = extent(graph.xy.map(([x]) => x));
+    const ys = extent(graph.xy.map(([, y]) => y));
+    const scale = Math.min(
+      (this.width - 2 * PAD) / (xs[1] - xs[0] || 1), (this.height - 2 * PAD) / (ys[1] - ys[0] || 1));
+    const axis = (size, [low, high]) => ({
+      type: "value", show: false, min: (low + high - size / scale) / 2,
+      max: (low + high + size / scale) / 2,
+    });
+    const widest = Math.max(...graph.edges.map(({share}) => share), 0.01);
+    const size = (i) => 24 + 40 * Math.sqrt(states[i].share);
+    const lit = {borderColor: own.ink, borderWidth: 4, opacity: 1};
+    this.option({
+      grid: {left: 0, right: 0, top: 0, bottom: 0},
+      xAxis: axis(this.width, xs), yAxis: axis(this.height, ys),
+      tooltip: {renderMode: "richText", confine: true, backgroundColor: own.card,
+        borderColor: own.rule, textStyle: {color: own.ink, fontSize: 12}},
+      series: [{
+        type: "graph", coordinateSystem: "cartesian2d", layout: "none", edgeSymbol: ["none", "arrow"],
+        edgeSymbolSize: 9, stateAnimation: {duration: 0}, z: 3,
+        tooltip: {formatter: (item) => this.#tooltip(item)},
+        data: graph.xy.map((xy, i) => ({
+          name: `${i}`, value: xy, symbolSize: size(i),
+          itemStyle: {color: states[i].color, borderColor: own.card, borderWidth: 2,
+            opacity: this.keeps(i) ? 1 : DIMMED * 2},
+          label: {show: true, formatter: states[i].key, color: states[i].ink, fontSize: 14,
+            fontWeight: 700},
+          emphasis: {itemStyle: lit},
+        })),
+        links: graph.edges.map(({source, target, share, main}) => ({
+          source, target, value: share,
+          lineStyle: {
+            width: 1 + (7 * share) / widest, curveness: 0.2, color: main ? own.ink : own.soft,
+            opacity: this.keeps(source) || this.keeps(target) ? (main ? 0.8 : 0.4) : DIMMED,
+          },
+          emphasis: {lineStyle: {color: own.link, opacity: 1, width: 2 + (7 * share) / widest}},
+        })),
+      }, {
+        type: "scatter", silent: true, z: 4, itemStyle: {opacity: 0},
+        data: graph.xy.map((xy, i) => ({
+          value: xy, symbolSize: size(i),
+          label: {show: true, position: "bottom", distance: 2, formatter: states[i].name,
+            color: own.soft, fontSize: 11, textBorderColor: own.card, textBorderWidth: 3,
+            opacity: this.keeps(i) ? 1 : 0.3},
+        })),
+      }],
+    });
+    this.#lit = this.#edge = null;
+    this.place();
+  }
+
+  #tooltip({dataType, dataIndex}) {
+    const {states, graph} = this.run;
+    if (dataType !== "edge") {
+      const {key, name, share} = states[dataIndex];
+      return `${key} ${name}: ${(share * 100).toFixed(1)} % of the time`;
+    }
+    const {source, target, count, share} = graph.edges[dataIndex];
+    return `${states[source].key} → ${states[target].key}: ${count} times, ` +
+      `${(share * 100).toFixed(1)} % of all switches`;
+  }
+}

@@ -1,0 +1,171 @@
+import { askedBy, fragmentOf } from "./address.js";
+import { Clock } from "./clock.js";
+import { page } from "./data.js";
+import { settled } from "./dom.js";
+import { listen } from "./keyboard.js";
+import { Pane } from "./pane.js";
+
+const of = (id) => document.getElementById(id);
+const stage = of("stage");
+const clock = new Clock();
+const left = new Pane(clock, "Left", true);
+let right = null;
+
+// Compare ----------------------------------------------------------------------------------------
+
+/** The run to hold another against: the same checkpoint's other controller, else the next run. */
+function opponentOf(run) {
+  const own = page.runs[run];
+  const other = page.runs.findIndex((each, i) => i !== run && each.checkpoint === own.checkpoint &&
+    each.name === own.name);
+  return other >= 0 ? other : (run + 1) % page.runs.length;
+}
+
+function compare(run, episode = 0) {
+  if (!right) {
+    right = new Pane(clock, "Right", false);
+    right.addEventListener("change", () => shared(right, left));
+    stage.append(right.element);
+    stage.classList.add("two");
+    right.start();
+  }
+  right.show(run, episode);
+  of("compare").setAttribute("aria-pressed", "true");
+  changed();
+}
+
+function single() {
+  right?.element.remove();
+  right?.film.show(null, clock.dt);
+  right = null;
+  stage.classList.remove("two");
+  of("compare").setAttribute("aria-pressed", "false");
+  changed();
+}
+
+function toggleCompare() {
+  if (right) return single();
+  compare(opponentOf(page.runs.indexOf(left.run)), page.runs.length > 1 ? 0 : left.run.shown.length - 1);
+}
+
+const sameLabels = (a, b) =>
+  a.run.checkpoint === b.run.checkpoint && a.run.labels_from === b.run.labels_from;
+
+/** Where labels mean the same, one filter is both panes'. */
+function shared(from, to) {
+  if (to?.run && sameLabels(from, to) && from.filter.symmetricDifference(to.filter).size) {
+    to.setFilter(from.filter);
+  }
+  changed();
+}
+
+// What follows a change --------------------------------------------------------------------------
+
+function changed() {
+  clock.span(left.episode.frames, left.run.dt_s);
+  of("slider").max = clock.frames - 1;
+  of("strangers").hidden = !right || sameLabels(left, right);
+  for (const row of document.querySelectorAll("[data-run]")) {
+    const shown = [left, right].some((pane) => pane && pane.run === page.runs[row.dataset.run]);
+    row.setAttribute("aria-current", shown ? "true" : "false");
+  }
+}
+
+const say = settled(() => {
+  if (clock.playing) return;
+  const told = [left, right].filter(Boolean).map((pane) =>
+    right ? `${pane.title}: ${pane.told}` : pane.told);
+  of("live").textContent = `${clock.time.toFixed(2)} seconds. ${told.join(". ")}`;
+}, 350);
+
+// Browsers refuse an address that changes at every frame.
+const remember = settled(() => {
+  history.replaceState(null, "", `#${fragmentOf(left, right, clock)}`);
+}, 200);
+
+clock.addEventListener("frame", () => {
+  const slider = of("slider");
+  slider.value = clock.frame;
+  slider.setAttribute("aria-valuetext", `${clock.time.toFixed(2)} seconds, ${left.told}`);
+  of("time").textContent = `${clock.time.toFixed(2)} s`;
+  of("frame").textContent = `frame ${clock.frame} of ${clock.frames}`;
+  if (clock.playing) return;
+  say();
+  remember();
+});
+
+clock.addEventListener("play", () => {
+  of("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
+  of("play").classList.toggle("playing", clock.playing);
+  if (clock.playing) return;
+  say();
+  remember();
+});
+
+// Controls ---------------------------------------------------------------------------------------
+
+const second = () => Math.round(1 / clock.dt);
+const go = (frames) => {
+  clock.pause();
+  clock.seek(clock.frame + frames);
+};
+of("play").addEventListener("click", () => clock.toggle());
+of("back").addEventListener("click", () => go(-1));
+of("on").addEventListener("click", () => go(1));
+of("slider").addEventListener("input", (event) => clock.seek(Number(event.target.value)));
+of("speed").addEventListener("change", (event) => clock.setSpeed(Number(event.target.value)));
+of("zoom").addEventListener("change", zoom);
+of("compare").addEventListener("click", toggleCompare);
+of("help").addEventListener("click", () => of("keys").showModal());
+
+function zoom() {
+  const seconds = Number(of("zoom").value);
+  for (const pane of [left, right]) pane?.score.zoom(seconds ? Math.round(seconds / pane.run.dt_s) : null);
+}
+
+for (const button of document.querySelectorAll("[data-run]")) {
+  button.addEventListener("click", () => {
+    left.show(Number(button.dataset.run));
+    changed();
+    stage.scrollIntoView({block: "start"});
+  });
+}
+
+listen({
+  seek: go,
+  second: (direction) => go(direction * second()),
+  toggle: () => clock.toggle(),
+  visit: (direction) => {
+    clock.pause();
+    left.step(direction);
+  },
+  label: (digit, inRight) => (inRight && right ? right : left).toggle(digit),
+  start: () => clock.seek(0),
+  end: () => clock.seek(clock.frames - 1),
+  compare: toggleCompare,
+  help: () => of("keys").showModal(),
+});
+
+// Beginning --------------------------------------------------------------------------------------
+
+/** Show what the address asks for; what it does not say stays as it is. */
+function restore() {
+  const asked = askedBy(location.hash);
+  if (asked.left) left.show(asked.left.run, asked.left.episode);
+  else if (!left.run) left.show(0);
+  if (asked.right) compare(asked.right.run, asked.right.episode);
+  changed();
+  left.setFilter(asked.left?.labels ?? []);
+  if (right && asked.right) right.setFilter(asked.right.labels);
+  clock.seek(asked.frame);
+}
+
+left.addEventListener("change", () => shared(left, right));
+stage.append(left.element);
+left.start();
+restore();
+addEventListener("hashchange", restore);
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+  for (const pane of [left, right]) pane?.views.forEach((view) => view.draw());
+});
+document.documentElement.dataset.ready = performance.now().toFixed(0);

@@ -1,0 +1,117 @@
+import { NONE, floatsOf } from "./data.js";
+import { View, colors, extent } from "./charts.js";
+
+const PAD = 16;
+const TRAIL = 14;
+const NEAR = 18;
+
+/** Where every frame of the episode is in the latent space, flattened to a plane. */
+export class LatentMap extends View {
+  #xy = null;
+  #centre = [0, 0];
+  #scale = 1;
+
+  constructor(onSeek) {
+    super("map", "Latent map", TRAIL + 1);
+    this.onSeek = onSeek;
+    this.marks.forEach((mark, i) => {
+      mark.classList.add(i === TRAIL ? "here" : "trail");
+      mark.style.opacity = i === TRAIL ? 1 : (i + 1) / TRAIL;
+    });
+  }
+
+  start() {
+    super.start();
+    this.onPointer((x, y) => this.#seek(x, y));
+  }
+
+  #pixels(x, y) {
+    return [
+      this.width / 2 + (x - this.#centre[0]) * this.#scale,
+      this.height / 2 - (y - this.#centre[1]) * this.#scale,
+    ];
+  }
+
+  /** To the frame whose point is nearest, if one is near. */
+  #seek(x, y) {
+    const {state, frames} = this.episode;
+    let best = NEAR ** 2;
+    let found = null;
+    for (let t = 0; t < frames; t++) {
+      if (!this.keeps(state[t])) continue;
+      const [px, py] = this.#pixels(this.#xy[2 * t], this.#xy[2 * t + 1]);
+      const away = (px - x) ** 2 + (py - y) ** 2;
+      if (away < best) [best, found] = [away, t];
+    }
+    if (found !== null) this.onSeek(found);
+  }
+
+  show(run, episode) {
+    this.#xy = episode.xy;
+    run.path ??= floatsOf(run.map.path);
+    super.show(run, episode);
+    this.tell(`${episode.frames} frames as points, coloured by ` +
+      (run.labels_from === "none" ? "phase of the gait" : "label"));
+    this.caption.textContent = `${run.map.caption} Click a point to go to its frame.`;
+  }
+
+  place() {
+    for (let i = 0; i <= TRAIL; i++) {
+      const t = Math.max(this.frame - (TRAIL - i), 0);
+      this.moveMark(i, ...this.#pixels(this.#xy[2 * t], this.#xy[2 * t + 1]));
+    }
+  }
+
+  /** One scale for both axes, so that the map is not stretched to the shape of its box. */
+  #fit() {
+    const xs = extent(this.#xy.filter((_, i) => i % 2 === 0));
+    const ys = extent(this.#xy.filter((_, i) => i % 2 === 1));
+    this.#centre = [(xs[0] + xs[1]) / 2, (ys[0] + ys[1]) / 2];
+    this.#scale = Math.min(
+      (this.width - 2 * PAD) / (xs[1] - xs[0] || 1), (this.height - 2 * PAD) / (ys[1] - ys[0] || 1));
+  }
+
+  draw() {
+    this.#fit();
+    const own = colors();
+    const {run, episode} = this;
+    const half = [this.width / 2 / this.#scale, this.height / 2 / this.#scale];
+    const axis = (i) => ({
+      type: "value", show: false, min: this.#centre[i] - half[i], max: this.#centre[i] + half[i],
+    });
+    const points = run.states.map(() => []);
+    for (let t = 0; t < episode.frames; t++) {
+      if (episode.state[t] !== NONE) points[episode.state[t]].push([this.#xy[2 * t], this.#xy[2 * t + 1]]);
+    }
+    const path = [];
+    for (let i = 0; i < run.path.length; i += 2) path.push([run.path[i], run.path[i + 1]]);
+    if (path.length) path.push(path[0]);
+    this.option({
+      grid: {left: 0, right: 0, top: 0, bottom: 0}, xAxis: axis(0), yAxis: axis(1),
+      series: [
+        ...run.states.map((state, i) => ({
+          type: "scatter", data: points[i], symbolSize: 6, silent: true,
+          itemStyle: {
+            color: state.color, opacity: this.keeps(i) ? 0.85 : 0.07, borderColor: own.card,
+            borderWidth: 0.5,
+          },
+        })),
+        {
+          type: "line", data: path, symbol: "none", silent: true, smooth: 0.3,
+          lineStyle: {color: own.ink, width: 1.6, opacity: 0.75},
+        },
+        {
+          type: "scatter", silent: true, symbolSize: 17, symbol: "circle",
+          data: run.map.prototypes.map(({number, state, x, y}) => ({
+            value: [x, y],
+            itemStyle: {
+              color: run.states[state].color, borderColor: own.ink, borderWidth: 1.4,
+              opacity: this.keeps(state) ? 1 : 0.2,
+            },
+            label: {show: true, formatter: `${number}`, color: run.states[state].ink, fontSize: 10},
+          })),
+        },
+      ],
+    });
+  }
+}

@@ -1,0 +1,212 @@
+import { NONE, decoded, page } from "./data.js";
+import { chip, el } from "./dom.js";
+import { Film } from "./film.js";
+import { Graph } from "./graph.js";
+import { LatentMap } from "./map.js";
+import { Raster } from "./raster.js";
+import { Score, gaitName } from "./score.js";
+
+/** One episode of one run: its film and all its views. It tells `change` when somebody picks
+ * another run or episode, or filters. */
+export class Pane extends EventTarget {
+  run = null;
+  episode = null;
+  /** Keys of the labels that the filter keeps; empty: all. */
+  filter = new Set();
+
+  /**
+   * @param clock that it follows
+   * @param title what it is called for those who cannot see where it stands
+   * @param leads whether its film drives the clock
+   */
+  constructor(clock, title, leads) {
+    super();
+    this.clock = clock;
+    this.title = title;
+    const seek = (frame) => clock.seek(this.#clockFrame(frame));
+    this.score = new Score(seek);
+    this.raster = new Raster(seek);
+    this.map = new LatentMap(seek);
+    this.graph = new Graph(
+      (state) => this.#seekNext((t) => this.#begins(t, state)),
+      (edge) => this.#goAlong(edge),
+    );
+    this.views = [this.map, this.graph, this.score, this.raster];
+    this.#build();
+    this.film = new Film(this.video, clock, leads);
+    clock.addEventListener("frame", () => this.run && this.at());
+  }
+
+  #build() {
+    this.runs = el("select", {"aria-label": `${this.title}: run`, onchange: () => this.#picked(true)});
+    page.runs.forEach((run, i) =>
+      this.runs.append(el("option", {value: i}, `${run.name} · ${run.by}`)));
+    this.episodes = el("select", {"aria-label": `${this.title}: episode`,
+      onchange: () => this.#picked(false)});
+    this.verdict = el("p", {class: "verdict"});
+    this.video = el("video", {muted: true, playsinline: true, preload: "auto", tabindex: -1,
+      disablepictureinpicture: true, "aria-label": "film of the episode"});
+    this.video.muted = true;
+    this.now = el("p", {class: "now", "aria-hidden": "true"});
+    this.noFilm = el("p", {class: "no-film"});
+    this.labels = el("div", {class: "labels", role: "group",
+      "aria-label": `${this.title}: filter by label`});
+    this.why = el("div", {class: "why"});
+    this.element = el("section", {class: "pane", "aria-label": this.title},
+      el("header", {class: "pick"}, this.runs, this.episodes, this.verdict),
+      el("div", {class: "views"},
+        el("div", {class: "film"}, this.video, this.noFilm, this.now),
+        this.map.figure, this.graph.figure,
+        this.labels, this.score.figure, this.raster.figure),
+      el("details", {class: "more"}, el("summary", {}, "Switches, one by one"),
+        this.switches = el("ul", {class: "switches"})),
+      el("details", {class: "more"}, el("summary", {}, "What a viewer would note down"), this.why));
+  }
+
+  /** To be called when the element is in the page. */
+  start() {
+    for (const view of this.views) view.start();
+  }
+
+  /** Show an episode of a run: numbers in `page.runs` and in its `shown`. */
+  show(run, episode = 0) {
+    const [shown, before] = [page.runs[run], this.run];
+    this.run = shown;
+    this.episode = decoded(shown.shown[episode]);
+    if (before !== shown) {
+      this.filter = new Set();
+      this.#describe();
+    }
+    this.runs.value = run;
+    this.episodes.value = episode;
+    const {tone, basin, reason} = this.episode;
+    this.verdict.replaceChildren(el("span", {class: `badge ${tone}`}, basin), ` ${reason}`);
+    this.film.show(this.episode.film, shown.dt_s);
+    this.video.hidden = !this.episode.film;
+    this.noFilm.textContent = this.episode.film ? "" : `No film: ${page.noFilms ?? "none was made"}`;
+    for (const view of this.views) {
+      view.kept = this.#kept();
+      view.show(shown, this.episode);
+    }
+    this.at();
+  }
+
+  /** What of the pane depends on the run alone. */
+  #describe() {
+    const {run} = this;
+    this.episodes.replaceChildren(...run.shown.map((episode, i) => el("option", {value: i},
+      `episode ${episode.number} of ${run.episodes} · return ${episode.episode_return.toFixed(0)}`)));
+    const what = run.labels_from === "none"
+      ? "No labels: colours are phases of the gait, from physics." : "";
+    this.labels.replaceChildren(
+      ...run.states.map((state) => {
+        const share = `${Math.round(state.share * 100)} %`;
+        return el("button", {type: "button", class: "label", "data-key": state.key,
+          "aria-pressed": "false", onclick: () => this.toggle(state.key),
+          title: `${state.share < 0.005 ? "under 1 %" : share} of the time`},
+        chip(state), el("span", {}, state.name), el("span", {class: "share"}, share));
+      }),
+      el("button", {type: "button", class: "all", onclick: () => this.setFilter([])}, "all"),
+      el("p", {class: "soft"}, what));
+    this.switches.replaceChildren(...[...run.graph.edges].sort((a, b) => b.count - a.count)
+      .map((edge) => el("li", {}, el("button", {type: "button", onclick: () => this.#goAlong(edge)},
+        chip(run.states[edge.source]), " → ", chip(run.states[edge.target]),
+        el("span", {}, ` ${edge.count} times, go to the next`)))));
+    this.why.replaceChildren(
+      el("p", {}, `${run.basin}: ${run.reasons.join("; ")}. ${run.summary}`),
+      el("dl", {}, ...run.answers.flatMap(({question, text}) =>
+        [el("dt", {}, question), el("dd", {}, text)])));
+    this.#pressed();
+  }
+
+  /** Follow the clock. */
+  at() {
+    for (const view of this.views) view.at(this.frame);
+    const {state, gait, phase} = this.episode;
+    const now = state[this.frame];
+    const told = now === NONE ? [] : [chip(this.run.states[now], ` ${this.run.states[now].name}`)];
+    if (this.run.labels_from !== "none" || now === NONE) told.push(gaitName(gait[this.frame]));
+    if (phase[this.frame] >= 0) told.push(`φ ${phase[this.frame].toFixed(2)}`);
+    this.now.replaceChildren(...told.map((each) => el("span", {}, each)));
+  }
+
+  /** The frame of this episode that belongs to the clock's: runs may have other steps of time. */
+  get frame() {
+    return Math.min(Math.round(this.clock.time / this.run.dt_s), this.episode.frames - 1);
+  }
+
+  #clockFrame(frame) {
+    return Math.round((frame * this.run.dt_s) / this.clock.dt);
+  }
+
+  /** In words, for those who cannot see it. */
+  get told() {
+    const {state, gait} = this.episode;
+    const now = state[this.frame];
+    if (this.run.labels_from === "none" || now === NONE) return gaitName(gait[this.frame]);
+    const {key, name} = this.run.states[now];
+    return `label ${key}, ${name}; body in ${gaitName(gait[this.frame])}`;
+  }
+
+  toggle(key) {
+    const kept = new Set(this.filter);
+    if (!kept.delete(key)) kept.add(key);
+    this.setFilter(kept);
+  }
+
+  setFilter(keys) {
+    const known = new Set(this.run.states.map((state) => state.key));
+    this.filter = new Set([...keys].filter((key) => known.has(key)));
+    this.#pressed();
+    for (const view of this.views) view.keep(this.#kept());
+    this.#changed();
+  }
+
+  #kept() {
+    return new Set(this.run.states.flatMap(({key}, i) => (this.filter.has(key) ? [i] : [])));
+  }
+
+  #pressed() {
+    for (const button of this.labels.querySelectorAll(".label")) {
+      button.setAttribute("aria-pressed", this.filter.has(button.dataset.key));
+    }
+    this.labels.classList.toggle("filtered", this.filter.size > 0);
+  }
+
+  /** To the next or last segment that the filter keeps. */
+  step(direction) {
+    const kept = this.#kept();
+    const starts = this.episode.segments
+      .filter(([, , state]) => !kept.size || kept.has(state)).map(([start]) => start);
+    const next = direction > 0
+      ? starts.find((t) => t > this.frame) : starts.findLast((t) => t < this.frame);
+    if (next !== undefined) this.clock.seek(this.#clockFrame(next));
+  }
+
+  #goAlong({source, target}) {
+    const {state} = this.episode;
+    this.#seekNext((t) => state[t] === target && state[t - 1] === source);
+  }
+
+  #begins(t, state) {
+    return this.episode.state[t] === state && this.episode.state[t - 1] !== state;
+  }
+
+  /** To the next frame that is as asked for; from the end it goes on at the beginning. */
+  #seekNext(wanted) {
+    const {frames} = this.episode;
+    for (let i = 1; i <= frames; i++) {
+      const t = (this.frame + i) % frames;
+      if (wanted(t)) return this.clock.seek(this.#clockFrame(t));
+    }
+  }
+
+  #picked(otherRun) {
+    this.show(Number(this.runs.value), otherRun ? 0 : Number(this.episodes.value));
+    this.#changed();
+  }
+
+  #changed() {
+    this.dispatchEvent(new CustomEvent("change"));
+  }
+}

@@ -1,0 +1,204 @@
+import { NONE, page, segmentsOf } from "./data.js";
+import { DIMMED, View, colors, extent } from "./charts.js";
+
+/* global echarts */
+
+/** Lanes from top to bottom: height and the gap below it, in pixels. */
+const LANES = [
+  {name: "state", height: 28, gap: 5},
+  {name: "gait", height: 14, gap: 12},
+  {name: "height", height: 46, gap: 14},
+  {name: "value", height: 64, gap: 14},
+  {name: "return", height: 44, gap: 0},
+];
+const TOP = 4;
+const AXIS = 24;
+const RIGHT = 10;
+const NUMBER_WIDTH = 13;
+
+/** Colours of the phases of the gait: the floor is dark, the air is light, the fallen body red. */
+const GAIT_COLORS = ["#5b6b7f", "#8fa3ba", "#dbe6f2", "#a9b9cb", "#c9a27c", "#b0604f", "#d6b48e"];
+
+export const SCORE_HEIGHT = TOP + AXIS + LANES.reduce((sum, {height, gap}) => sum + height + gap, 0);
+
+/** Everything about an episode that has a course, on one axis of time, under one playhead. */
+export class Score extends View {
+  /** Frames in the window; null: all. */
+  window = null;
+  #start = 0;
+
+  constructor(onSeek) {
+    super("score", "Timeline", 1);
+    this.onSeek = onSeek;
+    this.marks[0].classList.add("playhead");
+  }
+
+  start() {
+    super.start();
+    this.onPointer((x) => this.onSeek(this.#frameAt(x)), true);
+  }
+
+  get #left() {
+    return this.width < 500 ? 46 : 64;
+  }
+
+  get #span() {
+    return Math.min(this.window ?? this.episode.frames, this.episode.frames);
+  }
+
+  get #perFrame() {
+    return (this.width - this.#left - RIGHT) / this.#span;
+  }
+
+  #frameAt(x) {
+    return Math.floor(this.#start + (x - this.#left) / this.#perFrame);
+  }
+
+  /** Show so many frames at a time, null for all. */
+  zoom(frames) {
+    this.window = frames;
+    if (!this.episode) return;
+    this.#start = 0;
+    this.#follow();
+    this.draw();
+    this.place();
+  }
+
+  /** Turn the page when the playhead leaves it; true if that happened. */
+  #follow() {
+    const span = this.#span;
+    if (this.frame >= this.#start && this.frame < this.#start + span) return false;
+    const wanted = this.frame - Math.round(span * 0.1);
+    this.#start = Math.max(0, Math.min(wanted, this.episode.frames - span));
+    return true;
+  }
+
+  show(run, episode) {
+    this.#start = 0;
+    super.show(run, episode);
+    const what = run.labels_from === "none" ? "phases of the gait" : "labels";
+    const switches = episode.segments.length - 1;
+    this.tell(`${what} over time, ${switches} switches; below them the phase of the gait, height, ` +
+      "expected and realised value, and return");
+    this.caption.textContent = "Top to bottom: " +
+      (run.labels_from === "none" ? "phase of the gait, " : "label, phase of the gait, ") +
+      "height of the torso over the foot; the return-to-go that the controller expects (line, band " +
+      "± its spread) and what came (dashed); return so far. Click or drag to go there.";
+  }
+
+  place() {
+    if (!this.episode) return;
+    if (this.#follow()) this.draw();
+    const x = this.#left + (this.frame + 0.5 - this.#start) * this.#perFrame;
+    this.moveMark(0, x, 0);
+  }
+
+  draw() {
+    const {run, episode} = this;
+    const own = colors();
+    let top = TOP;
+    const grid = LANES.map(({height, gap}) => {
+      const made = {left: this.#left, right: RIGHT, top, height};
+      top += height + gap;
+      return made;
+    });
+    const first = this.#start;
+    const last = first + this.#span;
+    const lastLane = LANES.length - 1;
+    const narrow = this.width < 500;
+    const time = {
+      type: "value", min: first, max: last, interval: this.#interval(), axisLine: {show: false},
+      axisTick: {show: false}, splitLine: {lineStyle: {color: own.rule, opacity: 0.6}},
+    };
+    const label = {
+      color: own.soft, fontSize: 11, hideOverlap: true,
+      formatter: (frame) => `${+(frame * run.dt_s).toFixed(2)} s`,
+    };
+    const xAxis = LANES.map((_, i) => ({
+      ...time, gridIndex: i, splitLine: {...time.splitLine, show: i > 1},
+      axisLabel: {...label, show: i === lastLane},
+    }));
+    const expected = extent([...episode.value, ...episode.to_go]);
+    const lane = (i, name, [min, max], ticks) => ({
+      gridIndex: i, type: "value", min, max, interval: (max - min) || 1, name, nameLocation: "middle",
+      nameGap: narrow ? 33 : 42, nameTextStyle: {color: own.soft, fontSize: 11},
+      axisLine: {show: false}, axisTick: {show: false}, splitLine: {lineStyle: {color: own.rule}},
+      axisLabel: {
+        show: ticks, color: own.soft, fontSize: 10, margin: 4, showMinLabel: true, showMaxLabel: true,
+        formatter: (value) => (Math.abs(value) < 10 ? value.toFixed(1) : value.toFixed(0)),
+      },
+    });
+    const yAxis = [
+      lane(0, "", [0, 1], false),
+      lane(1, "", [0, 1], false),
+      lane(2, narrow ? "m" : "height m", extent(episode.height), true),
+      lane(3, "value", expected, true),
+      lane(4, "return", [Math.min(0, ...episode.total), Math.max(1, ...episode.total)], true),
+    ];
+    const line = (i, data, style) => ({
+      type: "line", xAxisIndex: i, yAxisIndex: i, data, symbol: "none", silent: true, clip: true,
+      sampling: "lttb", lineStyle: {width: 1.4, ...style},
+    });
+    const course = (values) => Array.from(values, (value, t) => [t + 0.5, value]);
+    const band = (values, stack, fill) => ({
+      ...line(3, course(values), {width: 0}), stack, stackStrategy: "all",
+      areaStyle: fill ? {color: own.link, opacity: 0.22} : undefined, sampling: undefined,
+    });
+    this.option({
+      grid, xAxis, yAxis,
+      title: [
+        this.#laneName(run.labels_from === "none" ? "phase" : "label", 0, grid, own),
+        this.#laneName("gait", 1, grid, own),
+      ],
+      series: [
+        this.#segments(0, episode.segments, (s) => run.states[s], true),
+        this.#segments(1, segmentsOf(episode.gait), (g) => ({color: GAIT_COLORS[g]}), false),
+        line(2, course(episode.height), {color: own.ink}),
+        band(episode.value.map((v, t) => v - episode.spread[t]), "band", false),
+        band(episode.spread.map((s) => 2 * s), "band", true),
+        line(3, course(episode.to_go), {color: own.soft, type: [5, 3]}),
+        line(3, course(episode.value), {color: own.link}),
+        line(4, course(episode.total), {color: own.ink}),
+      ],
+    });
+  }
+
+  /** A tick about every 90 pixels, at whole steps of time. */
+  #interval() {
+    const wanted = 90 / this.#perFrame * this.run.dt_s;
+    const steps = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50];
+    return (steps.find((step) => step >= wanted) ?? 100) / this.run.dt_s;
+  }
+
+  #laneName(text, i, grid, own) {
+    return {
+      text, right: this.width - this.#left + 6, top: grid[i].top + grid[i].height / 2 - 7, padding: 0,
+      textStyle: {color: own.soft, fontSize: 11, fontWeight: "normal", lineHeight: 14},
+    };
+  }
+
+  #segments(i, segments, look, filtered) {
+    const shown = segments.filter(([, , s]) => s !== NONE);
+    return {
+      type: "custom", xAxisIndex: i, yAxisIndex: i, clip: true, silent: true,
+      data: shown, encode: {x: [0, 1]},
+      renderItem: (params, api) => {
+        const [from, to, state] = shown[params.dataIndex];
+        const {color, ink, key} = look(state);
+        const [x0, y0] = api.coord([from, 1]);
+        const [x1, y1] = api.coord([to, 0]);
+        const shape = echarts.graphic.clipRectByRect(
+          {x: x0, y: y0, width: x1 - x0, height: y1 - y0}, params.coordSys);
+        if (!shape) return null;
+        const kept = !filtered || this.keeps(state);
+        const rect = {type: "rect", shape, style: {fill: color, opacity: kept ? 1 : DIMMED}};
+        if (!filtered || !kept || shape.width < NUMBER_WIDTH) return rect;
+        rect.textContent = {style: {text: key, fill: ink, fontSize: 12, fontWeight: 700}};
+        rect.textConfig = {position: "inside"};
+        return rect;
+      },
+    };
+  }
+}
+
+export const gaitName = (gait) => (gait === NONE ? "opening" : page.gaitPhases[gait]);

@@ -1,0 +1,180 @@
+"""The interactive page as one HTML file, which asks the network for nothing.
+
+Data, films and scripts are in it. A content security policy allows those scripts, by their hashes,
+and nothing else: no other script, no address but pictures and films from within the page.
+"""
+
+import base64
+import dataclasses
+import hashlib
+import json
+import re
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from glassviz.errors import UsageError
+from glassviz.files import refuse_existing, replacing
+from glassviz.report.interactive.page import InteractivePage
+from glassviz.report.templating import environment
+
+SCRIPTS = (
+    "dom",
+    "data",
+    "clock",
+    "film",
+    "charts",
+    "score",
+    "raster",
+    "map",
+    "graph",
+    "pane",
+    "address",
+    "keyboard",
+    "main",
+)
+"""Modules of `assets`, each after those that it imports."""
+
+TITLE = "Interactive report"
+
+LIBRARY = "vendor/echarts/echarts.min.js"
+
+_IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:const|function|class) (\w+))", re.MULTILINE)
+
+
+def check_target(path: Path, overwrite: bool, link: bool = False) -> None:
+    """Say early that an interactive report cannot go to `path`.
+
+    Raises:
+        UsageError: another ending than .html.
+        GlassvizError: there is a file already, or a folder where its films would go.
+    """
+    if path.suffix.lower() != ".html":
+        raise UsageError(f"{path}: expected a name that ends in .html for an interactive report")
+    refuse_existing(path, overwrite)
+    if link:
+        refuse_existing(films_beside(path), overwrite)
+
+
+def films_beside(path: Path) -> Path:
+    """The folder of the films that a page is linked to."""
+    return path.with_name(f"{path.stem}_films")
+
+
+def write(page: InteractivePage, path: Path, overwrite: bool = False, link: bool = False) -> None:
+    """Write the page, whole or not at all.
+
+    Args:
+        page: what it shows.
+        path: a .html file.
+        overwrite: whether it may replace a file.
+        link: whether films go into a folder beside it, and not into it.
+
+    Raises:
+        GlassvizError: there is a file already, or it cannot be written.
+    """
+    check_target(path, overwrite, link)
+    folder = films_beside(path) if link else None
+    text = to_html(page, folder.name if folder else None)
+    if folder:
+        for key, film in page.films.items():
+            with replacing(folder / f"{key}.mp4", len(film)) as partial:
+                partial.write_bytes(film)
+    with replacing(path, len(text)) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
+    """The page as text; the same page always gives the same.
+
+    Args:
+        page: what it shows.
+        film_folder: name of the folder beside it that holds the films; None: they are in the page.
+    """
+    assets = files("glassviz.report")
+    library = (assets / LIBRARY).read_text(encoding="utf-8")
+    program = bundle({name: (assets / f"assets/{name}.js").read_text("utf-8") for name in SCRIPTS})
+    style = environment(autoescape=False).get_template("interactive.css").render()
+    return (
+        environment(autoescape=True)
+        .get_template("interactive.html.j2")
+        .render(
+            page=page,
+            title=TITLE,
+            policy=_policy((library, program), style, linked=film_folder is not None),
+            style=Markup(style),
+            library=Markup(library),
+            program=Markup(program),
+            data=Markup(embedded_json(as_data(page, film_folder))),
+            films={}
+            if film_folder
+            else {key: base64.b64encode(film).decode() for key, film in page.films.items()},
+        )
+    )
+
+
+def bundle(modules: dict[str, str]) -> str:
+    """Modules as one script, for those that stand in a page cannot import each other.
+
+    Each becomes a function that is called once; what it exports is what that returns.
+
+    Args:
+        modules: their texts by name, each after those that it imports.
+    """
+    parts = []
+    for name, text in modules.items():
+        exported = ", ".join(_EXPORT.findall(text))
+        body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = module_\2;", text))
+        parts.append(f"const module_{name} = (() => {{\n{body}\nreturn {{{exported}}};\n}})();\n")
+    return "".join(parts)
+
+
+def as_data(page: InteractivePage, film_folder: str | None = None) -> dict[str, Any]:
+    """What the scripts read."""
+    return {
+        "runs": [_plain(run) for run in page.runs],
+        "gaitPhases": page.gait_phases,
+        "noFilms": page.no_films,
+        "filmFolder": film_folder,
+    }
+
+
+def embedded_json(value: Any) -> str:
+    """JSON that can stand in a script element: nothing in it can end the element."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _plain(value: Any) -> Any:
+    """Plain containers; arrays as their bytes, little-endian, in base64."""
+    if isinstance(value, np.ndarray):
+        little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"))
+        return base64.b64encode(little.tobytes()).decode()
+    if dataclasses.is_dataclass(value):
+        return {each.name: _plain(getattr(value, each.name)) for each in dataclasses.fields(value)}
+    if isinstance(value, tuple):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _policy(scripts: tuple[str, ...], style: str, linked: bool) -> str:
+    media = "blob: file: 'self'" if linked else "blob:"
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src {' '.join(map(_hash, scripts))}",
+            f"style-src {_hash(style)}",
+            "img-src data:",
+            f"media-src {media}",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
