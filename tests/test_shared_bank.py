@@ -233,7 +233,7 @@ def test_labels_of_one_gait_are_matched_by_phase(members):
     one, two, lies = members
     [match] = match_phases([one], [two])
     assert (match.controller, match.gait) == ("mppi", "hop")
-    assert profiles(one).sum(axis=1)[:4] == pytest.approx(1)
+    assert profiles(one.stability).sum(axis=1)[:4] == pytest.approx(1)
     assert match_phases([one], [lies]) == () and match_phases([lies], [lies]) == ()
 
 

@@ -1,6 +1,7 @@
 """Comparison: what several runs say together; n is the number of checkpoints, never of episodes.
 
     compare: everything about several rows of `assess_all`, as `Together`.
+    match_labels: only which label of one checkpoint is which of another's, for their colours.
 
 Its parts, each with the answer in a sentence and the doubt beside it:
     members: what is compared, once each; basins: shares of runs, and returns within basins.
@@ -12,6 +13,12 @@ Its parts, each with the answer in a sentence and the doubt beside it:
 Loads JAX only where checkpoints are at hand.
 """
 
-from glassviz.comparison.together import ControllerRuns, Together, compare
+from glassviz.comparison.together import (
+    ControllerRuns,
+    MatchedLabels,
+    Together,
+    compare,
+    match_labels,
+)
 
-__all__ = ["ControllerRuns", "Together", "compare"]
+__all__ = ["ControllerRuns", "MatchedLabels", "Together", "compare", "match_labels"]

@@ -8,6 +8,7 @@ import numpy as np
 from glassviz.analysis.correspondence import Matching, Profiles, match_by_phase
 from glassviz.analysis.phase_counts import PHASE_BINS
 from glassviz.comparison.members import Member
+from glassviz.stability import RunStability
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,17 +38,22 @@ def match_phases(one: Sequence[Member], other: Sequence[Member]) -> tuple[PhaseM
     theirs = {each.controller: each for each in other}
     for a in one:
         b = theirs.get(a.controller)
-        if b and a.stability.gait.name == b.stability.gait.name and _rhythmic(a) and _rhythmic(b):
-            matching = match_by_phase(profiles(a), profiles(b))
+        if b and gaits_correspond(a.stability, b.stability):
+            matching = match_by_phase(profiles(a.stability), profiles(b.stability))
             found.append(PhaseMatch(a.controller, a.stability.gait.name, matching))
     return tuple(found)
 
 
-def profiles(member: Member) -> Profiles:
+def gaits_correspond(one: RunStability, other: RunStability) -> bool:
+    """Whether two runs have the same rhythmic gait, so that their phases mean the same."""
+    return one.gait.name == other.gait.name and _rhythmic(one) and _rhythmic(other)
+
+
+def profiles(run: RunStability) -> Profiles:
     """p(phase bin | label), every gait cycle of every episode counting the same."""
-    clusters = member.stability.clusters or 0
+    clusters = run.clusters or 0
     counts = np.zeros((clusters, PHASE_BINS))
-    for episode in member.stability.episodes:
+    for episode in run.episodes:
         if episode.steady_labels:
             raster = episode.steady_labels.raster
             counts += (raster == np.arange(clusters)[:, None, None]).sum(axis=1)
@@ -55,6 +61,6 @@ def profiles(member: Member) -> Profiles:
     return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
 
 
-def _rhythmic(member: Member) -> bool:
-    told = [each.gait_answers.rhythmic for each in member.stability.episodes]
+def _rhythmic(run: RunStability) -> bool:
+    told = [each.gait_answers.rhythmic for each in run.episodes]
     return told.count(True) > len(told) / 2

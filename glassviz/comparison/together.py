@@ -132,6 +132,41 @@ def compare(
     )
 
 
+@dataclass(frozen=True, eq=False)
+class MatchedLabels:
+    """Which label of one checkpoint is which of another's.
+
+    Attributes:
+        correspondence: of the checkpoints with labels that are at hand.
+        names: what it calls each checkpoint, by the checkpoint's hash.
+    """
+
+    correspondence: Correspondence
+    names: dict[str, str]
+
+
+def match_labels(
+    rows: Sequence[Assessed], tell: Callable[[str], None] = lambda line: None
+) -> MatchedLabels | None:
+    """Match the labels of checkpoints by what they call the same observations.
+
+    Args:
+        rows: of `assess_all`.
+        tell: called with each line that a user should see.
+
+    Returns:
+        None unless the checkpoints of two agents with labels are at hand that can be compared.
+
+    Raises:
+        GlassvizError: a trace or checkpoint is no longer what it was.
+    """
+    members, frames = _read(each_once(rows)[0])
+    found, _ = _correspondence(members, frames, _rng(members), tell)
+    if found is None:
+        return None
+    return MatchedLabels(found, {each.checkpoint: each.name for each in members})
+
+
 def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
     """Members, and frames of their traces for the bank."""
     members, frames = [], []
