@@ -40,7 +40,11 @@ NUMBERED_SHARE = 0.035
 Raster = Int[np.ndarray, "cycles bins"]
 
 
-def label_raster(rasters: Mapping[int, Raster]) -> Figure:
+def label_raster(
+    rasters: Mapping[int, Raster],
+    width_inches: float = PAGE_INCHES,
+    row_inches: float = ROW_INCHES,
+) -> Figure:
     """Draw every gait cycle as a column, phase upwards from touchdown, coloured by label.
 
     A locked gait shows bands, an oscillating one noise. Where an episode's most frequent label of
@@ -48,11 +52,15 @@ def label_raster(rasters: Mapping[int, Raster]) -> Figure:
 
     Args:
         rasters: by number of the episode; those without cycles must be left out. −1: no frame.
+        width_inches: of the figure.
+        row_inches: height of a row.
     """
     rows = _rows({episode: len(raster) for episode, raster in rasters.items()})
     height = len(rows) + ROW_GAP * (len(rows) - 1)
     with style():
-        figure, axes = _panel(ROW_INCHES * height, left=0.5, bottom=0.05, top=0.16)
+        figure, axes = _panel(
+            row_inches * height, left=0.5, bottom=0.05, top=0.16, width=width_inches
+        )
         for i, row in enumerate(rows):
             base, at = (len(rows) - 1 - i) * (1 + ROW_GAP), 0
             for episode in row:
@@ -75,7 +83,7 @@ def label_raster(rasters: Mapping[int, Raster]) -> Figure:
             fontsize=6.5,
             transform=axes.transAxes,
         )
-        axes.yaxis.set_label_coords(-0.035, 0.5)
+        axes.yaxis.set_label_coords(-0.22 / (width_inches * axes.get_position().width), 0.5)
         # Away from the numbers of the episodes, and from the row below.
         for i, tick in enumerate(axes.get_yticklabels()):
             tick.set_verticalalignment(
@@ -150,12 +158,14 @@ def occupancy_bars(shares: Mapping[str, Float64[np.ndarray, " clusters"]]) -> Fi
     return figure
 
 
-def _panel(height: float, left: float, bottom: float, top: float) -> tuple[Figure, Axes]:
-    """A figure as wide as a page with one pair of axes; all in inches."""
-    total, right = bottom + height + top, 0.25
-    figure = Figure(figsize=(PAGE_INCHES, total))
-    width = (PAGE_INCHES - left - right) / PAGE_INCHES
-    return figure, figure.add_axes((left / PAGE_INCHES, bottom / total, width, height / total))
+def _panel(
+    height: float, left: float, bottom: float, top: float, width: float = PAGE_INCHES
+) -> tuple[Figure, Axes]:
+    """A figure of that width with one pair of axes; all in inches."""
+    total, right = bottom + height + top, 0.25 * width / PAGE_INCHES
+    figure = Figure(figsize=(width, total))
+    inner = (width - left - right) / width
+    return figure, figure.add_axes((left / width, bottom / total, inner, height / total))
 
 
 def _bare(axes: Axes) -> None:
@@ -182,7 +192,11 @@ def _draw_raster(axes: Axes, raster: Raster, at: int, base: float) -> None:
         aspect="auto",
         interpolation="nearest",
     )
-    for low, high, label in _bands(raster):
+    bands = _bands(raster)
+    wide = {label for low, high, label in bands if high - low > 1}
+    for low, high, label in bands:
+        if high - low == 1 and label in wide:
+            continue  # Its number would cover its neighbours'.
         color = label_color(label)
         axes.text(
             at + cycles / 2,

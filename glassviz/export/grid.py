@@ -1,0 +1,294 @@
+"""The grid film: rows are labels, columns are visits, all cells at one phase of the gait."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from glassviz.errors import UsageError
+from glassviz.export.alignment import (
+    AFTER_S,
+    BEFORE_S,
+    Piece,
+    cycle_pieces,
+    onset_pieces,
+    spread,
+)
+from glassviz.export.sheet import GAP, Sheet, fitted_cell
+from glassviz.export.source import Source
+from glassviz.export.wording import counted, listed, speed_words
+from glassviz.video.clip import Clip
+from glassviz.video.formats import Format
+from glassviz.video.mosaic import Bar, Cell, Mosaic, Track, label_bar, share_bar
+from glassviz.video.renderer import BODY, Quality, Scene
+
+FPS = Fraction(30)
+COLUMNS = 6
+SPEED = 0.25
+CYCLES = 2
+"""Gait cycles that a cell shows, so that a label that lives around touchdown is seen whole."""
+
+FEWEST = 3
+"""A label with fewer visits has no row: chance would decide what it shows."""
+
+HEADER = 210
+"""Width of the rows' names, in pixels."""
+
+
+@dataclass(frozen=True, eq=False)
+class Visits:
+    """A row of the grid.
+
+    Attributes:
+        label: whose.
+        pieces: of episodes in which it occurs.
+        of: how many such pieces there are with and without it; None where they are cut at its
+            own onsets.
+    """
+
+    label: int
+    pieces: tuple[Piece, ...]
+    of: int | None
+
+
+@dataclass(frozen=True, eq=False)
+class GridPlan:
+    """What the grid film shows.
+
+    Attributes:
+        rows: labels with their visits, in the order in which they come in a gait cycle.
+        skipped: labels without a row, and why.
+        cycles: gait cycles that each cell shows; 0 where cells are aligned at onsets, in real
+            time.
+        period_s: that a gait cycle is shown to last, at real speed; None without.
+    """
+
+    rows: tuple[Visits, ...]
+    skipped: dict[int, str]
+    cycles: int
+    period_s: float | None
+
+
+def plan_grid(source: Source) -> GridPlan:
+    """Find the visits of every label.
+
+    Raises:
+        UsageError: there are no labels, or none has visits enough.
+    """
+    if not source.trace.has_labels:
+        raise UsageError(
+            f"{source.name}: expected labels for a grid of them, found an agent without: make some "
+            f"with `glassviz fit {source.row.target}` and add --labels fitted"
+        )
+    cycles, pieces = _cut(source)
+    rows, skipped = [], {}
+    for label in range(source.trace.clusters):
+        own = _visits(source, label, pieces) if cycles else _onsets(source, label)
+        if len(own) < FEWEST:
+            skipped[label] = _reason(source, label, len(own), cycles)
+        else:
+            rows.append(Visits(label, tuple(own), len(pieces) if cycles else None))
+    if not rows:
+        told = "; ".join(f"{label} {reason}" for label, reason in skipped.items())
+        raise UsageError(
+            f"{source.name}: expected a label with {FEWEST} visits for a grid, found none ({told}):"
+            f" record more episodes"
+        )
+    if cycles:
+        rows.sort(key=lambda row: _mean_phase(source, row.label))
+    return GridPlan(tuple(rows), skipped, cycles, source.period_s() if cycles else None)
+
+
+def grid_film(
+    source: Source,
+    plan: GridPlan,
+    format: Format,
+    quality: Quality,
+    columns: int = COLUMNS,
+    speed: float = SPEED,
+) -> Mosaic:
+    """Lay the film out.
+
+    Args:
+        source: the run.
+        plan: of its grid.
+        format: of the film.
+        quality: what the cells are drawn with.
+        columns: visits in a row, if there are so many.
+        speed: 1 for real time.
+    """
+    clock = _clock(plan, speed)
+    place = np.linspace(0, 1, len(clock))
+    top = 64
+    skipped = _told_skipped(plan)
+    width, height = fitted_cell(columns, len(plan.rows), HEADER, top + 60)
+    sheet = Sheet(HEADER + columns * (width + GAP), top + len(plan.rows) * (height + GAP))
+    foot = sheet.wrapped(skipped) if skipped else []
+    sheet.grow(16 + 22 * len(foot))
+    sheet.title(source.title, _told_clock(plan, speed))
+    cells, bars = [], []
+    for i, row in enumerate(plan.rows):
+        y = top + i * (height + GAP)
+        color = source.colors[row.label]
+        for j, piece in enumerate(spread(row.pieces, columns, (i + 0.5) / len(plan.rows))):
+            clip = Clip.of(source.trace, piece.episode)
+            track = Track.of(clip, piece.place(clock))
+            cells.append(
+                Cell(
+                    x=HEADER + j * (width + GAP),
+                    y=y,
+                    track=track,
+                    colors=source.colors,
+                    lit=track.label == row.label,
+                    note=f"episode {piece.episode + 1}, {clip.time[piece.first]:.1f} s",
+                )
+            )
+        share = _share(source, row, clock)
+        bar = share_bar(share, color, HEADER - 40, 26)
+        bars.append(
+            Bar(16, sheet.row_name(y, height, row.label, color, _about(source, row)), bar, place)
+        )
+    if plan.cycles:
+        across = label_bar(
+            _commonest(source, clock), source.colors, columns * (width + GAP) - GAP, 10
+        )
+        bars.append(Bar(HEADER, top - 20, across, place))
+        sheet.text(HEADER - 12, top - 15, "commonest label", 13, faint=True, anchor="rm")
+    for k, line in enumerate(foot):
+        sheet.text(16, top + len(plan.rows) * (height + GAP) + 12 + 22 * k, line, faint=True)
+    physics = source.trace.header["env"]["physics"]
+    scene = Scene(physics, "cam0", width, height, quality, BODY)
+    return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, len(clock))
+
+
+def grid_caption(
+    source: Source, plan: GridPlan, columns: int = COLUMNS, speed: float = SPEED
+) -> str:
+    """What the film shows, and how it is aligned."""
+    names = source.phase_names()
+    rows = ", ".join(
+        f"{row.label} ({names.get(row.label, 'no name')}; {min(columns, len(row.pieces))} of "
+        f"{len(row.pieces)} visits)"
+        for row in plan.rows
+    )
+    aligned = (
+        f"Each cell is {counted(plan.cycles, 'gait cycle')} from touchdown on, re-timed so that at "
+        f"any time all cells show the same phase"
+        if plan.cycles
+        else f"There are no gait cycles to align by: each cell is real time, from {BEFORE_S:g} s "
+        f"before its label's onset to {AFTER_S:g} s behind it"
+    )
+    told = (
+        f"Rows are labels, columns visits to them, spread evenly over all: {rows}. {aligned}; a "
+        f"cell is bright while it has its row's label. {speed_words(speed)}; poses between "
+        f"recorded frames are interpolated. The bars show in which share of all visits the label "
+        f"is there."
+    )
+    skipped = _told_skipped(plan)
+    return f"{told} {skipped}" if skipped else told
+
+
+def _cut(source: Source) -> tuple[int, list[Piece]]:
+    """Pieces of gait cycles, two each if there are enough of those; 0: there are no cycles."""
+    for count in range(CYCLES, 0, -1):
+        pieces = [
+            piece
+            for episode in source.episodes
+            for piece in cycle_pieces(source.cycles(episode), episode, count)
+        ]
+        if len(pieces) >= FEWEST:
+            return count, pieces
+    return 0, []
+
+
+def _visits(source: Source, label: int, pieces: list[Piece]) -> list[Piece]:
+    shown = source.trace.label == label
+    return [piece for piece in pieces if shown[piece.episode, piece.first : piece.last].any()]
+
+
+def _onsets(source: Source, label: int) -> list[Piece]:
+    dt_s = source.trace.frame_dt_s
+    return [
+        piece
+        for episode in source.episodes
+        for piece in onset_pieces(_after_opening(source, episode, label), episode, dt_s)
+    ]
+
+
+def _after_opening(source: Source, episode: int, label: int) -> Bool[np.ndarray, " frames"]:
+    after = np.arange(source.trace.frames) >= source.run.episodes[episode].gait.opening_end
+    return after & (source.trace.label[episode] == label)
+
+
+def _reason(source: Source, label: int, visits: int, cycles: int) -> str:
+    episodes = list(source.episodes)
+    frames = int((source.trace.label[episodes] == label).sum())
+    if not frames:
+        return "never visited"
+    if cycles and not visits:
+        return f"never in a gait cycle, in {counted(frames, 'frame')} outside"
+    return f"too few visits, {visits} where a row takes {FEWEST}"
+
+
+def _mean_phase(source: Source, label: int) -> float:
+    """Where in the gait cycle a label lives: circular mean of its frames' phases."""
+    phases = np.concatenate(
+        [source.cycles(e).phase[source.trace.label[e] == label] for e in source.episodes]
+    )
+    mean = np.exp(1j * phases[np.isfinite(phases)]).mean()
+    return float(np.angle(mean) % (2 * np.pi))
+
+
+def _clock(plan: GridPlan, speed: float) -> Float64[np.ndarray, " film"]:
+    """The clock's reading in each frame of the film."""
+    if plan.period_s is None:
+        frames = round((BEFORE_S + AFTER_S) / speed * float(FPS))
+        return np.linspace(-BEFORE_S, AFTER_S, frames, endpoint=False)
+    frames = round(plan.cycles * plan.period_s / speed * float(FPS))
+    return np.linspace(0, plan.cycles, max(frames, 2), endpoint=False)
+
+
+def _share(
+    source: Source, row: Visits, clock: Float64[np.ndarray, " film"]
+) -> Float64[np.ndarray, " film"]:
+    """Share of a label's visits in which it is there, at each reading of the clock."""
+    return np.mean([_labels(source, piece, clock) == row.label for piece in row.pieces], axis=0)
+
+
+def _commonest(source: Source, clock: Float64[np.ndarray, " film"]) -> np.ndarray:
+    """The label that most pieces have, at each reading of the clock."""
+    pieces = _cut(source)[1]
+    labels = np.stack([_labels(source, piece, clock) for piece in pieces])
+    counts = [(labels == k).sum(axis=0) for k in range(source.trace.clusters)]
+    return np.argmax(counts, axis=0)
+
+
+def _labels(source: Source, piece: Piece, clock: Float64[np.ndarray, " film"]) -> np.ndarray:
+    at = np.floor(piece.place(clock) + 1e-6).astype(np.int64)
+    return source.trace.label[piece.episode, np.minimum(at, source.trace.frames - 1)]
+
+
+def _about(source: Source, row: Visits) -> tuple[str, str]:
+    name = source.phase_names().get(row.label, "")
+    of = "" if row.of is None else f" of {row.of}"
+    return name, f"in {len(row.pieces)}{of} clips" if of else counted(len(row.pieces), "visit")
+
+
+def _told_clock(plan: GridPlan, speed: float) -> str:
+    if plan.period_s is None:
+        return f"aligned at the label's onset, real time at {speed_words(speed).lower()}"
+    return (
+        f"{counted(plan.cycles, 'gait cycle')} of {plan.period_s:.2f} s from touchdown, all cells "
+        f"at one phase; {speed_words(speed).lower()}"
+    )
+
+
+def _told_skipped(plan: GridPlan) -> str:
+    reasons: dict[str, list[str]] = {}
+    for label, reason in plan.skipped.items():
+        reasons.setdefault(reason, []).append(str(label))
+    if not reasons:
+        return ""
+    told = "; ".join(f"{listed(labels, most=99)} ({why})" for why, labels in reasons.items())
+    return f"Without a row: {told}."
