@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from textwrap import shorten
 
 from glassviz import provenance
 from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS as LABEL_THRESHOLDS
@@ -27,6 +28,9 @@ TITLE = "Basin classification report"
 
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
 """Metrics that have columns in the table of all runs, beside those of figures and evidence."""
+
+MOST_OF_COMMAND = 400
+"""Characters of the command line that are shown: a shell may have expanded a pattern to many."""
 
 _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 
@@ -64,8 +68,8 @@ def compose(
             on_card(done, len(runs))
     return Page(
         title=TITLE,
-        command=command,
-        verdict=verdict_of(rows),
+        command=shorten(command, MOST_OF_COMMAND, placeholder=" …"),
+        verdict=verdict_of(rows, together),
         rows=tuple(
             assessed_row(row, anchors[_key(row)]) if isinstance(row, Assessed) else failed_row(row)
             for row in rows

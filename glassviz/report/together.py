@@ -20,7 +20,7 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         f"Does a run lack a phase? {answers.lacking}",
         f"Do two phases share a label? {answers.merged}",
     )
-    parts: list[Part] = [(f"{n} checkpoint{'s' if n > 1 else ''} by eye", asked)]
+    parts: list[Part] = [(f"What differs between {n} checkpoint{'s' if n > 1 else ''}", asked)]
     for own in together.by_controller:
         title = f"By the {CONTROLLER_NAMES.get(own.controller, own.controller)}"
         parts.append((title, tuple(_of_controller(own))))

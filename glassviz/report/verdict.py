@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from glassviz.comparison import Together
 from glassviz.stability import Assessed, Unassessed
 from glassviz.stability.wording import named
 
@@ -13,14 +14,19 @@ DOUBT = (
 )
 
 
-def verdict_of(rows: Sequence[Assessed | Unassessed]) -> tuple[str, ...]:
-    """Sentences: who hops and who is in which basin, by controller, then what went wrong."""
+def verdict_of(
+    rows: Sequence[Assessed | Unassessed], together: Together | None = None
+) -> tuple[str, ...]:
+    """Sentences: who hops and who is in which basin, by controller, then what went wrong.
+
+    What the runs say together adds those that differ between controllers.
+    """
     assessed = [row for row in rows if isinstance(row, Assessed)]
     told = [
         _of_controller(controller, [row for row in assessed if row.controller == controller])
         for controller in dict.fromkeys(row.controller for row in assessed)
     ]
-    told += _differing(assessed)
+    told += _differing(together)
     failed = len(rows) - len(assessed)
     if failed:
         told.append(f"{failed} of {len(rows)} rows could not be assessed; the table says why.")
@@ -48,16 +54,10 @@ def _of_controller(controller: str, rows: Sequence[Assessed]) -> str:
     return f"{count} of {len(rows)} runs {verb} under the {who}. Basins: {told}."
 
 
-def _differing(rows: Sequence[Assessed]) -> list[str]:
-    """Runs that end in another basin or gait under their other controller."""
-    by_run: dict[tuple[str, str], list[Assessed]] = {}
-    for row in rows:
-        by_run.setdefault((row.stability.checkpoint_sha256, row.name), []).append(row)
-    names = [
-        own[0].name
-        for own in by_run.values()
-        if len({(row.stability.gait.name, row.stability.basin.name) for row in own}) > 1
-    ]
+def _differing(together: Together | None) -> list[str]:
+    """Runs whose commonest gait or basin is another under their other controller."""
+    pairs = together.controllers.pairs if together and together.controllers else ()
+    names = [pair.run for pair in pairs if pair.gait_differs or pair.basin_differs]
     if not names:
         return []
     return [f"Planner and policy differ in gait or basin in {len(names)}: {_listed(names)}."]
