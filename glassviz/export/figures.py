@@ -71,8 +71,8 @@ def strip_caption(source: Source, part_s: Part | None = None) -> str:
     """What the film strip shows."""
     spans, in_cycles = _strip_spans(source, part_s)
     what = (
-        f"{counted(len(spans), 'gait cycle')} that follow each other from touchdown to touchdown, "
-        f"a row each; pictures in a column are at one phase of the gait"
+        "Two gait cycles that follow each other, from touchdown to touchdown, a row each; pictures "
+        "in a column are at one phase of the gait"
         if in_cycles and len(spans) > 1
         else "A gait cycle from touchdown to touchdown"
         if in_cycles
@@ -140,12 +140,21 @@ def raster_caption(source: Source) -> str:
 
 
 def shown_part(
-    source: Source, part_s: Part | None, longest_s: float = LONGEST_S
+    source: Source,
+    part_s: Part | None,
+    longest_s: float = LONGEST_S,
+    shortest_s: float = SHORTEST_S,
 ) -> tuple[int, int]:
     """First frame of the part that is shown, and the one behind the last.
 
-    What is asked for; else some gait cycles in the middle of the episode's, or its beginning
-    after the opening.
+    Args:
+        source: the run.
+        part_s: that is asked for; if None, some gait cycles in the middle of the episode's, or
+            what follows its opening.
+        longest_s, shortest_s: of a part that was not asked for.
+
+    Raises:
+        UsageError: there is no such part.
     """
     trace = source.trace
     dt_s = trace.frame_dt_s
@@ -158,7 +167,8 @@ def shown_part(
         length = int(cycles.ends[found[0] + count - 1]) - first
     else:
         first, length = source.run.episodes[source.episode].gait.opening_end, trace.frames
-    length = min(max(length, round(SHORTEST_S / dt_s)), round(longest_s / dt_s), trace.frames)
+    length = max(length, round(shortest_s / dt_s))
+    length = min(length, round(longest_s / dt_s), trace.frames)
     first = max(0, min(first, trace.frames - length))
     return first, first + length
 

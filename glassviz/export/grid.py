@@ -25,7 +25,10 @@ from glassviz.video.renderer import BODY, Quality, Scene
 
 FPS = Fraction(30)
 COLUMNS = 6
-SPEED = 0.25
+SPEEDS = (0.25, 0.5, 1.0)
+LASTS_S = 8.0
+"""Of the film, at most about: the slowest of these speeds at which it does."""
+
 CYCLES = 2
 """Gait cycles that a cell shows, so that a label that lives around touchdown is seen whole."""
 
@@ -100,13 +103,20 @@ def plan_grid(source: Source) -> GridPlan:
     return GridPlan(tuple(rows), skipped, cycles, source.period_s() if cycles else None)
 
 
+def usual_speed(plan: GridPlan) -> float:
+    """The speed at which a grid is shown if none is asked for."""
+    lasts_s = BEFORE_S + AFTER_S if plan.period_s is None else plan.cycles * plan.period_s
+    return next((speed for speed in SPEEDS if lasts_s / speed <= LASTS_S), SPEEDS[-1])
+
+
 def grid_film(
     source: Source,
     plan: GridPlan,
     format: Format,
     quality: Quality,
-    columns: int = COLUMNS,
-    speed: float = SPEED,
+    columns: int,
+    speed: float,
+    fps: Fraction = FPS,
 ) -> Mosaic:
     """Lay the film out.
 
@@ -117,8 +127,9 @@ def grid_film(
         quality: what the cells are drawn with.
         columns: visits in a row, if there are so many.
         speed: 1 for real time.
+        fps: frames per second of the film.
     """
-    clock = _clock(plan, speed)
+    clock = _clock(plan, speed, float(fps))
     place = np.linspace(0, 1, len(clock))
     top = 64
     skipped = _told_skipped(plan)
@@ -162,9 +173,7 @@ def grid_film(
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, len(clock))
 
 
-def grid_caption(
-    source: Source, plan: GridPlan, columns: int = COLUMNS, speed: float = SPEED
-) -> str:
+def grid_caption(source: Source, plan: GridPlan, columns: int, speed: float) -> str:
     """What the film shows, and how it is aligned."""
     names = source.phase_names()
     rows = ", ".join(
@@ -240,12 +249,12 @@ def _mean_phase(source: Source, label: int) -> float:
     return float(np.angle(mean) % (2 * np.pi))
 
 
-def _clock(plan: GridPlan, speed: float) -> Float64[np.ndarray, " film"]:
+def _clock(plan: GridPlan, speed: float, fps: float) -> Float64[np.ndarray, " film"]:
     """The clock's reading in each frame of the film."""
     if plan.period_s is None:
-        frames = round((BEFORE_S + AFTER_S) / speed * float(FPS))
+        frames = round((BEFORE_S + AFTER_S) / speed * fps)
         return np.linspace(-BEFORE_S, AFTER_S, frames, endpoint=False)
-    frames = round(plan.cycles * plan.period_s / speed * float(FPS))
+    frames = round(plan.cycles * plan.period_s / speed * fps)
     return np.linspace(0, plan.cycles, max(frames, 2), endpoint=False)
 
 

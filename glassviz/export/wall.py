@@ -87,6 +87,7 @@ def wall_film(
     format: Format,
     quality: Quality,
     speed: float = SPEED,
+    fps: Fraction = FPS,
 ) -> Mosaic:
     """Lay the film out.
 
@@ -97,8 +98,9 @@ def wall_film(
         format: of the film.
         quality: what the cells are drawn with.
         speed: 1 for real time.
+        fps: frames per second of the film.
     """
-    frames = max(2, round(plan.seconds / speed * float(FPS)))
+    frames = max(2, round(plan.seconds / speed * float(fps)))
     share = np.linspace(0, 1, frames, endpoint=False)
     columns = min(len(sources), MOST_IN_ROW)
     if len(sources) > MOST_IN_ROW:
@@ -139,15 +141,15 @@ def wall_caption(
     titles = [source.title for source in sources]
     in_phase = [t for t, piece in zip(titles, plan.pieces, strict=True) if piece]
     others = [t for t, piece in zip(titles, plan.pieces, strict=True) if not piece]
-    told = f"{counted(len(sources), 'run')} side by side: {listed(titles, most=99)}."
+    told = f"{counted(len(sources), 'run')} side by side: {'; '.join(titles)}."
     if in_phase:
-        who = listed(in_phase, most=99) if others else "All"
+        who = "; ".join(in_phase) if others else "All"
         told += (
-            f" {who} show {counted(plan.cycles, 'gait cycle')} from touchdown on, re-timed to one "
+            f" {who}: {counted(plan.cycles, 'gait cycle')} from touchdown on, re-timed to one "
             f"phase and a common period of {plan.period_s:.2f} s; each says how fast that makes it."
         )
     if others:
-        who = listed(others, most=99) if in_phase else "All"
+        who = "; ".join(others) if in_phase else "All"
         told += f" {who}: real time from the end of the opening, for want of gait cycles in common."
     told += f" {speed_words(speed)}; poses between recorded frames are interpolated."
     return f"{told} {colors.told}".strip()
@@ -170,12 +172,13 @@ def _about(source: Source, piece: Piece | None, plan: WallPlan, speed: float) ->
     gait = source.run.episodes[source.episode].gait_verdict.name
     told = f"{gait}, return {source.trace.returns[source.episode]:.0f}"
     if piece is None or plan.period_s is None:
-        return f"{told}; at {speed:.2f} of its speed"
+        return f"{told}; real time, speed {speed:.2f}"
     own = _period_s(source, piece)
-    return f"{told}; cycles of {own:.2f} s at {speed * own / plan.period_s:.2f} of their speed"
+    return f"{told}; {own:.2f} s cycle, speed {speed * own / plan.period_s:.2f}"
 
 
 def _told_clock(plan: WallPlan) -> str:
     if plan.period_s is None:
         return "Real time, for want of gait cycles in common"
-    return f"{counted(plan.cycles, 'gait cycle')} from touchdown, all runs at one phase"
+    who = "all runs" if all(plan.pieces) else "runs that have such"
+    return f"{counted(plan.cycles, 'gait cycle')} from touchdown, {who} at one phase"

@@ -186,14 +186,18 @@ def timeline(
         if signals.label is not None:
             y -= label_mm
             _segments(page, signals.label[first:last], left, y, inner, label_mm)
-            page.text(left - 0.8, y + label_mm / 2, "label", fontsize=7, ha="right", va="center")
+            page.text(
+                left - 0.8, y + label_mm / 2, "label", fontsize=7, ha="right", va="center_baseline"
+            )
         for name, contact, color in (
             ("foot", signals.foot, INK),
             ("other", signals.other, "#A98467"),
         ):
             y -= lanes_mm / 2
             _lane(page, contact[first:last], left, y + 0.3, inner, lanes_mm / 2 - 0.7, color)
-            page.text(left - 0.8, y + lanes_mm / 4, name, fontsize=SMALL, ha="right", va="center")
+            page.text(
+                left - 0.8, y + lanes_mm / 4, name, fontsize=SMALL, ha="right", va="center_baseline"
+            )
         _scale(page, left, y, inner, round_ticks(float(time[first]), float(time[last - 1]) + step))
         page.text(left + inner / 2, y - 4.1, "time, s", fontsize=7, ha="center", va="top")
         pen, at = y - 8.5, 0

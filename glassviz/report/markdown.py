@@ -10,12 +10,11 @@ from urllib.parse import quote
 from markupsafe import Markup
 
 from glassviz.files import PARTIAL_SUFFIX, replacing
+from glassviz.markdown import escaped
 from glassviz.plots import figure as figures
 from glassviz.report.page import Drawing, Page
 from glassviz.report.target import check_target, pictures_beside
 from glassviz.report.templating import environment
-
-_SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
 
 
 def write_markdown(page: Page, path: Path, overwrite: bool = False) -> None:
@@ -63,7 +62,6 @@ def _write_drawing(drawing: Drawing, folder: Path) -> None:
 
 
 def _escaped(value: Any) -> Any:
-    """Text of which nothing is taken for Markdown, nor for HTML; on one line."""
     if not isinstance(value, str) or isinstance(value, Markup):
         return value
-    return _SIGNS.sub(r"\\\1", " ".join(value.split()))
+    return escaped(value)
