@@ -15,6 +15,7 @@ from glassviz.cli.demonstrate import demonstrate
 from glassviz.cli.doctor import doctor
 from glassviz.cli.evaluate import evaluate
 from glassviz.cli.explain import explain
+from glassviz.cli.export import export
 from glassviz.cli.fit import fit
 from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
@@ -87,6 +88,7 @@ for command in (
     evaluate,
     stability,
     fit,
+    export,
     report,
     curves,
     explain,
