@@ -28,8 +28,11 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
         packed = {name for name in file.namelist() if ".dist-info/" not in name}
     modules = {str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob("glassviz/**/*.py")}
     assert modules <= packed
-    templates = CHECKOUT.glob("glassviz/report/templates/*")
-    assert {str(path.relative_to(CHECKOUT)) for path in templates} <= packed
+    for data in ("templates/*", "assets/*", "vendor/*/*"):
+        found = {
+            str(path.relative_to(CHECKOUT)) for path in CHECKOUT.glob(f"glassviz/report/{data}")
+        }
+        assert found and found <= packed
     assert {name.split("/")[0] for name in packed} == {"glassviz"}
 
 
@@ -51,5 +54,12 @@ def test_the_installed_wheel_runs(wheel, tmp_path):
     assert "Usage: glassviz" in say(program, "--help")
     template = "from glassviz.report.templating import environment as e; e(True).get_template"
     say(sys.executable, "-c", f"{template}('report.html.j2'); {template}('report.md.j2')")
+    interactive = (
+        "from glassviz.report.interactive.html import to_html\n"
+        "from glassviz.report.interactive import InteractivePage\n"
+        "page = InteractivePage('', (), (), (), {}, None, (), {'glassviz': '0'})\n"
+        "assert 'Content-Security-Policy' in to_html(page)"
+    )
+    say(sys.executable, "-c", interactive)
     origin = say(sys.executable, "-c", "import glassviz; print(glassviz.__file__)")
     assert origin.startswith(str(site)), "the checkout was imported, not the wheel"

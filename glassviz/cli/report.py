@@ -51,8 +51,8 @@ def report(
     The table of `glassviz stability`, and for every run a film strip, what its labels do, the
     evidence for its verdict and what somebody who watched its films would note down. A .html file
     holds everything and asks the network for nothing; the pictures of a .md file are in a folder
-    beside it. With --interactive the page is one to play with: click a point of the map and the film
-    goes there. Runs that cannot be assessed are named in the table, and make the exit code 1.
+    beside it. With --interactive the page is one to play with: click a point of the map, and the
+    film goes there. Runs that cannot be assessed are named in the table, and make the exit code 1.
     """
     from contextlib import suppress
 
@@ -89,7 +89,7 @@ def report(
         if interactive:
             live_page = live.compose(rows, provenance.command(), films, show)
             live.write(live_page, out, overwrite, link)
-            checkpoints = len({run.checkpoint for run in live_page.runs})
+            checkpoints = len({(run.checkpoint, run.name) for run in live_page.runs})
         else:
             together = compare(rows, lambda line: typer.echo(line, err=True))
             page = compose(rows, provenance.command(), together, on_card=show)

@@ -1,7 +1,7 @@
 import { NONE } from "./data.js";
 import { DIMMED, View, colors, extent } from "./charts.js";
 
-const PAD = 52;
+const PAD = [82, 50];
 
 /** States as nodes, switches as arrows; what is lit is where the film is. */
 export class Graph extends View {
@@ -33,7 +33,7 @@ export class Graph extends View {
       `${run.states[source].key} to ${run.states[target].key} ${Math.round(share * 100)} %`);
     this.tell(`most frequent switches ${told.join(", ") || "none"}`);
     this.caption.textContent =
-      `${run.graph.caption} Click a node or an arrow to go to its next occurrence.`;
+      `${run.graph.caption} Click a node or an arrow: its next occurrence.`;
   }
 
   /** Light the state of this frame, and the switch that led to it. */
@@ -67,14 +67,20 @@ export class Graph extends View {
     const xs = extent(graph.xy.map(([x]) => x));
     const ys = extent(graph.xy.map(([, y]) => y));
     const scale = Math.min(
-      (this.width - 2 * PAD) / (xs[1] - xs[0] || 1), (this.height - 2 * PAD) / (ys[1] - ys[0] || 1));
+      (this.width - 2 * PAD[0]) / (xs[1] - xs[0] || 1), (this.height - 2 * PAD[1]) / (ys[1] - ys[0] || 1));
     const axis = (size, [low, high]) => ({
       type: "value", show: false, min: (low + high - size / scale) / 2,
       max: (low + high + size / scale) / 2,
     });
     const widest = Math.max(...graph.edges.map(({share}) => share), 0.01);
+    // Names stand on the side that looks away from the middle, where no arrow is.
+    const outwards = ([x, y]) => {
+      const [dx, dy] = [x - (xs[0] + xs[1]) / 2, y - (ys[0] + ys[1]) / 2];
+      if (Math.abs(dx) > Math.abs(dy)) return dx > 0 ? "right" : "left";
+      return dy > 0 ? "top" : "bottom";
+    };
+    const width = (share) => 1 + (6 * share) / widest;
     const size = (i) => 24 + 40 * Math.sqrt(states[i].share);
-    const lit = {borderColor: own.ink, borderWidth: 4, opacity: 1};
     this.option({
       grid: {left: 0, right: 0, top: 0, bottom: 0},
       xAxis: axis(this.width, xs), yAxis: axis(this.height, ys),
@@ -82,7 +88,7 @@ export class Graph extends View {
         borderColor: own.rule, textStyle: {color: own.ink, fontSize: 12}},
       series: [{
         type: "graph", coordinateSystem: "cartesian2d", layout: "none", edgeSymbol: ["none", "arrow"],
-        edgeSymbolSize: 9, stateAnimation: {duration: 0}, z: 3,
+        stateAnimation: {duration: 0}, z: 3,
         tooltip: {formatter: (item) => this.#tooltip(item)},
         data: graph.xy.map((xy, i) => ({
           name: `${i}`, value: xy, symbolSize: size(i),
@@ -90,22 +96,22 @@ export class Graph extends View {
             opacity: this.keeps(i) ? 1 : DIMMED * 2},
           label: {show: true, formatter: states[i].key, color: states[i].ink, fontSize: 14,
             fontWeight: 700},
-          emphasis: {itemStyle: lit},
+          emphasis: {itemStyle: {color: states[i].color, borderColor: own.ink, borderWidth: 4}},
         })),
         links: graph.edges.map(({source, target, share, main}) => ({
-          source, target, value: share,
+          source, target, value: share, symbolSize: [0, 7 + (9 * share) / widest],
           lineStyle: {
-            width: 1 + (7 * share) / widest, curveness: 0.2, color: main ? own.ink : own.soft,
+            width: width(share), curveness: 0.2, color: main ? own.ink : own.soft,
             opacity: this.keeps(source) || this.keeps(target) ? (main ? 0.8 : 0.4) : DIMMED,
           },
-          emphasis: {lineStyle: {color: own.link, opacity: 1, width: 2 + (7 * share) / widest}},
+          emphasis: {lineStyle: {color: own.link, opacity: 1, width: width(share) + 1}},
         })),
       }, {
         type: "scatter", silent: true, z: 4, itemStyle: {opacity: 0},
         data: graph.xy.map((xy, i) => ({
           value: xy, symbolSize: size(i),
-          label: {show: true, position: "bottom", distance: 2, formatter: states[i].name,
-            color: own.soft, fontSize: 11, textBorderColor: own.card, textBorderWidth: 3,
+          label: {show: true, distance: 5, formatter: states[i].name,
+            color: own.soft, fontSize: 11, position: outwards(xy), textBorderColor: own.card, textBorderWidth: 3,
             opacity: this.keeps(i) ? 1 : 0.3},
         })),
       }],

@@ -8,7 +8,7 @@ import { Pane } from "./pane.js";
 const of = (id) => document.getElementById(id);
 const stage = of("stage");
 const clock = new Clock();
-const left = new Pane(clock, "Left", true);
+const left = new Pane(clock, "Run", true);
 let right = null;
 
 // Compare ----------------------------------------------------------------------------------------
@@ -28,8 +28,11 @@ function compare(run, episode = 0) {
     stage.append(right.element);
     stage.classList.add("two");
     right.start();
+    left.title = "Left";
   }
   right.show(run, episode);
+  if (sameLabels(left, right)) right.setFilter(left.filter);
+  zoom();
   of("compare").setAttribute("aria-pressed", "true");
   changed();
 }
@@ -38,6 +41,7 @@ function single() {
   right?.element.remove();
   right?.film.show(null, clock.dt);
   right = null;
+  left.title = "Run";
   stage.classList.remove("two");
   of("compare").setAttribute("aria-pressed", "false");
   changed();
@@ -74,7 +78,7 @@ function changed() {
 const say = settled(() => {
   if (clock.playing) return;
   const told = [left, right].filter(Boolean).map((pane) =>
-    right ? `${pane.title}: ${pane.told}` : pane.told);
+    right ? `${pane === left ? "left" : "right"}: ${pane.told}` : pane.told);
   of("live").textContent = `${clock.time.toFixed(2)} seconds. ${told.join(". ")}`;
 }, 350);
 
@@ -120,7 +124,9 @@ of("help").addEventListener("click", () => of("keys").showModal());
 
 function zoom() {
   const seconds = Number(of("zoom").value);
-  for (const pane of [left, right]) pane?.score.zoom(seconds ? Math.round(seconds / pane.run.dt_s) : null);
+  for (const pane of [left, right].filter((each) => each?.run)) {
+    pane.score.zoom(seconds ? Math.round(seconds / pane.run.dt_s) : null);
+  }
 }
 
 for (const button of document.querySelectorAll("[data-run]")) {
@@ -154,6 +160,7 @@ function restore() {
   if (asked.left) left.show(asked.left.run, asked.left.episode);
   else if (!left.run) left.show(0);
   if (asked.right) compare(asked.right.run, asked.right.episode);
+  else if (right) single();
   changed();
   left.setFilter(asked.left?.labels ?? []);
   if (right && asked.right) right.setFilter(asked.right.labels);

@@ -1,5 +1,5 @@
 import { NONE, floatsOf } from "./data.js";
-import { View, colors, extent } from "./charts.js";
+import { View, colors } from "./charts.js";
 
 const PAD = 16;
 const TRAIL = 14;
@@ -62,10 +62,10 @@ export class LatentMap extends View {
     }
   }
 
-  /** One scale for both axes, so that the map is not stretched to the shape of its box. */
+  /** One scale for both axes, so that the map is not stretched to the shape of its box; and the same
+   * for both controllers of a checkpoint, so that they can be compared. */
   #fit() {
-    const xs = extent(this.#xy.filter((_, i) => i % 2 === 0));
-    const ys = extent(this.#xy.filter((_, i) => i % 2 === 1));
+    const [xs, ys] = this.run.map.bounds;
     this.#centre = [(xs[0] + xs[1]) / 2, (ys[0] + ys[1]) / 2];
     this.#scale = Math.min(
       (this.width - 2 * PAD) / (xs[1] - xs[0] || 1), (this.height - 2 * PAD) / (ys[1] - ys[0] || 1));

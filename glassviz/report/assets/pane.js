@@ -22,7 +22,6 @@ export class Pane extends EventTarget {
   constructor(clock, title, leads) {
     super();
     this.clock = clock;
-    this.title = title;
     const seek = (frame) => clock.seek(this.#clockFrame(frame));
     this.score = new Score(seek);
     this.raster = new Raster(seek);
@@ -33,26 +32,25 @@ export class Pane extends EventTarget {
     );
     this.views = [this.map, this.graph, this.score, this.raster];
     this.#build();
+    this.title = title;
     this.film = new Film(this.video, clock, leads);
     clock.addEventListener("frame", () => this.run && this.at());
   }
 
   #build() {
-    this.runs = el("select", {"aria-label": `${this.title}: run`, onchange: () => this.#picked(true)});
+    this.runs = el("select", {onchange: () => this.#picked(true)});
     page.runs.forEach((run, i) =>
       this.runs.append(el("option", {value: i}, `${run.name} · ${run.by}`)));
-    this.episodes = el("select", {"aria-label": `${this.title}: episode`,
-      onchange: () => this.#picked(false)});
+    this.episodes = el("select", {onchange: () => this.#picked(false)});
     this.verdict = el("p", {class: "verdict"});
     this.video = el("video", {muted: true, playsinline: true, preload: "auto", tabindex: -1,
-      disablepictureinpicture: true, "aria-label": "film of the episode"});
+      disablepictureinpicture: true, "aria-label": "film of the episode", onclick: () => this.clock.toggle()});
     this.video.muted = true;
     this.now = el("p", {class: "now", "aria-hidden": "true"});
     this.noFilm = el("p", {class: "no-film"});
-    this.labels = el("div", {class: "labels", role: "group",
-      "aria-label": `${this.title}: filter by label`});
+    this.labels = el("div", {class: "labels", role: "group"});
     this.why = el("div", {class: "why"});
-    this.element = el("section", {class: "pane", "aria-label": this.title},
+    this.element = el("section", {class: "pane"},
       el("header", {class: "pick"}, this.runs, this.episodes, this.verdict),
       el("div", {class: "views"},
         el("div", {class: "film"}, this.video, this.noFilm, this.now),
@@ -61,6 +59,14 @@ export class Pane extends EventTarget {
       el("details", {class: "more"}, el("summary", {}, "Switches, one by one"),
         this.switches = el("ul", {class: "switches"})),
       el("details", {class: "more"}, el("summary", {}, "What a viewer would note down"), this.why));
+  }
+
+  /** Two panes are told apart by what they are called. */
+  set title(title) {
+    this.element.setAttribute("aria-label", title);
+    this.runs.setAttribute("aria-label", `${title}: run`);
+    this.episodes.setAttribute("aria-label", `${title}: episode`);
+    this.labels.setAttribute("aria-label", `${title}: filter by label`);
   }
 
   /** To be called when the element is in the page. */

@@ -3,7 +3,8 @@ import { DIMMED, View, colors, extent } from "./charts.js";
 
 /* global echarts */
 
-/** Lanes from top to bottom: height and the gap below it, in pixels. */
+/** Lanes from top to bottom: height and the gap below it, in pixels. Without labels the first one is
+ * the gait, and the second is left out. */
 const LANES = [
   {name: "state", height: 28, gap: 5},
   {name: "gait", height: 14, gap: 12},
@@ -12,14 +13,9 @@ const LANES = [
   {name: "return", height: 44, gap: 0},
 ];
 const TOP = 4;
-const AXIS = 24;
 const RIGHT = 10;
 const NUMBER_WIDTH = 13;
 
-/** Colours of the phases of the gait: the floor is dark, the air is light, the fallen body red. */
-const GAIT_COLORS = ["#5b6b7f", "#8fa3ba", "#dbe6f2", "#a9b9cb", "#c9a27c", "#b0604f", "#d6b48e"];
-
-export const SCORE_HEIGHT = TOP + AXIS + LANES.reduce((sum, {height, gap}) => sum + height + gap, 0);
 
 /** Everything about an episode that has a course, on one axis of time, under one playhead. */
 export class Score extends View {
@@ -80,10 +76,8 @@ export class Score extends View {
     const switches = episode.segments.length - 1;
     this.tell(`${what} over time, ${switches} switches; below them the phase of the gait, height, ` +
       "expected and realised value, and return");
-    this.caption.textContent = "Top to bottom: " +
-      (run.labels_from === "none" ? "phase of the gait, " : "label, phase of the gait, ") +
-      "height of the torso over the foot; the return-to-go that the controller expects (line, band " +
-      "± its spread) and what came (dashed); return so far. Click or drag to go there.";
+    this.caption.textContent = "Height: torso over foot. Value: the return-to-go that the " +
+      "controller expects, ± its spread, and what came (dashed). Click or drag to go there.";
   }
 
   place() {
@@ -97,7 +91,9 @@ export class Score extends View {
     const {run, episode} = this;
     const own = colors();
     let top = TOP;
-    const grid = LANES.map(({height, gap}) => {
+    const labelled = run.labels_from !== "none";
+    const grid = LANES.map(({name, height, gap}) => {
+      if (name === "gait" && !labelled) return {left: this.#left, right: RIGHT, top, height: 0};
       const made = {left: this.#left, right: RIGHT, top, height};
       top += height + gap;
       return made;
@@ -147,12 +143,12 @@ export class Score extends View {
     this.option({
       grid, xAxis, yAxis,
       title: [
-        this.#laneName(run.labels_from === "none" ? "phase" : "label", 0, grid, own),
-        this.#laneName("gait", 1, grid, own),
+        this.#laneName(labelled ? "label" : "gait", 0, grid, own),
+        ...(labelled ? [this.#laneName("gait", 1, grid, own)] : []),
       ],
       series: [
         this.#segments(0, episode.segments, (s) => run.states[s], true),
-        this.#segments(1, segmentsOf(episode.gait), (g) => ({color: GAIT_COLORS[g]}), false),
+        this.#segments(1, labelled ? segmentsOf(episode.gait) : [], (g) => ({color: page.gaitPhases[g][1]}), false),
         line(2, course(episode.height), {color: own.ink}),
         band(episode.value.map((v, t) => v - episode.spread[t]), "band", false),
         band(episode.spread.map((s) => 2 * s), "band", true),
@@ -201,4 +197,4 @@ export class Score extends View {
   }
 }
 
-export const gaitName = (gait) => (gait === NONE ? "opening" : page.gaitPhases[gait]);
+export const gaitName = (gait) => (gait === NONE ? "opening" : page.gaitPhases[gait][0]);

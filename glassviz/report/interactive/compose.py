@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from jaxtyping import Float32
 
 from glassviz import provenance
 from glassviz.analysis.calibration import returns_to_go
@@ -13,7 +14,7 @@ from glassviz.report.interactive.films import Projectionist
 from glassviz.report.interactive.graph import graph_of
 from glassviz.report.interactive.page import EpisodeView, InteractivePage, Map, RunView
 from glassviz.report.interactive.places import Places, places_of
-from glassviz.report.interactive.states import gait_of, states_of
+from glassviz.report.interactive.states import PHASE_COLORS, gait_of, states_of
 from glassviz.report.verdict import verdict_of
 from glassviz.stability import Assessed, RunStability, Unassessed
 from glassviz.stability.wording import named, shown_return
@@ -62,6 +63,9 @@ def compose(
         for own in _by_checkpoint(assessed):
             traces = [row.load() for row in own]
             places = places_of(traces)
+            bounds = _bounds(
+                [xy[list(chosen[id(row)])] for row, xy in zip(own, places.xy, strict=True)]
+            )
             for i, (row, trace) in enumerate(zip(own, traces, strict=True)):
                 keys: dict[int, str] = {}
                 for episode in chosen[id(row)]:
@@ -69,7 +73,7 @@ def compose(
                     if film is not None:
                         keys[episode] = f"{trace.sha256[:12]}-{episode + 1}"
                         found[keys[episode]] = film
-                runs[id(row)] = _run(row, trace, places, i, chosen[id(row)], keys)
+                runs[id(row)] = _run(row, trace, places, i, bounds, chosen[id(row)], keys)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=command,
@@ -81,7 +85,7 @@ def compose(
         runs=tuple(runs[id(row)] for row in assessed),
         films=found,
         no_films=projectionist.failure,
-        gait_phases=GAIT_PHASES,
+        gait_phases=tuple(zip(GAIT_PHASES, PHASE_COLORS, strict=True)),
         versions=provenance.versions(),
     )
 
@@ -107,6 +111,7 @@ def _run(
     trace: Trace,
     places: Places,
     number: int,
+    bounds: tuple[tuple[float, float], tuple[float, float]],
     chosen: Sequence[int],
     films: dict[int, str],
 ) -> RunView:
@@ -153,11 +158,19 @@ def _run(
         episodes=len(run.episodes),
         dt_s=run.frame_dt_s,
         states=states,
-        map=Map(np.zeros((0, 2), np.float32), (), places.caption),
+        map=Map(bounds, np.zeros((0, 2), np.float32), (), places.caption),
         graph=graph_of(state, phase, len(states)),
         answers=answers_of(row),
         shown=tuple(shown),
     )
+
+
+def _bounds(
+    shown: Sequence[Float32[np.ndarray, "_ _ 2"]],
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    every = np.concatenate([xy.reshape(-1, 2) for xy in shown])
+    (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
+    return (left, right), (bottom, top)
 
 
 def _to_go(trace: Trace) -> np.ndarray:

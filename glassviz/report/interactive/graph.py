@@ -9,9 +9,8 @@ from glassviz.report.interactive.page import NO_STATE, Edge, Graph
 States = UInt8[np.ndarray, "episodes frames"]
 
 CAPTION = (
-    "A node is as large as its share of the time, an arrow as wide as its share of the switches; "
-    "the heaviest cycle is dark. Nodes stand clockwise in the order in which the gait cycle meets "
-    "them, from touchdown at the top."
+    "Size: share of the time. Width: share of the switches. Dark: the heaviest cycle. Clockwise in "
+    "the order of the gait cycle, from touchdown at the top."
 )
 
 

@@ -87,11 +87,13 @@ class Map:
     """What lies under the frames of a run on its latent map.
 
     Attributes:
+        bounds: smallest and largest x, and y, of all that the page shows of the checkpoint.
         path: the typical gait cycle, from touchdown on; empty without cycles.
         prototypes: those that were visited.
         caption: how it was made and how to read it.
     """
 
+    bounds: tuple[tuple[float, float], tuple[float, float]]
     path: Float32[np.ndarray, "steps 2"]
     prototypes: tuple[MapPrototype, ...]
     caption: str
@@ -183,7 +185,7 @@ class InteractivePage:
         runs: that were assessed.
         films: by key, MP4.
         no_films: why some or all are missing; None if none is.
-        gait_phases: names that `EpisodeView.gait` counts.
+        gait_phases: that `EpisodeView.gait` counts: name and colour.
         versions: of this program and what it runs on.
     """
 
@@ -193,5 +195,5 @@ class InteractivePage:
     runs: tuple[RunView, ...]
     films: Mapping[str, bytes]
     no_films: str | None
-    gait_phases: tuple[str, ...]
+    gait_phases: tuple[tuple[str, str], ...]
     versions: Mapping[str, str]

@@ -19,7 +19,7 @@ class Places:
         caption: how it was made and how to read it.
     """
 
-    xy: tuple[Float32[np.ndarray, "episodes frames 2"], ...]
+    xy: tuple[Float32[np.ndarray, "_ _ 2"], ...]
     caption: str
 
 

@@ -10,8 +10,10 @@ from glassviz.stability import RunStability
 from glassviz.stability.episode import phases_of
 from glassviz.trace import Trace
 
-PHASE_COLORS = ("#5B6B7F", "#8FA3BA", "#C9D3DF", "#A98F6A", "#8C6D8C", "#7A4A4A", "#B7A5B7")
-"""Of `GAIT_PHASES`; duller than those of labels, which they must not be taken for."""
+PHASE_COLORS = ("#4F6076", "#8298B3", "#D3DEEA", "#A8BCA1", "#C9A27C", "#8A4B45", "#D9B9A8")
+"""Of `GAIT_PHASES`: upright from dark on the floor to light in the air, then the fallen body.
+
+Duller than those of labels, which they must not be taken for."""
 
 
 def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes frames"]:
@@ -34,7 +36,7 @@ def states_of(
         value = _numbered(trace.label)
         named = {each.label: each.name for each in run.label_names}
         occurring = np.unique(value[value != NO_STATE]).tolist()
-        looks = [(str(k), named.get(k, "opening only"), label_color(k)) for k in occurring]
+        looks = [(str(k), named.get(k, "opening"), label_color(k)) for k in occurring]
     else:
         value = gait
         occurring = np.unique(value[value != NO_STATE]).tolist()
