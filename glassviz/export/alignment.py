@@ -64,12 +64,21 @@ def longest_piece(cycles: Cycles, episode: int, most: int) -> Piece | None:
     return _piece(cycles, episode, row[first : first + count])
 
 
-def onset_pieces(visited: Bool[np.ndarray, " frames"], episode: int, dt_s: float) -> list[Piece]:
-    """Pieces around the onsets of a label, in real time; no two share a frame."""
+def onset_pieces(
+    visited: Bool[np.ndarray, " frames"], episode: int, dt_s: float, since: int = 0
+) -> list[Piece]:
+    """Pieces around the onsets of a label, in real time; no two share a frame.
+
+    Args:
+        visited: whether each frame has the label.
+        episode: that these are the frames of.
+        dt_s: seconds between them.
+        since: first frame that counts.
+    """
     before, after = round(BEFORE_S / dt_s), round(AFTER_S / dt_s)
     onsets = np.flatnonzero(visited[1:] & ~visited[:-1]) + 1
     found: list[Piece] = []
-    for onset in onsets.tolist():
+    for onset in onsets[onsets > since].tolist():
         first, last = onset - before, onset + after
         if first >= (found[-1].last if found else 0) and last < len(visited):
             ties = np.array([first, last])

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64, Int
 
 from glassviz.errors import UsageError
 from glassviz.export.alignment import (
@@ -220,14 +220,11 @@ def _onsets(source: Source, label: int) -> list[Piece]:
     dt_s = source.trace.frame_dt_s
     return [
         piece
-        for episode in source.episodes
-        for piece in onset_pieces(_after_opening(source, episode, label), episode, dt_s)
+        for e in source.episodes
+        for piece in onset_pieces(
+            source.trace.label[e] == label, e, dt_s, source.run.episodes[e].gait.opening_end
+        )
     ]
-
-
-def _after_opening(source: Source, episode: int, label: int) -> Bool[np.ndarray, " frames"]:
-    after = np.arange(source.trace.frames) >= source.run.episodes[episode].gait.opening_end
-    return after & (source.trace.label[episode] == label)
 
 
 def _reason(source: Source, label: int, visits: int, cycles: int) -> str:
@@ -265,7 +262,7 @@ def _share(
     return np.mean([_labels(source, piece, clock) == row.label for piece in row.pieces], axis=0)
 
 
-def _commonest(source: Source, clock: Float64[np.ndarray, " film"]) -> np.ndarray:
+def _commonest(source: Source, clock: Float64[np.ndarray, " film"]) -> Int[np.ndarray, " film"]:
     """The label that most pieces have, at each reading of the clock."""
     pieces = _cut(source)[1]
     labels = np.stack([_labels(source, piece, clock) for piece in pieces])
@@ -273,7 +270,9 @@ def _commonest(source: Source, clock: Float64[np.ndarray, " film"]) -> np.ndarra
     return np.argmax(counts, axis=0)
 
 
-def _labels(source: Source, piece: Piece, clock: Float64[np.ndarray, " film"]) -> np.ndarray:
+def _labels(
+    source: Source, piece: Piece, clock: Float64[np.ndarray, " film"]
+) -> Int[np.ndarray, " film"]:
     at = np.floor(piece.place(clock) + 1e-6).astype(np.int64)
     return source.trace.label[piece.episode, np.minimum(at, source.trace.frames - 1)]
 

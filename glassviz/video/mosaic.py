@@ -207,7 +207,7 @@ def _note(text: str, height: int) -> Sprite:
     size = max(11, round(height / 18))
     box_height = line_height(size)
     width = round(font(size).getlength(text)) + size
-    box = rounded_box(width, box_height, 3, PANEL_COLOR)
+    box = rounded_box(width, box_height, 3.0, PANEL_COLOR)
     middle = width / 2, box_height / 2
     ImageDraw.Draw(box).text(middle, text, fill=TEXT_COLOR, font=font(size), anchor="mm")
     return Sprite(box)
