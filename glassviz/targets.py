@@ -9,6 +9,9 @@ CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
 LABELS_SUFFIX = ".labels.safetensors"
 """Of fitted labels, which lie beside the traces and lead to none."""
 
+MAP_SUFFIX = ".map.npz"
+"""Of coordinates of latent maps, which lie there too."""
+
 PREFERRED = ("best_mppi", "last", "latest_eval", "final")
 """Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""
 
@@ -125,4 +128,4 @@ def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | NoTarget:
 
 def _leads_to_a_trace(path: Path) -> bool:
     known = path.suffix in (TRACE_SUFFIX, *CHECKPOINT_SUFFIXES)
-    return known and not path.name.endswith(LABELS_SUFFIX) and path.is_file()
+    return known and not path.name.endswith((LABELS_SUFFIX, MAP_SUFFIX)) and path.is_file()

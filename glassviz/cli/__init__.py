@@ -17,6 +17,7 @@ from glassviz.cli.evaluate import evaluate
 from glassviz.cli.explain import explain
 from glassviz.cli.export import export
 from glassviz.cli.fit import fit
+from glassviz.cli.map import latent_map
 from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
 from glassviz.cli.render import render
@@ -89,12 +90,14 @@ for command in (
     stability,
     fit,
     export,
+    latent_map,
     report,
     curves,
     explain,
     doctor,
 ):
-    app.command()(command)
+    # No function of ours is to hide Python's own `map`.
+    app.command("map" if command is latent_map else None)(command)
 
 
 def main() -> None:

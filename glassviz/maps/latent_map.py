@@ -1,0 +1,204 @@
+"""The latent map of a checkpoint: coordinates, landmarks, and what the map is worth."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from glassviz.analysis.embedding import (
+    EmbeddingQuality,
+    LabelSeparation,
+    draw_sample,
+    embedding_quality,
+)
+from glassviz.analysis.naming import LabelName
+from glassviz.errors import GlassvizError
+from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
+from glassviz.maps.frames import Frames, pool, split
+from glassviz.maps.landmarks import CyclePath, PlacedPrototype, place_prototypes, typical_cycle
+from glassviz.maps.spaces import METRICS, features
+from glassviz.trace import Trace
+
+
+@dataclass(frozen=True, eq=False)
+class LatentMap:
+    """A map of the frames of traces that share a space.
+
+    Attributes:
+        name: what tables call it: the checkpoint's name, or those of all in a joint map.
+        names: of the checkpoint of each trace.
+        traces: in the order that they were given.
+        options: how it was made.
+        frames: of all traces.
+        xy: where each is, in the same order; NaN for those that thinning left out.
+        fitted: how many frames the map was fitted on.
+        explained: share of the variance along each axis; None under UMAP.
+        path: file of the coordinates; None if they are kept nowhere.
+        reused: whether that was there already.
+        quality: what the map keeps; None for too few frames.
+        labels: how far labels lie apart; None without, and where checkpoints are joined.
+        prototypes: where they stand; none without labels, and where checkpoints are joined.
+        cycles: the typical gait cycle of each trace that has some.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    traces: tuple[Trace, ...]
+    options: MapOptions
+    frames: Frames
+    xy: Float32[np.ndarray, "frames 2"]
+    fitted: int
+    explained: tuple[float, float] | None
+    path: Path | None
+    reused: bool
+    quality: EmbeddingQuality | None
+    labels: LabelSeparation | None
+    prototypes: tuple[PlacedPrototype, ...]
+    cycles: tuple[CyclePath, ...]
+
+    @cached_property
+    def coordinates(self) -> tuple[Float32[np.ndarray, "episodes frames 2"], ...]:
+        """Where each frame of each trace is; NaN for those that thinning left out."""
+        return split(self.frames, self.xy)
+
+    @property
+    def of_one_checkpoint(self) -> bool:
+        """Whether labels and prototypes mean the same in all traces."""
+        return len({trace.header["checkpoint"]["sha256"] for trace in self.traces}) == 1
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether frames can be coloured by label."""
+        return self.of_one_checkpoint and all(trace.has_labels for trace in self.traces)
+
+    @cached_property
+    def label_names(self) -> tuple[LabelName, ...]:
+        """Labels that occur, with the phase of the gait that each lives in."""
+        if not self.has_labels:
+            return ()
+        return self.frames.label_names(max(trace.clusters for trace in self.traces))
+
+    @property
+    def dead_prototypes(self) -> tuple[int, ...]:
+        """Prototypes that are the nearest one of no frame; none where N is unknown."""
+        partition = self.traces[0].partition
+        if not self.has_labels or partition is None:
+            return ()
+        seen = np.unique(self.frames.prototype)
+        return tuple(n for n in range(len(partition)) if n not in seen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers for JSON; coordinates are in the file."""
+        return {
+            "run": self.name,
+            "error": None,
+            "options": asdict(self.options),
+            "traces": [
+                {
+                    "run": name,
+                    "controller": trace.header["controller"],
+                    "sha256": recorded_sha256(trace),
+                    "checkpoint_sha256": trace.header["checkpoint"]["sha256"],
+                    "episodes": trace.episodes,
+                    "frames": trace.frames,
+                }
+                for name, trace in zip(self.names, self.traces, strict=True)
+            ],
+            "frames": len(self.frames),
+            "fitted": self.fitted,
+            "file": str(self.path) if self.path else None,
+            "reused": self.reused,
+            "explained": self.explained,
+            "quality": asdict(self.quality) if self.quality else None,
+            "labels": asdict(self.labels) if self.labels else None,
+            "prototypes": [
+                {"number": p.number, "label": p.label, "share": p.share, "xy": list(p.xy)}
+                for p in self.prototypes
+            ],
+            "dead_prototypes": list(self.dead_prototypes),
+            "cycles": [
+                {"trace": c.trace, "xy": c.xy.tolist(), "cycles": c.cycles, "of": c.of}
+                for c in self.cycles
+            ],
+        }
+
+
+def make_map(
+    traces: Sequence[Trace],
+    options: MapOptions | None = None,
+    folder: Path | None = None,
+    names: Sequence[str] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+) -> LatentMap:
+    """Map the frames of traces together; the same traces and options always give the same map.
+
+    Args:
+        traces: of one checkpoint; or of several, for a space that they share.
+        options: how.
+        folder: where coordinates are kept and looked for; None: nowhere.
+        names: what the checkpoint of each trace is called; its own name by default.
+        tell: called with each line that a user should see.
+
+    Raises:
+        GlassvizError: the traces have no space in common, there is nothing to map, or a gait
+            cannot be described.
+    """
+    options = options or MapOptions()
+    own = tuple(names or [trace.header["checkpoint"]["name"] for trace in traces])
+    hashes = {trace.header["checkpoint"]["sha256"] for trace in traces}
+    if options.space == "latent" and len(hashes) > 1:
+        raise GlassvizError(
+            f"map: expected latents of one checkpoint, found those of {len(hashes)} "
+            f"({', '.join(dict.fromkeys(own))}), whose encoders have no space in common: map them "
+            f"one by one, or join what they share with --joint obs or --joint gait"
+        )
+    found, path, reused = coordinates_of(traces, options, folder, tell)
+    frames = pool(traces)
+    xy = np.concatenate([found.xy[recorded_sha256(trace)].reshape(-1, 2) for trace in traces])
+    labelled = len(hashes) == 1 and all(trace.has_labels for trace in traces)
+    quality, labels = _quality(traces, options, frames, xy, labelled)
+    cycles = [typical_cycle(frames, xy, number) for number in range(len(traces))]
+    return LatentMap(
+        name=", ".join(dict.fromkeys(own)),
+        names=own,
+        traces=tuple(traces),
+        options=options,
+        frames=frames,
+        xy=xy,
+        fitted=_fitted(found),
+        explained=found.explained,
+        path=path,
+        reused=reused,
+        quality=quality,
+        labels=labels,
+        prototypes=place_prototypes(traces, frames, xy) if labelled else (),
+        cycles=tuple(each for each in cycles if each),
+    )
+
+
+def _fitted(found: Coordinates) -> int:
+    return sum(int(each.sum()) for each in found.fitted.values())
+
+
+def _quality(
+    traces: Sequence[Trace],
+    options: MapOptions,
+    frames: Frames,
+    xy: Float32[np.ndarray, "frames 2"],
+    labelled: bool,
+) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
+    on_map = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    drawn = on_map[draw_sample(len(on_map), np.random.default_rng(options.seed))]
+    return embedding_quality(
+        features(traces, options.space)[drawn],
+        xy[drawn],
+        frames.series[drawn],
+        frames.time[drawn],
+        frames.window[drawn],
+        frames.label[drawn].astype(np.int64) if labelled else None,
+        METRICS[options.space],
+    )

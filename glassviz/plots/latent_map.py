@@ -1,0 +1,377 @@
+"""Latent maps: one panel a colouring, with the typical gait cycle and prototypes on top."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Float64, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba_array
+from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
+
+from glassviz.plots.colormaps import phase_colors, scale_colors
+from glassviz.plots.figure import COLUMN_INCHES, INK, style
+from glassviz.plots.labels import PAGE_INCHES
+from glassviz.plots.map_legends import (
+    OUTSIDE_COLOR,
+    group_legend,
+    phase_legend,
+    scale_legend,
+    table,
+)
+from glassviz.plots.palette import ink_on, label_color
+
+GROUP_COLORS = ("#1F5FA8", "#E07B00", "#6A3D9A", "#1B9E77", "#A6761D", "#C2257A")
+"""Of controllers and runs: other than the clusters', which stand beside them."""
+
+PANEL_INCHES = 1.6
+"""Height of a panel."""
+
+SIDE_BY_SIDE = 4
+"""So many maps of one panel each fill the width of a page."""
+
+HEAD_INCHES = 0.2
+GAP_INCHES = 0.12
+LETTERS_AN_INCH = 23
+"""Of the caption, at most."""
+
+LEGEND_INCHES = 0.4
+TITLE_INCHES = 0.2
+TEXT_INCHES = 0.105
+"""Height of a line of the caption."""
+
+LEAP = 0.04
+"""Where a path is further from any frame, in widths of the map, it goes from island to island."""
+
+Plane = Float[np.ndarray, "frames 2"]
+
+
+@dataclass(frozen=True, eq=False)
+class Groups:
+    """A colouring by what has no order: labels, controllers, runs.
+
+    Attributes:
+        title: of the panel.
+        group: of each frame; −1: none.
+        names: of each group that occurs, by number.
+        colors: likewise.
+    """
+
+    title: str
+    group: Int[np.ndarray, " frames"]
+    names: dict[int, str]
+    colors: dict[int, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Circle:
+    """A colouring by phase of the gait cycle, in [0, 2π); NaN: none."""
+
+    title: str
+    phase: Float64[np.ndarray, " frames"]
+
+
+@dataclass(frozen=True, eq=False)
+class Scale:
+    """A colouring by a number.
+
+    Attributes:
+        title: of the panel.
+        value: of each frame; NaN: none.
+        whole: whether numbers are counts of things, such as the number of an episode.
+    """
+
+    title: str
+    value: Float64[np.ndarray, " frames"]
+    whole: bool = False
+
+
+Colouring = Groups | Circle | Scale
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """A typical gait cycle, closed, from touchdown on; whose it is, "" if that is plain."""
+
+    xy: Float64[np.ndarray, "steps 2"]
+    name: str
+    color: str = INK
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A prototype: its place, its number and its label."""
+
+    xy: tuple[float, float]
+    number: int
+    label: int
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What is drawn of one map; frames that are nowhere are left out.
+
+    Attributes:
+        title: the run, or runs.
+        xy: of each frame.
+        colourings: a panel each.
+        trails: typical gait cycles.
+        trails_on: title of the panel that they are drawn on, if there are several panels.
+        marks: prototypes.
+        marks_on: likewise.
+        numbers: rows of quality: what, in the space, in the plane; "" where there is none.
+        summary: the same in a line.
+        caption: under all panels; as plain text.
+        axes: names of the two axes; "" for none.
+    """
+
+    title: str
+    xy: Plane
+    colourings: Sequence[Colouring]
+    trails: Sequence[Trail]
+    trails_on: str
+    marks: Sequence[Mark]
+    marks_on: str
+    numbers: Sequence[tuple[str, str, str]]
+    summary: str
+    caption: str
+    axes: tuple[str, str] = ("", "")
+
+
+def latent_map(drawn: Drawn) -> Figure:
+    """Draw one map at the width of a column: its panels, and last a table of its quality."""
+    cells = len(drawn.colourings) + bool(drawn.numbers)
+    columns = min(cells, 2)
+    wide = COLUMN_INCHES / columns
+    panel = PANEL_INCHES if columns == 2 else 2 * PANEL_INCHES
+    cell = TITLE_INCHES + panel + LEGEND_INCHES
+    with style():
+        page = _Page(COLUMN_INCHES, HEAD_INCHES + cell * math.ceil(cells / columns), drawn.caption)
+        page.write(0.07, 0.03, drawn.title, weight="bold", fontsize=8)
+        places = [(wide * (i % columns), HEAD_INCHES + cell * (i // columns)) for i in range(cells)]
+        for place, colouring in zip(places, drawn.colourings, strict=False):
+            _panel(*page.cell(*place, wide, panel), drawn, colouring, colouring.title)
+        if drawn.numbers:
+            table(page.cell(*places[-1], wide, panel)[0], drawn.numbers)
+    return page.figure
+
+
+def latent_maps(maps: Sequence[Drawn], caption: str) -> Figure:
+    """Draw several maps at the width of a page, a row each; or side by side, if all have one panel.
+
+    Args:
+        maps: one has a figure of its own.
+        caption: of all together.
+    """
+    if len(maps) == 1:
+        return latent_map(maps[0])
+    most = max(len(each.colourings) for each in maps)
+    columns = min(len(maps), SIDE_BY_SIDE) if most == 1 else most
+    wide = PAGE_INCHES / columns
+    panel = min(PANEL_INCHES, wide - GAP_INCHES)
+    cell = TITLE_INCHES + panel + LEGEND_INCHES
+    with style():
+        if most == 1:
+            page = _Page(PAGE_INCHES, cell * math.ceil(len(maps) / columns), caption)
+            for i, drawn in enumerate(maps):
+                place = wide * (i % columns), cell * (i // columns)
+                for colouring in drawn.colourings:
+                    _panel(*page.cell(*place, wide, panel), drawn, colouring, drawn.title)
+            return page.figure
+        row = HEAD_INCHES + cell
+        page = _Page(PAGE_INCHES, row * len(maps), caption)
+        for i, drawn in enumerate(maps):
+            page.write(0.07, row * i + 0.03, drawn.title, weight="bold", fontsize=8)
+            right = PAGE_INCHES - 0.07
+            page.write(right, row * i + 0.05, drawn.summary, ha="right", fontsize=6)
+            for j, colouring in enumerate(drawn.colourings):
+                place = wide * j, row * i + HEAD_INCHES
+                _panel(*page.cell(*place, wide, panel), drawn, colouring, colouring.title)
+    return page.figure
+
+
+class _Page:
+    """A figure with a caption, on which places are inches from the left and from the top."""
+
+    def __init__(self, width: float, height: float, caption: str) -> None:
+        lines = textwrap.wrap(caption, round(width * LETTERS_AN_INCH))
+        self.width, self.height = width, height + TEXT_INCHES * len(lines) + 0.08
+        self.figure = Figure(figsize=(self.width, self.height))
+        self.write(0.07, height + 0.02, "\n".join(lines), fontsize=6, linespacing=1.15)
+
+    def write(self, left: float, top: float, text: str, **look: Any) -> None:
+        """Plain text: a run's name may hold a dollar sign."""
+        at = left / self.width, 1 - top / self.height
+        self.figure.text(*at, text, va="top", parse_math=False, **look)
+
+    def cell(self, left: float, top: float, wide: float, panel: float) -> tuple[Axes, Axes]:
+        """Axes of a panel with room for a title over it, and of the legend under it."""
+        x, width = (left + GAP_INCHES / 2) / self.width, (wide - GAP_INCHES) / self.width
+        base, under = self.height - top - TITLE_INCHES - panel, LEGEND_INCHES - 0.06
+        axes = self.figure.add_axes((x, base / self.height, width, panel / self.height))
+        place = x, (base - under) / self.height, width, under / self.height
+        below = self.figure.add_axes(place, xlim=(0, 1), ylim=(0, 1))
+        below.axis("off")
+        return axes, below
+
+
+def _panel(axes: Axes, below: Axes, drawn: Drawn, colouring: Colouring, title: str) -> None:
+    axes.set_title(title, pad=2, fontsize=7.5, parse_math=False)
+    axes.grid(False)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#C4C8CF", linewidth=0.5)
+    box = axes.get_window_extent()
+    _frame(axes, drawn.xy, (box.width, box.height))
+    first, second = drawn.axes
+    look: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 5.5, "color": "#5B6270"}
+    axes.text(0.985, 0.015, first, ha="right", va="bottom", **look)
+    axes.text(0.015, 0.985, second, ha="left", va="top", rotation=90, **look)
+    match colouring:
+        case Groups():
+            colors = [colouring.colors.get(int(k), OUTSIDE_COLOR) for k in colouring.group]
+            _points(axes, drawn.xy, to_rgba_array(colors), colouring.group >= 0)
+            group_legend(below, colouring.names, colouring.colors)
+        case Circle():
+            known = np.isfinite(colouring.phase)
+            phase = np.where(known, colouring.phase, 0.0)
+            _points(axes, drawn.xy, phase_colors()(phase / (2 * np.pi)), known)
+            phase_legend(below, not known.all())
+        case Scale():
+            known = np.isfinite(colouring.value)
+            low, high = _limits(colouring)
+            part = (np.where(known, colouring.value, low) - low) / max(high - low, 1e-12)
+            _points(axes, drawn.xy, scale_colors()(np.clip(part, 0, 1)), known)
+            scale_legend(below, low, high, colouring.whole)
+    alone = len(drawn.colourings) == 1
+    if alone or colouring.title == drawn.trails_on:
+        for trail in drawn.trails:
+            _draw_trail(axes, trail, _leaps(trail, drawn.xy), drawn.trails)
+    if alone or colouring.title == drawn.marks_on:
+        _draw_marks(axes, drawn.marks, colouring.title == drawn.marks_on)
+
+
+def _frame(axes: Axes, xy: Plane, panel: tuple[float, float]) -> None:
+    """Both axes to one scale, with all points in a rectangle of the panel's shape."""
+    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
+    middle, size = (low + high) / 2, np.maximum(high - low, 1e-6)
+    half = 0.53 * np.array(panel) * (size / panel).max()
+    axes.set_xlim(middle[0] - half[0], middle[0] + half[0])
+    axes.set_ylim(middle[1] - half[1], middle[1] + half[1])
+
+
+def _points(
+    axes: Axes,
+    xy: Plane,
+    colors: Float[np.ndarray, "frames 4"],
+    known: Bool[np.ndarray, " frames"],
+) -> None:
+    """Frames in an order that is drawn, so that no group lies on top of another."""
+    size = float(np.clip(9000 / max(len(xy), 1), 0.25, 6.0))
+    order = np.random.default_rng(0).permutation(len(xy))
+    colors = np.where(known[:, None], colors, to_rgba_array(OUTSIDE_COLOR))
+    for kind, z in ((~known, 1.0), (known, 2.0)):
+        chosen = order[kind[order]]
+        axes.scatter(
+            xy[chosen, 0],
+            xy[chosen, 1],
+            s=size,
+            c=colors[chosen],
+            linewidths=0,
+            alpha=0.8,
+            zorder=z,
+            rasterized=True,
+        )
+
+
+def _limits(scale: Scale) -> tuple[float, float]:
+    """Whole numbers from end to end; others without their outermost hundredths."""
+    known = scale.value[np.isfinite(scale.value)]
+    if not len(known):
+        return 0.0, 1.0
+    ends = (0, 1) if scale.whole else (0.01, 0.99)
+    low, high = np.quantile(known, ends)
+    return float(low), float(high)
+
+
+def _leaps(trail: Trail, xy: Plane) -> Bool[np.ndarray, " steps"]:
+    """Whether each step of a path leads through nowhere, by five places along it."""
+    from scipy.spatial import KDTree
+
+    ends = np.roll(trail.xy, -1, axis=0)
+    part = np.linspace(0, 1, 5)[:, None, None]
+    away, _ = KDTree(xy).query(trail.xy + part * (ends - trail.xy))
+    return np.asarray(away.max(axis=0) > LEAP * float(np.ptp(xy, axis=0).max()))
+
+
+def _draw_trail(
+    axes: Axes, trail: Trail, leaps: Bool[np.ndarray, " steps"], all_trails: Sequence[Trail]
+) -> None:
+    """A closed path with arrows; a ring where it begins, at touchdown; dots where it leaps."""
+    closed = np.concatenate([trail.xy, trail.xy[:1]])
+    steps = np.linalg.norm(np.diff(closed, axis=0), axis=1)
+    for i, leap in enumerate(leaps):
+        own = closed[i : i + 2].T
+        if leap:
+            axes.plot(*own, color=trail.color, linewidth=0.7, linestyle=(0, (1, 1.2)), zorder=4)
+        else:
+            axes.plot(*own, color="white", linewidth=2.2, zorder=3.8)
+            axes.plot(*own, color=trail.color, linewidth=1.1, solid_capstyle="round", zorder=4)
+    along = np.cumsum(steps)
+    for part in (0.2, 0.45, 0.7, 0.95):
+        i = int(np.searchsorted(along, part * along[-1]))
+        axes.annotate(
+            "",
+            closed[i] + 0.65 * (closed[i + 1] - closed[i]),
+            closed[i] + 0.35 * (closed[i + 1] - closed[i]),
+            arrowprops={
+                "arrowstyle": "-|>,head_length=0.45,head_width=0.22",
+                "color": trail.color,
+                "linewidth": 0,
+                "shrinkA": 0,
+                "shrinkB": 0,
+            },
+            zorder=5,
+        )
+    axes.plot(*trail.xy[0], "o", ms=4.2, mfc="white", mec=trail.color, mew=1.0, zorder=6)
+    if trail.name:
+        # The names of rings that lie close together point away from each other.
+        rightmost = trail.xy[0, 0] >= max(each.xy[0, 0] for each in all_trails)
+        axes.annotate(
+            trail.name,
+            trail.xy[0],
+            (4 if rightmost else -4, 0),
+            textcoords="offset points",
+            ha="left" if rightmost else "right",
+            va="center",
+            fontsize=6,
+            parse_math=False,
+            zorder=6,
+            path_effects=[Stroke(linewidth=1.8, foreground="white"), Normal()],
+        )
+
+
+def _draw_marks(axes: Axes, marks: Sequence[Mark], by_label: bool) -> None:
+    """Numbers in circles, in the colours of their labels where frames have these."""
+    for mark in marks:
+        color = label_color(mark.label) if by_label else INK
+        axes.text(
+            *mark.xy,
+            str(mark.number),
+            ha="center",
+            va="center",
+            fontsize=6,
+            color=ink_on(color),
+            zorder=7,
+            bbox={
+                "boxstyle": "circle,pad=0.18",
+                "facecolor": color,
+                "edgecolor": "white",
+                "linewidth": 0.8,
+            },
+        )
