@@ -1,8 +1,10 @@
 """`glassviz map`: coordinates that are kept and found again, landmarks, figures, galleries."""
 
+import inspect
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from typer.testing import CliRunner
 
 from glassviz.analysis.phase_counts import PHASE_BINS, phase_bin
 from glassviz.cli import app
+from glassviz.cli import map as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.maps import LatentMap, MapOptions, Unmapped, make_map, map_all
 from glassviz.maps.caption import NO_DISTANCES, caption
@@ -533,6 +536,14 @@ def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypat
     )
     assert {path.name for path in tmp_path.glob("g*.png")} == {"g-bare.png", "g-glass.png"}
     assert "g-bare.png" in printed
+
+
+def test_the_command_line_names_what_the_library_has():
+    assert {*get_args(command.Color)} == {*COLORS, "all"}
+    defaults = inspect.signature(command.latent_map).parameters
+    assert defaults["max_points"].default == MapOptions().max_points
+    assert defaults["map_seed"].default == MapOptions().seed
+    assert defaults["method"].default == MapOptions().method
 
 
 def test_the_same_trace_twice_is_one(folder):
