@@ -69,9 +69,15 @@ def runs(tmp_path_factory):
 
 @pytest.fixture(scope="module", autouse=True)
 def small_films():
-    """As small as an overlay can be."""
+    """As small as an overlay can be; maps, which have tests of their own, are timelines."""
+
+    def no_map(source):
+        product = kinds.timeline(source)
+        return dataclasses.replace(product, stem=product.stem.replace("timeline", "map"))
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kinds, "SIZE", (280, 200))
+        patch.setattr(kinds, "latent_map", no_map)
         yield
 
 
@@ -405,7 +411,7 @@ def test_every_file_has_a_caption_that_says_what_it_was_made_from(full):
     files = {path.name for path in folder.iterdir()} - {CAPTIONS}
     captions = sections(folder)
     assert {name.replace("\\", "") for name in captions} == files
-    assert {path.name for path in made.written} == files and len(files) == 16
+    assert {path.name for path in made.written} == files and len(files) == 20
     for name, caption in captions.items():
         for part in ("checkpoint ", "trace ", "seed ", "episode", "gait cycle", "labels: "):
             assert part in caption, (name, part)
@@ -438,7 +444,7 @@ def test_a_set_that_was_interrupted_is_gone_on_with(full, studio):
     text = (folder / CAPTIONS).read_text()
     gone.unlink()
     made = export_all(rows, folder, studio)
-    assert made.written == (gone,) and len(made.kept) == 15
+    assert made.written == (gone,) and len(made.kept) == 19
     after = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != CAPTIONS}
     assert {path for path in after if after[path] != before[path]} == {gone}
     assert sorted((folder / CAPTIONS).read_text().split("\n")) == sorted(text.split("\n"))
@@ -450,7 +456,7 @@ def test_captions_of_other_files_in_the_folder_are_kept(full, runs, studio, tmp_
     again = dataclasses.replace(row, name="other")
     export_all([again], tmp_path, studio)
     files = {path.name for path in tmp_path.iterdir()} - {CAPTIONS}
-    assert set(sections(tmp_path)) == files and len(files) == 12
+    assert set(sections(tmp_path)) == files and len(files) == 16
 
 
 class Interrupted(FakeRenderer):

@@ -62,6 +62,20 @@ def raster(source: Source) -> Product:
     return _figure("raster", source, caption, lambda: figures.raster_figure(source), whole=True)
 
 
+def latent_map(source: Source) -> Product:
+    """A map of the run's latents.
+
+    Raises:
+        GlassvizError: there is nothing to map.
+    """
+    from glassviz.maps import make_map
+    from glassviz.maps.caption import caption
+    from glassviz.maps.drawing import figure
+
+    found = make_map([source.trace], folder=source.row.trace.parent, names=[source.name])
+    return _figure("map", source, caption([found]), lambda: figure([found]), whole=True)
+
+
 def clip(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
     """The film of an episode, or of a part of it, with its overlay."""
     first, last = _part(source, part_s)

@@ -180,5 +180,5 @@ def _about(source: Source, piece: Piece | None, plan: WallPlan, speed: float) ->
 def _told_clock(plan: WallPlan) -> str:
     if plan.period_s is None:
         return "Real time, for want of gait cycles in common"
-    who = "all runs" if all(plan.pieces) else "runs that have such"
-    return f"{counted(plan.cycles, 'gait cycle')} from touchdown, {who} at one phase"
+    others = "" if all(plan.pieces) else "; runs without in real time"
+    return f"{counted(plan.cycles, 'gait cycle')} from touchdown, at one phase{others}"
