@@ -42,13 +42,13 @@ class NoRenderer(FakeRenderer):
         raise GlassvizError("no OpenGL here")
 
 
-def playable(trace):
+def playable(trace, period=97):
     """The trace with frame t a centimetre further, and on a spiral in the latent space."""
     t = np.broadcast_to(np.arange(trace.frames), trace.label.shape)
     qpos = trace.qpos.copy()
     qpos[..., 0] = t / 100
-    turn = 2 * np.pi * t / 97
-    latent = np.stack([(t + 400) * np.cos(turn), (t + 400) * np.sin(turn)], axis=-1)
+    turn = 2 * np.pi * t / period
+    latent = np.stack([np.cos(turn), np.sin(turn), t / 700], axis=-1)
     return dataclasses.replace(trace, qpos=qpos, latent=latent.astype(np.float32))
 
 
@@ -60,7 +60,7 @@ def folder(tmp_path_factory) -> Path:
     dataclasses.replace(hop, header=hop.header | {"controller": "mppi"}).save(folder / "a.npz")
     playable(with_soft(planted(KNEE, UNLOCKED, name="hopper"))).save(folder / "b.npz")
     (folder / "c.npz").write_bytes(b"no trace")
-    plain = playable(planted(HOP, name="plain", labels=False))
+    plain = playable(planted(HOP, name="plain", labels=False), period=83)
     other = plain.header | {"checkpoint": plain.header["checkpoint"] | {"sha256": "1" * 64}}
     dataclasses.replace(plain, header=other).save(folder / "d.npz")
     playable(planted(STILL, name=HOSTILE)).save(folder / "e.npz")
@@ -70,7 +70,9 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def page(folder):
     rows = assess_all([folder], RolloutOptions(), jobs=1)
-    return compose(rows, "glassviz report --interactive x", open_renderer=FakeRenderer)
+    return compose(
+        rows, "glassviz report --interactive x", method="pca", open_renderer=FakeRenderer
+    )
 
 
 @pytest.fixture(scope="module")
@@ -148,7 +150,7 @@ def test_nodes_stand_clockwise_in_the_order_of_the_gait_cycle():
 
 def test_without_opengl_there_are_no_films_and_the_page_says_why(folder, tmp_path):
     rows = assess_all([folder / "e.npz"], RolloutOptions(), jobs=1)
-    page = compose(rows, "x", open_renderer=NoRenderer)
+    page = compose(rows, "x", method="pca", open_renderer=NoRenderer)
     assert not page.films and page.no_films == "no OpenGL here"
     assert page.runs[0].shown[0].film is None
     write(page, tmp_path / "r.html")
@@ -199,7 +201,9 @@ def test_the_policy_allows_these_scripts_and_nothing_else(text):
 
 def test_the_same_runs_give_the_same_page(folder, text):
     rows = assess_all([folder], RolloutOptions(), jobs=1)
-    again = compose(rows, "glassviz report --interactive x", open_renderer=FakeRenderer)
+    again = compose(
+        rows, "glassviz report --interactive x", method="pca", open_renderer=FakeRenderer
+    )
     films = re.compile(r'<script type="text/plain".*?</script>')
     assert films.sub("", to_html(again)) == films.sub("", text)
 
@@ -231,7 +235,7 @@ def test_the_library_is_the_published_one():
 
 
 def report(*arguments):
-    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+    return CliRunner().invoke(app, ["report", "--map", "pca", *map(str, arguments)])
 
 
 @pytest.fixture
@@ -595,7 +599,7 @@ def test_a_linked_film_plays_from_beside_the_page(page, tmp_path, browser):
 @in_browser
 def test_without_films_the_clock_runs_all_the_same(folder, tmp_path, browser):
     rows = assess_all([folder / "a.npz"], RolloutOptions(), jobs=1)
-    write(compose(rows, "x", open_renderer=NoRenderer), tmp_path / "r.html")
+    write(compose(rows, "x", method="pca", open_renderer=NoRenderer), tmp_path / "r.html")
     browser.show(tmp_path / "r.html")
     assert "no OpenGL here" in browser.evaluate("document.querySelector('.no-film').textContent")
     browser.press(" ", "Space")

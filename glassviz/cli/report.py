@@ -1,7 +1,7 @@
 """`glassviz report`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -41,6 +41,10 @@ def report(
             min=1,
         ),
     ] = 1,
+    map_method: Annotated[
+        Literal["umap", "pca"],
+        typer.Option("--map", help="How its latent maps are made: see `glassviz map`."),
+    ] = "umap",
     link: Annotated[
         bool,
         typer.Option("--link", help="Put its films into a folder beside the page, not into it."),
@@ -87,7 +91,7 @@ def report(
             bar.update(task, completed=done, total=total)
 
         if interactive:
-            live_page = live.compose(rows, provenance.command(), films, show)
+            live_page = live.compose(rows, provenance.command(), films, map_method, show)
             live.write(live_page, out, overwrite, link)
             checkpoints = len({(run.checkpoint, run.name) for run in live_page.runs})
         else:

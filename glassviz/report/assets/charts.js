@@ -46,7 +46,7 @@ export class View {
     this.marks = Array.from({length: marks}, () => el("div", {class: "mark", "aria-hidden": "true"}));
     this.caption = el("figcaption");
     this.box = el("div", {class: "box", role: "img", "aria-label": title}, this.canvas, ...this.marks);
-    this.figure = el("figure", {class: `view ${name}`}, el("h3", {}, title), this.box, this.caption);
+    this.figure = el("figure", {class: `view ${name}`}, el("h2", {}, title), this.box, this.caption);
     this.title = title;
   }
 

@@ -6,13 +6,14 @@ import numpy as np
 from jaxtyping import Float32
 
 from glassviz import provenance
-from glassviz.analysis.calibration import returns_to_go
 from glassviz.analysis.naming import GAIT_PHASES
+from glassviz.maps.frames import return_to_go
+from glassviz.maps.projection import Method
 from glassviz.report.answers import answers_of
 from glassviz.report.compose import assessed_row, failed_row, tone_of
 from glassviz.report.interactive.films import Projectionist
 from glassviz.report.interactive.graph import graph_of
-from glassviz.report.interactive.page import EpisodeView, InteractivePage, Map, RunView
+from glassviz.report.interactive.page import NO_STATE, EpisodeView, InteractivePage, RunView
 from glassviz.report.interactive.places import Places, places_of
 from glassviz.report.interactive.states import PHASE_COLORS, gait_of, states_of
 from glassviz.report.verdict import verdict_of
@@ -23,24 +24,25 @@ from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.frames import OpenRenderer
 from glassviz.video.renderer import MujocoRenderer
 
-DISCOUNT = 0.99
-"""Of an agent whose trace tells none."""
-
 
 def compose(
     rows: Sequence[Assessed | Unassessed],
     command: str,
     films: int = 1,
+    method: Method = "umap",
     on_frame: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
 ) -> InteractivePage:
-    """Compose the page; traces are read again, and filmed.
+    """Compose the page; traces are read again, filmed and mapped.
+
+    Coordinates of maps are kept beside the traces, where `glassviz map` finds them too.
 
     Args:
         rows: of `assess_all`.
         command: the command line that asked for it.
         films: how many episodes of each run it shows: for 1 the one with the median return, else
             evenly from the least to the most.
+        method: of the maps.
         on_frame: called with frames filmed and in all.
         open_renderer: what draws the films.
 
@@ -62,7 +64,7 @@ def compose(
     with Projectionist(open_renderer) as projectionist:
         for own in _by_checkpoint(assessed):
             traces = [row.load() for row in own]
-            places = places_of(traces)
+            places = places_of(traces, own[0].trace.parent, method)
             bounds = _bounds(
                 [xy[list(chosen[id(row)])] for row, xy in zip(own, places.xy, strict=True)]
             )
@@ -120,7 +122,7 @@ def _run(
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
     phase = phase.astype(np.float32)
-    to_go, total = _to_go(trace), np.cumsum(trace.reward, axis=1)
+    to_go, total = return_to_go(trace), np.cumsum(trace.reward, axis=1)
     shown = []
     for e in sorted(chosen):
         own = run.episodes[e]
@@ -158,8 +160,8 @@ def _run(
         episodes=len(run.episodes),
         dt_s=run.frame_dt_s,
         states=states,
-        map=Map(bounds, np.zeros((0, 2), np.float32), (), places.caption),
-        graph=graph_of(state, phase, len(states)),
+        map=places.of(number, states, bounds),
+        graph=graph_of(np.where(gait == NO_STATE, gait, state), phase, len(states)),
         answers=answers_of(row),
         shown=tuple(shown),
     )
@@ -171,10 +173,3 @@ def _bounds(
     every = np.concatenate([xy.reshape(-1, 2) for xy in shown])
     (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
     return (left, right), (bottom, top)
-
-
-def _to_go(trace: Trace) -> np.ndarray:
-    """Return-to-go as if what comes after the end were like what came before it."""
-    discount = trace.header["agent"].get("planner", {}).get("discount") or DISCOUNT
-    left = np.arange(trace.frames, 0, -1)
-    return returns_to_go(trace.reward, discount) / (1 - discount**left)

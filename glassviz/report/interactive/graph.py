@@ -18,7 +18,7 @@ def graph_of(state: States, phase: Float32[np.ndarray, "episodes frames"], state
     """The switches between the states of a run, over all its episodes.
 
     Args:
-        state: of every frame; `NO_STATE` for none.
+        state: of every frame; `NO_STATE` for none, and in openings.
         phase: of the gait cycle, in [0, 1); NaN outside.
         states: how many there are.
     """

@@ -2,34 +2,84 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from sklearn.decomposition import PCA
 
+from glassviz.errors import GlassvizError
+from glassviz.maps import LatentMap, MapOptions, make_map
+from glassviz.maps.caption import NO_DISTANCES, SHADOW, method_told
+from glassviz.maps.coordinates import MAX_POINTS
+from glassviz.maps.projection import Method
+from glassviz.report.interactive.page import Map, MapPrototype, State
 from glassviz.trace import Trace
 
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """A map of the frames of some traces.
+    """A map of the frames of some traces, or why there is none.
 
     Attributes:
-        xy: of each frame of each trace.
-        caption: how it was made and how to read it.
+        xy: of each frame of each trace; all in one place without a map.
+        found: the map.
+        failure: why there is none; empty if there is one.
     """
 
     xy: tuple[Float32[np.ndarray, "_ _ 2"], ...]
-    caption: str
+    found: LatentMap | None
+    failure: str = ""
+
+    def of(
+        self,
+        number: int,
+        states: Sequence[State],
+        bounds: tuple[tuple[float, float], tuple[float, float]],
+    ) -> Map:
+        """What lies under the frames of one of the traces.
+
+        Args:
+            number: of the trace.
+            states: of its frames.
+            bounds: of what the page shows.
+        """
+        if self.found is None:
+            return Map(bounds, np.zeros((0, 2), np.float32), (), self.failure)
+        paths = [each.xy for each in self.found.cycles if each.trace == number]
+        path = paths[0].astype(np.float32) if paths else np.zeros((0, 2), np.float32)
+        numbers = {state.key: i for i, state in enumerate(states)}
+        prototypes = tuple(
+            MapPrototype(each.number, numbers[str(each.label)], *each.xy)
+            for each in self.found.prototypes
+            if str(each.label) in numbers
+        )
+        return Map(bounds, path, prototypes, _caption(self.found, bool(paths), bool(prototypes)))
 
 
-def places_of(traces: Sequence[Trace]) -> Places:
-    """Map the latents of traces of one checkpoint together, by their two principal axes."""
-    latents = [trace.latent.reshape(-1, trace.latent.shape[2]) for trace in traces]
-    pca = PCA(2, svd_solver="covariance_eigh").fit(np.concatenate(latents))
-    first, second = pca.explained_variance_ratio_
-    xy = [
-        pca.transform(latent).astype(np.float32).reshape(trace.episodes, trace.frames, 2)
-        for trace, latent in zip(traces, latents, strict=True)
-    ]
-    return Places(tuple(xy), f"PCA of the latents ({first:.0%} and {second:.0%} of the variance).")
+def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") -> Places:
+    """Map the latents of traces of one checkpoint together; fitted before, the map is used again.
+
+    Args:
+        traces: of one checkpoint.
+        folder: where coordinates of maps are kept.
+        method: of the map.
+    """
+    frames = sum(trace.label.size for trace in traces)
+    try:
+        found = make_map(traces, MapOptions(method, place_rest=frames > MAX_POINTS), folder)
+    except GlassvizError as error:
+        nowhere = [np.zeros((*trace.label.shape, 2), np.float32) for trace in traces]
+        return Places(tuple(nowhere), None, str(error))
+    return Places(found.coordinates, found)
+
+
+def _caption(found: LatentMap, path: bool, prototypes: bool) -> str:
+    warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
+    told = f"{method_told(found)} of the latents. {warning}"
+    if found.quality:
+        told += f" Trustworthiness {found.quality.trustworthiness:.2f}."
+    if path:
+        told += " Line: the typical gait cycle."
+    if prototypes:
+        told += " Circles: prototypes."
+    return told
