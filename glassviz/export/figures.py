@@ -60,11 +60,12 @@ def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None)
             )
         )
     names = source.phase_names()
+    fitted = "; fitted labels" if source.fitted else ""
     if in_cycles:
         quarters = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
-        return film_strip(rows, names, "phase of the gait, from touchdown", quarters)
+        return film_strip(rows, names, f"phase of the gait, from touchdown{fitted}", quarters)
     each = (spans[0][1] - spans[0][0]) * source.trace.frame_dt_s
-    return film_strip(rows, names, "time in each row, s", round_ticks(0.0, each))
+    return film_strip(rows, names, f"time in each row, s{fitted}", round_ticks(0.0, each))
 
 
 def strip_caption(source: Source, part_s: Part | None = None) -> str:
@@ -99,7 +100,8 @@ def timeline_figure(source: Source, part_s: Part | None = None) -> Figure:
         other=clip.other,
         label=clip.label.astype(np.int64) if clip.has_labels else None,
     )
-    return timeline(signals, shown_part(source, part_s), source.phase_names())
+    title = "fitted" if source.fitted else "label"
+    return timeline(signals, shown_part(source, part_s), source.phase_names(), title)
 
 
 def timeline_caption(source: Source, part_s: Part | None = None) -> str:

@@ -137,7 +137,8 @@ def grid_film(
     sheet = Sheet(HEADER + columns * (width + GAP), top + len(plan.rows) * (height + GAP))
     foot = sheet.wrapped(skipped) if skipped else []
     sheet.grow(16 + 22 * len(foot))
-    sheet.title(source.title, _told_clock(plan, speed))
+    fitted = ", fitted labels" if source.fitted else ""
+    sheet.title(f"{source.title}{fitted}", _told_clock(plan, speed))
     cells, bars = [], []
     for i, row in enumerate(plan.rows):
         y = top + i * (height + GAP)

@@ -241,6 +241,6 @@ def _stem(source: Source) -> str:
     kept = (
         "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name).strip("._") or "run"
     )
-    fitted = ("fitted",) if source.run.labels_from == "fitted" else ()
+    fitted = ("fitted",) if source.fitted else ()
     episode = (f"episode{source.episode + 1}",) if source.chosen else ()
     return "-".join((kept[:80], source.run.controller, *fitted, *episode))

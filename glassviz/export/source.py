@@ -73,6 +73,11 @@ class Source:
         return f"{self.name}, {self.controller}"
 
     @property
+    def fitted(self) -> bool:
+        """Whether its labels were fitted to its latents, and not learned."""
+        return self.run.labels_from == "fitted"
+
+    @property
     def episodes(self) -> Sequence[int]:
         """The episodes that are shown where several are."""
         return [self.episode] if self.chosen else range(self.trace.episodes)

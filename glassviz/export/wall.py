@@ -119,7 +119,8 @@ def wall_film(
         y = top + i // columns * (height + beside)
         clip = Clip.of(source.trace, source.episode)
         track = Track.of(clip, _places(source, piece, plan, share))
-        sheet.text(x, y + 4, shortened(source.title, 17, width), 17)
+        name = f"{source.title}, fitted labels" if source.fitted else source.title
+        sheet.text(x, y + 4, shortened(name, 17, width), 17)
         sheet.text(
             x, y + 28, shortened(_about(source, piece, plan, speed), 14, width), 14, faint=True
         )

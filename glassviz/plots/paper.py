@@ -125,6 +125,7 @@ def timeline(
     signals: Signals,
     part: tuple[int, int],
     names: Mapping[int, str],
+    label_title: str = "label",
     width_mm: float = WIDTH_MM,
 ) -> Figure:
     """Draw an episode: all of it as a band of labels, and a part with height and contacts.
@@ -133,6 +134,7 @@ def timeline(
         signals: of the episode.
         part: first frame that is shown at large, and the one behind the last.
         names: what labels stand for.
+        label_title: what the lane of labels is called.
         width_mm: of the figure.
     """
     first, last = part
@@ -187,7 +189,12 @@ def timeline(
             y -= label_mm
             _segments(page, signals.label[first:last], left, y, inner, label_mm)
             page.text(
-                left - 0.8, y + label_mm / 2, "label", fontsize=7, ha="right", va="center_baseline"
+                left - 0.8,
+                y + label_mm / 2,
+                label_title,
+                fontsize=7,
+                ha="right",
+                va="center_baseline",
             )
         for name, contact, color in (
             ("foot", signals.foot, INK),
