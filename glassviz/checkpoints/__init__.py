@@ -8,6 +8,7 @@ from glassviz.checkpoints.checkpoint import Checkpoint
 from glassviz.checkpoints.convert import convert
 from glassviz.checkpoints.detect import load
 from glassviz.checkpoints.native import save
+from glassviz.checkpoints.rows import remarks_of, rows_of
 from glassviz.checkpoints.summary import Summary, summarise
 
-__all__ = ["Checkpoint", "Summary", "convert", "load", "save", "summarise"]
+__all__ = ["Checkpoint", "Summary", "convert", "load", "remarks_of", "rows_of", "save", "summarise"]

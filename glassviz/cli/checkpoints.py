@@ -4,12 +4,9 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from glassviz.checkpoints import Summary
 
 
 def inspect(
@@ -23,13 +20,13 @@ def inspect(
     Agent, planner, Glass, provenance, and what had to be assumed. Reading a checkpoint runs no
     code, whatever the file holds.
     """
-    from glassviz.checkpoints import load, summarise
+    from glassviz.checkpoints import load, rows_of, summarise
 
     summary = summarise(load(checkpoint))
     if as_json:
         typer.echo(json.dumps(summary.to_dict(), indent=2))
     else:
-        _print_table(_rows(summary))
+        _print_table(rows_of(summary))
 
 
 def convert(
@@ -47,62 +44,11 @@ def convert(
     Prints what the file did not say and had to be assumed, and what of it is not kept.
     """
     from glassviz.checkpoints import convert as convert_file
-    from glassviz.checkpoints import summarise
+    from glassviz.checkpoints import remarks_of, summarise
 
     summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
-    _print_table(_remarks(summary))
+    _print_table(remarks_of(summary))
     typer.echo(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
-
-
-def _rows(summary: "Summary") -> Iterator[tuple[str, str]]:
-    """Name and value of every line of the table."""
-    yield "checkpoint", f"{summary.name} ({summary.format})"
-    yield "sha256", summary.sha256
-    yield "family", summary.family
-    yield "parameters", f"{summary.parameters:,}"
-    for network, sizes in summary.networks.items():
-        yield f"  {network}", sizes
-    if summary.glass is None:
-        yield "Glass", "none: labels say so until they are fitted"
-    else:
-        glass = summary.glass
-        yield (
-            "Glass",
-            (
-                f"N={glass.prototypes} prototypes, K={glass.clusters} clusters, τ={glass.tau:g}, "
-                f"{glass.similarity} similarity"
-            ),
-        )
-        if glass.super_clusters:
-            yield "  super-clusters", str(glass.super_clusters)
-        if glass.cluster_obs:
-            yield "  cluster row", "policy and Q see it"
-        yield (
-            "  clusters active in S",
-            (
-                f"{glass.clusters_active_in_partition} of {glass.clusters} "
-                f"(a property of the parameters, not of behaviour)"
-            ),
-        )
-    yield "planner", summary.no_planner or _pairs(summary.planner)
-    yield "environment", _pairs(summary.env)
-    for name, value in summary.provenance.items():
-        yield name, _pairs(value) if isinstance(value, dict) else str(value)
-    yield from _remarks(summary)
-
-
-def _remarks(summary: "Summary") -> Iterator[tuple[str, str]]:
-    """What was assumed, what is not used and what got lost."""
-    yield from (("assumed", item) for item in summary.assumptions)
-    yield from (("ignored", item) for item in summary.ignored_leaves)
-    yield from (("not kept", item) for item in summary.losses)
-
-
-def _pairs(items: dict[str, Any]) -> str:
-    return ", ".join(
-        f"{key} ({_pairs(value)})" if isinstance(value, dict) else f"{key} {value}"
-        for key, value in items.items()
-    )
 
 
 def _print_table(rows: Iterator[tuple[str, str]]) -> None:

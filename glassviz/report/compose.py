@@ -12,7 +12,18 @@ from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
 from glassviz.report.answers import answers_of
 from glassviz.report.drawings import drawings_of
 from glassviz.report.evidence import evidence_of
-from glassviz.report.page import Card, Chip, EpisodeRow, Page, Row, Side, Source, Term, Tone
+from glassviz.report.page import (
+    Card,
+    Chip,
+    Drawing,
+    EpisodeRow,
+    Page,
+    Row,
+    Side,
+    Source,
+    Term,
+    Tone,
+)
 from glassviz.report.strip import StripMaker, chip
 from glassviz.report.together import parts_of
 from glassviz.report.verdict import verdict_of
@@ -76,7 +87,7 @@ def compose(
         ),
         together=parts_of(together),
         cards=tuple(cards),
-        terms=_terms(cards),
+        terms=terms_of(side for card in cards for side in card.sides),
         thresholds={
             "Gait": _named_values(GAIT_THRESHOLDS),
             "Labels": _named_values(LABEL_THRESHOLDS),
@@ -135,13 +146,14 @@ def _card(
         facts=tuple(facts),
         strip=strips.strip(traces[best], run),
         sides=tuple(
-            _side(row, trace, f"{anchor}-{i}")
+            side_of(row, drawings_of(trace, row.stability, f"{anchor}-{i}"))
             for i, (row, trace) in enumerate(zip(rows, traces, strict=True))
         ),
     )
 
 
-def _side(row: Assessed, trace: Trace, name: str) -> Side:
+def side_of(row: Assessed, drawings: tuple[Drawing, ...] = ()) -> Side:
+    """What is told of one checkpoint under one controller, with figures if there are any."""
     run = row.stability
     returns = f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes"
     split = ", ".join(f"{count} {verdict}" for verdict, count in run.label_split.items())
@@ -153,7 +165,7 @@ def _side(row: Assessed, trace: Trace, name: str) -> Side:
         reasons=run.basin.reasons,
         summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}.{labels}",
         chips=_chips(run),
-        drawings=drawings_of(trace, run, name),
+        drawings=drawings,
         evidence=evidence_of(run),
         answers=answers_of(row),
         episodes=tuple(map(_episode, run.episodes)),
@@ -193,10 +205,10 @@ def tone_of(basin: str) -> Tone:
     return _TONES.get(basin, "mixed")
 
 
-def _terms(cards: Iterable[Card]) -> dict[str, Term]:
-    """Everything that the page shows and `glassviz explain` explains, by name."""
+def terms_of(sides: Iterable[Side]) -> dict[str, Term]:
+    """Everything that is shown and that `glassviz explain` explains, by name."""
     names = set(TABLE_TERMS)
-    for side in (side for card in cards for side in card.sides):
+    for side in sides:
         names |= {name for drawing in side.drawings for name in drawing.terms}
         names |= {each.name for group in side.evidence for each in group.criteria}
     fields = [field.name for field in dataclasses.fields(Term) if field.name != "name"]

@@ -28,7 +28,7 @@ def to_html(page: Page) -> str:
     """The page as text; the same page always gives the same."""
     jinja = environment(autoescape=True)
     jinja.globals |= {"svg": _svg, "data_uri": _data_uri}
-    return jinja.get_template("report.html.j2").render(page=page)
+    return jinja.get_template("report.html.j2").render(page=page, terms=page.terms, glossary=True)
 
 
 def _svg(drawing: Drawing) -> Markup:
