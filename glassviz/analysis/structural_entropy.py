@@ -62,7 +62,7 @@ def entropy_2d(graph: Graph, partition: Partition, self_loops: SelfLoops = "drop
         self_loops: how the diagonal counts.
     """
     weights = with_loops(graph, self_loops)
-    saved = _saved_bits(weights, _membership(partition)[None])
+    saved = _saved_bits(weights, membership_of(partition)[None])
     return entropy_1d(weights, "once") - float(saved[0])
 
 
@@ -104,12 +104,9 @@ def structural_entropy(
         rng: deals the memberships out anew among the nodes with edges; others keep theirs.
         replicates: B.
     """
-    weights, membership = with_loops(graph, self_loops), _membership(partition)
+    weights, membership = with_loops(graph, self_loops), membership_of(partition)
     h1, h2 = entropy_1d(weights, "once"), entropy_2d(weights, membership, "once")
-    linked = np.flatnonzero(weights.any(axis=1))
-    order = np.tile(np.arange(len(weights)), (replicates, 1))
-    order[:, linked] = rng.permuted(np.tile(linked, (replicates, 1)), axis=1)
-    null = h1 - _saved_bits(weights, membership[order])
+    null = h1 - _saved_bits(weights, dealt_out(weights, membership, rng, replicates))
     mean, sd = float(null.mean()), float(null.std())
     return StructuralEntropy(
         self_loops=self_loops,
@@ -127,10 +124,24 @@ def with_loops(graph: Graph, self_loops: SelfLoops) -> Graph:
     return graph * np.where(np.eye(len(graph), dtype=bool), _LOOP_FACTOR[self_loops], 1.0)
 
 
-def _membership(partition: Partition) -> Float64[np.ndarray, "nodes clusters"]:
+def membership_of(partition: Partition) -> Float64[np.ndarray, "nodes clusters"]:
+    """S of a partition, one-hot where that is given as the cluster of every node."""
     if partition.ndim == 2:
         return partition
     return one_hot(partition, int(partition.max()) + 1)
+
+
+def dealt_out(
+    weights: Graph,
+    membership: Float64[np.ndarray, "nodes clusters"],
+    rng: np.random.Generator,
+    replicates: int,
+) -> Float64[np.ndarray, "replicates nodes clusters"]:
+    """Random partitions of the same sizes: memberships dealt anew among the nodes with edges."""
+    linked = np.flatnonzero(weights.any(axis=1) | weights.any(axis=0))
+    order = np.tile(np.arange(len(weights)), (replicates, 1))
+    order[:, linked] = rng.permuted(np.tile(linked, (replicates, 1)), axis=1)
+    return membership[order]
 
 
 def _saved_bits(
