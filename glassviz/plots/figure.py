@@ -75,8 +75,15 @@ def check_target(path: Path, overwrite: bool) -> None:
         raise UsageError(f"{path}: exists already: choose another name, or add --overwrite")
 
 
-def save(figure: Figure, path: Path, overwrite: bool = False) -> None:
+def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: bool = False) -> None:
     """Write a figure, whole or not at all; equal figures give equal files.
+
+    Args:
+        figure: what to write.
+        path: where to.
+        overwrite: whether it may replace a file.
+        text_as_paths: in an SVG draw the text rather than write it. It is then as wide as it was
+            measured, whatever fonts there are, but can no longer be edited or found.
 
     Raises:
         UsageError: as for `check_target`.
@@ -85,4 +92,6 @@ def save(figure: Figure, path: Path, overwrite: bool = False) -> None:
     check_target(path, overwrite)
     ending = path.suffix.lower()
     with style(), replacing(path) as partial:
+        if text_as_paths:
+            matplotlib.rcParams["svg.fonttype"] = "path"
         figure.savefig(partial, format=ending.removeprefix("."), metadata=_NO_DATE[ending])
