@@ -17,6 +17,7 @@ from glassviz.cli.evaluate import evaluate
 from glassviz.cli.explain import explain
 from glassviz.cli.export import export
 from glassviz.cli.fit import fit
+from glassviz.cli.graph import graph
 from glassviz.cli.map import latent_map
 from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
@@ -89,6 +90,7 @@ for command in (
     evaluate,
     stability,
     fit,
+    graph,
     export,
     latent_map,
     report,

@@ -1,0 +1,161 @@
+"""`glassviz graph`."""
+
+import json
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from glassviz.cli.labels import Labels
+from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
+from glassviz.cli.stability import Episodes, Runs, Traces
+from glassviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
+    from glassviz.graphs import FluxDifference, Graphed, RunGraph, Ungraphed
+    from glassviz.runs import RolloutOptions
+
+RENDERS = Path("renders")
+
+GraphMode = Literal["frame", "jump", "soft-train", "flow"]
+
+
+def graph(
+    targets: Runs,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="The file: .png, .svg, .pdf, .graphml or .json. With several graphs the start of "
+            "their names, or a folder. renders/ by default.",
+        ),
+    ] = None,
+    mode: Annotated[
+        GraphMode,
+        typer.Option(
+            help="Which graph: frame by frame, switches only (jump), the one that Glass is trained "
+            "on (soft-train), or shares of time (flow)."
+        ),
+    ] = "jump",
+    compare: Annotated[
+        bool,
+        typer.Option("--compare", help="Match the labels of two runs, and draw where they differ."),
+    ] = False,
+    width: Annotated[
+        Literal["column", "page"],
+        typer.Option(help="Of figures: matrices below the graph, or beside it."),
+    ] = "column",
+    episodes: Episodes = 10,
+    controller: Controllers = "both",
+    seed: Seed = 0,
+    steps: Steps = None,
+    traces: Traces = None,
+    labels: Labels = "learned",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that exist.")
+    ] = False,
+    to_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, and write files only with --out.")
+    ] = False,
+) -> None:
+    """Draw which prototype follows which, and say how orderly the transitions are.
+
+    A graph for every checkpoint and controller: prototypes inside the hulls of their clusters,
+    arrows as wide as their traffic, the dominant cycle in black, with the matrices P, A and S.
+    Transitions are pooled over episodes, after their openings, and never counted across two of
+    them. Agents without labels need those of `glassviz fit`. Runs without a graph are named, and
+    make the exit code 1.
+    """
+    from glassviz.cli.graph_table import print_difference, print_graphs
+    from glassviz.files import refuse_existing
+    from glassviz.graphs import Graphed, check_format, save, to_dict
+    from glassviz.runs import RolloutOptions
+
+    if out and out.suffix:
+        check_format(out)
+    options = RolloutOptions(
+        episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
+    )
+    rows = _graph(targets, options, mode, traces, labels)
+    found = {row.file_stem: row for row in rows if isinstance(row, Graphed)}
+    broken = [row for row in rows if not isinstance(row, Graphed)]
+    shown: dict[str, RunGraph | FluxDifference] = {key: row.graph for key, row in found.items()}
+    difference = _compare(list(found.values())) if compare else None
+    if difference:
+        shown = {"-against-".join(found): difference}
+    paths = _paths(out, list(shown)) if out or not to_json else []
+    for path in paths:
+        refuse_existing(path, overwrite)
+    if to_json:
+        told = [to_dict(each) for each in shown.values()] + [asdict(row) for row in broken]
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+    else:
+        print_graphs(rows)
+        if difference:
+            print_difference(difference)
+    for path, each in zip(paths, shown.values(), strict=bool(paths)):
+        save(each, path, overwrite, width)
+        typer.echo(f"wrote {path}", err=to_json)
+    if broken:
+        raise typer.Exit(1)
+
+
+def _compare(found: list["Graphed"]) -> "FluxDifference":
+    from glassviz.graphs import flux_difference
+
+    if len(found) != 2:
+        raise UsageError(
+            f"--compare: expected two graphs, found {len(found)}: name two runs and a "
+            f"--controller, or one run for its two controllers"
+        )
+    return flux_difference(found[0].source(), found[1].source())
+
+
+def _paths(out: Path | None, names: list[str]) -> list[Path]:
+    """A file a graph: the one that is named, others after it, or all in a folder."""
+    if out is None:
+        return [RENDERS / f"graph-{name}.svg" for name in names]
+    if not out.suffix:
+        return [out / f"{name}.svg" for name in names]
+    if len(names) == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names]
+
+
+def _graph(
+    targets: list[Path],
+    options: "RolloutOptions",
+    mode: GraphMode,
+    traces: Path | None,
+    labels: str,
+) -> list["Graphed | Ungraphed"]:
+    """Graphs with a progress bar, and an estimate before anything is recorded."""
+    from glassviz.cli.progress import progress_bar, told_estimate
+    from glassviz.graphs import graph_all
+
+    with progress_bar() as bar:
+        recording = bar.add_task("rolling out", total=None, visible=False)
+        graphs = bar.add_task("counting", total=None, visible=False)
+
+        def tell(line: str) -> None:
+            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        def show(task: "TaskID", done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        return graph_all(
+            targets,
+            options,
+            mode,
+            traces,
+            labels,
+            tell,
+            on_recording=partial(show, recording),
+            on_estimate=lambda count, seconds: tell(told_estimate(count, seconds)),
+            on_graph=partial(show, graphs),
+        )
