@@ -16,6 +16,7 @@ from PIL import Image
 from planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
 from typer.testing import CliRunner
 
+from glassviz.checkpoints.wording import printable
 from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import Source, Studio, export_all, kinds
@@ -430,11 +431,13 @@ def test_what_cannot_be_made_is_named_with_its_reason(full):
     assert set(made.left_out) == {
         "torn",
         "raster of plain, planner (mppi)",
+        "graph of plain, planner (mppi)",
+        f"graph of {printable(HOSTILE)}, planner (mppi)",  # Its trace holds no partition.
         "grid of plain, planner (mppi)",
     }
     text = (folder / CAPTIONS).read_text()
     assert "## Not made" in text and "torn: no trace" in text and "glassviz fit" in text
-    assert sum("not made" in line for line in told) == 3
+    assert sum("not made" in line for line in told) == 5
 
 
 def test_a_set_that_was_interrupted_is_gone_on_with(full, studio):

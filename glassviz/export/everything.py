@@ -122,6 +122,7 @@ def _of_one(source: Source, studio: Studio) -> Iterator[tuple[str, Plan]]:
     yield "strip", lambda: kinds.strip(source, studio)
     yield "timeline", lambda: kinds.timeline(source)
     yield "raster", lambda: kinds.raster(source)
+    yield "graph", lambda: kinds.graph(source)
     yield "map", lambda: kinds.latent_map(source)
     yield "clip", lambda: kinds.clip(source, studio)
     yield "gif", lambda: kinds.gif(source, studio)

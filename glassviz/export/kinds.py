@@ -62,6 +62,26 @@ def raster(source: Source) -> Product:
     return _figure("raster", source, caption, lambda: figures.raster_figure(source), whole=True)
 
 
+def graph(source: Source) -> Product:
+    """The transition graph of the run's labels.
+
+    Raises:
+        GlassvizError: there are no labels.
+    """
+    from glassviz.graphs import run_graph
+    from glassviz.graphs import save as save_graph
+    from glassviz.graphs.wording import caption
+
+    found = run_graph(source.trace, name=source.name)
+
+    def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
+        save_graph(found, path, overwrite)
+        return []
+
+    told = f"{caption(found)} {made_from(source, whole=True)}"
+    return Product("graph", f"{_stem(source)}-graph", FIGURES, told, write)
+
+
 def latent_map(source: Source) -> Product:
     """A map of the run's latents.
 
