@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import glassviz.analysis
 import glassviz.comparison
 import glassviz.gait
+import glassviz.graphs
 from glassviz.analysis import (
     calibration,
     consistency,
@@ -45,12 +46,13 @@ BOOKKEEPING = {
     *("start", "hit", "recovery", "opening_end", "duration_s", "dt_s", "lag_s", "phase"),
     *("label", "dominant", "words", "modal", "states", "prototypes", "seed"),
     *("obs", "cycle_frames", "episode_s", "runs", "gaits_by_controller", "colours"),
+    *("soft", "switches", "one", "other", "frame_dt_s", "partition"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
 
 def modules():
-    for package in (glassviz.gait, glassviz.analysis, glassviz.comparison):
+    for package in (glassviz.gait, glassviz.analysis, glassviz.comparison, glassviz.graphs):
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if found.name.rpartition(".")[2] not in NO_RESULTS:
                 yield importlib.import_module(found.name)
