@@ -72,7 +72,7 @@ def _quality(maps: Sequence[LatentMap]) -> list[str]:
     low, high = int(windows.min()), int(windows.max())
     n = max(each.frames for each in found)
     return [
-        f"Quality over {n:,} frames, k\u00a0=\u00a0{found[0].neighbours}; frames of an episode less "
-        f"than half a cycle ({low if low == high else f'{low} to {high}'} frames) apart are no "
+        f"Quality over {n:,} frames, k\u00a0=\u00a0{found[0].neighbours}; frames of an episode "
+        f"less than half a cycle ({low if low == high else f'{low} to {high}'} frames) apart are no "
         f"neighbours."
     ]
