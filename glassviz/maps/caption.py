@@ -73,6 +73,6 @@ def _quality(maps: Sequence[LatentMap]) -> list[str]:
     n = max(each.frames for each in found)
     return [
         f"Quality over {n:,} frames, k\u00a0=\u00a0{found[0].neighbours}; frames of an episode "
-        f"less than half a cycle ({low if low == high else f'{low} to {high}'} frames) apart are no "
-        f"neighbours."
+        f"less than half a cycle ({low if low == high else f'{low} to {high}'} frames) apart are "
+        f"no neighbours."
     ]
