@@ -217,3 +217,12 @@ def test_degenerate_walks_have_none_for_what_is_undefined_and_no_nan(walk, mode)
             assert value is None or np.isfinite(value)
     assert found.flow.entropy.gap is None or np.isfinite(found.flow.entropy.gap)
     assert np.isfinite([found.train.entropy.h2_bits, found.train.best_h2_bits]).all()
+
+
+def test_the_best_partition_is_never_worse_than_the_hard_one_that_was_learned():
+    for seed in range(20):
+        graph = rng(seed).exponential(size=(8, 8)) ** 3
+        member = rng(seed).permutation(8) % 3
+        for convention in ("flow", "train"):
+            found = partition_stats(convention, graph, one_hot(member, 3), rng(), 9)
+            assert found.best_h2_bits <= found.entropy.h2_bits + 1e-12

@@ -28,6 +28,8 @@ Transitions:
     transitions: counts, chains and their modes, entropy rate, irreversibility, dominant cycles.
     structural_entropy: H¹, H², gap, and random partitions of the same sizes.
     partition_search: a partition with low H².
+    cut: traffic between clusters against chance, modularity; timescales: how fast chains forget.
+    graph_stats: all of these for prototypes and labels at once.
 
 Labels for agents without Glass:
     fit: prototypes and clusters from latents, and how much refits agree.

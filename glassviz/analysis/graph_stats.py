@@ -122,9 +122,10 @@ class PartitionStats:
         entropy: H¹, H² and gap, against random partitions of the same sizes.
         cut: how much of the weight crosses clusters, against the same.
         modularity: Q of the directed flow, or of the symmetric graph of training.
-        best: cluster of each prototype in the best partition that a greedy search finds; for
-            `flow` in as many clusters as tell most, for `train`, where self-transitions make
-            singletons look best, in as many as the learned one.
+        best: cluster of each prototype in the best partition that a greedy search finds, or in
+            the learned one, if that is better; for `flow` in as many clusters as tell most, for
+            `train`, where self-transitions make singletons look best, in as many as the learned
+            one.
         best_h2_bits, best_gap: of that.
     """
 
@@ -272,8 +273,10 @@ def partition_stats(
     learned = partition if convention == "train" else member
     entropy = structural_entropy(graph, learned, rng, loops, replicates)
     clusters = len(np.unique(member)) if convention == "train" else None
-    best = greedy_partition(graph, clusters, loops)
-    best_h2 = entropy_2d(graph, best, loops)
+    found = (greedy_partition(graph, clusters, loops), member)
+    best_h2, best = min(
+        ((entropy_2d(graph, each, loops), each) for each in found), key=lambda pair: pair[0]
+    )
     h1 = entropy.h1_bits
     return PartitionStats(
         convention=convention,

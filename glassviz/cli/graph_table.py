@@ -136,7 +136,7 @@ def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
         rate,
         _shown(level.irreversibility),
         f"{_seconds(slow)}, {_seconds(slower)}",
-        ", ".join(told) or NONE,
+        "\n".join(told) or NONE,
     )
 
 

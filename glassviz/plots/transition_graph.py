@@ -335,7 +335,8 @@ def _heat(
 
 
 def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: str) -> None:
-    axes.add_patch(Rectangle((x, y), width, height, facecolor=color, linewidth=0))
+    # With an edge, for viewers would show a line between tiles of one colour.
+    axes.add_patch(Rectangle((x, y), width, height, color=color, linewidth=0.2))
 
 
 def _scale(page: Page, heat: Heat, x: float, y: float) -> None:
