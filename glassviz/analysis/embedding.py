@@ -33,7 +33,7 @@ class EmbeddingQuality:
         continuity: the same with the two exchanged: 1 if no neighbours were torn apart.
         neighbour_preservation: Q_k, the share of a frame's k nearest that is among its k nearest
             in both; k over the number of candidates by chance.
-        neighbour_preservation_over_chance: R_k, the same rescaled to 0 by chance; 1 at best.
+        neighbours_over_chance: R_k, the same rescaled to 0 by chance; 1 at best.
         neighbour_preservation_auc: mean of R_k over ln k, up to nearly all frames, so that
             small neighbourhoods count as much as large ones.
     """
@@ -43,7 +43,7 @@ class EmbeddingQuality:
     trustworthiness: float
     continuity: float
     neighbour_preservation: float
-    neighbour_preservation_over_chance: float
+    neighbours_over_chance: float
     neighbour_preservation_auc: float
 
 
@@ -131,7 +131,7 @@ def embedding_quality(
         trustworthiness=_trust(ranks_far, ranks_flat, candidates, k),
         continuity=_trust(ranks_flat, ranks_far, candidates, k),
         neighbour_preservation=float((chance + over_chance[:, k - 1] * (1 - chance)).mean()),
-        neighbour_preservation_over_chance=float(over_chance[:, k - 1].mean()),
+        neighbours_over_chance=float(over_chance[:, k - 1].mean()),
         neighbour_preservation_auc=_mean_over_log(over_chance.mean(axis=0)),
     )
     if label is None or not (label >= 0).any():

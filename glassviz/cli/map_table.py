@@ -72,7 +72,7 @@ def _quality(row: LatentMap) -> list[str]:
         row.quality.trustworthiness,
         row.quality.continuity,
         row.quality.neighbour_preservation,
-        row.quality.neighbour_preservation_over_chance,
+        row.quality.neighbours_over_chance,
         row.quality.neighbour_preservation_auc,
     )
     return [f"{value:.2f}" for value in values]

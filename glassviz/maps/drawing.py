@@ -121,7 +121,7 @@ def summary(found: LatentMap) -> str:
         told += [
             f"trustworthiness {quality.trustworthiness:.2f}",
             f"continuity {quality.continuity:.2f}",
-            f"neighbours kept over chance {quality.neighbour_preservation_over_chance:.2f}",
+            f"neighbours kept over chance {quality.neighbours_over_chance:.2f}",
         ]
     if labels:
         told.append(f"label purity {labels.purity_space:.2f}, on the map {labels.purity_plane:.2f}")
@@ -156,7 +156,7 @@ def numbers(found: LatentMap) -> list[tuple[str, str, str]]:
             ("trustworthiness", "", f"{quality.trustworthiness:.2f}"),
             ("continuity", "", f"{quality.continuity:.2f}"),
             ("neighbours kept, Q", "", f"{quality.neighbour_preservation:.2f}"),
-            ("  over chance, R", "", f"{quality.neighbour_preservation_over_chance:.2f}"),
+            ("  over chance, R", "", f"{quality.neighbours_over_chance:.2f}"),
             ("  over all k, AUC", "", f"{quality.neighbour_preservation_auc:.2f}"),
         ]
     if labels:
