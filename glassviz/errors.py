@@ -10,6 +10,10 @@ class GlassvizError(Exception):
 
     exit_code = 1
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows in place of a traceback."""
+        return [f"{type(self).__name__}: {self}"]
+
 
 class UsageError(GlassvizError):
     """The command or call itself was wrong: an unknown name, options that exclude each other."""

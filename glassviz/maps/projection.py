@@ -143,6 +143,8 @@ def _import_umap() -> ModuleType:
     with warnings.catch_warnings():
         # It mentions that TensorFlow is not installed, which only its neural variant needs.
         warnings.simplefilter("ignore", ImportWarning)
+        # Nor does it matter that a notebook has no widgets for the progress of its neural variant.
+        warnings.filterwarnings("ignore", "IProgress not found")
         import umap.umap_
 
     return umap.umap_
