@@ -243,7 +243,8 @@ def _name(axes: Axes, lines: Sequence[str], at: tuple[float, float], color: str)
     for i, line in enumerate(lines):
         y = at[1] + (i - (len(lines) - 1) / 2) * step
         weight = "bold" if i == 0 else "normal"
-        _written(axes, at[0], y, line, NAME_SIZE if i == 0 else CAPTION_SIZE, color, weight)
+        size = NAME_SIZE if i == 0 else CAPTION_SIZE
+        _plate(_written(axes, at[0], y, line, size, color, weight))
 
 
 # Matrices and key ---------------------------------------------------------------------------------
