@@ -23,6 +23,7 @@ from glassviz.cli.recipes import recipes
 from glassviz.cli.refine import refine
 from glassviz.cli.render import render
 from glassviz.cli.report import report
+from glassviz.cli.rerun import rerun
 from glassviz.cli.rollout import rollout
 from glassviz.cli.stability import stability
 from glassviz.cli.train import train
@@ -94,6 +95,7 @@ for command in (
     export,
     latent_map,
     report,
+    rerun,
     curves,
     explain,
     doctor,
