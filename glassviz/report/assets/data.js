@@ -46,11 +46,15 @@ export function segmentsOf(state) {
 
 const urls = new Map();
 
-/** Address of a film: a file beside the page, or a blob made of what is in it. */
+/** Address of a film: a file beside the page, or a blob made of what is in it; null as long as the
+ * browser has not read that far. Films stand at the end of the page, so that nothing waits for them. */
 export function filmUrl(key) {
   if (page.filmFolder) return `${encodeURIComponent(page.filmFolder)}/${key}.mp4`;
   if (!urls.has(key)) {
-    const bytes = bytesOf(document.getElementById(`film-${key}`).textContent);
+    const film = document.getElementById(`film-${key}`);
+    // While nothing comes after it, its own end may be missing.
+    if (!film || (document.readyState === "loading" && !film.nextElementSibling)) return null;
+    const bytes = bytesOf(film.textContent);
     urls.set(key, URL.createObjectURL(new Blob([bytes], {type: "video/mp4"})));
   }
   return urls.get(key);

@@ -7,6 +7,7 @@ const DRIFT = 0.07;
 export class Film {
   #clock;
   #dt = 0.02;
+  #key = null;
   #leads;
   #wanted = null;
 
@@ -31,9 +32,18 @@ export class Film {
 
   show(key, dt) {
     this.#dt = dt;
-    if (key) this.video.src = filmUrl(key);
-    else this.video.removeAttribute("src");
-    if (!key) this.video.load();
+    this.#key = key;
+    const url = key && filmUrl(key);
+    if (url) {
+      this.video.src = url;
+    } else {
+      this.video.removeAttribute("src");
+      this.video.load();
+    }
+    if (key && !url) {
+      const again = () => this.#key === key && this.show(key, dt);
+      document.addEventListener("DOMContentLoaded", again, {once: true});
+    }
     if (this.#leads) this.#clock.driven = this.present;
     this.#playOrPause();
   }

@@ -5,6 +5,26 @@ const PAD = 16;
 const TRAIL = 14;
 const NEAR = 18;
 
+function pointsOf(base64) {
+  const floats = floatsOf(base64);
+  return Array.from({length: floats.length / 2}, (_, i) => [floats[2 * i], floats[2 * i + 1]]);
+}
+
+/** Steps of a closed path; dotted where one is much longer than usual, for it leaps between islands
+ * of the map, and with an arrow here and there. */
+function steps(path) {
+  const lengths = path.map(([x, y], i) => {
+    const [nextX, nextY] = path[(i + 1) % path.length];
+    return Math.hypot(nextX - x, nextY - y);
+  });
+  const usual = [...lengths].sort((a, b) => a - b)[path.length >> 1];
+  return path.map((point, i) => ({
+    coords: [point, path[(i + 1) % path.length]],
+    lineStyle: lengths[i] > 4 * usual ? {type: "dotted", width: 1} : {},
+    symbol: ["none", i % 6 === 2 ? "arrow" : "none"],
+  }));
+}
+
 /** Where every frame of the episode is in the latent space, flattened to a plane. */
 export class LatentMap extends View {
   #xy = null;
@@ -48,7 +68,8 @@ export class LatentMap extends View {
 
   show(run, episode) {
     this.#xy = episode.xy;
-    run.path ??= floatsOf(run.map.path);
+    run.path ??= pointsOf(run.map.path);
+    run.ground ??= pointsOf(run.map.ground);
     super.show(run, episode);
     this.tell(`${episode.frames} frames as points, coloured by ` +
       (run.labels_from === "none" ? "phase of the gait" : "label"));
@@ -83,12 +104,11 @@ export class LatentMap extends View {
     for (let t = 0; t < episode.frames; t++) {
       if (episode.state[t] !== NONE) points[episode.state[t]].push([this.#xy[2 * t], this.#xy[2 * t + 1]]);
     }
-    const path = [];
-    for (let i = 0; i < run.path.length; i += 2) path.push([run.path[i], run.path[i + 1]]);
-    if (path.length) path.push(path[0]);
     this.option({
       grid: {left: 0, right: 0, top: 0, bottom: 0}, xAxis: axis(0), yAxis: axis(1),
       series: [
+        {type: "scatter", data: run.ground, symbolSize: 4, silent: true,
+          itemStyle: {color: own.rule, opacity: 0.7}},
         ...run.states.map((state, i) => ({
           type: "scatter", data: points[i], symbolSize: 6, silent: true,
           itemStyle: {
@@ -97,8 +117,12 @@ export class LatentMap extends View {
           },
         })),
         {
-          type: "line", data: path, symbol: "none", silent: true, smooth: 0.3,
-          lineStyle: {color: own.ink, width: 1.6, opacity: 0.75},
+          type: "lines", coordinateSystem: "cartesian2d", silent: true, data: steps(run.path),
+          symbolSize: 8, lineStyle: {color: own.ink, width: 1.5, opacity: 0.8},
+        },
+        {
+          type: "scatter", data: run.path.slice(0, 1), symbolSize: 9, silent: true,
+          itemStyle: {color: own.card, borderColor: own.ink, borderWidth: 1.6},
         },
         {
           type: "scatter", silent: true, symbolSize: 17, symbol: "circle",

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from jaxtyping import Float32
 
 from glassviz import provenance
 from glassviz.analysis.naming import GAIT_PHASES
@@ -65,9 +64,6 @@ def compose(
         for own in _by_checkpoint(assessed):
             traces = [row.load() for row in own]
             places = places_of(traces, own[0].trace.parent, method)
-            bounds = _bounds(
-                [xy[list(chosen[id(row)])] for row, xy in zip(own, places.xy, strict=True)]
-            )
             for i, (row, trace) in enumerate(zip(own, traces, strict=True)):
                 keys: dict[int, str] = {}
                 for episode in chosen[id(row)]:
@@ -75,7 +71,7 @@ def compose(
                     if film is not None:
                         keys[episode] = f"{trace.sha256[:12]}-{episode + 1}"
                         found[keys[episode]] = film
-                runs[id(row)] = _run(row, trace, places, i, bounds, chosen[id(row)], keys)
+                runs[id(row)] = _run(row, trace, places, i, chosen[id(row)], keys)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=command,
@@ -113,7 +109,6 @@ def _run(
     trace: Trace,
     places: Places,
     number: int,
-    bounds: tuple[tuple[float, float], tuple[float, float]],
     chosen: Sequence[int],
     films: dict[int, str],
 ) -> RunView:
@@ -160,16 +155,8 @@ def _run(
         episodes=len(run.episodes),
         dt_s=run.frame_dt_s,
         states=states,
-        map=places.of(number, states, bounds),
+        map=places.of(number, states),
         graph=graph_of(np.where(gait == NO_STATE, gait, state), phase, len(states)),
         answers=answers_of(row),
         shown=tuple(shown),
     )
-
-
-def _bounds(
-    shown: Sequence[Float32[np.ndarray, "_ _ 2"]],
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    every = np.concatenate([xy.reshape(-1, 2) for xy in shown])
-    (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
-    return (left, right), (bottom, top)

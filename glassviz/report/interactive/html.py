@@ -118,7 +118,7 @@ def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
 
 
 def bundle(modules: dict[str, str]) -> str:
-    """Modules as one script, for those that stand in a page cannot import each other.
+    """Modules as one plain script, which runs before the films behind it in the page are read.
 
     Each becomes a function that is called once; what it exports is what that returns.
 
@@ -130,7 +130,7 @@ def bundle(modules: dict[str, str]) -> str:
         exported = ", ".join(_EXPORT.findall(text))
         body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = module_\2;", text))
         parts.append(f"const module_{name} = (() => {{\n{body}\nreturn {{{exported}}};\n}})();\n")
-    return "".join(parts)
+    return "".join(('"use strict";\n', *parts))
 
 
 def as_data(page: InteractivePage, film_folder: str | None = None) -> dict[str, Any]:

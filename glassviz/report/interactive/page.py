@@ -87,13 +87,15 @@ class Map:
     """What lies under the frames of a run on its latent map.
 
     Attributes:
-        bounds: smallest and largest x, and y, of all that the page shows of the checkpoint.
+        bounds: smallest and largest x, and y, of all frames on the map, whoever acted.
+        ground: some of them, evenly drawn.
         path: the typical gait cycle, from touchdown on; empty without cycles.
         prototypes: those that were visited.
         caption: how it was made and how to read it.
     """
 
     bounds: tuple[tuple[float, float], tuple[float, float]]
+    ground: Float32[np.ndarray, "points 2"]
     path: Float32[np.ndarray, "steps 2"]
     prototypes: tuple[MapPrototype, ...]
     caption: str

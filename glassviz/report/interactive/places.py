@@ -15,6 +15,9 @@ from glassviz.maps.projection import Method
 from glassviz.report.interactive.page import Map, MapPrototype, State
 from glassviz.trace import Trace
 
+GROUND_POINTS = 1500
+NOWHERE = np.zeros((0, 2), np.float32)
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
@@ -30,30 +33,29 @@ class Places:
     found: LatentMap | None
     failure: str = ""
 
-    def of(
-        self,
-        number: int,
-        states: Sequence[State],
-        bounds: tuple[tuple[float, float], tuple[float, float]],
-    ) -> Map:
+    def of(self, number: int, states: Sequence[State]) -> Map:
         """What lies under the frames of one of the traces.
 
         Args:
             number: of the trace.
             states: of its frames.
-            bounds: of what the page shows.
         """
+        every = np.concatenate([xy.reshape(-1, 2) for xy in self.xy])
+        (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
+        bounds = (left, right), (bottom, top)
         if self.found is None:
-            return Map(bounds, np.zeros((0, 2), np.float32), (), self.failure)
+            return Map(bounds, NOWHERE, NOWHERE, (), self.failure)
+        ground = every[:: -(-len(every) // GROUND_POINTS)]
         paths = [each.xy for each in self.found.cycles if each.trace == number]
-        path = paths[0].astype(np.float32) if paths else np.zeros((0, 2), np.float32)
+        path = paths[0].astype(np.float32) if paths else NOWHERE
         numbers = {state.key: i for i, state in enumerate(states)}
         prototypes = tuple(
             MapPrototype(each.number, numbers[str(each.label)], *each.xy)
             for each in self.found.prototypes
             if str(each.label) in numbers
         )
-        return Map(bounds, path, prototypes, _caption(self.found, bool(paths), bool(prototypes)))
+        caption = _caption(self.found, bool(paths), bool(prototypes))
+        return Map(bounds, ground, path, prototypes, caption)
 
 
 def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") -> Places:
@@ -75,11 +77,11 @@ def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") ->
 
 def _caption(found: LatentMap, path: bool, prototypes: bool) -> str:
     warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
-    told = f"{method_told(found)} of the latents. {warning}"
+    told = f"{method_told(found)} of the latents; grey: other episodes. {warning}"
     if found.quality:
         told += f" Trustworthiness {found.quality.trustworthiness:.2f}."
     if path:
-        told += " Line: the typical gait cycle."
+        told += " Line: the typical gait cycle, from touchdown (ring), dotted where it leaps."
     if prototypes:
         told += " Circles: prototypes."
     return told
