@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -18,9 +18,11 @@ from glassviz.agents.several import gain_from_company
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch
 from glassviz.errors import GlassvizError
+from glassviz.many import NOBODY, Failed, Listener
 from glassviz.reevaluation import Recorded, recorded_in
 from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.rollout import Arrays, reset_seeds, roll_out
+from glassviz.targets import NoTarget, find_targets
 from glassviz.trace import SCHEMA_VERSION, Trace
 
 TRACE_FOLDER = Path("renders") / "traces"
@@ -74,12 +76,18 @@ class Located:
         reused: whether it was there already.
         recorded: what the checkpoint says of its evaluation in training under the trace's
             controller; None if nothing, and for a target that is a trace.
+        name: what tables call it; None for a trace, which knows its checkpoint's name.
     """
 
     target: Path
     path: Path
     reused: bool
     recorded: Recorded | None = None
+    name: str | None = None
+
+    def failed(self, error: GlassvizError) -> Failed:
+        """The run, where nothing can be made of its trace."""
+        return Failed(self.name or str(self.target), self.target, None, str(error))
 
 
 @dataclass(frozen=True)
@@ -152,6 +160,49 @@ def traces_of(
         Recording(each.path, load_labelled(each.path, labels, each.target), each.reused)
         for each in located
     ]
+
+
+def find_traces(
+    arguments: Sequence[Path],
+    options: RolloutOptions,
+    folder: Path | None = None,
+    listener: Listener = NOBODY,
+) -> list[Located | Failed]:
+    """The traces that arguments lead to; what leads to none does not keep the others.
+
+    Args:
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
+            `targets.find_targets`.
+        options: how checkpoints are rolled out whose traces are missing.
+        folder: of the traces; renders/traces by default.
+        listener: who is told what is chosen, reused and recorded.
+
+    Returns:
+        In the order of `arguments`; of each first what is broken, then by controller.
+    """
+    targets = find_targets(arguments, listener.tell)
+    names = {each.path: None if isinstance(each, NoTarget) else each.name for each in targets}
+    rows: dict[Path, list[Located | Failed]] = {
+        each.path: [Failed(str(each.path), each.path, None, each.error)]
+        if isinstance(each, NoTarget)
+        else []
+        for each in targets
+    }
+
+    def on_broken(path: Path, controller: Controller | None, error: GlassvizError) -> None:
+        rows[path].append(Failed(names[path] or str(path), path, controller, str(error)))
+
+    for located in locate_traces(
+        [each.path for each in targets if not isinstance(each, NoTarget)],
+        options,
+        on_broken,
+        folder or TRACE_FOLDER,
+        listener.tell,
+        listener.on_recording,
+        listener.on_estimate,
+    ):
+        rows[located.target].append(replace(located, name=names[located.target]))
+    return [row for of_target in rows.values() for row in of_target]
 
 
 def locate_traces(

@@ -27,8 +27,8 @@ from glassviz.export.matching import GREYS, shared_colors
 from glassviz.export.wall import plan_wall, wall_film
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
+from glassviz.many import Failed
 from glassviz.plots.palette import label_color
-from glassviz.stability import Unassessed
 from glassviz.video import encode
 from glassviz.video.mosaic import Track
 from glassviz.video.probe import probe
@@ -395,7 +395,7 @@ def test_a_file_that_is_there_is_not_replaced_unasked(runs, studio, tmp_path):
 def full(runs, small_films, tmp_path_factory):
     """A folder with everything of a run with labels, one without, one hostile, one broken."""
     folder = tmp_path_factory.mktemp("full")
-    rows = [runs["hostile"], runs["plain"], Unassessed("torn", Path("torn.npz"), None, "no trace")]
+    rows = [runs["hostile"], runs["plain"], Failed("torn", Path("torn.npz"), None, "no trace")]
     told = []
     with Studio("fast", 1, FakeRenderer, BACKEND) as studio:
         made = export_all(rows, folder, studio, tell=told.append)

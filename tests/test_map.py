@@ -16,7 +16,8 @@ from glassviz.analysis.phase_counts import PHASE_BINS, phase_bin
 from glassviz.cli import app
 from glassviz.cli import map as command
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.maps import LatentMap, MapOptions, Unmapped, make_map, map_all
+from glassviz.many import Failed
+from glassviz.maps import LatentMap, MapOptions, make_map, map_all
 from glassviz.maps.caption import NO_DISTANCES, caption
 from glassviz.maps.coordinates import coordinates_of, inputs_of
 from glassviz.maps.drawing import COLORS, figure
@@ -555,7 +556,7 @@ def test_the_same_trace_twice_is_one(folder):
 def test_what_leads_nowhere_is_a_row(tmp_path):
     (tmp_path / "empty").mkdir()
     (row,) = map_all([tmp_path / "empty"], RolloutOptions(), PCA)
-    assert isinstance(row, Unmapped)
+    assert isinstance(row, Failed)
 
 
 def test_importing_maps_loads_nothing_heavy():

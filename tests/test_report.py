@@ -20,12 +20,13 @@ from glassviz.cli import app
 from glassviz.comparison import compare
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
+from glassviz.many import Failed
 from glassviz.report import compose, write_html, write_markdown
 from glassviz.report.html import to_html
 from glassviz.report.markdown import to_markdown
 from glassviz.report.strip import FRAMES, chosen_frames
 from glassviz.runs import RolloutOptions
-from glassviz.stability import Assessed, Unassessed, assess, assess_all, median_episode
+from glassviz.stability import Assessed, assess, assess_all, median_episode
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
 
@@ -218,7 +219,7 @@ def test_a_run_with_one_label_and_no_cycles_says_so(tmp_path):
 
 
 def test_nothing_but_broken_runs_is_a_page():
-    rows = [Unassessed("x", Path("x.npz"), None, "x.npz: expected a trace, found nothing")]
+    rows = [Failed("x", Path("x.npz"), None, "x.npz: expected a trace, found nothing")]
     page = compose(rows, "glassviz report x.npz")
     assert page.cards == () and "could not be assessed" in page.verdict[0]
     assert "expected a trace, found nothing" in to_html(page)

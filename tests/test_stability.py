@@ -19,8 +19,9 @@ from glassviz.cli.stability_table import print_table
 from glassviz.comparison.record import RESULTS as TOGETHER
 from glassviz.errors import GlassvizError
 from glassviz.gait.synthetic import GaitPlan, synthesise
+from glassviz.many import Failed, Listener
 from glassviz.runs import RolloutOptions
-from glassviz.stability import METRICS, Assessed, Unassessed, assess, assess_all
+from glassviz.stability import METRICS, Assessed, assess, assess_all
 from glassviz.stability.record import RESULTS, as_csv, as_json, episode_rows, run_row, to_dict
 from glassviz.trace import ARRAYS, Trace
 
@@ -239,9 +240,7 @@ def rows(folder):
 
 
 def test_a_broken_run_is_named_in_its_place_and_keeps_no_other(rows, folder):
-    assert [type(each) for each in rows] == [Assessed] * 2 + [Unassessed] + [Assessed] * 2 + [
-        Unassessed
-    ]
+    assert [type(each) for each in rows] == [Assessed] * 2 + [Failed] + [Assessed] * 2 + [Failed]
     assert rows[2].error.startswith(f"{folder / 'c.npz'}: expected a trace")
     assert "no such file" in rows[5].error
 
@@ -265,7 +264,7 @@ def test_progress_is_told_for_every_trace(folder):
     assess_all(
         [folder / "a.npz", folder / "b.npz"],
         RolloutOptions(),
-        on_assessing=lambda done, total: seen.append((done, total)),
+        listener=Listener(on_run=lambda done, total: seen.append((done, total))),
     )
     assert seen == [(1, 2), (2, 2)]
 

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from glassviz.export import Product, Studio
-    from glassviz.stability import Assessed, Unassessed
+    from glassviz.many import Failed
+    from glassviz.stability import Assessed
 
 RENDERS = Path("renders")
 
@@ -183,7 +184,7 @@ def _show(bar: "Progress", task: "TaskID", done: int, total: int) -> None:
 
 
 def _export_all(
-    rows: list["Assessed | Unassessed"],
+    rows: list["Assessed | Failed"],
     folder: Path,
     studio: "Studio",
     episode: int | None,

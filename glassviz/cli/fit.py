@@ -1,7 +1,6 @@
 """`glassviz fit`."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +11,7 @@ from glassviz.cli.stability import Episodes, Runs, Traces
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from glassviz.fitting import FitOptions, Fitted, Unfitted
-    from glassviz.runs import RolloutOptions
+    pass
 
 FREE = "free"
 
@@ -64,19 +60,21 @@ def fit(
     cannot be fitted are named in the table, and make the exit code 1.
     """
     from glassviz.cli.fit_table import print_fits
-    from glassviz.fitting import FitOptions, Unfitted
+    from glassviz.cli.progress import listener
+    from glassviz.fitting import FitOptions, Fitted, fit_all
     from glassviz.runs import RolloutOptions
 
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
-    rows = _fit(targets, options, fitting, traces, out, overwrite)
+    with listener("fitting") as told:
+        rows = fit_all(targets, options, fitting, traces, out, overwrite, told)
     if to_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
     else:
         print_fits(rows)
-    if any(isinstance(row, Unfitted) for row in rows):
+    if not all(isinstance(row, Fitted) for row in rows):
         raise typer.Exit(1)
 
 
@@ -86,39 +84,3 @@ def _clusters(text: str) -> int | None:
     if not text.isdecimal():
         raise UsageError(f"--clusters: expected a number or {FREE}, found {text!r}")
     return int(text)
-
-
-def _fit(
-    targets: list[Path],
-    options: "RolloutOptions",
-    fitting: "FitOptions",
-    traces: Path | None,
-    out: Path | None,
-    overwrite: bool,
-) -> list["Fitted | Unfitted"]:
-    """Fit labels with a progress bar, and an estimate before anything is recorded."""
-    from glassviz.cli.progress import progress_bar, told_estimate
-    from glassviz.fitting import fit_all
-
-    with progress_bar() as bar:
-        recording = bar.add_task("rolling out", total=None, visible=False)
-        fits = bar.add_task("fitting", total=None, visible=False)
-
-        def tell(line: str) -> None:
-            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-        def show(task: "TaskID", done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        return fit_all(
-            targets,
-            options,
-            fitting,
-            traces,
-            out,
-            overwrite,
-            tell,
-            on_recording=partial(show, recording),
-            on_estimate=lambda count, seconds: tell(told_estimate(count, seconds)),
-            on_fitting=partial(show, fits),
-        )

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
-from glassviz.fitting import Fitted, Unfitted
+from glassviz.fitting import Fitted
+from glassviz.many import Failed
 from glassviz.stability.wording import LONGEST, NONE
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _LEARNED_NOTES = (
 )
 
 
-def print_fits(rows: Sequence[Fitted | Unfitted], console: Console | None = None) -> None:
+def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
     """Print a row a checkpoint, and for agents with Glass one that compares the labels.
 
     Args:
@@ -67,13 +68,13 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _fits(rows: Sequence[Fitted | Unfitted]) -> Table:
+def _fits(rows: Sequence[Fitted | Failed]) -> Table:
     table = _table("K", "seen", "H² bits", "gap", "refits: labels", "prototypes")
     table.add_column("", overflow="fold")
     for row in rows:
         # Text, not markup: names and errors come from files.
         name = Text(_name(row.name))
-        if isinstance(row, Unfitted):
+        if isinstance(row, Failed):
             reason = printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
             failed = Text.assemble(("failed", "bold red"), f": {reason}")
             table.add_row(name, *[""] * 6, failed)

@@ -1,8 +1,6 @@
 """`glassviz graph`."""
 
 import json
-from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -14,10 +12,7 @@ from glassviz.cli.stability import Episodes, Runs, Traces
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from glassviz.graphs import FluxDifference, Graphed, RunGraph, Ungraphed
-    from glassviz.runs import RolloutOptions
+    from glassviz.graphs import FluxDifference, Graphed, RunGraph
 
 RENDERS = Path("renders")
 
@@ -72,8 +67,9 @@ def graph(
     make the exit code 1.
     """
     from glassviz.cli.graph_table import print_difference, print_graphs
+    from glassviz.cli.progress import listener
     from glassviz.files import refuse_existing
-    from glassviz.graphs import Graphed, check_format, save, to_dict
+    from glassviz.graphs import Graphed, check_format, graph_all, save, to_dict
     from glassviz.runs import RolloutOptions
 
     if out and out.suffix:
@@ -81,7 +77,8 @@ def graph(
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
-    rows = _graph(targets, options, mode, traces, labels)
+    with listener("counting") as told:
+        rows = graph_all(targets, options, mode, traces, labels, told)
     found = {row.file_stem: row for row in rows if isinstance(row, Graphed)}
     broken = [row for row in rows if not isinstance(row, Graphed)]
     shown: dict[str, RunGraph | FluxDifference] = {key: row.graph for key, row in found.items()}
@@ -92,8 +89,8 @@ def graph(
     for path in paths:
         refuse_existing(path, overwrite)
     if to_json:
-        told = [to_dict(each) for each in shown.values()] + [asdict(row) for row in broken]
-        typer.echo(json.dumps(told, indent=2, ensure_ascii=False, allow_nan=False))
+        document = [to_dict(each) for each in shown.values()] + [row.to_dict() for row in broken]
+        typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_graphs(rows)
         if difference:
@@ -125,37 +122,3 @@ def _paths(out: Path | None, names: list[str]) -> list[Path]:
     if len(names) == 1:
         return [out]
     return [out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names]
-
-
-def _graph(
-    targets: list[Path],
-    options: "RolloutOptions",
-    mode: GraphMode,
-    traces: Path | None,
-    labels: str,
-) -> list["Graphed | Ungraphed"]:
-    """Graphs with a progress bar, and an estimate before anything is recorded."""
-    from glassviz.cli.progress import progress_bar, told_estimate
-    from glassviz.graphs import graph_all
-
-    with progress_bar() as bar:
-        recording = bar.add_task("rolling out", total=None, visible=False)
-        graphs = bar.add_task("counting", total=None, visible=False)
-
-        def tell(line: str) -> None:
-            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-        def show(task: "TaskID", done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        return graph_all(
-            targets,
-            options,
-            mode,
-            traces,
-            labels,
-            tell,
-            on_recording=partial(show, recording),
-            on_estimate=lambda count, seconds: tell(told_estimate(count, seconds)),
-            on_graph=partial(show, graphs),
-        )

@@ -9,10 +9,11 @@ from rich.text import Text
 
 from glassviz.analysis.graph_stats import ChainStats, PartitionStats
 from glassviz.checkpoints.wording import printable
-from glassviz.graphs import FluxDifference, Graphed, RunGraph, Ungraphed
+from glassviz.graphs import FluxDifference, Graphed, RunGraph
 from glassviz.graphs.difference_drawing import distance_told
 from glassviz.graphs.matching import MATCHED_BY
 from glassviz.graphs.wording import NONE, convention, title_of, told_cycle
+from glassviz.many import Failed
 from glassviz.plots.graph_drawing import percent
 
 CYCLES = 3
@@ -31,7 +32,7 @@ _NOTES = (
 )
 
 
-def print_graphs(rows: Sequence[Graphed | Ungraphed], console: Console | None = None) -> None:
+def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
     """Print the numbers of every graph, and what is wrong with runs that there is none of.
 
     Args:
@@ -41,7 +42,7 @@ def print_graphs(rows: Sequence[Graphed | Ungraphed], console: Console | None = 
     """
     console = console or _console()
     for row in rows:
-        if isinstance(row, Ungraphed):
+        if isinstance(row, Failed):
             failed = ("failed", "bold red")
             error = printable(row.error, limit=1000)
             console.print(Text.assemble(printable(row.name, limit=1000), " ", failed, f": {error}"))

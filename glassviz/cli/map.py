@@ -1,7 +1,6 @@
 """`glassviz map`."""
 
 import json
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,10 +12,7 @@ from glassviz.cli.stability import Episodes, Runs, Traces
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
-    from glassviz.maps import LatentMap, MapOptions, Unmapped
-    from glassviz.runs import RolloutOptions
+    from glassviz.maps import LatentMap
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
 
@@ -80,7 +76,8 @@ def latent_map(
         from glassviz.video.gl import choose_backend
 
         choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
-    from glassviz.maps import LatentMap, MapOptions, Unmapped
+    from glassviz.cli.progress import listener
+    from glassviz.maps import LatentMap, MapOptions, map_all
     from glassviz.maps.drawing import figure
     from glassviz.plots.figure import save
     from glassviz.runs import RolloutOptions
@@ -89,7 +86,8 @@ def latent_map(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
     )
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
-    rows = _map(targets, rollout, options, joint is not None, traces, labels)
+    with listener("mapping") as told:
+        rows = map_all(targets, rollout, options, joint is not None, traces, labels, told)
     maps = [row for row in rows if isinstance(row, LatentMap)]
     files = []
     if maps:
@@ -101,44 +99,8 @@ def latent_map(
         from glassviz.cli.map_table import print_maps
 
         print_maps(rows, files)
-    if any(isinstance(row, Unmapped) for row in rows):
+    if len(maps) < len(rows):
         raise typer.Exit(1)
-
-
-def _map(
-    targets: list[Path],
-    rollout: "RolloutOptions",
-    options: "MapOptions",
-    joint: bool,
-    traces: Path | None,
-    labels: str,
-) -> list["LatentMap | Unmapped"]:
-    """Make maps with a progress bar, and an estimate before anything is recorded."""
-    from glassviz.cli.progress import progress_bar, told_estimate
-    from glassviz.maps import map_all
-
-    with progress_bar() as bar:
-        recording = bar.add_task("rolling out", total=None, visible=False)
-        mapping = bar.add_task("mapping", total=None, visible=False)
-
-        def tell(line: str) -> None:
-            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-        def show(task: "TaskID", done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        return map_all(
-            targets,
-            rollout,
-            options,
-            joint,
-            traces,
-            labels,
-            tell,
-            on_recording=partial(show, recording),
-            on_estimate=lambda count, seconds: tell(told_estimate(count, seconds)),
-            on_mapping=partial(show, mapping),
-        )
 
 
 def _galleries(maps: list["LatentMap"], path: Path, overwrite: bool) -> list[Path]:

@@ -9,7 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
-from glassviz.maps import LatentMap, Unmapped
+from glassviz.many import Failed
+from glassviz.maps import LatentMap
 from glassviz.maps.caption import caption
 from glassviz.stability.wording import LONGEST, NONE
 
@@ -23,7 +24,7 @@ _NOTES = (
 
 
 def print_maps(
-    rows: Sequence[LatentMap | Unmapped], files: Sequence[Path], console: Console | None = None
+    rows: Sequence[LatentMap | Failed], files: Sequence[Path], console: Console | None = None
 ) -> None:
     """Print a row a map, its caption, and what was written.
 
@@ -43,20 +44,20 @@ def print_maps(
         console.print(Text(str(path)))
 
 
-def _table(rows: Sequence[LatentMap | Unmapped]) -> Table:
+def _table(rows: Sequence[LatentMap | Failed]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("run", overflow="fold", min_width=10)
     for column in ("frames", "trust", "cont", "kept", "over chance", "all k"):
         table.add_column(column, no_wrap=column != "over chance", justify="right")
     table.add_column("purity", justify="right")
     table.add_column("silhouette", justify="right")
-    failed = any(isinstance(row, Unmapped) for row in rows)
+    failed = any(isinstance(row, Failed) for row in rows)
     if failed:
         table.add_column("", overflow="fold")
     for row in rows:
         # Text, not markup: names and errors come from files.
         name = Text(printable(row.name, limit=LONGEST))
-        if isinstance(row, Unmapped):
+        if isinstance(row, Failed):
             reason = printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
             told = Text.assemble(("failed", "bold red"), f": {reason}")
             table.add_row(name, *[""] * 8, told)

@@ -1,9 +1,14 @@
 """One progress bar for all long work: with an ETA on a terminal, silent elsewhere."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from glassviz.many import Listener
+
 if TYPE_CHECKING:
-    from rich.progress import Progress
+    from rich.progress import Progress, TaskID
 
 
 def progress_bar() -> "Progress":
@@ -31,7 +36,32 @@ def progress_bar() -> "Progress":
     )
 
 
-def told_estimate(missing: int, seconds: float) -> str:
+@contextmanager
+def listener(doing: str) -> Iterator[Listener]:
+    """Show on a bar how the work on many runs goes, with an estimate before any is recorded.
+
+    Args:
+        doing: what is done with each run, as in "assessing".
+    """
+    with progress_bar() as bar:
+        recording = bar.add_task("rolling out", total=None, visible=False)
+        working = bar.add_task(doing, total=None, visible=False)
+
+        def tell(line: str) -> None:
+            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+        def show(task: "TaskID", done: int, total: int) -> None:
+            bar.update(task, completed=done, total=total, visible=True)
+
+        yield Listener(
+            tell=tell,
+            on_estimate=lambda missing, seconds: tell(_estimate(missing, seconds)),
+            on_recording=partial(show, recording),
+            on_run=partial(show, working),
+        )
+
+
+def _estimate(missing: int, seconds: float) -> str:
     """How many traces are missing, and how long it takes to record them."""
     time = f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
     if missing == 1:

@@ -1,6 +1,5 @@
 """`glassviz stability`."""
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -12,12 +11,11 @@ from glassviz.errors import UsageError
 from glassviz.files import refuse_existing
 
 if TYPE_CHECKING:
-    from rich.progress import TaskID
-
     from glassviz.analysis.basin import RunBasin
     from glassviz.comparison import Together
+    from glassviz.many import Failed
     from glassviz.runs import RolloutOptions
-    from glassviz.stability import Assessed, Unassessed
+    from glassviz.stability import Assessed
 
 GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
@@ -117,7 +115,7 @@ def _results() -> tuple[str, ...]:
     return runs.RESULTS + comparison.RESULTS
 
 
-def _save(rows: list["Assessed | Unassessed"], together: "Together | None", folder: Path) -> None:
+def _save(rows: list["Assessed | Failed"], together: "Together | None", folder: Path) -> None:
     from glassviz.comparison import record as comparison
     from glassviz.stability import record as runs
 
@@ -125,7 +123,7 @@ def _save(rows: list["Assessed | Unassessed"], together: "Together | None", fold
     comparison.save(together, folder)
 
 
-def _compare(rows: list["Assessed | Unassessed"]) -> "Together | None":
+def _compare(rows: list["Assessed | Failed"]) -> "Together | None":
     """What the runs say together; what that takes is told on standard error."""
     from glassviz.comparison import compare
 
@@ -144,29 +142,10 @@ def assess_with_progress(
     traces: Path | None,
     jobs: int | None,
     labels: str = "learned",
-) -> list["Assessed | Unassessed"]:
+) -> list["Assessed | Failed"]:
     """Assess runs with a progress bar, and an estimate before anything is recorded."""
-    from glassviz.cli.progress import progress_bar, told_estimate
+    from glassviz.cli.progress import listener
     from glassviz.stability import assess_all
 
-    with progress_bar() as bar:
-        recording = bar.add_task("rolling out", total=None, visible=False)
-        assessing = bar.add_task("assessing", total=None, visible=False)
-
-        def tell(line: str) -> None:
-            bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-        def show(task: "TaskID", done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total, visible=True)
-
-        return assess_all(
-            targets,
-            options,
-            traces,
-            jobs,
-            tell,
-            on_estimate=lambda count, seconds: tell(told_estimate(count, seconds)),
-            on_recording=partial(show, recording),
-            on_assessing=partial(show, assessing),
-            labels=labels,
-        )
+    with listener("assessing") as told:
+        return assess_all(targets, options, traces, jobs, labels, told)

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
 from glassviz.cli.stability_together import print_together
-from glassviz.stability import Assessed, Unassessed
+from glassviz.many import Failed
+from glassviz.stability import Assessed
 from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ _NOTES = (
 
 
 def print_table(
-    rows: Sequence[Assessed | Unassessed],
+    rows: Sequence[Assessed | Failed],
     together: "Together | None" = None,
     console: Console | None = None,
 ) -> None:
@@ -90,6 +91,6 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
     )
 
 
-def _failed(row: Unassessed) -> tuple[str | Text, ...]:
+def _failed(row: Failed) -> tuple[str | Text, ...]:
     failed = Text.assemble(("failed", "bold red"), f": {failure(row)}")
     return (*[""] * 6, failed)

@@ -28,7 +28,8 @@ from glassviz.comparison.members import (
 from glassviz.comparison.returns import StabilityAndReturn, stability_and_return
 from glassviz.comparison.values import Values, compare_values
 from glassviz.comparison.wording import listed
-from glassviz.stability import Assessed, Unassessed
+from glassviz.many import Failed
+from glassviz.stability import Assessed
 from glassviz.trace import Trace
 
 
@@ -81,7 +82,7 @@ class Together:
 
 
 def compare(
-    rows: Sequence[Assessed | Unassessed],
+    rows: Sequence[Assessed | Failed],
     tell: Callable[[str], None] = lambda line: None,
 ) -> Together | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.

@@ -10,8 +10,9 @@ from glassviz.export.captions import read_captions, write_captions
 from glassviz.export.product import FIGURES, Product, Progress, Studio
 from glassviz.export.source import Source
 from glassviz.files import DiskFullError, refuse_existing
+from glassviz.many import Failed
 from glassviz.markdown import escaped
-from glassviz.stability import Assessed, Unassessed
+from glassviz.stability import Assessed
 from glassviz.stability.wording import failure
 
 PAPER = (".pdf", ".png")
@@ -35,7 +36,7 @@ class Made:
 
 
 def export_all(
-    rows: Sequence[Assessed | Unassessed],
+    rows: Sequence[Assessed | Failed],
     folder: Path,
     studio: Studio,
     *,
@@ -104,7 +105,7 @@ def export_all(
 
     assessed = [row for row in rows if isinstance(row, Assessed)]
     for row in rows:
-        if isinstance(row, Unassessed):
+        if isinstance(row, Failed):
             leave_out(row.name, GlassvizError(failure(row)))
             continue
         source = Source.of(row, episode)

@@ -7,14 +7,13 @@ Loads neither JAX nor MuJoCo until `fit_all` is called.
 """
 
 from glassviz.fitting.comparison import Comparison, PhaseReading, compare
-from glassviz.fitting.runs import FitOptions, Fitted, Unfitted, fit_all
+from glassviz.fitting.runs import FitOptions, Fitted, fit_all
 
 __all__ = [
     "Comparison",
     "FitOptions",
     "Fitted",
     "PhaseReading",
-    "Unfitted",
     "compare",
     "fit_all",
 ]

@@ -1,7 +1,7 @@
 """Labels fitted to many runs: one set a checkpoint, from the traces of both controllers."""
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +21,11 @@ from glassviz.analysis.segments import occupancy
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import refuse_existing
 from glassviz.fitting.comparison import Comparison, compare
+from glassviz.many import NOBODY, Failed, Listener, each_once
 from glassviz.relabel import labels_path
-from glassviz.targets import NoTarget, find_targets
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
-    from glassviz.agents.agent import Controller
     from glassviz.runs import RolloutOptions
 
 
@@ -103,28 +102,12 @@ class Fitted:
         }
 
 
-@dataclass(frozen=True)
-class Unfitted:
-    """A run that no labels could be fitted to.
-
-    Attributes:
-        name: what tables call it.
-        error: what is wrong, in one sentence.
-    """
-
-    name: str
-    error: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON."""
-        return {"run": self.name, "error": self.error}
-
-
 @dataclass
 class _Checkpoint:
-    """What leads to one checkpoint; `by_hash` are its traces."""
+    """A checkpoint, what led to it first, and its traces by their hash."""
 
     name: str
+    target: Path
     by_hash: dict[str, Path]
 
 
@@ -135,11 +118,8 @@ def fit_all(
     folder: Path | None = None,
     out: Path | None = None,
     overwrite: bool = False,
-    tell: Callable[[str], None] = lambda line: None,
-    on_recording: Callable[[int, int], None] = lambda done, total: None,
-    on_estimate: Callable[[int, float], None] | None = None,
-    on_fitting: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Fitted | Unfitted]:
+    listener: Listener = NOBODY,
+) -> list[Fitted | Failed]:
     """Fit labels to the checkpoints of runs; one that is broken does not keep the others.
 
     The same traces and seed give the same labels and the same file, whatever the order of the
@@ -153,11 +133,7 @@ def fit_all(
         folder: of the traces; renders/traces by default.
         out: file for the labels of the only checkpoint; beside its first trace by default.
         overwrite: whether existing files may be replaced.
-        tell: called with each line that a user should see.
-        on_recording: called with decisions done and in all, while traces are recorded.
-        on_estimate: called before that with the number of missing traces and the seconds that
-            they will take.
-        on_fitting: called with checkpoints done and in all.
+        listener: who is told how it goes.
 
     Returns:
         What was fitted in the order of `arguments`, then what could not be.
@@ -168,14 +144,14 @@ def fit_all(
     """
     if out:
         refuse_existing(out, overwrite)
-    found, broken = _checkpoints(arguments, options, folder, tell, on_recording, on_estimate)
+    found, failed = _checkpoints(arguments, options, folder, listener)
     if out and len(found) > 1:
         names = ", ".join(each.name for each in found.values())
         raise UsageError(
             f"--out: expected one checkpoint, found {len(found)} ({names}): fit them one by one, "
             f"or leave --out out"
         )
-    rows: list[Fitted | Unfitted] = []
+    rows: list[Fitted | Failed] = []
     for done, (sha256, checkpoint) in enumerate(found.items(), start=1):
         first = next(iter(checkpoint.by_hash.values()))
         path = out or labels_path(first.parent, sha256)
@@ -183,52 +159,29 @@ def fit_all(
             refuse_existing(path, overwrite)
             rows.append(_fitted(checkpoint, sha256, path, fit))
         except GlassvizError as error:
-            rows.append(Unfitted(checkpoint.name, str(error)))
-        on_fitting(done, len(found))
-    return rows + broken
+            rows.append(Failed(checkpoint.name, checkpoint.target, None, str(error)))
+        listener.on_run(done, len(found))
+    return rows + failed
 
 
 def _checkpoints(
-    arguments: Sequence[Path],
-    options: "RolloutOptions",
-    folder: Path | None,
-    tell: Callable[[str], None],
-    on_recording: Callable[[int, int], None],
-    on_estimate: Callable[[int, float], None] | None,
-) -> tuple[dict[str, _Checkpoint], list[Unfitted]]:
+    arguments: Sequence[Path], options: "RolloutOptions", folder: Path | None, listener: Listener
+) -> tuple[dict[str, _Checkpoint], list[Failed]]:
     """Checkpoints by their hash, each with its traces; and what leads to none."""
-    from glassviz.runs import TRACE_FOLDER, locate_traces
+    from glassviz.runs import find_traces
 
-    targets = find_targets(arguments, tell)
-    names = {
-        target.path: None if isinstance(target, NoTarget) else target.name for target in targets
-    }
-    broken = [
-        Unfitted(str(target.path), target.error)
-        for target in targets
-        if isinstance(target, NoTarget)
-    ]
-
-    def on_broken(path: Path, controller: "Controller | None", error: GlassvizError) -> None:
-        broken.append(Unfitted(names[path] or str(path), str(error)))
-
-    located = locate_traces(
-        [target.path for target in targets if not isinstance(target, NoTarget)],
-        options,
-        on_broken,
-        folder or TRACE_FOLDER,
-        tell,
-        on_recording,
-        on_estimate,
-    )
     found: dict[str, _Checkpoint] = {}
-    for each in located:
-        trace = Trace.load(each.path)
+    failed: list[Failed] = []
+    for row in find_traces(arguments, options, folder, listener):
+        if isinstance(row, Failed):
+            failed.append(row)
+            continue
+        trace = Trace.load(row.path)
         origin = trace.header["checkpoint"]
-        name = names[each.target] or origin["name"]
-        checkpoint = found.setdefault(origin["sha256"], _Checkpoint(name, {}))
-        checkpoint.by_hash.setdefault(trace.sha256, each.path)
-    return found, broken
+        name = row.name or origin["name"]
+        checkpoint = found.setdefault(origin["sha256"], _Checkpoint(name, row.target, {}))
+        checkpoint.by_hash.setdefault(trace.sha256, row.path)
+    return found, each_once(failed)
 
 
 def _fitted(checkpoint: _Checkpoint, sha256: str, path: Path, fit: FitOptions) -> Fitted:

@@ -12,7 +12,7 @@ Loads neither JAX nor MuJoCo until traces are to be made, or labels of checkpoin
 from glassviz.graphs.difference import FluxDifference, MatchedState, flux_difference
 from glassviz.graphs.difference_drawing import difference_drawings
 from glassviz.graphs.drawing import drawing_of, figure_of
-from glassviz.graphs.many import Graphed, Ungraphed, graph_all
+from glassviz.graphs.many import Graphed, graph_all
 from glassviz.graphs.record import FORMATS, as_json, check_format, save, to_dict, to_networkx
 from glassviz.graphs.run_graph import RunGraph, run_graph
 
@@ -22,7 +22,6 @@ __all__ = [
     "Graphed",
     "MatchedState",
     "RunGraph",
-    "Ungraphed",
     "as_json",
     "check_format",
     "difference_drawings",

@@ -1,7 +1,7 @@
 """Graphs of many runs at once: traces found or made, the broken ones named."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,11 +11,10 @@ from glassviz.errors import GlassvizError
 from glassviz.gait.gait import describe
 from glassviz.graphs.matching import Source
 from glassviz.graphs.run_graph import RunGraph, run_graph
+from glassviz.many import NOBODY, Failed, Listener, each_once
 from glassviz.relabel import LEARNED, check_labels, load_labelled
-from glassviz.targets import NoTarget, find_targets
 
 if TYPE_CHECKING:
-    from glassviz.agents.agent import Controller
     from glassviz.runs import Located, RolloutOptions
 
 
@@ -54,30 +53,14 @@ class Graphed:
         )
 
 
-@dataclass(frozen=True)
-class Ungraphed:
-    """A run that there is no graph of.
-
-    Attributes:
-        name: what tables call it.
-        error: what is wrong, in one sentence.
-    """
-
-    name: str
-    error: str
-
-
 def graph_all(
     arguments: Sequence[Path],
     options: "RolloutOptions",
     mode: Mode = "jump",
     folder: Path | None = None,
     labels: str = LEARNED,
-    tell: Callable[[str], None] = lambda line: None,
-    on_recording: Callable[[int, int], None] = lambda done, total: None,
-    on_estimate: Callable[[int, float], None] | None = None,
-    on_graph: Callable[[int, int], None] = lambda done, total: None,
-) -> list[Graphed | Ungraphed]:
+    listener: Listener = NOBODY,
+) -> list[Graphed | Failed]:
     """Graphs of runs, one a checkpoint and controller; one that is broken does not keep the others.
 
     Args:
@@ -87,62 +70,42 @@ def graph_all(
         mode: of the graphs.
         folder: of the traces; renders/traces by default.
         labels: to go by, as for `relabel.load_labelled`.
-        tell: called with each line that a user should see.
-        on_recording: called with decisions done and in all, while traces are recorded.
-        on_estimate: called before that with the number of missing traces and the seconds that
-            they will take.
-        on_graph: called with graphs done and in all.
+        listener: who is told how it goes.
 
     Returns:
-        In the order of `arguments`, then of controllers; what leads to no trace comes last.
+        In the order of `arguments`, then of controllers; what failed comes last.
 
     Raises:
         GlassvizError: no run can have such labels.
     """
     check_labels(labels)
-    from glassviz.runs import TRACE_FOLDER, locate_traces
+    from glassviz.runs import find_traces
 
-    targets = find_targets(arguments, tell)
-    names = {t.path: None if isinstance(t, NoTarget) else t.name for t in targets}
-    broken = [Ungraphed(str(t.path), t.error) for t in targets if isinstance(t, NoTarget)]
-
-    def on_broken(path: Path, controller: "Controller | None", error: GlassvizError) -> None:
-        broken.append(Ungraphed(names[path] or str(path), str(error)))
-
-    located = locate_traces(
-        [target.path for target in targets if not isinstance(target, NoTarget)],
-        options,
-        on_broken,
-        folder or TRACE_FOLDER,
-        tell,
-        on_recording,
-        on_estimate,
-    )
-    rows: list[Graphed | Ungraphed] = []
-    for done, each in enumerate(located, start=1):
-        row = _row(each, names[each.target], mode, labels)
-        if row not in rows:  # What is wrong for both controllers is said once.
-            rows.append(row)
-        on_graph(done, len(located))
-    return _told_apart(rows) + broken
+    found = find_traces(arguments, options, folder, listener)
+    rows: list[Graphed | Failed] = []
+    for done, each in enumerate(found, start=1):
+        rows.append(each if isinstance(each, Failed) else _row(each, mode, labels))
+        listener.on_run(done, len(found))
+    graphed = [row for row in rows if isinstance(row, Graphed)]
+    return [*_told_apart(graphed), *each_once(row for row in rows if isinstance(row, Failed))]
 
 
-def _row(located: "Located", name: str | None, mode: Mode, labels: str) -> Graphed | Ungraphed:
+def _row(located: "Located", mode: Mode, labels: str) -> Graphed | Failed:
     try:
         trace = load_labelled(located.path, labels, located.target)
-        graph = run_graph(trace, mode, name)
+        graph = run_graph(trace, mode, located.name)
     except GlassvizError as error:
-        return Ungraphed(name or str(located.target), str(error))
+        return located.failed(error)
     return Graphed(located.target, located.path, labels, graph)
 
 
-def _told_apart(rows: list[Graphed | Ungraphed]) -> list[Graphed | Ungraphed]:
+def _told_apart(rows: list[Graphed]) -> list[Graphed]:
     """The same rows; graphs of one name and controller are called by their files, or paths."""
     for longer in (lambda row: row.target.stem, lambda row: str(row.target)):
-        count = Counter(row.file_stem for row in rows if isinstance(row, Graphed))
+        count = Counter(row.file_stem for row in rows)
         rows = [
             replace(row, graph=replace(row.graph, run=longer(row)))
-            if isinstance(row, Graphed) and count[row.file_stem] > 1
+            if count[row.file_stem] > 1
             else row
             for row in rows
         ]

@@ -14,7 +14,7 @@ Loads neither JAX, MuJoCo, umap nor matplotlib until a map is made or drawn.
 from glassviz.maps.coordinates import Coordinates, MapOptions
 from glassviz.maps.landmarks import CyclePath, PlacedPrototype
 from glassviz.maps.latent_map import LatentMap, make_map
-from glassviz.maps.many import Unmapped, map_all
+from glassviz.maps.many import map_all
 
 __all__ = [
     "Coordinates",
@@ -22,7 +22,6 @@ __all__ = [
     "LatentMap",
     "MapOptions",
     "PlacedPrototype",
-    "Unmapped",
     "make_map",
     "map_all",
 ]

@@ -3,42 +3,25 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
+from glassviz.many import NOBODY, Failed, Listener, each_once
 from glassviz.maps.coordinates import MapOptions
 from glassviz.maps.latent_map import LatentMap, make_map
 from glassviz.relabel import LEARNED, check_labels, load_labelled
-from glassviz.targets import NoTarget, find_targets
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
-    from glassviz.agents.agent import Controller
     from glassviz.runs import RolloutOptions
-
-
-@dataclass(frozen=True)
-class Unmapped:
-    """A run without a map.
-
-    Attributes:
-        name: what tables call it.
-        error: what is wrong, in one sentence.
-    """
-
-    name: str
-    error: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON."""
-        return {"run": self.name, "error": self.error}
 
 
 @dataclass(frozen=True, eq=False)
 class _Source:
-    """A trace with what its checkpoint is called, and the folder that it lies in."""
+    """A trace with what its checkpoint is called, what led to it, and the folder it lies in."""
 
     name: str
+    target: Path
     trace: Trace
     folder: Path
 
@@ -50,11 +33,8 @@ def map_all(
     joint: bool = False,
     folder: Path | None = None,
     labels: str = LEARNED,
-    tell: Callable[[str], None] = lambda line: None,
-    on_recording: Callable[[int, int], None] = lambda done, total: None,
-    on_estimate: Callable[[int, float], None] | None = None,
-    on_mapping: Callable[[int, int], None] = lambda done, total: None,
-) -> list[LatentMap | Unmapped]:
+    listener: Listener = NOBODY,
+) -> list[LatentMap | Failed]:
     """Map runs; one that is broken does not keep the others.
 
     Args:
@@ -66,11 +46,7 @@ def map_all(
         folder: of the traces; renders/traces by default. Coordinates are kept beside each
             checkpoint's first trace.
         labels: that frames are coloured by, as for `relabel.load_labelled`.
-        tell: called with each line that a user should see.
-        on_recording: called with decisions done and in all, while traces are recorded.
-        on_estimate: called before that with the number of missing traces and the seconds that
-            they will take.
-        on_mapping: called with maps done and in all.
+        listener: who is told how it goes.
 
     Returns:
         Maps in the order of `arguments`, then what could not be mapped.
@@ -79,22 +55,21 @@ def map_all(
         GlassvizError: no run can have such labels, or a joint map has no space in common.
     """
     check_labels(labels)
-    found, broken = _sources(arguments, rollout, folder, labels, tell, on_recording, on_estimate)
+    found, failed = _sources(arguments, rollout, folder, labels, listener)
     groups: dict[str, list[_Source]] = {}
     for source in found:
         sha256 = source.trace.header["checkpoint"]["sha256"]
         groups.setdefault("all" if joint else sha256, []).append(source)
-    rows: list[LatentMap | Unmapped] = []
+    maps: list[LatentMap] = []
     for done, group in enumerate(groups.values(), start=1):
         try:
-            rows.append(_map(group, options, tell))
+            maps.append(_map(group, options, listener.tell))
         except GlassvizError as error:
             if joint:
                 raise
-            rows.append(Unmapped(group[0].name, str(error)))
-        on_mapping(done, len(groups))
-    maps = [row for row in rows if isinstance(row, LatentMap)]
-    return [*maps, *(row for row in rows if isinstance(row, Unmapped)), *broken]
+            failed.append(Failed(group[0].name, group[0].target, None, str(error)))
+        listener.on_run(done, len(groups))
+    return [*maps, *failed]
 
 
 def _map(sources: Sequence[_Source], options: MapOptions, tell: Callable[[str], None]) -> LatentMap:
@@ -107,44 +82,22 @@ def _sources(
     rollout: "RolloutOptions",
     folder: Path | None,
     labels: str,
-    tell: Callable[[str], None],
-    on_recording: Callable[[int, int], None],
-    on_estimate: Callable[[int, float], None] | None,
-) -> tuple[list[_Source], list[Unmapped]]:
+    listener: Listener,
+) -> tuple[list[_Source], list[Failed]]:
     """The traces that arguments lead to, each once; and what leads to none."""
-    from glassviz.runs import TRACE_FOLDER, locate_traces
+    from glassviz.runs import find_traces
 
-    targets = find_targets(arguments, tell)
-    names: dict[Path, str | None] = {
-        target.path: None if isinstance(target, NoTarget) else target.name for target in targets
-    }
-    broken = [
-        Unmapped(str(target.path), target.error)
-        for target in targets
-        if isinstance(target, NoTarget)
-    ]
-
-    def on_broken(path: Path, controller: "Controller | None", error: GlassvizError) -> None:
-        row = Unmapped(names[path] or str(path), str(error))
-        if row not in broken:  # What is wrong for both controllers is said once.
-            broken.append(row)
-
-    located = locate_traces(
-        [target.path for target in targets if not isinstance(target, NoTarget)],
-        rollout,
-        on_broken,
-        folder or TRACE_FOLDER,
-        tell,
-        on_recording,
-        on_estimate,
-    )
     found: dict[str, _Source] = {}
-    for each in located:
-        try:
-            trace = load_labelled(each.path, labels, each.target)
-        except GlassvizError as error:
-            on_broken(each.target, None, error)
+    failed: list[Failed] = []
+    for row in find_traces(arguments, rollout, folder, listener):
+        if isinstance(row, Failed):
+            failed.append(row)
             continue
-        name = names[each.target] or trace.header["checkpoint"]["name"]
-        found.setdefault(trace.sha256, _Source(name, trace, each.path.parent))
-    return list(found.values()), broken
+        try:
+            trace = load_labelled(row.path, labels, row.target)
+        except GlassvizError as error:
+            failed.append(row.failed(error))
+            continue
+        name = row.name or trace.header["checkpoint"]["name"]
+        found.setdefault(trace.sha256, _Source(name, row.target, trace, row.path.parent))
+    return list(found.values()), each_once(failed)

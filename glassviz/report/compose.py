@@ -9,6 +9,7 @@ from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS as LABEL_THRESHOL
 from glassviz.analysis.metrics import metric
 from glassviz.comparison import Together
 from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
+from glassviz.many import Failed
 from glassviz.report.answers import answers_of
 from glassviz.report.drawings import drawings_of
 from glassviz.report.evidence import evidence_of
@@ -27,7 +28,7 @@ from glassviz.report.page import (
 from glassviz.report.strip import StripMaker, chip
 from glassviz.report.together import parts_of
 from glassviz.report.verdict import verdict_of
-from glassviz.stability import Assessed, RunStability, Unassessed
+from glassviz.stability import Assessed, RunStability
 from glassviz.stability.episode import EpisodeStability
 from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
 from glassviz.trace import Trace
@@ -47,7 +48,7 @@ _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 
 
 def compose(
-    rows: Sequence[Assessed | Unassessed],
+    rows: Sequence[Assessed | Failed],
     command: str,
     together: Together | None = None,
     on_card: Callable[[int, int], None] = lambda done, total: None,
@@ -120,7 +121,7 @@ def assessed_row(row: Assessed, anchor: str) -> Row:
     )
 
 
-def failed_row(row: Unassessed) -> Row:
+def failed_row(row: Failed) -> Row:
     """The line of a run that could not be assessed."""
     return Row(name=row.name, controller=row.controller or "", error=failure(row))
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from glassviz.comparison import Together
-from glassviz.stability import Assessed, Unassessed
+from glassviz.many import Failed
+from glassviz.stability import Assessed
 from glassviz.stability.wording import named
 
 CONTROLLERS = {"mppi": "planner", "pi": "policy"}
@@ -15,7 +16,7 @@ DOUBT = (
 
 
 def verdict_of(
-    rows: Sequence[Assessed | Unassessed], together: Together | None = None
+    rows: Sequence[Assessed | Failed], together: Together | None = None
 ) -> tuple[str, ...]:
     """Sentences: who hops and who is in which basin, by controller, then what went wrong.
 

@@ -8,7 +8,7 @@ Loads neither JAX nor MuJoCo until `assess_all` is called.
 """
 
 from glassviz.stability.episode import EpisodeStability
-from glassviz.stability.many import Assessed, Unassessed, assess_all
+from glassviz.stability.many import Assessed, assess_all
 from glassviz.stability.metrics import METRICS, OF_BODY, OF_LABELS
 from glassviz.stability.run import EpisodePair, RunStability, assess, median_episode
 
@@ -20,7 +20,6 @@ __all__ = [
     "EpisodePair",
     "EpisodeStability",
     "RunStability",
-    "Unassessed",
     "assess",
     "assess_all",
     "median_episode",

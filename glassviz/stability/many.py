@@ -3,20 +3,19 @@
 import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
+from glassviz.many import NOBODY, Failed, Listener
 from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.stability.run import RunStability, assess
-from glassviz.targets import NoTarget, find_targets
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
-    from glassviz.agents.agent import Controller
     from glassviz.reevaluation import Recorded
     from glassviz.runs import Located, RolloutOptions
 
@@ -56,34 +55,14 @@ class Assessed:
         return load_labelled(self.trace, self.labels, self.target)
 
 
-@dataclass(frozen=True)
-class Unassessed:
-    """One run that could not be assessed.
-
-    Attributes:
-        name: what tables call it.
-        target: the trace, checkpoint or folder.
-        controller: under which it failed; None for all, or unknown.
-        error: what is wrong, in one sentence.
-    """
-
-    name: str
-    target: Path
-    controller: "Controller | None"
-    error: str
-
-
 def assess_all(
     arguments: Sequence[Path],
     options: "RolloutOptions",
     folder: Path | None = None,
     jobs: int | None = None,
-    tell: Callable[[str], None] = lambda line: None,
-    on_recording: Callable[[int, int], None] = lambda done, total: None,
-    on_estimate: Callable[[int, float], None] | None = None,
-    on_assessing: Callable[[int, int], None] = lambda done, total: None,
     labels: str = LEARNED,
-) -> list[Assessed | Unassessed]:
+    listener: Listener = NOBODY,
+) -> list[Assessed | Failed]:
     """Assess runs; one that is broken does not keep the others.
 
     Args:
@@ -92,12 +71,8 @@ def assess_all(
         options: how checkpoints are rolled out whose traces are missing.
         folder: of the traces; renders/traces by default.
         jobs: processes to assess with; by default one a core, if there are traces enough.
-        tell: called with each line that a user should see.
-        on_recording: called with decisions done and in all, while traces are recorded.
-        on_estimate: called before that with the number of missing traces and the seconds that
-            they will take.
-        on_assessing: called with traces assessed and in all.
         labels: that the runs are judged by, as for `relabel.load_labelled`.
+        listener: who is told how it goes.
 
     Returns:
         In the order of `arguments`, then of controllers.
@@ -106,48 +81,30 @@ def assess_all(
         GlassvizError: no run can have such labels.
     """
     check_labels(labels)
-    from glassviz.runs import TRACE_FOLDER, locate_traces
+    from glassviz.runs import find_traces
 
-    targets = find_targets(arguments, tell)
-    rows: dict[Path, list[Assessed | Unassessed]] = {target.path: [] for target in targets}
-    names = {target.path: str(target.path) for target in targets}
-    names |= {t.path: t.name for t in targets if not isinstance(t, NoTarget) and t.name}
-    for target in targets:
-        if isinstance(target, NoTarget):
-            rows[target.path].append(
-                Unassessed(names[target.path], target.path, None, target.error)
-            )
-
-    def on_broken(path: Path, controller: "Controller | None", error: GlassvizError) -> None:
-        rows[path].append(Unassessed(names[path], path, controller, str(error)))
-
-    located = locate_traces(
-        [target.path for target in targets if not isinstance(target, NoTarget)],
-        options,
-        on_broken,
-        folder or TRACE_FOLDER,
-        tell,
-        on_recording,
-        on_estimate,
-    )
-    found = _assess_files([(each.path, labels, each.target) for each in located], jobs)
-    for done, (each, stability) in enumerate(zip(located, found, strict=True), start=1):
-        row = _row(each, names[each.target], stability, labels)
-        if row not in rows[each.target]:  # What is wrong for both controllers is said once.
-            rows[each.target].append(row)
-        on_assessing(done, len(located))
-    return _told_apart([row for of_target in rows.values() for row in of_target])
+    rows = find_traces(arguments, options, folder, listener)
+    located = [row for row in rows if not isinstance(row, Failed)]
+    found: list[RunStability | GlassvizError] = []
+    for each in _assess_files([(each.path, labels, each.target) for each in located], jobs):
+        found.append(each)
+        listener.on_run(len(found), len(located))
+    rest = iter(found)
+    told = (row if isinstance(row, Failed) else _row(row, next(rest), labels) for row in rows)
+    return _told_apart(dict.fromkeys(told))  # What is wrong for both controllers is said once.
 
 
-def _row(
-    located: "Located", name: str, found: RunStability | GlassvizError, labels: str
-) -> Assessed | Unassessed:
+def _row(located: "Located", found: RunStability | GlassvizError, labels: str) -> Assessed | Failed:
     if isinstance(found, GlassvizError):
-        return Unassessed(name, located.target, None, str(found))
-    if located.target == located.path:
-        name = found.checkpoint
+        return located.failed(found)
     return Assessed(
-        name, located.target, located.path, located.reused, located.recorded, found, labels
+        located.name or found.checkpoint,
+        located.target,
+        located.path,
+        located.reused,
+        located.recorded,
+        found,
+        labels,
     )
 
 
@@ -172,8 +129,9 @@ def _assess_file(file: tuple[Path, str, Path]) -> RunStability | GlassvizError:
         return error
 
 
-def _told_apart(rows: list[Assessed | Unassessed]) -> list[Assessed | Unassessed]:
+def _told_apart(found: Iterable[Assessed | Failed]) -> list[Assessed | Failed]:
     """The same rows; those of one name and controller are called by their files, or paths."""
+    rows = list(found)
     for longer in (lambda row: row.target.stem, lambda row: str(row.target)):
         count = Counter((row.name, row.controller) for row in rows)
         rows = [

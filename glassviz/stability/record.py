@@ -17,8 +17,9 @@ from glassviz.analysis.segments import Occupancy
 from glassviz.files import replacing
 from glassviz.gait.gait import Gait
 from glassviz.gait.verdict import Criterion
+from glassviz.many import Failed
 from glassviz.stability.episode import EpisodeStability
-from glassviz.stability.many import Assessed, Unassessed
+from glassviz.stability.many import Assessed
 
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
     # As long as the episode, and in its trace.
@@ -47,7 +48,7 @@ RESULTS = ("stability.json", "runs.csv", "episodes.csv")
 """Files that `save` writes."""
 
 
-def save(rows: Sequence[Assessed | Unassessed], folder: Path, together: Any = None) -> None:
+def save(rows: Sequence[Assessed | Failed], folder: Path, together: Any = None) -> None:
     """Write everything as JSON, a row a run and controller as CSV, and a row an episode.
 
     Args:
@@ -68,7 +69,7 @@ def save(rows: Sequence[Assessed | Unassessed], folder: Path, together: Any = No
             partial.write_text(text, encoding="utf-8", newline="")
 
 
-def as_json(rows: Sequence[Assessed | Unassessed], together: Any = None) -> str:
+def as_json(rows: Sequence[Assessed | Failed], together: Any = None) -> str:
     """One document: `runs`, a list with everything about every run, and `together`.
 
     Args:
@@ -93,10 +94,10 @@ def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
     return text.getvalue()
 
 
-def to_dict(row: Assessed | Unassessed) -> dict[str, Any]:
+def to_dict(row: Assessed | Failed) -> dict[str, Any]:
     """Plain containers only, without NaN: what is undefined is null."""
     head = {"run": row.name, "target": str(row.target), "controller": row.controller}
-    if isinstance(row, Unassessed):
+    if isinstance(row, Failed):
         return head | {"error": row.error}
     run = row.stability
     told = plain(run)
@@ -110,10 +111,10 @@ def to_dict(row: Assessed | Unassessed) -> dict[str, Any]:
     )
 
 
-def run_row(row: Assessed | Unassessed) -> dict[str, Any]:
+def run_row(row: Assessed | Failed) -> dict[str, Any]:
     """One flat row: verdicts with their splits, and every metric's mean and interval."""
     told = to_dict(row)
-    if isinstance(row, Unassessed):
+    if isinstance(row, Failed):
         return told
     kept = (
         *("run", "target", "controller", "checkpoint", "checkpoint_sha256", "trace"),
@@ -136,9 +137,9 @@ def run_row(row: Assessed | Unassessed) -> dict[str, Any]:
     return flat | {"error": None}
 
 
-def episode_rows(row: Assessed | Unassessed) -> list[dict[str, Any]]:
+def episode_rows(row: Assessed | Failed) -> list[dict[str, Any]]:
     """One flat row an episode: everything in `to_dict` but lists of results."""
-    if isinstance(row, Unassessed):
+    if isinstance(row, Failed):
         return []
     head = {"run": row.name, "controller": row.controller}
     return [head | flatten(_episode(each)) for each in row.stability.episodes]

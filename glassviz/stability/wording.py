@@ -5,7 +5,7 @@ from typing import Any
 
 from glassviz.analysis.statistics import MeanInterval
 from glassviz.checkpoints.wording import printable
-from glassviz.stability.many import Unassessed
+from glassviz.many import Failed
 
 NONE = "–"
 """Where there is nothing to measure."""
@@ -33,6 +33,6 @@ def shown_mean(interval: MeanInterval | None, spec: str = ".2f") -> str:
     return NONE if interval is None else f"{interval.mean:{spec}}"
 
 
-def failure(row: Unassessed) -> str:
+def failure(row: Failed) -> str:
     """What is wrong with a run, without the path that stands beside it anyway."""
-    return printable(row.error.removeprefix(f"{row.target}: "), limit=LONGEST)
+    return printable(row.reason, limit=LONGEST)

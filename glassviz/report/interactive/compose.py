@@ -6,6 +6,7 @@ import numpy as np
 
 from glassviz import provenance
 from glassviz.analysis.naming import GAIT_PHASES
+from glassviz.many import Failed
 from glassviz.maps.frames import return_to_go
 from glassviz.maps.projection import Method
 from glassviz.report.answers import answers_of
@@ -16,7 +17,7 @@ from glassviz.report.interactive.page import NO_STATE, EpisodeView, InteractiveP
 from glassviz.report.interactive.places import Places, places_of
 from glassviz.report.interactive.states import PHASE_COLORS, gait_of, states_of
 from glassviz.report.verdict import verdict_of
-from glassviz.stability import Assessed, RunStability, Unassessed
+from glassviz.stability import Assessed, RunStability
 from glassviz.stability.wording import named, shown_return
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
@@ -25,7 +26,7 @@ from glassviz.video.renderer import MujocoRenderer
 
 
 def compose(
-    rows: Sequence[Assessed | Unassessed],
+    rows: Sequence[Assessed | Failed],
     command: str,
     films: int = 1,
     method: Method = "umap",
