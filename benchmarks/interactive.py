@@ -1,0 +1,138 @@
+"""What the interactive report costs: to write, to open, to scrub, to seek, to show another run.
+
+    python benchmarks/interactive.py RUN… [--runs 20] [--json FILE]
+
+Composes a page of the runs, repeats them under other names until there are enough, and measures it
+in Chromium: milliseconds, of medians and of the slowest twentieth.
+"""
+
+import argparse
+import itertools
+import json
+import sys
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from glassviz.video.gl import choose_backend
+
+if TYPE_CHECKING:
+    from chromium import Chromium
+
+    from glassviz.report.interactive import InteractivePage
+
+READY = "document.documentElement.dataset.ready"
+
+SCRUB = """new Promise((done) => {
+  const slider = document.getElementById("slider");
+  const work = [], apart = [];
+  let last = performance.now(), frame = 0;
+  (function step(now) {
+    apart.push(now - last);
+    last = now;
+    slider.value = frame += 7;
+    const began = performance.now();
+    slider.dispatchEvent(new Event("input"));
+    work.push(performance.now() - began);
+    frame < slider.max - 7 ? requestAnimationFrame(step) : done({work, apart: apart.slice(2)});
+  })(last);
+})"""
+
+SEEK = """new Promise((done) => {
+  const film = document.querySelector("video");
+  const times = [];
+  (function next() {
+    if (times.length === 60) return done(times);
+    const began = performance.now();
+    film.addEventListener("seeked", () => { times.push(performance.now() - began); next(); },
+      {once: true});
+    film.currentTime = (0.1 + 0.8 * Math.random()) * film.duration;
+  })();
+})"""
+
+SWITCH = """(() => {
+  const runs = document.querySelector(".pick select");
+  return [...runs.options].slice(1, 12).map(({value}) => {
+    const began = performance.now();
+    runs.value = value;
+    runs.dispatchEvent(new Event("change"));
+    return performance.now() - began;
+  });
+})()"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("run", nargs="+", type=Path)
+    parser.add_argument("--runs", type=int, default=20, help="runs in the page")
+    parser.add_argument("--json", type=Path, help="also write the results to this file")
+    arguments = parser.parse_args()
+
+    choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from chromium import Chromium
+
+    from glassviz.report.interactive import compose, write
+    from glassviz.runs import RolloutOptions
+    from glassviz.stability import assess_all
+
+    rows = assess_all(arguments.run, RolloutOptions(controllers=("mppi", "pi")))
+    began = time.perf_counter()
+    page = compose(rows, "benchmark")
+    found: dict[str, Any] = {"runs composed": len(page.runs)}
+    found["s to compose"] = round(time.perf_counter() - began, 1)
+    found["MB of a film"] = [round(len(film) / 1e6, 2) for film in page.films.values()]
+    page = repeated(page, arguments.runs)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "page.html"
+        write(page, path)
+        found["MB of the page"] = round(path.stat().st_size / 1e6, 1)
+        with Chromium() as browser:
+            for width, other in itertools.product((1440, 360), (None, page.runs[1])):
+                two = f"&versus={other.name}" if other else ""
+                name = f"{width} px, {'two runs' if other else 'one run'}"
+                found[name] = measured(browser, path, width, f"#frame=0{two}")
+    text = json.dumps(found, indent=2)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n")
+
+
+def repeated(page: "InteractivePage", count: int) -> "InteractivePage":
+    """So many runs, each with films of its own."""
+    runs, films = [], {}
+    for i, run in zip(range(count), itertools.cycle(page.runs), strict=False):
+        shown = []
+        for episode in run.shown:
+            key = f"{episode.film}-{i}"
+            films[key] = page.films[episode.film]
+            shown.append(replace(episode, film=key))
+        runs.append(replace(run, name=f"{run.name}-{i}", shown=tuple(shown)))
+    return replace(page, runs=tuple(runs), films=films)
+
+
+def measured(browser: "Chromium", path: Path, width: int, fragment: str) -> dict[str, Any]:
+    """Figures of the page in one window, in ms."""
+    browser.open(path, width, fragment=fragment)
+    ready = int(browser.wait_for(READY, 60))
+    browser.wait_for("document.querySelector('video').readyState > 1")
+    scrub = browser.evaluate(SCRUB)
+    return {
+        "until it can be used": ready,
+        "work of a scrub": median_and_slow(scrub["work"]),
+        "between pictures": median_and_slow(scrub["apart"]),
+        "seek": median_and_slow(browser.evaluate(SEEK)),
+        "another run": median_and_slow(browser.evaluate(SWITCH)),
+    }
+
+
+def median_and_slow(values: list[float]) -> list[float]:
+    """Median and 95 % quantile."""
+    ordered = sorted(values)
+    return [round(ordered[int(share * (len(ordered) - 1))], 1) for share in (0.5, 0.95)]
+
+
+if __name__ == "__main__":
+    main()
