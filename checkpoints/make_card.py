@@ -26,7 +26,9 @@ import cv2  # noqa: E402
 
 from glassviz import checkpoints  # noqa: E402
 from glassviz.analysis.statistics import mean_interval  # noqa: E402
+from glassviz.checkpoints import Checkpoint  # noqa: E402
 from glassviz.curves import read_run  # noqa: E402
+from glassviz.demonstrations.refine import shaping_of  # noqa: E402
 from glassviz.evaluation import FRESH_SEED  # noqa: E402
 from glassviz.plots.curves import learning_curves  # noqa: E402
 from glassviz.plots.figure import save  # noqa: E402
@@ -86,7 +88,26 @@ def strip(trace: Trace) -> np.ndarray:
 def write_card(path: Path, traces: list[Trace], text: str) -> str:
     """The card in Markdown."""
     checkpoint = checkpoints.load(path)
+    lines = [f"# {checkpoint.name}", "", f"![frames]({checkpoint.name}.png)", ""]
+    lines += ["| | |", "|---|---|", *fact_rows(checkpoint, path.stat().st_size)]
+    lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {FRESH_SEED}`):", ""]
+    lines += ["| controller | mean | 95 % interval of the mean | episodes |", "|---|---|---|---|"]
+    lines += [returns_row(trace) for trace in traces]
+    lines += ["", f"Recorded in training, at this checkpoint: {recorded(checkpoint)}.", ""]
+    lines += [
+        "The interval is Student's t over episodes of this one seed: it says nothing about other",
+        "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
+        "Picture: an episode of the better controller every 4 s (above), and every 0.12 s (below).",
+        "",
+        f"![learning curve]({checkpoint.name}-curve.png)",
+    ]
+    return "\n".join([*lines, "", HEADING, "", text]) + "\n"
+
+
+def fact_rows(checkpoint: Checkpoint, size: int) -> list[str]:
+    """The rows of the table that says what a checkpoint is; `size` is its file's, in bytes."""
     made = checkpoint.provenance
+    searches = made.get("refined", [])
     glass = checkpoint.config.glass
     labels = (
         f"Glass, N={glass.prototypes}, K={glass.clusters}, τ={glass.proto_temperature:g}"
@@ -96,42 +117,39 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
     facts = {
         "algorithm": made["algo"],
         "task": f"{checkpoint.config.env.task}, physics {checkpoint.config.env.physics}",
-        "recipe": f"{made['recipe']}; reward {'shaped' if made.get('shaped') else 'not shaped'}",
+        "recipe": f"{made['recipe']}; reward{' of the training' if searches else ''} "
+        f"{'shaped' if made.get('shaped') is True else 'not shaped'}",
         "command": f"`{made['command']}`",
         "seed": made["seed"],
         "environment steps": f"{made['env_steps']:,}",
         "gradient updates": f"{made['updates']:,}",
         "width": checkpoint.config.latent_dim,
         "clusters": labels,
-        "size": f"{path.stat().st_size / 2**20:.1f} MiB",
+        "size": f"{size / 2**20:.1f} MiB",
         "code": f"commit {made['git_commit'][:12]}, JAX {made['versions']['jax']}, "
         f"MuJoCo {made['versions']['mujoco']}",
     }
-    searches = made.get("refined", [])
     if searches:
         iterations = " + ".join(f"{search['iterations']:,}" for search in searches)
         facts["policy"] = (
             f"refined from {searches[0]['from']['name']} by {iterations} iterations of evolution "
             f"strategies on the true model; last: `{searches[-1]['command']}`"
         )
-    lines = [f"# {checkpoint.name}", "", f"![frames]({checkpoint.name}.png)", ""]
-    lines += ["| | |", "|---|---|", *(f"| {name} | {value} |" for name, value in facts.items())]
-    lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {FRESH_SEED}`):", ""]
-    lines += ["| controller | mean | 95 % interval of the mean | episodes |", "|---|---|---|---|"]
-    lines += [returns_row(trace) for trace in traces]
-    evaluated = ", ".join(
-        f"{controller} {result['mean']:.0f} ({len(result['returns'])} episodes)"
-        for controller, result in made.get("evaluation", {}).items()
+        objectives = dict.fromkeys(shaping_of(search["es"]) for search in searches)
+        facts["objective of that search"] = f"shaped: {'; later '.join(objectives)}"
+    return [f"| {name} | {value} |" for name, value in facts.items()]
+
+
+def recorded(checkpoint: Checkpoint) -> str:
+    """What training recorded of a checkpoint, in words."""
+    told = checkpoint.provenance.get("evaluation", {})
+    return (
+        ", ".join(
+            f"{controller} {result['mean']:.0f} ({len(result['returns'])} episodes)"
+            for controller, result in told.items()
+        )
+        or "nothing"
     )
-    lines += ["", f"Recorded in training, at this checkpoint: {evaluated or 'nothing'}.", ""]
-    lines += [
-        "The interval is Student's t over episodes of this one seed: it says nothing about other",
-        "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
-        "Picture: an episode of the better controller every 4 s (above), and every 0.12 s (below).",
-        "",
-        f"![learning curve]({checkpoint.name}-curve.png)",
-    ]
-    return "\n".join([*lines, "", HEADING, "", text]) + "\n"
 
 
 def returns_row(trace: Trace) -> str:

@@ -3,6 +3,7 @@
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,17 @@ def describe(recipe: str) -> dict[str, Any]:
         "versions": versions(),
         "git_commit": git_commit(),
     }
+
+
+def shaped(made_by: Mapping[str, Any]) -> Any:
+    """What an agent's provenance says of shaping: whether it came of the task's reward alone.
+
+    True when the training reward was shaped, "policy search" when the search that refined its
+    policy had a shaped objective, False when neither was, None when the file does not say. A
+    search always has one (`glassviz.demonstrations.refine`), though older files say False.
+    """
+    told = made_by.get("shaped")
+    return told or ("policy search" if made_by.get("refined") else told)
 
 
 def command() -> str:

@@ -308,6 +308,12 @@ def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):
     assert [search["from"]["sha256"] for search in refined.provenance["refined"]] == [agent.sha256]
     assert refined.provenance["init"] == agent.provenance["init"]
     assert "evaluation" not in refined.provenance
+    assert agent.provenance["shaped"] is False and refined.provenance["shaped"] == "policy search"
+    told = refined.provenance["refined"][0]["objective"]
+    assert told == (
+        "shaped: a logistic edge of 0.01 m at 0.6 m + 0.005 m of height, a fall penalty of 0.5 a "
+        "step on the floor"
+    )
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 1 and "--overwrite" in refused.output
     further = CliRunner().invoke(app, ["refine", str(out), *command[2:], "--overwrite"])

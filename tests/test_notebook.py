@@ -131,7 +131,7 @@ def test_the_card_of_a_run_says_what_matters_and_folds_away_the_rest(run):
     assert everything.getparent().tag == "details"
     facts = {row[0].text: row[1].text for row in table.findall(".//tr")}
     assert facts["labels"] == "8 clusters of 16 prototypes, τ=0.7"
-    assert facts["env_steps"] == "150016"
+    assert facts["env_steps"] == "150016" and facts["shaped"] == "policy search"
 
 
 def test_a_verdict_shows_its_evidence_in_the_words_of_the_report(hopper):

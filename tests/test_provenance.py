@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 import glassviz
 from glassviz import provenance
 
@@ -27,6 +29,21 @@ def test_of_absolute_paths_the_command_keeps_the_names(monkeypatch):
     monkeypatch.setattr(sys, "argv", [*command, "--recipe", "own/mine.toml"])
     kept = "glassviz train --demos demos.npz --init=a.safetensors --recipe own/mine.toml"
     assert provenance.describe("r")["command"] == kept
+
+
+@pytest.mark.parametrize(
+    ("made_by", "expected"),
+    [
+        ({}, None),
+        ({"shaped": False}, False),
+        ({"shaped": True, "refined": [{}]}, True),
+        ({"shaped": False, "refined": [{}]}, "policy search"),
+        ({"shaped": "policy search", "refined": [{}, {}]}, "policy search"),
+        ({"refined": []}, None),
+    ],
+)
+def test_a_policy_that_was_searched_for_is_never_called_unshaped(made_by, expected):
+    assert provenance.shaped(made_by) == expected
 
 
 def test_versions_name_this_package_and_what_it_runs_on():

@@ -12,6 +12,7 @@ from glassviz.agents.config import AgentConfig
 from glassviz.agents.glass import active_in_partition
 from glassviz.agents.networks import input_dims, modules
 from glassviz.checkpoints.checkpoint import Checkpoint
+from glassviz.provenance import shaped
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ def summarise(checkpoint: Checkpoint) -> Summary:
         for net, branch in checkpoint.params.items()
     }
     provenance = dict(checkpoint.provenance)
+    if "shaped" in provenance:
+        provenance["shaped"] = shaped(provenance)
     return Summary(
         name=checkpoint.name,
         format=checkpoint.format,

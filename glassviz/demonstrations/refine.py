@@ -6,12 +6,15 @@ hops faster after some hundred iterations. Only the policy changes: the world mo
 still are those of the agent that it was, so that the refined agent is a teacher (`glassviz
 demonstrate --agent`), or what a training starts from (`glassviz train --init`).
 
+The objective is not the task's reward but a shaped one: the planner's, with its margin and soft
+edge over the height threshold, less a penalty on every step on the floor. Refined agents say so.
+
 Reference: Salimans, Ho, Chen, Sidor, Sutskever, "Evolution strategies as a scalable alternative to
 reinforcement learning", 2017; antithetic sampling, and Adam on the estimated gradient.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
@@ -31,7 +34,7 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.demonstrations.agent_gait import observe, require_hopper
 from glassviz.demonstrations.model import HopModel, States
 from glassviz.demonstrations.planner import MPCConfig, fallen, objective
-from glassviz.envs.hopper import HopperBatch
+from glassviz.envs.hopper import STAND_HEIGHT_M, HopperBatch
 from glassviz.errors import GlassvizError
 from glassviz.rollout import roll_out
 
@@ -148,14 +151,31 @@ def provenance_of(
     Evaluations in training are left out, as another policy earned those returns.
     """
     kept = {key: value for key, value in checkpoint.provenance.items() if key != "evaluation"}
-    last = {
+    last: dict[str, Any] = {
         **provenance.describe("policy refined by evolution strategies"),
         "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
         "es": dataclasses.asdict(es),
         "iterations": iterations,
         "seed": seed,
     }
-    return kept | {"refined": [*checkpoint.provenance.get("refined", []), last]}
+    last["objective"] = f"shaped: {shaping_of(last['es'])}"
+    kept["refined"] = [*checkpoint.provenance.get("refined", []), last]
+    return kept | {"shaped": provenance.shaped(kept)}
+
+
+def shaping_of(es: Mapping[str, Any]) -> str:
+    """In words, what the objective of a search has that the task's reward has not.
+
+    Args:
+        es: constants of the search, as provenance has them. Where an older file lacks margin and
+            softness, they were the planner's.
+    """
+    margin = es.get("height_margin_m", MPCConfig.height_margin_m)
+    softness = es.get("softness_m", MPCConfig.height_softness_m)
+    return (
+        f"a logistic edge of {softness:g} m at {STAND_HEIGHT_M:g} m + {margin:g} m of height, "
+        f"a fall penalty of {es['fall_penalty']:g} a step on the floor"
+    )
 
 
 @partial(jax.jit, static_argnums=(0, 1))

@@ -104,6 +104,7 @@ class Run:
     def _facts(self) -> Iterator[tuple[str, str]]:
         """What matters first."""
         from glassviz.checkpoints import remarks_of, summarise
+        from glassviz.provenance import shaped
         from glassviz.reevaluation import recorded_in
 
         summary, told = summarise(self.checkpoint), self.checkpoint.provenance
@@ -116,9 +117,11 @@ class Run:
             else "none: `glassviz fit` makes some",
         )
         yield "task", f"{summary.env['task']}, physics {summary.env['physics']}"
-        for name in ("recipe", "seed", "env_steps", "shaped"):
+        for name in ("recipe", "seed", "env_steps"):
             if name in told:
                 yield name, str(told[name])
+        if "shaped" in told:
+            yield "shaped", str(shaped(told))
         for controller in ("mppi", "pi"):
             recorded = recorded_in(told, controller)
             if recorded:
