@@ -50,7 +50,7 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
-        with _telling(path, size):
+        with telling_no_room(path, size):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             with partial.open("rb") as written:
@@ -76,7 +76,7 @@ def append(path: Path, data: bytes) -> None:
         DiskFullError: there is no room.
         GlassvizError: the file cannot be written for another reason.
     """
-    with _telling(path, len(data)), path.open("ab", buffering=0) as file:
+    with telling_no_room(path, len(data)), path.open("ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
         left = memoryview(data)
         try:
@@ -88,8 +88,13 @@ def append(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def _telling(path: Path, size: int | None) -> Iterator[None]:
-    """Turn the system's errors into the user's."""
+def telling_no_room(path: Path, size: int | None) -> Iterator[None]:
+    """Turn the system's errors in writing `path` into the user's.
+
+    Raises:
+        DiskFullError: there is no room.
+        GlassvizError: it cannot be written for another reason.
+    """
     try:
         yield
     except OSError as error:

@@ -11,14 +11,21 @@ import jax
 import numpy as np
 import pytest
 from run_folders import LEARNER, PROVENANCE, TRAIN, log_span, save, scalars
+from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import init_params
+from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.files import DiskFullError, append, replacing
 from glassviz.training.run_folder import resume
-from glassviz.training.run_folder.folder import record_start, seed_folder
+from glassviz.training.run_folder.folder import (
+    check_unused,
+    locked,
+    record_start,
+    seed_folder,
+)
 from glassviz.training.run_folder.log import RunLog
 
 SMALL_DISK = 300_000
@@ -70,6 +77,21 @@ def test_a_full_disk_before_the_first_save_says_that_there_is_none(small_disk):
     with told, resume.telling_last_save(small_disk):
         save(folder, 0, 400_000)
     assert not (folder / "resume.npz").exists()
+
+
+def test_a_disk_that_is_full_from_the_start_ends_a_training_in_one_sentence(small_disk):
+    filler = fill(small_disk)
+    command = ["train", "--out", str(small_disk / "run"), "--steps", "256"]
+    done = CliRunner().invoke(app, command)
+    assert isinstance(done.exception, SystemExit) and done.exit_code == 1
+    assert " ".join(done.output.split()).endswith(
+        "seed_1/lock: expected room for 0.1 MB, found a full disk: nothing was saved yet, free some "
+        "room and start again"
+    )
+    # Nothing is left that would keep the run from being started once there is room.
+    filler.unlink()
+    with locked(seed_folder(small_disk / "run", 1)):
+        check_unused(seed_folder(small_disk / "run", 1))
 
 
 def test_a_full_disk_leaves_a_checkpoint_as_it_was(small_disk):

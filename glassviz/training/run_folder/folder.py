@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import PARTIAL_SUFFIX, replacing
+from glassviz.files import PARTIAL_SUFFIX, replacing, telling_no_room
 from glassviz.training.config import TrainConfig
 from glassviz.training.run_folder.comparison import compare
 
@@ -53,6 +53,7 @@ def locked(folder: Path) -> Iterator[None]:
 
     Raises:
         UsageError: another process holds the folder.
+        DiskFullError: there is no room to say who holds it.
         GlassvizError: the folder cannot be written to, or its file system knows no locks.
     """
     path = folder / LOCK_FILE
@@ -66,8 +67,10 @@ def locked(folder: Path) -> Iterator[None]:
         ) from None
     with file:
         _take(file.fileno(), path)
-        os.ftruncate(file.fileno(), 0)
-        os.write(file.fileno(), f"process {os.getpid()} on {platform.node()}\n".encode())
+        holder = f"process {os.getpid()} on {platform.node()}\n".encode()
+        with telling_no_room(path, len(holder)):
+            os.ftruncate(file.fileno(), 0)
+            os.write(file.fileno(), holder)
         _sweep(folder)
         yield
 
