@@ -85,8 +85,8 @@ def test_a_disk_that_is_full_from_the_start_ends_a_training_in_one_sentence(smal
     done = CliRunner().invoke(app, command)
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1
     assert " ".join(done.output.split()).endswith(
-        "seed_1/lock: expected room for 0.1 MB, found a full disk: nothing was saved yet, free some "
-        "room and start again"
+        "seed_1/lock: expected room for 0.1 MB, found a full disk: nothing was saved yet, "
+        "free some room and start again"
     )
     # Nothing is left that would keep the run from being started once there is room.
     filler.unlink()

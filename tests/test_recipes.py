@@ -4,11 +4,13 @@ import dataclasses
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
 from glassviz.agents.config import tdmpc2_config
 from glassviz.errors import UsageError
 from glassviz.training import recipes
+from glassviz.training.collection.replay import Replay
 from glassviz.training.config import TrainConfig, preset
 from glassviz.training.settings import SETTINGS, apply
 
@@ -116,7 +118,7 @@ def another(kind: Any, value: Any) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
-        return value + 2
+        return value + 7
     if isinstance(value, tuple):
         return (7,)
     return 0.25 if value != 0.25 else 0.5
@@ -213,15 +215,60 @@ def test_shaped_recipes_are_those_that_change_the_reward():
     assert all("shaped" in recipes.recipe(name).what for name in shaped)
 
 
-def test_impossible_runs_are_refused():
-    for changes, message in (
-        ({"k_update": 0}, "k_update must be at least 1"),
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"k_update": 0}, "k_update must be at least 1, found 0"),
+        ({"eval_episodes_mppi": 0}, "eval_episodes_mppi must be at least 1, found 0"),
+        ({"eval_episodes_pi": 0}, "eval_episodes_pi must be at least 1, found 0"),
+        ({"act_noise_anneal_steps": 0}, "act_noise_anneal_steps must be at least 1, found 0"),
+        ({"glass_every_k_updates": 0}, "glass_every_k_updates must be at least 1, found 0"),
+        ({"cluster_intrinsic_window": 0}, "cluster_intrinsic_window must be at least 1"),
+        ({"restart_check_at": 0}, "restart_check_at must be at least 1, found 0"),
         ({"demo_fraction": 1.0}, "demo_fraction must be at least 0 and below 1"),
         ({"multitask": True, "num_envs": 3}, "even num_envs"),
         ({"multitask": True, "demo_fraction": 0.5}, "demonstrations are of one task"),
-    ):
-        with pytest.raises(UsageError, match=message):
-            recipes.configure("1b", changes=changes)
+        ({"soft_stand_floor_m": 0.6}, r"soft_stand_floor_m must be below 0\.6"),
+        ({"collect_episode_steps": 3}, "more than the 3 steps of a sequence, found 3"),
+        ({"collect_episode_steps": 4, "mppi_horizon": 5}, "the 5 steps of a sequence, found 4"),
+        ({"num_envs": 10, "buffer_steps": 60}, "more than 6 steps of each of the 10 hoppers"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_impossible_runs_are_refused_in_one_sentence(changes, message):
+    with pytest.raises(UsageError, match=f"^training: .*{message}"):
+        recipes.configure("1b", changes=changes)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**31])
+def test_a_seed_that_does_not_fit_is_refused(seed):
+    with pytest.raises(UsageError, match=f"seed must be from 0 to 2000000000, found {seed}"):
+        dataclasses.replace(preset("small"), seed=seed)
+
+
+def test_the_least_lengths_that_are_allowed_can_be_sampled():
+    changes = {"collect_episode_steps": 4, "num_envs": 2, "buffer_steps": 14}
+    train = recipes.configure("1b", changes=changes)
+    replay = Replay(train.buffer_steps // train.num_envs, train.num_envs, 15, 4)
+    shown = np.zeros((2, 15), np.float32), np.zeros((2, 4), np.float32), np.zeros(2, np.float32)
+    rng = np.random.default_rng(0)
+    for step in range(40):
+        replay.add(*shown, first=np.full(2, step % 4 == 0))
+        if len(replay) > train.sequence_steps:
+            replay.sample(rng, 1, 4, train.sequence_steps)  # would never return
+
+
+@pytest.mark.parametrize(
+    ("name", "changes", "setting"),
+    [
+        ("P", {}, "cluster_intrinsic_coef"),
+        ("1b", {"basin_restart": "prototypes"}, "basin_restart prototypes"),
+    ],
+)
+def test_what_needs_the_labels_of_glass_is_refused_without_it(name, changes, setting):
+    recipes.configure(name, changes=changes)
+    with pytest.raises(UsageError, match=f"{setting} needs the labels of Glass"):
+        recipes.configure(name, changes=changes, algo="tdmpc2")
 
 
 def test_presets_are_the_published_and_the_small_agent():

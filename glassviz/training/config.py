@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
-from glassviz.errors import UsageError
+from glassviz.training.checks import check
 
 Algo = Literal["tdmpc-glass", "tdmpc2"]
 Preset = Literal["paper", "small"]
@@ -248,29 +248,7 @@ class TrainConfig:
     save_every: int = 50_000
 
     def __post_init__(self) -> None:
-        for name in ("steps", "num_envs", "k_update", "batch_size", "eval_every", "save_every"):
-            if getattr(self, name) < 1:
-                raise UsageError(
-                    f"training: {name} must be at least 1, found {getattr(self, name)}"
-                )
-        rows = self.buffer_steps // self.num_envs
-        if rows <= self.sequence_steps:
-            raise UsageError(
-                f"training: buffer_steps must hold more than {self.sequence_steps} steps "
-                f"of each of the {self.num_envs} hoppers, found {self.buffer_steps}"
-            )
-        if self.multitask and (self.num_envs % 2 or self.batch_size % 2):
-            raise UsageError(
-                f"training: multitask needs an even num_envs and batch_size, found "
-                f"{self.num_envs} and {self.batch_size}"
-            )
-        if not 0 <= self.demos.demo_fraction < 1:
-            raise UsageError(
-                f"training: demo_fraction must be at least 0 and below 1, found "
-                f"{self.demos.demo_fraction}"
-            )
-        if self.demos.demo_fraction and self.multitask:
-            raise UsageError("training: demonstrations are of one task, found multitask: drop one")
+        check(self)
 
     @property
     def algo(self) -> Algo:

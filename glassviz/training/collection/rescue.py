@@ -25,8 +25,7 @@ def in_bad_basin(train: TrainConfig, params: Params, seed: int) -> bool:
     """Whether the signal that `basin_restart` names is against this agent."""
     glass = train.agent.glass
     if train.rescue.basin_restart == "prototypes":
-        if glass is None:
-            return False
+        assert glass is not None
         return int(glass_ops.active_in_partition(glass, params["glass"])) < FEWEST_ACTIVE
     env = HopperBatch(train.agent.env, 1)
     [arrays] = roll_out(train.agent, [params], "pi", env, seed, GAIT_STEPS)
