@@ -136,12 +136,39 @@ def test_a_truncated_save_is_named(tmp_path):
         tiny.trainer(tmp_path, resume=True)
 
 
-def test_divergence_stops_the_run_with_step_term_and_save(tmp_path):
-    trainer = tiny.trainer(tmp_path)
+def spoilt(trainer, seed: int, name: str) -> None:
+    """Make one weight of one network of one seed NaN."""
     params = trainer.learner.params
-    broken = params | {"rew": jax.tree.map(lambda leaf: leaf * jnp.nan, params["rew"])}
-    trainer.learner = trainer.learner._replace(params=broken)
-    with pytest.raises(GlassvizError, match=r"diverged at step \d+: .*reward_loss.*resume\.npz"):
+    leaves, structure = jax.tree.flatten(params[name])
+    leaves[0] = leaves[0].at[seed, ..., 0].set(jnp.nan)
+    params = params | {name: jax.tree.unflatten(structure, leaves)}
+    trainer.learner = trainer.learner._replace(params=params)
+
+
+def test_divergence_stops_the_run_with_step_update_term_and_save(tmp_path):
+    trainer = tiny.trainer(tmp_path)
+    spoilt(trainer, 0, "rew")
+    # From the second update on the NaN is everywhere: the first is the one to tell of.
+    found = (
+        r"diverged at step 40, update 1: .* found reward_loss not finite: .*resume\.npz of step 0"
+    )
+    with pytest.raises(GlassvizError, match=found):
+        trainer.run(lambda progress: None)
+
+
+def test_divergence_in_the_middle_of_a_round_names_its_update_and_seed(tmp_path, monkeypatch):
+    train = dataclasses.replace(tiny.TRAIN, k_update=3)
+    trainer = tiny.trainer(tmp_path, train, seeds=[1, 2])
+    sample = trainer.runs[1].sample
+
+    def with_a_broken_reward():
+        batch = sample()
+        batch.reward[1] = np.nan
+        return batch
+
+    monkeypatch.setattr(trainer.runs[1], "sample", with_a_broken_reward)
+    found = r"seed_2: training diverged at step 40, update 2: .* found reward_loss, value_loss not"
+    with pytest.raises(GlassvizError, match=found):
         trainer.run(lambda progress: None)
 
 

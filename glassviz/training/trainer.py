@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import jax.numpy as jnp
@@ -33,6 +33,8 @@ from glassviz.training.seed_run import SeedRun
 KEEP = 3
 # Environment steps between the rounds that are logged.
 LOG_EVERY = 5_120
+# Metrics that all losses have a part in.
+TOTALS = ("loss", "grad_norm")
 
 
 @dataclass(frozen=True)
@@ -229,7 +231,9 @@ class Trainer:
             for place, i in enumerate(ready)
         }
         for i, values in found.items():
-            self._check_finite(self.runs[i], values)
+            broken = int(values.pop("broken_update"))
+            if broken >= 0:
+                self._diverged(i, broken, values)
         return found
 
     def _schedule(self, clocks: Sequence[int]) -> Schedule:
@@ -245,15 +249,19 @@ class Trainer:
         smooth = steps >= losses.latent_smooth_warmup_steps
         return Schedule(jnp.asarray(on), jnp.asarray(smooth), jnp.asarray(imitation))
 
-    def _check_finite(self, run: SeedRun, values: dict[str, float]) -> None:
-        broken = [name for name, value in values.items() if not np.isfinite(value)]
-        if broken:
-            raise GlassvizError(
-                f"{run.folder}: training diverged at step {self.env_steps}: expected finite "
-                f"losses, found {', '.join(broken)} not finite: the last good save is "
-                f"{resume.STATE_FILE} of step {resume.saved_step(run.folder)}, begin another "
-                f"--seed or lower --learning-rate"
-            )
+    def _diverged(self, i: int, broken: int, values: dict[str, float]) -> NoReturn:
+        """End the run: at update `broken` of this round these metrics are not all finite."""
+        run = self.runs[i]
+        update = int(self.learner.updates[i]) - self.train.k_update + broken + 1
+        bad = [name for name, value in values.items() if not np.isfinite(value)]
+        # What is made of the terms says nothing that they don't.
+        terms = [name for name in bad if name not in TOTALS] or bad
+        raise GlassvizError(
+            f"{run.folder}: training diverged at step {self.env_steps}, update {update}: expected "
+            f"finite losses, found {', '.join(terms)} not finite: the last good save is "
+            f"{resume.STATE_FILE} of step {resume.saved_step(run.folder)}, begin another "
+            f"--seed or lower --learning-rate"
+        )
 
     def _params(self, places: list[int]) -> Params:
         if len(places) == len(self.runs):

@@ -119,7 +119,11 @@ def update_round(
         sequences: batches on axes (seeds, updates, …).
         schedule: one entry a seed.
 
-    Returns the new state and each metric's mean over the updates, one entry a seed.
+    Returns:
+        The new state and each metric's mean over the updates, one entry a seed. When an update of
+        a seed has a metric that is not finite, the metrics of the first such update instead, as
+        all that come after it are not finite either; `broken_update` is its place among the K
+        updates, −1 when all are finite.
     """
     batches = Batch(*map(jnp.asarray, sequences))
     with matmul_dtype(train.precision):  # for the trace; the result is cached by `train`
@@ -139,10 +143,19 @@ def _compiled_round(
             return update(train, state, batch, schedule)
 
         state, metrics = jax.lax.scan(one_update, state, batches)
-        return state, jax.tree.map(lambda values: values.mean(axis=0), metrics)
+        return state, _mean_or_first_broken(metrics)
 
     result: tuple[LearnerState, SeedMetrics] = over_each(one_seed, (state, batches, schedule))
     return result
+
+
+def _mean_or_first_broken(metrics: dict[str, Float[Array, " updates"]]) -> Metrics:
+    broken = jnp.stack([~jnp.isfinite(values) for values in metrics.values()]).any(axis=0)
+    found, first = broken.any(), jnp.argmax(broken)
+    told = {
+        name: jnp.where(found, values[first], values.mean()) for name, values in metrics.items()
+    }
+    return told | {"broken_update": jnp.where(found, first, -1.0)}
 
 
 def take(state: Any, index: int) -> Any:
