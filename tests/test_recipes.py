@@ -84,6 +84,8 @@ def test_every_recipe_describes_a_run(name):
         ("rstack", {"soft_stand_bonus": 0.1, "gait_fall_penalty": 0.1, "proto_temperature": 1.0}),
         ("ar", {"k_update": 128, "restart_on_plateau": True, "mppi_samples": 2048}),
         ("i9r", {"k_update": 128, "expl_until": 25_000, "latent_action_smooth_coef": 0.0}),
+        ("i9r", {"proto_temperature": 0.7, "assign_logits_init_scale": 0.5}),
+        ("i9r", {"mppi_samples": 2048, "glass_off_steps": 1_000_000}),
     ],
 )
 def test_recipes_inherit_what_they_do_not_change(name, expected):
