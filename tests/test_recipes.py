@@ -1,13 +1,16 @@
 """Recipes and settings: each is what it was published as, and changes just what it names."""
 
 import dataclasses
+import json
 from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from glassviz.agents.config import tdmpc2_config
+from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
 from glassviz.training.collection.replay import Replay
@@ -162,6 +165,16 @@ def test_preset_recipe_additions_and_changes_overrule_one_another_in_this_order(
     assert train.k_update == 128
     train = recipes.configure("aa_k64", additions=["update_ratio_128"], changes={"k_update": 32})
     assert train.k_update == 32
+
+
+def test_the_list_of_recipes_says_what_each_starts_from():
+    done = CliRunner().invoke(app, ["recipes", "--json"])
+    told = {each["name"]: each["starts_from"] for each in json.loads(done.output)}
+    assert (told["1b"], told["i9r"], told["h"]) == ([], ["1b"], ["f", "g"])
+    assert all(base in told for bases in told.values() for base in bases)
+    table = CliRunner().invoke(app, ["recipes"], env={"COLUMNS": "200"}).output
+    row = next(line for line in table.splitlines() if line.startswith("│ rstack"))
+    assert row.split("│")[2].strip() == "r1_soft, r2_gait"
 
 
 def test_a_recipe_can_be_trained_without_its_glass():

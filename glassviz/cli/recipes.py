@@ -1,5 +1,6 @@
 """`glassviz recipes`."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ TITLES = {
 def recipes(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
-    """List the training recipes: what each changes, and what was published.
+    """List the training recipes: what each starts from and changes, and what was published.
 
     Published returns are the planner's best of each seed, nothing that was measured here.
     """
@@ -40,14 +41,18 @@ def recipes(
 def _table(title: str, found: "list[Recipe]") -> Any:
     from rich.table import Table
 
-    table = Table("recipe", "what", "changes", title=title, title_justify="left")
-    published = any(each.published for each in found)
-    if published:
-        table.add_column("published")
+    columns: dict[str, Callable[[Recipe], str]] = {
+        "recipe": lambda each: each.name,
+        "from": lambda each: ", ".join(each.starts_from),
+        "what": lambda each: each.what,
+        "changes": lambda each: ", ".join(f"{k} {_plain(v)}" for k, v in each.own.items()),
+        "published": lambda each: each.published,
+    }
+    # What no recipe of a kind has needs no column: proposals start from nothing.
+    shown = {name: of for name, of in columns.items() if any(map(of, found))}
+    table = Table(*shown, title=title, title_justify="left")
     for each in found:
-        changes = ", ".join(f"{name} {_plain(value)}" for name, value in each.own.items())
-        row = [each.name, each.what, changes]
-        table.add_row(*row, each.published) if published else table.add_row(*row)
+        table.add_row(*(of(each) for of in shown.values()))
     return table
 
 

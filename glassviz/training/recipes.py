@@ -37,6 +37,7 @@ class Recipe:
 
     Attributes:
         name, kind, what, published: of the recipe itself.
+        starts_from: the recipes that it inherits from; the later ones overrule.
         algo: with Glass or without.
         official: whether networks, losses and constants are those of the official TD-MPC2.
         settings: every setting that differs from the preset's, by published name.
@@ -47,6 +48,7 @@ class Recipe:
     kind: Kind
     what: str
     published: str
+    starts_from: tuple[str, ...]
     algo: Algo
     official: bool
     settings: Mapping[str, Any]
@@ -127,6 +129,7 @@ def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()
         kind=entry.kind,
         what=entry.what,
         published=entry.published,
+        starts_from=entry.base,
         algo=entry.algo or (bases[0].algo if bases else "tdmpc-glass"),
         official=entry.official if entry.official is not None else any(b.official for b in bases),
         settings=values | entry.settings,
