@@ -1,7 +1,9 @@
 """The planner knows the true model, is deterministic by seed, and what it did can be kept."""
 
 import dataclasses
+import hashlib
 import json
+import re
 from pathlib import Path
 
 import jax
@@ -236,6 +238,51 @@ def test_a_file_that_holds_no_demonstrations_is_refused_in_one_sentence(tmp_path
     np.savez(path, **{name: arrays[name] for name in arrays if name != "seeds"})
     with pytest.raises(GlassvizError, match="seeds"):
         demonstrations.load(path)
+
+
+def train_command(path: Path, out: Path, *options: str):
+    command = ["train", "--recipe", "demo", "--demos", str(path), "--out", str(out), *options]
+    return CliRunner().invoke(app, command)
+
+
+@pytest.mark.parametrize(
+    ("options", "found"),
+    [
+        (
+            ["--task", "hopper-stand"],
+            "expected task hopper-stand as the run has it, found hopper-h",
+        ),
+        (["--physics", "playground"], "expected physics playground .* found dm_control"),
+    ],
+)
+def test_demonstrations_of_another_task_are_refused(tmp_path, options, found):
+    path, out = tmp_path / "demos.npz", tmp_path / "run"
+    demonstrations.save(path, [episode(1)], demonstrations.describe(EnvConfig(), QUICK, 1, 0.0))
+    refused = train_command(path, out, *options)
+    assert refused.exit_code == 2 and not out.exists()
+    assert re.search(found, " ".join(refused.output.split()))
+    twice = demonstrations.describe(EnvConfig(action_repeat=2), QUICK, 1, 0.0)
+    demonstrations.save(path, [episode(1)], twice)
+    assert "found 2" in train_command(path, out).output
+
+
+def test_a_run_says_which_demonstrations_it_learned_from(tmp_path, monkeypatch):
+    path = tmp_path / "mine.npz"
+    demonstrations.save(path, [episode(1)], demonstrations.describe(EnvConfig(), QUICK, 1, 0.0))
+    told = []
+
+    class Started(Exception):
+        pass
+
+    def start(train, folder, provenance, *rest):
+        told.append(provenance.get("demos"))
+        raise Started
+
+    monkeypatch.setattr("glassviz.training.trainer.Trainer", start)
+    for options in ([], ["--demo-fraction", "0"]):
+        assert isinstance(train_command(path, tmp_path, *options).exception, Started)
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert told == [{"name": "mine", "sha256": sha256}, None]
 
 
 def test_nothing_to_keep_leaves_an_older_file_as_it_was(tmp_path):

@@ -16,6 +16,7 @@ from glassviz.training.collection.collector import Proposal, noise_std
 from glassviz.training.collection.replay import Replay
 from glassviz.training.learning.learner import take
 from glassviz.training.settings import apply
+from glassviz.training.trainer import Trainer
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)
 
@@ -309,3 +310,20 @@ def test_other_agents_train_save_and_load(baseline, tmp_path, changes):
     assert not leaves_equal(
         take(trainer.learner, 0).params["enc"], take(plain.learner, 0).params["enc"]
     )
+def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
+    first = {"recipe": "first", "demos": {"name": "demos", "sha256": "d"}}
+    later = first | {"recipe": "later"}
+    changes = {"demo_fraction": 0.25, "steps": 40, "eval_every": 1000}
+    train = apply(SHORT, changes)
+    Trainer(train, tmp_path, first, demos=demonstrations()).run(lambda progress: None)
+    longer = dataclasses.replace(train, steps=44)
+    options = dict(resume_from_save=True, demos=demonstrations())
+    other = later | {"demos": {"name": "others", "sha256": "o"}}
+    with pytest.raises(UsageError, match="expected the demonstrations demos"):
+        Trainer(longer, tmp_path, other, **options)
+    Trainer(longer, tmp_path, later, **options).run(lambda progress: None)
+    last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
+    assert last.provenance["env_steps"] == 44
+    assert first.items() <= last.provenance.items()
+
+

@@ -22,6 +22,7 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.training.config import TrainConfig
 from glassviz.training.run_folder import resume
 from glassviz.training.run_folder.folder import (
+    as_first_started,
     check_same,
     check_unused,
     drop_later,
@@ -109,6 +110,26 @@ def test_a_run_records_each_of_its_starts(tmp_path):
     assert [start["env_steps"] for start in starts] == [0, 500]
     assert all({"time", "recipe", "versions", "git_commit"} <= start.keys() for start in starts)
     assert json.loads((tmp_path / "train.json").read_text())["steps"] == longer.steps
+
+
+def test_a_run_that_is_continued_keeps_recipe_and_sources_of_its_first_start(tmp_path):
+    demos, init = {"name": "demos", "sha256": "d"}, {"name": "agent", "sha256": "a"}
+    record_start(tmp_path, TRAIN, PROVENANCE | {"demos": demos, "init": init}, 0)
+    again = PROVENANCE | {"recipe": "own", "command": "glassviz train --resume"}
+    moved = {"demos": {"name": "moved", "sha256": "d"}, "init": {"name": "b", "sha256": "b"}}
+    continued = as_first_started(tmp_path, again | moved)
+    assert continued == again | {"recipe": "f", "demos": demos, "init": init}
+    record_start(tmp_path, TRAIN, continued, 500)
+    other = again | {"demos": {"name": "others", "sha256": "o"}}
+    found = r"expected the demonstrations demos .* found others in others: resume with the same"
+    with pytest.raises(UsageError, match=found):
+        as_first_started(tmp_path, other)
+
+
+def test_a_run_from_nothing_starts_from_nothing_when_it_is_continued(tmp_path):
+    record_start(tmp_path, TRAIN, PROVENANCE, 0)
+    later = PROVENANCE | {"init": {"name": "b", "sha256": "b"}}
+    assert "init" not in as_first_started(tmp_path, later)
 
 
 def test_a_run_is_not_started_over_another(tmp_path):

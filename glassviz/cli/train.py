@@ -10,6 +10,7 @@ from glassviz.errors import UsageError
 from glassviz.training.settings import SETTINGS
 
 if TYPE_CHECKING:
+    from glassviz.demonstrations import Demonstrations
     from glassviz.training.config import TrainConfig
     from glassviz.training.trainer import Progress
 
@@ -74,7 +75,7 @@ def train(
     Saves as it goes: the best by planner, the best by policy, and the last. Settings override
     those of the recipe and of the preset.
     """
-    from glassviz import checkpoints, provenance
+    from glassviz import checkpoints, demonstrations, provenance
     from glassviz.training.recipes import configure
     from glassviz.training.trainer import Trainer
 
@@ -87,12 +88,14 @@ def train(
     title = " + ".join([Path(name).stem, *added])
     folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"
     made_by = provenance.describe(recipe=f"{title} ({preset})")
+    shown = _demonstrations(demos, run) if demos else None
+    if shown and run.demo_batch:
+        made_by["demos"] = {"name": shown.name, "sha256": shown.sha256}
     start_from = checkpoints.load(init) if init else None
     if start_from:
         made_by["init"] = {"name": start_from.name, "sha256": start_from.sha256}
-    trainer = Trainer(
-        run, folder, made_by, chosen, resume, keep, _replay(demos), tensorboard, start_from
-    )
+    replay = demonstrations.as_replay(shown) if shown else None
+    trainer = Trainer(run, folder, made_by, chosen, resume, keep, replay, tensorboard, start_from)
     typer.echo(
         f"training {run.algo}, recipe {title} ({preset}), on {' and '.join(run.tasks)}, "
         f"seed {', '.join(map(str, chosen))}, into {folder}"
@@ -102,12 +105,12 @@ def train(
     typer.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
 
 
-def _replay(demos: Path | None) -> Any:
-    if demos is None:
-        return None
+def _demonstrations(path: Path, run: "TrainConfig") -> "Demonstrations":
     from glassviz import demonstrations
 
-    return demonstrations.as_replay(demonstrations.load(demos))
+    demos = demonstrations.load(path)
+    demonstrations.require_same_task(demos, run.agent.env)
+    return demos
 
 
 def _with_settings(command: Any) -> Any:

@@ -8,6 +8,7 @@ from glassviz.demonstrations.episodes import (
     demonstrate_all,
     describe,
     load,
+    require_same_task,
     save,
 )
 
@@ -19,5 +20,6 @@ __all__ = [
     "demonstrate_all",
     "describe",
     "load",
+    "require_same_task",
     "save",
 ]

@@ -1,6 +1,7 @@
 """Demonstrations: episodes of a planner that knows the true model, for an agent to start from."""
 
 import dataclasses
+import hashlib
 import json
 import multiprocessing
 import zipfile
@@ -53,6 +54,7 @@ class Demonstrations:
     """Episodes of equal length, time first.
 
     Attributes:
+        name, sha256: of the file that they were read from.
         header: `schema_version`, `env` (an EnvConfig), `planner` (an MPCConfig), `agent` (name and
             sha256 of the checkpoint that it planned around, None without), `tried` and `kept`
             (numbers of episodes), `min_return`, and where they were made.
@@ -60,6 +62,8 @@ class Demonstrations:
         obs, action, reward: as in `Demonstration`.
     """
 
+    name: str
+    sha256: str
     header: dict[str, Any]
     seeds: tuple[int, ...]
     obs: Float32[np.ndarray, "steps episodes obs"]
@@ -187,11 +191,14 @@ def load(path: Path) -> Demonstrations:
     """
     try:
         # NumPy leaves a file that it opened itself open when it turns out to be no archive.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            header = json.loads(str(archive["header"]))
-            seeds, obs, action, reward = (
-                archive[name] for name in ("seeds", "obs", "action", "reward")
-            )
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                header = json.loads(str(archive["header"]))
+                seeds, obs, action, reward = (
+                    archive[name] for name in ("seeds", "obs", "action", "reward")
+                )
             version = header["schema_version"]
     except FileNotFoundError:
         raise GlassvizError(f"{path}: expected demonstrations, found no such file") from None
@@ -212,7 +219,28 @@ def load(path: Path) -> Demonstrations:
             f"{path}: expected arrays of (steps, episodes) each, found obs {obs.shape}, action "
             f"{action.shape}, reward {reward.shape}, seeds {seeds.shape}: {REPAIR}"
         )
-    return Demonstrations(header, tuple(seeds.tolist()), obs, action, reward)
+    seeds = tuple(seeds.tolist())
+    return Demonstrations(path.stem, sha256, header, seeds, obs, action, reward)
+
+
+def require_same_task(demos: Demonstrations, config: EnvConfig) -> None:
+    """Refuse demonstrations that show another task than an agent is to learn.
+
+    Args:
+        config: what it learns in.
+
+    Raises:
+        UsageError: they are of another task, physics or action repeat.
+    """
+    told = demos.header.get("env")
+    shown = told if isinstance(told, dict) else {}
+    for name in ("task", "physics", "action_repeat"):
+        expected, found = getattr(config, name), shown.get(name)
+        if found != expected:
+            raise UsageError(
+                f"demonstrations {demos.name}: expected {name} {expected} as the run has it, found "
+                f"{found}: make others with `glassviz demonstrate`, or train as they were made"
+            )
 
 
 def as_replay(demos: Demonstrations) -> Replay:

@@ -62,8 +62,9 @@ class Trainer:
 
     Raises:
         GlassvizError: the folder holds a run of a seed, and `resume_from_save` is not asked for,
-            or that run was made with another configuration; another process writes to it; there
-            are no demonstrations where the run needs some; `start_from` has other networks.
+            or that run was made with another configuration or from other demonstrations; another
+            process writes to it; there are no demonstrations where the run needs some;
+            `start_from` has other networks.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class Trainer:
                 ]
                 states = self._restored() if resume_from_save else self._begun(start_from)
                 for run in self.runs:
-                    run_folder.record_start(run.folder, run.train, provenance, self.env_steps)
+                    run_folder.record_start(run.folder, run.train, run.provenance, self.env_steps)
         except BaseException:
             self._locks.close()
             raise
@@ -130,7 +131,9 @@ class Trainer:
         if resumed:
             run_folder.check_same(place, train)
         self._locks.enter_context(run_folder.locked(place))
-        if not resumed:
+        if resumed:
+            provenance = run_folder.as_first_started(place, provenance)
+        else:
             run_folder.check_unused(place)
         return SeedRun(train, self.folder, provenance, demos, keep, tensorboard)
 

@@ -29,6 +29,8 @@ from glassviz.training.run_folder.comparison import compare
 CONFIG_FILE = "train.json"
 STARTS_FILE = "run.json"
 LOCK_FILE = "lock"
+SOURCES = ("recipe", "init", "demos")
+"""What a run says of where it comes from, which no later start changes."""
 
 
 def seed_folder(root: Path, seed: int) -> Path:
@@ -165,6 +167,30 @@ def record_start(
     starts = [start] if begins else [*_starts(folder / STARTS_FILE), start]
     _write_json(folder / STARTS_FILE, {"starts": starts})
     _write_json(folder / CONFIG_FILE, train.to_dict())
+
+
+def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
+    """The provenance of a run that is continued: recipe and sources are those of its first start.
+
+    Args:
+        folder: the seed's folder.
+        provenance: of the start that continues it; `demos`, where it has some, as they are given
+            this time.
+
+    Raises:
+        UsageError: the run learned from other demonstrations until now.
+        GlassvizError: the earlier starts cannot be read.
+    """
+    first = next(iter(_starts(folder / STARTS_FILE)), provenance)
+    kept = {name: first[name] for name in SOURCES if name in first}
+    was, now = (told.get("demos") for told in (kept, provenance))
+    if was and now and was["sha256"] != now["sha256"]:
+        raise UsageError(
+            f"{folder}: expected the demonstrations {was['name']} that the run was started with, "
+            f"found others in {now['name']}: resume with the same file, or start a new run"
+        )
+    others = {name: value for name, value in provenance.items() if name != "init"}
+    return others | kept
 
 
 def _starts(path: Path) -> list[dict[str, Any]]:
