@@ -156,6 +156,19 @@ def test_the_planner_collects_when_asked_to(baseline, tmp_path):
     assert not leaves_equal(planned.learner.params, plain.learner.params)
 
 
+def test_a_seed_that_still_acts_at_random_plans_nothing_for_its_company(tmp_path, monkeypatch):
+    trainer = tiny.trainer(tmp_path, apply(SHORT, {"collect": "mppi"}), seeds=[1, 2])
+    plans = tuple(np.ones_like(leaf) for leaf in trainer.runs[0].collector.plan)
+    planned = Proposal(np.ones((4, 4), np.float32), np.zeros(0, int), plans)
+    monkeypatch.setattr("glassviz.training.trainer.propose", lambda *given: [planned] * 2)
+    trainer.env_steps = trainer.train.explore.expl_until
+    trainer.runs[1].begun = trainer.env_steps  # as after a new start: alone it would not plan
+    before = trainer.runs[1].collector.plan
+    trainer._collect([0, 1])
+    assert leaves_equal(trainer.runs[0].collector.plan, plans)
+    assert leaves_equal(trainer.runs[1].collector.plan, before)
+
+
 def test_a_run_with_the_planner_in_collection_resumes_exactly(tmp_path):
     changes = {"collect": "mppi", "cluster_intrinsic_coef": 0.1, "gait_action_smooth": 0.1}
     whole = run(tmp_path / "whole", changes)

@@ -213,7 +213,9 @@ class Trainer:
                 self.env_steps,
             )
         for run, clock, proposal in zip(runs, clocks, proposals, strict=True):
-            run.collector.step(proposal, clock)
+            # What others needed a proposal for is none of this seed's business: its plan waits.
+            needed = run.collector.needs_proposal(clock)
+            run.collector.step(proposal if needed else None, clock)
 
     def _update(self, ready: list[int]) -> dict[int, dict[str, float]]:
         """Each seed's metrics, by its place."""
