@@ -11,6 +11,7 @@ does" is written by hand, by somebody who watched the films; an existing one is 
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
@@ -25,6 +26,7 @@ choose_backend()  # before anything imports MuJoCo
 import cv2  # noqa: E402
 
 from glassviz import checkpoints  # noqa: E402
+from glassviz.agents.agent import Controller  # noqa: E402
 from glassviz.analysis.statistics import mean_interval  # noqa: E402
 from glassviz.checkpoints import Checkpoint  # noqa: E402
 from glassviz.curves import read_run  # noqa: E402
@@ -33,6 +35,7 @@ from glassviz.evaluation import FRESH_SEED  # noqa: E402
 from glassviz.plots.curves import learning_curves  # noqa: E402
 from glassviz.plots.figure import save  # noqa: E402
 from glassviz.plots.published import HOPPER_HOP_POLICY  # noqa: E402
+from glassviz.reevaluation import recorded_in  # noqa: E402
 from glassviz.runs import RolloutOptions, traces_of  # noqa: E402
 from glassviz.trace import Trace  # noqa: E402
 from glassviz.video.clip import Clip  # noqa: E402
@@ -142,14 +145,9 @@ def fact_rows(checkpoint: Checkpoint, size: int) -> list[str]:
 
 def recorded(checkpoint: Checkpoint) -> str:
     """What training recorded of a checkpoint, in words."""
-    told = checkpoint.provenance.get("evaluation", {})
-    return (
-        ", ".join(
-            f"{controller} {result['mean']:.0f} ({len(result['returns'])} episodes)"
-            for controller, result in told.items()
-        )
-        or "nothing"
-    )
+    told = {each: recorded_in(checkpoint.provenance, each) for each in get_args(Controller)}
+    texts = [f"{name} {it.mean:.0f} ({it.episodes} episodes)" for name, it in told.items() if it]
+    return ", ".join(texts) or "nothing"
 
 
 def returns_row(trace: Trace) -> str:

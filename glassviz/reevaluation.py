@@ -163,7 +163,8 @@ def reevaluate(
 def recorded_in(provenance: Mapping[str, Any], controller: Controller) -> Recorded | None:
     """The evaluation in training that a checkpoint's provenance tells of; None if it does not.
 
-    The file is not vouched for: what is no evaluation is passed over.
+    The file is not vouched for: what is no evaluation is passed over, and so is one that says
+    itself that it was at another step than the checkpoint is of.
     """
     for key in ("evaluation", "returns"):  # this package's trainer, and published files
         told = provenance.get(key)
@@ -172,6 +173,9 @@ def recorded_in(provenance: Mapping[str, Any], controller: Controller) -> Record
             continue
         mean = entry.get("mean")
         if not isinstance(mean, int | float) or not math.isfinite(mean):
+            continue
+        steps = entry.get("env_steps"), provenance.get("env_steps")
+        if None not in steps and steps[0] != steps[1]:
             continue
         returns, count, seeds = (entry.get(name) for name in ("returns", "episodes", "reset_seeds"))
         if isinstance(returns, list):

@@ -219,6 +219,9 @@ def test_the_comparison_with_the_record_has_its_sign_and_its_place():
     assert fresh(9.5).shared_resets == 1
 
 
+AT_9 = {"env_steps": 9}
+
+
 @pytest.mark.parametrize(
     ("provenance", "expected"),
     [
@@ -227,6 +230,9 @@ def test_the_comparison_with_the_record_has_its_sign_and_its_place():
         ({"returns": {"pi": {"mean": 3.5, "episodes": 5}}}, Recorded(3.5, 5)),
         ({"returns": {"pi": {"mean": 3.5, "episodes": None}}}, Recorded(3.5, None)),
         ({"returns": {"mppi": {"mean": 3.5, "episodes": 5}}}, None),
+        (AT_9 | {"evaluation": {"pi": {"mean": 3, "returns": [2, 4]}}}, Recorded(3.0, 2)),
+        (AT_9 | {"evaluation": {"pi": AT_9 | {"mean": 3, "returns": [2, 4]}}}, Recorded(3.0, 2)),
+        (AT_9 | {"evaluation": {"pi": {"mean": 3, "returns": [2, 4], "env_steps": 8}}}, None),
         ({"evaluation": "none", "returns": [1]}, None),
         ({"evaluation": {"pi": {"mean": "high"}}}, None),
         ({"evaluation": {"pi": {"mean": float("nan")}}}, None),

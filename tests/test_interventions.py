@@ -220,6 +220,9 @@ def test_a_bad_basin_begins_again_with_another_seed(tmp_path, monkeypatch):
     assert seed_run.attempt_seed != seed_run.train.seed
     assert len(seed_run.replay) == 5  # what was collected since
     assert events(tmp_path) == ["mppi", "pi", "restart_1"]
+    last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
+    # The evaluation at this step was of the agent that was given up.
+    assert (last.provenance["env_steps"], last.provenance["evaluation"]) == (100, {})
     while trainer.env_steps < 200:
         trainer._round()
     assert take(trainer.learner, 0).updates > 0
@@ -261,14 +264,23 @@ def test_prototypes_start_at_the_centroids_of_visited_latents(tmp_path):
     assert np.allclose(after.reshape(6, 4, 4).sum(axis=-1), 1, atol=1e-5)
 
 
-def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path):
-    trainer = run(tmp_path, {"multitask": True, "upright_resets": 1.0})
+def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, monkeypatch):
+    judge, judged = rescue.in_bad_basin, []
+    monkeypatch.setattr(rescue, "in_bad_basin", lambda *of: judged.append((judge(*of), of[1])))
+    changes = {"multitask": True, "upright_resets": 1.0, "basin_restart": "gait",
+               "basin_check_at": 200}  # fmt: skip
+    trainer = run(tmp_path, changes)
     folder = tmp_path / "seed_1" / "checkpoints"
     hop = checkpoints.load(folder / "last.safetensors")
     stand = checkpoints.load(folder / "last_hopper-stand.safetensors")
     assert (hop.config.env.task, stand.config.env.task) == ("hopper-hop", "hopper-stand")
     assert leaves_equal(hop.params["enc"], stand.params["enc"])
     assert not leaves_equal(hop.params["q"], stand.params["q"])
+    [(bad, params)] = judged  # by the gait of the first task's agent, which does not hop yet
+    assert bad and leaves_equal(params, hop.params)
+    # Evaluations are of the first task alone.
+    assert hop.provenance["evaluation"].keys() == {"mppi", "pi"}
+    assert stand.provenance["evaluation"] == {}
     replay = trainer.runs[0].replay
     assert replay.reward[: len(replay), 2:].max() >= 0.8
     assert replay.reward[: len(replay), :2].max() < 0.8
@@ -305,6 +317,23 @@ def test_a_run_can_start_from_the_parameters_of_another(baseline, tmp_path):
         tiny.trainer(tmp_path / "two", apply(SHORT, {"multitask": True}), start_from=last)
 
 
+def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
+    first = {"recipe": "first", "demos": {"name": "demos", "sha256": "d"}}
+    later = first | {"recipe": "later"}
+    changes = {"demo_fraction": 0.25, "steps": 40, "eval_every": 1000}
+    train = apply(SHORT, changes)
+    Trainer(train, tmp_path, first, demos=demonstrations()).run(lambda progress: None)
+    longer = dataclasses.replace(train, steps=44)
+    options = dict(resume_from_save=True, demos=demonstrations())
+    other = later | {"demos": {"name": "others", "sha256": "o"}}
+    with pytest.raises(UsageError, match="expected the demonstrations demos"):
+        Trainer(longer, tmp_path, other, **options)
+    Trainer(longer, tmp_path, later, **options).run(lambda progress: None)
+    last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
+    assert last.provenance["env_steps"] == 44
+    assert first.items() <= last.provenance.items()
+
+
 def test_a_run_that_learns_from_demonstrations_needs_them(tmp_path):
     with pytest.raises(UsageError, match=r"found none: give a file with --demos"):
         tiny.trainer(tmp_path, apply(SHORT, {"demo_fraction": 0.25}))
@@ -323,20 +352,3 @@ def test_other_agents_train_save_and_load(baseline, tmp_path, changes):
     assert not leaves_equal(
         take(trainer.learner, 0).params["enc"], take(plain.learner, 0).params["enc"]
     )
-def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
-    first = {"recipe": "first", "demos": {"name": "demos", "sha256": "d"}}
-    later = first | {"recipe": "later"}
-    changes = {"demo_fraction": 0.25, "steps": 40, "eval_every": 1000}
-    train = apply(SHORT, changes)
-    Trainer(train, tmp_path, first, demos=demonstrations()).run(lambda progress: None)
-    longer = dataclasses.replace(train, steps=44)
-    options = dict(resume_from_save=True, demos=demonstrations())
-    other = later | {"demos": {"name": "others", "sha256": "o"}}
-    with pytest.raises(UsageError, match="expected the demonstrations demos"):
-        Trainer(longer, tmp_path, other, **options)
-    Trainer(longer, tmp_path, later, **options).run(lambda progress: None)
-    last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
-    assert last.provenance["env_steps"] == 44
-    assert first.items() <= last.provenance.items()
-
-

@@ -78,12 +78,13 @@ def test_checkpoints_say_where_they_come_from(finished):
     assert names == {"best_mppi", "best_pi", "last"} | steps
 
 
-def test_a_save_before_the_first_evaluation_leaves_a_checkpoint(tmp_path):
-    train = dataclasses.replace(tiny.TRAIN, steps=60, eval_every=1000)
+def test_a_save_tells_of_no_evaluation_but_that_of_its_step(tmp_path):
+    train = dataclasses.replace(tiny.TRAIN, steps=60, eval_every=40)
     run(tmp_path, train=train)
-    last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
-    assert last.provenance["env_steps"] == 60
-    assert last.provenance["evaluation"] == {}
+    folder = tmp_path / "seed_1" / "checkpoints"
+    last, best = (checkpoints.load(folder / f"{name}.safetensors") for name in ("last", "best_pi"))
+    assert (last.provenance["env_steps"], last.provenance["evaluation"]) == (60, {})
+    assert best.provenance["env_steps"] == best.provenance["evaluation"]["pi"]["env_steps"] == 40
 
 
 def test_the_best_checkpoint_is_that_of_the_best_evaluation(finished):

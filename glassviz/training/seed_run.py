@@ -113,7 +113,12 @@ class SeedRun:
             run_folder.prune(self.folder / "checkpoints", self.keep)
 
     def save_checkpoint(self, name: str, params: Params, env_steps: int, updates: int) -> None:
-        """Write the agent as it is; one file a task in a multitask run."""
+        """Write the agent as it is; one file a task in a multitask run.
+
+        A file tells of an evaluation only when it is of this very agent: at this step, and on its
+        own task, which is the first.
+        """
+        evaluation = {each.controller: each for each in self.latest if each.env_steps == env_steps}
         for i, task in enumerate(self.train.tasks):
             agent = self.train.agent
             if self.train.multitask:
@@ -131,7 +136,11 @@ class SeedRun:
                     "env_steps": env_steps,
                     "updates": updates,
                     "shaped": self.train.shaping.active,
-                    "evaluation": {result.controller: result.to_dict() for result in self.latest},
+                    "evaluation": {
+                        controller: result.to_dict()
+                        for controller, result in evaluation.items()
+                        if i == 0
+                    },
                     "training": self.train.to_dict(),
                 },
             )

@@ -181,12 +181,12 @@ class Trainer:
         evaluated = self._passed(self.train.eval_every)
         if evaluated:
             self._evaluate(going)
+        latest = {self.runs[i].train.seed: self.runs[i].latest for i in going}
         self._rescue(going)
         ended = self.env_steps >= self.train.steps
         for i in going:
             if self._passed(self.train.save_every) or ended or self.runs[i].finished:
                 self.runs[i].save(self._one(i), self.env_steps)
-        latest = {self.runs[i].train.seed: self.runs[i].latest for i in going}
         return Progress(self.env_steps, rate, latest if evaluated else {})
 
     def _passed(self, every: int) -> bool:
@@ -281,7 +281,7 @@ class Trainer:
             "pi": train.eval_episodes_pi,
         }
         params = [learning.take(self.learner.params, i) for i in going]
-        own = [task_params(each, 0) for each in params] if train.multitask else params
+        own = [self._first_task(each) for each in params]
         results = evaluate(train.agent, own, episodes, EVAL_SEED, self.env_steps)
         for i, tree, found in zip(going, params, results, strict=True):
             self.runs[i].note(
@@ -316,7 +316,7 @@ class Trainer:
         for number, step in enumerate(self.train.rescue.q_reset_steps, start=1):
             if self._reached(step):
                 seed = self.runs[i].attempt_seed + number * rescue.SEED_STRIDE
-                self._put(i, learning.reset_q(self.train, self._one(i), seed))
+                self._renew(i, learning.reset_q(self.train, self._one(i), seed))
 
     def _restart_on_plateau(self, i: int) -> None:
         run, settings = self.runs[i], self.train.rescue
@@ -331,7 +331,7 @@ class Trainer:
             run.plateau_restarts += 1
             run.log.restart(run.plateau_restarts, self.env_steps, best)
             seed = run.attempt_seed + run.plateau_restarts * rescue.SEED_STRIDE
-            self._put(i, learning.restart(self.train, self._one(i), seed))
+            self._renew(i, learning.restart(self.train, self._one(i), seed))
 
     def _leave_bad_basin(self, i: int) -> None:
         run, settings = self.runs[i], self.train.rescue
@@ -339,17 +339,26 @@ class Trainer:
             settings.basin_restart
             and self._reached(run.begun + settings.basin_check_at)
             and run.basin_restarts < settings.basin_max_attempts
-            and rescue.in_bad_basin(self.train, self._one(i).params, EVAL_SEED)
+            and rescue.in_bad_basin(self.train, self._first_task(self._one(i).params), EVAL_SEED)
         ):
             run.basin_restarts += 1
             run.log.restart(run.basin_restarts, self.env_steps, run.best.get("mppi", 0.0))
             run.begin(self.env_steps)
             run.collector.reset()
-            self._put(i, learning.init_learner(run.train, run.attempt_seed))
+            self._renew(i, learning.init_learner(run.train, run.attempt_seed))
 
     def _one(self, place: int) -> learning.LearnerState:
         """The learner of one seed."""
         return learning.take(self.learner, place)
+
+    def _first_task(self, params: Params) -> Params:
+        """The parameters of one seed's agent, on the first task of a multitask run."""
+        return task_params(params, 0) if self.train.multitask else params
+
+    def _renew(self, place: int, one: learning.LearnerState) -> None:
+        """Put another agent in a seed's place; evaluations were not of this one."""
+        self._put(place, one)
+        self.runs[place].latest = ()
 
     def _put(self, place: int, one: learning.LearnerState) -> None:
         self.learner = learning.put(self.learner, place, one)
