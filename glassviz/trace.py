@@ -10,16 +10,18 @@ import dataclasses
 import hashlib
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError
 from glassviz.files import replacing
+from glassviz.trace_header import check_header
 
 SCHEMA_VERSION = 1
 
@@ -146,8 +148,8 @@ class Trace:
         """Read a trace.
 
         Raises:
-            GlassvizError: the file is missing, truncated, no trace, of another schema version,
-                or its arrays do not belong together.
+            GlassvizError: the file is missing, truncated, no trace, or of another schema version;
+                or its arrays, or an entry of its header, are none of a trace.
         """
         try:
             # NumPy leaves a file that it opened itself open when it turns out to be no archive.
@@ -159,28 +161,50 @@ class Trace:
             raise
         except FileNotFoundError:
             raise GlassvizError(f"{path}: expected a trace, found no such file") from None
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        except _UNREADABLE as error:
             raise GlassvizError(
                 f"{path}: expected a trace (.npz), found a file that cannot be read as one "
                 f"({error}): record it again with `glassviz rollout`"
             ) from None
-        shape = arrays["time"].shape
-        for name, array in arrays.items():
-            if array.shape[:2] != shape:
-                raise GlassvizError(
-                    f"{path}: {name} has shape {array.shape}, expected {shape} (episodes, frames) "
-                    f"first: record it again with `glassviz rollout`"
-                )
+        _check_arrays(arrays, path)
+        check_header(header, arrays, path)
         return cls(header=header, **arrays)
 
 
 ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
 
 
-def _check_version(header: dict[str, Any], path: Path) -> None:
-    found = header.get("schema_version")
+_UNREADABLE = (
+    *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
+    *(zipfile.BadZipFile, zlib.error),
+)
+"""What damaged files, and files of another kind, make NumPy, zipfile and json raise."""
+
+
+def _check_version(header: Any, path: Path) -> None:
+    found = header.get("schema_version") if isinstance(header, dict) else None
     if found != SCHEMA_VERSION:
         raise GlassvizError(
             f"{path}: expected trace schema version {SCHEMA_VERSION}, found {found}: record it "
             f"again with `glassviz rollout`"
         )
+
+
+def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Refuse arrays whose axes or kind are not those of the annotations of `Trace`."""
+    shape = arrays["time"].shape[:2]
+    for field in dataclasses.fields(Trace):
+        if field.name == "header":
+            continue
+        array, declared = arrays[field.name], cast(Any, field.type)
+        axes, dtype = declared.dim_str.split(), np.dtype(declared.dtypes[0])
+        if array.ndim != len(axes) or array.shape[:2] != shape:
+            raise GlassvizError(
+                f"{path}: {field.name} has shape {array.shape}, expected ({', '.join(axes)}) with "
+                f"{shape} first: record it again with `glassviz rollout`"
+            )
+        if array.dtype.kind != dtype.kind:
+            raise GlassvizError(
+                f"{path}: {field.name} is of {array.dtype}, expected {dtype}: record it again "
+                f"with `glassviz rollout`"
+            )
