@@ -241,6 +241,23 @@ def test_labels_that_only_share_the_rhythm_are_no_more_alike_than_chance():
     assert found.test.ami_p > 0.01 and found.test.observed.ami < 0.1
 
 
+def test_labels_of_other_episodes_are_no_agreement_beyond_chance():
+    """Both sets have labels of their own in each episode, and within these nothing in common."""
+    plans = [replace(HOP, frames=300, map=labels) for labels in ((0, 1), (2, 3), (4, 5), (6, 7))]
+    trace = run(*plans, sha256=GLASS, learned=range(8))
+    fitted = fit_labels(list(trace.latent), GLASS, 8, 8)
+    p = []
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        unlocked = rng.integers(0, 2, size=(4, 30)).repeat(10, axis=1)
+        label = unlocked + 2 * np.arange(4)[:, None]
+        found = compare([replace(trace, label=label.astype(np.int32))], fitted, seed).test
+        assert found.observed.ami > 0.5
+        assert found.null_ami == pytest.approx(found.observed.ami, abs=0.1)
+        p.append(found.ami_p)
+    assert sum(each <= 0.05 for each in p) <= 1
+
+
 # The whole way ----------------------------------------------------------------------------------
 
 

@@ -51,7 +51,7 @@ class Comparison:
         learned_visited: learned labels with more than 1 % of the frames.
         ami: adjusted mutual information of both; None where it is undefined.
         test: agreement over frames in gait cycles, against the fitted labels on other
-            clocks (`agreement.on_other_clocks`); None without gait cycles.
+            clocks (`agreement.on_other_clocks`) within their episodes; None without gait cycles.
         partner: fitted label that each learned label is matched with; −1: none.
         similarity: Jaccard index of each of these pairs, in [0, 1]; 0 where there is none.
         matched_share: share of the frames whose two labels are matched with each other.
@@ -162,7 +162,9 @@ def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTe
             for each, end in zip(episodes, ends[:-1], strict=True)
         ]
     )
-    return agreement_test(label, other, on_other_clocks(other, cycle, rng, REPLICATES))
+    # That labels of one episode or controller do not occur in another is chance too.
+    span = np.repeat(np.arange(len(episodes)), [len(each.cycle) for each in episodes])
+    return agreement_test(label, other, on_other_clocks(other, cycle, rng, REPLICATES, span))
 
 
 def _reading(own: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:
