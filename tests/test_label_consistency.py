@@ -1,6 +1,8 @@
 """Agreement of cycles: statsmodels' kappa, words by hand, scikit-learn's AMI."""
 
+import time
 import warnings
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -14,10 +16,10 @@ from glassviz.analysis.consistency import (
     agreement,
     cycle_words,
     levenshtein,
-    map_agreement,
     phase_map,
     phase_raster,
 )
+from glassviz.analysis.map_agreement import map_agreement, map_agreements
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # What an oracle deprecates is no concern of ours.
@@ -152,10 +154,27 @@ def test_maps_agree_as_scikit_learn_says(maps):
         assert found is None
         return
     assert (found.bins, found.agreement) == (len(a), np.mean(a == b))
-    if len(set(a)) > 1 and len(set(b)) > 1:
+    alone = len(set(a)) == len(set(b)) == len(a)
+    if len(set(a)) > 1 and len(set(b)) > 1 and not alone:
         assert found.ami == pytest.approx(adjusted_mutual_info_score(a, b))
     else:
         assert found.ami is None, "two constant maps are no evidence of a common map"
+
+
+def test_all_pairs_of_maps_are_compared_as_each_by_itself():
+    maps = rng().integers(-1, 4, size=(7, 12))
+    maps[2] = -1
+    found = {(i, j): agreement for i, j, agreement in map_agreements(maps)}
+    alone = {(i, j): map_agreement(maps[i], maps[j]) for i, j in combinations(range(7), 2)}
+    assert found == {pair: each for pair, each in alone.items() if each is not None}
+    assert len(found) == 15, "an episode without cycles is in no pair"
+
+
+def test_hundreds_of_maps_take_no_longer_than_the_episodes_that_they_are_of():
+    maps = rng().integers(0, 4, size=(200, 12))
+    start = time.process_time()
+    assert len(list(map_agreements(maps))) == 19900
+    assert time.process_time() - start < 10, "one by one it is half a minute"
 
 
 def test_maps_that_differ_by_names_only_have_full_information_and_no_agreement():

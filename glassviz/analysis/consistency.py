@@ -221,38 +221,6 @@ def in_modal_cycle(
     return inside
 
 
-@dataclass(frozen=True)
-class MapAgreement:
-    """Whether two episodes of one agent have the same labels at the same phases.
-
-    Attributes:
-        bins: phase bins that both episodes have a label for.
-        agreement: share of them with the same label, in [0, 1].
-        ami: adjusted mutual information of both maps: 1 the same up to the labels' names, 0 by
-            chance. None when either map has a single label.
-    """
-
-    bins: int
-    agreement: float
-    ami: float | None
-
-
-def map_agreement(one: PhaseMap, other: PhaseMap) -> MapAgreement | None:
-    """Compare two phase maps of one agent's episodes; None without a bin in common."""
-    from sklearn.metrics import adjusted_mutual_info_score
-
-    common = (one >= 0) & (other >= 0)
-    if not common.any():
-        return None
-    a, b = one[common], other[common]
-    several = len(np.unique(a)) > 1 and len(np.unique(b)) > 1
-    return MapAgreement(
-        bins=len(a),
-        agreement=float((a == b).mean()),
-        ami=float(adjusted_mutual_info_score(a, b)) if several else None,
-    )
-
-
 def _modes(
     group: Int[np.ndarray, " items"], value: Int[np.ndarray, " items"]
 ) -> Int[np.ndarray, " groups"]:

@@ -2,14 +2,13 @@
 
 from collections import Counter
 from dataclasses import dataclass
-from itertools import combinations
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
 from glassviz.analysis.basin import RunBasin, run_basin
 from glassviz.analysis.calibration import ValueCalibration, value_calibration
-from glassviz.analysis.consistency import MapAgreement, map_agreement
+from glassviz.analysis.map_agreement import MapAgreement, map_agreements
 from glassviz.analysis.naming import LabelName, PhaseUse, name_labels, phase_uses
 from glassviz.analysis.segments import Occupancy, occupancy
 from glassviz.analysis.soft import active_clusters, reachable_clusters
@@ -201,6 +200,9 @@ def _calibration(trace: Trace) -> ValueCalibration | None:
 
 
 def _pairs(episodes: tuple[EpisodeStability, ...]) -> tuple[EpisodePair, ...]:
-    maps = [(e.episode, e.steady_labels.phase_map) for e in episodes if e.steady_labels]
-    found = [(i, j, map_agreement(a, b)) for (i, a), (j, b) in combinations(maps, 2)]
-    return tuple(EpisodePair(i, j, agreement) for i, j, agreement in found if agreement)
+    maps = {each.episode: each.steady_labels.phase_map for each in episodes if each.steady_labels}
+    if not maps:
+        return ()
+    numbers = list(maps)
+    found = map_agreements(np.stack(list(maps.values())))
+    return tuple(EpisodePair(numbers[i], numbers[j], agreement) for i, j, agreement in found)
