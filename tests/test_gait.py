@@ -205,6 +205,22 @@ def test_a_trace_without_frames_is_refused():
 # Answers -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("frames", "rhythmic"),
+    [(1000, False), (325, False), (200, None)],
+)
+def test_lying_still_is_no_rhythm_and_a_moment_of_it_is_too_little_to_say(frames, rhythmic):
+    _, gait = planted(frames=frames, opening_s=100.0)
+    assert gait.cycles.count == 0
+    assert gait_answers(gait).rhythmic is rhythmic
+
+
+def test_a_rhythm_without_two_cycles_is_none_in_a_long_episode():
+    _, gait = planted()
+    nothing = replace(gait.cycles, starts=gait.cycles.starts[:1], ends=gait.cycles.ends[:1])
+    assert gait_answers(replace(gait, cycles=nothing)).rhythmic is False
+
+
 def test_a_hop_with_a_fall_answers_every_question():
     truth, gait = planted(falls=1, speed_mps=0.6)
     answers = gait_answers(gait)

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from typing import Literal
 
 from glassviz.gait.gait import Gait
+from glassviz.gait.rhythm import SLOWEST_S
 from glassviz.gait.thresholds import DEFAULT_THRESHOLDS, GaitThresholds
 
 Course = Literal["forward", "backward", "in place"]
 
 IN_PLACE_MPS = 0.05
 """A slower mean speed is no direction; it is a metre in 20 s, less than the hopper is long."""
+
+LONG_ENOUGH_S = 2 * SLOWEST_S
+"""Without a rhythm for so long there is none."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,8 @@ class GaitAnswers:
         course: where it went.
         distance_m: how far, negative backward.
         mean_speed_mps: how fast.
-        rhythmic: whether there is a rhythm; None where there is too little to say.
+        rhythmic: whether there is a rhythm; None where there is none, and the episode is too
+            short (two periods of the slowest rhythm that is looked for) to say so.
         rhythm: height of the autocorrelation's first peak, 1 for a clock; None without one.
         period_s: mean duration of a gait cycle; None without cycles.
         fall_manners: how it falls (`folds forward`, `sits backward`, …) and how often, the
@@ -57,7 +62,7 @@ def gait_answers(gait: Gait, thresholds: GaitThresholds = DEFAULT_THRESHOLDS) ->
     speed, cycles = gait.mean_speed_mps, gait.cycles
     first = gait.frames_to_first_fall
     manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
-    rhythmic = None
+    rhythmic = None if gait.duration_s < LONG_ENOUGH_S else False
     if gait.rhythm is not None and cycles.period_cv is not None:
         strong = gait.rhythm.strength >= thresholds.rhythm
         rhythmic = strong and cycles.period_cv <= thresholds.period_cv
