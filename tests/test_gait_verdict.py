@@ -85,6 +85,17 @@ def test_falling_all_the_time_is_no_hop():
     assert verdict.reason == "It has 8 falls and gets up from 8; 8 times it topples forward."
 
 
+def test_what_happens_once_is_told_as_once():
+    gait = planted(falls=8)
+    manners = ("topples", "sits", "folds", "topples"), ("forward",) * 3 + ("backward",)
+    falls = [
+        replace(fall, manner=manner, direction=direction)
+        for fall, manner, direction in zip(gait.falls, *manners, strict=False)
+    ]
+    verdict = gait_verdict(replace(gait, falls=tuple(falls)))
+    assert verdict.reason == "It has 4 falls and gets up from 4; once it topples forward."
+
+
 def test_a_knee_walk_that_does_not_get_anywhere_falls_and_gets_up():
     assert judged(support="knee", period_s=1.3, speed_mps=0.2).name == "fall-recover"
 

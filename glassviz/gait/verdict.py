@@ -255,7 +255,8 @@ def _describe(name: GaitName, gait: Gait) -> str:
             ups = sum(fall.recovery is not None for fall in gait.falls)
             manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
             [(manner, count)] = manners.most_common(1)
-            return f"It has {falls} and gets up from {ups}; {count} times it {manner}."
+            often = "once" if count == 1 else f"{count} times"
+            return f"It has {falls} and gets up from {ups}; {often} it {manner}."
         case _:
             return (
                 f"None of the gaits: {_figure(gait.foot_only_share, '.0%')} of the stance on the "
