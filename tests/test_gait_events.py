@@ -50,6 +50,20 @@ def test_who_lands_on_its_foot_and_stays_there_has_a_short_opening():
     assert Body((10, 1.0, ()), (200, STAND, ("foot",))).opening_end == 10 + 15
 
 
+@pytest.mark.parametrize("low", [1, 5, 9])
+def test_the_opening_ends_with_a_stand_however_short_the_time_before_it(low):
+    body = Body((10, 1.0, ()), (15 + low, 0.4, ("foot",)), (200, STAND, ("foot",)))
+    assert body.opening_end == 10 + 15 + low and body.height[body.opening_end] == STAND
+
+
+def test_a_bounce_just_before_the_stand_is_not_yet_it():
+    body = Body(
+        *((10, 1.0, ()), (15, 0.4, ("foot",))),
+        *((4, STAND, ("foot",)), (4, 0.4, ("foot",)), (200, STAND, ("foot",))),
+    )
+    assert body.opening_end == 10 + 15 + 8
+
+
 def test_who_never_stands_is_described_from_the_impact_on():
     assert Body((10, 1.0, ()), (400, LIE, ("torso",))).opening_end == 10 + 15
 

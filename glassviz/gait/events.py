@@ -76,7 +76,10 @@ def opening_end(
         return 0
     settled = min(int(touching[0]) + round(IMPACT_S / dt_s), len(height) - 1)
     latest = settled + max(1, round(LONGEST_OPENING_S / dt_s) - settled)
-    stands = debounce(height[settled:latest] >= STAND_HEIGHT_M, dt_s, STAND_S)
+    high = height[settled:latest] >= STAND_HEIGHT_M
+    # As if it had lain before, or the moment before a stand would be taken for a part of it.
+    before = np.zeros(round(STAND_S / dt_s), bool)
+    stands = debounce(np.concatenate([before, high]), dt_s, STAND_S)[len(before) :]
     return settled + int(np.argmax(stands))
 
 
