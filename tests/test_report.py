@@ -4,6 +4,7 @@ import dataclasses
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -143,6 +144,17 @@ def test_the_answers_are_what_was_planted(page):
     plain = {each.code: each.text for each in page.cards[1].sides[0].answers}
     assert plain["A1"].startswith("In place in 1 of 1 episode:")
     assert all(plain[code] == "The agent has no labels." for code in ("B1", "B2", "B3", "B4", "D3"))
+
+
+def test_how_far_an_episode_got_says_of_each_whether_it_fell(tmp_path):
+    falling = replace(HOP, falls=1)
+    page = composed(tmp_path, planted(falling, HOP, falling))
+    [text] = [each.text for each in page.cards[0].sides[0].answers if each.code == "A4"]
+    entries, spared = text.removeprefix("By episode ").split(". ")
+    fallen, whole, last = entries.split(", ")
+    assert whole.endswith(" m without a fall") and spared == "1 of 3 has no fall."
+    assert all(re.fullmatch(r"\d+\.\d m \(\d+\.\d s\)", each) for each in (fallen, last))
+    assert float(whole.split()[0]) > float(fallen.split()[0])
 
 
 def test_recorded_returns_stand_beside_the_fresh_ones(rows):

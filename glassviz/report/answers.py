@@ -72,13 +72,19 @@ def _falls(gaits: list[GaitAnswers]) -> str:
 
 
 def _first_falls(gaits: list[GaitAnswers]) -> str:
-    fallen = [each for each in gaits if each.first_fall_m is not None]
-    spared = len(gaits) - len(fallen)
-    told = ", ".join(
-        f"{each.first_fall_m:.1f} m ({each.first_fall_s:.1f} s)" for each in fallen[:MOST_RETURNS]
+    """One entry an episode, in their order: which one fell where can be told from it."""
+    told = [
+        f"{each.distance_m:.1f} m without a fall"
+        if each.first_fall_m is None
+        else f"{each.first_fall_m:.1f} m ({each.first_fall_s:.1f} s)"
+        for each in gaits[:MOST_RETURNS]
+    ]
+    more = len(gaits) - len(told)
+    spared = sum(each.first_fall_m is None for each in gaits)
+    return (
+        f"By episode {', '.join(told)}{f' and {more} more' if more else ''}. "
+        f"{spared} of {len(gaits)} {'has' if spared == 1 else 'have'} no fall."
     )
-    never = "" if not spared else f" {spared} of {len(gaits)} episodes have no fall."
-    return (f"By episode {told}." if fallen else "") + never
 
 
 def _hops(gaits: list[GaitAnswers]) -> str:
