@@ -378,8 +378,21 @@ def test_a_phase_that_a_run_lacks_and_another_has_is_named(template, still):
     found = comparison_answers(members, None)
     assert found.lacking_phases == {"mppi": {"b": ("flight",)}}
     assert found.lacking == "Yes: of 2 runs by mppi 1 without flight (b)."
+    assert found.lacked_by_all == {"mppi": ()}
+    hops = [a_member(template, name) for name in "ab"]
+    assert comparison_answers(hops, None).lacking.startswith("No: every run has")
     both = [a_member(lacking(template, "flight"), name) for name in "ab"]
-    assert comparison_answers(both, None).lacking.startswith("No")
+    found = comparison_answers(both, None)
+    assert found.lacking == "Yes: of 2 runs by mppi none with flight."
+    assert found.lacking_phases == {"mppi": {}}
+
+
+def test_runs_that_never_leave_the_floor_are_not_said_to_lack_nothing(still):
+    found = comparison_answers([a_member(still, name) for name in "ab"], None)
+    assert found.lacked_by_all["mppi"] and "flight" in found.lacked_by_all["mppi"]
+    assert found.lacking.startswith("Yes: of 2 runs by mppi none with ")
+    blank = replace(still, phases=())
+    assert comparison_answers([a_member(blank, "a")], None).lacking.startswith("Cannot be told")
 
 
 def test_two_phases_with_one_label_are_merged(folder):

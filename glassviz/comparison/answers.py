@@ -34,13 +34,16 @@ class ComparisonAnswers:
     Attributes:
         gaits: whether the runs move differently.
         labels: whether labels that live in one phase of the gait are matched with each other.
-        lacking: which runs lack a phase of the hop that others have.
+        lacking: which runs lack a phase of the hop that others have, and which phases none has.
         merged: in which runs two of these phases have one label.
         gaits_by_controller: how many runs have which gait.
         same_phase, matched: of the pairs of matched labels whose phases are known (`matched`),
             those in which both live in the same (`same_phase`).
         same_phase_by_chance: expected number of these if labels were paired blindly.
-        lacking_phases, merged_phases: by controller and run; runs with none are left out.
+        lacking_phases: those that others by the same controller have, by controller and run; runs
+            that lack none are left out.
+        lacked_by_all: those that no run by a controller has.
+        merged_phases: by controller and run; runs with none are left out.
     """
 
     gaits: str
@@ -52,6 +55,7 @@ class ComparisonAnswers:
     matched: int
     same_phase_by_chance: float
     lacking_phases: dict[str, dict[str, tuple[str, ...]]]
+    lacked_by_all: dict[str, tuple[str, ...]]
     merged_phases: dict[str, dict[str, tuple[tuple[str, ...], ...]]]
 
 
@@ -73,6 +77,7 @@ def comparison_answers(
         controller: {each.name: lacks for each in own if (lacks := _lacking(each, own))}
         for controller, own in groups.items()
     }
+    lacked_by_all = {controller: _lacked_by_all(own) for controller, own in groups.items()}
     merged = {
         controller: {each.name: shared for each in own if (shared := _merged(each))}
         for controller, own in groups.items()
@@ -81,13 +86,14 @@ def comparison_answers(
     return ComparisonAnswers(
         gaits=_told_gaits(gaits),
         labels=_told_labels(same, matched, chance, correspondence),
-        lacking=_told_lacking(lacking, groups),
+        lacking=_told_lacking(lacking, lacked_by_all, groups),
         merged=_told_merged(merged, groups),
         gaits_by_controller=gaits,
         same_phase=same,
         matched=matched,
         same_phase_by_chance=chance,
         lacking_phases=lacking,
+        lacked_by_all=lacked_by_all,
         merged_phases=merged,
     )
 
@@ -98,13 +104,26 @@ def _of_a_hop(member: Member) -> list[PhaseUse]:
 
 def _lacking(member: Member, among: Sequence[Member]) -> tuple[str, ...]:
     """Phases of a hop that a run lacks and another of the same controller has."""
-    had = {use.name for each in among for use in _of_a_hop(each) if use.share >= LACKING_SHARE}
+    had = _had(among)
     uses = _of_a_hop(member)
     return tuple(
         use.name
         for use in uses
         if use.name in PHASES_TO_LACK and use.share < LACKING_SHARE and use.name in had
     )
+
+
+def _had(members: Sequence[Member]) -> set[str]:
+    """Phases of a hop that a run has."""
+    return {use.name for each in members for use in _of_a_hop(each) if use.share >= LACKING_SHARE}
+
+
+def _lacked_by_all(members: Sequence[Member]) -> tuple[str, ...]:
+    """Phases of a hop that no run has; empty if no run has a frame to tell from."""
+    if not any(_of_a_hop(each) for each in members):
+        return ()
+    had = _had(members)
+    return tuple(name for name in PHASES_TO_LACK if name not in had)
 
 
 def _merged(member: Member) -> tuple[tuple[str, ...], ...]:
@@ -178,7 +197,9 @@ def _told_labels(
 
 
 def _told_lacking(
-    lacking: Mapping[str, Mapping[str, tuple[str, ...]]], groups: Mapping[str, Sequence[Member]]
+    lacking: Mapping[str, Mapping[str, tuple[str, ...]]],
+    lacked_by_all: Mapping[str, tuple[str, ...]],
+    groups: Mapping[str, Sequence[Member]],
 ) -> str:
     told = []
     for who, runs in lacking.items():
@@ -187,10 +208,14 @@ def _told_lacking(
             for phase in PHASES_TO_LACK
             if (names := [name for name, lacks in runs.items() if phase in lacks])
         ]
+        if lacked_by_all[who]:
+            missed.append(f"none with {listed(lacked_by_all[who])}")
         if missed:
             told.append(f"of {count_of(len(groups[who]), 'run')} by {who} {', '.join(missed)}")
+    if not any(_of_a_hop(each) for own in groups.values() for each in own):
+        return "Cannot be told: no run has a frame after the opening of its episodes."
     if not told:
-        return "No: none lacks a phase of the hop that another has."
+        return "No: every run has push-off, flight and landing."
     return f"Yes: {'; '.join(told)}."
 
 
