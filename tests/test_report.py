@@ -230,6 +230,16 @@ def test_a_run_with_one_label_and_no_cycles_says_so(tmp_path):
     assert "No temperature audit" in text
 
 
+def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path):
+    one = planted(*[replace(HOP, map=(3,))] * 2)
+    page = composed(tmp_path, one, planted(HOP, labels=False), planted(HOP, replace(HOP, map=(3,))))
+    constant, without, sometimes = page.rows
+    assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")
+    assert page.cards[0].sides[0].reasons == (constant.reason,)
+    assert (without.locking, without.reason) == ("–", "hop, no labels")
+    assert re.fullmatch(r"[01]\.\d\d", sometimes.locking) and "one label" not in sometimes.reason
+
+
 def test_nothing_but_broken_runs_is_a_page():
     rows = [Failed("x", Path("x.npz"), None, "x.npz: expected a trace, found nothing")]
     page = compose(rows, "glassviz report x.npz")

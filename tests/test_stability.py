@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -333,6 +334,16 @@ def test_the_table_fits_a_terminal_without_losing_a_word(rows, width):
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
     assert "unlocked" in text and "oscillate" in text and "undetermined" not in text
+
+
+def test_the_table_says_one_label_of_a_hop_with_one_and_a_dash_of_one_without():
+    console = Console(width=200, file=io.StringIO(), highlight=False)
+    constant = row(assess(planted(replace(HOP, map=(3,)))), "constant")
+    print_table([constant, row(assess(planted(HOP, labels=False)), "without")], console=console)
+    lines = {line.split()[0]: line for line in console.file.getvalue().splitlines() if line}
+    assert re.search(r" 1 +one label ", lines["constant"])
+    assert "stable-hop: hop, labels locked (one label)" in lines["constant"]
+    assert "one label" not in lines["without"] and re.search(r"hop +– +– +–", lines["without"])
 
 
 def test_json_and_csv_go_to_stdout_alone(folder):

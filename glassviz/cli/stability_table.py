@@ -10,6 +10,7 @@ from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
 from glassviz.cli.stability_together import print_together
+from glassviz.comparison.wording import reasons_of, shown_locking
 from glassviz.many import Failed
 from glassviz.stability import Assessed
 from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
@@ -23,8 +24,9 @@ _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undeter
 _NOTES = (
     "return: mean of the episodes, and the 95 % interval of that mean, which says nothing about "
     "other seeds. labels: visited, with more than 1 % of the frames. U: share of their entropy "
-    "that the gait phase explains. κ: agreement of gait cycles on them, beyond chance. sw/cyc: "
-    "switches per gait cycle. All three are means over the episodes that have gait cycles. "
+    "that the gait phase explains; one label has none. κ: agreement of gait cycles on them, beyond "
+    "chance. sw/cyc: switches per gait cycle. All three are means over the episodes that have gait "
+    "cycles. "
     "Everything by episode, with every criterion: --json, or --out DIR."
 )
 
@@ -85,9 +87,10 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
         shown_return(run.returns),
         named(run.gait.name, run.gait.split),
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        *(shown_mean(run.metrics[name]) for name in ("locking_u", "fleiss_kappa")),
+        shown_locking(run),
+        shown_mean(run.metrics["fleiss_kappa"]),
         shown_mean(run.metrics["switches_per_cycle"], ".1f"),
-        Text.assemble((name, _STYLES[basin.name]), f": {basin.reasons[0]}"),
+        Text.assemble((name, _STYLES[basin.name]), f": {reasons_of(run)[0]}"),
     )
 
 

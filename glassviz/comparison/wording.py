@@ -3,6 +3,12 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from glassviz.stability import RunStability
+from glassviz.stability.wording import shown_mean
+
+ONE_LABEL = "one label"
+"""Where locking is undefined because a single label leaves nothing to lock."""
+
 
 def listed(names: Iterable[str], most: int = 4) -> str:
     """`a, b and c`; of more than `most` those that come first, and how many are left."""
@@ -33,3 +39,20 @@ def verdict(name: str, split: Mapping[Any, int]) -> str:
         return " or ".join(f"{each} {count}" for each, count in split.items())
     count, episodes = split[name], sum(split.values())
     return name if count == episodes else f"{name} {count}/{episodes}"
+
+
+def has_one_label(run: RunStability) -> bool:
+    """Whether locking is measured in no episode, as each with gait cycles has one label in them."""
+    locking = [each.steady_labels.locking for each in run.episodes if each.steady_labels]
+    return any(locking) and all(each is None or each.locking_u is None for each in locking)
+
+
+def shown_locking(run: RunStability) -> str:
+    """The mean of U; `one label` for a run that has but one, unlike the dash of one without any."""
+    return ONE_LABEL if has_one_label(run) else shown_mean(run.metrics["locking_u"])
+
+
+def reasons_of(run: RunStability) -> tuple[str, ...]:
+    """The reasons of a run's basin; with one label the first says so."""
+    first, *others = run.basin.reasons
+    return (f"{first} ({ONE_LABEL})" if has_one_label(run) else first, *others)

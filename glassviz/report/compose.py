@@ -8,6 +8,7 @@ from glassviz import provenance
 from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS as LABEL_THRESHOLDS
 from glassviz.analysis.metrics import metric
 from glassviz.comparison import Together
+from glassviz.comparison.wording import reasons_of, shown_locking
 from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
 from glassviz.many import Failed
 from glassviz.report.answers import answers_of
@@ -112,12 +113,12 @@ def assessed_row(row: Assessed, anchor: str) -> Row:
         returns=shown_return(run.returns),
         gait=named(run.gait.name, run.gait.split),
         labels=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        locking=shown_mean(run.metrics["locking_u"]),
+        locking=shown_locking(run),
         kappa=shown_mean(run.metrics["fleiss_kappa"]),
         switches=shown_mean(run.metrics["switches_per_cycle"], ".1f"),
         basin=named(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
-        reason=run.basin.reasons[0],
+        reason=reasons_of(run)[0],
     )
 
 
@@ -163,7 +164,7 @@ def side_of(row: Assessed, drawings: tuple[Drawing, ...] = ()) -> Side:
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
         basin=named(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
-        reasons=run.basin.reasons,
+        reasons=reasons_of(run),
         summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}.{labels}",
         chips=_chips(run),
         drawings=drawings,
