@@ -79,6 +79,7 @@ def compose(
             cards.append(_card(anchors[key], own, traces, strips))
             sources += [_source(row, trace) for row, trace in zip(own, traces, strict=True)]
             on_card(done, len(runs))
+    parts = parts_of(together)
     return Page(
         title=TITLE,
         command=shorten(command, MOST_OF_COMMAND, placeholder=" …"),
@@ -87,9 +88,12 @@ def compose(
             assessed_row(row, anchors[_key(row)]) if isinstance(row, Assessed) else failed_row(row)
             for row in rows
         ),
-        together=parts_of(together),
+        together=parts,
         cards=tuple(cards),
-        terms=terms_of(side for card in cards for side in card.sides),
+        terms=terms_of(
+            (side for card in cards for side in card.sides),
+            (drawing for part in parts for drawing in part.drawings),
+        ),
         thresholds={
             "Gait": _named_values(GAIT_THRESHOLDS),
             "Labels": _named_values(LABEL_THRESHOLDS),
@@ -207,9 +211,14 @@ def tone_of(basin: str) -> Tone:
     return _TONES.get(basin, "mixed")
 
 
-def terms_of(sides: Iterable[Side]) -> dict[str, Term]:
-    """Everything that is shown and that `glassviz explain` explains, by name."""
-    names = set(TABLE_TERMS)
+def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[str, Term]:
+    """Everything that is shown and that `glassviz explain` explains, by name.
+
+    Args:
+        sides: what is told of runs.
+        drawings: other figures.
+    """
+    names = {*TABLE_TERMS, *(name for drawing in drawings for name in drawing.terms)}
     for side in sides:
         names |= {name for drawing in side.drawings for name in drawing.terms}
         names |= {each.name for group in side.evidence for each in group.criteria}

@@ -48,6 +48,9 @@ def to_markdown(page: Page, folder: str) -> str:
 
 def _write_pictures(page: Page, folder: Path) -> None:
     folder.mkdir(parents=True)
+    for part in page.together:
+        for drawing in part.drawings:
+            _write_drawing(drawing, folder)
     for card in page.cards:
         for i, picture in enumerate(card.strip.pictures):
             (folder / f"{card.anchor}-frame-{i}.jpg").write_bytes(picture.jpeg)

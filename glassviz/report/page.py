@@ -91,6 +91,39 @@ class Drawing:
 
 
 @dataclass(frozen=True)
+class Table:
+    """A table; all text.
+
+    Attributes:
+        title: over it.
+        head: of the columns.
+        rows: their cells; the first heads its row, the others are numbers.
+        note: how to read it.
+    """
+
+    title: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Something that runs say together.
+
+    Attributes:
+        title: over it.
+        told: sentences.
+        drawings, tables: below them.
+    """
+
+    title: str
+    told: tuple[str, ...]
+    drawings: tuple[Drawing, ...] = ()
+    tables: tuple[Table, ...] = ()
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One criterion over the episodes of a run.
 
@@ -261,8 +294,7 @@ class Page:
         command: the command line that asked for it.
         verdict: a paragraph, sentence by sentence.
         rows: the table of all runs.
-        together: runs against each other, a list of titled paragraphs; empty where there is
-            nothing to compare.
+        together: runs against each other; empty where there is nothing to compare.
         cards: one a checkpoint.
         terms: the glossary, by name.
         thresholds: of the verdicts, by title: name and value.
@@ -274,7 +306,7 @@ class Page:
     command: str
     verdict: tuple[str, ...]
     rows: tuple[Row, ...]
-    together: tuple[tuple[str, tuple[str, ...]], ...]
+    together: tuple[Part, ...]
     cards: tuple[Card, ...]
     terms: Mapping[str, Term]
     thresholds: Mapping[str, Sequence[tuple[str, str]]]

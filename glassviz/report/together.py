@@ -1,11 +1,11 @@
-"""Runs against each other, in titled paragraphs."""
+"""Runs against each other, part by part."""
 
 from collections.abc import Iterator
 
 from glassviz.comparison import ControllerRuns, Together
+from glassviz.report.page import Part
+from glassviz.report.returns import drawing_of, tables_of
 from glassviz.video.clip import CONTROLLER_NAMES
-
-Part = tuple[str, tuple[str, ...]]
 
 
 def parts_of(together: Together | None) -> tuple[Part, ...]:
@@ -20,21 +20,23 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         f"Does a run lack a phase? {answers.lacking}",
         f"Do two phases share a label? {answers.merged}",
     )
-    parts: list[Part] = [(f"What differs between {n} checkpoint{'s' if n > 1 else ''}", asked)]
-    for own in together.by_controller:
+    parts = [Part(f"What differs between {n} checkpoint{'s' if n > 1 else ''}", asked)]
+    for i, own in enumerate(together.by_controller, start=1):
         title = f"By the {CONTROLLER_NAMES.get(own.controller, own.controller)}"
-        parts.append((title, tuple(_of_controller(own))))
+        drawing = drawing_of(own, f"returns-{i}")
+        drawings = (drawing,) if drawing else ()
+        parts.append(Part(title, tuple(_of_controller(own)), drawings, tables_of(own)))
     if together.controllers:
         pairs = tuple(pair.told for pair in together.controllers.pairs)
-        parts.append(("Planner and policy", (together.controllers.answer, *pairs)))
+        parts.append(Part("Planner and policy", (together.controllers.answer, *pairs)))
     if together.correspondence:
-        parts.append(("Which label is which", (together.correspondence.answer,)))
+        parts.append(Part("Which label is which", (together.correspondence.answer,)))
     elif together.no_correspondence:
         told = f"Labels were not compared: {together.no_correspondence}."
-        parts.append(("Which label is which", (told,)))
+        parts.append(Part("Which label is which", (told,)))
     left_out = [f"{each.run} ({each.controller}): {each.reason}." for each in together.left_out]
     if together.doubts or left_out:
-        parts.append(("Doubts", (*together.doubts, *left_out)))
+        parts.append(Part("Doubts", (*together.doubts, *left_out)))
     return tuple(parts)
 
 
@@ -48,6 +50,8 @@ def _of_controller(own: ControllerRuns) -> Iterator[str]:
     if told:
         yield f"Basins: {'; '.join(told)}."
     yield own.stability_and_return.answer
+    if own.stability_and_return.others:
+        yield own.stability_and_return.others
     yield from own.stability_and_return.doubts
     if own.groups:
         yield own.groups.answer[0].upper() + own.groups.answer[1:]
