@@ -28,6 +28,7 @@ from glassviz.comparison.phase_matches import match_phases, profiles
 from glassviz.comparison.record import RESULTS, pair_row, save
 from glassviz.envs.hopper import HopperBatch
 from glassviz.relabel import labels_path
+from glassviz.report.correspondence import table_of
 from glassviz.rollout import roll_out
 from glassviz.runs import RolloutOptions
 from glassviz.stability import assess_all
@@ -210,11 +211,32 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
     assert "The typical one is typical." in found.answer and "beyond it in" in found.answer
 
 
+def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members):
+    bank = a_bank()
+    label, permutation = in_phase(bank), np.array([2, 0, 3, 1])
+    split = np.where((label == 3) & (rng().random(len(label)) < 0.4), 4, label)
+    labels = {"split": split, "typical": label, "permuted": permutation[label]}
+    found = corresponding(labels, members, bank)
+    found = replace(found, reference="typical", medoid="typical")
+    assert found.visited["split"] == (0, 1, 2, 3, 4)
+    table = table_of(found)
+    assert table.head[:6] == ("run", "its 0", "its 1", "its 2", "its 3", "unmatched")
+    first, second = table.rows
+    assert first[:4] == ("split", "0 (1.00)", "1 (1.00)", "2 (1.00)")
+    assert first[4].startswith("3 (0.") and first[5] == "4"
+    assert second[:7] == ("permuted", "2 (1.00)", "0 (1.00)", "3 (1.00)", "1 (1.00)", "–", "100%")
+    test = found.pair("permuted", "typical").test
+    assert second[7:] == ("1.00", "1.00", f"{test.null_ami:.2f}", "0.005")
+    assert "typical, the typical run" in table.note
+
+
 def test_without_gait_cycles_there_is_no_test(members):
     bank = a_bank()
     bank = replace(bank, cycle=np.full_like(bank.cycle, -1))
     label = on_their_own(bank, 0)
     [pair] = corresponding({"one": label, "two": label}, members, bank).pairs
+    found = corresponding({"one": label, "two": label}, members, bank)
+    assert table_of(found).rows[0][-3:] == ("–", "–", "–")
     assert pair.test is None and pair.agreement.ami == pytest.approx(1)
 
 

@@ -16,6 +16,7 @@ from glassviz.analysis.agreement import (
     on_other_clocks,
 )
 from glassviz.analysis.correspondence import Labels, Matching, contingency, match_by_frames
+from glassviz.analysis.segments import VISITED_SHARE
 from glassviz.analysis.statistics import benjamini_hochberg
 from glassviz.comparison.bank import Bank
 from glassviz.comparison.members import LeftOut, Member
@@ -99,6 +100,7 @@ class Correspondence:
         consensus: mean AMI over pairs, its interval over seeds, and the medoid.
         medoid: the typical run; None with fewer than three.
         reference: whose labels give the colours: the medoid, else the first.
+        visited: labels of each run that have more than 1 % of the bank's frames.
         colours: of each run, the label of the reference that each of its labels is matched with;
             −1: none, to be drawn in grey.
         answer: in a sentence or two.
@@ -111,6 +113,7 @@ class Correspondence:
     consensus: Consensus
     medoid: str | None
     reference: str
+    visited: dict[str, tuple[int, ...]]
     colours: dict[str, tuple[int, ...]]
     answer: str
 
@@ -118,6 +121,10 @@ class Correspondence:
     def frames(self) -> int:
         """Frames in the bank."""
         return sum(each.frames for each in self.sources)
+
+    def pair(self, one: str, other: str) -> LabelPair:
+        """What is known of two runs, in whichever order."""
+        return next(pair for pair in self.pairs if {pair.one, pair.other} == {one, other})
 
 
 def correspond(
@@ -156,6 +163,7 @@ def correspond(
         consensus=found,
         medoid=medoid,
         reference=reference,
+        visited={name: _visited(label) for name, label in labels.items()},
         colours={name: _colours(labels[name], labels[reference]) for name in names},
         answer=_answer(found, pairs, medoid),
     )
@@ -200,6 +208,11 @@ def _pair(
         by_source=tuple(by_source),
         by_phase=match_phases(members[one], members[other]),
     )
+
+
+def _visited(label: Labels) -> tuple[int, ...]:
+    count = np.bincount(label[label >= 0])
+    return tuple(np.flatnonzero(count > VISITED_SHARE * count.sum()).tolist())
 
 
 def _width(label: Labels) -> int:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from glassviz.comparison import ControllerRuns, Together
+from glassviz.report.correspondence import table_of
 from glassviz.report.page import Part
 from glassviz.report.returns import drawing_of, tables_of
 from glassviz.video.clip import CONTROLLER_NAMES
@@ -30,10 +31,15 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         pairs = tuple(pair.told for pair in together.controllers.pairs)
         parts.append(Part("Planner and policy", (together.controllers.answer, *pairs)))
     if together.correspondence:
-        parts.append(Part("Which label is which", (together.correspondence.answer,)))
+        found = together.correspondence
+        told = (
+            found.answer,
+            *(f"{each.run} ({each.controller}): {each.reason}." for each in found.left_out),
+        )
+        parts.append(Part("Which label is which", told, tables=(table_of(found),)))
     elif together.no_correspondence:
-        told = f"Labels were not compared: {together.no_correspondence}."
-        parts.append(Part("Which label is which", (told,)))
+        reason = f"Labels were not compared: {together.no_correspondence}."
+        parts.append(Part("Which label is which", (reason,)))
     left_out = [f"{each.run} ({each.controller}): {each.reason}." for each in together.left_out]
     if together.doubts or left_out:
         parts.append(Part("Doubts", (*together.doubts, *left_out)))
