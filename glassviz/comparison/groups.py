@@ -45,7 +45,8 @@ class GroupComparison:
         improvement: how often a run of `one` earns more than one of `other`, in [0, 1].
         primary: the same test of the primary metric; None where a group has no such value.
         stable_hop_p: Fisher's exact test of their shares of stable hops.
-        answer: in a sentence.
+        stable_hop_smallest_p: that so many stable hops among so many runs could have led to.
+        answer: in a few sentences.
         doubts: what speaks against reading more into it, a sentence each.
     """
 
@@ -56,6 +57,7 @@ class GroupComparison:
     improvement: float
     primary: PermutationTest | None
     stable_hop_p: float
+    stable_hop_smallest_p: float
     answer: str
     doubts: tuple[str, ...]
 
@@ -84,13 +86,12 @@ def _compare(
     other: Sequence[Member],
     rng: np.random.Generator,
 ) -> GroupComparison:
-    from scipy.stats import fisher_exact
-
     a, b = _group(names[0], one), _group(names[1], other)
     returns = two_group_test(a.returns, b.returns, rng)
     improvement = probability_of_improvement(a.returns, b.returns)
     assert returns is not None and improvement is not None  # Neither group is empty.
-    table = [[each.stable_hops, len(each.runs) - each.stable_hops] for each in (a, b)]
+    primary = two_group_test(a.primary, b.primary, rng)
+    stable_hop_p, smallest_p = _fisher(a, b)
     doubts = list(dependent([*one, *other]))
     if by == "Glass" and any(each.recipe for each in (*one, *other)):
         doubts.insert(0, "The groups differ in their recipes too, and not only in Glass.")
@@ -100,9 +101,19 @@ def _compare(
         other=b,
         returns=returns,
         improvement=improvement,
-        primary=two_group_test(a.primary, b.primary, rng),
-        stable_hop_p=float(fisher_exact(table).pvalue),
-        answer=_answer(a, b, returns),
+        primary=primary,
+        stable_hop_p=stable_hop_p,
+        stable_hop_smallest_p=smallest_p,
+        answer=" ".join(
+            [
+                _answer(a, b, returns),
+                f"A run of {a.name} earns more than one of {b.name} in {improvement:.0%} of pairs.",
+                *_told_primary(primary),
+                f"Stable hops: {a.stable_hops} of {len(a.runs)} and {b.stable_hops} of "
+                f"{len(b.runs)}, {p_value(stable_hop_p)} by Fisher's exact test (at best "
+                f"{smallest_p:.2g}).",
+            ]
+        ),
         doubts=tuple(doubts),
     )
 
@@ -124,3 +135,22 @@ def _answer(one: Group, other: Group, test: PermutationTest) -> str:
     if test.smallest_p > LEVEL:
         return f"{told}; cannot be told from so few, as p is at best {test.smallest_p:.2g}."
     return f"{told} (at best {test.smallest_p:.2g})."
+
+
+def _told_primary(test: PermutationTest | None) -> list[str]:
+    if test is None:
+        return []
+    told = f"{PRIMARY} {test.statistic:+.2f}, {p_value(test.p)} (at best {test.smallest_p:.2g})."
+    return [told]
+
+
+def _fisher(one: Group, other: Group) -> tuple[float, float]:
+    """p of the shares of stable hops, and the smallest that there is with as many of them."""
+    from scipy.stats import fisher_exact
+
+    def p(hits: int) -> float:
+        table = [[hits, n - hits], [hops - hits, m - hops + hits]]
+        return float(fisher_exact(table).pvalue)
+
+    n, m, hops = len(one.runs), len(other.runs), one.stable_hops + other.stable_hops
+    return p(one.stable_hops), min(p(hits) for hits in range(max(0, hops - m), min(n, hops) + 1))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from glassviz.comparison.members import Member
-from glassviz.comparison.wording import count_of
+from glassviz.comparison.wording import count_of, listed
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Values:
         rank_correlations: of each, the mean over its episodes; None where it is undefined.
         worse_than_mean: runs in which the mean of what was realised predicts better.
         shaped: runs that learned another reward than the task's, which is what they predict.
-        answer: in a sentence.
+        answer: in a sentence or two.
     """
 
     runs: tuple[str, ...]
@@ -46,6 +46,9 @@ def compare_values(members: Sequence[Member]) -> Values:
     )
     shaped = tuple(each.name for each, _ in known if each.shaped)
     answer = _answer(names, biases, [each for each in ranks if each is not None], len(worse))
+    if shaped:
+        whose = "its values predict" if len(shaped) == 1 else "their values predict"
+        answer += f" {listed(shaped)} learned a shaped reward: {whose} that one."
     return Values(names, biases, ranks, worse, shaped, answer)
 
 
