@@ -1,5 +1,6 @@
 """What runs say together: known answers, planted truths, and what n is."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -7,13 +8,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 from planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+from rich.console import Console
 
 from glassviz.analysis.statistics import MeanInterval
+from glassviz.cli.stability_together import print_together
 from glassviz.comparison import compare
 from glassviz.comparison.answers import comparison_answers
-from glassviz.comparison.basins import basin_shares, returns_of
+from glassviz.comparison.basins import basin_shares, returns_of, told_basins, told_returns
 from glassviz.comparison.controllers import compare_controllers
 from glassviz.comparison.groups import compare_groups
+from glassviz.comparison.means import metric_means
 from glassviz.comparison.members import (
     Member,
     Setting,
@@ -159,6 +163,54 @@ def test_returns_are_summed_up_from_four_runs_on_with_runs_as_units(template):
     assert returns_of(members[:3], rng()).mean is None
 
 
+def test_returns_within_basins_are_told_beside_their_shares(template, still):
+    members = [a_member(template, f"hop{i}", 400 + i, spread=0.0) for i in range(4)]
+    members += [a_member(still, f"still{i}", i) for i in range(2)]
+    told = told_basins(basin_shares(members, rng()))
+    assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
+    assert told.endswith("unstable 2 of 6 [10%, 70%], return 0 and 1.")
+    assert told_returns(returns_of(members[:2], rng())) == "Over 2 runs: return 400 and 401."
+
+
+# Means of metrics -------------------------------------------------------------------------------
+
+
+def of_episodes(template, name, *kappas):
+    """A run whose episodes have these values of the primary metric."""
+    [first, *_] = template.episodes
+    episodes = []
+    for kappa in kappas:
+        agreement = replace(first.steady_labels.agreement, fleiss_kappa=kappa)
+        labels = replace(first.steady_labels, agreement=agreement)
+        episodes.append(replace(first, steady_labels=labels, labels=labels))
+    own = replace(template, episodes=tuple(episodes), checkpoint_sha256=name)
+    return a_member_as_it_is(own, name)
+
+
+def test_a_mean_over_runs_counts_runs_and_resamples_them_before_their_episodes(template):
+    runs = [of_episodes(template, f"run{i}", *[i / 10] * (10 if i else 1)) for i in range(5)]
+    kappa, locking = metric_means(runs, rng()).metrics
+    assert (kappa.metric, locking.metric) == (PRIMARY, "locking_u")
+    assert kappa.values == pytest.approx((0, 0.1, 0.2, 0.3, 0.4))
+    assert kappa.mean.units == 5 and kappa.mean.estimate == pytest.approx(0.2)
+    assert kappa.mean.low < 0.1 and kappa.mean.high > 0.3  # Runs differ, and there are but five.
+    spread = [of_episodes(template, f"run{i}", 0.0, 0.4) for i in range(5)]
+    alike = metric_means(spread, rng()).metrics[0].mean
+    assert alike.estimate == pytest.approx(0.2) and 0.05 < alike.low < 0.15 < 0.25 < alike.high
+
+
+def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
+    runs = [of_episodes(template, f"run{i}", 0.5, None) for i in range(4)]
+    without = of_episodes(template, "without", None, None)
+    found = metric_means([*runs, without], rng())
+    assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
+    assert found.answer.startswith("Over 5 runs: fleiss_kappa 0.50 [0.50, 0.50], n = 4; locking_u")
+    few = metric_means([*runs[:2], without], rng())
+    assert few.metrics[0].mean is None
+    assert few.answer.startswith("Over 3 runs: fleiss_kappa 0.50 and 0.50, n = 2; ")
+    assert "fleiss_kappa is measured in none" in metric_means([without], rng()).answer
+
+
 # Stability and return ---------------------------------------------------------------------------
 
 
@@ -282,8 +334,37 @@ def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, st
     assert (found.by, found.one.name, found.other.name) == ("recipe", "a", "b")
     assert found.returns.p == found.returns.smallest_p == pytest.approx(0.1)
     assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
-    assert found.stable_hop_p == pytest.approx(0.1)
+    assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(0.1)
     assert "cannot be told from so few, as p is at best 0.1" in found.answer
+    assert "A run of a earns more than one of b in 100% of pairs." in found.answer
+    assert "fleiss_kappa +0.70, p = 0.10 (at best 0.1)." in found.answer
+    assert found.answer.endswith(
+        "Stable hops: 3 of 3 and 0 of 3, p = 0.10 by Fisher's exact test (at best 0.1)."
+    )
+
+
+def test_the_smallest_p_of_shares_is_that_of_as_many_stable_hops_dealt_out_otherwise(
+    template, still
+):
+    """One hop among three and three: as likely on either side, so that p is 1 at best."""
+    kinds = {"a": (template, still, still), "b": (still, still, still)}
+    members = [
+        a_member(kind, f"{recipe}{i}", float(i), recipe=recipe)
+        for recipe, own in kinds.items()
+        for i, kind in enumerate(own)
+    ]
+    found = compare_groups(members, rng())
+    assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(1)
+    kinds = {"a": (template, template, still, still), "b": (template, still, still, still)}
+    members = [
+        a_member(kind, f"{recipe}{i}", float(i), recipe=recipe)
+        for recipe, own in kinds.items()
+        for i, kind in enumerate(own)
+    ]
+    found = compare_groups(members, rng())
+    assert found.stable_hop_p == pytest.approx(1)
+    # All three on one side: 2 · C(4, 3) of C(8, 3) ways.
+    assert found.stable_hop_smallest_p == pytest.approx(8 / 56)
 
 
 def test_without_two_recipes_agents_with_glass_stand_against_those_without(template):
@@ -354,6 +435,8 @@ def test_values_are_collected_over_runs(template):
     assert found.rank_correlations == pytest.approx((1, 1, 1))
     assert "high" in found.worse_than_mean and found.shaped == ("mid",)
     assert "+1.0 in the median of 3 runs, -2.0 (low) to +30.0 (high)" in found.answer
+    assert found.answer.endswith("mid learned a shaped reward: its values predict that one.")
+    assert "shaped" not in compare_values(members[:1]).answer
     assert compare_values([a_member(template, "short")]).answer.startswith("Cannot be told")
 
 
@@ -491,6 +574,23 @@ def test_the_result_can_be_told_as_json(rows):
     text = json.dumps(plain(compare(rows)), allow_nan=False)
     told = json.loads(text)
     assert told["checkpoints"] and told["by_controller"][0]["basins"][0]["share"]["count"] == 5
+
+
+def test_the_terminal_tells_every_doubt_once(folder):
+    rows = [
+        assessed(folder, trace_of("full", [HOP] * 2, returns=(1, 2))),
+        assessed(folder, trace_of("bare", [HOP] * 2, returns=(5, 6), labels=False)),
+    ]
+    together = compare(rows)
+    console = Console(width=100_000, file=io.StringIO(), highlight=False)
+    print_together(together, console)
+    text = console.file.getvalue()
+    [own] = together.by_controller
+    doubts = (*own.stability_and_return.doubts, *own.groups.doubts, *together.doubts)
+    assert any("do not count" in doubt for doubt in doubts)
+    assert all(text.count(doubt) == 1 for doubt in doubts)
+    for told in (own.groups.answer, own.means.answer, told_returns(own.returns)):
+        assert told in text
 
 
 # Wording ----------------------------------------------------------------------------------------

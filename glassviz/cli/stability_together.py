@@ -1,6 +1,6 @@
 """What `glassviz stability` says under its table about several runs together."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -8,9 +8,10 @@ from rich.table import Table
 from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
+from glassviz.comparison.basins import told_basins, told_returns
 
 if TYPE_CHECKING:
-    from glassviz.comparison import ControllerRuns, Together
+    from glassviz.comparison import Together
 
 
 def print_together(together: "Together", console: Console) -> None:
@@ -29,12 +30,17 @@ def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
     n = len(together.checkpoints)
     yield "together", " ".join([f"n = {n} checkpoints; [95 % intervals].", *together.doubts])
     for own in together.by_controller:
-        yield f"basins, {own.controller}", _basins(own)
+        yield f"basins, {own.controller}", told_basins(own.basins)
     for own in together.by_controller:
-        yield f"return, {own.controller}", own.stability_and_return.answer
+        yield f"runs, {own.controller}", f"{told_returns(own.returns)} {own.means.answer}"
+    for own in together.by_controller:
+        found = own.stability_and_return
+        told = [found.answer, found.others, *_new(found.doubts, together)]
+        yield f"return, {own.controller}", " ".join(filter(None, told))
     for own in together.by_controller:
         if own.groups:
-            yield f"groups, {own.controller}", own.groups.answer
+            told = [own.groups.answer, *_new(own.groups.doubts, together)]
+            yield f"groups, {own.controller}", " ".join(told)
     if together.controllers:
         yield "mppi and pi", together.controllers.answer
     for own in together.by_controller:
@@ -46,10 +52,6 @@ def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
         yield "labels", f"Not matched: {together.no_correspondence}."
 
 
-def _basins(own: "ControllerRuns") -> str:
-    told = [
-        f"{each.share.hits} {each.basin} [{each.share.low:.0%}, {each.share.high:.0%}]"
-        for each in own.basins
-        if each.share.hits
-    ]
-    return f"of {len(own.runs)} runs {', '.join(told)}."
+def _new(doubts: Iterable[str], together: "Together") -> list[str]:
+    """Those that are not told of all runs anyway."""
+    return [doubt for doubt in doubts if doubt not in together.doubts]

@@ -5,6 +5,7 @@
 
 Its parts, each with the answer in a sentence and the doubt beside it:
     members: what is compared, once each; basins: shares of runs, and returns within basins.
+    means: how stable labels are over runs.
     returns: whether stability goes with return; groups: two recipes, or Glass and none.
     controllers: planner and policy; values: predicted against realised value.
     bank, labelling: observations of all runs, labelled by every checkpoint with Glass.

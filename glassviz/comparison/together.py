@@ -14,6 +14,7 @@ from glassviz.comparison.basins import BasinShare, Returns, basin_shares, return
 from glassviz.comparison.controllers import Controllers, compare_controllers
 from glassviz.comparison.correspondence import Correspondence, correspond
 from glassviz.comparison.groups import GroupComparison, compare_groups
+from glassviz.comparison.means import MetricMeans, metric_means
 from glassviz.comparison.members import (
     LeftOut,
     Member,
@@ -45,6 +46,7 @@ class ControllerRuns:
         stability_and_return: whether the one goes with the other.
         groups: two recipes, or agents with Glass and without; None unless there are two.
         values: predicted against realised value over the runs.
+        means: of metrics of labels, over the runs.
     """
 
     controller: str
@@ -54,6 +56,7 @@ class ControllerRuns:
     stability_and_return: StabilityAndReturn
     groups: GroupComparison | None
     values: Values
+    means: MetricMeans
 
 
 @dataclass(frozen=True)
@@ -123,6 +126,7 @@ def compare(
                 stability_and_return=stability_and_return(own, rng),
                 groups=compare_groups(own, rng),
                 values=compare_values(own),
+                means=metric_means(own, rng),
             )
             for controller, own in by_controller(members).items()
         ),

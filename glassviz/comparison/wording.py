@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from glassviz.analysis.statistics import BootstrapInterval
 from glassviz.stability import RunStability
 from glassviz.stability.wording import shown_mean
 
@@ -26,6 +27,12 @@ def p_value(p: float) -> str:
 def interval(low: float, high: float, spec: str) -> str:
     """`[1.5, 2.5]`, a 95 % interval."""
     return f"[{low:{spec}}, {high:{spec}}]"
+
+
+def estimate(found: BootstrapInterval, spec: str) -> str:
+    """`2.0 [1.5, 2.5]`; without the interval where there is none."""
+    bounds = "" if None in (found.low, found.high) else f" {interval(found.low, found.high, spec)}"
+    return f"{found.estimate:{spec}}{bounds}"
 
 
 def count_of(count: int, what: str) -> str:

@@ -1,8 +1,9 @@
 """Runs against each other, part by part."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from glassviz.comparison import ControllerRuns, Together
+from glassviz.comparison.basins import told_basins, told_returns
 from glassviz.report.correspondence import table_of
 from glassviz.report.page import Part
 from glassviz.report.returns import drawing_of, tables_of
@@ -26,7 +27,9 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         title = f"By the {CONTROLLER_NAMES.get(own.controller, own.controller)}"
         drawing = drawing_of(own, f"returns-{i}")
         drawings = (drawing,) if drawing else ()
-        parts.append(Part(title, tuple(_of_controller(own)), drawings, tables_of(own)))
+        parts.append(
+            Part(title, tuple(_of_controller(own, together.doubts)), drawings, tables_of(own))
+        )
     if together.controllers:
         pairs = tuple(pair.told for pair in together.controllers.pairs)
         parts.append(Part("Planner and policy", (together.controllers.answer, *pairs)))
@@ -46,19 +49,17 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
     return tuple(parts)
 
 
-def _of_controller(own: ControllerRuns) -> Iterator[str]:
-    told = [
-        f"{each.basin} {each.share.hits} of {each.share.count} (95 % {each.share.low:.0%} to "
-        f"{each.share.high:.0%})"
-        for each in own.basins
-        if each.share.hits
-    ]
-    if told:
-        yield f"Basins: {'; '.join(told)}."
-    yield own.stability_and_return.answer
-    if own.stability_and_return.others:
-        yield own.stability_and_return.others
-    yield from own.stability_and_return.doubts
-    if own.groups:
-        yield own.groups.answer[0].upper() + own.groups.answer[1:]
+def _of_controller(own: ControllerRuns, told: Collection[str]) -> Iterator[str]:
+    """What the runs of one controller say, without doubts that are told elsewhere."""
+    found, groups = own.stability_and_return, own.groups
+    yield f"Basins: {told_basins(own.basins)}"
+    yield told_returns(own.returns)
+    yield own.means.answer
+    yield found.answer
+    if found.others:
+        yield found.others
+    yield from (doubt for doubt in found.doubts if doubt not in told)
+    if groups:
+        yield groups.answer[0].upper() + groups.answer[1:]
+        yield from (doubt for doubt in groups.doubts if doubt not in told)
     yield f"Planner calibration: {own.values.answer}"
