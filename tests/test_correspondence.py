@@ -227,6 +227,38 @@ def test_labels_that_have_nothing_to_do_with_each_other_agree_in_one_of_twenty_c
     assert 0.03 <= (p <= 0.05).mean() <= 0.07
 
 
+def found_in(pairs) -> float:
+    """How often labels that have something in common are found to, over pairs with their cycles."""
+    draws = rng(1)
+    p = [agreement_test(a, b, on_other_clocks(b, c, draws, 39)).ami_p for a, b, c in pairs]
+    return float(np.mean(np.array(p) <= 0.05))
+
+
+def test_two_labellings_of_one_gait_are_found_to_agree_with_three_frames_in_ten_mislabelled():
+    draws = rng(5)
+
+    def of_one_gait():
+        _, phase, cycle = unlocked(draws)
+        a, b = (((phase / (2 * np.pi) * 4) + turn).astype(int) % 4 for turn in (0.0, 0.3))
+        for label in (a, b):
+            slipped = draws.random(len(label)) < 0.3
+            label[slipped] = draws.integers(4, size=int(slipped.sum()))
+        return a, b, cycle
+
+    assert found_in(of_one_gait() for _ in range(60)) >= 0.9
+
+
+def test_labels_that_are_the_same_in_half_of_the_time_are_found_to_agree():
+    draws = rng(6)
+
+    def partly_the_same():
+        a, _, cycle = unlocked(draws, dwell=10)
+        together = (sticky(len(a), 2, 60, draws) == 0) & (draws.random(len(a)) < 0.8)
+        return a, np.where(together, a, sticky(len(a), 4, 10, draws)), cycle
+
+    assert found_in(partly_the_same() for _ in range(120)) >= 0.9
+
+
 def test_an_agreement_without_content_has_no_p():
     one, cycle = np.zeros(40, np.int64), np.repeat(np.arange(4), 10)
     found = agreement_test(one, one, on_other_clocks(one, cycle, rng(), 5))

@@ -210,6 +210,13 @@ def test_the_rayleigh_test_errs_as_often_as_it_says_on_uniform_onsets(n):
     assert share_rejected([rayleigh_p(n, x) for x in r]) == pytest.approx(0.05, abs=0.01)
 
 
+@pytest.mark.parametrize(("n", "sd"), [(5, 0.5), (10, 0.8), (20, 1.1)])
+def test_the_rayleigh_test_finds_onsets_around_one_phase(n, sd):
+    phase = sd * rng(n).standard_normal((1000, n))
+    r = np.abs(np.exp(1j * phase).mean(axis=1))
+    assert share_rejected([rayleigh_p(n, x) for x in r]) >= 0.9
+
+
 def test_frames_without_a_phase_or_a_label_are_left_out_of_the_counts():
     series = clock(cycles=4)
     phase, label = series.phase.copy(), series.label.copy()

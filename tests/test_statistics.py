@@ -11,6 +11,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from glassviz.analysis import permutation
+from glassviz.analysis.cut import cut
 from glassviz.analysis.permutation import paired_test, rank_correlation_test, two_group_test
 from glassviz.analysis.statistics import (
     benjamini_hochberg,
@@ -21,6 +22,7 @@ from glassviz.analysis.statistics import (
     probability_of_improvement,
     share_interval,
 )
+from glassviz.analysis.structural_entropy import structural_entropy
 
 VALUES = st.floats(-1e3, 1e3)
 WHOLE = st.integers(-3, 3).map(float)
@@ -315,6 +317,29 @@ def test_a_correlation_of_nine_tenths_is_found_with_ten_seeds():
             for a, b in zip(x, y, strict=True)
         ]
         assert np.mean([test.p <= 0.05 for test in tests]) >= 0.9
+
+
+# Tests against random partitions
+
+
+def of_graphs(test, stronger: float) -> float:
+    """Share rejected, of graphs of 8 pairs of nodes with so many times the weight inside."""
+    draws, pairs = rng(), np.arange(16) // 2
+    inside = np.where(pairs[:, None] == pairs, stronger, 1.0)
+    graphs = draws.exponential(size=(NULLS, 16, 16))
+    graphs = (graphs + graphs.transpose(0, 2, 1)) / 2 * inside
+    p = [test(graph, pairs, draws, replicates=99).p for graph in graphs]
+    return float(np.mean(np.array(p) <= 0.05))
+
+
+@pytest.mark.parametrize("test", [structural_entropy, cut])
+def test_a_partition_that_says_nothing_about_a_graph_is_better_than_random_in_one_of_twenty(test):
+    assert 0.03 <= of_graphs(test, 1.0) <= 0.07
+
+
+@pytest.mark.parametrize("test", [structural_entropy, cut])
+def test_pairs_of_nodes_with_three_times_the_weight_between_them_are_found(test):
+    assert of_graphs(test, 3.0) >= 0.9
 
 
 # Many tests at once
