@@ -101,7 +101,11 @@ clock.addEventListener("frame", () => {
 clock.addEventListener("play", () => {
   of("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
   of("play").classList.toggle("playing", clock.playing);
-  if (clock.playing) return;
+  if (clock.playing) {
+    // What was said is no longer so, and nothing is said while it plays.
+    of("live").textContent = "";
+    return;
+  }
   say();
   remember();
 });
