@@ -1,0 +1,294 @@
+"""The interactive report in a real browser: what it shows and does."""
+
+import json
+
+import pytest
+from chromium import SCROLL_WIDTH
+from interactive_page import (
+    FRAME,
+    GRAPH,
+    HOSTILE,
+    LIVE,
+    NoRenderer,
+    Player,
+    composed,
+    in_browser,
+    save_traces,
+)
+
+from glassviz.report.interactive import write
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("traces")
+    save_traces(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return composed(folder)
+
+
+@pytest.fixture(scope="module")
+def path(page, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "r.html"
+    write(page, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Player() as browser:
+        yield browser
+
+
+@pytest.fixture
+def player(browser, path):
+    browser.show(path)
+    yield browser
+    assert browser.complaints == []
+    assert [url for url in browser.requests if not url.startswith("blob:")] == [path.as_uri()]
+
+
+@in_browser
+@pytest.mark.parametrize("width", [360, 800, 1440])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("two", [False, True])
+def test_it_fits_the_window(browser, path, width, dark, two):
+    browser.show(path, width, dark, "#frame=400" + "&versus=plain" * two)
+    browser.picture()
+    assert browser.complaints == []
+    assert browser.evaluate(SCROLL_WIDTH) <= width
+    browser.keep(f"{'two' if two else 'one'}-{width}-{'dark' if dark else 'light'}", whole=True)
+
+
+@in_browser
+def test_the_film_shows_the_frame_that_is_asked_for(player):
+    for frame in (0, 1, 9, 10, 11, 499, 500, 777, 998, 999, 3):
+        player.seek(frame)
+        assert player.shows(frame)
+
+
+@in_browser
+@pytest.mark.parametrize("mark", [".score .playhead", ".raster .cell", ".map .here"])
+def test_a_click_where_a_frame_is_goes_to_that_frame(player, mark):
+    for frame in (623, 250):
+        player.seek(frame)
+        place = player.middle(mark)
+        player.seek(7)
+        player.click(*place)
+        assert player.frame == frame and player.shows(frame)
+
+
+def visits(page, state):
+    path = page.runs[0].shown[0].state
+    return [t for t in range(1, len(path)) if path[t] == state != path[t - 1]]
+
+
+@in_browser
+def test_a_click_on_a_node_goes_to_its_next_visit(player, page):
+    player.middle(".graph .box")
+    for i in range(len(page.runs[0].states)):
+        player.seek(300)
+        x, y = player.evaluate(
+            "(() => { const {x, y} = document.querySelector('.graph .canvas')"
+            f".getBoundingClientRect(); const [a, b] = {GRAPH}.convertToPixel("
+            f"{{xAxisIndex: 0, yAxisIndex: 0}}, {list(page.runs[0].graph.xy[i])});"
+            " return [x + a, y + b]; })()"
+        )
+        player.click(x, y)
+        assert player.frame == next(t for t in visits(page, i) if t > 300)
+
+
+@in_browser
+def test_a_click_on_an_arrow_goes_to_its_next_switch(player, page):
+    run = page.runs[0]
+    path = run.shown[0].state
+    for i, edge in enumerate(run.graph.edges):
+        player.middle(".graph .box")
+        player.seek(300)
+        # The middle of a quadratic curve, from its ends and its control point.
+        x, y = player.evaluate(
+            "(() => { const {x, y} = document.querySelector('.graph .canvas')"
+            f".getBoundingClientRect(); const [a, b, c] = {GRAPH}.getModel().getSeriesByIndex(0)"
+            f".getGraph().edges[{i}].getLayout();"
+            " return [0, 1].map((k) => [x, y][k] + (a[k] + b[k] + 2 * c[k]) / 4); })()"
+        )
+        player.click(x, y)
+        assert player.frame == next(
+            t for t in range(301, 1000) if (path[t - 1], path[t]) == (edge.source, edge.target)
+        )
+
+
+@in_browser
+def test_the_film_plays_and_everything_follows(player, page):
+    player.seek(300)
+    before = player.evaluate("document.querySelector('.playhead').style.transform")
+    player.press(" ", "Space")
+    player.wait_for(f"{FRAME} > 310")
+    player.press(" ", "Space")
+    frame = player.frame
+    assert player.shows(frame)
+    assert player.evaluate("document.querySelector('.playhead').style.transform") != before
+    state = page.runs[0].states[page.runs[0].shown[0].state[frame]]
+    shown = player.evaluate("document.querySelector('.now .chip').textContent")
+    assert shown == f"{state.key} {state.name}"
+    said = f"{frame / 50:.2f} seconds. label {state.key}, {state.name}"
+    player.wait_for(f"{LIVE}.includes({json.dumps(said)})")
+
+
+@in_browser
+def test_nothing_is_said_while_it_plays(player):
+    player.wait_for(f"{LIVE}.startsWith('0.00 seconds')")
+    player.press(" ", "Space")
+    assert player.evaluate(LIVE) == ""
+    player.wait_for(f"{FRAME} > 40")
+    assert player.evaluate(LIVE) == ""
+    player.press(" ", "Space")
+
+
+@in_browser
+def test_keys(player, page):
+    player.seek(100)
+    for key, shift, frame in (
+        ("ArrowRight", False, 101),
+        ("ArrowLeft", False, 100),
+        ("ArrowRight", True, 150),
+        ("ArrowLeft", True, 100),
+        ("End", False, 999),
+        ("Home", False, 0),
+    ):
+        player.press(key, shift=shift)
+        assert player.frame == frame, (key, shift)
+    key = page.runs[0].states[1].key
+    player.press(key, f"Digit{key}")
+    player.press("n", "KeyN")
+    assert player.frame == next(t for t in visits(page, 1) if t > 0)
+    player.press("n", "KeyN")
+    player.press("p", "KeyP")
+    assert player.frame == visits(page, 1)[0]
+    player.press("?", "Slash", shift=True)
+    assert player.evaluate("document.getElementById('keys').open")
+    player.press("Escape")
+    assert not player.evaluate("document.getElementById('keys').open")
+
+
+@in_browser
+def test_the_filter_dims_what_it_leaves_out(player):
+    points = "document.querySelector('.map .canvas canvas').toDataURL()"
+    all_of_them = player.evaluate(points)
+    player.click_on(".label[data-key='2']")
+    assert player.evaluate("document.querySelector('.label[data-key=\"2\"]').ariaPressed") == "true"
+    assert player.evaluate(points) != all_of_them
+    player.keep("filter")
+    player.click_on(".all")
+    assert player.evaluate(points) == all_of_them
+
+
+@in_browser
+def test_two_runs_are_on_one_clock(player):
+    player.seek(200)
+    player.press("c", "KeyC")
+    names = "[...document.querySelectorAll('.pane')].map((pane) => pane.ariaLabel)"
+    assert player.evaluate(names) == ["Left", "Right"]
+    selected = "[...document.querySelectorAll('.pick select:first-child')].map((s) => s.value)"
+    assert player.evaluate(selected) == ["0", "1"], "the other controller of the same checkpoint"
+    assert player.evaluate("document.getElementById('strangers').hidden")
+    player.seek(321)
+    films = "[...document.querySelectorAll('video')]"
+    player.wait_for(f"{films}.every((film) => film.readyState > 1 && !film.seeking)")
+    times = player.evaluate(f"{films}.map((film) => film.currentTime)")
+    assert times == pytest.approx([6.43, 6.43])
+    player.press("1", "Digit1")
+    pressed = 'document.querySelectorAll(\'.label[data-key="1"][aria-pressed="true"]\').length'
+    assert player.evaluate(pressed) == 2, "labels of one checkpoint are filtered together"
+    player.press("c", "KeyC")
+    assert player.evaluate(names) == ["Run"]
+
+
+@in_browser
+def test_labels_of_two_checkpoints_are_told_apart(browser, path):
+    browser.show(path, fragment="#run=hopper&versus=plain&labels=1")
+    assert not browser.evaluate("document.getElementById('strangers').hidden")
+    pressed = "document.querySelectorAll('.label[aria-pressed=\"true\"]').length"
+    assert browser.evaluate(pressed) == 1
+
+
+@in_browser
+def test_the_address_leads_back_to_the_moment(player, path):
+    player.evaluate(
+        "(() => { const runs = document.querySelector('.pick select'); runs.value = '1';"
+        " runs.dispatchEvent(new Event('change')); })()"
+    )
+    player.seek(444)
+    player.press("3", "Digit3")
+    player.press("c", "KeyC")
+    fragment = player.wait_for("location.hash.includes('versus') && location.hash")
+    for part in ("run=hopper", "by=pi", "frame=444", "labels=3", "versus-by=mppi"):
+        assert part in fragment
+    player.show(path, fragment=fragment)
+    assert player.frame == 444 and player.shows(444)
+    assert player.evaluate("location.hash") == fragment
+    assert player.evaluate("document.querySelector('.label[data-key=\"3\"]').ariaPressed") == "true"
+    assert player.evaluate("document.querySelectorAll('.pane').length") == 2
+
+
+@in_browser
+@pytest.mark.parametrize("fragment", ["#run=nobody&frame=x", "#frame=1e9&labels=99,a", "#%%%", "#"])
+def test_an_address_that_means_nothing_is_no_fault(browser, path, fragment):
+    browser.show(path, fragment=fragment)
+    assert browser.complaints == [] and 0 <= browser.frame <= 999
+
+
+@in_browser
+def test_hostile_names_are_text(browser, path):
+    browser.show(path)
+    browser.click_on("[data-run='3']")
+    assert HOSTILE in browser.evaluate(
+        "document.querySelector('.pick select').selectedOptions[0].textContent"
+    )
+    assert not browser.evaluate("document.querySelector('img') !== null")
+    assert browser.complaints == []
+    address = browser.wait_for("location.hash.includes('alert') && location.hash")
+    browser.show(path, fragment=address)
+    assert browser.evaluate("document.querySelector('.pick select').value") == "3"
+
+
+@in_browser
+def test_everything_is_reached_by_the_tab_key_and_has_a_name(player):
+    unnamed = player.evaluate(
+        "[...document.querySelectorAll('button, select, input, video, [role=img], [role=group],"
+        " section')].filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels"
+        "?.[0]?.textContent || each.getAttribute('aria-labelledby'))).length"
+    )
+    assert unnamed == 0
+    reached = set()
+    for _ in range(40):
+        player.press("Tab")
+        reached.add(
+            player.evaluate("document.activeElement.id || document.activeElement.className")
+        )
+    assert {"compare", "help", "label", "slider", "play", "speed", "zoom"} <= reached
+
+
+@in_browser
+def test_a_linked_film_plays_from_beside_the_page(page, tmp_path, browser):
+    path = tmp_path / "a # b.html"
+    write(page, path, link=True)
+    browser.show(path, fragment="#frame=123")
+    browser.wait_for("document.querySelector('video').readyState > 1")
+    assert browser.evaluate("document.querySelector('video').currentTime") == pytest.approx(2.47)
+    assert browser.complaints == []
+
+
+@in_browser
+def test_without_films_the_clock_runs_all_the_same(folder, tmp_path, browser):
+    write(composed(folder / "a.npz", open_renderer=NoRenderer), tmp_path / "r.html")
+    browser.show(tmp_path / "r.html")
+    assert "no OpenGL here" in browser.evaluate("document.querySelector('.no-film').textContent")
+    browser.press(" ", "Space")
+    browser.wait_for(f"{FRAME} > 20")
+    browser.press(" ", "Space")
+    assert browser.complaints == []
