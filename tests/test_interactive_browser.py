@@ -292,3 +292,36 @@ def test_without_films_the_clock_runs_all_the_same(folder, tmp_path, browser):
     browser.wait_for(f"{FRAME} > 20")
     browser.press(" ", "Space")
     assert browser.complaints == []
+
+
+# Counts what is made for a second run: charts, watches on sizes, listeners on the clock.
+COUNT = """(() => {
+  window.made = {charts: 0, observers: 0, listeners: 0};
+  const count = (owner, name, what, counts = () => true) => {
+    const own = owner[name];
+    owner[name] = function (...given) {
+      window.made[what] += counts(...given);
+      return own.apply(this, given);
+    };
+  };
+  count(echarts, "init", "charts");
+  count(ResizeObserver.prototype, "observe", "observers");
+  count(EventTarget.prototype, "addEventListener", "listeners",
+    (type) => ["frame", "play"].includes(type));
+})()"""
+
+
+@in_browser
+def test_comparing_again_and_again_makes_nothing_new(player):
+    player.evaluate(COUNT)
+    for _ in range(6):
+        player.press("c", "KeyC")
+        player.evaluate("window.second = document.querySelectorAll('.pane')[1]")
+        player.press("c", "KeyC")
+        assert player.evaluate("window.made") == {"charts": 4, "observers": 4, "listeners": 3}
+    now = "window.second.querySelector('.now').textContent"
+    before = player.evaluate(now)
+    player.seek(500)
+    assert player.evaluate(now) == before, "what is out of the page does no work"
+    player.press("c", "KeyC")
+    assert player.evaluate(now) != before

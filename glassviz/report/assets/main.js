@@ -9,6 +9,9 @@ const of = (id) => document.getElementById(id);
 const stage = of("stage");
 const clock = new Clock();
 const left = new Pane(clock, "Run", true);
+/** Made when it is first wanted, and then kept: a pane listens to the clock for good. */
+let second = null;
+/** The second pane, while two are compared. */
 let right = null;
 
 // Compare ----------------------------------------------------------------------------------------
@@ -23,23 +26,25 @@ function opponentOf(run) {
 
 function compare(run, episode = 0) {
   if (!right) {
-    right = new Pane(clock, "Right", false);
-    right.addEventListener("change", () => shared(right, left));
+    const known = second;
+    right = second ??= new Pane(clock, "Right", false);
     stage.append(right.element);
     stage.classList.add("two");
-    right.start();
+    if (!known) {
+      right.start();
+      right.addEventListener("change", () => shared(second, left));
+    }
     left.title = "Left";
   }
   right.show(run, episode);
-  if (sameLabels(left, right)) right.setFilter(left.filter);
+  right.setFilter(sameLabels(left, right) ? left.filter : []);
   zoom();
   of("compare").setAttribute("aria-pressed", "true");
   changed();
 }
 
 function single() {
-  right?.element.remove();
-  right?.film.show(null, clock.dt);
+  right.hide();
   right = null;
   left.title = "Run";
   stage.classList.remove("two");
@@ -112,7 +117,7 @@ clock.addEventListener("play", () => {
 
 // Controls ---------------------------------------------------------------------------------------
 
-const second = () => Math.round(1 / clock.dt);
+const aSecond = () => Math.round(1 / clock.dt);
 const go = (frames) => {
   clock.pause();
   clock.seek(clock.frame + frames);
@@ -143,7 +148,7 @@ for (const button of document.querySelectorAll("[data-run]")) {
 
 listen({
   seek: go,
-  second: (direction) => go(direction * second()),
+  second: (direction) => go(direction * aSecond()),
   toggle: () => clock.toggle(),
   visit: (direction) => {
     clock.pause();

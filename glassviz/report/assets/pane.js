@@ -34,7 +34,7 @@ export class Pane extends EventTarget {
     this.#build();
     this.title = title;
     this.film = new Film(this.video, clock, leads);
-    clock.addEventListener("frame", () => this.run && this.at());
+    clock.addEventListener("frame", () => this.run && this.element.isConnected && this.at());
   }
 
   #build() {
@@ -72,6 +72,12 @@ export class Pane extends EventTarget {
   /** To be called when the element is in the page. */
   start() {
     for (const view of this.views) view.start();
+  }
+
+  /** Take it out of the page, where it costs nothing until it is shown again. */
+  hide() {
+    this.element.remove();
+    this.film.show(null, this.clock.dt);
   }
 
   /** Show an episode of a run: numbers in `page.runs` and in its `shown`. */
