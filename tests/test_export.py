@@ -462,6 +462,34 @@ def test_captions_of_other_files_in_the_folder_are_kept(full, runs, studio, tmp_
     assert set(sections(tmp_path)) == files and len(files) == 16
 
 
+def test_kept_files_keep_the_captions_of_the_trace_that_they_were_made_from(runs, studio, tmp_path):
+    old, new = runs["plain"], dataclasses.replace(runs["hostile"], name="plain")
+    export_all([old], tmp_path, studio)
+    before = sections(tmp_path)
+    (tmp_path / "plain-mppi-strip.pdf").unlink()
+    told = []
+    export_all([new], tmp_path, studio, tell=told.append)
+    after = sections(tmp_path)
+    of_old, of_new = (f"trace {row.stability.trace_sha256[:12]}" for row in (old, new))
+    for name in before:
+        made_now = name == "plain-mppi-strip.pdf"
+        assert (of_new if made_now else of_old) in after[name], name
+        assert (after[name] == before[name]) == (not made_now)
+    kept = [line for line in told if ": kept" in line]
+    assert len(kept) == len(before) - 1
+    assert all("made from another trace (--overwrite" in line for line in kept)
+    export_all([new], tmp_path, studio, overwrite=True)
+    assert all(of_new in sections(tmp_path)[name] for name in before)
+
+
+def test_a_kept_file_without_a_caption_is_not_said_to_be_of_this_trace(runs, studio, tmp_path):
+    (tmp_path / "plain-mppi-strip.pdf").write_text("mine")
+    told = []
+    export_all([runs["plain"]], tmp_path, studio, tell=told.append)
+    assert "trace" not in sections(tmp_path)["plain-mppi-strip.pdf"]
+    assert any("strip.pdf: kept, though nothing tells what it was made from" in x for x in told)
+
+
 class Interrupted(FakeRenderer):
     """Ctrl-C in the middle of a film."""
 

@@ -1,5 +1,6 @@
 """What stands under every exported file: what it shows, and what it was made from."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,10 @@ from glassviz.markdown import escaped
 CAPTIONS = "captions.md"
 NOT_MADE = "\n## Not made\n"
 
+UNKNOWN = "It was there before, and nothing tells what it was made from."
+"""Caption of a file that was kept and had none."""
+
+_TRACE = re.compile(r"\btrace ([0-9a-f]{12})\b")
 _LABELS = {"glass": "learned", "fitted": "fitted", "none": "none"}
 
 
@@ -54,6 +59,22 @@ def read_captions(folder: Path) -> dict[str, str]:
         found[name.strip()] = told.strip()
     present = {escaped(file.name) for file in folder.iterdir()}
     return {name: told for name, told in found.items() if name in present}
+
+
+def why_kept(old: str, new: str) -> str:
+    """Why a file is kept, and whether it is what would be made now.
+
+    Args:
+        old: its caption.
+        new: the caption of what would be made; both as they stand in the file.
+    """
+    if old == new:
+        return "for it is there already"
+    if old == UNKNOWN:
+        return "though nothing tells what it was made from"
+    if _TRACE.findall(old) != _TRACE.findall(new):
+        return "made from another trace"
+    return "made otherwise from the same trace"
 
 
 def write_captions(folder: Path, captions: Mapping[str, str], left_out: Mapping[str, str]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import kinds
-from glassviz.export.captions import read_captions, write_captions
+from glassviz.export.captions import UNKNOWN, read_captions, why_kept, write_captions
 from glassviz.export.product import FIGURES, Product, Progress, Studio
 from glassviz.export.source import Source
 from glassviz.files import DiskFullError, refuse_existing
@@ -47,8 +47,9 @@ def export_all(
 ) -> Made:
     """Make everything that there is to make of some runs.
 
-    Files that are there already are kept, so that a set that was interrupted can be gone on with.
-    The captions are written again after every file. What a run cannot have (a grid without
+    Files that are there already are kept, with the captions that tell what they were made from, so
+    that a set that was interrupted can be gone on with. The captions are written again after every
+    file. What a run cannot have (a grid without
     labels) is left out, and the captions say why.
 
     Args:
@@ -85,10 +86,13 @@ def export_all(
             return
         stem = _free(product.stem, taken)
         endings = PAPER if product.endings == FIGURES else product.endings[:1]
+        caption = escaped(product.caption)
         for path in (folder / f"{stem}{ending}" for ending in endings):
+            name = escaped(path.name)
             if path.exists() and not overwrite:
                 kept.append(path)
-                tell(f"{path}: kept, for it is there already (--overwrite makes it anew)")
+                why = why_kept(captions.setdefault(name, UNKNOWN), caption)
+                tell(f"{path}: kept, {why} (--overwrite makes it anew)")
             else:
                 try:
                     refuse_existing(path, overwrite)
@@ -100,7 +104,7 @@ def export_all(
                     continue
                 written.append(path)
                 tell(": ".join([str(path), *notes[:1]]))
-            captions[escaped(path.name)] = escaped(product.caption)
+                captions[name] = caption
             write_captions(folder, captions, left_out)
 
     assessed = [row for row in rows if isinstance(row, Assessed)]
