@@ -537,6 +537,19 @@ def test_a_tiny_agent_is_exported_from_its_checkpoint_by_a_real_renderer(tmp_pat
     assert "there is a file already" in glassviz(*options, "--strip", "-o", "strip.png", code=1)
 
 
+def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        "glassviz.export.everything._of_one",
+        lambda source, studio: [("timeline", lambda: kinds.timeline(source))],
+    )
+    trace = runs["plain"].trace
+    glassviz(trace, "--all", tmp_path / "sound")
+    (tmp_path / "torn.npz").write_bytes(b"")
+    glassviz(trace, tmp_path / "torn.npz", "--all", tmp_path / "torn", code=1)
+    assert "torn" in (tmp_path / "torn" / CAPTIONS).read_text()
+    assert len(list((tmp_path / "torn").iterdir())) == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [

@@ -103,6 +103,7 @@ def export(
 
     One kind a call, or everything with --all. Figures are 85 mm wide, vector as .pdf or .svg, with
     their fonts; films are .mp4, .webm or .gif. Missing traces are recorded, existing ones reused.
+    Runs that fail are named by --all, and make the exit code 1.
     """
     wanted = {
         "grid": grid,
@@ -192,6 +193,7 @@ def _export_all(
 ) -> None:
     from glassviz.cli.progress import progress_bar
     from glassviz.export import export_all
+    from glassviz.many import Failed
 
     with progress_bar() as bar:
         task = bar.add_task("drawing", total=None)
@@ -215,7 +217,7 @@ def _export_all(
         f"{folder}: {len(made.written)} files written, {len(made.kept)} kept, "
         f"{len(made.left_out)} not made; captions.md says what each is"
     )
-    if not made.written and not made.kept:
+    if any(isinstance(row, Failed) for row in rows) or not (made.written or made.kept):
         raise typer.Exit(1)
 
 
