@@ -223,6 +223,32 @@ def test_a_bin_with_few_frames_leaves_its_share_to_the_others(mppi):
     assert used.max() - used.min() <= 1
 
 
+@pytest.fixture(scope="module")
+def dozen():
+    """The frames of twelve episodes."""
+    return pool([run(*[HOP] * 12)])
+
+
+@pytest.mark.parametrize("most", [12, 40, 157, 1200])
+def test_thinning_is_even_by_episode_then_phase_then_cycle_however_few_are_kept(dozen, most):
+    kept = thin(dozen, most, seed=0)
+    part = phase_bin(dozen.phase, dozen.cycle, PHASE_BINS)[kept]
+    cycles = np.unique(dozen.cycle[dozen.cycle >= 0])
+    of_episode = np.bincount(dozen.series[kept], minlength=12)
+    of_bin = np.bincount(np.where(part < 0, PHASE_BINS, part), minlength=PHASE_BINS + 1)
+    of_cycle = np.bincount(np.searchsorted(cycles, dozen.cycle[kept][part >= 0]))
+    assert len(kept) == most
+    assert of_episode.min() >= 1 and np.ptp(of_episode) <= 1
+    assert np.ptp(of_bin) <= 2
+    assert of_cycle.max() <= np.ceil((part >= 0).sum() / len(cycles)) + 2
+
+
+def test_a_short_episode_leaves_its_share_to_the_others():
+    frames = pool([run(SHORT, SHORT), run(replace(HOP, frames=20, opening_s=0.0), name="short")])
+    kept = np.bincount(frames.series[thin(frames, 200, seed=0)])
+    assert kept.tolist() == [90, 90, 20]
+
+
 @pytest.mark.parametrize("place_rest", [False, True])
 def test_the_rest_is_placed_only_if_asked(mppi, place_rest):
     found = make_map([mppi], MapOptions("pca", 0, "latent", 300, place_rest))
@@ -230,7 +256,9 @@ def test_the_rest_is_placed_only_if_asked(mppi, place_rest):
     assert found.fitted == 300
     assert placed.sum() == (1000 if place_rest else 300)
     told = caption([found])
-    assert "n\u00a0=\u00a0300 frames, evenly drawn by episode and gait phase from 1,000" in told
+    assert (
+        "n\u00a0=\u00a0300 frames, evenly drawn by episode, gait cycle and phase from 1,000" in told
+    )
     assert ("the others placed between them" in told) == place_rest
 
 

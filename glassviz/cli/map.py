@@ -42,7 +42,9 @@ def latent_map(
     ] = None,
     max_points: Annotated[
         int,
-        typer.Option(help="Frames to fit at most; of more, evenly many of each gait phase.", min=4),
+        typer.Option(
+            help="Frames to fit at most; of more, evenly many of each gait cycle and phase.", min=4
+        ),
     ] = 100_000,
     place_rest: Annotated[
         bool, typer.Option("--place-rest", help="Place the frames that were not fitted, too.")

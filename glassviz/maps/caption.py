@@ -47,7 +47,7 @@ def _made(maps: Sequence[LatentMap]) -> str:
     thinned = [each for each in maps if each.fitted < len(each.frames)]
     if thinned:
         of = sum(len(each.frames) for each in thinned)
-        told += f", evenly drawn by episode and gait phase from {of:,}"
+        told += f", evenly drawn by episode, gait cycle and phase from {of:,}"
         if all(np.isfinite(each.xy).all() for each in thinned):
             told += ", the others placed between them"
     return f"{told}."

@@ -25,7 +25,7 @@ from glassviz.maps.thinning import thin
 from glassviz.targets import MAP_SUFFIX
 from glassviz.trace import Trace
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 MAX_POINTS = 100_000
 """Frames that are fitted at most: those that UMAP takes about a minute for on two cores."""
@@ -41,8 +41,8 @@ class MapOptions:
         method: `umap`, or `pca`.
         seed: of UMAP's layout and of the thinning.
         space: what is mapped.
-        max_points: frames that are fitted at most; of more, as many of every phase of every
-            episode.
+        max_points: frames that are fitted at most; of more, as many of every episode, gait cycle
+            and phase.
         place_rest: whether the others are placed on the fitted map; they are left out otherwise.
 
     Raises:
