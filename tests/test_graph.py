@@ -34,6 +34,7 @@ from glassviz.graphs import (
 from glassviz.graphs.difference import flux_distance
 from glassviz.graphs.difference_drawing import difference_figure_of
 from glassviz.graphs.matching import Source
+from glassviz.graphs.wording import hull_names
 from glassviz.plots import flux_difference as difference_plot
 from glassviz.plots.graph_drawing import percent
 from glassviz.plots.graph_layout import graph_layout
@@ -175,6 +176,14 @@ def test_the_figure_names_mode_convention_cycle_and_labels():
     assert any("dominant cycle" in told for _, told in shown.key)
     train = figure_of(run_graph(wandering(8), "soft-train")).caption
     assert "self-transitions once" in train and "τ = 1" in train
+
+
+def test_hulls_tell_how_often_their_label_is_given_and_not_their_prototypes_visited():
+    trace = walked([[0, 1] * 50], [0, 1])
+    label = np.where(np.arange(100) % 10 == 0, 0, 1).astype(np.int32)[None]
+    soft = replace(trace, header=trace.header | {"label_rule": "soft"}, label=label)
+    told = hull_names(run_graph(soft))
+    assert [told[k][1] for k in (0, 1)] == ["10 % of frames", "90 % of frames"]
 
 
 def test_texts_are_measured_broken_and_cut_as_they_are_drawn():

@@ -43,12 +43,14 @@ def main_cycle(cycles: Sequence[Cycle]) -> str:
 
 
 def hull_names(graph: RunGraph) -> dict[int, tuple[str, ...]]:
-    """Of each cluster that has prototypes: label and gait phase, and how much of the time it is."""
+    """Of each cluster that has prototypes: label and gait phase, and how much of the time it is.
+
+    That is the label's share, which under the rule `soft` is not that of the cluster's prototypes.
+    """
     named = {each.label: each.name for each in graph.names}
-    share = graph.stats.prototypes.occupancy
     found: dict[int, tuple[str, ...]] = {}
     for k in sorted(set(graph.cluster.tolist())):
-        own = float(share[graph.cluster == k].sum())
+        own = float(graph.stats.labels.occupancy[k])
         found[k] = (
             (f"{k} {named.get(k, '')}".strip(), f"{percent(own)} of frames") if own else (str(k),)
         )
