@@ -113,6 +113,16 @@ def test_arrows_have_the_width_and_direction_of_the_traffic_and_the_cycle_is_bol
     assert arrows[0, 2].control != arrows[2, 0].control, "there and back are two lines"
 
 
+def test_a_loop_completed_once_is_neither_bold_nor_named():
+    walk = [[*[7] * 15, *range(PROTOTYPES), *[0] * 30]]
+    graph = run_graph(walked(walk, range(PROTOTYPES), clusters=16))
+    assert graph.stats.prototypes.cycles
+    assert not any(arrow.main for arrow in drawing_of(graph).arrows)
+    assert not any(sign == "main" for sign, _ in figure_of(graph).key)
+    assert "no cycle is dominant" in figure_of(graph).caption
+    assert not any(dominant for *_, dominant in to_networkx(graph).edges(data="dominant"))
+
+
 def test_the_trained_graph_has_lines_without_direction_and_rings_of_staying():
     graph = run_graph(wandering(8), "soft-train")
     drawing = drawing_of(graph)
@@ -173,7 +183,9 @@ def test_the_figure_names_mode_convention_cycle_and_labels():
     for text in ("Mode flow", "self-transitions dropped", "all edges kept", "fitted", "H²", "best"):
         assert text in shown.caption
     assert "fitted labels" in shown.title and shown.mode == "mode flow"
-    assert any("dominant cycle" in told for _, told in shown.key)
+    [cycle, *_] = run_graph(wandering(8), "flow").stats.prototypes.cycles
+    [told] = [told for sign, told in shown.key if sign == "main"]
+    assert "dominant cycle" in told and told.endswith(f"switches, {cycle.count} times")
     train = figure_of(run_graph(wandering(8), "soft-train")).caption
     assert "self-transitions once" in train and "τ = 1" in train
 
@@ -183,7 +195,11 @@ def test_hulls_tell_how_often_their_label_is_given_and_not_their_prototypes_visi
     label = np.where(np.arange(100) % 10 == 0, 0, 1).astype(np.int32)[None]
     soft = replace(trace, header=trace.header | {"label_rule": "soft"}, label=label)
     told = hull_names(run_graph(soft))
-    assert [told[k][1] for k in (0, 1)] == ["10 % of frames", "90 % of frames"]
+    seen = label[0, describe(soft, 0).opening_end :]
+    assert (seen == 0).mean() == pytest.approx(0.1, abs=0.01)
+    assert [told[k][1] for k in (0, 1)] == [
+        f"{percent(float((seen == k).mean()))} of frames" for k in (0, 1)
+    ]
 
 
 def test_texts_are_measured_broken_and_cut_as_they_are_drawn():

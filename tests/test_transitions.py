@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glassviz.analysis.transitions import (
+    dominant_cycle,
     dominant_cycles,
     entropy_rate,
     entropy_rate_bits,
@@ -170,6 +171,22 @@ def test_completed_cycles_are_switches_that_were_made_each_at_most_once(labels):
     assert left.sum() <= 4 * (labels < 0).sum() + 4 * len(labels), "no more than an open piece each"
     assert len({cycle.states for cycle in cycles}) == len(cycles)
     assert [c.share for c in cycles] == sorted((c.share for c in cycles), reverse=True)
+
+
+def test_a_loop_completed_once_is_not_dominant_however_long():
+    """Twenty states once round carry more switches than two that alternate."""
+    labels = np.array([[*range(20), 0, *[1, 0] * 8, 20]])
+    cycles = dominant_cycles(labels)
+    assert (cycles[0].states, cycles[0].count) == (tuple(range(20)), 1)
+    assert dominant_cycle(cycles).states == (0, 1)
+    assert dominant_cycle(dominant_cycles(labels[:, :22])) is None
+
+
+def test_a_cycle_with_less_than_a_tenth_of_the_switches_is_not_dominant():
+    pairs = [[2 * i, 2 * i + 1] * 3 for i in range(20)]
+    cycles = dominant_cycles(np.array(pairs).reshape(1, -1))
+    assert cycles[0].count == 2 and cycles[0].share < 0.1
+    assert dominant_cycle(cycles) is None
 
 
 def test_a_path_is_broken_where_frames_are_left_out():

@@ -11,6 +11,7 @@ says which graph it is of, its mode:
 """
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,6 +24,9 @@ Mode = Literal["frame", "jump", "soft-train", "flow"]
 
 TRANSITION_FLOOR = 1e-4
 """Added to every soft count, as in training, so that no row is empty."""
+
+FEWEST_ROUNDS, LEAST_SHARE = 2, 0.1
+"""Of a cycle that is called dominant: how often it was completed, and its share of the switches."""
 
 Counts = Float64[np.ndarray, "states states"]
 
@@ -241,3 +245,15 @@ def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, 
         Cycle(states, count, count * len(states) / switches) for states, count in rotated.items()
     ]
     return tuple(sorted(cycles, key=lambda cycle: (-cycle.share, cycle.states)))
+
+
+def dominant_cycle(cycles: Sequence[Cycle]) -> Cycle | None:
+    """The cycle that may be called so: with the most switches, a tenth of all, more than once.
+
+    A long loop that was completed once can have more switches than any other, and is no habit.
+
+    Args:
+        cycles: of `dominant_cycles`.
+    """
+    repeated = (each for each in cycles if each.count >= FEWEST_ROUNDS)
+    return next((each for each in repeated if each.share >= LEAST_SHARE), None)

@@ -26,9 +26,9 @@ _NOTES = (
     "h: entropy rate, bits a step of the mode, and as a share of the largest possible. one-way: "
     "share of the traffic that goes one way only (irreversibility; 0 for any two states). fades: "
     "slowest relaxation time with steps of 1 and of 10 frames; growing, so that the states do not "
-    "tell all that matters, in a clock. gap: share of H¹ that the clusters explain, by chance for "
-    "random clusters of the same sizes, at best for those that a greedy search finds. Everything: "
-    "--json."
+    "tell all that matters, in a clock. cycles: share of the switches (times completed). gap: "
+    "share of H¹ that the clusters explain, by chance for random clusters of the same sizes, at "
+    "best for those that a greedy search finds. Everything: --json."
 )
 
 
@@ -126,7 +126,10 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
 
 def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
     slow, slower = (level.slowest_s.get(lag) for lag in (1, 10))
-    told = [f"{told_cycle(each)} {percent(each.share)}" for each in level.cycles[:CYCLES]]
+    told = [
+        f"{told_cycle(each)} {percent(each.share)} ({each.count:,}×)"
+        for each in level.cycles[:CYCLES]
+    ]
     rate = NONE
     if level.entropy_rate_bits is not None:
         share = "" if level.entropy_rate is None else f" ({level.entropy_rate:.2f})"

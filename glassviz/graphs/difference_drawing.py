@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float64, Int
 
+from glassviz.analysis.transitions import dominant_cycle
 from glassviz.graphs.difference import FluxDifference
 from glassviz.graphs.matching import MATCHED_BY
 from glassviz.graphs.run_graph import RunGraph
@@ -108,9 +109,10 @@ def _clusters(found: FluxDifference) -> Int[np.ndarray, " states"]:
 def _main(found: FluxDifference, which: int) -> tuple[int, ...]:
     """The dominant cycle of one of the runs, by the places of its states."""
     stats = found.graphs[which].stats
-    cycles = (stats.prototypes if found.level == "prototype" else stats.labels).cycles
+    level = stats.prototypes if found.level == "prototype" else stats.labels
+    cycle = dominant_cycle(level.cycles)
     places = [state.one if which == 0 else state.other for state in found.states]
-    return tuple(places.index(state) for state in cycles[0].states) if cycles else ()
+    return tuple(places.index(state) for state in cycle.states) if cycle else ()
 
 
 def _numbers(found: FluxDifference, which: int | None) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz.analysis.structural_entropy import symmetrised
+from glassviz.analysis.transitions import dominant_cycle
 from glassviz.graphs.run_graph import RunGraph
 from glassviz.graphs.wording import caption, hull_names, main_cycle, title_of
 from glassviz.plots.graph_drawing import Drawing, Look, draw_graph
@@ -20,13 +21,14 @@ def drawing_of(graph: RunGraph) -> Drawing:
     """
     prototypes = graph.stats.prototypes
     directed = graph.mode != "soft-train"
+    main = dominant_cycle(prototypes.cycles) if directed else None
     return draw_graph(
         Look(
             cluster=graph.cluster,
             share=prototypes.occupancy,
             traffic=_traffic(graph),
             stays=None if graph.mode == "jump" else np.diag(prototypes.chain.p),
-            main=prototypes.cycles[0].states if prototypes.cycles and directed else (),
+            main=main.states if main else (),
             directed=directed,
             names=hull_names(graph),
         )
@@ -81,7 +83,7 @@ def _scaled(title: str, values: Matrix) -> Heat:
 
 
 def _key(graph: RunGraph) -> tuple[tuple[Sign, str], ...]:
-    cycles = graph.stats.prototypes.cycles
+    main = main_cycle(graph.stats.prototypes.cycles)
     found: list[tuple[Sign, str]] = [
         ("visited", "prototype: area by its frames"),
         ("hollow", "prototype never visited"),
@@ -94,7 +96,7 @@ def _key(graph: RunGraph) -> tuple[tuple[Sign, str], ...]:
         )
     if graph.mode != "jump":
         found.append(("ring", "dark part: chance of staying for another frame"))
-    if cycles:
-        found.append(("main", f"dominant cycle {main_cycle(cycles)} of the switches"))
+    if main:
+        found.append(("main", f"dominant cycle {main}"))
     what = "switches" if graph.mode == "jump" else "frames"
     return (*found, ("arrow", f"switches: width and number by share of all {what}"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from glassviz.analysis.transitions import dominant_cycle
 from glassviz.errors import UsageError
 from glassviz.files import refuse_existing, replacing
 from glassviz.graphs.difference import FluxDifference
@@ -148,7 +149,8 @@ def to_networkx(graph: RunGraph | FluxDifference) -> "nx.DiGraph":
         "h2_bits": graph.stats.flow.entropy.h2_bits,
     }
     named = {each.label: each.name for each in graph.names}
-    steps = set(_steps(prototypes.cycles[0].states)) if prototypes.cycles else set()
+    main = dominant_cycle(prototypes.cycles)
+    steps = set(_steps(main.states)) if main else set()
     for i, k in enumerate(graph.cluster.tolist()):
         network.add_node(
             i,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from glassviz.analysis.graph_stats import CONVENTIONS, PartitionStats
-from glassviz.analysis.transitions import Cycle, Mode
+from glassviz.analysis.transitions import Cycle, Mode, dominant_cycle
 from glassviz.checkpoints.wording import printable
 from glassviz.graphs.run_graph import RunGraph
 from glassviz.plots.graph_drawing import percent
@@ -37,9 +37,12 @@ def told_cycle(cycle: Cycle) -> str:
     return "→".join(map(str, states[: LONGEST - 3])) + f"→… (of {len(cycle.states)})"
 
 
-def main_cycle(cycles: Sequence[Cycle]) -> str:
-    """The dominant cycle with its share of the switches."""
-    return f"{told_cycle(cycles[0])}: {percent(cycles[0].share)}" if cycles else NONE
+def main_cycle(cycles: Sequence[Cycle]) -> str | None:
+    """The dominant cycle, its share of the switches, how often it was completed; None without."""
+    cycle = dominant_cycle(cycles)
+    if cycle is None:
+        return None
+    return f"{told_cycle(cycle)}: {percent(cycle.share)} of the switches, {cycle.count:,} times"
 
 
 def hull_names(graph: RunGraph) -> dict[int, tuple[str, ...]]:
@@ -61,7 +64,7 @@ def caption(graph: RunGraph) -> str:
     """Below the figure: mode, convention, what was counted, and what came of it."""
     stats = graph.stats
     shown = stats.train if graph.mode == "soft-train" and stats.train else stats.flow
-    cycles = stats.labels.cycles
+    cycle = dominant_cycle(stats.labels.cycles)
     labels = "fitted" if graph.labels_from == "fitted" else "learned"
     steps = (
         f"{graph.episodes} episodes after their openings, {graph.frames:,} frames, "
@@ -73,9 +76,14 @@ def caption(graph: RunGraph) -> str:
         f"labels are {labels}, with the phase of the gait that they live in.",
         f"{steps}.",
     ]
-    if cycles:
-        cycle, share = told_cycle(cycles[0]), percent(cycles[0].share)
-        sentences.append(f"Between labels, {cycle} carries {share} of the switches.")
+    if cycle:
+        share = percent(cycle.share)
+        sentences.append(
+            f"Between labels, {told_cycle(cycle)} carries {share} of the switches, completed "
+            f"{cycle.count:,} times."
+        )
+    elif stats.labels.switches:
+        sentences.append("Between labels, no cycle is dominant.")
     if graph.tau is not None and graph.mode == "soft-train":
         sentences.append(f"Temperature τ = {graph.tau:g}.")
     sentences.append(f"{structure(shown)}.")
