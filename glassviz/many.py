@@ -1,6 +1,7 @@
-"""Work on many runs: who is told how it goes, and the runs that it fails on."""
+"""Work on many runs: who is told how it goes, the runs that it fails on, names and their files."""
 
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,3 +64,37 @@ class Failed:
 def each_once(failed: Iterable[Failed]) -> list[Failed]:
     """The same without repetition: what is wrong under both controllers is said once."""
     return list({(row.name, row.error): row for row in failed}.values())
+
+
+def file_stem(*words: str) -> str:
+    """A name for a file: what of the words may stand in one, joined by dashes."""
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in "-".join(words))
+
+
+def told_apart(
+    names: Sequence[str], targets: Sequence[Path], beside: Sequence[Sequence[str]] | None = None
+) -> list[str]:
+    """The names of runs; those that several have become the names of their files, or paths.
+
+    Args:
+        names: of runs.
+        targets: the trace or checkpoint of each.
+        beside: what else tells each apart, such as its controller; nothing by default.
+
+    Returns:
+        Names that lead to another `file_stem` each, with what stands beside them, also where upper
+        and lower case are one.
+    """
+    own = list(names)
+    others = beside or [()] * len(own)
+    longer: tuple[Callable[[int], str], ...] = (
+        lambda i: targets[i].stem,
+        lambda i: str(targets[i]),
+        lambda i: f"{targets[i]}, {i + 1}",
+    )
+    for name in longer:
+        words = [(each, *other) for each, other in zip(own, others, strict=True)]
+        stems = [file_stem(*each).casefold() for each in words]
+        count = Counter(stems)
+        own = [name(i) if count[stem] > 1 else own[i] for i, stem in enumerate(stems)]
+    return own

@@ -567,6 +567,27 @@ def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypat
     assert "g-bare.png" in printed
 
 
+def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, monkeypatch, mppi):
+    monkeypatch.setattr("glassviz.maps.gallery.MujocoRenderer", FakeRenderer)
+    monkeypatch.chdir(tmp_path)
+    for name, sha256 in (("one", GLASS), ("two", OTHER)):
+        other = replace(mppi, header=mppi.header | {})
+        other.header["checkpoint"] = {"name": "la:st", "sha256": sha256, "format": "x"}
+        other.save(Path(name) / "last.npz")
+    rows = map_all([Path("one"), Path("two")], RolloutOptions(), PCA)
+    assert [row.name for row in rows] == ["one/last.npz", "two/last.npz"]
+    (joint,) = map_all(
+        [Path("one"), Path("two")], RolloutOptions(), MapOptions("pca", space="gait"), joint=True
+    )
+    assert "Run" in titles(figure([joint]))
+    Path("g-two-last.npz.png").write_text("mine")
+    options = ("one", "two", "--method", "pca", "-o", "map.png", "--gallery", "g.png")
+    assert "g-two-last.npz.png: exists already" in glassviz(*options, code=2)
+    assert not Path("map.png").exists()
+    glassviz(*options, "--overwrite")
+    assert {path.name for path in Path().glob("g*")} == {"g-one-last.npz.png", "g-two-last.npz.png"}
+
+
 def test_the_command_line_names_what_the_library_has():
     assert {*get_args(command.Color)} == {*COLORS, "all"}
     defaults = inspect.signature(command.latent_map).parameters

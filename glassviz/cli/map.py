@@ -93,8 +93,11 @@ def latent_map(
     maps = [row for row in rows if isinstance(row, LatentMap)]
     files = []
     if maps:
+        galleries = _galleries(maps, gallery, overwrite) if gallery else {}
         save(figure(maps, None if color == "all" else [color]), out, overwrite)
-        files = [out, *(_galleries(maps, gallery, overwrite) if gallery else ())]
+        for path, each in galleries.items():
+            _draw_gallery(each, path, overwrite)
+        files = [out, *galleries]
     if to_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
     else:
@@ -105,11 +108,10 @@ def latent_map(
         raise typer.Exit(1)
 
 
-def _galleries(maps: list["LatentMap"], path: Path, overwrite: bool) -> list[Path]:
-    """A gallery of each map that has prototypes; of several, each under its run's name."""
-    from glassviz.maps.gallery import examples_of, gallery_caption, pictures
-    from glassviz.plots.figure import save
-    from glassviz.plots.gallery import gallery
+def _galleries(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict[Path, "LatentMap"]:
+    """The file of a gallery of each map that has prototypes; of several, by their runs' names."""
+    from glassviz.many import file_stem
+    from glassviz.plots.figure import check_target
 
     shown = [each for each in maps if each.prototypes]
     if not shown:
@@ -117,12 +119,18 @@ def _galleries(maps: list["LatentMap"], path: Path, overwrite: bool) -> list[Pat
             "--gallery: expected agents with prototypes, found none: name one with Glass, or add "
             "--labels fitted"
         )
-    paths = []
-    for each in shown:
-        own = path
-        if len(shown) > 1:
-            own = path.with_stem(f"{path.stem}-{each.name.replace('/', '-')}")
-        entries = pictures(each, examples_of(each))
-        save(gallery(entries, gallery_caption(each)), own, overwrite)
-        paths.append(own)
-    return paths
+    if len(shown) == 1:
+        return {path: shown[0]}
+    found = {path.with_stem(f"{path.stem}-{file_stem(each.name)}"): each for each in shown}
+    for own in found:
+        check_target(own, overwrite)
+    return found
+
+
+def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
+    from glassviz.maps.gallery import examples_of, gallery_caption, pictures
+    from glassviz.plots.figure import save
+    from glassviz.plots.gallery import gallery
+
+    entries = pictures(found, examples_of(found))
+    save(gallery(entries, gallery_caption(found)), path, overwrite)

@@ -1,6 +1,5 @@
 """Graphs of many runs at once: traces found or made, the broken ones named."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from glassviz.errors import GlassvizError
 from glassviz.gait.gait import describe
 from glassviz.graphs.matching import Source
 from glassviz.graphs.run_graph import RunGraph, run_graph
-from glassviz.many import NOBODY, Failed, Listener, each_once
+from glassviz.many import NOBODY, Failed, Listener, each_once, file_stem, told_apart
 from glassviz.relabel import LEARNED, check_labels, load_labelled
 
 if TYPE_CHECKING:
@@ -37,8 +36,7 @@ class Graphed:
     @property
     def file_stem(self) -> str:
         """A name for its file, which no other row has if no other has the graph's name."""
-        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.graph.run)
-        return f"{name}-{self.graph.controller}-{self.graph.mode}"
+        return file_stem(self.graph.run, self.graph.controller, self.graph.mode)
 
     def source(self) -> Source:
         """The run with all that it can be matched with another by; reads the trace again."""
@@ -101,12 +99,12 @@ def _row(located: "Located", mode: Mode, labels: str) -> Graphed | Failed:
 
 def _told_apart(rows: list[Graphed]) -> list[Graphed]:
     """The same rows; graphs of one name and controller are called by their files, or paths."""
-    for longer in (lambda row: row.target.stem, lambda row: str(row.target)):
-        count = Counter(row.file_stem for row in rows)
-        rows = [
-            replace(row, graph=replace(row.graph, run=longer(row)))
-            if count[row.file_stem] > 1
-            else row
-            for row in rows
-        ]
-    return rows
+    names = told_apart(
+        [row.graph.run for row in rows],
+        [row.target for row in rows],
+        [(row.graph.controller, row.graph.mode) for row in rows],
+    )
+    return [
+        replace(row, graph=replace(row.graph, run=name))
+        for row, name in zip(rows, names, strict=True)
+    ]

@@ -1,12 +1,12 @@
 """Maps of many runs: one a checkpoint, or one of all; those that cannot be made are named."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
-from glassviz.many import NOBODY, Failed, Listener, each_once
+from glassviz.many import NOBODY, Failed, Listener, each_once, told_apart
 from glassviz.maps.coordinates import MapOptions
 from glassviz.maps.latent_map import LatentMap, make_map
 from glassviz.relabel import LEARNED, check_labels, load_labelled
@@ -24,6 +24,11 @@ class _Source:
     target: Path
     trace: Trace
     folder: Path
+
+    @property
+    def checkpoint(self) -> str:
+        """Hash of its checkpoint."""
+        return str(self.trace.header["checkpoint"]["sha256"])
 
 
 def map_all(
@@ -58,8 +63,7 @@ def map_all(
     found, failed = _sources(arguments, rollout, folder, labels, listener)
     groups: dict[str, list[_Source]] = {}
     for source in found:
-        sha256 = source.trace.header["checkpoint"]["sha256"]
-        groups.setdefault("all" if joint else sha256, []).append(source)
+        groups.setdefault("all" if joint else source.checkpoint, []).append(source)
     maps: list[LatentMap] = []
     for done, group in enumerate(groups.values(), start=1):
         try:
@@ -100,4 +104,14 @@ def _sources(
             continue
         name = row.name or trace.header["checkpoint"]["name"]
         found.setdefault(trace.sha256, _Source(name, row.target, trace, row.path.parent))
-    return list(found.values()), each_once(failed)
+    return _told_apart(list(found.values())), each_once(failed)
+
+
+def _told_apart(sources: list[_Source]) -> list[_Source]:
+    """The same; checkpoints of one name are called by their files, or paths."""
+    first: dict[str, _Source] = {}
+    for each in sources:
+        first.setdefault(each.checkpoint, each)
+    own = told_apart([each.name for each in first.values()], [e.target for e in first.values()])
+    names = dict(zip(first, own, strict=True))
+    return [replace(each, name=names[each.checkpoint]) for each in sources]

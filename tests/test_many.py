@@ -1,0 +1,28 @@
+"""Names of runs and of their files."""
+
+import re
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from glassviz.many import file_stem, told_apart
+
+
+def test_names_that_no_other_run_has_are_kept_and_others_become_files_then_paths():
+    names = ["last", "last", "last", "best"]
+    targets = [Path("a/one.npz"), Path("b/last.npz"), Path("c/last.npz"), Path("d/best.npz")]
+    assert told_apart(names, targets) == ["one", "b/last.npz", "c/last.npz", "best"]
+
+
+def test_what_stands_beside_a_name_tells_runs_apart():
+    targets = [Path("a.npz"), Path("b.npz")]
+    assert told_apart(["last", "last"], targets, [("mppi",), ("pi",)]) == ["last", "last"]
+    assert told_apart(["last", "last"], targets, [("pi",), ("pi",)]) == ["a", "b"]
+
+
+@given(st.lists(st.sampled_from(["last", "LAST", "a/b", "a:b", "a-b"]), min_size=1, max_size=5))
+def test_no_two_runs_have_one_file_even_if_all_of_them_are_one(names):
+    found = [file_stem(each) for each in told_apart(names, [Path("a/b")] * len(names))]
+    assert len({stem.casefold() for stem in found}) == len(names)
+    assert all(re.fullmatch(r"[\w.-]+", stem) for stem in found)
