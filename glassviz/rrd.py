@@ -16,8 +16,10 @@ from glassviz.export.captions import made_from
 from glassviz.export.source import Source
 from glassviz.files import refuse_existing, replacing
 from glassviz.maps.coordinates import Coordinates, recorded_sha256
+from glassviz.maps.projection import Method
 from glassviz.plots.palette import label_color
 from glassviz.report.interactive.films import Projectionist
+from glassviz.report.interactive.places import places_of
 from glassviz.targets import MAP_SUFFIX
 from glassviz.trace import Trace
 from glassviz.video.frames import OpenRenderer
@@ -53,16 +55,19 @@ def write(
     path: Path,
     overwrite: bool = False,
     open_renderer: OpenRenderer = MujocoRenderer,
+    method: Method = "umap",
 ) -> list[str]:
     """Write an episode to `path` (.rrd), whole or not at all.
 
-    The film is left out where nothing can be drawn, the map where none of the trace lies beside it.
+    The film is left out where nothing can be drawn, the map where the latents have none. A map
+    that is kept beside the trace is used again.
 
     Args:
         source: the run, and which of its episodes.
         path: the file.
         overwrite: whether it may be replaced.
         open_renderer: makes the renderer.
+        method: of the map, where none is kept.
 
     Returns:
         What is not in it, and why, a sentence each.
@@ -75,10 +80,15 @@ def write(
     rr = _sdk()
     with Projectionist(open_renderer) as films:
         film = films.film(source.trace, source.episode)
-    xy = find_map(source.trace, source.row.trace.parent)
     notes = [] if film else [f"no film: {films.failure}"]
+    folder = source.row.trace.parent
+    xy = find_map(source.trace, folder)
     if xy is None:
-        notes.append("no map: `glassviz map` makes one of this trace, and it is found then")
+        places = places_of([source.trace], folder, method)
+        if places.found:
+            [xy] = places.xy
+        else:
+            notes.append(f"no map: {places.failure}")
     stream = rr.RecordingStream("glassviz", recording_id=f"{source.run.trace_sha256[:32]}")
     with replacing(path) as partial:
         stream.save(partial, default_blueprint=_blueprint(source, bool(film), xy is not None))

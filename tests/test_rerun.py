@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from glassviz.errors import GlassvizError
 from glassviz.export import Source
 from glassviz.maps import MapOptions, make_map
 from glassviz.stability import Assessed, assess
+from glassviz.trace import Trace
 
 needs_sdk = pytest.mark.skipif(
     importlib.util.find_spec("rerun") is None, reason="needs pip install 'glassviz[rerun]'"
@@ -31,12 +33,17 @@ class NoRenderer(FakeRenderer):
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Source:
-    """The second episode of a run with labels."""
-    path = tmp_path_factory.mktemp("traces") / "walker.npz"
-    trace = wandering(4)
+    """The second episode of a run with labels, and of its map."""
+    found = source_of(wandering(4), tmp_path_factory.mktemp("traces"))
+    make_map([found.trace], MapOptions("pca"), found.row.trace.parent)
+    return found
+
+
+def source_of(trace: Trace, folder: Path) -> Source:
+    """The second episode of a trace that is saved in a folder."""
+    path = folder / "walker.npz"
     trace.save(path)
-    row = Assessed("walker", path, path, True, None, assess(trace))
-    return Source.of(row, 1)
+    return Source.of(Assessed("walker", path, path, True, None, assess(trace)), 1)
 
 
 def read(path: Path) -> dict[str, list]:
@@ -94,13 +101,35 @@ def test_every_frame_of_the_film_has_its_moment(source, tmp_path):
 
 @needs_sdk
 def test_a_map_that_was_made_before_is_in_it(source, tmp_path):
-    folder = source.row.trace.parent
-    assert any("no map" in each for each in rrd.write(source, tmp_path / "a.rrd"))
-    made = make_map([source.trace], MapOptions("pca"), folder)
+    made = make_map([source.trace], MapOptions("pca"), source.row.trace.parent)
     assert not rrd.write(source, tmp_path / "b.rrd", open_renderer=FakeRenderer)
     places = column(read(tmp_path / "b.rrd")["map/here"], "positions")
     np.testing.assert_allclose(places, made.coordinates[0][1] * [1, -1], rtol=1e-6)
     assert len(read(tmp_path / "b.rrd")["map/frames"]) == 1
+
+
+@needs_sdk
+def test_without_a_map_one_is_made_and_kept_for_the_next_time(tmp_path, monkeypatch):
+    trace = wandering(4)
+    own = source_of(trace, tmp_path)
+    how = {"open_renderer": FakeRenderer, "method": "pca"}
+    assert not rrd.write(own, tmp_path / "a.rrd", **how)
+    made = make_map([trace], MapOptions("pca"), tmp_path)
+    assert made.reused
+    places = column(read(tmp_path / "a.rrd")["map/here"], "positions")
+    np.testing.assert_allclose(places, made.coordinates[0][1] * [1, -1], rtol=1e-6)
+    monkeypatch.setattr("glassviz.rrd.places_of", None)
+    assert not rrd.write(own, tmp_path / "b.rrd", **how)
+
+
+@needs_sdk
+def test_latents_that_never_change_have_no_map_and_that_is_said(tmp_path):
+    trace = wandering(4)
+    trace = replace(trace, latent=np.ones_like(trace.latent))
+    own = source_of(trace, tmp_path)
+    [note] = rrd.write(own, tmp_path / "a.rrd", open_renderer=FakeRenderer)
+    assert note.startswith("no map: ") and "nothing to map" in note
+    assert "map/here" not in read(tmp_path / "a.rrd")
 
 
 @needs_sdk

@@ -41,14 +41,16 @@ def rerun(
 ) -> None:
     """Write an episode for the Rerun viewer: film, labels, map and scalars on one clock.
 
-    Needs `pip install 'glassviz[rerun]'`; `rerun FILE.rrd` opens it. The map is that of `glassviz
-    map`, if there is one. A missing trace is recorded, an existing one reused.
+    Needs `pip install 'glassviz[rerun]'`; `rerun FILE.rrd` opens it. A map that is kept
+    beside the trace is used again, else one is made. A missing trace is recorded, an existing one
+    reused.
     """
     from glassviz.video.gl import choose_backend
 
     with suppress(GlassvizError):
         choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
     from glassviz import rrd
+    from glassviz.cli.progress import progress_bar
     from glassviz.export import Source
     from glassviz.runs import RolloutOptions
     from glassviz.stability import Assessed
@@ -65,7 +67,9 @@ def rerun(
     if not isinstance(row, Assessed):
         raise GlassvizError(row.error)
     source = Source.of(row, None if episode is None else episode - 1)
-    notes = rrd.write(source, out, overwrite)
+    with progress_bar() as bar:
+        bar.add_task(f"drawing and mapping {source.title}", total=None)
+        notes = rrd.write(source, out, overwrite)
     size = out.stat().st_size / 1e6
     typer.echo(f"{out}: {source.title}, episode {source.episode + 1}, {size:.1f} MB")
     for note in notes:
