@@ -92,6 +92,17 @@ def test_every_row_of_the_table_is_there_and_the_broken_one_says_why(page, rows)
     assert page.rows[0].basin == "stable-hop" and page.rows[0].tone == "good"
 
 
+def test_the_labels_that_the_verdict_is_of_stand_under_the_table(page, text):
+    soft = "rule nearest-prototype, τ 0.1 (hopper)"
+    [line] = page.labels
+    assert line.startswith("labels: learned, ") and soft in line
+    assert f"; rule nearest-prototype, τ 1 ({HOSTILE})" in line and "plain" not in line
+    assert (
+        line
+        in html.fromstring(text).xpath("//section[@aria-labelledby='all-runs']")[0].text_content()
+    )
+
+
 def test_a_checkpoint_has_one_card_with_its_controllers_in_it(page):
     assert [len(card.sides) for card in page.cards] == [2, 1, 1]
     assert [side.controller for side in page.cards[0].sides] == ["planner (mppi)", "policy (pi)"]

@@ -346,6 +346,18 @@ def test_the_table_says_one_label_of_a_hop_with_one_and_a_dash_of_one_without():
     assert "one label" not in lines["without"] and re.search(r"hop +– +– +–", lines["without"])
 
 
+def test_the_table_names_the_labels_that_it_goes_by():
+    def told(*rows):
+        console = Console(width=200, file=io.StringIO(), highlight=False)
+        print_table(rows, console=console)
+        return [line for line in console.file.getvalue().splitlines() if line.startswith("labels:")]
+
+    learned = row(assess(with_soft(planted(HOP, name="a"), tau=0.7)), "a")
+    [line] = told(learned, learned)
+    assert line.rstrip() == "labels: learned, rule nearest-prototype, τ 0.7"
+    assert told(row(assess(planted(HOP, labels=False)))) == []
+
+
 def test_json_and_csv_go_to_stdout_alone(folder):
     document = json.loads(stability(folder / "a.npz", "--json").stdout)
     assert len(document["runs"]) == 1 and document["together"] is None

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from glassviz.checkpoints.wording import printable
 from glassviz.cli.stability_together import print_together
-from glassviz.comparison.wording import reasons_of, shown_locking
+from glassviz.comparison.wording import labels_used, reasons_of, shown_locking
 from glassviz.many import Failed
 from glassviz.stability import Assessed
 from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
@@ -62,22 +62,10 @@ def print_table(
     assessed = [row.stability for row in rows if isinstance(row, Assessed)]
     if assessed:
         console.print(Text(_NOTES, "dim"))
-    for note in _fitted(assessed):
-        console.print(Text(note))
+    for line in labels_used(assessed):
+        console.print(Text(printable(line, limit=1000)))
     if together:
         print_together(together, console)
-
-
-def _fitted(runs: Sequence["RunStability"]) -> list[str]:
-    """Whose labels are not their own, and which file they are from."""
-    files = {run.checkpoint_sha256: run for run in runs if run.labels_sha256}
-    if not files:
-        return []
-    named = ", ".join(f"{each.checkpoint} {each.labels_sha256:.12}" for each in files.values())
-    return [
-        f"labels: fitted to the agents' latents by `glassviz fit`, not learned; sha256 of the "
-        f"files: {printable(named, limit=1000)}"
-    ]
 
 
 def _cells(run: "RunStability") -> tuple[str | Text, ...]:

@@ -1,6 +1,6 @@
 """How numbers and names are put into sentences."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from glassviz.analysis.statistics import BootstrapInterval
@@ -63,3 +63,25 @@ def reasons_of(run: RunStability) -> tuple[str, ...]:
     """The reasons of a run's basin; with one label the first says so."""
     first, *others = run.basin.reasons
     return (f"{first} ({ONE_LABEL})" if has_one_label(run) else first, *others)
+
+
+def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:
+    """Which labels runs were judged by, a line for learned and a line for fitted ones."""
+    learned: dict[str, dict[str, str]] = {}
+    for run in runs:
+        if run.labels_from != "none" and run.labels_sha256 is None:
+            how = f"rule {run.label_rule}" + ("" if run.tau is None else f", τ {run.tau:g}")
+            learned.setdefault(how, {})[run.checkpoint_sha256] = run.checkpoint
+    told = [
+        how if len(learned) == 1 else f"{how} ({', '.join(of.values())})"
+        for how, of in learned.items()
+    ]
+    lines = [f"labels: learned, {'; '.join(told)}"] if told else []
+    files = {run.checkpoint_sha256: run for run in runs if run.labels_sha256}
+    if files:
+        named = ", ".join(f"{each.checkpoint} {each.labels_sha256:.12}" for each in files.values())
+        lines.append(
+            f"labels: fitted to the agents' latents by `glassviz fit`, not learned; sha256 of the "
+            f"files: {named}"
+        )
+    return tuple(lines)

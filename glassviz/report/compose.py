@@ -8,7 +8,7 @@ from glassviz import provenance
 from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS as LABEL_THRESHOLDS
 from glassviz.analysis.metrics import metric
 from glassviz.comparison import Together
-from glassviz.comparison.wording import reasons_of, shown_locking
+from glassviz.comparison.wording import labels_used, reasons_of, shown_locking
 from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
 from glassviz.many import Failed
 from glassviz.report.answers import answers_of
@@ -88,6 +88,7 @@ def compose(
             assessed_row(row, anchors[_key(row)]) if isinstance(row, Assessed) else failed_row(row)
             for row in rows
         ),
+        labels=labels_used([row.stability for row in rows if isinstance(row, Assessed)]),
         together=parts,
         cards=tuple(cards),
         terms=terms_of(

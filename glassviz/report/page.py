@@ -294,6 +294,7 @@ class Page:
         command: the command line that asked for it.
         verdict: a paragraph, sentence by sentence.
         rows: the table of all runs.
+        labels: which ones the verdicts are of, a line each.
         together: runs against each other; empty where there is nothing to compare.
         cards: one a checkpoint.
         terms: the glossary, by name.
@@ -306,6 +307,7 @@ class Page:
     command: str
     verdict: tuple[str, ...]
     rows: tuple[Row, ...]
+    labels: tuple[str, ...]
     together: tuple[Part, ...]
     cards: tuple[Card, ...]
     terms: Mapping[str, Term]
