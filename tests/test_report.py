@@ -2,10 +2,11 @@
 
 import dataclasses
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import combinations, pairwise
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -13,24 +14,20 @@ import pytest
 from chromium import BROWSER, SCROLL_WIDTH, Chromium
 from fake_renderer import FakeRenderer
 from lxml import etree, html
-from planted_runs import assessed, trace_of
 from test_stability import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 from traces import clock_trace
 from typer.testing import CliRunner
 
 from glassviz.cli import app
 from glassviz.comparison import compare
-from glassviz.comparison.returns import NAMED, PRIMARY
-from glassviz.comparison.wording import p_value
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
 from glassviz.many import Failed
-from glassviz.plots.scatter import Panel, against_return
 from glassviz.report import compose, write_html, write_markdown
 from glassviz.report.html import to_html
 from glassviz.report.markdown import to_markdown
+from glassviz.report.page import Missed
 from glassviz.report.strip import FRAMES, chosen_frames
-from glassviz.report.together import parts_of
 from glassviz.runs import RolloutOptions
 from glassviz.stability import Assessed, assess, assess_all, median_episode
 
@@ -137,6 +134,30 @@ def test_evidence_is_the_criteria_of_the_episodes_with_their_places(page):
     assert not any(each.met for each in oscillating.criteria if each.name != "pairwise_agreement")
 
 
+def test_every_episode_says_which_criterion_of_a_stable_hop_it_misses_first_and_by_how_much(
+    tmp_path,
+):
+    page = composed(
+        tmp_path,
+        planted(HOP, UNLOCKED, KNEE),
+        planted(HOP, labels=False),
+    )
+    rows = page.cards[0].sides[0].episodes
+    assert [each.basin for each in rows] == ["stable-hop", "unstable", "unstable"]
+    assert rows[0].missed is None
+    loose = rows[1].missed
+    assert loose.name == "fleiss_kappa"
+    value, threshold, margin = (each.split()[-1] for each in loose.told.split(", "))
+    assert float(margin) == pytest.approx(float(value) - float(threshold), abs=0.01)
+    assert float(margin) < 0 and "≥" in loose.told
+    knee = rows[2].missed
+    assert knee.name == "foot_only_share" and "≥ 0.85, margin -0." in knee.told
+    assert page.cards[1].sides[0].episodes[0].missed == Missed("", "no labels")
+    shown = html.fromstring(to_html(page)).xpath("//*[@class='misses']")
+    assert [each.text_content() for each in shown[:1]] == [f"Misses fleiss_kappa: {loose.told}."]
+    assert f"fleiss\\_kappa {loose.told}" in to_markdown(page, "x")
+
+
 def test_an_unmeasured_criterion_has_no_value_and_no_dot(page):
     [side] = page.cards[1].sides
     evidence = [each for group in side.evidence for each in group.criteria]
@@ -224,77 +245,6 @@ def test_without_opengl_the_page_is_complete_and_says_why_there_is_no_strip(rows
     page = compose(rows[:1], "glassviz report", open_renderer=NoRenderer)
     assert page.cards[0].strip.caption == "No film strip: no OpenGL here"
     assert "no OpenGL here" in to_html(page) and "<svg" in to_html(page)
-
-
-# Runs together ----------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def many(tmp_path_factory):
-    """Six runs of which the first four are locked, and the last has no labels."""
-    folder = tmp_path_factory.mktemp("many")
-    traces = [trace_of(f"hop{i}", [HOP, HOP], returns=(400 + i, 380 + i)) for i in range(4)]
-    traces.append(trace_of("loose", [UNLOCKED, UNLOCKED], returns=(100, 120)))
-    traces.append(trace_of("plain", [HOP, HOP], returns=(200, 210), labels=False))
-    return compare([assessed(folder, trace) for trace in traces])
-
-
-def part_of(together, title):
-    [part] = [part for part in parts_of(together) if part.title == title]
-    return part
-
-
-def test_every_checkpoint_is_a_point_against_return_with_its_basin_and_its_test(many):
-    part = part_of(many, "By the planner (mppi)")
-    [drawing] = part.drawings
-    panels = drawing.figure.axes
-    assert [each.get_xlabel() for each in panels] == [PRIMARY, *NAMED]
-    # Numbers go by return, so that plain is 5 and loose 6; plain has no kappa.
-    assert [sorted(text.get_text() for text in each.texts) for each in panels] == [
-        list("12346")
-    ] * len(panels)
-    kappa = panels[0].lines
-    [own] = many.by_controller
-    primary = own.stability_and_return.correlations[0]
-    shown = sorted((line.get_xdata()[0], line.get_ydata()[0]) for line in kappa)
-    assert shown == sorted(zip(primary.values, primary.returns, strict=True))
-    assert len({(line.get_marker(), line.get_markerfacecolor()) for line in kappa}) == 2
-    test = primary.test
-    assert f"fleiss_kappa ρ = {test.statistic:.2f}, n = 5, {p_value(test.p)}" in drawing.caption
-    assert f"(at best {test.smallest_p:.2g})" in drawing.caption
-    assert "5 plain, 6 loose" in drawing.caption
-
-
-def test_numbers_of_points_that_lie_close_do_not_lie_on_each_other():
-    returns = {i: 100.0 + (i % 3) for i in range(1, 13)}
-    panel = Panel("locking_u", "", dict.fromkeys(returns, 0.5) | {12: 1.0, 11: 0.0})
-    figure = against_return([panel], returns, dict.fromkeys(returns, "split"))
-    figure.canvas.draw()
-    boxes = [text.get_window_extent() for text in figure.axes[0].texts]
-    assert len(boxes) == 12
-    apart = sum(not a.overlaps(b) for a, b in combinations(boxes, 2))
-    assert apart == 12 * 11 / 2
-
-
-def test_metrics_other_than_the_named_are_in_a_table_with_their_tests(many):
-    part = part_of(many, "By the planner (mppi)")
-    [own] = many.by_controller
-    labels, body = part.tables
-    tested = {each.metric: each for each in own.stability_and_return.correlations if each.test}
-    assert {row[0] for row in (*labels.rows, *body.rows)} == set(tested)
-    for row in (*labels.rows, *body.rows):
-        test = tested[row[0]].test
-        assert (row[1], row[2]) == (str(len(tested[row[0]].runs)), f"{test.statistic:+.2f}")
-        assert (row[4], row[5]) == (f"{test.p:.2g}", f"{test.smallest_p:.2g}")
-    assert own.stability_and_return.others in part.told
-    assert set(tested).isdisjoint(labels.note.split(": ")[-1].rstrip(".").split(", "))
-
-
-def test_without_labels_there_is_nothing_to_draw_against_return_and_it_says_so(tmp_path):
-    traces = [trace_of(name, [HOP], returns=1.0, labels=False) for name in ("a", "b")]
-    together = compare([assessed(tmp_path, trace) for trace in traces])
-    [drawing] = part_of(together, "By the planner (mppi)").drawings
-    assert drawing.figure is None and "No run has fleiss_kappa" in drawing.told
 
 
 # Degenerate runs ----------------------------------------------------------------------------------
@@ -495,5 +445,36 @@ def test_a_browser_shows_it_without_asking_or_complaining_or_scrolling_sideways(
                 assert browser.complaints == []
                 assert browser.evaluate(SCROLL_WIDTH) <= width
                 assert browser.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
-        browser.pdf(tmp_path / "r.pdf")
-    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.fixture(scope="module")
+def printed(page, tmp_path_factory):
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine")
+    folder = tmp_path_factory.mktemp("printed")
+    write_html(page, folder / "r.html")
+    with Chromium() as browser:
+        browser.open(folder / "r.html", 1280)
+        browser.pdf(folder / "r.pdf")
+    return folder / "r.pdf"
+
+
+def test_on_paper_every_card_begins_a_page(page, printed):
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
+    assert len(page.cards) + 1 <= pages <= 8 * len(page.cards)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on this machine")
+def test_paper_has_all_that_the_screen_has_also_what_is_folded_there(page, printed):
+    done = subprocess.run(["pdftotext", "-raw", printed, "-"], capture_output=True, check=True)
+    text = re.sub(r"\s+", "", done.stdout.decode())
+    last = page.cards[-1].sides[-1]
+    for each in last.answers:
+        assert re.sub(r"\s+", "", each.text) in text
+    assert re.sub(r"\s+", "", last.episodes[-1].reason) in text
+    sides = [side for card in page.cards for side in card.sides]
+    folded = [group for side in sides for group in side.evidence if group.folded]
+    assert folded
+    for title in {group.title for group in folded}:
+        times = sum(group.title == title for side in sides for group in side.evidence)
+        assert text.count(re.sub(r"\s+", "", title)) == times

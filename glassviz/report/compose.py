@@ -13,7 +13,7 @@ from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
 from glassviz.many import Failed
 from glassviz.report.answers import answers_of
 from glassviz.report.drawings import drawings_of
-from glassviz.report.evidence import evidence_of
+from glassviz.report.evidence import evidence_of, first_missed
 from glassviz.report.page import (
     Card,
     Chip,
@@ -203,6 +203,7 @@ def _episode(episode: EpisodeStability) -> EpisodeRow:
         cycles=str(gait.cycles.count),
         falls=str(len(gait.falls)),
         kappa=NONE if kappa is None else f"{kappa:.2f}",
+        missed=first_missed(episode),
         reason=episode.basin.reason,
     )
 

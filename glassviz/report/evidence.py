@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from itertools import takewhile
 from statistics import median
 
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT
 from glassviz.gait.verdict import Criterion, GaitName
-from glassviz.report.page import Evidence, EvidenceGroup
-from glassviz.stability import RunStability
+from glassviz.report.page import Evidence, EvidenceGroup, Missed
+from glassviz.stability import EpisodeStability, RunStability
 from glassviz.stability.wording import NONE
 
 LOCKED = "Labels locked, if dominant_share holds, or all others do"
@@ -22,13 +23,7 @@ def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
     groups.sort(key=lambda group: group.folded)
     criteria = [episode.label_verdict.criteria for episode in episodes]
     if all(criteria):
-        # A metric that stands a second time does so with its threshold for oscillation.
-        names = [each.name for each in criteria[0]]
-        first = len(list(takewhile(lambda i: names[i] not in names[:i], range(len(names)))))
-        locked, oscillating = (
-            [each[:first] for each in criteria],
-            [each[first:] for each in criteria],
-        )
+        locked, oscillating = zip(*map(_parted, criteria), strict=True)
         groups.insert(
             sum(not group.folded for group in groups),
             EvidenceGroup(LOCKED, _pooled(locked)),
@@ -38,6 +33,46 @@ def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
             EvidenceGroup(OSCILLATE, _pooled(oscillating)),
         )
     return tuple(groups)
+
+
+def first_missed(episode: EpisodeStability) -> Missed | None:
+    """The first criterion of a stable hop that an episode misses, or does not meet clearly.
+
+    Those of the hop come first, then those of locked labels; None for a stable hop.
+    """
+    if episode.basin.name == "stable-hop":
+        return None
+    if episode.gait_verdict.name != "hop":
+        for each in episode.gait_verdict.candidates["hop"]:
+            if each.margin is None or each.margin < GAIT.tolerance * each.threshold:
+                return _missed(each, "is too near" if each.met else "")
+    if not episode.label_verdict.criteria:
+        return Missed("", "no labels")
+    locked, oscillating = _parted(episode.label_verdict.criteria)
+    for each in locked[1:]:  # The first is the other way to be locked: one label.
+        if not each.met:
+            return _missed(each)
+    return next(_missed(each, "is a sign of oscillation") for each in oscillating if each.met)
+
+
+def _missed(criterion: Criterion, why: str = "") -> Missed:
+    if criterion.value is None:
+        return Missed(criterion.name, f"not measured, {_limit(criterion)}")
+    told = f"{criterion.value:.3g}, {_limit(criterion)}, margin {criterion.margin:+.3g}"
+    return Missed(criterion.name, f"{told}{why and f': {why}'}")
+
+
+def _limit(criterion: Criterion) -> str:
+    return f"{'≥' if criterion.at_least else '≤'} {criterion.threshold:.3g}"
+
+
+def _parted(
+    criteria: Sequence[Criterion],
+) -> tuple[Sequence[Criterion], Sequence[Criterion]]:
+    """Criteria of locked labels, and of oscillating ones, where metrics stand a second time."""
+    names = [each.name for each in criteria]
+    first = len(list(takewhile(lambda i: names[i] not in names[:i], range(len(names)))))
+    return criteria[:first], criteria[first:]
 
 
 def _gait_group(run: RunStability, gait: GaitName, folded: bool) -> EvidenceGroup:
@@ -66,7 +101,7 @@ def _evidence(criteria: Sequence[Criterion]) -> Evidence:
     )
     return Evidence(
         name=first.name,
-        threshold=f"{'≥' if first.at_least else '≤'} {first.threshold:.3g}",
+        threshold=_limit(first),
         value=NONE if middle.value is None else f"{middle.value:.3g}",
         margin=NONE if middle.margin is None else f"{middle.margin:+.3g}",
         met=sum(bool(each.met) for each in criteria),

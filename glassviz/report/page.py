@@ -171,8 +171,25 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class Missed:
+    """What keeps an episode out of the stable hop.
+
+    Attributes:
+        name: of the criterion's metric; empty where labels are missing altogether.
+        told: its value, threshold and margin, or what else is the matter.
+    """
+
+    name: str
+    told: str
+
+
+@dataclass(frozen=True)
 class EpisodeRow:
-    """One episode: cells of the table, all text."""
+    """One episode: cells of the table, all text.
+
+    Attributes:
+        missed: the first criterion of a stable hop that it misses; None if it is one.
+    """
 
     episode: int
     reset_seed: int
@@ -184,6 +201,7 @@ class EpisodeRow:
     cycles: str
     falls: str
     kappa: str
+    missed: Missed | None
     reason: str
 
 
