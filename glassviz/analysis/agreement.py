@@ -133,9 +133,9 @@ def on_other_clocks(
 
     Keeps their order, and their dwell on average, and nothing of their phase. (A rotation of every
     cycle by itself would tear labels apart that last from one cycle into the next; labels of slow
-    agents that have nothing to do with each other would agree beyond such a chance in most cases:
-    `benchmarks/planted.py`. A shift of all frames alone would leave two labellings of one gait in
-    step.) Frames outside of cycles are left out.
+    agents that have nothing to do with each other would often agree beyond such a chance:
+    `benchmarks/validate_labels.py`. A shift of all frames alone would leave two labellings of one
+    gait in step.) Frames outside of cycles are left out.
 
     Args:
         label: of each frame.

@@ -35,7 +35,7 @@ def rotation_test(
     in the place of switches, or I itself, would not do: a rotation tears a label that lasts from
     one cycle into the next apart at the seam, which the observed series is not, so that labels
     independent of the gait come out less significant than they should, the longer their dwell:
-    1 % at 0.05 for a dwell of one cycle. Switches have no seam: `benchmarks/planted.py`.)
+    0.2 % at 0.05 for a dwell of one cycle. Switches have no seam: `benchmarks/validate_labels.py`.)
 
     Args:
         counts: frames by cycle, phase bin and label.
