@@ -325,3 +325,28 @@ def test_comparing_again_and_again_makes_nothing_new(player):
     assert player.evaluate(now) == before, "what is out of the page does no work"
     player.press("c", "KeyC")
     assert player.evaluate(now) != before
+
+
+TIMELINE = "echarts.getInstanceByDom(document.querySelector('.score .canvas'))"
+
+
+@in_browser
+def test_in_a_window_of_the_timeline_pages_turn_and_nothing_is_drawn_anew(player):
+    player.evaluate(
+        "(() => { const zoom = document.getElementById('zoom'); zoom.value = '2';"
+        " zoom.dispatchEvent(new Event('change')); window.drawn = 0;"
+        f" const chart = {TIMELINE}; const draw = chart.setOption.bind(chart);"
+        " chart.setOption = (...given) => { window.drawn++; draw(...given); }; })()"
+    )
+    for frame in (50, 99, 100, 620, 999, 3):
+        player.seek(frame)
+        at, *lanes = player.evaluate(
+            "[Number(document.querySelector('.playhead').style.transform.match(/[\\d.]+/)[0]),"
+            f" ...[0, 1, 2, 3, 4].map((lane) => {TIMELINE}.convertToPixel({{xAxisIndex: lane}},"
+            f" {frame + 0.5}))]"
+        )
+        assert lanes == pytest.approx([at] * 5, abs=0.5)
+        place = player.middle(".score .playhead")
+        player.click(*place)
+        assert player.frame == frame
+    assert player.evaluate("window.drawn") == 0

@@ -16,7 +16,6 @@ const TOP = 4;
 const RIGHT = 10;
 const NUMBER_WIDTH = 13;
 
-
 /** Everything about an episode that has a course, on one axis of time, under one playhead. */
 export class Score extends View {
   /** Frames in the window; null: all. */
@@ -82,9 +81,18 @@ export class Score extends View {
 
   place() {
     if (!this.episode) return;
-    if (this.#follow()) this.draw();
+    if (this.#follow()) this.#turn();
     const x = this.#left + (this.frame + 0.5 - this.#start) * this.#perFrame;
     this.moveMark(0, x, 0);
+  }
+
+  get #part() {
+    return {startValue: this.#start, endValue: this.#start + this.#span};
+  }
+
+  /** Show the window's part of what is drawn; this touches nothing that lies outside of it. */
+  #turn() {
+    this.chart.dispatchAction({type: "dataZoom", ...this.#part});
   }
 
   draw() {
@@ -94,20 +102,19 @@ export class Score extends View {
     const labelled = run.labels_from !== "none";
     const grid = LANES.map(({name, height, gap}) => {
       if (name === "gait" && !labelled) return {left: this.#left, right: RIGHT, top, height: 0};
-      const made = {left: this.#left, right: RIGHT, top, height};
+      // No lane may shrink to make room for a label: all are on one axis of time.
+      const made = {left: this.#left, right: RIGHT, top, height, outerBoundsMode: "none"};
       top += height + gap;
       return made;
     });
-    const first = this.#start;
-    const last = first + this.#span;
     const lastLane = LANES.length - 1;
     const narrow = this.width < 500;
     const time = {
-      type: "value", min: first, max: last, interval: this.#interval(), axisLine: {show: false},
+      type: "value", min: 0, max: episode.frames, interval: this.#interval(), axisLine: {show: false},
       axisTick: {show: false}, splitLine: {lineStyle: {color: own.rule, opacity: 0.6}},
     };
     const label = {
-      color: own.soft, fontSize: 11, hideOverlap: true,
+      color: own.soft, fontSize: 11, hideOverlap: true, alignMaxLabel: "right",
       formatter: (frame) => `${+(frame * run.dt_s).toFixed(2)} s`,
     };
     const xAxis = LANES.map((_, i) => ({
@@ -142,6 +149,8 @@ export class Score extends View {
     });
     this.option({
       grid, xAxis, yAxis,
+      dataZoom: [{type: "inside", disabled: true, xAxisIndex: LANES.map((_, i) => i),
+        filterMode: "weakFilter", ...this.#part}],
       title: [
         this.#laneName(labelled ? "label" : "gait", 0, grid, own),
         ...(labelled ? [this.#laneName("gait", 1, grid, own)] : []),
