@@ -228,6 +228,18 @@ def test_films_may_lie_beside_the_page(folder, tmp_path, fake_films):
     assert done.exit_code == 1 and "--overwrite" in done.stderr
 
 
+def test_a_page_that_is_written_again_leaves_no_old_films(folder, tmp_path, fake_films):
+    options = ("--interactive", "--link", "--overwrite", "-o", tmp_path / "r.html")
+    assert report(folder / "a.npz", *options).exit_code == 0
+    [old] = (tmp_path / "r_films").iterdir()
+    kept = {tmp_path / "r_films" / name for name in ("holiday.mp4", "0-1.mp4", f"{old.stem}.gif")}
+    for path in kept:
+        path.write_bytes(b"the user's")
+    assert report(folder / "b.npz", *options).exit_code == 0
+    [new] = set((tmp_path / "r_films").iterdir()) - kept
+    assert new.stem in (tmp_path / "r.html").read_text() and new != old
+
+
 def test_links_need_an_interactive_page_and_that_is_html(folder, tmp_path):
     assert report(folder / "a.npz", "--link", "-o", tmp_path / "r.html").exit_code == 2
     done = report(folder / "a.npz", "--interactive", "-o", tmp_path / "r.md")

@@ -9,6 +9,7 @@ import dataclasses
 import hashlib
 import json
 import re
+from collections.abc import Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,9 @@ SCRIPTS = (
 """Modules of `assets`, each after those that it imports."""
 
 TITLE = "Interactive report"
+
+_FILM = re.compile(r"[0-9a-f]{12}-\d+")
+"""Names of films, as `compose` gives them: the beginning of the trace's hash, and the episode."""
 
 LIBRARY = "vendor/echarts/echarts.min.js"
 
@@ -86,6 +90,15 @@ def write(page: InteractivePage, path: Path, overwrite: bool = False, link: bool
                 partial.write_bytes(film)
     with replacing(path, len(text)) as partial:
         partial.write_text(text, encoding="utf-8")
+    if folder:
+        _tidy(folder, page.films)
+
+
+def _tidy(folder: Path, films: Mapping[str, bytes]) -> None:
+    """Remove the films of a page that was here before; what has another name is not ours."""
+    for file in folder.glob("*.mp4"):
+        if _FILM.fullmatch(file.stem) and file.stem not in films:
+            file.unlink()
 
 
 def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
