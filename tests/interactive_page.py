@@ -19,6 +19,7 @@ from glassviz.errors import GlassvizError
 from glassviz.report.interactive import InteractivePage, compose
 from glassviz.runs import RolloutOptions
 from glassviz.stability import assess_all
+from glassviz.trace import ARRAYS, Trace
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"
 
@@ -40,6 +41,11 @@ def playable(trace, period=97):
     turn = 2 * np.pi * t / period
     latent = np.stack([np.cos(turn), np.sin(turn), t / 700], axis=-1)
     return dataclasses.replace(trace, qpos=qpos, latent=latent.astype(np.float32))
+
+
+def shortened(trace: Trace, frames: int) -> Trace:
+    """Its first frames."""
+    return dataclasses.replace(trace, **{name: getattr(trace, name)[:, :frames] for name in ARRAYS})
 
 
 def save_traces(folder: Path) -> None:

@@ -13,8 +13,11 @@ from interactive_page import (
     Player,
     composed,
     in_browser,
+    playable,
     save_traces,
+    shortened,
 )
+from test_stability import HOP, planted
 
 from glassviz.report.interactive import write
 
@@ -350,3 +353,70 @@ def test_in_a_window_of_the_timeline_pages_turn_and_nothing_is_drawn_anew(player
         player.click(*place)
         assert player.frame == frame
     assert player.evaluate("window.drawn") == 0
+
+
+@in_browser
+def test_a_longer_run_is_shown_to_its_end(tmp_path, browser):
+    whole = playable(planted(HOP, name="whole"))
+    short = playable(planted(HOP, name="short"))
+    shortened(short, 600).save(tmp_path / "a.npz")
+    whole.save(tmp_path / "b.npz")
+    page = composed(tmp_path)
+    assert [run.shown[0].state.size for run in page.runs] == [600, 1000]
+    write(page, tmp_path / "r.html")
+    for fragment in ("#run=short&versus=whole", "#run=whole&versus=short"):
+        browser.show(tmp_path / "r.html", fragment=fragment)
+        browser.press("End")
+        assert browser.frame == 999
+        # Beyond the end of the shorter one, and over it while playing.
+        for start, until in ((700, 705), (595, 620)):
+            browser.seek(start)
+            browser.press(" ", "Space")
+            browser.wait_for(f"{FRAME} > {until}")
+            browser.press(" ", "Space")
+            assert browser.frame < until + 200
+        browser.seek(900)
+        browser.wait_for(
+            "[...document.querySelectorAll('video')].every((film) => film.readyState > 1 &&"
+            " !film.seeking && film.paused)"
+        )
+        times = browser.evaluate(
+            "[...document.querySelectorAll('video')].map((film) => film.currentTime)"
+        )
+        wanted = [11.99, 18.01] if fragment.startswith("#run=short") else [18.01, 11.99]
+        assert times == pytest.approx(wanted, abs=0.011)
+    assert browser.complaints == []
+
+
+@in_browser
+def test_without_news_of_video_frames_the_film_leads_all_the_same(player):
+    player.evaluate("delete HTMLVideoElement.prototype.requestVideoFrameCallback")
+    player.seek(300)
+    player.press(" ", "Space")
+    player.wait_for(f"{FRAME} > 310")
+    player.press(" ", "Space")
+    assert player.shows(player.frame)
+
+
+@in_browser
+def test_the_filter_leaves_a_playing_film_alone(player):
+    player.wait_for("document.querySelector('video').readyState > 1")
+    player.press(" ", "Space")
+    player.wait_for(f"{FRAME} > 5")
+    player.evaluate(
+        "(() => { window.sought = 0; document.querySelector('video')"
+        ".addEventListener('seeking', () => window.sought++); })()"
+    )
+    for key in "1213":
+        frame = player.frame
+        player.press(key, f"Digit{key}")
+        player.wait_for(f"{FRAME} > {frame}")
+    assert player.evaluate("window.sought") == 0
+    player.press(" ", "Space")
+
+
+@in_browser
+def test_one_filter_of_an_address_is_that_of_both_controllers(browser, path):
+    pressed = 'document.querySelectorAll(\'.label[data-key="1"][aria-pressed="true"]\').length'
+    browser.show(path, fragment="#run=hopper&by=pi&labels=1&versus=hopper&versus-by=mppi")
+    assert browser.evaluate(pressed) == 2

@@ -21,8 +21,8 @@ export function fragmentOf(left, right, clock) {
   return parts.map(([key, value]) => `${key}=${encodeURIComponent(value)}`).join("&");
 }
 
-/** What a fragment asks of a pane: numbers in `page.runs` and `shown`, labels; null for nothing
- * that the page has. */
+/** What a fragment asks of a pane: numbers in `page.runs` and `shown`, and labels if it names any;
+ * null for nothing that the page has. */
 function paneOf(asked, prefix) {
   const get = (name) => asked.get(prefix ? `${prefix}-${name}` : name);
   const name = asked.get(prefix || "run");
@@ -32,7 +32,7 @@ function paneOf(asked, prefix) {
   if (run < 0) return null;
   const number = Number(get("episode"));
   const episode = Math.max(page.runs[run].shown.findIndex((each) => each.number === number), 0);
-  return {run, episode, labels: (get("labels") ?? "").split(",").filter(Boolean)};
+  return {run, episode, labels: get("labels")?.split(",").filter(Boolean)};
 }
 
 /** What a fragment asks for. */

@@ -17,8 +17,9 @@ export class Clock extends EventTarget {
     return this.frame * this.dt;
   }
 
-  /** Follow an episode of so many frames. */
+  /** Follow so many frames; where that is what it does already, nothing moves. */
   span(frames, dt) {
+    if (frames === this.frames && dt === this.dt) return;
     this.frames = frames;
     this.dt = dt;
     this.seek(this.frame);
@@ -71,7 +72,8 @@ export class Clock extends EventTarget {
       const expected = Math.floor(frame);
       // Somebody went elsewhere meanwhile: go on from there.
       if (Math.abs(this.frame - expected) > 5) return this.#tick(now, this.frame);
-      this.arrive(expected);
+      // Never back: a film that has just ended was a little ahead.
+      if (expected > this.frame) this.arrive(expected);
       this.#tick(since, from);
     });
   }

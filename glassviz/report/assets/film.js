@@ -7,7 +7,9 @@ const DRIFT = 0.07;
 export class Film {
   #clock;
   #dt = 0.02;
+  #frames = 1;
   #key = null;
+  #drives = 0;
   #leads;
   #wanted = null;
 
@@ -16,13 +18,16 @@ export class Film {
     this.#clock = clock;
     this.#leads = leads;
     clock.addEventListener("play", () => this.#playOrPause());
-    clock.addEventListener("frame", (event) => this.#follow(event.detail.sought));
+    clock.addEventListener("frame", (event) => {
+      this.#lead();
+      this.#follow(event.detail.sought);
+    });
     // While a film seeks, further wishes wait, and only the last one counts: scrubbing stays
     // fluent however fast the slider moves.
     video.addEventListener("seeked", () => {
       if (this.#wanted !== null) this.#seek();
     });
-    video.addEventListener("ended", () => this.#leads && clock.arrive(clock.frames - 1));
+    video.addEventListener("ended", () => this.#arrive(this.#frames - 1));
     video.addEventListener("loadeddata", () => this.#follow(true));
   }
 
@@ -30,8 +35,15 @@ export class Film {
     return this.video.hasAttribute("src");
   }
 
-  show(key, dt) {
+  /** Whether the clock is where the film has frames yet to come; another run may be longer. */
+  get #running() {
+    return this.present && Math.round(this.#clock.time / this.#dt) < this.#frames - 1;
+  }
+
+  /** Show a film of so many frames, `dt` seconds apart; none for null. */
+  show(key, dt, frames = 1) {
     this.#dt = dt;
+    this.#frames = frames;
     this.#key = key;
     const url = key && filmUrl(key);
     if (url) {
@@ -41,19 +53,33 @@ export class Film {
       this.video.load();
     }
     if (key && !url) {
-      const again = () => this.#key === key && this.show(key, dt);
+      const again = () => this.#key === key && this.show(key, dt, frames);
       document.addEventListener("DOMContentLoaded", again, {once: true});
     }
-    if (this.#leads) this.#clock.driven = this.present;
+    this.#lead();
     this.#playOrPause();
+  }
+
+  /** What leads drives the clock for as long as it lasts. */
+  #lead() {
+    if (this.#leads) this.#clock.driven = this.#running;
+  }
+
+  #arrive(frame) {
+    if (this.#leads && this.#clock.driven) this.#clock.arrive(Math.round((frame * this.#dt) / this.#clock.dt));
   }
 
   #follow(sought) {
     if (!this.present) return;
-    if (sought || !this.#clock.playing) return this.#seek();
-    if (this.#leads) return;
+    if (sought || !this.#clock.playing) {
+      this.#seek();
+      // It may have come to its end before.
+      if (this.#clock.playing && this.#running && this.video.paused) this.#start();
+      return;
+    }
+    if (this.#leads || !this.#running) return;
     if (Math.abs(this.video.currentTime - this.#clock.time) > DRIFT) this.#seek();
-    else if (this.video.paused && !this.video.ended) this.#start();
+    else if (this.video.paused) this.#start();
   }
 
   /** To the middle of a frame: its edges are where rounding could show its neighbour. */
@@ -67,7 +93,7 @@ export class Film {
   #playOrPause() {
     if (!this.present) return;
     this.video.playbackRate = this.#clock.speed;
-    if (this.#clock.playing) {
+    if (this.#clock.playing && this.#running) {
       this.#start();
     } else {
       this.video.pause();
@@ -78,14 +104,20 @@ export class Film {
   #start() {
     // Playing is given up when the page pauses it at once; that is no fault.
     this.video.play().catch(() => {});
-    if (this.#leads) this.#drive();
+    if (this.#leads) this.#drive(++this.#drives);
   }
 
-  #drive() {
-    this.video.requestVideoFrameCallback((_, {mediaTime}) => {
-      if (!this.#clock.playing) return;
-      if (!this.video.seeking) this.#clock.arrive(Math.round(mediaTime / this.#dt));
-      this.#drive();
-    });
+  /** Tell the clock which frame is shown, for as long as it plays and nothing else was started. */
+  #drive(started) {
+    const next = (frame) => {
+      if (!this.#clock.playing || started !== this.#drives) return;
+      if (!this.video.seeking) this.#arrive(frame);
+      this.#drive(started);
+    };
+    if (this.video.requestVideoFrameCallback) {
+      this.video.requestVideoFrameCallback((_, {mediaTime}) => next(Math.round(mediaTime / this.#dt)));
+    } else {
+      requestAnimationFrame(() => next(Math.floor(this.video.currentTime / this.#dt)));
+    }
   }
 }

@@ -60,19 +60,24 @@ function toggleCompare() {
 const sameLabels = (a, b) =>
   a.run.checkpoint === b.run.checkpoint && a.run.labels_from === b.run.labels_from;
 
+const sameSet = (a, b) => a.size === b.size && [...a].every((each) => b.has(each));
+
 /** Where labels mean the same, one filter is both panes'. */
 function shared(from, to) {
-  if (to?.run && sameLabels(from, to) && from.filter.symmetricDifference(to.filter).size) {
-    to.setFilter(from.filter);
-  }
+  if (to?.run && sameLabels(from, to) && !sameSet(from.filter, to.filter)) to.setFilter(from.filter);
   changed();
 }
 
 // What follows a change --------------------------------------------------------------------------
 
 function changed() {
-  clock.span(left.episode.frames, left.run.dt_s);
-  of("slider").max = clock.frames - 1;
+  const {dt_s} = left.run;
+  // As long as the longer one, counted in frames of the left one.
+  const frames = [left, right].filter(Boolean)
+    .map(({run, episode}) => Math.round((episode.frames * run.dt_s) / dt_s));
+  of("slider").max = Math.max(...frames) - 1;
+  clock.span(Math.max(...frames), dt_s);
+  told();
   of("strangers").hidden = !right || sameLabels(left, right);
   for (const row of document.querySelectorAll("[data-run]")) {
     const shown = [left, right].some((pane) => pane && pane.run === page.runs[row.dataset.run]);
@@ -82,9 +87,9 @@ function changed() {
 
 const say = settled(() => {
   if (clock.playing) return;
-  const told = [left, right].filter(Boolean).map((pane) =>
+  const parts = [left, right].filter(Boolean).map((pane) =>
     right ? `${pane === left ? "left" : "right"}: ${pane.told}` : pane.told);
-  of("live").textContent = `${clock.time.toFixed(2)} seconds. ${told.join(". ")}`;
+  of("live").textContent = `${clock.time.toFixed(2)} seconds. ${parts.join(". ")}`;
 }, 350);
 
 // Browsers refuse an address that changes at every frame.
@@ -92,7 +97,8 @@ const remember = settled(() => {
   history.replaceState(null, "", `#${fragmentOf(left, right, clock)}`);
 }, 200);
 
-clock.addEventListener("frame", () => {
+/** Tell what the clock shows. */
+function told() {
   const slider = of("slider");
   slider.value = clock.frame;
   slider.setAttribute("aria-valuetext", `${clock.time.toFixed(2)} seconds, ${left.told}`);
@@ -101,8 +107,9 @@ clock.addEventListener("frame", () => {
   if (clock.playing) return;
   say();
   remember();
-});
+}
 
+clock.addEventListener("frame", told);
 clock.addEventListener("play", () => {
   of("play").setAttribute("aria-label", clock.playing ? "Pause" : "Play");
   of("play").classList.toggle("playing", clock.playing);
@@ -172,7 +179,7 @@ function restore() {
   else if (right) single();
   changed();
   left.setFilter(asked.left?.labels ?? []);
-  if (right && asked.right) right.setFilter(asked.right.labels);
+  if (right && asked.right.labels) right.setFilter(asked.right.labels);
   clock.seek(asked.frame);
 }
 

@@ -93,7 +93,7 @@ export class Pane extends EventTarget {
     this.episodes.value = episode;
     const {tone, basin, reason} = this.episode;
     this.verdict.replaceChildren(el("span", {class: `badge ${tone}`}, basin), ` ${reason}`);
-    this.film.show(this.episode.film, shown.dt_s);
+    this.film.show(this.episode.film, shown.dt_s, this.episode.frames);
     this.video.hidden = !this.episode.film;
     this.noFilm.textContent = this.episode.film ? "" : `No film: ${page.noFilms ?? "none was made"}`;
     for (const view of this.views) {
