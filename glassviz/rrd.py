@@ -111,7 +111,7 @@ def find_map(trace: Trace, folder: Path) -> Plane | None:
             found = Coordinates.load(path)
         except GlassvizError:
             continue
-        if recorded_sha256(trace) in found.xy:
+        if recorded_sha256(trace) in found.xy and not found.inputs.get("encoder"):
             return found.xy[recorded_sha256(trace)]
     return None
 

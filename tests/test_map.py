@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
+import tiny
 from fake_renderer import FakeRenderer
 from planted_latents import HOP, STILL, run, with_latent
 from typer.testing import CliRunner
@@ -21,10 +22,12 @@ from glassviz.maps import LatentMap, MapOptions, make_map, map_all
 from glassviz.maps.caption import NO_DISTANCES, caption
 from glassviz.maps.coordinates import coordinates_of, inputs_of
 from glassviz.maps.drawing import COLORS, figure
+from glassviz.maps.encoder import Encoder
 from glassviz.maps.frames import pool, return_to_go
 from glassviz.maps.gallery import examples_of, gallery_caption, pictures
 from glassviz.maps.landmarks import place_prototypes, typical_cycle
 from glassviz.maps.projection import project
+from glassviz.maps.spaces import features
 from glassviz.maps.thinning import thin
 from glassviz.plots.colormaps import phase_colors
 from glassviz.plots.gallery import gallery
@@ -186,6 +189,78 @@ def test_kept_coordinates_are_not_taken_for_traces(folder, mppi):
         "glass-mppi.npz",
         "glass-pi.npz",
     ]
+
+
+# One encoder for all ----------------------------------------------------------------------------
+
+
+def agent(folder: Path, seed: int, config=tiny.AGENT) -> Path:
+    """A checkpoint with the parameters of a seed."""
+    import jax
+
+    from glassviz import checkpoints
+    from glassviz.agents.networks import init_params
+
+    path = folder / f"agent-{seed}.safetensors"
+    if not path.exists():  # A file that is written again has another hash.
+        checkpoints.save(
+            path, config, init_params(config, jax.random.key(seed)), {"recipe": "tiny"}
+        )
+    return path
+
+
+def observing(trace, seed: int):
+    """The same with observations that an agent of the tests can be shown."""
+    shape = (*trace.label.shape, tiny.AGENT.obs_dim)
+    obs = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    return replace(trace, obs=obs)
+
+
+@pytest.fixture
+def two_agents(tmp_path, mppi) -> Path:
+    """Traces of two checkpoints, in a folder of their own."""
+    observing(mppi, 0).save(tmp_path / "traces" / "glass.npz")
+    observing(run(HOP, name="bare", sha256=OTHER), 1).save(tmp_path / "traces" / "bare.npz")
+    return tmp_path / "traces"
+
+
+def test_latents_by_one_encoder_are_what_it_makes_of_every_observation(mppi, tmp_path):
+    import jax.numpy as jnp
+
+    from glassviz.agents.networks import encode
+
+    encoder, trace = Encoder.load(agent(tmp_path, 0)), observing(mppi, 0)
+    found = features([trace, trace], "latent", encoder)
+    params = encoder.checkpoint.params
+    wanted = np.asarray(encode(tiny.AGENT, params, jnp.asarray(trace.obs[1, 123])))
+    assert found[500 + 123] == pytest.approx(wanted / np.linalg.norm(wanted), abs=1e-5)
+    assert found[1000:] == pytest.approx(found[:1000])
+
+
+def test_two_checkpoints_have_a_map_by_one_encoder_and_each_encoder_its_own(two_agents, tmp_path):
+    out = tmp_path / "a.png"
+    options = (two_agents, "--joint", "latent", "--method", "pca", "--json", "-o", out)
+    refused = CliRunner().invoke(app, ["map", *map(str, options)])
+    assert refused.exit_code == 1 and "--encoder CHECKPOINT" in refused.output
+    told = []
+    for seed in (0, 1, 0):
+        path = agent(tmp_path, seed)
+        [row] = json.loads(glassviz(*options, "--overwrite", "--encoder", path))
+        assert row["encoder"]["name"] == path.stem
+        told.append((row["file"], row["reused"]))
+    assert [reused for _, reused in told] == [False, False, True]
+    assert told[0][0] == told[2][0] != told[1][0]
+    [found] = map_all([two_agents], RolloutOptions(), PCA, joint=True, encoder=agent(tmp_path, 0))
+    assert found.reused and found.labels is None and set(found.names) == {"bare", "glass"}
+    assert "latents that agent-0 makes of all observations" in caption([found])
+
+
+def test_an_encoder_that_does_not_fit_is_refused_in_a_sentence(two_agents, tmp_path):
+    other = agent(tmp_path, 2, replace(tiny.AGENT, obs_dim=9))
+    options = (two_agents, "--encoder", other, "-o", tmp_path / "a.png")
+    assert "expected --joint latent with it" in glassviz(*options, code=2)
+    told = glassviz(*options, "--joint", "latent", code=1)
+    assert f"observes {tiny.AGENT.obs_dim} values" in told and "agent-2 with 9" in told
 
 
 # Frames -----------------------------------------------------------------------------------------

@@ -33,7 +33,14 @@ def latent_map(
         Literal["obs", "gait", "latent"] | None,
         typer.Option(
             help="One map of all runs, of what they have in common: observations, or features of "
-            "the gait; latents only if all are of one checkpoint."
+            "the gait; latents if all are of one checkpoint, or by one --encoder."
+        ),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            help="With --joint latent: a checkpoint that is shown the observations of all runs.",
+            metavar="CHECKPOINT",
         ),
     ] = None,
     gallery: Annotated[
@@ -89,7 +96,7 @@ def latent_map(
     )
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
     with listener("mapping") as told:
-        rows = map_all(targets, rollout, options, joint is not None, traces, labels, told)
+        rows = map_all(targets, rollout, options, joint is not None, traces, labels, told, encoder)
     maps = [row for row in rows if isinstance(row, LatentMap)]
     files = []
     if maps:

@@ -3,6 +3,7 @@
     make_map: the map of one checkpoint's traces, or of what several have in common.
     map_all: the same for many runs at once; missing traces are made, broken runs named.
 
+    encoder: one agent that is shown what all saw.
     frames: the frames of several traces; spaces: what is mapped; thinning: fewer, evenly.
     projection: UMAP and PCA; coordinates: fitted once, kept beside the traces, found again.
     landmarks: the typical gait cycle, prototypes.

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from glassviz.checkpoints.wording import printable
 from glassviz.maps.latent_map import LatentMap
 from glassviz.maps.projection import NEIGHBOURS
 from glassviz.maps.spaces import METRICS, TOLD
@@ -41,9 +42,12 @@ def method_told(found: LatentMap) -> str:
 def _made(maps: Sequence[LatentMap]) -> str:
     first = maps[0]
     method = method_told(first) if len({method_told(each) for each in maps}) == 1 else "PCA"
+    encoder = ""
+    if first.encoder:
+        encoder = f" that {printable(first.encoder.name)} makes of all observations"
     counts = [f"{each.fitted:,}" for each in maps]
     told = " and ".join(dict.fromkeys(counts)) if len(set(counts)) < 3 else ", ".join(counts)
-    told = f"{method} of the {TOLD[first.options.space]}, n\u00a0=\u00a0{told} frames"
+    told = f"{method} of the {TOLD[first.options.space]}{encoder}, n\u00a0=\u00a0{told} frames"
     thinned = [each for each in maps if each.fitted < len(each.frames)]
     if thinned:
         of = sum(len(each.frames) for each in thinned)

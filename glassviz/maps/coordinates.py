@@ -1,7 +1,7 @@
 """Coordinates of a map: fitted once, kept beside the traces, and found again by what they are of.
 
 The file's name is a hash of all that the coordinates depend on (the traces' hashes, the space, the
-method, its seed and version). Other traces, or another seed, lead to another file.
+encoder, the method, its seed and version). Other traces, or another seed, lead to another file.
 """
 
 import hashlib
@@ -18,6 +18,7 @@ from jaxtyping import Bool, Float32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import replacing
+from glassviz.maps.encoder import Encoder
 from glassviz.maps.frames import pool
 from glassviz.maps.projection import FEWEST, MIN_DIST, NEIGHBOURS, Method, project
 from glassviz.maps.spaces import METRICS, Space, features
@@ -123,7 +124,9 @@ class Coordinates:
             ) from None
 
 
-def inputs_of(traces: Sequence[Trace], options: MapOptions) -> dict[str, Any]:
+def inputs_of(
+    traces: Sequence[Trace], options: MapOptions, encoder: Encoder | None = None
+) -> dict[str, Any]:
     """All that coordinates depend on but the machine.
 
     Labels are not among it: a trace that goes by fitted labels has the map of the recorded one.
@@ -133,6 +136,7 @@ def inputs_of(traces: Sequence[Trace], options: MapOptions) -> dict[str, Any]:
         "schema_version": SCHEMA_VERSION,
         "traces": sorted({recorded_sha256(trace) for trace in traces}),
         **asdict(options),
+        "encoder": encoder.sha256 if encoder else None,
         "neighbours": NEIGHBOURS,
         "min_dist": MIN_DIST,
         "version": f"{package} {version(package)}",
@@ -156,6 +160,7 @@ def coordinates_of(
     options: MapOptions,
     folder: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    encoder: Encoder | None = None,
 ) -> tuple[Coordinates, Path | None, bool]:
     """The coordinates of traces: those in the folder if there are any, else fitted, and kept there.
 
@@ -166,6 +171,7 @@ def coordinates_of(
         options: how the map is made.
         folder: where coordinates are kept; None: nowhere.
         tell: called with each line that a user should see.
+        encoder: makes the latents; each trace's own agent if None.
 
     Returns:
         The coordinates, their file (None if they are kept nowhere), and whether they were there.
@@ -173,7 +179,7 @@ def coordinates_of(
     Raises:
         GlassvizError: there is nothing to map.
     """
-    inputs = inputs_of(traces, options)
+    inputs = inputs_of(traces, options, encoder)
     path = folder / file_name(inputs) if folder else None
     if path and path.exists():
         try:
@@ -185,7 +191,7 @@ def coordinates_of(
             if found.inputs == inputs:
                 tell(f"reusing {path}")
                 return found, path, True
-    fitted = _fit(traces, options, inputs)
+    fitted = _fit(traces, options, inputs, encoder)
     if path:
         try:
             fitted.save(path)
@@ -195,10 +201,12 @@ def coordinates_of(
     return fitted, path, False
 
 
-def _fit(traces: Sequence[Trace], options: MapOptions, inputs: dict[str, Any]) -> Coordinates:
+def _fit(
+    traces: Sequence[Trace], options: MapOptions, inputs: dict[str, Any], encoder: Encoder | None
+) -> Coordinates:
     by_hash = dict(sorted({recorded_sha256(trace): trace for trace in traces}.items()))
     ordered = list(by_hash.values())
-    rows = features(ordered, options.space)
+    rows = features(ordered, options.space, encoder)
     kept = np.arange(len(rows))
     if len(rows) > options.max_points:
         kept = thin(pool(ordered), options.max_points, options.seed)

@@ -18,6 +18,7 @@ from glassviz.analysis.embedding import (
 from glassviz.analysis.naming import LabelName
 from glassviz.errors import GlassvizError
 from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
+from glassviz.maps.encoder import Encoder
 from glassviz.maps.frames import Frames, pool, split
 from glassviz.maps.landmarks import CyclePath, PlacedPrototype, place_prototypes, typical_cycle
 from glassviz.maps.spaces import METRICS, features
@@ -39,6 +40,7 @@ class LatentMap:
         explained: share of the variance along each axis; None under UMAP.
         path: file of the coordinates; None if they are kept nowhere.
         reused: whether that was there already.
+        encoder: the agent that made the latents; None if each checkpoint made its own.
         quality: what the map keeps; None for too few frames.
         labels: how far labels lie apart; None without, and where checkpoints are joined.
         prototypes: where they stand; none without labels, and where checkpoints are joined.
@@ -55,6 +57,7 @@ class LatentMap:
     explained: tuple[float, float] | None
     path: Path | None
     reused: bool
+    encoder: Encoder | None
     quality: EmbeddingQuality | None
     labels: LabelSeparation | None
     prototypes: tuple[PlacedPrototype, ...]
@@ -112,6 +115,8 @@ class LatentMap:
             "fitted": self.fitted,
             "file": str(self.path) if self.path else None,
             "reused": self.reused,
+            "encoder": self.encoder
+            and {"name": self.encoder.name, "checkpoint_sha256": self.encoder.sha256},
             "explained": self.explained,
             "quality": asdict(self.quality) if self.quality else None,
             "labels": asdict(self.labels) if self.labels else None,
@@ -133,6 +138,7 @@ def make_map(
     folder: Path | None = None,
     names: Sequence[str] | None = None,
     tell: Callable[[str], None] = lambda line: None,
+    encoder: Encoder | None = None,
 ) -> LatentMap:
     """Map the frames of traces together; the same traces and options always give the same map.
 
@@ -142,6 +148,8 @@ def make_map(
         folder: where coordinates are kept and looked for; None: nowhere.
         names: what the checkpoint of each trace is called; its own name by default.
         tell: called with each line that a user should see.
+        encoder: makes the latents of all, so that several checkpoints have them in common; each
+            checkpoint its own if None.
 
     Raises:
         GlassvizError: the traces have no space in common, there is nothing to map, or a gait
@@ -150,17 +158,18 @@ def make_map(
     options = options or MapOptions()
     own = tuple(names or [trace.header["checkpoint"]["name"] for trace in traces])
     hashes = {trace.header["checkpoint"]["sha256"] for trace in traces}
-    if options.space == "latent" and len(hashes) > 1:
+    if options.space == "latent" and len(hashes) > 1 and encoder is None:
         raise GlassvizError(
             f"map: expected latents of one checkpoint, found those of {len(hashes)} "
             f"({', '.join(dict.fromkeys(own))}), whose encoders have no space in common: map them "
-            f"one by one, or join what they share with --joint obs or --joint gait"
+            f"one by one, join what they share with --joint obs or --joint gait, or show all "
+            f"observations to one agent with --joint latent --encoder CHECKPOINT"
         )
-    found, path, reused = coordinates_of(traces, options, folder, tell)
+    found, path, reused = coordinates_of(traces, options, folder, tell, encoder)
     frames = pool(traces)
     xy = np.concatenate([found.xy[recorded_sha256(trace)].reshape(-1, 2) for trace in traces])
     labelled = len(hashes) == 1 and all(trace.has_labels for trace in traces)
-    quality, labels = _quality(traces, options, frames, xy, labelled)
+    quality, labels = _quality(traces, options, frames, xy, labelled, encoder)
     cycles = [typical_cycle(frames, xy, number) for number in range(len(traces))]
     return LatentMap(
         name=", ".join(dict.fromkeys(own)),
@@ -173,6 +182,7 @@ def make_map(
         explained=found.explained,
         path=path,
         reused=reused,
+        encoder=encoder,
         quality=quality,
         labels=labels,
         prototypes=place_prototypes(traces, frames, xy) if labelled else (),
@@ -190,11 +200,12 @@ def _quality(
     frames: Frames,
     xy: Float32[np.ndarray, "frames 2"],
     labelled: bool,
+    encoder: Encoder | None,
 ) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
     on_map = np.flatnonzero(np.isfinite(xy).all(axis=1))
     drawn = on_map[draw_sample(len(on_map), np.random.default_rng(options.seed))]
     return embedding_quality(
-        features(traces, options.space)[drawn],
+        features(traces, options.space, encoder)[drawn],
         xy[drawn],
         frames.series[drawn],
         frames.time[drawn],

@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from glassviz.errors import GlassvizError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.many import NOBODY, Failed, Listener, each_once, told_apart
 from glassviz.maps.coordinates import MapOptions
+from glassviz.maps.encoder import Encoder
 from glassviz.maps.latent_map import LatentMap, make_map
 from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.trace import Trace
@@ -39,6 +40,7 @@ def map_all(
     folder: Path | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,
+    encoder: Path | None = None,
 ) -> list[LatentMap | Failed]:
     """Map runs; one that is broken does not keep the others.
 
@@ -52,14 +54,21 @@ def map_all(
             checkpoint's first trace.
         labels: that frames are coloured by, as for `relabel.load_labelled`.
         listener: who is told how it goes.
+        encoder: checkpoint of the agent that makes the latents of a joint map; each its own if
+            None.
 
     Returns:
         Maps in the order of `arguments`, then what could not be mapped.
 
     Raises:
-        GlassvizError: no run can have such labels, or a joint map has no space in common.
+        UsageError: an encoder for what is no joint map of latents.
+        GlassvizError: no run can have such labels, the encoder cannot be read, or a joint map has
+            no space in common.
     """
     check_labels(labels)
+    if encoder and not (joint and options.space == "latent"):
+        raise UsageError("--encoder: expected --joint latent with it: add that, or leave it out")
+    shown_to = Encoder.load(encoder) if encoder else None
     found, failed = _sources(arguments, rollout, folder, labels, listener)
     groups: dict[str, list[_Source]] = {}
     for source in found:
@@ -67,7 +76,7 @@ def map_all(
     maps: list[LatentMap] = []
     for done, group in enumerate(groups.values(), start=1):
         try:
-            maps.append(_map(group, options, listener.tell))
+            maps.append(_map(group, options, listener.tell, shown_to))
         except GlassvizError as error:
             if joint:
                 raise
@@ -76,9 +85,14 @@ def map_all(
     return [*maps, *failed]
 
 
-def _map(sources: Sequence[_Source], options: MapOptions, tell: Callable[[str], None]) -> LatentMap:
+def _map(
+    sources: Sequence[_Source],
+    options: MapOptions,
+    tell: Callable[[str], None],
+    encoder: Encoder | None,
+) -> LatentMap:
     traces, names = [each.trace for each in sources], [each.name for each in sources]
-    return make_map(traces, options, sources[0].folder, names, tell)
+    return make_map(traces, options, sources[0].folder, names, tell, encoder)
 
 
 def _sources(

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32
 from glassviz.analysis.embedding import Metric
 from glassviz.analysis.spherical_kmeans import unit_vectors
 from glassviz.errors import GlassvizError
+from glassviz.maps.encoder import Encoder
 from glassviz.trace import Trace
 
 Space = Literal["latent", "obs", "gait"]
@@ -23,15 +24,22 @@ TOLD: dict[Space, str] = {
 }
 
 
-def features(traces: Sequence[Trace], space: Space) -> Float32[np.ndarray, "frames features"]:
+def features(
+    traces: Sequence[Trace], space: Space, encoder: Encoder | None = None
+) -> Float32[np.ndarray, "frames features"]:
     """What every frame of traces is in a space, one trace after the other.
 
     Latents have length 1, so that their Euclidean distance ranks as their cosine does.
 
+    Args:
+        traces: whose frames.
+        space: what they are compared in.
+        encoder: makes the latents; each trace's own agent if None.
+
     Raises:
         GlassvizError: a number is not finite, traces have unlike spaces, or all frames are alike.
     """
-    rows = [_rows(trace, space) for trace in traces]
+    rows = [_rows(trace, space, encoder) for trace in traces]
     if len({each.shape[1] for each in rows}) > 1:
         raise GlassvizError(
             f"map: expected {TOLD[space].split(',')[0]} with one number of values, found "
@@ -58,7 +66,11 @@ def features(traces: Sequence[Trace], space: Space) -> Float32[np.ndarray, "fram
     return found
 
 
-def _rows(trace: Trace, space: Space) -> Float[np.ndarray, "frames features"]:
+def _rows(
+    trace: Trace, space: Space, encoder: Encoder | None
+) -> Float[np.ndarray, "frames features"]:
+    if space == "latent" and encoder:
+        return encoder.latents(trace)
     if space == "latent":
         return trace.latent.reshape(-1, trace.latent.shape[2])
     if space == "obs":
