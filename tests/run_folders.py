@@ -1,6 +1,7 @@
 """What the tests of run folders write there, and the processes that they kill."""
 
 import contextlib
+import json
 import struct
 import subprocess
 import time
@@ -49,6 +50,18 @@ def log_span(log: RunLog, kinds: list[str], first: int = 0) -> None:
             log.metrics(step, {"loss": 1 / step}, {"updates_per_s": time.perf_counter()})
         else:
             log.append(evaluation(step, kind, (step / 7, 2.0)))
+
+
+def log_files(folder: Path) -> dict[str, bytes]:
+    """The logs by name; of JSON lines, what does not depend on the clock."""
+    files = {}
+    for path in folder.glob("seed_*.*"):
+        data = path.read_bytes()
+        if path.suffix == ".jsonl":
+            lines = [json.loads(line) for line in data.decode().splitlines()]
+            data = json.dumps([line | {"clock": None} for line in lines]).encode()
+        files[path.name] = data
+    return files
 
 
 class Scalar(NamedTuple):

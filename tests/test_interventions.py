@@ -11,10 +11,11 @@ import tiny
 
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.evaluation import EVAL_SEED
 from glassviz.training.collection import rescue
 from glassviz.training.collection.collector import Proposal, noise_std
 from glassviz.training.collection.replay import Replay
-from glassviz.training.learning.learner import take
+from glassviz.training.learning.learner import init_learner, take
 from glassviz.training.settings import apply
 from glassviz.training.trainer import Trainer
 
@@ -235,16 +236,23 @@ def test_the_gait_signal_is_the_share_of_contacts_by_the_foot_alone():
     assert rescue.foot_share(np.zeros((3, 3), bool), geoms) == 0
 
 
-@pytest.mark.parametrize("signal", ["gait", "prototypes"])
-def test_both_signals_can_be_read_off_an_agent(tmp_path, signal):
-    train = apply(SHORT, {"basin_restart": signal})
-    trainer = tiny.trainer(tmp_path, train)
-    params = take(trainer.learner, 0).params
-    assert rescue.in_bad_basin(train, params, 1) in (True, False)
-    few = params["glass"]["assign_logits"].at[:].set(np.array([9.0, -9, -9]))
-    held = {**params, "glass": {**params["glass"], "assign_logits": few}}
-    if signal == "prototypes":
-        assert rescue.in_bad_basin(train, held, 1)
+@pytest.mark.parametrize(("name", "bad"), [("refined-small-s1", False), ("glass-small-s3", True)])
+def test_by_its_gait_an_agent_that_hops_is_in_a_good_basin_and_one_that_lies_in_a_bad(name, bad):
+    agent = checkpoints.load(Path(__file__).parents[1] / f"checkpoints/{name}.safetensors")
+    train = dataclasses.replace(apply(SHORT, {"basin_restart": "gait"}), agent=agent.config)
+    assert rescue.in_bad_basin(train, agent.params, EVAL_SEED) is bad
+
+
+@pytest.mark.parametrize(("active", "bad"), [(3, True), (4, False)])
+def test_by_its_prototypes_an_agent_with_fewer_than_four_active_clusters_is_in_a_bad_basin(
+    active, bad
+):
+    train = apply(SHORT, {"basin_restart": "prototypes", "glass_clusters": 5})
+    params = init_learner(train).params
+    one_each = np.full((6, 5), -9.0, np.float32)
+    one_each[np.arange(6), np.arange(6) % active] = 9
+    spread = {**params, "glass": {**params["glass"], "assign_logits": one_each}}
+    assert rescue.in_bad_basin(train, spread, EVAL_SEED) is bad
 
 
 def test_a_run_without_progress_stops_early(tmp_path):

@@ -3,11 +3,11 @@
 import contextlib
 import csv
 import dataclasses
+import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import jax
@@ -15,15 +15,26 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import tiny
+from run_folders import killed_at_the_end, log_files
 
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.training.learning.learner import take
 from glassviz.training.settings import apply
 
+LOG_EVERY = 20
+
 
 class Stopped(Exception):
     """Ends a run in the middle, as a kill would."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def rounds_logged_often():
+    """So that runs as short as these log several of them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("glassviz.training.trainer.LOG_EVERY", LOG_EVERY)
+        yield
 
 
 def run(folder: Path, stop_after: int | None = None, train=tiny.TRAIN, resume=False):
@@ -64,6 +75,29 @@ def test_the_log_has_the_published_columns_and_a_row_a_controller(finished):
     assert {row["seed"] for row in table} == {"1"}
 
 
+def test_rounds_log_losses_diagnostics_of_glass_and_speed(finished):
+    folder, _ = finished
+    lines = (folder / "seed_1_metrics.jsonl").read_text().splitlines()
+    found = [record for record in map(json.loads, lines) if record["kind"] == "round"]
+    steps = list(range(tiny.TRAIN.learning_starts, tiny.TRAIN.steps + 1, LOG_EVERY))
+    assert [record["env_steps"] for record in found] == steps
+    rounds = [(step - tiny.TRAIN.learning_starts) // tiny.TRAIN.num_envs + 1 for step in steps]
+    assert [record["updates"] for record in found] == [2 * number for number in rounds]
+    for record in found:
+        clock = record.pop("clock")
+        assert clock.keys() == {"time", "updates_per_s"} and clock["updates_per_s"] > 0
+        losses = {f"{name}_loss" for name in ("consistency", "reward", "value", "policy")}
+        terms = {f"glass_{name}" for name in ("entropy", "balance", "temporal")}
+        diagnostics = {"clusters_active_in_s", "prototypes_visited", "assignment_confidence"}
+        others = {"loss", "grad_norm", "scale", "q_mean", "q_spread"}
+        known = {"kind", "env_steps", "updates"}
+        assert record.keys() == losses | terms | diagnostics | others | known
+        assert None not in record.values()  # that would be a number that is not finite
+        assert 1 <= record["prototypes_visited"] <= 6 and 1 <= record["clusters_active_in_s"] <= 3
+        assert 1 / 6 <= record["assignment_confidence"] <= 1
+    assert len({record["reward_loss"] for record in found}) == len(found)
+
+
 def test_checkpoints_say_where_they_come_from(finished):
     folder, trainer = finished
     last = checkpoints.load(folder / "seed_1" / "checkpoints" / "last.safetensors")
@@ -98,9 +132,7 @@ def test_a_resumed_run_equals_one_that_was_never_stopped(finished, tmp_path):
     folder, whole = finished
     run(tmp_path, stop_after=270)  # between the saves at 200 and 300
     continued = run(tmp_path, resume=True)
-    assert (tmp_path / "seed_1.csv").read_text() == (folder / "seed_1.csv").read_text()
-    diagnostics = (tmp_path / "seed_1_diag.csv").read_text()
-    assert diagnostics == (folder / "seed_1_diag.csv").read_text()
+    assert log_files(tmp_path) == log_files(folder)
     assert leaves_equal(whole.learner, continued.learner)
 
 
@@ -178,33 +210,25 @@ import sys
 sys.path.insert(0, {tests!r})
 from pathlib import Path
 import dataclasses, tiny
+from glassviz.training import trainer
+trainer.LOG_EVERY = {every}
 train = dataclasses.replace(tiny.TRAIN, steps=100_000)
-tiny.trainer(Path({folder!r}), train).run(lambda progress: None)
+def on_round(progress):
+    if progress.env_steps == 252:
+        print("between two saves", flush=True)
+tiny.trainer(Path({folder!r}), train).run(on_round)
 """
 
 
-def test_a_killed_run_resumes_from_its_last_save(tmp_path):
-    script = KILLED.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", script])
-    try:
-        log = tmp_path / "seed_1.csv"
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not (log.exists() and "200,pi" in _log(log)):
-            assert process.poll() is None, "the run ended by itself"
-            time.sleep(0.05)
-    finally:
+def test_a_killed_run_goes_on_as_if_it_had_never_been(finished, tmp_path):
+    script = KILLED.format(tests=str(Path(__file__).parent), every=LOG_EVERY, folder=str(tmp_path))
+    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
+    with killed_at_the_end(process), process.stdout:
+        assert process.stdout.readline() == b"between two saves\n"
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
-    train = dataclasses.replace(tiny.TRAIN, steps=400)
-    trainer = tiny.trainer(tmp_path, train, resume=True)
-    assert trainer.env_steps >= 100
-    if trainer.env_steps < 400:
-        trainer.run(lambda progress: None)
-    steps = [row["step"] for row in rows(tmp_path)]
-    assert steps == sorted(steps, key=int) and len(steps) == 2 * len(set(steps))
-
-
-def _log(path: Path) -> str:
-    """`step,eval_type` of every row."""
-    with path.open() as file:
-        return " ".join(f"{row['step']},{row['eval_type']}" for row in csv.DictReader(file))
+    resumed = tiny.trainer(tmp_path, resume=True)
+    assert 200 <= resumed.env_steps < 400
+    resumed.run(lambda progress: None)
+    folder, whole = finished
+    assert log_files(tmp_path) == log_files(folder)
+    assert leaves_equal(whole.learner, resumed.learner)

@@ -11,22 +11,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_folders import evaluation, killed_at_the_end, log_span, scalars, wait_until
+from run_folders import (
+    evaluation,
+    killed_at_the_end,
+    log_files,
+    log_span,
+    scalars,
+    wait_until,
+)
 
 from glassviz.errors import UsageError
 from glassviz.training.run_folder.log import RunLog
-
-
-def log_files(folder: Path) -> dict[str, bytes]:
-    """The logs by name; of JSON lines, what does not depend on the clock."""
-    files = {}
-    for path in folder.glob("seed_*.*"):
-        data = path.read_bytes()
-        if path.suffix == ".jsonl":
-            lines = [json.loads(line) for line in data.decode().splitlines()]
-            data = json.dumps([line | {"clock": None} for line in lines]).encode()
-        files[path.name] = data
-    return files
 
 
 def test_the_tables_have_the_published_columns(tmp_path):
