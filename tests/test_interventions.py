@@ -107,10 +107,13 @@ def test_what_is_still_to_come_changes_no_bit(baseline, tmp_path, changes):
 def test_glass_stops_training_where_it_is_told_to(tmp_path):
     trainer = run(tmp_path, {"glass_off_steps": 160}, until=160)
     before = take(trainer.learner, 0).params
-    trainer._round()
-    trainer._round()
+    while trainer.env_steps < 200:
+        trainer._round()
     after = take(trainer.learner, 0).params
     assert trainer._schedule([trainer.env_steps]).glass.tolist() == [False]
+    pairs = zip(jax.tree.leaves(before["glass"]), jax.tree.leaves(after["glass"]), strict=True)
+    drift = max(float(np.abs(a - b).max()) for a, b in pairs)  # by Adam's memory alone
+    assert drift < 10 * SHORT.losses.learning_rate
     assert not leaves_equal(before["enc"], after["enc"])
 
 
