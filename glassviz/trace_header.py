@@ -50,10 +50,12 @@ def _of(arrays: Mapping[str, np.ndarray]) -> dict[str, _Entry]:
     )
     prototypes = arrays["soft_assignment"].shape[2]
     rows = f"{prototypes} rows" if prototypes else "rows"
+    tau = "a positive number or null" if prototypes else "null, there being no soft assignments"
     return {
         "reset_seeds": (f"{episodes} integers, one an episode", _list_of(int, episodes)),
         "geoms": (f"{geoms} names, one a column of contacts", _list_of(str, geoms)),
         "bodies": (f"{bodies} names, one a column of angles", _list_of(str, bodies)),
+        "tau": (tau, lambda found: found is None or (prototypes > 0 and _is_positive(found))),
         # Missing from older traces.
         "partition": (
             f"{rows} of as many numbers each, or null",
@@ -124,7 +126,6 @@ _HEADER: dict[str, _Entry] = {
     "seed": _INTEGER,
     "label_rule": _TEXT,
     "labels_from": ("glass, fitted or none", lambda found: found in ("glass", "fitted", "none")),
-    "tau": ("a positive number or null", lambda found: found is None or _is_positive(found)),
     "assumptions": _TEXTS,
     "versions": _OBJECT,
     "device": _TEXT,

@@ -135,6 +135,11 @@ UNREADABLE = {
         "agent.planner: expected an object",
     ),
     "labels from elsewhere": (header(labels_from="me"), "expected glass, fitted or none, found"),
+    "a temperature of nothing": (
+        replace(SOUND, soft_assignment=SOUND.soft_assignment[..., :0]),
+        "tau: expected null, there being no soft assignments, found 0.1",
+    ),
+    "a temperature of 0": (header(tau=0), "tau: expected a positive number or null, found 0"),
     "a seed in words": (header(seed="one"), "seed: expected an integer, found"),
 }
 """Traces that cannot be read, so that nothing needs to expect what they have."""
