@@ -15,6 +15,8 @@ from rich.console import Console
 from traces import clock_trace
 from typer.testing import CliRunner
 
+from glassviz.analysis.soft import TAU_GRID
+from glassviz.analysis.statistics import share_interval
 from glassviz.cli import app
 from glassviz.cli.stability_table import print_table
 from glassviz.comparison.record import RESULTS as TOGETHER
@@ -23,6 +25,7 @@ from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.many import Failed, Listener
 from glassviz.runs import RolloutOptions
 from glassviz.stability import METRICS, Assessed, assess, assess_all
+from glassviz.stability.metrics import OVER_ALL_FRAMES
 from glassviz.stability.record import RESULTS, as_csv, as_json, episode_rows, run_row, to_dict
 from glassviz.trace import ARRAYS, Trace
 
@@ -170,11 +173,102 @@ def test_metrics_are_means_of_the_episodes_in_which_they_are_defined():
     assert found.metrics["distance_m"].count == 2
 
 
+def test_of_locking_the_share_of_significant_episodes_is_told_and_no_mean_of_p():
+    found = assess(planted(HOP, HOP, HOP, UNLOCKED, STILL))
+    p = [
+        each.steady_labels.locking and each.steady_labels.locking.locking_p
+        for each in found.episodes
+    ]
+    assert p[3] > 0.05 and p[4] is None
+    share = found.metrics["locking_significant_share"]
+    wilson = share_interval(3, 4)
+    assert (share.mean, share.count) == (0.75, 4) and "locking_p" not in found.metrics
+    assert (share.low, share.high) == (wilson.low, wilson.high)
+
+
+def test_soft_metrics_of_a_run_are_means_of_those_of_its_steady_frames():
+    found = assess(with_soft(planted(*[replace(HOP, falls=2)] * 3)))
+    steady = [each.steady_soft for each in found.episodes]
+    expected = {
+        "soft_window_mi_5_bits": [each.change.window_mi_5_bits for each in steady],
+        "soft_window_mi_10_bits": [each.change.window_mi_10_bits for each in steady],
+        "soft_between_cycle_mi_bits": [each.between_cycle_mi_bits for each in steady],
+        "soft_within_cycle_mi_bits": [each.within_cycle_mi_bits for each in steady],
+        "soft_window_mi_5_bits_all_frames": [
+            each.soft.change.window_mi_5_bits for each in found.episodes
+        ],
+        "switch_rate_hz_all_frames": [each.labels.switching.rate_hz for each in found.episodes],
+    }
+    for name, values in expected.items():
+        assert found.metrics[name].mean == pytest.approx(np.mean(values)), name
+    every, steadily = (found.metrics[f"switch_rate_hz{each}"] for each in ("_all_frames", ""))
+    assert every.mean < steadily.mean, "who lies on the floor does not switch"
+
+
+def test_dwell_and_onsets_of_a_run_are_over_all_its_episodes():
+    alone = [assess(planted(HOP)), assess(planted(HOP, HOP))]
+    one, both = ({each.label: each for each in run.dwell} for run in alone)
+    episodes = alone[1].episodes
+    for label, dwell in both.items():
+        own = [d for each in episodes for d in each.labels.dwell if d.label == label]
+        assert dwell.segments == sum(each.segments for each in own)
+        assert dwell.censored == sum(each.censored for each in own)
+        mean = np.average([d.mean_s for d in own], weights=[d.segments for d in own])
+        assert dwell.mean_s == pytest.approx(mean)
+    assert one.keys() == both.keys() == {0, 1, 2, 3}
+    for onsets in alone[1].onsets:
+        own = [o for each in episodes for o in each.labels.onsets if o.label == onsets.label]
+        assert onsets.onsets == sum(each.onsets for each in own) and onsets.concentration > 0.9
+
+
+def test_persistence_of_a_run_compares_no_frame_with_one_of_another_episode():
+    """Pooling an episode with itself changes nothing, though its last and first labels differ."""
+    once = planted(HOP)
+    twice = replace(
+        once,
+        header=once.header | {"reset_seeds": [0, 1]},
+        **{name: np.concatenate([getattr(once, name)] * 2) for name in ARRAYS},
+    )
+    one, two = assess(once).persistence, assess(twice).persistence
+    np.testing.assert_allclose(one.agreement, two.agreement)
+    np.testing.assert_allclose(one.auto_information_bits, two.auto_information_bits)
+    assert one.period_s == two.period_s == pytest.approx(0.4, abs=0.03)
+    own = assess(once).episodes[0].steady_labels.persistence
+    np.testing.assert_allclose(one.kappa, own.kappa)
+
+
+def test_the_audit_has_the_own_temperature_among_others_and_is_the_same_there():
+    found = assess(with_soft(planted(HOP), tau=0.3))
+    assert [each.tau for each in found.audit] == sorted([*TAU_GRID, 0.3])
+    [own] = [each for each in found.audit if each.tau == 0.3]
+    steady = found.episodes[0].steady_soft
+    assert own.confidence == pytest.approx(steady.confidence, abs=1e-4)
+    assert own.within_cycle_mi_bits == pytest.approx(steady.within_cycle_mi_bits, abs=1e-4)
+    assert assess(planted(HOP)).audit == ()
+
+
+@pytest.mark.parametrize(
+    ("plans", "verdict"),
+    [
+        ((HOP, HOP), "locked"),
+        ((HOP, UNLOCKED), "split"),
+        ((HOP, HOP, HOP, UNLOCKED), "split"),
+        ((HOP,) * 4 + (UNLOCKED,), "locked"),
+    ],
+)
+def test_the_label_verdict_of_a_run_needs_more_than_three_quarters(plans, verdict):
+    found = assess(planted(*plans))
+    assert found.label_verdict == verdict
+    assert run_row(row(found))["label_verdict"] == verdict
+
+
 def test_without_labels_nothing_about_labels_is_said():
     found = assess(planted(HOP, labels=False))
     assert found.occupancy is None and found.label_names == () and found.pairs == ()
     assert (found.clusters, found.tau, found.label_split) == (None, None, {"none": 1})
     assert found.metrics["locking_u"] is None and found.metrics["period_s"] is not None
+    assert (found.dwell, found.onsets, found.persistence, found.audit) == ((), (), None, ())
+    assert found.label_verdict == "none"
 
 
 def test_a_trace_from_before_the_partition_was_recorded_has_no_soft_metrics():
@@ -283,12 +377,31 @@ def test_json_holds_everything_with_null_for_what_is_undefined(rows):
     assert told[2]["error"] and "episodes" not in told[2]
     first = told[0]["episodes"][0]
     assert first["basin"]["name"] == "stable-hop"
-    assert set(told[0]["metrics"]) == set(METRICS)
+    assert set(told[0]["metrics"]) == set(METRICS) | set(OVER_ALL_FRAMES)
     hop = first["basin"]["gait"]["candidates"]["hop"]
     assert {"name", "value", "threshold", "at_least", "margin", "met"} == set(hop[0])
     assert first["basin"]["labels"]["criteria"][0]["met"] is not None
     assert told[3]["episodes"][0]["labels"] is None
     assert told[3]["metrics"]["locking_u"] is None
+
+
+def test_json_tells_of_events_and_of_labels_against_lag_and_temperature():
+    found = assess(with_soft(planted(HOP, HOP)))
+    [run] = json.loads(as_json([row(found)]))["runs"]
+    assert run["label_verdict"] == "locked"
+    first, gait = run["episodes"][0]["gait"], found.episodes[0].gait
+    assert first["mean_height_m"] == pytest.approx(gait.mean_height_m)
+    touchdowns, liftoffs = first["touchdowns_s"], first["liftoffs_s"]
+    assert np.diff(touchdowns).mean() == pytest.approx(HOP.period_s, rel=0.05)
+    assert len(touchdowns) >= gait.cycles.count and abs(len(touchdowns) - len(liftoffs)) <= 1
+    assert min(touchdowns + liftoffs) >= first["opening_s"]
+    curves = run["persistence"]
+    lags = [len(curves[name]) for name in ("lag_s", "agreement", "kappa", "auto_information_bits")]
+    assert len(set(lags)) == 1 and curves["lag_s"][-1] == pytest.approx(4.0)
+    assert {each["label"] for each in run["dwell"]} == {0, 1, 2, 3}
+    assert {each["label"] for each in run["onsets"]} == {0, 1, 2, 3}
+    assert [each["tau"] for each in run["audit"]] == sorted(TAU_GRID)
+    assert json.loads(episode_rows(row(found))[0]["gait.touchdowns_s"]) == touchdowns
 
 
 def test_csv_has_a_row_a_run_with_each_metric_and_its_interval(rows):

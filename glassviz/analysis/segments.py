@@ -5,7 +5,7 @@ counted across it, and a segment beside it is censored, for nobody saw where it 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
@@ -79,6 +79,13 @@ def find_segments(label: Labels) -> Segments:
         open_start=alone[:-1],
         open_end=alone[1:],
     )
+
+
+def pooled(episodes: Sequence[Segments], frames: int) -> Segments:
+    """The segments of several episodes of so many frames each, laid one behind the other."""
+    parts = [replace(each, start=each.start + i * frames) for i, each in enumerate(episodes)]
+    names = [field.name for field in fields(Segments)]
+    return Segments(**{n: np.concatenate([getattr(each, n) for each in parts]) for n in names})
 
 
 @dataclass(frozen=True)

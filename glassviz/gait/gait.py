@@ -45,6 +45,7 @@ class Gait:
         foot_only_share: share in which the foot does and torso, nose, pelvis and thigh do not.
         body_share: share in which one of these four does.
         standing_rate: share of the frames with a height of at least 0.6 m.
+        mean_height_m: of the torso over the foot.
         distance_m: that the centre of mass went, negative backward.
         first_fall_m: how far it went until the first fall hit the floor; None without falls.
         mean_speed_mps: of the centre of mass.
@@ -67,6 +68,7 @@ class Gait:
     foot_only_share: float | None
     body_share: float | None
     standing_rate: float
+    mean_height_m: float
     distance_m: float
     first_fall_m: float | None
     mean_speed_mps: float
@@ -195,6 +197,7 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         foot_only_share=foot_only,
         body_share=share(after.body, after.stance),
         standing_rate=float((height[begin:] >= STAND_HEIGHT_M).mean()),
+        mean_height_m=float(height[begin:].mean()),
         distance_m=float(speed[begin:].sum() * dt_s),
         first_fall_m=float(speed[begin : falls[0].hit].sum() * dt_s) if falls else None,
         mean_speed_mps=float(speed[begin:].mean()),

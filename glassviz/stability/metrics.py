@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from types import MappingProxyType
 
+from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS
 from glassviz.stability.episode import EpisodeStability
 
 Metric = Callable[[EpisodeStability], float | None]
@@ -21,7 +22,17 @@ def _of_steady_labels(*names: str) -> Metric:
 
 
 def _of_soft(*names: str) -> Metric:
+    return lambda episode: _walk(episode.soft, names)
+
+
+def _of_steady_soft(*names: str) -> Metric:
     return lambda episode: _walk(episode.steady_soft, names)
+
+
+def _locking_is_significant(episode: EpisodeStability) -> float | None:
+    """1 or 0, so that the mean is a share of episodes: a mean of p-values says nothing."""
+    p = _walk(episode.steady_labels, ("locking", "locking_p"))
+    return None if p is None else float(p <= DEFAULT_THRESHOLDS.alpha)
 
 
 def _walk(value: object, names: tuple[str, ...]) -> float | None:
@@ -45,6 +56,7 @@ OF_BODY: dict[str, Metric] = {
     "falls_per_minute": _of_gait("falls_per_minute"),
     "first_fall_m": _of_gait("first_fall_m"),
     "hops_per_s": _of_gait("hops_per_s"),
+    "mean_height_m": _of_gait("mean_height_m"),
     "duty_factor": _of_gait("duty_factor"),
     "period_s": lambda episode: episode.gait.cycles.period_s,
     "period_cv": lambda episode: episode.gait.cycles.period_cv,
@@ -54,41 +66,70 @@ OF_BODY: dict[str, Metric] = {
 }
 """What the body does: parts of it, such as speed, are what the task rewards."""
 
+_IN_TIME = {
+    "switch_rate_hz": ("switching", "rate_hz"),
+    "flicker_share": ("switching", "flicker_share"),
+    "return_share": ("switching", "return_share"),
+    "chatter_share": ("chatter_share",),
+    "dwell_cv": ("dwell_cv",),
+    "label_period_s": ("persistence", "period_s"),
+    "periodicity": ("persistence", "periodicity"),
+    "window_mi_5_bits": ("window_mi_5_bits",),
+    "window_mi_10_bits": ("window_mi_10_bits",),
+}
+"""Of labels, by the name of the metric, where it is in `LabelStats`."""
+
+_IN_CYCLES = {
+    "switches_per_cycle": ("switching", "per_cycle"),
+    "between_cycle_mi_bits": ("between_cycle_mi_bits",),
+    "within_cycle_mi_bits": ("within_cycle_mi_bits",),
+    "phase_information_bits": ("locking", "phase_information_bits"),
+    "locking_u": ("locking", "locking_u"),
+    "nmi": ("locking", "nmi"),
+    "phase_ami": ("locking", "ami"),
+    "fleiss_kappa": ("agreement", "fleiss_kappa"),
+    "pairwise_agreement": ("agreement", "pairwise_agreement"),
+    "modal_word_share": ("words", "modal_share"),
+    "clear_word_share": ("clear_words", "modal_share"),
+    "mean_distance": ("words", "mean_distance"),
+}
+"""The same, of gait cycles."""
+
+_SOFT = {
+    "soft_window_mi_5_bits": ("change", "window_mi_5_bits"),
+    "soft_window_mi_10_bits": ("change", "window_mi_10_bits"),
+    "step_jsd_bits": ("change", "step_jsd_bits"),
+    "temporal": ("change", "temporal"),
+    "temp_stability": ("change", "temp_stability"),
+    "confidence": ("confidence",),
+    "margin": ("margin",),
+    "soft_entropy": ("entropy",),
+    "rule_agreement": ("rule_agreement",),
+}
+"""Of soft assignments, where it is in `SoftStats`."""
+
 OF_LABELS: dict[str, Metric] = {
     "dominant_share": _of_labels("occupancy", "dominant_share"),
     "effective_labels": _of_labels("occupancy", "effective_labels"),
     "occupancy_entropy": _of_labels("occupancy", "entropy"),
-    "switch_rate_hz": _of_steady_labels("switching", "rate_hz"),
-    "switches_per_cycle": _of_steady_labels("switching", "per_cycle"),
-    "flicker_share": _of_steady_labels("switching", "flicker_share"),
-    "return_share": _of_steady_labels("switching", "return_share"),
-    "chatter_share": _of_steady_labels("chatter_share"),
-    "dwell_cv": _of_steady_labels("dwell_cv"),
-    "label_period_s": _of_steady_labels("persistence", "period_s"),
-    "periodicity": _of_steady_labels("persistence", "periodicity"),
-    "window_mi_5_bits": _of_steady_labels("window_mi_5_bits"),
-    "window_mi_10_bits": _of_steady_labels("window_mi_10_bits"),
-    "between_cycle_mi_bits": _of_steady_labels("between_cycle_mi_bits"),
-    "within_cycle_mi_bits": _of_steady_labels("within_cycle_mi_bits"),
-    "phase_information_bits": _of_steady_labels("locking", "phase_information_bits"),
-    "locking_u": _of_steady_labels("locking", "locking_u"),
-    "nmi": _of_steady_labels("locking", "nmi"),
-    "phase_ami": _of_steady_labels("locking", "ami"),
-    "locking_p": _of_steady_labels("locking", "locking_p"),
-    "fleiss_kappa": _of_steady_labels("agreement", "fleiss_kappa"),
-    "pairwise_agreement": _of_steady_labels("agreement", "pairwise_agreement"),
-    "modal_word_share": _of_steady_labels("words", "modal_share"),
-    "clear_word_share": _of_steady_labels("clear_words", "modal_share"),
-    "mean_distance": _of_steady_labels("words", "mean_distance"),
-    "step_jsd_bits": _of_soft("change", "step_jsd_bits"),
-    "temporal": _of_soft("change", "temporal"),
-    "temp_stability": _of_soft("change", "temp_stability"),
-    "confidence": _of_soft("confidence"),
-    "margin": _of_soft("margin"),
-    "soft_entropy": _of_soft("entropy"),
-    "rule_agreement": _of_soft("rule_agreement"),
+    **{name: _of_steady_labels(*path) for name, path in (_IN_TIME | _IN_CYCLES).items()},
+    "locking_significant_share": _locking_is_significant,
+    **{name: _of_steady_soft(*path) for name, path in _SOFT.items()},
+    "soft_between_cycle_mi_bits": _of_steady_soft("between_cycle_mi_bits"),
+    "soft_within_cycle_mi_bits": _of_steady_soft("within_cycle_mi_bits"),
 }
 """Over steady frames; those about occupancy over all."""
 
 METRICS = MappingProxyType(OF_BODY | OF_LABELS)
-"""By name."""
+"""By name: what runs are compared by."""
+
+ALL_FRAMES = "_all_frames"
+
+OVER_ALL_FRAMES = MappingProxyType(
+    {f"{name}{ALL_FRAMES}": _of_labels(*path) for name, path in _IN_TIME.items()}
+    | {f"{name}{ALL_FRAMES}": _of_soft(*path) for name, path in _SOFT.items()}
+)
+"""What is not about gait cycles once more, over all frames after the opening: falls included."""
+
+SHARES = frozenset({"locking_significant_share"})
+"""Of which each episode has 0 or 1."""

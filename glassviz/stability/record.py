@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from glassviz.analysis.labels import LabelStats
 from glassviz.analysis.persistence import Persistence
@@ -20,6 +21,7 @@ from glassviz.gait.verdict import Criterion
 from glassviz.many import Failed
 from glassviz.stability.episode import EpisodeStability
 from glassviz.stability.many import Assessed
+from glassviz.stability.run import RunStability
 
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
     # As long as the episode, and in its trace.
@@ -40,6 +42,7 @@ _ADDED: dict[type, tuple[str, ...]] = {
         "detected_periods_s",
         "period_spread",
     ),
+    RunStability: ("label_verdict",),
 }
 """Properties that a reader would miss."""
 
@@ -103,6 +106,7 @@ def to_dict(row: Assessed | Failed) -> dict[str, Any]:
     told = plain(run)
     told["episodes"] = [_episode(each) for each in run.episodes]
     told["basin"]["reasons"] = list(run.basin.reasons)
+    told["persistence"] = _curves(run.persistence)
     return (
         head
         | {"error": None, "trace": str(row.trace), "recorded": plain(row.recorded)}
@@ -126,6 +130,7 @@ def run_row(row: Assessed | Failed) -> dict[str, Any]:
         flat |= {name: told[name]["name"], f"{name}_split": _split(told[name]["split"])}
     flat |= {
         "reasons": "; ".join(told["basin"]["reasons"]),
+        "label_verdict": told["label_verdict"],
         "label_split": _split(told["label_split"]),
     }
     flat |= {"visited_labels": _cell((told["occupancy"] or {}).get("visited"))}
@@ -183,6 +188,8 @@ def _episode(episode: EpisodeStability) -> dict[str, Any]:
         "period_s": plain(gait.cycles.period_s),
         "period_cv": plain(gait.cycles.period_cv),
         "opening_s": gait.opening_end * gait.dt_s,
+        "touchdowns_s": _after_opening(gait, gait.contacts.touchdowns),
+        "liftoffs_s": _after_opening(gait, gait.contacts.liftoffs),
         "falls": [
             {
                 "start_s": fall.start * gait.dt_s,
@@ -197,6 +204,18 @@ def _episode(episode: EpisodeStability) -> dict[str, Any]:
     }
     told["basin"] |= {"reason": episode.basin.reason}
     return told
+
+
+def _after_opening(gait: Gait, frames: Int[np.ndarray, " events"]) -> list[float]:
+    """Times of events since the reset, s."""
+    return [round(frame * gait.dt_s, 6) for frame in frames[frames >= gait.opening_end].tolist()]
+
+
+def _curves(found: Persistence | None) -> dict[str, Any] | None:
+    """Persistence with its curves, which are left out where each episode has its own."""
+    if found is None:
+        return None
+    return {each.name: plain(getattr(found, each.name)) for each in dataclasses.fields(found)}
 
 
 def _cell(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """Everything about one run: a trace's episodes, and what they have in common."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +11,20 @@ from glassviz.analysis.basin import RunBasin, run_basin
 from glassviz.analysis.calibration import ValueCalibration, value_calibration
 from glassviz.analysis.map_agreement import MapAgreement, map_agreements
 from glassviz.analysis.naming import LabelName, PhaseUse, name_labels, phase_uses
-from glassviz.analysis.segments import Occupancy, occupancy
-from glassviz.analysis.soft import active_clusters, reachable_clusters
-from glassviz.analysis.statistics import MeanInterval, mean_interval
+from glassviz.analysis.onsets import OnsetLocking, onset_locking
+from glassviz.analysis.persistence import MAX_LAG_S, Persistence, persistence
+from glassviz.analysis.segments import Dwell, Occupancy, dwell_times, occupancy, pooled
+from glassviz.analysis.soft import (
+    TAU_GRID,
+    SoftStats,
+    active_clusters,
+    cosine_up_to_a_constant,
+    reachable_clusters,
+    temperature_audit,
+)
+from glassviz.analysis.statistics import MeanInterval, mean_interval, share_interval
 from glassviz.errors import GlassvizError
+from glassviz.gait.thresholds import DEFAULT_THRESHOLDS
 from glassviz.gait.verdict import RunGait, run_gait
 from glassviz.stability.episode import (
     EpisodeStability,
@@ -21,7 +32,7 @@ from glassviz.stability.episode import (
     labels_after_opening,
     phases_of,
 )
-from glassviz.stability.metrics import METRICS
+from glassviz.stability.metrics import METRICS, OVER_ALL_FRAMES, SHARES
 from glassviz.trace import ARRAYS, Trace
 
 
@@ -58,10 +69,16 @@ class RunStability:
         basin: the commonest basin, and the split.
         label_split: number of episodes by the verdict on their labels, the commonest first.
         returns: mean return, and its interval over the episodes of this run.
-        metrics: mean of every entry of `METRICS`, over the episodes in which it is defined, with
-            its interval; None where it never is. Intervals are within this run: they say nothing
-            about other seeds.
+        metrics: mean of every entry of `METRICS` and `OVER_ALL_FRAMES`, over the episodes in
+            which it is defined, with its interval; None where it never is. Intervals are within
+            this run: they say nothing about other seeds.
         occupancy: labels of all episodes after their openings; None without labels.
+        dwell: of each label, over all episodes after their openings.
+        onsets: of each label that begins in a gait cycle, over all episodes.
+        persistence: of the labels in gait cycles, over all episodes; None without any.
+        audit: soft metrics of the median episode's steady frames, or of all after its opening if
+            there are none, as they would be at other temperatures and at its own; empty where
+            there are no soft assignments.
         label_names: the phase of the gait that each label lives in, over all episodes.
         phases: how much of the run each phase of the gait is, and which label it has.
         calibration: predicted against realised value; None for episodes too short to tell.
@@ -89,12 +106,23 @@ class RunStability:
     returns: MeanInterval
     metrics: dict[str, MeanInterval | None]
     occupancy: Occupancy | None
+    dwell: tuple[Dwell, ...]
+    onsets: tuple[OnsetLocking, ...]
+    persistence: Persistence | None
+    audit: tuple[SoftStats, ...]
     label_names: tuple[LabelName, ...]
     phases: tuple[PhaseUse, ...]
     calibration: ValueCalibration | None
     pairs: tuple[EpisodePair, ...]
     reachable_clusters: int | None
     active_clusters: int | None
+
+    @property
+    def label_verdict(self) -> str:
+        """The commonest verdict on the labels; `split` as for the gait."""
+        [(commonest, count), *_] = self.label_split.items()
+        enough = count > DEFAULT_THRESHOLDS.split * len(self.episodes)
+        return commonest if enough else "split"
 
     @property
     def map_agreement(self) -> float | None:
@@ -122,7 +150,8 @@ def assess(trace: Trace) -> RunStability:
         episodes = tuple(describe_episode(trace, i) for i in range(trace.episodes))
     verdicts = [episode.label_verdict.verdict for episode in episodes]
     partition = trace.partition if trace.has_labels else None
-    pooled, names, phases = _pooled(trace, episodes)
+    in_all, names, phases = _pooled(trace, episodes)
+    dwell, onsets, lagged = _in_time(trace, episodes)
     return RunStability(
         checkpoint=header["checkpoint"]["name"],
         checkpoint_sha256=header["checkpoint"]["sha256"],
@@ -141,9 +170,14 @@ def assess(trace: Trace) -> RunStability:
         label_split=dict(Counter(verdicts).most_common()),
         returns=mean_interval(trace.returns.tolist()),
         metrics={
-            name: _mean([metric(each) for each in episodes]) for name, metric in METRICS.items()
+            name: _mean(name, [metric(each) for each in episodes])
+            for name, metric in (METRICS | OVER_ALL_FRAMES).items()
         },
-        occupancy=pooled,
+        occupancy=in_all,
+        dwell=dwell,
+        onsets=onsets,
+        persistence=lagged,
+        audit=_audit(trace, episodes[_median([each.episode_return for each in episodes])]),
         label_names=names,
         phases=phases,
         calibration=_calibration(trace),
@@ -169,12 +203,18 @@ def _refuse_broken(trace: Trace) -> None:
 
 def median_episode(stability: RunStability) -> int:
     """The episode with the median return, from 0; of two the one with less."""
-    order = np.argsort([each.episode_return for each in stability.episodes], kind="stable")
+    return _median([each.episode_return for each in stability.episodes])
+
+
+def _median(returns: Sequence[float]) -> int:
+    order = np.argsort(returns, kind="stable")
     return int(order[(len(order) - 1) // 2])
 
 
-def _mean(values: list[float | None]) -> MeanInterval | None:
+def _mean(name: str, values: list[float | None]) -> MeanInterval | None:
     defined = [value for value in values if value is not None and np.isfinite(value)]
+    if name in SHARES and (share := share_interval(round(sum(defined)), len(defined))):
+        return MeanInterval(share.share, share.low, share.high, share.count, share.level)
     return mean_interval(defined) if defined else None
 
 
@@ -189,6 +229,42 @@ def _pooled(
     label, clusters = np.concatenate(labels), trace.clusters
     names = name_labels(label, phase, clusters)
     return occupancy(label, clusters), names, phase_uses(label, phase, clusters)
+
+
+def _in_time(
+    trace: Trace, episodes: tuple[EpisodeStability, ...]
+) -> tuple[tuple[Dwell, ...], tuple[OnsetLocking, ...], Persistence | None]:
+    """Dwell, onsets and persistence of the labels of all episodes."""
+    described = [(each.gait, each.labels) for each in episodes if each.labels]
+    if not described:
+        return (), (), None
+    dt_s = trace.frame_dt_s
+    lags = min(round(MAX_LAG_S / dt_s), trace.frames // 2)
+    segments = pooled([labels.segments for _, labels in described], trace.frames)
+    phase = np.concatenate([gait.cycles.phase for gait, _ in described])
+    # No pair of frames that is compared is of two episodes.
+    gap = np.full(lags, -1)
+    steady = [np.where(each.gait.steady, trace.label[each.episode], -1) for each in episodes]
+    laid_out = np.concatenate([part for each in steady for part in (each, gap)])
+    return (
+        dwell_times(segments, dt_s),
+        onset_locking(segments, phase),
+        persistence(laid_out.astype(np.int64), dt_s, lags * dt_s),
+    )
+
+
+def _audit(trace: Trace, episode: EpisodeStability) -> tuple[SoftStats, ...]:
+    """Soft metrics of an episode against the temperature."""
+    partition, tau, gait = trace.partition, trace.header["tau"], episode.gait
+    if partition is None or tau is None or not trace.has_labels:
+        return ()
+    kept = gait.steady if gait.steady.any() else np.arange(trace.frames) >= gait.opening_end
+    cosine = cosine_up_to_a_constant(trace.soft_assignment[episode.episode], tau)
+    cosine = np.where(kept[:, None], cosine, np.nan)
+    rng = np.random.default_rng([int(trace.sha256[:16], 16), episode.episode])
+    return temperature_audit(
+        cosine, partition, gait.cycles.cycle, rng, sorted({*TAU_GRID, float(tau)})
+    )
 
 
 def _calibration(trace: Trace) -> ValueCalibration | None:
