@@ -7,16 +7,21 @@ import inspect
 import json
 import pkgutil
 import typing
+from pathlib import Path
 
 import numpy as np
 import pytest
 import typer
+from planted_runs import trace_of
+from test_stability import with_soft
 from typer.testing import CliRunner
 
 import glassviz.analysis
 import glassviz.comparison
+import glassviz.fitting
 import glassviz.gait
 import glassviz.graphs
+import glassviz.stability
 from glassviz.analysis import (
     calibration,
     consistency,
@@ -36,6 +41,9 @@ from glassviz.errors import UsageError
 from glassviz.gait import contacts, events, gait, poincare, rhythm
 from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.gait.verdict import gait_criteria, gait_values
+from glassviz.reevaluation import Recorded
+from glassviz.stability import Assessed, assess
+from glassviz.stability.record import run_row
 
 NO_RESULTS = {"synthetic", "metrics"}
 """Modules that plant gaits, or explain."""
@@ -47,12 +55,19 @@ BOOKKEEPING = {
     *("label", "dominant", "words", "modal", "states", "prototypes", "seed"),
     *("obs", "cycle_frames", "episode_s", "runs", "gaits_by_controller", "colours"),
     *("soft", "switches", "one", "other", "frame_dt_s", "partition"),
+    *("episode", "reset_seed", "cycle_episodes", "refits", "partner", "label_split"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
 
+PACKAGES = (
+    *(glassviz.gait, glassviz.analysis, glassviz.fitting, glassviz.stability),
+    *(glassviz.comparison, glassviz.graphs),
+)
+
+
 def modules():
-    for package in (glassviz.gait, glassviz.analysis, glassviz.comparison, glassviz.graphs):
+    for package in PACKAGES:
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             if found.name.rpartition(".")[2] not in NO_RESULTS:
                 yield importlib.import_module(found.name)
@@ -75,7 +90,8 @@ def is_numeric(annotation) -> bool:
 
 
 def numeric_members(cls) -> list[str]:
-    hints = typing.get_type_hints(cls)
+    # What a module imports for its annotations alone.
+    hints = typing.get_type_hints(cls, localns={"Recorded": Recorded})
     kinds = {field.name: hints[field.name] for field in dataclasses.fields(cls)}
     for name, member in vars(cls).items():
         read = getattr(member, "fget", None) or getattr(member, "func", None)
@@ -116,7 +132,27 @@ def test_what_is_explained_exists():
         for each in (*dir(cls), *(field.name for field in dataclasses.fields(cls)))
     }
     functions = {name for name, _ in own(inspect.isfunction)}
-    assert set(EXPLAINED) <= members | functions
+    assert set(EXPLAINED) <= members | functions | set(columns())
+
+
+def columns() -> dict[str, object]:
+    """Of runs.csv, with the numbers of a run that has everything."""
+    trace = with_soft(trace_of("everything", [GaitPlan(frames=600)] * 3, returns=[1, 2, 3]))
+    trace.header["agent"] |= {"planner": {"discount": 0.9}}
+    run = Assessed("everything", Path(), Path(), True, None, assess(trace))
+    return run_row(run) | {"recorded_return": 1.0}
+
+
+def test_every_number_of_a_run_can_be_asked_for_by_its_column():
+    numbers = {name for name, value in columns().items() if isinstance(value, int | float)}
+    assert {"rho", "soft_window_mi_5_bits_high", "step_jsd_bits_all_frames_low"} <= numbers
+    unknown = []
+    for name in sorted(numbers - BOOKKEEPING):
+        try:
+            assert metric(name) is metric(name.removesuffix("_low").removesuffix("_high"))
+        except UsageError:
+            unknown.append(name)
+    assert not unknown
 
 
 def test_nothing_is_explained_twice():
@@ -194,6 +230,12 @@ def test_constants_in_the_text_are_those_of_the_code(name, place, constant):
         ("Dwell.cv", "dwell_cv"),
         ("Share.share", "hit_share"),
         ("holm", "adjusted_p"),
+        ("soft_window_mi_10_bits", "window_mi_bits"),
+        ("window_mi_5_bits_all_frames_low", "window_mi_bits"),
+        ("rho_high", "rho"),
+        *((name, name) for name in ("more_bits", "more_u", "fitted_ahead", "value_predicted")),
+        *((name, name) for name in ("value_realised", "value_relative_rmse")),
+        ("matched_share", "matched_accuracy"),
     ],
 )
 def test_a_metric_is_found_by_its_name_and_by_its_fields(asked, name):

@@ -14,6 +14,10 @@ from typing import Any, Literal
 
 from glassviz.errors import UsageError
 
+ENDINGS = ("_low", "_high", "_all_frames")
+"""What columns of runs.csv add to a metric: bounds of its interval; over all frames after the
+opening, those outside of gait cycles included."""
+
 SUGGESTIONS = 3
 """So many names at most are offered in place of an unknown one."""
 
@@ -35,7 +39,8 @@ class Metric:
         reading: how to read it.
         trap: how it misleads.
         source: author, venue, year.
-        fields: results that carry it, its interval or its null: `Class.field`, or a function.
+        fields: results that carry it, its interval or its null: `Class.field`, a function, or a
+            column of runs.csv.
     """
 
     name: str
@@ -57,13 +62,15 @@ def metric(name: str) -> Metric:
 
     Args:
         name: of the metric, of a field that carries it, or `Class.field` where several metrics
-            have fields of that name.
+            have fields of that name; also with an ending of `ENDINGS`.
 
     Raises:
         UsageError: there is none, or a field's name is that of several.
     """
-    if name in METRICS:
-        return METRICS[name]
+    # Before fields, of which one may have the name of a metric's bound.
+    bare = _without_endings(name)
+    if bare in METRICS:
+        return METRICS[bare]
     carriers = {m.name: m for m in METRICS.values() for f in m.fields if name in _names(f)}
     if len(carriers) == 1:
         return next(iter(carriers.values()))
@@ -72,10 +79,18 @@ def metric(name: str) -> Metric:
             f"metric {name!r}: expected the name of one metric, found a field of several: ask for "
             f"one of {', '.join(carriers)}"
         )
+    if bare != name:
+        return metric(bare)
     known = {_names(each)[1] for m in METRICS.values() for each in (m.name, *m.fields)}
     near = get_close_matches(name, sorted(known), SUGGESTIONS)
     remedy = f"try {' or '.join(near)}" if near else "`glassviz explain` lists all"
     raise UsageError(f"metric {name!r}: expected the name of a metric, found no such: {remedy}")
+
+
+def _without_endings(name: str) -> str:
+    for ending in ENDINGS:
+        name = name.removesuffix(ending)
+    return name
 
 
 def _names(field: str) -> tuple[str, str]:

@@ -15,6 +15,10 @@ fails when it is out of date, or when a metric has no entry.
 Entropies and information are in bits (0 log 0 = 0). k: hard label, K clusters; p_k share of the
 frames with label k; c: soft assignment over prototypes, s = c S over clusters, S the partition;
 T frames of dt seconds; segment: run of one label, d frames long; B replicates of a null.
+
+Of a run a metric is the mean over its episodes, `_low` and `_high` behind its name are the bounds
+of its 95 % interval within this run (Student's t), and `_all_frames` is the same over all frames
+after the openings, where the metric itself is over those in gait cycles.
 """
 
 
