@@ -1,7 +1,7 @@
 """What the header of a trace must say, so that whoever reads the trace can rely on it."""
 
 import json
-import math
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,7 +81,8 @@ def _list_of(kind: type, count: int | None = None) -> Callable[[Any], bool]:
 
 
 def _is_number(found: Any) -> bool:
-    return type(found) in (int, float) and math.isfinite(found)
+    """Whether it is finite, and so as a float: JSON has integers of any length."""
+    return type(found) in (int, float) and abs(found) <= sys.float_info.max
 
 
 def _is_positive(found: Any) -> bool:
@@ -104,6 +105,10 @@ def _is_glass(found: Any) -> bool:
     return found is None or (type(clusters) is int and clusters > 0)
 
 
+def _is_fitted(found: Any) -> bool:
+    return isinstance(found, dict) and isinstance(found.get("sha256"), str)
+
+
 _TEXT: _Entry = ("a text", _is(str))
 _OBJECT: _Entry = ("an object", _is(dict))
 _INTEGER: _Entry = ("an integer", _is(int))
@@ -121,7 +126,10 @@ _HEADER: dict[str, _Entry] = {
     "planner": _OBJECT,
     "env.task": _TEXT,
     "env.physics": _TEXT,
-    "env.action_repeat": ("a positive integer", lambda found: type(found) is int and found > 0),
+    "env.action_repeat": (
+        "a positive integer",
+        lambda found: type(found) is int and _is_positive(found),
+    ),
     "env.control_dt_s": ("a positive number", _is_positive),
     "seed": _INTEGER,
     "label_rule": _TEXT,
@@ -129,5 +137,5 @@ _HEADER: dict[str, _Entry] = {
     "assumptions": _TEXTS,
     "versions": _OBJECT,
     "device": _TEXT,
-    "fitted_labels": ("an object, if there is one", _or_missing(_is(dict))),
+    "fitted_labels": ("an object with sha256, if there is one", _or_missing(_is_fitted)),
 }

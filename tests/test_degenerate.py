@@ -135,6 +135,15 @@ UNREADABLE = {
         "agent.planner: expected an object",
     ),
     "labels from elsewhere": (header(labels_from="me"), "expected glass, fitted or none, found"),
+    "more than a number": (
+        header(env=ENV | {"action_repeat": 10**400}),
+        "a positive integer, found 1",
+    ),
+    "a discount that is none": (
+        header(agent={"planner": {"discount": 10**400}}),
+        "agent.planner.discount: expected a number, if there is one, found 1",
+    ),
+    "fitted labels without a hash": (header(fitted_labels={}), "fitted_labels: expected an object"),
     "a temperature of nothing": (
         replace(SOUND, soft_assignment=SOUND.soft_assignment[..., :0]),
         "tau: expected null, there being no soft assignments, found 0.1",
