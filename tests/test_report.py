@@ -267,6 +267,15 @@ def test_a_run_with_one_label_and_no_cycles_says_so(tmp_path):
     assert "No temperature audit" in text
 
 
+@pytest.mark.parametrize("plan", [STILL, replace(HOP, map=(3,))])
+def test_a_temperature_audit_of_which_some_curves_are_undefined_is_drawn(tmp_path, plan):
+    page = composed(tmp_path, with_soft(planted(plan)))
+    [drawing] = [each for each in page.cards[0].sides[0].drawings if "audit" in each.name]
+    for axes in drawing.figure.axes:
+        low, high = axes.get_xlim()
+        assert low < 0.02 < 2 < high
+
+
 def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path):
     one = planted(*[replace(HOP, map=(3,))] * 2)
     page = composed(tmp_path, one, planted(HOP, labels=False), planted(HOP, replace(HOP, map=(3,))))

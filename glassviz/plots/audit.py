@@ -13,6 +13,9 @@ from glassviz.plots.palette import CLUSTER_COLORS
 
 TICKS = (0.02, 0.1, 0.5, 2.0)
 
+AIR = 1.3
+"""Factor that the axes of temperature go beyond the first and the last."""
+
 Curve = Sequence[float | None]
 
 
@@ -52,7 +55,10 @@ def temperature_audit(curves: AuditCurves) -> Figure:
         shares.set_ylabel("share")
         shares.set_ylim(0, 1.35)
         shares.set_yticks([0, 0.5, 1])
+        low, high = min(curves.tau), max(curves.tau)
         for axes in (bits, shares):
+            # Where no value is defined there are no limits that a scale of logarithms could keep.
+            axes.set_xlim(low / AIR, high * AIR)
             axes.axvline(curves.own_tau, ymax=0.8, color=INK, linewidth=0.8, linestyle=":")
             place = axes.get_xaxis_transform()
             told = f" τ = {curves.own_tau:g}"
