@@ -204,10 +204,12 @@ def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
     without = of_episodes(template, "without", None, None)
     found = metric_means([*runs, without], rng())
     assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
-    assert found.answer.startswith("Over 5 runs: fleiss_kappa 0.50 [0.50, 0.50], n = 4; locking_u")
+    assert found.answer.startswith(
+        "Stability over runs: fleiss_kappa 0.50 [0.50, 0.50], n = 4; locking_u"
+    )
     few = metric_means([*runs[:2], without], rng())
     assert few.metrics[0].mean is None
-    assert few.answer.startswith("Over 3 runs: fleiss_kappa 0.50 and 0.50, n = 2; ")
+    assert few.answer.startswith("Stability over runs: fleiss_kappa 0.50 and 0.50, n = 2; ")
     assert "fleiss_kappa is measured in none" in metric_means([without], rng()).answer
 
 
@@ -299,7 +301,7 @@ def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
     assert list(found) == [PRIMARY, *NAMED, *[n for n in METRICS if n not in (PRIMARY, *NAMED)]]
     others = stability_and_return(members, rng()).others
     n = len(OF_BODY)
-    assert f"{n} of {n} of the body, parts of the reward" in others
+    assert f"{n} of {n} of the body (parts of the reward)" in others
 
 
 def test_a_metric_that_could_not_be_significant_is_not_in_the_map(template):
@@ -336,7 +338,7 @@ def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, st
     assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
     assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(0.1)
     assert "cannot be told from so few, as p is at best 0.1" in found.answer
-    assert "A run of a earns more than one of b in 100% of pairs." in found.answer
+    assert "In 100% of the pairs of their runs a earns more." in found.answer
     assert "fleiss_kappa +0.70, p = 0.10 (at best 0.1)." in found.answer
     assert found.answer.endswith(
         "Stable hops: 3 of 3 and 0 of 3, p = 0.10 by Fisher's exact test (at best 0.1)."

@@ -107,7 +107,7 @@ def _compare(
         answer=" ".join(
             [
                 _answer(a, b, returns),
-                f"A run of {a.name} earns more than one of {b.name} in {improvement:.0%} of pairs.",
+                f"In {improvement:.0%} of the pairs of their runs {a.name} earns more.",
                 *_told_primary(primary),
                 f"Stable hops: {a.stable_hops} of {len(a.runs)} and {b.stable_hops} of "
                 f"{len(b.runs)}, {p_value(stable_hop_p)} by Fisher's exact test (at best "

@@ -8,7 +8,7 @@ import numpy as np
 from glassviz.analysis.statistics import IQM_FROM, BootstrapInterval, bootstrap_interval
 from glassviz.comparison.members import Member
 from glassviz.comparison.returns import PRIMARY
-from glassviz.comparison.wording import count_of, estimate, listed
+from glassviz.comparison.wording import estimate, listed
 from glassviz.stability import METRICS
 
 MEASURED = (PRIMARY, "locking_u")
@@ -49,7 +49,7 @@ def metric_means(members: Sequence[Member], rng: np.random.Generator) -> MetricM
     """Means over runs of one controller, runs being what is counted."""
     found = tuple(_mean(name, members, rng) for name in MEASURED)
     told = "; ".join(_told(each) for each in found)
-    return MetricMeans(found, f"Over {count_of(len(members), 'run')}: {told}.")
+    return MetricMeans(found, f"Stability over runs: {told}.")
 
 
 def _mean(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricMean:

@@ -197,7 +197,7 @@ def _answer(
 def _others(found: Sequence[MetricCorrelation]) -> str:
     """What the other metrics say, in a sentence."""
     told = []
-    for what, names in (("of labels", OF_LABELS), ("of the body, parts of the reward", OF_BODY)):
+    for what, names in (("of labels", OF_LABELS), ("of the body (parts of the reward)", OF_BODY)):
         tested = [each for each in found[1:] if each.metric in names and _could(each)]
         hits = [each for each in tested if each.adjusted_p is not None and each.adjusted_p <= LEVEL]
         hits = sorted(hits, key=lambda each: (each.adjusted_p, each.metric))
@@ -207,7 +207,7 @@ def _others(found: Sequence[MetricCorrelation]) -> str:
             told.append(f"{len(hits)} of {len(tested)} {what}{some}")
     if not told:
         return ""
-    return f"Of the other metrics, adjusted for their number, {', and '.join(told)} do."
+    return f"Of the other metrics, adjusted for their number, {', and '.join(told)} go with return."
 
 
 def _could(found: MetricCorrelation) -> bool:

@@ -22,10 +22,10 @@ def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
         name: of the drawing.
 
     Returns:
-        None where their returns have no common scale.
+        None for a single run, and where returns have no common scale.
     """
     found = {each.metric: each for each in own.stability_and_return.correlations}
-    if not found:
+    if not found or len(own.runs) < 2:
         return None
     returns = dict(zip(own.returns.runs, own.returns.values, strict=True))
     order = sorted(returns, key=lambda run: (-returns[run], run))

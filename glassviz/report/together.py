@@ -23,6 +23,9 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         f"Do two phases share a label? {answers.merged}",
     )
     parts = [Part(f"What differs between {n} checkpoint{'s' if n > 1 else ''}", asked)]
+    if together.controllers:
+        pairs = tuple(pair.told for pair in together.controllers.pairs)
+        parts.append(Part("Planner and policy", (together.controllers.answer, *pairs)))
     for i, own in enumerate(together.by_controller, start=1):
         title = f"By the {CONTROLLER_NAMES.get(own.controller, own.controller)}"
         drawing = drawing_of(own, f"returns-{i}")
@@ -30,9 +33,6 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         parts.append(
             Part(title, tuple(_of_controller(own, together.doubts)), drawings, tables_of(own))
         )
-    if together.controllers:
-        pairs = tuple(pair.told for pair in together.controllers.pairs)
-        parts.append(Part("Planner and policy", (together.controllers.answer, *pairs)))
     if together.correspondence:
         found = together.correspondence
         told = (
