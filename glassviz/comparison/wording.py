@@ -31,8 +31,10 @@ def interval(low: float, high: float, spec: str) -> str:
 
 def estimate(found: BootstrapInterval, spec: str) -> str:
     """`2.0 [1.5, 2.5]`; without the interval where there is none."""
-    bounds = "" if None in (found.low, found.high) else f" {interval(found.low, found.high, spec)}"
-    return f"{found.estimate:{spec}}{bounds}"
+    told = f"{found.estimate:{spec}}"
+    if found.low is None or found.high is None:
+        return told
+    return f"{told} {interval(found.low, found.high, spec)}"
 
 
 def count_of(count: int, what: str) -> str:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -134,7 +135,7 @@ def _draw(
         )
 
 
-def _look(basin: str) -> dict[str, object]:
+def _look(basin: str) -> dict[str, Any]:
     shape, color = LOOKS[basin]
     return {
         "marker": shape,

@@ -97,12 +97,12 @@ def _rows(pairs: Iterable[tuple[str, MetricCorrelation]]) -> Iterable[tuple[str,
     for name, each in pairs:
         if each.test is None:
             continue
-        bounds = (each.rho_low, each.rho_high)
+        low, high = each.rho_low, each.rho_high
         yield (
             name,
             str(len(each.runs)),
             f"{each.test.statistic:+.2f}",
-            interval(*bounds, ".2f") if None not in bounds else NONE,
+            NONE if low is None or high is None else interval(low, high, ".2f"),
             f"{each.test.p:.2g}",
             f"{each.test.smallest_p:.2g}",
             NONE if each.adjusted_p is None else f"{each.adjusted_p:.2g}",
