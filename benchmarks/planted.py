@@ -6,7 +6,8 @@ Prints Markdown tables. A grid of hops of 40 s is drawn, of every period, jitter
 strength of locking and share of flicker; each is assessed from its trace, and what is found is set
 against what was drawn (period, cycles, falls), or against the expectation from very many cycles
 with the planted phase (locking, kappa, chatter). Then the verdicts on labels of which a share of
-the frames flickers and a share of the cycles is rotated.
+the frames flickers and a share of the cycles is rotated. Verdicts are counted as per cent locked /
+undetermined / oscillating.
 """
 
 import argparse
@@ -30,6 +31,7 @@ JITTERS = (0.0, 0.05, 0.1)
 FALLS = (0, 1, 3)
 LOCKINGS = (1.0, 0.9, 0.7, 0.4, 0.0)
 FLICKERS = (0.0, 0.02, 0.05, 0.1)
+VERDICTS = ("locked", "undetermined", "oscillating")
 ROTATED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 MANY = 40_000
 """Frames of the gait from which an expectation comes."""
@@ -121,14 +123,18 @@ def assessed(
 
 def gaits(found: list[Found]) -> None:
     """What is found of gaits, by what was planted."""
-    print("| planted | period off by, mean | largest | any detector, largest "
+    print("| planted | period off by, mean | largest | any of 3 detectors, largest "
           "| its CV off by, largest | cycles found | falls found | called hop |")  # fmt: skip
     print("|---" * 8 + "|")
-    for name, values in (("period_s", PERIODS_S), ("jitter_cv", JITTERS), ("falls", FALLS)):
+    for name, values, told in (
+        ("period_s", PERIODS_S, "period {} s"),
+        ("jitter_cv", JITTERS, "jitter CV {}"),
+        ("falls", FALLS, "{} falls"),
+    ):
         for value in values:
             own = [each for each in found if getattr(each.plan, name) == value]
             if own:
-                print(f"| {name} {value} | {_gait_row(own)} |")
+                print(f"| {told.format(value)} | {_gait_row(own)} |")
     print(f"| all | {_gait_row(found)} |")
 
 
@@ -149,7 +155,8 @@ def _gait_row(own: list[Found]) -> str:
 def labels(found: list[Found]) -> None:
     """What is found of labels, by locking and flicker."""
     print("\n| locking | flicker | U by formula | expected | found | kappa expected | found "
-          "| interval covers | chatter expected | found | p ≤ 0.05 | verdicts |")  # fmt: skip
+          "| interval covers | chatter expected | found | locking p ≤ 0.05 "
+          "| verdicts |")  # fmt: skip
     print("|---" * 12 + "|")
     for locking, flicker in product(LOCKINGS, FLICKERS):
         own = [e for e in found if (e.plan.locking, e.plan.flicker) == (locking, flicker)]
@@ -254,8 +261,9 @@ def _mean_sd(values: Iterable[float | None]) -> str:
 
 def _split(values: Iterable[str]) -> str:
     counts = Counter(values)
-    total = sum(counts.values())
-    return ", ".join(f"{count / total:.0%} {name}" for name, count in counts.most_common())
+    assert set(counts) <= set(VERDICTS), counts
+    told = [100 * counts[name] / counts.total() for name in VERDICTS]
+    return "/".join(f"{share:.0f}" for share in told)
 
 
 if __name__ == "__main__":
