@@ -1,12 +1,14 @@
-"""Time and memory of `stability`: many short traces, one long one, and where the time goes.
+"""Time and memory of `stability`: many short traces, long ones, and where the time goes.
 
     python benchmarks/analysis.py [--quick]
 
 Assesses 1,000 synthetic traces of 1,000 frames from files on all cores, with every metric and
-999-fold nulls; then one trace of a million frames in a process of its own; then the parts of one
-trace by themselves; then the rotation null against a transcription that goes through the frames of
-every replicate, and against its bare matrix products. Fails unless transcription and product give
-the same p-value.
+999-fold nulls; then one trace of a million frames, and traces of many episodes, each in a process
+of its own; then the parts of one trace by themselves; then the rotation null against a
+transcription that goes through the frames of every replicate, and against its bare matrix products.
+Fails unless transcription and product give the same p-value, and, at the end, where a target is
+missed: 60 s for the thousand traces, none of which fails; 60 s and 2 GB for the million frames; CPU
+time that grows with the number of episodes and no faster (of --quick it would be noise).
 """
 
 import argparse
@@ -32,12 +34,17 @@ from glassviz.gait.gait import describe as describe_gait
 from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.runs import RolloutOptions
 from glassviz.stability import Assessed, assess, assess_all
-from glassviz.trace import Trace
+from glassviz.trace import ARRAYS, Trace
 
 CLUSTERS, PROTOTYPES = 8, 16
 LATENT, OBS, ACT = 128, 15, 4
 """Widths of a small agent's trace: 0.9 KB a frame."""
 TAU = 0.7
+
+TARGET_S, TARGET_MB = 60, 2000
+EPISODES = (20, 80, 320)
+TIMES_LINEAR = 1.5
+"""How much more than its share of the CPU time the last three quarters of the episodes may take."""
 
 
 def main() -> None:
@@ -50,11 +57,15 @@ def main() -> None:
         return one(arguments.one)
     scale = 10 if arguments.quick else 1
     with tempfile.TemporaryDirectory() as folder:
-        many(Path(folder), 1000 // scale)
-        long(Path(folder), 1_000_000 // scale)
+        missed = many(Path(folder), 1000 // scale)
+        missed += long(Path(folder), 1_000_000 // scale)
+        growth = episodes(Path(folder), [count // scale for count in EPISODES])
+    if not arguments.quick and growth > TIMES_LINEAR:
+        missed.append(f"CPU time of episodes grew {growth:.1f} times as fast as their number")
     parts()
     against_a_transcription()
-    return None
+    if missed:
+        sys.exit("missed: " + "; ".join(missed))
 
 
 def synthetic(frames: int, seed: int, width: int = 1) -> Trace:
@@ -83,50 +94,103 @@ def synthetic(frames: int, seed: int, width: int = 1) -> Trace:
     )
 
 
-def many(folder: Path, count: int) -> None:
-    """Many traces of 1,000 frames on all cores, and a quarter and a half of them."""
+def of_episodes(count: int) -> Trace:
+    """Many episodes of 1,000 frames in one trace, which differ in their gaits."""
+    own = [synthetic(1000, i) for i in range(count)]
+    arrays = {name: np.concatenate([getattr(each, name) for each in own]) for name in ARRAYS}
+    return Trace(header=own[0].header | {"reset_seeds": list(range(count))}, **arrays)
+
+
+def many(folder: Path, count: int) -> list[str]:
+    """Many traces of 1,000 frames on all cores, and a quarter and a half of them.
+
+    Returns:
+        Targets that were missed, in words.
+    """
     paths = [folder / f"{i:04}.npz" for i in range(count)]
     for i, path in enumerate(paths):
         synthetic(1000, i).save(path)
-    print(f"| traces of 1,000 frames | s on {os.cpu_count()} cores | ms a trace | failed |")
-    print("|---|---|---|---|")
+    print(f"| traces of 1,000 frames | s on {os.cpu_count()} cores | CPU s | ms of it a trace "
+          "| failed |\n|---|---|---|---|---|")  # fmt: skip
     for own in (paths[: count // 4], paths[: count // 2], paths):
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), cpu_of_children()
         rows = assess_all(own, RolloutOptions(), jobs=os.cpu_count())
-        seconds = time.perf_counter() - start
+        seconds, cpu = time.perf_counter() - start, cpu_of_children() - cpu
         failed = sum(not isinstance(row, Assessed) for row in rows)
         print(
-            f"| {len(own)} | {seconds:.1f} | {1e3 * seconds / len(own):.0f} | {failed} |",
+            f"| {len(own)} | {seconds:.1f} | {cpu:.1f} | {1e3 * cpu / len(own):.0f} | {failed} |",
             flush=True,
         )
+    missed = [f"{failed} traces failed"] if failed else []
+    if seconds > TARGET_S:
+        missed.append(f"{count} traces took {seconds:.1f} s, {cpu:.1f} s of CPU")
+    return missed
 
 
-def long(folder: Path, frames: int) -> None:
-    """One episode, up to `frames` long, each in a process of its own."""
-    print("\n| frames of one trace | load s | assess s | µs a frame | CPU s | MB | of that trace |")
-    print("|---|---|---|---|---|---|---|")
+def cpu_of_children() -> float:
+    """CPU seconds of all processes that this one has started and that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def long(folder: Path, frames: int) -> list[str]:
+    """One episode, up to `frames` long.
+
+    Returns:
+        Targets that were missed, in words.
+    """
+    print("\n| frames of one trace | load s | assess s | CPU s | µs of it a frame | MB "
+          "| of that trace |\n|---|---|---|---|---|---|---|")  # fmt: skip
     for length in (frames // 100, frames // 10, frames):
-        path = folder / "long.npz"
-        synthetic(length, 4, width=LATENT).save(path)
-        size = path.stat().st_size / 1e6
-        command = [sys.executable, __file__, "--one", str(path)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        loading, assessing, cpu, peak = map(float, done.stdout.split())
+        loading, assessing, cpu, peak, size = alone(folder, synthetic(length, 4, width=LATENT))
         print(
-            f"| {length} | {loading:.1f} | {assessing:.1f} | {1e6 * assessing / length:.0f} | "
-            f"{cpu:.1f} | {peak:.0f} | {size:.0f} |",
+            f"| {length} | {loading:.1f} | {assessing:.1f} | {cpu:.1f} | {1e6 * cpu / length:.0f} "
+            f"| {peak:.0f} | {size:.0f} |",
             flush=True,
         )
+    missed = []
+    if loading + assessing > TARGET_S:
+        missed.append(f"{frames} frames took {loading + assessing:.1f} s, {cpu:.1f} s of CPU")
+    if peak > TARGET_MB:
+        missed.append(f"{frames} frames took {peak:.0f} MB")
+    return missed
+
+
+def episodes(folder: Path, counts: list[int]) -> float:
+    """Traces of many episodes: CPU time of one more of the last ones, over one of the first."""
+    print(
+        "\n| episodes of 1,000 frames in one trace | assess s | CPU s | ms of it an episode | MB |"
+    )
+    print("|---|---|---|---|---|")
+    found = []
+    for count in counts:
+        _, assessing, cpu, peak, _ = alone(folder, of_episodes(count))
+        found.append(cpu)
+        print(
+            f"| {count} | {assessing:.1f} | {cpu:.1f} | {1e3 * cpu / count:.0f} | {peak:.0f} |",
+            flush=True,
+        )
+    first, last = np.diff(found) / np.diff(counts)
+    return float(last / first)
+
+
+def alone(folder: Path, trace: Trace) -> tuple[float, ...]:
+    """What `one` finds of a trace in a process of its own, and the MB of its file."""
+    path = folder / "alone.npz"
+    trace.save(path)
+    command = [sys.executable, __file__, "--one", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return *map(float, done.stdout.split()), path.stat().st_size / 1e6
 
 
 def one(path: Path) -> None:
-    """Seconds to load and to assess, CPU seconds of both, and peak memory in MB."""
+    """Seconds to load and to assess, CPU seconds to assess, and peak memory in MB."""
     start = time.perf_counter()
     trace = Trace.load(path)
-    loaded = time.perf_counter()
+    loaded, cpu = time.perf_counter(), time.process_time()
     assess(trace)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-    print(loaded - start, time.perf_counter() - loaded, time.process_time(), peak)
+    print(loaded - start, time.perf_counter() - loaded, time.process_time() - cpu, peak)
 
 
 def parts(frames: int = 1000) -> None:
