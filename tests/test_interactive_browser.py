@@ -1,5 +1,6 @@
 """The interactive report in a real browser: what it shows and does."""
 
+import dataclasses
 import json
 
 import pytest
@@ -420,3 +421,121 @@ def test_one_filter_of_an_address_is_that_of_both_controllers(browser, path):
     pressed = 'document.querySelectorAll(\'.label[data-key="1"][aria-pressed="true"]\').length'
     browser.show(path, fragment="#run=hopper&by=pi&labels=1&versus=hopper&versus-by=mppi")
     assert browser.evaluate(pressed) == 2
+
+
+@pytest.fixture(scope="module")
+def rare(tmp_path_factory):
+    """Episodes 1 and 3 of three are shown; label 5 is in the third alone, label 6 in the second.
+
+    In the opening of the first there is a switch from 3 to 0, which graphs leave out.
+    """
+    folder = tmp_path_factory.mktemp("rare")
+    trace = playable(planted(HOP, HOP, HOP, name="rare"))
+    label = trace.label.copy()
+    label[0, 20:40], label[2, 500:505], label[1, 700:703] = 0, 5, 6
+    dataclasses.replace(trace, label=label).save(folder / "a.npz")
+    page = composed(folder, films=2)
+    assert [each.number for each in page.runs[0].shown] == [1, 3]
+    write(page, folder / "r.html")
+    return folder / "r.html", label
+
+
+def press_switch(browser, source: str, target: str) -> None:
+    """Press the button of a switch in the list of them."""
+    browser.evaluate(
+        "[...document.querySelectorAll('.switches button')].find((each) =>"
+        f" each.textContent.trim().startsWith('{source} → {target}')).click()"
+    )
+
+
+# States that are lit in the graph, and switches, by their numbers.
+LIT = f"""(() => {{
+  const series = {GRAPH}.getModel().getSeriesByIndex(0);
+  const isLit = (data, {{dataIndex}}) => {{
+    let lit = false;
+    data.getItemGraphicEl(dataIndex).traverse((each) => {{
+      lit ||= each.currentStates.includes("emphasis");
+    }});
+    return lit;
+  }};
+  const {{nodes, edges}} = series.getGraph();
+  return {{
+    nodes: nodes.filter((each) => isLit(series.getData(), each)).map((each) => each.dataIndex),
+    edges: edges.filter((each) => isLit(series.getData("edge"), each))
+      .map((each) => [each.node1.dataIndex, each.node2.dataIndex]),
+  }};
+}})()"""
+EPISODE = "document.querySelectorAll('.pick select')[1].selectedOptions[0].textContent"
+CAPTION = "document.querySelector('.graph figcaption').textContent"
+
+
+@in_browser
+def test_what_is_in_another_episode_is_found_there(browser, rare):
+    path, label = rare
+    browser.show(path, fragment="#frame=100")
+    before = int(label[2, 499])
+    absent = browser.evaluate(
+        f"{GRAPH}.getOption().series[0].links.map((each) => each.lineStyle.type)"
+    )
+    assert set(absent) == {"solid", "dotted"} and absent.count("dotted") == 4
+    assert "dotted: not in this episode" in browser.evaluate(CAPTION)
+    press_switch(browser, before, 5)
+    assert browser.frame == 500 and browser.evaluate(EPISODE).startswith("episode 3 of 3")
+    said = f"{before} → 5: not in episode 1, so this is episode 3."
+    assert said in browser.evaluate(CAPTION)
+    browser.wait_for(f"{LIVE}.startsWith({json.dumps(said + ' 10.00 seconds')})")
+    press_switch(browser, 3, 0)
+    assert said not in browser.evaluate(CAPTION), "it is said once"
+    assert browser.complaints == []
+
+
+@in_browser
+def test_what_no_shown_episode_has_is_said_to_be_missing(browser, rare):
+    path, label = rare
+    browser.show(path, fragment="#frame=100")
+    press_switch(browser, int(label[1, 699]), 6)
+    assert browser.frame == 100 and browser.evaluate(EPISODE).startswith("episode 1 of 3")
+    said = f"{label[1, 699]} → 6: not in this episode"
+    assert said in browser.evaluate(CAPTION)
+    browser.wait_for(f"{LIVE}.startsWith({json.dumps(said)})")
+    # Node and list say so too.
+    names = browser.evaluate(
+        "[...document.querySelectorAll('.label')].map((each) => each.dataset.key)"
+    )
+    x, y = browser.evaluate(
+        "(() => { const canvas = document.querySelector('.graph .canvas');"
+        " canvas.scrollIntoView({block: 'center', behavior: 'instant'});"
+        " const {x, y} = canvas.getBoundingClientRect();"
+        f" const series = {GRAPH}.getOption().series[0]; const [a, b] = {GRAPH}.convertToPixel("
+        f"{{xAxisIndex: 0, yAxisIndex: 0}}, series.data[{names.index('6')}].value);"
+        " return [x + a, y + b]; })()"
+    )
+    browser.click(x, y)
+    assert browser.frame == 100 and "label 6: not in this episode" in browser.evaluate(CAPTION)
+    listed = browser.evaluate("document.querySelector('.switches').textContent")
+    assert listed.count("none in this episode") == 4
+    browser.keep("absent")
+
+
+@in_browser
+def test_a_click_finds_only_switches_that_the_graph_counts(browser, rare):
+    path, label = rare
+    browser.show(path)
+    press_switch(browser, 3, 0)
+    found = browser.frame
+    assert (label[0, found - 1], label[0, found]) == (3, 0) and found > 60
+    assert browser.evaluate(LIT)["edges"] == [[3, 0]]
+    browser.seek(25)
+    assert browser.evaluate(LIT)["edges"] == [], "a switch in the opening is none of the graph's"
+
+
+@in_browser
+def test_the_frame_lights_its_label_and_the_last_switch(player, page):
+    path = page.runs[0].shown[0].state
+    for frame in (300, 307, 640, 301):
+        player.seek(frame)
+        came = next(t for t in range(frame, 0, -1) if path[t] != path[t - 1])
+        assert player.evaluate(LIT) == {
+            "nodes": [path[frame]],
+            "edges": [[path[came - 1], path[came]]],
+        }

@@ -29,8 +29,26 @@ export function decoded(episode) {
     }
     episode.frames = episode.state.length;
     episode.segments = segmentsOf(episode.state);
+    // Graphs leave openings out.
+    episode.path = episode.state.map((state, t) => (episode.gait[t] === NONE ? NONE : state));
   }
   return episode;
+}
+
+/** Whether frame `t` of an episode is where a visit of a state begins. */
+export const visitOf = (wanted) => ({state}, t) => state[t] === wanted && state[t - 1] !== wanted;
+
+/** Whether a switch that a graph counts leads to frame `t` of an episode. */
+export const switchOf = ({source, target}) => ({path}, t) =>
+  path[t] === target && path[t - 1] === source;
+
+/** The next frame that is as asked for; from the end it goes on at the beginning. Null: none. */
+export function frameAfter(episode, after, wanted) {
+  for (let i = 1; i <= episode.frames; i++) {
+    const t = (after + i) % episode.frames;
+    if (wanted(episode, t)) return t;
+  }
+  return null;
 }
 
 /** Stretches of one state: [first frame, frame behind the last, state]. */

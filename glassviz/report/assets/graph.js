@@ -1,12 +1,16 @@
-import { NONE } from "./data.js";
+import { NONE, frameAfter, switchOf, visitOf } from "./data.js";
+import { el } from "./dom.js";
 import { DIMMED, View, colors, extent } from "./charts.js";
 
 const PAD = [82, 50];
+/** Opacity of what the run does, but not in the episode that is shown. */
+const ABSENT = 0.3;
 
 /** States as nodes, switches as arrows; what is lit is where the film is. */
 export class Graph extends View {
   #lit = null;
   #edge = null;
+  #absent = {states: [], edges: []};
 
   /**
    * @param onNode called with a state that was clicked
@@ -27,23 +31,37 @@ export class Graph extends View {
   }
 
   show(run, episode) {
+    const isAbsent = (wanted) => frameAfter(episode, -1, wanted) === null;
+    this.#absent = {
+      states: run.states.map((_, i) => isAbsent(visitOf(i))),
+      edges: run.graph.edges.map((edge) => isAbsent(switchOf(edge))),
+    };
     super.show(run, episode);
     const main = [...run.graph.edges].sort((a, b) => b.share - a.share).slice(0, 4);
     const told = main.map(({source, target, share}) =>
       `${run.states[source].key} to ${run.states[target].key} ${Math.round(share * 100)} %`);
     this.tell(`most frequent switches ${told.join(", ") || "none"}`);
-    this.caption.textContent =
-      `${run.graph.caption} Click a node or an arrow: its next occurrence.`;
+    this.note("");
+  }
+
+  /** Say below the graph what came of a click. */
+  note(text) {
+    const {states, edges} = this.#absent;
+    const absent = states.includes(true) || edges.includes(true)
+      ? "Faint, dotted: not in this episode." : "";
+    this.caption.replaceChildren(
+      [this.run.graph.caption, absent, "Click a node or an arrow: its next occurrence. "]
+        .filter(Boolean).join(" "),
+      el("strong", {}, text));
   }
 
   /** Light the state of this frame, and the switch that led to it. */
   place() {
-    const {state} = this.episode;
+    const {state, path} = this.episode;
     const now = state[this.frame] === NONE ? null : state[this.frame];
-    let before = this.frame;
-    while (before >= 0 && state[before] === now) before--;
-    const from = before < 0 ? null : state[before];
-    const edge = this.run.graph.edges.findIndex((e) => e.source === from && e.target === now);
+    let begun = this.frame;
+    while (path[begun - 1] === path[begun]) begun--;
+    const edge = this.run.graph.edges.findIndex((each) => switchOf(each)(this.episode, begun));
     if (now !== this.#lit) {
       this.#light("downplay", "node", this.#lit);
       this.#light("highlight", "node", now);
@@ -93,16 +111,18 @@ export class Graph extends View {
         data: graph.xy.map((xy, i) => ({
           name: `${i}`, value: xy, symbolSize: size(i),
           itemStyle: {color: states[i].color, borderColor: own.card, borderWidth: 2,
-            opacity: this.keeps(i) ? 1 : DIMMED * 2},
+            opacity: !this.keeps(i) ? DIMMED * 2 : this.#absent.states[i] ? ABSENT : 1},
           label: {show: true, formatter: states[i].key, color: states[i].ink, fontSize: 14,
             fontWeight: 700},
           emphasis: {itemStyle: {color: states[i].color, borderColor: own.ink, borderWidth: 4}},
         })),
-        links: graph.edges.map(({source, target, share, main}) => ({
+        links: graph.edges.map(({source, target, share, main}, i) => ({
           source, target, value: share, symbolSize: [0, 7 + (9 * share) / widest],
           lineStyle: {
             width: width(share), curveness: 0.2, color: main ? own.ink : own.soft,
-            opacity: this.keeps(source) || this.keeps(target) ? (main ? 0.8 : 0.4) : DIMMED,
+            type: this.#absent.edges[i] ? "dotted" : "solid",
+            opacity: !(this.keeps(source) || this.keeps(target)) ? DIMMED
+              : this.#absent.edges[i] ? ABSENT : main ? 0.8 : 0.4,
           },
           emphasis: {lineStyle: {color: own.link, opacity: 1, width: width(share) + 1}},
         })),

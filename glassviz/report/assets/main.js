@@ -33,6 +33,7 @@ function compare(run, episode = 0) {
     if (!known) {
       right.start();
       right.addEventListener("change", () => shared(second, left));
+      right.addEventListener("note", note);
     }
     left.title = "Left";
   }
@@ -85,11 +86,21 @@ function changed() {
   }
 }
 
+/** What came of a click, to be said before what is shown. */
+let noted = "";
+
+function note({detail}) {
+  noted = detail;
+  if (clock.playing) of("live").textContent = noted;
+  else say();
+}
+
 const say = settled(() => {
   if (clock.playing) return;
   const parts = [left, right].filter(Boolean).map((pane) =>
     right ? `${pane === left ? "left" : "right"}: ${pane.told}` : pane.told);
-  of("live").textContent = `${clock.time.toFixed(2)} seconds. ${parts.join(". ")}`;
+  of("live").textContent = `${noted} ${clock.time.toFixed(2)} seconds. ${parts.join(". ")}`.trim();
+  noted = "";
 }, 350);
 
 // Browsers refuse an address that changes at every frame.
@@ -184,6 +195,7 @@ function restore() {
 }
 
 left.addEventListener("change", () => shared(left, right));
+left.addEventListener("note", note);
 stage.append(left.element);
 left.start();
 restore();

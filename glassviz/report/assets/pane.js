@@ -1,4 +1,4 @@
-import { NONE, decoded, page } from "./data.js";
+import { NONE, decoded, frameAfter, page, switchOf, visitOf } from "./data.js";
 import { chip, el } from "./dom.js";
 import { Film } from "./film.js";
 import { Graph } from "./graph.js";
@@ -7,7 +7,7 @@ import { Raster } from "./raster.js";
 import { Score, gaitName } from "./score.js";
 
 /** One episode of one run: its film and all its views. It tells `change` when somebody picks
- * another run or episode, or filters. */
+ * another run or episode, or filters; and `note`, with a text, what came of a click. */
 export class Pane extends EventTarget {
   run = null;
   episode = null;
@@ -27,7 +27,7 @@ export class Pane extends EventTarget {
     this.raster = new Raster(seek);
     this.map = new LatentMap(seek);
     this.graph = new Graph(
-      (state) => this.#seekNext((t) => this.#begins(t, state)),
+      (state) => this.#seekNext(visitOf(state), `label ${this.run.states[state].key}`),
       (edge) => this.#goAlong(edge),
     );
     this.views = [this.map, this.graph, this.score, this.raster];
@@ -100,7 +100,16 @@ export class Pane extends EventTarget {
       view.kept = this.#kept();
       view.show(shown, this.episode);
     }
+    this.#markSwitches();
     this.at();
+  }
+
+  /** Which switches are in the episode. The buttons stay, and with them the focus. */
+  #markSwitches() {
+    for (const [edge, told] of this.toldSwitches) {
+      const absent = frameAfter(this.episode, -1, switchOf(edge)) === null;
+      told.textContent = ` ${edge.count} times, ${absent ? "none in this episode" : "go to the next"}`;
+    }
   }
 
   /** What of the pane depends on the run alone. */
@@ -120,10 +129,11 @@ export class Pane extends EventTarget {
       }),
       el("button", {type: "button", class: "all", onclick: () => this.setFilter([])}, "all"),
       el("p", {class: "soft"}, what));
-    this.switches.replaceChildren(...[...run.graph.edges].sort((a, b) => b.count - a.count)
-      .map((edge) => el("li", {}, el("button", {type: "button", onclick: () => this.#goAlong(edge)},
-        chip(run.states[edge.source]), " → ", chip(run.states[edge.target]),
-        el("span", {}, ` ${edge.count} times, go to the next`)))));
+    this.toldSwitches = [...run.graph.edges].sort((a, b) => b.count - a.count)
+      .map((edge) => [edge, el("span")]);
+    this.switches.replaceChildren(...this.toldSwitches.map(([edge, told]) =>
+      el("li", {}, el("button", {type: "button", onclick: () => this.#goAlong(edge)},
+        chip(run.states[edge.source]), " → ", chip(run.states[edge.target]), told))));
     this.why.replaceChildren(
       el("p", {}, `${run.basin}: ${run.reasons.join("; ")}. ${run.summary}`),
       el("dl", {}, ...run.answers.flatMap(({question, text}) =>
@@ -195,22 +205,35 @@ export class Pane extends EventTarget {
     if (next !== undefined) this.clock.seek(this.#clockFrame(next));
   }
 
-  #goAlong({source, target}) {
-    const {state} = this.episode;
-    this.#seekNext((t) => state[t] === target && state[t - 1] === source);
+  #goAlong(edge) {
+    const {states} = this.run;
+    this.#seekNext(switchOf(edge), `${states[edge.source].key} → ${states[edge.target].key}`);
   }
 
-  #begins(t, state) {
-    return this.episode.state[t] === state && this.episode.state[t - 1] !== state;
-  }
-
-  /** To the next frame that is as asked for; from the end it goes on at the beginning. */
-  #seekNext(wanted) {
-    const {frames} = this.episode;
-    for (let i = 1; i <= frames; i++) {
-      const t = (this.frame + i) % frames;
-      if (wanted(t)) return this.clock.seek(this.#clockFrame(t));
+  /** To the next frame that is as asked for: in this episode, else in another that is shown. */
+  #seekNext(wanted, what) {
+    const {shown} = this.run;
+    const own = shown.indexOf(this.episode);
+    for (let i = 0; i < shown.length; i++) {
+      const number = (own + i) % shown.length;
+      const t = frameAfter(decoded(shown[number]), i ? -1 : this.frame, wanted);
+      if (t === null) continue;
+      if (i) this.#go(number);
+      this.clock.seek(this.#clockFrame(t));
+      return this.#note(i && `${what}: not in episode ${shown[own].number}, so this is ` +
+        `episode ${this.episode.number}.`);
     }
+    this.#note(`${what}: not in this episode, only in others that the page does not show.`);
+  }
+
+  #note(text) {
+    this.graph.note(text || "");
+    if (text) this.dispatchEvent(new CustomEvent("note", {detail: text}));
+  }
+
+  #go(episode) {
+    this.show(page.runs.indexOf(this.run), episode);
+    this.#changed();
   }
 
   #picked(otherRun) {

@@ -157,7 +157,9 @@ def _run(
         dt_s=run.frame_dt_s,
         states=states,
         map=places.of(number, states),
-        graph=graph_of(np.where(gait == NO_STATE, gait, state), phase, len(states)),
+        graph=graph_of(
+            np.where(gait == NO_STATE, gait, state), phase, [int(each.key) for each in states]
+        ),
         answers=answers_of(row),
         shown=tuple(shown),
     )

@@ -1,27 +1,35 @@
 """The transition graph of a run as the page draws it."""
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from jaxtyping import Float32, UInt8
 
 from glassviz.analysis.transitions import dominant_cycles, transition_counts
+from glassviz.graphs.wording import told_cycle
+from glassviz.plots.graph_drawing import percent
 from glassviz.report.interactive.page import NO_STATE, Edge, Graph
 
 States = UInt8[np.ndarray, "episodes frames"]
 
 CAPTION = (
-    "Size: share of the time. Width: share of the switches. Dark: the heaviest cycle. Clockwise in "
-    "the order of the gait cycle, from touchdown at the top."
+    "Size: share of the time. Width: share of the switches. Clockwise in the order of the gait "
+    "cycle, from touchdown at the top."
 )
 
 
-def graph_of(state: States, phase: Float32[np.ndarray, "episodes frames"], states: int) -> Graph:
+def graph_of(
+    state: States, phase: Float32[np.ndarray, "episodes frames"], keys: Sequence[int]
+) -> Graph:
     """The switches between the states of a run, over all its episodes.
 
     Args:
         state: of every frame; `NO_STATE` for none, and in openings.
         phase: of the gait cycle, in [0, 1); NaN outside.
-        states: how many there are.
+        keys: what each of them is called.
     """
+    states = len(keys)
     path = np.where(state == NO_STATE, -1, state.astype(np.int64))
     counts = transition_counts(path, states)
     np.fill_diagonal(counts, 0)
@@ -33,7 +41,11 @@ def graph_of(state: States, phase: Float32[np.ndarray, "episodes frames"], state
         Edge(i, j, int(counts[i, j]), float(counts[i, j] / total), (i, j) in steps)
         for i, j in np.argwhere(counts > 0).tolist()
     )
-    return Graph(_around_the_cycle(state, phase, states), edges, CAPTION)
+    caption = CAPTION
+    if cycles:
+        named = replace(cycles[0], states=tuple(keys[i] for i in main))
+        caption += f" Dark: {told_cycle(named)} carries {percent(named.share)} of the switches."
+    return Graph(_around_the_cycle(state, phase, states), edges, caption)
 
 
 def _around_the_cycle(

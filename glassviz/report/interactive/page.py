@@ -20,7 +20,7 @@ class State:
     """What colours frames: a label; or a phase of the gait, for an agent without labels.
 
     Attributes:
-        key: what its button, its node and its key on the keyboard are called.
+        key: what its button, its node and its key on the keyboard are called: a number.
         name: the phase of the gait that it lives in.
         color, ink: #RRGGBB of its areas, and of what is written on them.
         share: of the frames of all episodes, in [0, 1].
