@@ -48,6 +48,23 @@ def shortened(trace: Trace, frames: int) -> Trace:
     return dataclasses.replace(trace, **{name: getattr(trace, name)[:, :frames] for name in ARRAYS})
 
 
+ORDER = np.array([2, 0, 3, 1, 7])
+"""What the second checkpoint of `save_twins` calls the labels of the first; 7 is nowhere else."""
+
+
+def save_twins(folder: Path) -> None:
+    """Two checkpoints that do the same, with other numbers for their labels."""
+    trace = playable(planted(HOP, HOP, name="one"))
+    trace.save(folder / "a.npz")
+    label = ORDER[trace.label]
+    label[:, :20] = 7
+    checkpoint = trace.header["checkpoint"] | {"name": "two", "sha256": "2" * 64}
+    other = dataclasses.replace(
+        trace, header=trace.header | {"checkpoint": checkpoint}, label=label.astype(np.int32)
+    )
+    other.save(folder / "b.npz")
+
+
 def save_traces(folder: Path) -> None:
     """Two controllers of one run, a broken file, a run without labels, and a hostile name."""
     hop = playable(with_soft(planted(HOP, HOP, HOP, name="hopper")))

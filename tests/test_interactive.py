@@ -5,21 +5,24 @@ import hashlib
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from interactive_page import HOSTILE, NoRenderer, composed, save_traces
+from interactive_page import HOSTILE, ORDER, NoRenderer, composed, save_traces, save_twins
 from lxml import html
 from test_stability import HOP, planted
 from typer.testing import CliRunner
 
+from glassviz.analysis.correspondence import Matching
 from glassviz.cli import app
-from glassviz.report.interactive import write
+from glassviz.report.interactive import matches, write
 from glassviz.report.interactive.compose import chosen_episodes
 from glassviz.report.interactive.graph import graph_of
 from glassviz.report.interactive.html import SCRIPTS, bundle, embedded_json, films_beside, to_html
-from glassviz.report.interactive.page import NO_STATE
-from glassviz.stability import assess
+from glassviz.report.interactive.page import NO_STATE, LabelMatch
+from glassviz.runs import RolloutOptions
+from glassviz.stability import assess, assess_all
 
 VENDOR = Path(__file__).parents[1] / "glassviz/report/vendor/echarts"
 
@@ -108,6 +111,40 @@ def test_nodes_stand_clockwise_in_the_order_of_the_gait_cycle():
     places = graph_of(state, phase, range(4)).xy
     assert places[2] == pytest.approx((0, 1)) and places[0] == pytest.approx((1, 0))
     assert places[1] == pytest.approx((0, -1)) and places[3] == pytest.approx((-1, 0))
+
+
+def test_labels_of_two_checkpoints_are_matched_by_their_phase(tmp_path):
+    save_twins(tmp_path)
+    [found] = composed(tmp_path).matches
+    assert {found.one, found.other} == {"0" * 64, "2" * 64}
+    assert dict(found.pairs) == {str(k): str(ORDER[k]) for k in range(4)}
+    assert "phase of the gait" in found.told and "similarity 1.00" in found.told
+
+
+def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
+    tmp_path, monkeypatch
+):
+    save_twins(tmp_path)
+    rows = assess_all([tmp_path], RolloutOptions(), jobs=1)
+    matching = Matching(np.array([-1, 3, 1]), np.array([0, 0.5, 0.4]))
+    pair = SimpleNamespace(one="B", other="A", matching=matching, matched_accuracy=0.75)
+    found = SimpleNamespace(
+        names={"0" * 64: "A", "2" * 64: "B"},
+        correspondence=SimpleNamespace(frames=900, pairs=[pair]),
+    )
+    monkeypatch.setattr(matches, "match_labels", lambda rows: found)
+    assert matches.matches_of(rows) == (
+        LabelMatch(
+            "2" * 64,
+            "0" * 64,
+            (("1", "3"), ("2", "1")),
+            "by what both agents call the same 900 observations (they agree on 75 %)",
+        ),
+    )
+
+
+def test_labels_of_one_checkpoint_need_no_matching(page):
+    assert page.matches == ()
 
 
 def test_without_opengl_there_are_no_films_and_the_page_says_why(folder, tmp_path):

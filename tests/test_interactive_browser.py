@@ -10,12 +10,14 @@ from interactive_page import (
     GRAPH,
     HOSTILE,
     LIVE,
+    ORDER,
     NoRenderer,
     Player,
     composed,
     in_browser,
     playable,
     save_traces,
+    save_twins,
     shortened,
 )
 from test_stability import HOP, planted
@@ -539,3 +541,35 @@ def test_the_frame_lights_its_label_and_the_last_switch(player, page):
             "nodes": [path[frame]],
             "edges": [[path[came - 1], path[came]]],
         }
+
+
+@in_browser
+def test_labels_wear_the_colours_of_those_they_correspond_to(tmp_path, browser):
+    save_twins(tmp_path)
+    write(composed(tmp_path), tmp_path / "r.html")
+    colors = (
+        "[...document.querySelectorAll('.pane')].map((pane) => Object.fromEntries("
+        "[...pane.querySelectorAll('.label')].map((each) => [each.dataset.key,"
+        " each.querySelector('.chip').style.background])))"
+    )
+    browser.show(tmp_path / "r.html", fragment="#run=one&versus=two&frame=400")
+    left, right = browser.evaluate(colors)
+    assert right == {str(ORDER[int(k)]): left[k] for k in left} | {"7": "rgb(128, 128, 128)"}
+    note = browser.evaluate("document.getElementById('strangers').textContent")
+    assert "similarity 1.00" in note and "grey: none" in note
+    graphs = browser.evaluate(
+        "[...document.querySelectorAll('.graph .canvas')].map((each) =>"
+        " echarts.getInstanceByDom(each).getOption().series[0].data.map((node) =>"
+        " [node.label.formatter, node.itemStyle.color]))"
+    )
+    drawn = [{key: color.upper() for key, color in graph} for graph in graphs]
+    assert drawn[1] == {str(ORDER[int(k)]): drawn[0][k] for k in drawn[0]} | {"7": "#808080"}
+    browser.keep("matched")
+    # The other way round each has the other's part; alone, or beside its own kind, its own.
+    browser.show(tmp_path / "r.html", fragment="#run=two&versus=one&frame=400")
+    own, worn = browser.evaluate(colors)
+    assert {k: own[str(ORDER[int(k)])] for k in left} == worn
+    browser.press("c", "KeyC")
+    [alone] = browser.evaluate(colors)
+    assert alone == own
+    assert browser.complaints == []

@@ -61,6 +61,28 @@ function toggleCompare() {
 const sameLabels = (a, b) =>
   a.run.checkpoint === b.run.checkpoint && a.run.labels_from === b.run.labels_from;
 
+/** Colour the labels on the right by those on the left that they correspond to. */
+function match() {
+  const note = of("strangers");
+  note.hidden = !right || sameLabels(left, right);
+  if (!right) return;
+  const found = note.hidden ? null : matchOf(left.run, right.run);
+  right.wear(found?.partners ?? null);
+  note.textContent = found
+    ? `Two checkpoints: labels on the right have the colours of those on the left that they correspond to, ${found.told}; grey: none. Numbers are each one's own.`
+    : "Two checkpoints, two sets of labels: the same number and colour do not mean the same left and right.";
+}
+
+/** Which label of `one` each label of `other` corresponds to; null if that is not known. */
+function matchOf(one, other) {
+  if ([one, other].some((run) => run.labels_from === "none")) return null;
+  const own = page.matches.find((each) =>
+    [each.one, each.other].every((sha) => [one.checkpoint, other.checkpoint].includes(sha)));
+  if (!own) return null;
+  const pairs = own.one === one.checkpoint ? own.pairs.map(([a, b]) => [b, a]) : own.pairs;
+  return {partners: Object.fromEntries(pairs), told: own.told};
+}
+
 const sameSet = (a, b) => a.size === b.size && [...a].every((each) => b.has(each));
 
 /** Where labels mean the same, one filter is both panes'. */
@@ -79,7 +101,7 @@ function changed() {
   of("slider").max = Math.max(...frames) - 1;
   clock.span(Math.max(...frames), dt_s);
   told();
-  of("strangers").hidden = !right || sameLabels(left, right);
+  match();
   for (const row of document.querySelectorAll("[data-run]")) {
     const shown = [left, right].some((pane) => pane && pane.run === page.runs[row.dataset.run]);
     row.setAttribute("aria-current", shown ? "true" : "false");

@@ -10,7 +10,10 @@ import { Score, gaitName } from "./score.js";
  * another run or episode, or filters; and `note`, with a text, what came of a click. */
 export class Pane extends EventTarget {
   run = null;
+  /** The run as it is shown: with other colours, if it wears those of another's labels. */
+  look = null;
   episode = null;
+  #partners = null;
   /** Keys of the labels that the filter keeps; empty: all. */
   filter = new Set();
 
@@ -84,6 +87,7 @@ export class Pane extends EventTarget {
   show(run, episode = 0) {
     const [shown, before] = [page.runs[run], this.run];
     this.run = shown;
+    this.look = this.#dressed();
     this.episode = decoded(shown.shown[episode]);
     if (before !== shown) {
       this.filter = new Set();
@@ -98,10 +102,32 @@ export class Pane extends EventTarget {
     this.noFilm.textContent = this.episode.film ? "" : `No film: ${page.noFilms ?? "none was made"}`;
     for (const view of this.views) {
       view.kept = this.#kept();
-      view.show(shown, this.episode);
+      view.show(this.look, this.episode);
     }
     this.#markSwitches();
     this.at();
+  }
+
+  /** Give labels the colours of others that they correspond to, grey to those without.
+   *
+   * @param partners keys by this run's keys; null: its own colours */
+  wear(partners) {
+    if (JSON.stringify(partners) === JSON.stringify(this.#partners)) return;
+    this.#partners = partners;
+    this.look = this.#dressed();
+    this.#describe();
+    this.#markSwitches();
+    for (const view of this.views) view.show(this.look, this.episode);
+    this.at();
+  }
+
+  #dressed() {
+    if (!this.#partners) return this.run;
+    const {labelLooks, noLabelLook} = page;
+    const lookOf = (partner) =>
+      partner === undefined ? noLabelLook : labelLooks[Number(partner) % labelLooks.length];
+    const states = this.run.states.map((state) => ({...state, ...lookOf(this.#partners[state.key])}));
+    return {...this.run, states};
   }
 
   /** Which switches are in the episode. The buttons stay, and with them the focus. */
@@ -114,7 +140,7 @@ export class Pane extends EventTarget {
 
   /** What of the pane depends on the run alone. */
   #describe() {
-    const {run} = this;
+    const run = this.look;
     this.episodes.replaceChildren(...run.shown.map((episode, i) => el("option", {value: i},
       `episode ${episode.number} of ${run.episodes} · return ${episode.episode_return.toFixed(0)}`)));
     const what = run.labels_from === "none"
@@ -146,7 +172,7 @@ export class Pane extends EventTarget {
     for (const view of this.views) view.at(this.frame);
     const {state, gait, phase} = this.episode;
     const now = state[this.frame];
-    const told = now === NONE ? [] : [chip(this.run.states[now], ` ${this.run.states[now].name}`)];
+    const told = now === NONE ? [] : [chip(this.look.states[now], ` ${this.look.states[now].name}`)];
     if (this.run.labels_from !== "none" || now === NONE) told.push(gaitName(gait[this.frame]));
     if (phase[this.frame] >= 0) told.push(`φ ${phase[this.frame].toFixed(2)}`);
     this.now.replaceChildren(...told.map((each) => el("span", {}, each)));

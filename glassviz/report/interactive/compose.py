@@ -13,6 +13,7 @@ from glassviz.report.answers import answers_of
 from glassviz.report.compose import assessed_row, failed_row, tone_of
 from glassviz.report.interactive.films import Projectionist
 from glassviz.report.interactive.graph import graph_of
+from glassviz.report.interactive.matches import matches_of
 from glassviz.report.interactive.page import NO_STATE, EpisodeView, InteractivePage, RunView
 from glassviz.report.interactive.places import Places, places_of
 from glassviz.report.interactive.states import PHASE_COLORS, gait_of, states_of
@@ -84,6 +85,7 @@ def compose(
         runs=tuple(runs[id(row)] for row in assessed),
         films=found,
         no_films=projectionist.failure,
+        matches=matches_of(assessed),
         gait_phases=tuple(zip(GAIT_PHASES, PHASE_COLORS, strict=True)),
         versions=provenance.versions(),
     )

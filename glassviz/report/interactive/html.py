@@ -19,6 +19,7 @@ from markupsafe import Markup
 
 from glassviz.errors import UsageError
 from glassviz.files import refuse_existing, replacing
+from glassviz.plots.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on
 from glassviz.report.interactive.page import InteractivePage
 from glassviz.report.templating import environment
 
@@ -151,9 +152,16 @@ def as_data(page: InteractivePage, film_folder: str | None = None) -> dict[str, 
     return {
         "runs": [_plain(run) for run in page.runs],
         "gaitPhases": page.gait_phases,
+        "matches": _plain(page.matches),
+        "labelLooks": [_look(color) for color in CLUSTER_COLORS],
+        "noLabelLook": _look(NO_CLUSTER_COLOR),
         "noFilms": page.no_films,
         "filmFolder": film_folder,
     }
+
+
+def _look(color: str) -> dict[str, str]:
+    return {"color": color, "ink": ink_on(color)}
 
 
 def embedded_json(value: Any) -> str:

@@ -176,6 +176,22 @@ class RunView:
     shown: tuple[EpisodeView, ...]
 
 
+@dataclass(frozen=True)
+class LabelMatch:
+    """Which labels of two checkpoints correspond.
+
+    Attributes:
+        one, other: hashes of the checkpoints.
+        pairs: keys of the labels that do, one of each; all others correspond to none.
+        told: how that was found and how well they do, as the end of a sentence.
+    """
+
+    one: str
+    other: str
+    pairs: tuple[tuple[str, str], ...]
+    told: str
+
+
 @dataclass(frozen=True, eq=False)
 class InteractivePage:
     """The whole page.
@@ -187,6 +203,7 @@ class InteractivePage:
         runs: that were assessed.
         films: by key, MP4.
         no_films: why some or all are missing; None if none is.
+        matches: of every two checkpoints whose labels can be matched.
         gait_phases: that `EpisodeView.gait` counts: name and colour.
         versions: of this program and what it runs on.
     """
@@ -197,5 +214,6 @@ class InteractivePage:
     runs: tuple[RunView, ...]
     films: Mapping[str, bytes]
     no_films: str | None
+    matches: tuple[LabelMatch, ...]
     gait_phases: tuple[tuple[str, str], ...]
     versions: Mapping[str, str]
