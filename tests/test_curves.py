@@ -215,7 +215,7 @@ def test_the_command_draws_a_figure_of_column_width(folder, tmp_path):
     code, text = run(folder, "-o", tmp_path / "new" / "curves.png")
     assert (code, text) == (0, f"{tmp_path / 'new' / 'curves.png'}: 2 seeds of 1 runs\n")
     pixels = imread(tmp_path / "new" / "curves.png")
-    assert pixels.shape[1] == 1050  # 3.5 inches at 300 dots
+    assert pixels.shape[1] == 1003  # 85 mm at 300 dots
     assert np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0).shape[0] > 10
     assert len(list((tmp_path / "new").iterdir())) == 1
 

@@ -41,6 +41,7 @@ from glassviz.plots.graph_layout import graph_layout
 from glassviz.plots.text import shortened, text_width, wrapped
 from glassviz.plots.transition_graph import transition_graph
 
+COLUMN = 85 / 25.4
 MODES = ("frame", "jump", "soft-train", "flow")
 LOOKS = [(2, 5), (8, 5), (16, 8), (16, 16), (16, 1)]
 MODES_OF_LOOKS = [
@@ -158,6 +159,8 @@ def assert_texts_apart(figure, width: float) -> None:
     high = np.array([box[2:] for _, box in found]).max(axis=0)
     assert (low >= 0).all() and (high <= figure.bbox.size).all(), "texts are cut off"
     assert figure.get_figwidth() == pytest.approx(width)
+    sizes = [each.get_fontsize() for each in figure.findobj(Text) if each.get_text().strip()]
+    assert min(sizes) >= 6, "type is too small to print"
 
 
 @pytest.mark.parametrize(("visited", "clusters", "mode"), MODES_OF_LOOKS)
@@ -165,7 +168,7 @@ def test_no_text_lies_on_another(visited, clusters, mode):
     graph = run_graph(
         wandering(visited, clusters, name="a name so long that it would not fit beside it"), mode
     )
-    for width, inches in (("column", 3.5), ("page", 7.0)):
+    for width, inches in (("column", COLUMN), ("page", 2 * COLUMN)):
         assert_texts_apart(transition_graph(figure_of(graph), width), inches)
 
 
@@ -175,7 +178,7 @@ def test_no_text_of_a_difference_lies_on_another(width):
     other = wandering(4, 16 if width == "page" else 8, 1, controller="mppi")
     figure = difference_figure_of(flux_difference(source(one), source(other), 9), width)
     plot = difference_plot.flux_difference(figure, width)
-    assert_texts_apart(plot, 3.5 if width == "column" else 7.0)
+    assert_texts_apart(plot, COLUMN if width == "column" else 2 * COLUMN)
 
 
 def test_the_figure_names_mode_convention_cycle_and_labels():

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tiny
 from fake_renderer import FakeRenderer
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.text import Text
 from planted_latents import HOP, STILL, run, with_latent
 from typer.testing import CliRunner
 
@@ -483,7 +485,18 @@ def test_a_figure_has_a_panel_a_colouring_quality_and_a_caption(both):
     assert "PCA (" in told
     assert "n\u00a0=\u00a01,500 frames" in told
     assert "label purity" in told
-    assert drawn.get_figwidth() == 3.5
+    assert drawn.get_figwidth() == pytest.approx(85 / 25.4)
+
+
+def test_type_is_6_points_or_more_and_no_text_is_cut_off(both, mppi):
+    joint = make_map([mppi, run(HOP, name="bare", sha256=OTHER)], MapOptions("pca", space="gait"))
+    for drawn in (figure([both]), figure([joint]), figure([both, both])):
+        canvas = FigureCanvasAgg(drawn)
+        canvas.draw()
+        for each in (*drawn.texts, *(text for axes in drawn.axes for text in axes.texts)):
+            assert each.get_fontsize() >= 6, each
+            box = Text.get_window_extent(each, canvas.get_renderer())
+            assert box.x0 >= 0 and box.x1 <= drawn.bbox.x1, each
 
 
 def test_the_caption_of_umap_says_that_distances_mean_nothing(mppi):
@@ -570,7 +583,7 @@ def test_a_gallery_is_drawn_from_the_frames_that_it_names(both):
     entries = pictures(both, examples_of(both), FakeRenderer)
     assert all(len(each.pictures) == len(each.places) == 5 for each in entries)
     drawn = gallery(entries, gallery_caption(both))
-    assert drawn.get_figwidth() == 3.5
+    assert drawn.get_figwidth() == pytest.approx(85 / 25.4)
     assert entries[0].places[0] in written(drawn)
     assert gallery(entries * 3, "").get_figwidth() == 7.0
 

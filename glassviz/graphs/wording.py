@@ -98,7 +98,7 @@ def structure(found: PartitionStats) -> str:
         return f"No transition between prototypes, and so no structural entropy {told}"
     null = 1 - entropy.null_h2_bits / entropy.h1_bits
     gaps = (entropy.gap, null, found.best_gap or 0.0)
-    gap, chance, best = (f"{each:.1%}".replace("%", " %") for each in gaps)
+    gap, chance, best = (f"{each:z.1%}".replace("%", " %") for each in gaps)
     h1, h2 = (f"{each:.2f}" for each in (entropy.h1_bits, entropy.h2_bits))
     return (
         f"H¹\u00a0{h1} bits, H²\u00a0{h2}: gap {gap}, by chance {chance}, best found {best} {told}"

@@ -12,8 +12,8 @@ from glassviz.errors import UsageError
 from glassviz.files import replacing
 
 FORMATS = (".png", ".pdf", ".svg")
-COLUMN_INCHES = 3.5
-"""Width of a column of a two-column page; text is sized to be read at this width."""
+COLUMN_INCHES = 85 / 25.4
+"""Width of a column of most journals; text is sized to be read at this width."""
 
 INK = "#22262E"
 FAINT = "#D9DCE1"

@@ -1,7 +1,6 @@
 """The prototype gallery: a row of pictures for each prototype."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,6 +11,7 @@ from matplotlib.figure import Figure
 from glassviz.plots.figure import COLUMN_INCHES, style
 from glassviz.plots.labels import PAGE_INCHES
 from glassviz.plots.palette import ink_on, label_color
+from glassviz.plots.text import wrapped
 
 COLUMN_ROWS = 8
 """More prototypes than this stand in two columns, on the width of a page."""
@@ -21,7 +21,6 @@ HEAD_INCHES = 0.62
 
 ROW_INCHES = 0.74
 CAPTION_INCHES = 0.105
-LETTERS_AN_INCH = 23
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +54,7 @@ def gallery(entries: Sequence[Entry], caption: str) -> Figure:
     columns = 1 if len(entries) <= COLUMN_ROWS else 2
     width = COLUMN_INCHES if columns == 1 else PAGE_INCHES
     rows = math.ceil(len(entries) / columns)
-    lines = textwrap.wrap(caption, round(width * LETTERS_AN_INCH))
+    lines = wrapped(caption, (width - 0.1) * 72, 6.0)
     height = rows * ROW_INCHES + CAPTION_INCHES * len(lines) + 0.14
     most = max(len(each.pictures) for each in entries)
     wide = (width / columns - HEAD_INCHES - 0.1) / most

@@ -16,7 +16,7 @@ from glassviz.plots.graph_texts import Box, Room, place_names
 from glassviz.plots.palette import ink_on, label_color
 from glassviz.plots.text import text_width
 
-WIDTH, HEIGHT = 244.0, 222.0
+WIDTH, HEIGHT = 240.0, 222.0
 """Of a drawing: as wide as a column of a page."""
 
 MARGIN_X, MARGIN_Y = 4.0, 22.0
@@ -28,10 +28,10 @@ LARGEST_UNIT = 0.17
 RING_GAP, RING_WIDTH = 1.7, 1.3
 """Between a disc and the ring of its self-transitions, and of the ring."""
 
-NUMBER_SIZE, SHARE_SIZE = 6.0, 5.2
+NUMBER_SIZE, SHARE_SIZE = 6.0, 6.0
 """Of the texts: numbers of prototypes, and shares."""
 
-MIN_TOLD = 9.5
+MIN_TOLD = 10.5
 """Radius of a disc in which a share fits below the number."""
 
 THINNEST, THICKEST = 0.35, 3.6

@@ -1,7 +1,6 @@
 """Latent maps: one panel a colouring, with the typical gait cycle and prototypes on top."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from glassviz.plots.map_legends import (
     table,
 )
 from glassviz.plots.palette import ink_on, label_color
+from glassviz.plots.text import wrapped
 
 GROUP_COLORS = ("#1F5FA8", "#E07B00", "#6A3D9A", "#1B9E77", "#A6761D", "#C2257A")
 """Of controllers and runs: other than the clusters', which stand beside them."""
@@ -36,8 +36,10 @@ SIDE_BY_SIDE = 4
 
 HEAD_INCHES = 0.2
 GAP_INCHES = 0.12
-LETTERS_AN_INCH = 23
-"""Of the caption, at most."""
+SIDE_INCHES = 0.07
+"""Beside titles and caption."""
+
+CAPTION_SIZE = 6.0
 
 LEGEND_INCHES = 0.4
 TITLE_INCHES = 0.2
@@ -151,7 +153,7 @@ def latent_map(drawn: Drawn) -> Figure:
     cell = TITLE_INCHES + panel + LEGEND_INCHES
     with style():
         page = _Page(COLUMN_INCHES, HEAD_INCHES + cell * math.ceil(cells / columns), drawn.caption)
-        page.write(0.07, 0.03, drawn.title, weight="bold", fontsize=8)
+        page.write(SIDE_INCHES, 0.03, drawn.title, weight="bold", fontsize=8)
         places = [(wide * (i % columns), HEAD_INCHES + cell * (i // columns)) for i in range(cells)]
         for place, colouring in zip(places, drawn.colourings, strict=False):
             _panel(*page.cell(*place, wide, panel), drawn, colouring, colouring.title)
@@ -185,8 +187,8 @@ def latent_maps(maps: Sequence[Drawn], caption: str) -> Figure:
         row = HEAD_INCHES + cell
         page = _Page(PAGE_INCHES, row * len(maps), caption)
         for i, drawn in enumerate(maps):
-            page.write(0.07, row * i + 0.03, drawn.title, weight="bold", fontsize=8)
-            right = PAGE_INCHES - 0.07
+            page.write(SIDE_INCHES, row * i + 0.03, drawn.title, weight="bold", fontsize=8)
+            right = PAGE_INCHES - SIDE_INCHES
             page.write(right, row * i + 0.05, drawn.summary, ha="right", fontsize=6)
             for j, colouring in enumerate(drawn.colourings):
                 place = wide * j, row * i + HEAD_INCHES
@@ -198,10 +200,11 @@ class _Page:
     """A figure with a caption, on which places are inches from the left and from the top."""
 
     def __init__(self, width: float, height: float, caption: str) -> None:
-        lines = textwrap.wrap(caption, round(width * LETTERS_AN_INCH))
+        lines = wrapped(caption, (width - 2 * SIDE_INCHES) * 72, CAPTION_SIZE)
         self.width, self.height = width, height + TEXT_INCHES * len(lines) + 0.08
         self.figure = Figure(figsize=(self.width, self.height))
-        self.write(0.07, height + 0.02, "\n".join(lines), fontsize=6, linespacing=1.15)
+        told = "\n".join(lines)
+        self.write(SIDE_INCHES, height + 0.02, told, fontsize=CAPTION_SIZE, linespacing=1.15)
 
     def write(self, left: float, top: float, text: str, **look: Any) -> None:
         """Plain text: a run's name may hold a dollar sign."""
@@ -229,7 +232,7 @@ def _panel(axes: Axes, below: Axes, drawn: Drawn, colouring: Colouring, title: s
     box = axes.get_window_extent()
     _frame(axes, drawn.xy, (box.width, box.height))
     first, second = drawn.axes
-    look: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 5.5, "color": "#5B6270"}
+    look: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 6, "color": "#5B6270"}
     axes.text(0.985, 0.015, first, ha="right", va="bottom", **look)
     axes.text(0.015, 0.985, second, ha="left", va="top", rotation=90, **look)
     match colouring:
@@ -340,15 +343,17 @@ def _draw_trail(
         )
     axes.plot(*trail.xy[0], "o", ms=4.2, mfc="white", mec=trail.color, mew=1.0, zorder=6)
     if trail.name:
-        # The names of rings that lie close together point away from each other.
-        rightmost = trail.xy[0, 0] >= max(each.xy[0, 0] for each in all_trails)
+        # The names of rings that lie close together point away from each other, and from the edge.
+        topmost = trail.xy[0, 1] >= max(each.xy[0, 1] for each in all_trails)
+        left, right = axes.get_xlim()
+        across = (trail.xy[0, 0] - left) / (right - left)
         axes.annotate(
             trail.name,
             trail.xy[0],
-            (4 if rightmost else -4, 0),
+            (0, 4 if topmost else -4),
             textcoords="offset points",
-            ha="left" if rightmost else "right",
-            va="center",
+            ha="left" if across < 0.2 else "right" if across > 0.8 else "center",
+            va="bottom" if topmost else "top",
             fontsize=6,
             parse_math=False,
             zorder=6,

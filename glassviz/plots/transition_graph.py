@@ -35,7 +35,7 @@ POINTS = 72.0
 COLUMN = COLUMN_INCHES * POINTS
 """Width of a column; a page has two."""
 
-TITLE_SIZE, CAPTION_SIZE, TICK_SIZE = 8.0, 5.8, 5.0
+TITLE_SIZE, CAPTION_SIZE, TICK_SIZE = 8.0, 6.0, 6.0
 CAPTION_STEP = CAPTION_SIZE * LINE_HEIGHT
 MARGIN = 4.0
 TITLE_HEIGHT = 13.0
@@ -199,7 +199,7 @@ def _node(axes: Axes, node: Node) -> None:
             "alpha": 0.75,
         }
         axes.add_patch(Circle(at, node.radius, zorder=4, **hollow))
-        _written(axes, *at, node.number, NUMBER_SIZE - 0.8, color="#6B7280")
+        _written(axes, *at, node.number, NUMBER_SIZE, color="#6B7280")
         return
     axes.add_patch(
         Circle(at, node.radius, facecolor=node.color, edgecolor=INK, linewidth=0.6, zorder=4)
