@@ -1,10 +1,12 @@
 """The cluster colours can be told apart, by everyone and on every ground."""
 
-from itertools import combinations
+from itertools import combinations, product
 
 import numpy as np
 import pytest
 
+from glassviz.plots.latent_map import GROUP_COLORS
+from glassviz.plots.map_legends import OUTSIDE_COLOR
 from glassviz.plots.palette import (
     CLUSTER_COLORS,
     NO_CLUSTER_COLOR,
@@ -86,6 +88,18 @@ def test_every_pair_of_clusters_can_be_told_apart(vision):
 @pytest.mark.parametrize("ground", [NO_CLUSTER_COLOR, "#000000", "#14161C", "#FFFFFF"])
 def test_every_cluster_stands_out_from_grey_and_from_dark_and_light_grounds(vision, ground):
     assert min(distance(color, ground, vision) for color in CLUSTER_COLORS) > THRESHOLD
+
+
+@pytest.mark.parametrize("vision", VISION)
+def test_every_pair_of_runs_on_a_map_can_be_told_apart_and_from_its_ground(vision):
+    grounds = [(color, ground) for color in GROUP_COLORS for ground in (OUTSIDE_COLOR, "#FFFFFF")]
+    pairs = [*combinations(GROUP_COLORS, 2), *grounds]
+    assert min(distance(*pair, vision) for pair in pairs) > THRESHOLD
+
+
+def test_runs_on_a_map_have_other_colours_than_clusters():
+    pairs = product(GROUP_COLORS, CLUSTER_COLORS)
+    assert min(distance(*pair, "normal") for pair in pairs) > 0.05
 
 
 def test_a_palette_that_mixes_red_and_green_would_fail():

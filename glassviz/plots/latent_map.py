@@ -25,8 +25,20 @@ from glassviz.plots.map_legends import (
 from glassviz.plots.palette import ink_on, label_color
 from glassviz.plots.text import wrapped
 
-GROUP_COLORS = ("#1F5FA8", "#E07B00", "#6A3D9A", "#1B9E77", "#A6761D", "#C2257A")
-"""Of controllers and runs: other than the clusters', which stand beside them."""
+GROUP_COLORS = (
+    "#1F5FA8",  # blue
+    "#E07B00",  # orange
+    "#B46CFC",  # violet
+    "#54A89C",  # teal
+    "#782400",  # brown
+    "#000090",  # navy
+    "#A85430",  # clay
+    "#3C0C30",  # aubergine
+)
+"""Of controllers and runs: other than the clusters', which stand beside them.
+
+Told apart under every kind of colour blindness, as those are.
+"""
 
 PANEL_INCHES = 1.6
 """Height of a panel."""
