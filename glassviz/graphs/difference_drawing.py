@@ -77,10 +77,11 @@ def difference_drawings(
 
 def difference_caption(found: FluxDifference) -> str:
     """What is shown, how states were matched, and how large the difference is."""
+    counted = "switches" if found.mode == "jump" else "frames"
     sentences = [
         f"Mode {MODES[found.mode]}. States are {found.level}s: {MATCHED_BY[found.matched_by]}.",
-        "Numbers at arrows: share of all steps; black: the dominant cycle. Difference: blue (+) "
-        "where the second has more of its traffic, brown (−) where it has less.",
+        f"Numbers at arrows: share of all {counted}; black: the dominant cycle. Difference: blue "
+        "(+) where the second has more of its traffic, brown (−) where it has less.",
     ]
     alone = [state for state in found.states if state.one is None or state.other is None]
     if alone:
