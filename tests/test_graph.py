@@ -177,6 +177,7 @@ def test_no_text_of_a_difference_lies_on_another(width):
     one = wandering(16, 16) if width == "page" else wandering(8, 8)
     other = wandering(4, 16 if width == "page" else 8, 1, controller="mppi")
     figure = difference_figure_of(flux_difference(source(one), source(other), 9), width)
+    assert "share of all switches" in figure.caption
     plot = difference_plot.flux_difference(figure, width)
     assert_texts_apart(plot, COLUMN if width == "column" else 2 * COLUMN)
 
@@ -203,6 +204,27 @@ def test_hulls_tell_how_often_their_label_is_given_and_not_their_prototypes_visi
     assert [told[k][1] for k in (0, 1)] == [
         f"{percent(float((seen == k).mean()))} of frames" for k in (0, 1)
     ]
+
+
+@pytest.mark.parametrize("mode", ["jump", "soft-train"])
+def test_prototypes_of_one_letter_are_those_of_a_cluster_of_the_best_partition(mode):
+    graph = run_graph(wandering(8), mode)
+    shown = figure_of(graph)
+    best = (graph.stats.train if mode == "soft-train" else graph.stats.flow).best
+    visited = graph.stats.prototypes.visited
+    assert [i for i, letter in enumerate(shown.best) if letter] == list(visited)
+    for i, j in itertools.combinations(visited, 2):
+        assert (shown.best[i] == shown.best[j]) == (best[i] == best[j])
+    assert len(set(best[list(visited)])) > 1
+    assert shown.best[min(visited, key=lambda i: (graph.cluster[i], i))] == "a"
+
+
+def test_a_graph_that_never_moves_has_no_letters_nor_one_with_too_many_prototypes_for_them():
+    still = figure_of(run_graph(walked([[3] * 60], range(PROTOTYPES), clusters=16)))
+    assert not any(still.best) and "best" not in dict(still.key)
+    many = run_graph(walked([[0, 1, 2] * 30], np.arange(40) % 4, clusters=4))
+    texts = [text for text, _ in boxes(transition_graph(figure_of(many)))]
+    assert not {"a", "a, b"} & set(texts)
 
 
 def test_texts_are_measured_broken_and_cut_as_they_are_drawn():

@@ -1,12 +1,14 @@
 """From the graph of a run to what is drawn of it."""
 
+from string import ascii_letters
+
 import numpy as np
 from jaxtyping import Float64
 
 from glassviz.analysis.structural_entropy import symmetrised
 from glassviz.analysis.transitions import dominant_cycle
 from glassviz.graphs.run_graph import RunGraph
-from glassviz.graphs.wording import caption, hull_names, main_cycle, title_of
+from glassviz.graphs.wording import caption, hull_names, main_cycle, shown_partition, title_of
 from glassviz.plots.graph_drawing import Drawing, Look, draw_graph
 from glassviz.plots.palette import label_color
 from glassviz.plots.transition_graph import GraphFigure, Heat, Sign
@@ -49,8 +51,25 @@ def figure_of(graph: RunGraph) -> GraphFigure:
         p=_first(graph),
         a=_second(graph),
         s=Heat("S: prototype (column) in label (row)", graph.partition.T, 1.0, "1"),
+        best=_letters(graph),
         caption=caption(graph),
     )
+
+
+def _letters(graph: RunGraph) -> tuple[str, ...]:
+    """A letter for every visited prototype: its cluster in the best partition that was found.
+
+    They go by the alphabet in the order of the matrices; none without a transition.
+    """
+    best, cluster = shown_partition(graph).best, graph.cluster
+    seen: dict[int, str] = {}
+    found = [""] * len(best)
+    if not graph.stats.prototypes.switches:
+        return tuple(found)
+    for i in np.lexsort((np.arange(len(cluster)), cluster)).tolist():
+        if graph.stats.prototypes.frames[i]:
+            found[i] = seen.setdefault(int(best[i]), ascii_letters[len(seen) % len(ascii_letters)])
+    return tuple(found)
 
 
 def _traffic(graph: RunGraph) -> Matrix:
@@ -88,6 +107,8 @@ def _key(graph: RunGraph) -> tuple[tuple[Sign, str], ...]:
         ("visited", "prototype: area by its frames"),
         ("hollow", "prototype never visited"),
     ]
+    if any(_letters(graph)):
+        found.append(("best", "below S: one letter, one of the best clusters found"))
     if graph.mode == "soft-train":
         return (
             *found,

@@ -63,7 +63,6 @@ def hull_names(graph: RunGraph) -> dict[int, tuple[str, ...]]:
 def caption(graph: RunGraph) -> str:
     """Below the figure: mode, convention, what was counted, and what came of it."""
     stats = graph.stats
-    shown = stats.train if graph.mode == "soft-train" and stats.train else stats.flow
     cycle = dominant_cycle(stats.labels.cycles)
     labels = "fitted" if graph.labels_from == "fitted" else "learned"
     steps = (
@@ -86,8 +85,14 @@ def caption(graph: RunGraph) -> str:
         sentences.append("Between labels, no cycle is dominant.")
     if graph.tau is not None and graph.mode == "soft-train":
         sentences.append(f"Temperature τ = {graph.tau:g}.")
-    sentences.append(f"{structure(shown)}.")
+    sentences.append(f"{structure(shown_partition(graph))}.")
     return " ".join(sentences)
+
+
+def shown_partition(graph: RunGraph) -> PartitionStats:
+    """The partition by the convention of the mode."""
+    train = graph.stats.train if graph.mode == "soft-train" else None
+    return train or graph.stats.flow
 
 
 def structure(found: PartitionStats) -> str:

@@ -1,7 +1,7 @@
 """A transition graph on paper: the drawing, a key to it, its matrices in one order, a caption."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -72,6 +72,7 @@ class GraphFigure:
         order: of the prototypes in all matrices.
         colors: of the prototypes, and of the clusters.
         p, a, s: the matrices; `s` with a row a cluster.
+        best: letters of the prototypes below `s`: those of the best clusters found have one.
         caption: below all.
     """
 
@@ -85,10 +86,11 @@ class GraphFigure:
     p: Heat
     a: Heat
     s: Heat
+    best: tuple[str, ...]
     caption: str
 
 
-Sign = Literal["visited", "hollow", "ring", "main", "arrow", "line", "more", "less"]
+Sign = Literal["visited", "hollow", "ring", "main", "arrow", "line", "more", "less", "best"]
 
 
 def transition_graph(shown: GraphFigure, width: Width = "column") -> Figure:
@@ -96,6 +98,9 @@ def transition_graph(shown: GraphFigure, width: Width = "column") -> Figure:
     total = COLUMN if width == "column" else 2 * COLUMN
     caption = wrapped(shown.caption, total - 2 * MARGIN, CAPTION_SIZE)
     cell = _cell(shown)
+    if cell < TICK_SIZE:  # No room for letters.
+        key = tuple(each for each in shown.key if each[0] != "best")
+        shown = replace(shown, key=key, best=("",) * len(shown.best))
     maps = _maps_height(shown, cell)
     drawing = shown.drawing.height
     body = drawing + maps if width == "column" else max(drawing, maps)
@@ -258,6 +263,9 @@ LEFT, BETWEEN = 13.0, 15.0
 HEAD, FOOT = 11.0, 17.0
 """Above a matrix its title, below it its scale."""
 
+LETTERS = 7.0
+"""Below S the letters of the best clusters."""
+
 SIGN, INDENT, KEY_STEP = 16.0, 19.0, 8.6
 """Of the key: width of a sign, where its text begins, and height of a line."""
 
@@ -270,7 +278,7 @@ def _cell(shown: GraphFigure) -> float:
 
 def _maps_height(shown: GraphFigure, cell: float) -> float:
     p = len(shown.order) * cell + HEAD + STRIP + FOOT
-    s = len(shown.cluster_colors) * cell + HEAD + STRIP + FOOT
+    s = len(shown.cluster_colors) * cell + HEAD + STRIP + FOOT + LETTERS
     return p + max(s, _key_height(shown, _key_width(shown, cell)))
 
 
@@ -293,7 +301,8 @@ def _maps(page: Page, shown: GraphFigure, left: float, top: float, cell: float) 
     _heat(page, shown.a, shown.a.values[both], (second, upper), cell, colors, colors, ticks)
     rows = [str(k) if cell >= TICK_SIZE else "" for k in range(len(shown.cluster_colors))]
     own = shown.s.values[:, order]
-    _heat(page, shown.s, own, (first, lower), cell, colors, shown.cluster_colors, rows)
+    letters = [shown.best[i] for i in order]
+    _heat(page, shown.s, own, (first, lower), cell, colors, shown.cluster_colors, rows, letters)
     _key(page, shown, second - STRIP, lower - STRIP - HEAD, _key_width(shown, cell))
 
 
@@ -306,8 +315,9 @@ def _heat(
     column_colors: Sequence[str],
     row_colors: Sequence[str],
     ticks: Sequence[str],
+    letters: Sequence[str] = (),
 ) -> None:
-    """A matrix with its upper left corner there."""
+    """A matrix with its upper left corner there, and perhaps letters below its columns."""
     rows, columns = values.shape
     width, height = columns * cell, rows * cell
     x, y = corner
@@ -332,7 +342,9 @@ def _heat(
     axes.set(xlim=(0, LEFT + STRIP + width), ylim=(STRIP + height, 0))
     frame: Any = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.5, "clip_on": False}
     axes.add_patch(Rectangle((at, STRIP), width, height, **frame))
-    _scale(page, heat, x, y + height + 4.5)
+    for i, letter in enumerate(letters):
+        page.text(x + (i + 0.5) * cell, y + height + 1, letter, TICK_SIZE, ha="center")
+    _scale(page, heat, x, y + height + 4.5 + (LETTERS if letters else 0))
 
 
 def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: str) -> None:
@@ -380,6 +392,8 @@ def _sign(axes: Axes, sign: Sign, x: float, y: float) -> None:
             arc = Arc((x, y), 7.4, 7.4, theta1=-90, theta2=150, linewidth=RING_WIDTH)
             arc.set_edgecolor(INK)
             axes.add_patch(arc)
+    elif sign == "best":
+        _written(axes, x, y, "a, b", CAPTION_SIZE)
     elif sign == "hollow":
         axes.add_patch(Circle((x, y), 2.6, facecolor="white", edgecolor=MINOR, linewidth=0.8))
     else:
