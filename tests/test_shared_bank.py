@@ -27,6 +27,8 @@ from glassviz.comparison.members import Member, member
 from glassviz.comparison.phase_matches import match_phases, profiles
 from glassviz.comparison.record import RESULTS, pair_row, save
 from glassviz.envs.hopper import HopperBatch
+from glassviz.export import Source
+from glassviz.export.matching import GREYS, shared_colors
 from glassviz.relabel import labels_path
 from glassviz.report.correspondence import table_of
 from glassviz.rollout import roll_out
@@ -337,6 +339,20 @@ def test_renumbered_clusters_of_one_agent_correspond_with_score_1(out):
     assert pair["matching"]["partner"] == PERMUTATION.tolist()
     assert pair["matched_accuracy"] == 1
     assert told["checkpoints"] == ["bare", "one", "other", "renumbered"]
+
+
+def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out):
+    targets = [agents / "one.safetensors", agents / "renumbered.safetensors"]
+    rows = assess_all(targets, RolloutOptions(2, ("pi",)), agents / "traces")
+    found = shared_colors([Source.of(row) for row in rows])
+    assert "by what the agents call the same observations" in found.told
+    one, renumbered = found.colors
+    assert [renumbered[k] for k in PERMUTATION] == list(one)
+    assert len(set(one)) == len(one) and not set(one) & set(GREYS)
+    # Of traces alone nobody can be asked.
+    traces = [replace(row, target=row.trace) for row in rows]
+    by_phase = shared_colors([Source.of(row) for row in traces])
+    assert "by the phase of the gait" in by_phase.told
 
 
 def test_the_files_hold_what_json_prints(agents, out):
