@@ -169,6 +169,7 @@ def test_returns_within_basins_are_told_beside_their_shares(template, still):
     told = told_basins(basin_shares(members, rng()))
     assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
     assert told.endswith("unstable 2 of 6 [10%, 70%], return 0 and 1.")
+    assert told_basins(basin_shares(members[:2], rng())) == "stable-hop 2 of 2 [34%, 100%]."
     assert told_returns(returns_of(members[:2], rng())) == "Over 2 runs: return 400 and 401."
 
 
@@ -589,7 +590,7 @@ def test_the_terminal_tells_every_doubt_once(folder):
     text = console.file.getvalue()
     [own] = together.by_controller
     doubts = (*own.stability_and_return.doubts, *own.groups.doubts, *together.doubts)
-    assert any("do not count" in doubt for doubt in doubts)
+    assert any("does not count" in doubt for doubt in doubts)
     assert all(text.count(doubt) == 1 for doubt in doubts)
     for told in (own.groups.answer, own.means.answer, told_returns(own.returns)):
         assert told in text

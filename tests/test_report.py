@@ -278,8 +278,11 @@ def test_a_temperature_audit_of_which_some_curves_are_undefined_is_drawn(tmp_pat
 
 def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path):
     one = planted(*[replace(HOP, map=(3,))] * 2)
-    page = composed(tmp_path, one, planted(HOP, labels=False), planted(HOP, replace(HOP, map=(3,))))
-    constant, without, sometimes = page.rows
+    sometimes = planted(HOP, replace(HOP, map=(3,)))
+    knee = planted(replace(KNEE, map=(3,)))
+    page = composed(tmp_path, one, planted(HOP, labels=False), sometimes, knee)
+    constant, without, sometimes, knee = page.rows
+    assert (knee.locking, knee.reason) == ("one label", "knee-walk")  # Its label decides nothing.
     assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")
     assert page.cards[0].sides[0].reasons == (constant.reason,)
     assert (without.locking, without.reason) == ("–", "hop, no labels")

@@ -55,7 +55,9 @@ def told_basins(shares: Sequence[BasinShare]) -> str:
     """Basins that have runs, in a sentence: `stable-hop 2 of 5 [12%, 77%], return 400 and 410`."""
     told = [
         f"{each.basin} {each.share.hits} of {each.share.count} "
-        f"{interval(each.share.low, each.share.high, '.0%')}, {_told_returns(each.returns)}"
+        f"{interval(each.share.low, each.share.high, '.0%')}"
+        # Those of all runs are told anyway.
+        f"{f', {_told_returns(each.returns)}' if each.share.hits < each.share.count else ''}"
         for each in shares
         if each.share.hits
     ]

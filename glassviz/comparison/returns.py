@@ -220,7 +220,10 @@ def _doubts(members: Sequence[Member], primary: MetricCorrelation) -> tuple[str,
     told = []
     if len(measured) < len(members):
         missing = len(members) - len(measured)
-        told.append(f"{count_of(missing, 'run')} of {len(members)} without {PRIMARY} do not count.")
+        do = "does" if missing == 1 else "do"
+        told.append(
+            f"{count_of(missing, 'run')} of {len(members)} without {PRIMARY} {do} not count."
+        )
     told += [doubt for doubt in (mixed(measured), *dependent(measured)) if doubt]
     if len({each.stability.basin.name for each in measured}) == 1 and len(measured) > 1:
         told.append(f"All of them are {measured[0].stability.basin.name}: no basins to compare.")

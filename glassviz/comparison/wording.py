@@ -62,9 +62,10 @@ def shown_locking(run: RunStability) -> str:
 
 
 def reasons_of(run: RunStability) -> tuple[str, ...]:
-    """The reasons of a run's basin; with one label the first says so."""
+    """The reasons of a run's basin; with one label, where that decides, the first says so."""
     first, *others = run.basin.reasons
-    return (f"{first} ({ONE_LABEL})" if has_one_label(run) else first, *others)
+    told = f"{first} ({ONE_LABEL})" if "labels" in first and has_one_label(run) else first
+    return told, *others
 
 
 def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:
