@@ -89,6 +89,24 @@ FRAME = "Number(document.getElementById('slider').value)"
 LIVE = "document.getElementById('live').textContent"
 GRAPH = "echarts.getInstanceByDom(document.querySelector('.graph .canvas'))"
 
+# States that are lit in the graph, and switches, by their numbers.
+LIT = f"""(() => {{
+  const series = {GRAPH}.getModel().getSeriesByIndex(0);
+  const isLit = (data, {{dataIndex}}) => {{
+    let lit = false;
+    data.getItemGraphicEl(dataIndex).traverse((each) => {{
+      lit ||= each.currentStates.includes("emphasis");
+    }});
+    return lit;
+  }};
+  const {{nodes, edges}} = series.getGraph();
+  return {{
+    nodes: nodes.filter((each) => isLit(series.getData(), each)).map((each) => each.dataIndex),
+    edges: edges.filter((each) => isLit(series.getData("edge"), each))
+      .map((each) => [each.node1.dataIndex, each.node2.dataIndex]),
+  }};
+}})()"""
+
 
 class Player(Chromium):
     """The page, by what a reader does with it."""

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import numpy as np
 import pytest
 from chromium import SCROLL_WIDTH
 from interactive_page import (
@@ -10,17 +11,12 @@ from interactive_page import (
     GRAPH,
     HOSTILE,
     LIVE,
-    ORDER,
     NoRenderer,
     Player,
     composed,
     in_browser,
-    playable,
     save_traces,
-    save_twins,
-    shortened,
 )
-from test_stability import HOP, planted
 
 from glassviz.report.interactive import write
 
@@ -181,16 +177,81 @@ def test_keys(player, page):
     assert not player.evaluate("document.getElementById('keys').open")
 
 
+# How many points of a view have exactly the colour of each state.
+COLORED = """((view, colors) => {
+  const shown = document.querySelector(`.${view} .canvas canvas`);
+  const {width, height} = shown;
+  const context = Object.assign(document.createElement("canvas"), {width, height})
+    .getContext("2d", {willReadFrequently: true});
+  context.drawImage(shown, 0, 0);
+  const {data} = context.getImageData(0, 0, width, height);
+  const found = new Map(colors.map((color) => [parseInt(color.slice(1), 16), 0]));
+  for (let i = 0; i < data.length; i += 4) {
+    const color = (data[i] << 16) | (data[i + 1] << 8) | data[i + 2];
+    if (data[i + 3] === 255 && found.has(color)) found.set(color, found.get(color) + 1);
+  }
+  return [...found.values()];
+})"""
+
+
 @in_browser
-def test_the_filter_dims_what_it_leaves_out(player):
+def test_the_filter_dims_what_it_leaves_out(player, page):
+    colors = json.dumps([state.color for state in page.runs[0].states])
     points = "document.querySelector('.map .canvas canvas').toDataURL()"
-    all_of_them = player.evaluate(points)
+    nodes = f"{GRAPH}.getOption().series[0].data.map((each) => each.itemStyle.opacity)"
+    views = ("score", "raster")
+    all_points = player.evaluate(points)
+    before = {view: player.evaluate(f"{COLORED}('{view}', {colors})") for view in views}
+    assert player.evaluate(nodes) == [1, 1, 1, 1]
     player.click_on(".label[data-key='2']")
     assert player.evaluate("document.querySelector('.label[data-key=\"2\"]').ariaPressed") == "true"
-    assert player.evaluate(points) != all_of_them
+    assert player.evaluate(points) != all_points
+    for view in views:
+        first, second, kept, last = player.evaluate(f"{COLORED}('{view}', {colors})")
+        assert first == second == last == 0 and min(before[view]) > 1000
+        assert kept == pytest.approx(before[view][2], rel=0.1)
+    own, others = player.evaluate(nodes)[2], set(player.evaluate(nodes)) - {1}
+    assert own == 1 and len(others) == 1 and max(others) < 0.3
     player.keep("filter")
     player.click_on(".all")
-    assert player.evaluate(points) == all_of_them
+    assert player.evaluate(points) == all_points
+    after = {view: player.evaluate(f"{COLORED}('{view}', {colors})") for view in views}
+    assert after == before
+
+
+@in_browser
+def test_the_map_shows_the_other_episodes_and_where_the_cycle_leaps(page, tmp_path, browser):
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    path = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+    path[12:] += 5  # two islands: from step 11 and back from the last one it leaps
+    run = page.runs[0]
+    run = dataclasses.replace(run, map=dataclasses.replace(run.map, path=path))
+    write(dataclasses.replace(page, runs=(run,), rows=()), tmp_path / "r.html")
+    browser.show(tmp_path / "r.html")
+    ground, steps, ring = browser.evaluate(
+        "(() => { const {series} = echarts.getInstanceByDom(document.querySelector('.map .canvas'))"
+        ".getOption(); const at = series.findIndex(({type}) => type === 'lines');"
+        " return [series[0].data, series[at].data.map((step) => step.lineStyle.type ?? 'solid'),"
+        " series[at + 1].data]; })()"
+    )
+    assert np.allclose(ground, run.map.ground)
+    assert [i for i, kind in enumerate(steps) if kind == "dotted"] == [11, 23] and len(steps) == 24
+    assert np.allclose(ring, path[:1])
+
+
+@in_browser
+@pytest.mark.parametrize("mark", [".score .playhead", ".raster .cell", ".map .here"])
+def test_a_click_on_the_right_moves_both(browser, path, mark):
+    browser.show(path, fragment="#run=hopper&by=mppi&versus=plain")
+    browser.seek(623)
+    place = browser.middle(f".pane:nth-child(2) {mark}")
+    browser.seek(7)
+    browser.click(*place)
+    assert browser.frame == 623
+    playhead = "[...document.querySelectorAll('.playhead')].map((each) => each.style.transform)"
+    left, right = browser.evaluate(playhead)
+    assert left == right
+    assert browser.complaints == []
 
 
 @in_browser
@@ -359,39 +420,6 @@ def test_in_a_window_of_the_timeline_pages_turn_and_nothing_is_drawn_anew(player
 
 
 @in_browser
-def test_a_longer_run_is_shown_to_its_end(tmp_path, browser):
-    whole = playable(planted(HOP, name="whole"))
-    short = playable(planted(HOP, name="short"))
-    shortened(short, 600).save(tmp_path / "a.npz")
-    whole.save(tmp_path / "b.npz")
-    page = composed(tmp_path)
-    assert [run.shown[0].state.size for run in page.runs] == [600, 1000]
-    write(page, tmp_path / "r.html")
-    for fragment in ("#run=short&versus=whole", "#run=whole&versus=short"):
-        browser.show(tmp_path / "r.html", fragment=fragment)
-        browser.press("End")
-        assert browser.frame == 999
-        # Beyond the end of the shorter one, and over it while playing.
-        for start, until in ((700, 705), (595, 620)):
-            browser.seek(start)
-            browser.press(" ", "Space")
-            browser.wait_for(f"{FRAME} > {until}")
-            browser.press(" ", "Space")
-            assert browser.frame < until + 200
-        browser.seek(900)
-        browser.wait_for(
-            "[...document.querySelectorAll('video')].every((film) => film.readyState > 1 &&"
-            " !film.seeking && film.paused)"
-        )
-        times = browser.evaluate(
-            "[...document.querySelectorAll('video')].map((film) => film.currentTime)"
-        )
-        wanted = [11.99, 18.01] if fragment.startswith("#run=short") else [18.01, 11.99]
-        assert times == pytest.approx(wanted, abs=0.011)
-    assert browser.complaints == []
-
-
-@in_browser
 def test_without_news_of_video_frames_the_film_leads_all_the_same(player):
     player.evaluate("delete HTMLVideoElement.prototype.requestVideoFrameCallback")
     player.seek(300)
@@ -425,112 +453,6 @@ def test_one_filter_of_an_address_is_that_of_both_controllers(browser, path):
     assert browser.evaluate(pressed) == 2
 
 
-@pytest.fixture(scope="module")
-def rare(tmp_path_factory):
-    """Episodes 1 and 3 of three are shown; label 5 is in the third alone, label 6 in the second.
-
-    In the opening of the first there is a switch from 3 to 0, which graphs leave out.
-    """
-    folder = tmp_path_factory.mktemp("rare")
-    trace = playable(planted(HOP, HOP, HOP, name="rare"))
-    label = trace.label.copy()
-    label[0, 20:40], label[2, 500:505], label[1, 700:703] = 0, 5, 6
-    dataclasses.replace(trace, label=label).save(folder / "a.npz")
-    page = composed(folder, films=2)
-    assert [each.number for each in page.runs[0].shown] == [1, 3]
-    write(page, folder / "r.html")
-    return folder / "r.html", label
-
-
-def press_switch(browser, source: str, target: str) -> None:
-    """Press the button of a switch in the list of them."""
-    browser.evaluate(
-        "[...document.querySelectorAll('.switches button')].find((each) =>"
-        f" each.textContent.trim().startsWith('{source} → {target}')).click()"
-    )
-
-
-# States that are lit in the graph, and switches, by their numbers.
-LIT = f"""(() => {{
-  const series = {GRAPH}.getModel().getSeriesByIndex(0);
-  const isLit = (data, {{dataIndex}}) => {{
-    let lit = false;
-    data.getItemGraphicEl(dataIndex).traverse((each) => {{
-      lit ||= each.currentStates.includes("emphasis");
-    }});
-    return lit;
-  }};
-  const {{nodes, edges}} = series.getGraph();
-  return {{
-    nodes: nodes.filter((each) => isLit(series.getData(), each)).map((each) => each.dataIndex),
-    edges: edges.filter((each) => isLit(series.getData("edge"), each))
-      .map((each) => [each.node1.dataIndex, each.node2.dataIndex]),
-  }};
-}})()"""
-EPISODE = "document.querySelectorAll('.pick select')[1].selectedOptions[0].textContent"
-CAPTION = "document.querySelector('.graph figcaption').textContent"
-
-
-@in_browser
-def test_what_is_in_another_episode_is_found_there(browser, rare):
-    path, label = rare
-    browser.show(path, fragment="#frame=100")
-    before = int(label[2, 499])
-    absent = browser.evaluate(
-        f"{GRAPH}.getOption().series[0].links.map((each) => each.lineStyle.type)"
-    )
-    assert set(absent) == {"solid", "dotted"} and absent.count("dotted") == 4
-    assert "dotted: not in this episode" in browser.evaluate(CAPTION)
-    press_switch(browser, before, 5)
-    assert browser.frame == 500 and browser.evaluate(EPISODE).startswith("episode 3 of 3")
-    said = f"{before} → 5: not in episode 1, so this is episode 3."
-    assert said in browser.evaluate(CAPTION)
-    browser.wait_for(f"{LIVE}.startsWith({json.dumps(said + ' 10.00 seconds')})")
-    press_switch(browser, 3, 0)
-    assert said not in browser.evaluate(CAPTION), "it is said once"
-    assert browser.complaints == []
-
-
-@in_browser
-def test_what_no_shown_episode_has_is_said_to_be_missing(browser, rare):
-    path, label = rare
-    browser.show(path, fragment="#frame=100")
-    press_switch(browser, int(label[1, 699]), 6)
-    assert browser.frame == 100 and browser.evaluate(EPISODE).startswith("episode 1 of 3")
-    said = f"{label[1, 699]} → 6: not in this episode"
-    assert said in browser.evaluate(CAPTION)
-    browser.wait_for(f"{LIVE}.startsWith({json.dumps(said)})")
-    # Node and list say so too.
-    names = browser.evaluate(
-        "[...document.querySelectorAll('.label')].map((each) => each.dataset.key)"
-    )
-    x, y = browser.evaluate(
-        "(() => { const canvas = document.querySelector('.graph .canvas');"
-        " canvas.scrollIntoView({block: 'center', behavior: 'instant'});"
-        " const {x, y} = canvas.getBoundingClientRect();"
-        f" const series = {GRAPH}.getOption().series[0]; const [a, b] = {GRAPH}.convertToPixel("
-        f"{{xAxisIndex: 0, yAxisIndex: 0}}, series.data[{names.index('6')}].value);"
-        " return [x + a, y + b]; })()"
-    )
-    browser.click(x, y)
-    assert browser.frame == 100 and "label 6: not in this episode" in browser.evaluate(CAPTION)
-    listed = browser.evaluate("document.querySelector('.switches').textContent")
-    assert listed.count("none in this episode") == 4
-    browser.keep("absent")
-
-
-@in_browser
-def test_a_click_finds_only_switches_that_the_graph_counts(browser, rare):
-    path, label = rare
-    browser.show(path)
-    press_switch(browser, 3, 0)
-    found = browser.frame
-    assert (label[0, found - 1], label[0, found]) == (3, 0) and found > 60
-    assert browser.evaluate(LIT)["edges"] == [[3, 0]]
-    browser.seek(25)
-    assert browser.evaluate(LIT)["edges"] == [], "a switch in the opening is none of the graph's"
-
-
 @in_browser
 def test_the_frame_lights_its_label_and_the_last_switch(player, page):
     path = page.runs[0].shown[0].state
@@ -541,35 +463,3 @@ def test_the_frame_lights_its_label_and_the_last_switch(player, page):
             "nodes": [path[frame]],
             "edges": [[path[came - 1], path[came]]],
         }
-
-
-@in_browser
-def test_labels_wear_the_colours_of_those_they_correspond_to(tmp_path, browser):
-    save_twins(tmp_path)
-    write(composed(tmp_path), tmp_path / "r.html")
-    colors = (
-        "[...document.querySelectorAll('.pane')].map((pane) => Object.fromEntries("
-        "[...pane.querySelectorAll('.label')].map((each) => [each.dataset.key,"
-        " each.querySelector('.chip').style.background])))"
-    )
-    browser.show(tmp_path / "r.html", fragment="#run=one&versus=two&frame=400")
-    left, right = browser.evaluate(colors)
-    assert right == {str(ORDER[int(k)]): left[k] for k in left} | {"7": "rgb(128, 128, 128)"}
-    note = browser.evaluate("document.getElementById('strangers').textContent")
-    assert "similarity 1.00" in note and "grey: none" in note
-    graphs = browser.evaluate(
-        "[...document.querySelectorAll('.graph .canvas')].map((each) =>"
-        " echarts.getInstanceByDom(each).getOption().series[0].data.map((node) =>"
-        " [node.label.formatter, node.itemStyle.color]))"
-    )
-    drawn = [{key: color.upper() for key, color in graph} for graph in graphs]
-    assert drawn[1] == {str(ORDER[int(k)]): drawn[0][k] for k in drawn[0]} | {"7": "#808080"}
-    browser.keep("matched")
-    # The other way round each has the other's part; alone, or beside its own kind, its own.
-    browser.show(tmp_path / "r.html", fragment="#run=two&versus=one&frame=400")
-    own, worn = browser.evaluate(colors)
-    assert {k: own[str(ORDER[int(k)])] for k in left} == worn
-    browser.press("c", "KeyC")
-    [alone] = browser.evaluate(colors)
-    assert alone == own
-    assert browser.complaints == []
