@@ -1,10 +1,13 @@
-"""The cluster colours can be told apart, by everyone and on every ground."""
+"""The colours of clusters and phases can be told apart, by everyone and on every ground."""
 
+import re
 from itertools import combinations, product
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from glassviz.analysis.naming import GAIT_PHASES
 from glassviz.plots.latent_map import GROUP_COLORS
 from glassviz.plots.map_legends import OUTSIDE_COLOR
 from glassviz.plots.palette import (
@@ -14,6 +17,7 @@ from glassviz.plots.palette import (
     label_color,
     to_rgb,
 )
+from glassviz.report.interactive.states import PHASE_COLORS
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0; they act on linear RGB.
 VISION = {
@@ -73,15 +77,31 @@ def distance(one, other, vision):
     return float(np.linalg.norm(oklab(one, vision) - oklab(other, vision)))
 
 
+def contrast(one, other):
+    """Of WCAG 2: 1 to 21."""
+    weights = np.array([0.2126, 0.7152, 0.0722])
+    bright, dark = sorted((weights @ linear(color) for color in (one, other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
 def test_oklab_distance_is_right():
     assert distance("#000000", "#FFFFFF", "normal") == pytest.approx(1, abs=1e-4)
     assert oklab("#FF0000", "normal") == pytest.approx([0.62796, 0.22486, 0.12585], abs=1e-4)
 
 
 @pytest.mark.parametrize("vision", VISION)
-def test_every_pair_of_clusters_can_be_told_apart(vision):
-    pairs = combinations(CLUSTER_COLORS, 2)
-    assert min(distance(*pair, vision) for pair in pairs) > THRESHOLD
+@pytest.mark.parametrize("colors", [CLUSTER_COLORS, PHASE_COLORS], ids=["clusters", "phases"])
+def test_every_pair_can_be_told_apart(vision, colors):
+    assert min(distance(*pair, vision) for pair in combinations(colors, 2)) > THRESHOLD
+
+
+def test_phases_of_the_gait_are_duller_than_clusters():
+    def colourfulness(color):
+        return np.linalg.norm(oklab(color, "normal")[1:])
+
+    dullest = min(map(colourfulness, CLUSTER_COLORS))
+    assert max(map(colourfulness, PHASE_COLORS)) < max(dullest, 0.1)
+    assert len(PHASE_COLORS) == len(GAIT_PHASES)
 
 
 @pytest.mark.parametrize("vision", VISION)
@@ -114,8 +134,33 @@ def test_eight_clusters_have_eight_colours_and_none_is_grey():
     assert label_color(8) == label_color(0)
 
 
-@pytest.mark.parametrize("color", [*CLUSTER_COLORS, NO_CLUSTER_COLOR])
+@pytest.mark.parametrize("color", [*CLUSTER_COLORS, *PHASE_COLORS, NO_CLUSTER_COLOR])
 def test_text_on_every_colour_has_the_contrast_that_wcag_asks_for(color):
-    weights = np.array([0.2126, 0.7152, 0.0722])
-    bright, dark = sorted((weights @ linear(c) for c in (color, ink_on(color))), reverse=True)
-    assert (bright + 0.05) / (dark + 0.05) >= 4.5
+    assert contrast(color, ink_on(color)) >= 4.5
+
+
+# The page's own colours ---------------------------------------------------------------------------
+
+SHEET = Path(__file__).parents[1] / "glassviz/report/templates/colors.css"
+TEXTS = [
+    *[(text, ground) for text in ("ink", "soft", "link") for ground in ("paper", "card")],
+    *[(tone, f"{tone}-ground") for tone in ("good", "bad", "mixed")],
+    ("paper", "ink"),  # a pressed button
+]
+
+
+def themes():
+    """The colours of the light and of the dark page by name, as the style sheet sets them."""
+    light, dark = SHEET.read_text().split("@media (prefers-color-scheme: dark)")
+    found = [dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6});", part)) for part in (light, dark)]
+    assert found[0].keys() == found[1].keys() and len(found[0]) == 13
+    return found
+
+
+@pytest.mark.parametrize("theme", [0, 1], ids=["light", "dark"])
+def test_texts_of_the_page_have_the_contrast_that_wcag_asks_for(theme):
+    colors = themes()[theme]
+    for text, ground in TEXTS:
+        assert contrast(colors[text], colors[ground]) >= 4.5, (text, ground)
+    for ground in ("paper", "card"):
+        assert contrast(colors["edge"], colors[ground]) >= 3, "the edge of a control"

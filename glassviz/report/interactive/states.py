@@ -10,10 +10,12 @@ from glassviz.stability import RunStability
 from glassviz.stability.episode import phases_of
 from glassviz.trace import Trace
 
-PHASE_COLORS = ("#4F6076", "#8298B3", "#D3DEEA", "#A8BCA1", "#C9A27C", "#8A4B45", "#D9B9A8")
-"""Of `GAIT_PHASES`: upright from dark on the floor to light in the air, then the fallen body.
+PHASE_COLORS = ("#516186", "#7A90AB", "#DCDEEE", "#9AB5D9", "#BD9762", "#864C39", "#E6BA91")
+"""Of `GAIT_PHASES`: the upright body in blues, from dark on the floor to light in the air, then the
+fallen one in browns.
 
-Duller than those of labels, which they must not be taken for."""
+Duller than those of labels, which they must not be taken for; every two can be told apart, with
+defective colour vision too."""
 
 
 def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes frames"]:
