@@ -194,7 +194,7 @@ def _blueprint(source: Source, film: bool, on_map: bool) -> "Blueprint":
     """What stands where when the recording is opened."""
     import rerun.blueprint as rrb
 
-    left = [rrb.Spatial2DView(origin="film", name="Film")] if film else []
+    left: list[Any] = [rrb.Spatial2DView(origin="film", name="Film")] if film else []
     if on_map:
         left.append(rrb.Spatial2DView(origin="map", name="Latent map"))
     right = [
