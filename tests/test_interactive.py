@@ -130,7 +130,7 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
     pair = SimpleNamespace(one="B", other="A", matching=matching, matched_accuracy=0.75)
     found = SimpleNamespace(
         names={"0" * 64: "A", "2" * 64: "B"},
-        correspondence=SimpleNamespace(frames=900, pairs=[pair]),
+        correspondence=SimpleNamespace(frames=1900, pairs=[pair]),
     )
     monkeypatch.setattr(matches, "match_labels", lambda rows: found)
     assert matches.matches_of(rows) == (
@@ -138,7 +138,7 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
             "2" * 64,
             "0" * 64,
             (("1", "3"), ("2", "1")),
-            "by what both agents call the same 900 observations (they agree on 75 %)",
+            "by what both agents call the same 1,900 observations (they agree on 75 %)",
         ),
     )
 

@@ -45,7 +45,7 @@ def _by_frames(rows: Sequence[Assessed]) -> dict[tuple[str, str], LabelMatch]:
     matches = {}
     for pair in found.correspondence.pairs:
         one, other = sha256[pair.one], sha256[pair.other]
-        told = f"by what both agents call the same {found.correspondence.frames} observations"
+        told = f"by what both agents call the same {found.correspondence.frames:,} observations"
         if pair.matched_accuracy is not None:
             told += f" (they agree on {percent(pair.matched_accuracy)})"
         matches[one, other] = _match(one, other, pair.matching, told)
