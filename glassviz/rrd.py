@@ -197,7 +197,7 @@ def _blueprint(source: Source, film: bool, on_map: bool) -> "Blueprint":
     left: list[Any] = [rrb.Spatial2DView(origin="film", name="Film")] if film else []
     if on_map:
         left.append(rrb.Spatial2DView(origin="map", name="Latent map"))
-    right = [
+    right: list[Any] = [
         rrb.TimeSeriesView(origin=f"scalars/{name}", name=name)
         for name in ("height_m", "reward", "value")
     ]
