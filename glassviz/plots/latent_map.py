@@ -245,6 +245,7 @@ def _panel(axes: Axes, below: Axes, drawn: Drawn, colouring: Colouring, title: s
     _frame(axes, drawn.xy, (box.width, box.height))
     first, second = drawn.axes
     look: dict[str, Any] = {"transform": axes.transAxes, "fontsize": 6, "color": "#5B6270"}
+    look |= {"zorder": 8, "path_effects": [Stroke(linewidth=1.8, foreground="white"), Normal()]}
     axes.text(0.985, 0.015, first, ha="right", va="bottom", **look)
     axes.text(0.015, 0.985, second, ha="left", va="top", rotation=90, **look)
     match colouring:
