@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
-from glassviz.many import NOBODY, Failed, Listener
+from glassviz.many import NOBODY, Failed, Listener, told_apart
 from glassviz.relabel import LEARNED, check_labels, load_labelled
 from glassviz.stability.run import RunStability, assess
 from glassviz.trace import Trace
@@ -132,10 +131,9 @@ def _assess_file(file: tuple[Path, str, Path]) -> RunStability | GlassvizError:
 def _told_apart(found: Iterable[Assessed | Failed]) -> list[Assessed | Failed]:
     """The same rows; those of one name and controller are called by their files, or paths."""
     rows = list(found)
-    for longer in (lambda row: row.target.stem, lambda row: str(row.target)):
-        count = Counter((row.name, row.controller) for row in rows)
-        rows = [
-            replace(row, name=longer(row)) if count[row.name, row.controller] > 1 else row
-            for row in rows
-        ]
-    return rows
+    names = told_apart(
+        [row.name for row in rows],
+        [row.target for row in rows],
+        [(str(row.controller),) for row in rows],
+    )
+    return [replace(row, name=name) for row, name in zip(rows, names, strict=True)]
