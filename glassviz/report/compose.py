@@ -153,8 +153,7 @@ def _card(
         facts=tuple(facts),
         strip=strips.strip(traces[best], run),
         sides=tuple(
-            side_of(row, drawings_of(trace, row.stability, f"{anchor}-{i}"))
-            for i, (row, trace) in enumerate(zip(rows, traces, strict=True))
+            side_of(row, drawings_of(row.stability, f"{anchor}-{i}")) for i, row in enumerate(rows)
         ),
     )
 

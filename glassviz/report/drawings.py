@@ -2,26 +2,18 @@
 
 import numpy as np
 
-from glassviz.analysis.soft import (
-    TAU_GRID,
-    SoftStats,
-    cosine_up_to_a_constant,
-    temperature_audit,
-)
 from glassviz.plots import audit, labels
 from glassviz.report.page import Drawing
-from glassviz.stability import RunStability, median_episode
-from glassviz.trace import Trace
+from glassviz.stability import RunStability
 
 MOST_EPISODES = 40
 """A raster shows so many at most."""
 
 
-def drawings_of(trace: Trace, run: RunStability, name: str) -> tuple[Drawing, ...]:
+def drawings_of(run: RunStability, name: str) -> tuple[Drawing, ...]:
     """Raster, dwell, occupancy and temperature audit; those that cannot be drawn say why.
 
     Args:
-        trace: that `run` was made from.
         run: what was found.
         name: put before the name of each.
     """
@@ -31,7 +23,7 @@ def drawings_of(trace: Trace, run: RunStability, name: str) -> tuple[Drawing, ..
         _raster(run, f"{name}-raster"),
         _dwell(run, f"{name}-dwell"),
         _occupancy(run, f"{name}-occupancy"),
-        _audit(trace, run, f"{name}-audit"),
+        _audit(run, f"{name}-audit"),
     )
 
 
@@ -101,7 +93,7 @@ def _occupancy(run: RunStability, name: str) -> Drawing:
     return Drawing(name, "Occupancy", told, caption, figure, ("dominant_share",))
 
 
-def _audit(trace: Trace, run: RunStability, name: str) -> Drawing:
+def _audit(run: RunStability, name: str) -> Drawing:
     title = "Temperature audit"
     caption = (
         "Soft metrics of the median episode as they would be at other temperatures; the dotted "
@@ -109,36 +101,21 @@ def _audit(trace: Trace, run: RunStability, name: str) -> Drawing:
         "blind: whatever the agent does passes for stable."
     )
     terms = ("rule_agreement", "confidence")
-    found = _audited(trace, run)
-    if not found:
+    if not run.audit:
         told = "No temperature audit: the trace does not hold the partition, or no frame is left."
         return Drawing(name, title, told, caption, None, terms)
     assert run.tau is not None
     curves = audit.AuditCurves(
-        tau=[each.tau for each in found],
+        tau=[each.tau for each in run.audit],
         own_tau=run.tau,
-        within_cycle_mi_bits=[each.within_cycle_mi_bits for each in found],
-        between_cycle_mi_bits=[each.between_cycle_mi_bits for each in found],
-        confidence=[each.confidence for each in found],
-        rule_agreement=[each.rule_agreement for each in found],
+        within_cycle_mi_bits=[each.within_cycle_mi_bits for each in run.audit],
+        between_cycle_mi_bits=[each.between_cycle_mi_bits for each in run.audit],
+        confidence=[each.confidence for each in run.audit],
+        rule_agreement=[each.rule_agreement for each in run.audit],
     )
-    own = next(each for each in found if each.tau == run.tau)
+    own = next(each for each in run.audit if each.tau == run.tau)
     told = (
         f"soft metrics against the temperature; at the checkpoint's own, {run.tau:g}, confidence "
         f"is {own.confidence:.2f} and rule agreement {own.rule_agreement:.2f}"
     )
     return Drawing(name, title, told, caption, audit.temperature_audit(curves), terms)
-
-
-def _audited(trace: Trace, run: RunStability) -> tuple[SoftStats, ...]:
-    """The audit of the median episode's steady frames, or of all after its opening."""
-    if trace.partition is None or run.tau is None:
-        return ()
-    episode = median_episode(run)
-    gait = run.episodes[episode].gait
-    kept = gait.steady if gait.steady.any() else np.arange(trace.frames) >= gait.opening_end
-    cosine = cosine_up_to_a_constant(trace.soft_assignment[episode], run.tau)
-    cosine = np.where(kept[:, None], cosine, np.nan)
-    grid = sorted({*TAU_GRID, run.tau})
-    rng = np.random.default_rng([int(trace.sha256[:16], 16), episode])
-    return temperature_audit(cosine, trace.partition, gait.cycles.cycle, rng, grid)
