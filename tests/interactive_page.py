@@ -161,6 +161,15 @@ class Player(Chromium):
             time.sleep(0.02)
         return True
 
+    def lights(self, nodes: list[int], edges: list[list[int]]) -> None:
+        """Wait until these states and switches are lit in the graph, which its next picture shows.
+
+        Raises:
+            AssertionError: they never are, or others too.
+        """
+        wanted = json.dumps({"nodes": nodes, "edges": edges}, separators=(",", ":"))
+        self.wait_for(f"JSON.stringify({LIT}) === {json.dumps(wanted)}")
+
     def keep(self, name: str, whole: bool = False) -> None:
         """Keep a screenshot, if somebody wants it."""
         if folder := os.environ.get("GLASSVIZ_SCREENSHOTS"):

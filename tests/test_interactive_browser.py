@@ -177,6 +177,11 @@ def test_keys(player, page):
     assert not player.evaluate("document.getElementById('keys').open")
 
 
+# Numbers that are written on the timeline.
+NUMBERS = """[...new Set(echarts.getInstanceByDom(document.querySelector(".score .canvas"))
+  .getZr().storage.getDisplayList(true).map(({style}) => style.text ?? "")
+  .filter((text) => /^[0-9]$/.test(text)))]"""
+
 # How many points of a view have exactly the colour of each state.
 COLORED = """((view, colors) => {
   const shown = document.querySelector(`.${view} .canvas canvas`);
@@ -203,6 +208,7 @@ def test_the_filter_dims_what_it_leaves_out(player, page):
     all_points = player.evaluate(points)
     before = {view: player.evaluate(f"{COLORED}('{view}', {colors})") for view in views}
     assert player.evaluate(nodes) == [1, 1, 1, 1]
+    assert player.evaluate(NUMBERS) == ["3"], "the opening is the only part that is wide enough"
     player.click_on(".label[data-key='2']")
     assert player.evaluate("document.querySelector('.label[data-key=\"2\"]').ariaPressed") == "true"
     assert player.evaluate(points) != all_points
@@ -212,6 +218,7 @@ def test_the_filter_dims_what_it_leaves_out(player, page):
         assert kept == pytest.approx(before[view][2], rel=0.1)
     own, others = player.evaluate(nodes)[2], set(player.evaluate(nodes)) - {1}
     assert own == 1 and len(others) == 1 and max(others) < 0.3
+    assert player.evaluate(NUMBERS) == [], "what is dimmed has no number"
     player.keep("filter")
     player.click_on(".all")
     assert player.evaluate(points) == all_points
@@ -459,7 +466,4 @@ def test_the_frame_lights_its_label_and_the_last_switch(player, page):
     for frame in (300, 307, 640, 301):
         player.seek(frame)
         came = next(t for t in range(frame, 0, -1) if path[t] != path[t - 1])
-        assert player.evaluate(LIT) == {
-            "nodes": [path[frame]],
-            "edges": [[path[came - 1], path[came]]],
-        }
+        player.lights([int(path[frame])], [[int(path[came - 1]), int(path[came])]])

@@ -30,7 +30,7 @@ export class Pane extends EventTarget {
     this.raster = new Raster(seek);
     this.map = new LatentMap(seek);
     this.graph = new Graph(
-      (state) => this.#seekNext(visitOf(state), `label ${this.run.states[state].key}`),
+      (state) => this.#seekNext(visitOf(state), this.#called(this.run.states[state])),
       (edge) => this.#goAlong(edge),
     );
     this.views = [this.map, this.graph, this.score, this.raster];
@@ -229,6 +229,10 @@ export class Pane extends EventTarget {
     const next = direction > 0
       ? starts.find((t) => t > this.frame) : starts.findLast((t) => t < this.frame);
     if (next !== undefined) this.clock.seek(this.#clockFrame(next));
+  }
+
+  #called({key, name}) {
+    return this.run.labels_from === "none" ? `Phase ${key}, ${name}` : `Label ${key}, ${name}`;
   }
 
   #goAlong(edge) {

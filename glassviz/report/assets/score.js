@@ -197,8 +197,10 @@ export class Score extends View {
         if (!shape) return null;
         const kept = !filtered || this.keeps(state);
         const rect = {type: "rect", shape, style: {fill: color, opacity: kept ? 1 : DIMMED}};
-        if (!filtered || !kept || shape.width < NUMBER_WIDTH) return rect;
-        rect.textContent = {style: {text: key, fill: ink, fontSize: 12, fontWeight: 700}};
+        if (!filtered) return rect;
+        // An empty text takes away the one that stood here before.
+        const text = kept && shape.width >= NUMBER_WIDTH ? key : "";
+        rect.textContent = {style: {text, fill: ink, fontSize: 12, fontWeight: 700}};
         rect.textConfig = {position: "inside"};
         return rect;
       },
