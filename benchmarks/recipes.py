@@ -51,6 +51,9 @@ CHANGE_NOTHING = {
     "tdmpc2": "it is the preset without Glass",
     "m": "its settings are those of j: it was published with the smoothing term absent from the "
     "graph before 250k steps, which changes no number",
+    "P": "its bonus is the entropy of the labels, and this agent has one label all the time; tests "
+    "cover the bonus",
+    "Pa": "it is P with less of that bonus, which is nothing here",
     "aa_k64": "its 64 updates a round are those of z",
     "ab": "its settings are those of aa_k128: it was meant for five seeds",
     "basin_restart_prototypes": "its signal, fewer than four clusters active in the partition, is "

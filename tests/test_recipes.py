@@ -177,6 +177,18 @@ def test_the_list_of_recipes_says_what_each_starts_from():
     assert row.split("│")[2].strip() == "r1_soft, r2_gait"
 
 
+def test_the_table_of_what_each_recipe_changes_is_of_these_recipes():
+    text = (Path(__file__).parents[1] / "docs" / "recipes.md").read_text()
+    rows = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    rows = rows[1:]
+    assert [row[0] for row in rows] == recipes.names()
+    for name, against, changes, _ in rows:
+        found = recipes.recipe(name)
+        own = ", ".join(f"{key} {value}" for key, value in found.own.items())
+        assert changes == (own or "–"), "run python benchmarks/recipes.py again"
+        assert against == (found.starts_from or (against,))[0]
+
+
 def test_a_recipe_can_be_trained_without_its_glass():
     train = recipes.configure("n", algo="tdmpc2")
     assert train.agent.glass is None
