@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from glassviz.analysis.transitions import dominant_cycles, transition_counts
+from glassviz.analysis.transitions import dominant_cycle, dominant_cycles, transition_counts
 from glassviz.graphs.wording import told_cycle
 from glassviz.plots.graph_drawing import percent
 from glassviz.report.interactive.page import NO_STATE, Edge, Graph
@@ -33,8 +33,8 @@ def graph_of(
     path = np.where(state == NO_STATE, -1, state.astype(np.int64))
     counts = transition_counts(path, states)
     np.fill_diagonal(counts, 0)
-    cycles = dominant_cycles(path)
-    main = cycles[0].states if cycles else ()
+    dominant = dominant_cycle(dominant_cycles(path))
+    main = dominant.states if dominant else ()
     steps = set(zip(main, main[1:] + main[:1], strict=True))
     total = max(counts.sum(), 1.0)
     edges = tuple(
@@ -42,8 +42,8 @@ def graph_of(
         for i, j in np.argwhere(counts > 0).tolist()
     )
     caption = CAPTION
-    if cycles:
-        named = replace(cycles[0], states=tuple(keys[i] for i in main))
+    if dominant:
+        named = replace(dominant, states=tuple(keys[i] for i in main))
         caption += f" Dark: {told_cycle(named)} carries {percent(named.share)} of the switches."
     return Graph(_around_the_cycle(state, phase, states), edges, caption)
 
