@@ -57,7 +57,7 @@ def test_the_installed_wheel_runs(wheel, tmp_path):
     interactive = (
         "from glassviz.report.interactive.html import to_html\n"
         "from glassviz.report.interactive import InteractivePage\n"
-        "page = InteractivePage('', (), (), (), {}, None, (), {'glassviz': '0'})\n"
+        "page = InteractivePage('', (), (), (), {}, None, (), (), {'glassviz': '0'})\n"
         "assert 'Content-Security-Policy' in to_html(page)"
     )
     say(sys.executable, "-c", interactive)
