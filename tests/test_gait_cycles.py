@@ -111,6 +111,12 @@ def test_both_detectors_find_the_period_of_a_wave(period_s):
     assert found == pytest.approx(period_s, rel=0.02)
 
 
+def test_hops_that_alternate_have_the_period_of_one_hop():
+    # Two hops apart they are all alike, one hop apart to 0.79: (1 - 0.34²) / (1 + 0.34²).
+    rhythm = autocorrelation_rhythm(wave(0.4) + 0.34 * wave(0.8), everywhere(), DT_S)
+    assert rhythm.period_s == pytest.approx(0.4, abs=0.01)
+
+
 def test_the_first_of_two_equal_peaks_is_the_period():
     rhythm = autocorrelation_rhythm(wave(0.4) + 0.1 * wave(0.8), everywhere(), DT_S)
     assert rhythm.period_s == pytest.approx(0.4, rel=0.02)
