@@ -227,6 +227,9 @@ def parts(frames: int = 1000) -> None:
             *series, dt_s, CLUSTERS, rng(), within_cycles=everything
         ),
         "soft labels, once": lambda: soft.describe_soft(c, partition, TAU, cycle, rng()),
+        "temperature audit": lambda: soft.temperature_audit(
+            soft.cosine_up_to_a_constant(c, TAU), partition, cycle, rng()
+        ),
     }
     with threadpool_limits(1):
         times = measure(runs, 30)
