@@ -16,7 +16,7 @@ from traces import clock_trace
 from typer.testing import CliRunner
 
 from glassviz.analysis.soft import TAU_GRID
-from glassviz.analysis.statistics import share_interval
+from glassviz.analysis.statistics import mean_interval, share_interval
 from glassviz.cli import app
 from glassviz.cli.stability_table import print_table
 from glassviz.comparison.record import RESULTS as TOGETHER
@@ -27,6 +27,7 @@ from glassviz.runs import RolloutOptions
 from glassviz.stability import METRICS, Assessed, assess, assess_all
 from glassviz.stability.metrics import OVER_ALL_FRAMES
 from glassviz.stability.record import RESULTS, as_csv, as_json, episode_rows, run_row, to_dict
+from glassviz.stability.wording import shown_mean
 from glassviz.trace import ARRAYS, Trace
 
 CLUSTERS, PROTOTYPES = 8, 16
@@ -522,3 +523,7 @@ def test_assessing_loads_neither_jax_nor_mujoco():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_a_mean_that_rounds_to_nothing_has_no_sign():
+    assert shown_mean(mean_interval([-0.001, 0.0])) == "0.00"

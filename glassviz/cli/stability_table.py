@@ -77,7 +77,7 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
         shown_locking(run),
         shown_mean(run.metrics["fleiss_kappa"]),
-        shown_mean(run.metrics["switches_per_cycle"], ".1f"),
+        shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
         Text.assemble((name, _STYLES[basin.name]), f": {reasons_of(run)[0]}"),
     )
 

@@ -120,7 +120,7 @@ def assessed_row(row: Assessed, anchor: str) -> Row:
         labels=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
         locking=shown_locking(run),
         kappa=shown_mean(run.metrics["fleiss_kappa"]),
-        switches=shown_mean(run.metrics["switches_per_cycle"], ".1f"),
+        switches=shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
         basin=named(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
         reason=reasons_of(run)[0],

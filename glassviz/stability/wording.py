@@ -28,7 +28,7 @@ def shown_return(returns: MeanInterval) -> str:
     return f"{returns.mean:.0f}{half}"
 
 
-def shown_mean(interval: MeanInterval | None, spec: str = ".2f") -> str:
+def shown_mean(interval: MeanInterval | None, spec: str = "z.2f") -> str:
     """A mean in the format `spec`; a dash for a number that no episode has."""
     return NONE if interval is None else f"{interval.mean:{spec}}"
 
