@@ -63,7 +63,7 @@ class Failed:
 
 def each_once(failed: Iterable[Failed]) -> list[Failed]:
     """The same without repetition: what is wrong under both controllers is said once."""
-    return list({(row.name, row.error): row for row in failed}.values())
+    return list({(row.name, row.target, row.error): row for row in failed}.values())
 
 
 def file_stem(*words: str) -> str:

@@ -157,6 +157,8 @@ class Trace:
                 header = json.loads(archive["header"].tobytes())
                 _check_version(header, path)
                 arrays = {name: archive[name] for name in ARRAYS}
+            if not all(isinstance(each, np.ndarray) for each in arrays.values()):
+                raise ValueError("members that are no arrays")
         except GlassvizError:
             raise
         except FileNotFoundError:
@@ -176,6 +178,8 @@ ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
 
 _UNREADABLE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
+    # An array that is no archive, and members of an archive that are no arrays.
+    *(TypeError, AttributeError),
     *(zipfile.BadZipFile, zlib.error),
 )
 """What damaged files, and files of another kind, make NumPy, zipfile and json raise."""

@@ -89,6 +89,11 @@ def _is_positive(found: Any) -> bool:
     return _is_number(found) and found > 0
 
 
+def _is_step(found: Any) -> bool:
+    """Whether it is a step of time that others can be told in."""
+    return _is_number(found) and 1e-6 <= found <= 3600
+
+
 def _is_matrix(found: Any, rows: int) -> bool:
     """Whether it has rows of as many numbers each; so many rows, or any number for 0."""
     return (
@@ -130,7 +135,7 @@ _HEADER: dict[str, _Entry] = {
         "a positive integer",
         lambda found: type(found) is int and _is_positive(found),
     ),
-    "env.control_dt_s": ("a positive number", _is_positive),
+    "env.control_dt_s": ("a positive number of seconds, up to an hour", _is_step),
     "seed": _INTEGER,
     "label_rule": _TEXT,
     "labels_from": ("glass, fitted or none", lambda found: found in ("glass", "fitted", "none")),

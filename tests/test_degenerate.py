@@ -5,6 +5,7 @@ Every one of them gives a result that can be told, or one sentence; warnings are
 
 import json
 import re
+import zipfile
 from dataclasses import replace
 
 import numpy as np
@@ -110,9 +111,10 @@ UNREADABLE = {
     },
     "no control step": (
         header(env={k: v for k, v in ENV.items() if k != "control_dt_s"}),
-        "entry env.control_dt_s: expected a positive number, found nothing",
+        "entry env.control_dt_s: expected a positive number of seconds, up to an hour, found n",
     ),
     "frames that last no time": (header(env=ENV | {"control_dt_s": 0.0}), "positive number"),
+    "frames of next to no time": (header(env=ENV | {"control_dt_s": 1e-320}), "positive number"),
     "a control step of NaN": (header(env=ENV | {"control_dt_s": np.nan}), "positive number"),
     "half an action repeat": (header(env=ENV | {"action_repeat": 0.5}), "positive integer"),
     "fewer seeds than episodes": (
@@ -213,6 +215,27 @@ def test_a_header_that_is_none_is_one_sentence(text, tmp_path):
         np.savez(path, **{**archive, "header": np.frombuffer(text, np.uint8)})
     with pytest.raises(GlassvizError, match=r"expected (a trace|trace schema version).*, found"):
         Trace.load(path)
+
+
+def test_an_array_that_is_no_archive_is_one_sentence(tmp_path):
+    with (tmp_path / "trace.npz").open("wb") as file:
+        np.save(file, np.zeros(3))
+    with pytest.raises(GlassvizError, match=r"expected a trace .*cannot be read as one"):
+        Trace.load(tmp_path / "trace.npz")
+
+
+@pytest.mark.parametrize("member", ["header", "time"])
+def test_a_member_that_is_no_array_is_one_sentence(member, tmp_path):
+    SOUND.save(tmp_path / "sound.npz")
+    with (
+        zipfile.ZipFile(tmp_path / "sound.npz") as sound,
+        zipfile.ZipFile(tmp_path / "trace.npz", "w") as broken,
+    ):
+        for name in sound.namelist():
+            own = name == f"{member}.npy"
+            broken.writestr(member if own else name, b"abc" if own else sound.read(name))
+    with pytest.raises(GlassvizError, match=r"expected a trace .*cannot be read as one"):
+        Trace.load(tmp_path / "trace.npz")
 
 
 def test_a_trace_from_before_the_partition_was_recorded_can_be_read(tmp_path):

@@ -253,9 +253,10 @@ def train_command(path: Path, out: Path, *options: str):
             "expected task hopper-stand as the run has it, found hopper-h",
         ),
         (["--physics", "playground"], "expected physics playground .* found dm_control"),
+        (["--demo-fraction", "0"], "learns from demonstrations, found a share of 0"),
     ],
 )
-def test_demonstrations_of_another_task_are_refused(tmp_path, options, found):
+def test_demonstrations_that_a_run_cannot_learn_from_are_refused(tmp_path, options, found):
     path, out = tmp_path / "demos.npz", tmp_path / "run"
     demonstrations.save(path, [episode(1)], demonstrations.describe(EnvConfig(), QUICK, 1, 0.0))
     refused = train_command(path, out, *options)

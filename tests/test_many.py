@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassviz.many import file_stem, told_apart
+from glassviz.many import Failed, each_once, file_stem, told_apart
 
 
 def test_names_that_no_other_run_has_are_kept_and_others_become_files_then_paths():
@@ -26,3 +26,13 @@ def test_no_two_runs_have_one_file_even_if_all_of_them_are_one(names):
     found = [file_stem(each) for each in told_apart(names, [Path("a/b")] * len(names))]
     assert len({stem.casefold() for stem in found}) == len(names)
     assert all(re.fullmatch(r"[\w.-]+", stem) for stem in found)
+
+
+def test_what_fails_under_both_controllers_is_said_once_and_no_other_run_is_lost():
+    one, other = Path("a/final.pkl"), Path("b/final.pkl")
+    rows = [
+        Failed("final", one, "mppi", "final: expected a planner"),
+        Failed("final", one, "pi", "final: expected a planner"),
+        Failed("final", other, "mppi", "final: expected a planner"),
+    ]
+    assert [row.target for row in each_once(rows)] == [one, other]

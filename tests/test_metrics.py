@@ -293,3 +293,8 @@ def test_the_page_is_up_to_date_and_has_a_section_for_every_metric():
 
 def test_the_command_is_known_to_the_command_line():
     assert "explain" in typer.main.get_command(app).commands
+
+
+def test_an_unknown_name_is_told_as_it_was_typed():
+    with pytest.raises(UsageError, match=r"metric 'nothing_low': expected the name of a metric"):
+        metric("nothing_low")

@@ -116,7 +116,7 @@ def test_a_run_that_is_continued_keeps_recipe_and_sources_of_its_first_start(tmp
     demos, init = {"name": "demos", "sha256": "d"}, {"name": "agent", "sha256": "a"}
     record_start(tmp_path, TRAIN, PROVENANCE | {"demos": demos, "init": init}, 0)
     again = PROVENANCE | {"recipe": "own", "command": "glassviz train --resume"}
-    moved = {"demos": {"name": "moved", "sha256": "d"}, "init": {"name": "b", "sha256": "b"}}
+    moved = {"demos": {"name": "moved", "sha256": "d"}, "init": {"name": "b", "sha256": "a"}}
     continued = as_first_started(tmp_path, again | moved)
     assert continued == again | {"recipe": "f", "demos": demos, "init": init}
     record_start(tmp_path, TRAIN, continued, 500)
@@ -126,10 +126,21 @@ def test_a_run_that_is_continued_keeps_recipe_and_sources_of_its_first_start(tmp
         as_first_started(tmp_path, other)
 
 
-def test_a_run_from_nothing_starts_from_nothing_when_it_is_continued(tmp_path):
-    record_start(tmp_path, TRAIN, PROVENANCE, 0)
+@pytest.mark.parametrize(
+    ("first", "told"), [({}, "nothing"), ({"init": {"name": "agent", "sha256": "a"}}, "agent")]
+)
+def test_a_run_cannot_be_continued_from_another_agent(first, told, tmp_path):
+    record_start(tmp_path, TRAIN, PROVENANCE | first, 0)
     later = PROVENANCE | {"init": {"name": "b", "sha256": "b"}}
-    assert "init" not in as_first_started(tmp_path, later)
+    with pytest.raises(UsageError, match=f"started from b, found one that started from {told}"):
+        as_first_started(tmp_path, later)
+
+
+@pytest.mark.parametrize("starts", ["[null]", "{}", "3"])
+def test_a_record_of_starts_that_is_none_is_one_sentence(starts, tmp_path):
+    (tmp_path / "run.json").write_text(f'{{"starts": {starts}}}')
+    with pytest.raises(GlassvizError, match="expected the record of a run's starts, found no list"):
+        as_first_started(tmp_path, PROVENANCE)
 
 
 def test_a_run_is_not_started_over_another(tmp_path):

@@ -71,16 +71,15 @@ def metric(name: str) -> Metric:
     bare = _without_endings(name)
     if bare in METRICS:
         return METRICS[bare]
-    carriers = {m.name: m for m in METRICS.values() for f in m.fields if name in _names(f)}
-    if len(carriers) == 1:
-        return next(iter(carriers.values()))
-    if carriers:
-        raise UsageError(
-            f"metric {name!r}: expected the name of one metric, found a field of several: ask for "
-            f"one of {', '.join(carriers)}"
-        )
-    if bare != name:
-        return metric(bare)
+    for field in dict.fromkeys((name, bare)):
+        carriers = {m.name: m for m in METRICS.values() for f in m.fields if field in _names(f)}
+        if len(carriers) == 1:
+            return next(iter(carriers.values()))
+        if carriers:
+            raise UsageError(
+                f"metric {name!r}: expected the name of one metric, found a field of several: ask "
+                f"for one of {', '.join(carriers)}"
+            )
     known = {_names(each)[1] for m in METRICS.values() for each in (m.name, *m.fields)}
     near = get_close_matches(name, sorted(known), SUGGESTIONS)
     remedy = f"try {' or '.join(near)}" if near else "`glassviz explain` lists all"

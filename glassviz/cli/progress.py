@@ -25,7 +25,7 @@ def progress_bar() -> "Progress":
 
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # It may name files.
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

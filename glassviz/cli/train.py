@@ -88,8 +88,13 @@ def train(
     title = " + ".join([Path(name).stem, *added])
     folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"
     made_by = provenance.describe(recipe=f"{title} ({preset})")
+    if demos and not run.demo_batch:
+        raise UsageError(
+            "--demos: expected a run that learns from demonstrations, found a share of 0 of its "
+            "batches: take --recipe demo, or set --demo-fraction"
+        )
     shown = _demonstrations(demos, run) if demos else None
-    if shown and run.demo_batch:
+    if shown:
         made_by["demos"] = {"name": shown.name, "sha256": shown.sha256}
     start_from = checkpoints.load(init) if init else None
     if start_from:

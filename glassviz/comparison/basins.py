@@ -13,7 +13,7 @@ from glassviz.analysis.statistics import (
     bootstrap_interval,
     share_interval,
 )
-from glassviz.comparison.members import Member
+from glassviz.comparison.members import Member, unlike
 from glassviz.comparison.wording import count_of, estimate, interval, listed
 
 BASINS: tuple[RunBasinName, ...] = ("stable-hop", "unstable", "split", "undetermined")
@@ -88,9 +88,9 @@ def basin_shares(members: Sequence[Member], rng: np.random.Generator) -> tuple[B
 
 
 def returns_of(members: Sequence[Member], rng: np.random.Generator) -> Returns:
-    """Returns of runs, and their summary if there are enough."""
+    """Returns of runs, and their summary if there are enough, on a common scale."""
     episodes = [[each.episode_return for each in run.stability.episodes] for run in members]
-    enough = len(members) >= IQM_FROM
+    enough = len(members) >= IQM_FROM and unlike(members) is None
     return Returns(
         runs=tuple(each.name for each in members),
         values=tuple(each.mean_return for each in members),

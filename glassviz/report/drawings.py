@@ -102,7 +102,11 @@ def _audit(run: RunStability, name: str) -> Drawing:
     )
     terms = ("rule_agreement", "confidence")
     if not run.audit:
-        told = "No temperature audit: the trace does not hold the partition, or no frame is left."
+        told = (
+            "No temperature audit: fitted labels have no temperature."
+            if run.tau is None
+            else "No temperature audit: the trace does not hold the partition, or no frame is left."
+        )
         return Drawing(name, title, told, caption, None, terms)
     assert run.tau is not None
     curves = audit.AuditCurves(

@@ -112,9 +112,12 @@ function changed() {
 let noted = "";
 
 function note({detail}) {
-  noted = detail;
-  if (clock.playing) of("live").textContent = noted;
-  else say();
+  if (clock.playing) {
+    of("live").textContent = detail;
+  } else {
+    noted = detail;
+    say();
+  }
 }
 
 const say = settled(() => {

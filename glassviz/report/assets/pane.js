@@ -116,6 +116,7 @@ export class Pane extends EventTarget {
     this.#partners = partners;
     this.look = this.#dressed();
     this.#describe();
+    this.episodes.value = this.run.shown.indexOf(this.episode);
     this.#markSwitches();
     for (const view of this.views) view.show(this.look, this.episode);
     this.at();

@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,8 @@ def _tidy(folder: Path, films: Mapping[str, bytes]) -> None:
     """Remove the films of a page that was here before; what has another name is not ours."""
     for file in folder.glob("*.mp4"):
         if _FILM.fullmatch(file.stem) and file.stem not in films:
-            file.unlink()
+            with suppress(OSError):  # A film that is left over harms nothing.
+                file.unlink()
 
 
 def to_html(page: InteractivePage, film_folder: str | None = None) -> str:

@@ -77,7 +77,7 @@ def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") ->
 
 def _caption(found: LatentMap, path: bool, prototypes: bool) -> str:
     warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
-    told = f"{method_told(found)} of the latents; grey: other episodes. {warning}"
+    told = f"{method_told(found)} of the latents; grey: all episodes. {warning}"
     if found.quality:
         told += f" Trustworthiness {found.quality.trustworthiness:.2f}."
     if path:

@@ -174,11 +174,12 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
 
     Args:
         folder: the seed's folder.
-        provenance: of the start that continues it; `demos`, where it has some, as they are given
-            this time.
+        provenance: of the start that continues it; `demos` and `init`, where it has some, as they
+            are given this time.
 
     Raises:
-        UsageError: the run learned from other demonstrations until now.
+        UsageError: the run learned from other demonstrations until now, or did not start from that
+            agent.
         GlassvizError: the earlier starts cannot be read.
     """
     first = next(iter(_starts(folder / STARTS_FILE)), provenance)
@@ -189,6 +190,13 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
             f"{folder}: expected the demonstrations {was['name']} that the run was started with, "
             f"found others in {now['name']}: resume with the same file, or start a new run"
         )
+    started, wanted = (told.get("init") for told in (kept, provenance))
+    if wanted and (not started or started["sha256"] != wanted["sha256"]):
+        raise UsageError(
+            f"{folder}: expected a run that started from {wanted['name']}, found one that started "
+            f"from {started['name'] if started else 'nothing'}: resume without --init, or start a "
+            f"new run"
+        )
     others = {name: value for name, value in provenance.items() if name != "init"}
     return others | kept
 
@@ -196,7 +204,7 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
 def _starts(path: Path) -> list[dict[str, Any]]:
     try:
         starts = json.loads(path.read_text())["starts"]
-        if isinstance(starts, list):
+        if isinstance(starts, list) and all(isinstance(each, dict) for each in starts):
             return starts
         found = "no list of starts in it"
     except FileNotFoundError:
