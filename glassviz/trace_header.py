@@ -30,7 +30,10 @@ def check_header(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], pa
     Raises:
         GlassvizError: the first such entry.
     """
-    for entry, (expected, holds) in (_HEADER | _of(arrays)).items():
+    entries = _HEADER | _of(arrays)
+    if header.get("labels_from") == "fitted":
+        entries["fitted_labels"] = ("an object with sha256, for labels are fitted", _is_fitted)
+    for entry, (expected, holds) in entries.items():
         found: Any = header
         for key in entry.split("."):
             found = found.get(key, _MISSING) if isinstance(found, dict) else _MISSING

@@ -145,6 +145,7 @@ UNREADABLE = {
         header(agent={"planner": {"discount": 10**400}}),
         "agent.planner.discount: expected a number, if there is one, found 1",
     ),
+    "fitted labels of no file": (header(labels_from="fitted"), "fitted_labels: expected an object"),
     "fitted labels without a hash": (header(fitted_labels={}), "fitted_labels: expected an object"),
     "a temperature of nothing": (
         replace(SOUND, soft_assignment=SOUND.soft_assignment[..., :0]),

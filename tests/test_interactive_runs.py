@@ -182,3 +182,19 @@ def test_labels_wear_the_colours_of_those_they_correspond_to(tmp_path, browser):
     [alone] = browser.evaluate(colors)
     assert alone == own
     assert browser.complaints == []
+
+
+@in_browser
+def test_matching_labels_leaves_the_episode_on_the_right_chosen(tmp_path, browser):
+    save_twins(tmp_path)
+    page = composed(tmp_path, films=2)
+    write(page, tmp_path / "r.html")
+    assert [each.number for each in page.runs[1].shown] == [1, 2]
+    browser.show(tmp_path / "r.html", fragment="#run=one&versus=two&versus-episode=2&frame=400")
+    chosen = (
+        "[...document.querySelectorAll('.pane')].map((pane) =>"
+        " [...pane.querySelectorAll('select')].map((each) =>"
+        " each.selectedOptions[0].textContent).find((told) => told.startsWith('episode')))"
+    )
+    left, right = browser.evaluate(chosen)
+    assert left.startswith("episode 1 ") and right.startswith("episode 2 ")

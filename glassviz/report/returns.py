@@ -1,6 +1,7 @@
 """Metrics against return, over the runs of one controller: the figure, and the table of all."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from glassviz.comparison import ControllerRuns
 from glassviz.comparison.returns import NAMED, PRIMARY, MetricCorrelation
@@ -49,7 +50,11 @@ def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
 def tables_of(own: ControllerRuns) -> tuple[Table, ...]:
     """Every metric that can be correlated with return, those of labels and those of the body."""
     found = own.stability_and_return
-    within = [(f"{PRIMARY} within {basin}", each) for basin, each in found.within_basins.items()]
+    within = [
+        # Its p is one of several, and adjusted for none of them.
+        (f"{PRIMARY} within {basin}", replace(each, adjusted_p=None))
+        for basin, each in found.within_basins.items()
+    ]
     named = [(each.metric, each) for each in found.correlations]
     groups = {
         "Metrics of labels and return": [
