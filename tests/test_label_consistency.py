@@ -19,7 +19,7 @@ from glassviz.analysis.consistency import (
     phase_map,
     phase_raster,
 )
-from glassviz.analysis.map_agreement import map_agreement, map_agreements
+from glassviz.analysis.map_agreement import map_agreements
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # What an oracle deprecates is no concern of ours.
@@ -28,6 +28,12 @@ with warnings.catch_warnings():
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
+
+
+def map_agreement(one, other):
+    """Of two maps by themselves; None without a bin in common."""
+    found = list(map_agreements(np.stack([one, other])))
+    return found[0][2] if found else None
 
 
 def test_every_cycle_of_a_clock_is_the_same_row():

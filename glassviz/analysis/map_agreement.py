@@ -8,7 +8,6 @@ import numpy as np
 from jaxtyping import Float64, Int
 from scipy.special import gammaln
 
-from glassviz.analysis.consistency import PhaseMap
 from glassviz.analysis.information import entropy_bits, information_bits
 
 _ROUNDING = 1e-9
@@ -28,12 +27,6 @@ class MapAgreement:
     bins: int
     agreement: float
     ami: float | None
-
-
-def map_agreement(one: PhaseMap, other: PhaseMap) -> MapAgreement | None:
-    """Compare two phase maps of one agent's episodes; None without a bin in common."""
-    found = list(map_agreements(np.stack([one, other])))
-    return found[0][2] if found else None
 
 
 def map_agreements(
