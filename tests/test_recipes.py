@@ -222,6 +222,13 @@ def test_a_recipe_that_cannot_be_used_is_named(tmp_path: Path, text, message):
         recipes.configure(str(path))
 
 
+def test_an_unknown_setting_is_named_in_a_run_without_glass_too(tmp_path: Path):
+    path = tmp_path / "mine.toml"
+    path.write_text("[mine]\nwhat = 'x'\nalgo = 'tdmpc2'\nsettings = { speed = 1 }\n")
+    with pytest.raises(UsageError, match=r"mine\.toml: expected settings .* found 'speed'"):
+        recipes.configure(str(path))
+
+
 def test_a_recipe_that_does_not_exist_is_named_with_those_that_do():
     with pytest.raises(UsageError, match="'q9': expected one of 1b, 1c"):
         recipes.configure("q9")
@@ -245,14 +252,27 @@ def test_shaped_recipes_are_those_that_change_the_reward():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"k_update": 0}, "k_update must be at least 1, found 0"),
-        ({"eval_episodes_mppi": 0}, "eval_episodes_mppi must be at least 1, found 0"),
-        ({"eval_episodes_pi": 0}, "eval_episodes_pi must be at least 1, found 0"),
-        ({"act_noise_anneal_steps": 0}, "act_noise_anneal_steps must be at least 1, found 0"),
-        ({"glass_every_k_updates": 0}, "glass_every_k_updates must be at least 1, found 0"),
-        ({"cluster_intrinsic_window": 0}, "cluster_intrinsic_window must be at least 1"),
-        ({"restart_check_at": 0}, "restart_check_at must be at least 1, found 0"),
-        ({"demo_fraction": 1.0}, "demo_fraction must be at least 0 and below 1"),
+        ({"k_update": 0}, "k_update is not usable: .* to 1, found 0"),
+        ({"eval_episodes_mppi": 0}, "eval_episodes_mppi is not usable: .* to 1, found 0"),
+        ({"eval_episodes_pi": 0}, "eval_episodes_pi is not usable: .* to 1, found 0"),
+        (
+            {"act_noise_anneal_steps": 0},
+            "act_noise_anneal_steps is not usable: .* to 1, found 0",
+        ),
+        (
+            {"glass_every_k_updates": 0},
+            "glass_every_k_updates is not usable: .* to 1, found 0",
+        ),
+        ({"cluster_intrinsic_window": 0}, "cluster_intrinsic_window is not usable"),
+        ({"restart_check_at": 0}, "restart_check_at is not usable: .* to 1, found 0"),
+        ({"demo_fraction": 1.0}, "demo_fraction is not usable: .* less than 1, found 1"),
+        ({"learning_rate": float("nan")}, "learning_rate is not usable: .* found nan"),
+        ({"consistency_coef": float("inf")}, "consistency_coef is not usable: .* found inf"),
+        ({"demo_bc_decay_steps": -1}, "demo_bc_decay_steps is not usable: .* found -1"),
+        ({"upright_resets": 1.5}, "upright_resets is not usable: .* found 1.5"),
+        ({"act_noise_end": -0.1}, "act_noise_end is not usable: .* found -0.1"),
+        ({"proto_temperature": 0}, "proto_temperature is not usable: .* found 0"),
+        ({"q_reset_steps": [5, -5]}, "q_reset_steps is not usable"),
         ({"multitask": True, "num_envs": 3}, "even num_envs"),
         ({"multitask": True, "demo_fraction": 0.5}, "demonstrations are of one task"),
         ({"soft_stand_floor_m": 0.6}, r"soft_stand_floor_m must be below 0\.6"),
@@ -269,7 +289,7 @@ def test_impossible_runs_are_refused_in_one_sentence(changes, message):
 
 @pytest.mark.parametrize("seed", [-1, 2**31])
 def test_a_seed_that_does_not_fit_is_refused(seed):
-    with pytest.raises(UsageError, match=f"seed must be from 0 to 2000000000, found {seed}"):
+    with pytest.raises(UsageError, match=f"training: seed is not usable: .* found {seed}"):
         dataclasses.replace(preset("small"), seed=seed)
 
 
@@ -296,6 +316,21 @@ def test_what_needs_the_labels_of_glass_is_refused_without_it(name, changes, set
     recipes.configure(name, changes=changes)
     with pytest.raises(UsageError, match=f"{setting} needs the labels of Glass"):
         recipes.configure(name, changes=changes, algo="tdmpc2")
+
+
+def test_settings_are_judged_together_and_not_one_by_one():
+    train = recipes.configure("P", changes={"cluster_intrinsic_coef": 0.0}, algo="tdmpc2")
+    assert train.agent.glass is None
+    longer = {"mppi_horizon": 5, "collect_episode_steps": 6}
+    for order in (longer, dict(reversed(longer.items()))):
+        train = apply(preset("small"), order)
+        assert train.sequence_steps == 5
+
+
+def test_a_run_made_without_recipes_is_checked_as_well():
+    losses = dataclasses.replace(preset("small").losses, learning_rate=0.0)
+    with pytest.raises(UsageError, match=r"^training: losses\.learning_rate is not usable"):
+        preset("small", losses=losses)
 
 
 def test_presets_are_the_published_and_the_small_agent():

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from glassviz.errors import GlassvizError
+from glassviz.ranges import Count, Natural, Positive
 
 Family = Literal["glass", "tdmpc2"]
 Task = Literal["hopper-hop", "hopper-stand"]
@@ -32,13 +33,13 @@ class GlassConfig:
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    prototypes: int = 16
-    clusters: int = 8
-    proto_temperature: float = 1.0
-    assignment_temperature: float = 1.0
+    prototypes: Count = 16
+    clusters: Count = 8
+    proto_temperature: Positive = 1.0
+    assignment_temperature: Positive = 1.0
     similarity: Literal["cosine", "l2"] = "cosine"
     cluster_obs: bool = False
-    super_clusters: int = 0
+    super_clusters: Natural = 0
     routed_critic: bool = False
 
 
@@ -145,7 +146,7 @@ class AgentConfig:
     simnorm_group: int = 64
     final_norm: bool = False
     symlog_obs: bool = False
-    num_q: int = 2
+    num_q: Count = 2
     num_bins: int = 101
     bin_min: float = -20.0
     bin_max: float = 20.0

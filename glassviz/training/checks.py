@@ -1,14 +1,13 @@
 """Which training runs are possible at all: what would fail, hang or mean nothing is refused."""
 
-from typing import TYPE_CHECKING
+import dataclasses
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
     from glassviz.training.config import TrainConfig
 
-# Seeds of new starts are larger, and all have to fit into 32 bits with a sign.
-MAX_SEED = 2_000_000_000
 # Where the task's own reward for standing begins; `envs` is not imported for a number.
 STAND_HEIGHT_M = 0.6
 
@@ -17,39 +16,43 @@ def check(train: "TrainConfig") -> None:
     """Refuse a run that cannot be trained.
 
     Raises:
-        UsageError: naming the first setting that is in the way, by its published name.
+        UsageError: naming the first setting that is in the way.
     """
-    _check_numbers(train)
+    _check_fields(train, "training: ")
+    _check_floor(train)
     _check_lengths(train)
     _check_parts(train)
 
 
-def _check_numbers(train: "TrainConfig") -> None:
-    counts = {
-        "steps": train.steps,
-        "num_envs": train.num_envs,
-        "k_update": train.k_update,
-        "batch_size": train.batch_size,
-        "eval_every": train.eval_every,
-        "eval_episodes_pi": train.eval_episodes_pi,
-        "eval_episodes_mppi": train.eval_episodes_mppi,
-        "save_every": train.save_every,
-        "act_noise_anneal_steps": train.explore.act_noise_anneal_steps,
-        "glass_every_k_updates": train.glass.every_k_updates,
-        "window": train.glass.window,
-        "cluster_intrinsic_window": train.shaping.cluster_intrinsic_window,
-        "restart_check_at": train.rescue.restart_check_at,
-    }
-    for name, value in counts.items():
-        if value < 1:
-            raise UsageError(f"training: {name} must be at least 1, found {value}")
-    if not 0 <= train.seed <= MAX_SEED:
-        raise UsageError(f"training: seed must be from 0 to {MAX_SEED}, found {train.seed}")
-    if not 0 <= train.demos.demo_fraction < 1:
+def valid(place: str, kind: Any, value: Any) -> Any:
+    """`value` as what an annotation asks for, its range included.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    # Here, because the command line reads the settings before any command runs.
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors(include_url=False)[0]["msg"]
         raise UsageError(
-            f"training: demo_fraction must be at least 0 and below 1, found "
-            f"{train.demos.demo_fraction}"
-        )
+            f"{place} is not usable: {reason[0].lower()}{reason[1:]}, found {value!r}"
+        ) from None
+
+
+def _check_fields(config: Any, place: str) -> None:
+    kinds = get_type_hints(type(config), include_extras=True)
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            _check_fields(value, f"{place}{field.name}.")
+        else:
+            valid(f"{place}{field.name}", kinds[field.name], value)
+
+
+def _check_floor(train: "TrainConfig") -> None:
     floor = train.shaping.soft_stand_floor_m
     if floor >= STAND_HEIGHT_M:
         raise UsageError(

@@ -6,14 +6,19 @@ which.
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
+
+from annotated_types import Interval
 
 from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
+from glassviz.ranges import Count, Finite, Natural, NonNegative, Positive, Share
 from glassviz.training.checks import check
 
 Algo = Literal["tdmpc-glass", "tdmpc2"]
 Preset = Literal["paper", "small"]
 Signal = Literal["gait", "prototypes"]
+# Seeds of new starts are larger, and all have to fit into 32 bits with a sign.
+MAX_SEED = 2_000_000_000
 
 
 @dataclass(frozen=True)
@@ -33,13 +38,13 @@ class Exploration:
     """
 
     collect: Literal["pi", "mppi"] = "pi"
-    expl_until: int = 25_000
-    expl_mix_decay_steps: int = 0
-    act_noise_start: float = 0.3
-    act_noise_end: float | None = None
-    act_noise_anneal_steps: int = 1_000_000
-    upright_resets: float = 0.0
-    collect_episode_steps: int = 0
+    expl_until: Natural = 25_000
+    expl_mix_decay_steps: Natural = 0
+    act_noise_start: NonNegative = 0.3
+    act_noise_end: NonNegative | None = None
+    act_noise_anneal_steps: Count = 1_000_000
+    upright_resets: Share = 0.0
+    collect_episode_steps: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,19 @@ class Losses:
         latent_smooth_warmup_steps: environment steps before that term counts.
     """
 
-    learning_rate: float = 3e-4
-    encoder_lr_scale: float = 1.0
-    grad_clip: float = 20.0
-    ema: float = 0.01
-    rho: float = 0.5
-    discount: float = 0.99
-    consistency_coef: float = 2.0
-    reward_coef: float = 2.0
-    value_coef: float = 1.0
-    policy_coef: float = 0.1
-    entropy_coef: float = 0.0
-    latent_action_smooth_coef: float = 0.0
-    latent_smooth_warmup_steps: int = 0
+    learning_rate: Positive = 3e-4
+    encoder_lr_scale: NonNegative = 1.0
+    grad_clip: Positive = 20.0
+    ema: Share = 0.01
+    rho: Share = 0.5
+    discount: Share = 0.99
+    consistency_coef: Finite = 2.0
+    reward_coef: Finite = 2.0
+    value_coef: Finite = 1.0
+    policy_coef: Finite = 0.1
+    entropy_coef: Finite = 0.0
+    latent_action_smooth_coef: Finite = 0.0
+    latent_smooth_warmup_steps: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -95,20 +100,20 @@ class GlassTraining:
             is over.
     """
 
-    warmup_steps: int = 100_000
-    off_steps: int = 0
-    every_k_updates: int = 4
-    lambda_se: float = 5e-3
-    lambda_balance: float = 1e-2
-    lambda_temporal: float = 1e-3
-    lambda_temp_stability: float = 0.0
-    lambda_super_se: float = 0.0
-    lambda_super_balance: float = 0.0
-    lambda_window: float = 0.0
-    window: int = 8
-    lambda_contrastive: float = 0.0
+    warmup_steps: Natural = 100_000
+    off_steps: Natural = 0
+    every_k_updates: Count = 4
+    lambda_se: Finite = 5e-3
+    lambda_balance: Finite = 1e-2
+    lambda_temporal: Finite = 1e-3
+    lambda_temp_stability: Finite = 0.0
+    lambda_super_se: Finite = 0.0
+    lambda_super_balance: Finite = 0.0
+    lambda_window: Finite = 0.0
+    window: Count = 8
+    lambda_contrastive: Finite = 0.0
     stopgrad_graph: bool = True
-    logit_scale: float = 1.0
+    logit_scale: NonNegative = 1.0
     kmeans_init: bool = False
 
 
@@ -130,18 +135,18 @@ class Shaping:
             to 0 between the first and the second; a second of 0 keeps it.
     """
 
-    knee_penalty_coef: float = 0.0
-    knee_threshold_m: float = 0.15
-    gait_fall_penalty: float = 0.0
-    gait_fall_height_m: float = 0.45
-    gait_action_smooth: float = 0.0
-    soft_stand_bonus: float = 0.0
-    soft_stand_floor_m: float = 0.4
-    soft_stand_anneal_steps: int = 0
-    cluster_intrinsic_coef: float = 0.0
-    cluster_intrinsic_window: int = 20
-    cluster_intrinsic_decay_start_steps: int = 0
-    cluster_intrinsic_decay_steps: int = 0
+    knee_penalty_coef: Finite = 0.0
+    knee_threshold_m: Finite = 0.15
+    gait_fall_penalty: Finite = 0.0
+    gait_fall_height_m: Finite = 0.45
+    gait_action_smooth: Finite = 0.0
+    soft_stand_bonus: Finite = 0.0
+    soft_stand_floor_m: Finite = 0.4
+    soft_stand_anneal_steps: Natural = 0
+    cluster_intrinsic_coef: Finite = 0.0
+    cluster_intrinsic_window: Count = 20
+    cluster_intrinsic_decay_start_steps: Natural = 0
+    cluster_intrinsic_decay_steps: Natural = 0
 
     @property
     def active(self) -> bool:
@@ -175,15 +180,15 @@ class Rescue:
             was used, although it is known to predict nothing.
     """
 
-    q_reset_steps: tuple[int, ...] = ()
-    early_stop_patience: int = 0
+    q_reset_steps: tuple[Natural, ...] = ()
+    early_stop_patience: Natural = 0
     restart_on_plateau: bool = False
-    restart_check_at: int = 1_000_000
-    restart_threshold: float = 100.0
-    restart_max_attempts: int = 3
+    restart_check_at: Count = 1_000_000
+    restart_threshold: Finite = 100.0
+    restart_max_attempts: Natural = 3
     basin_restart: Signal | None = None
-    basin_check_at: int = 200_000
-    basin_max_attempts: int = 3
+    basin_check_at: Natural = 200_000
+    basin_max_attempts: Natural = 3
 
 
 @dataclass(frozen=True)
@@ -198,10 +203,10 @@ class DemoTraining:
         demo_bc_decay_steps: environment steps over which it falls; 0 keeps the first weight.
     """
 
-    demo_fraction: float = 0.0
-    demo_bc_coef: float = 0.0
-    demo_bc_end: float = 0.0
-    demo_bc_decay_steps: int = 0
+    demo_fraction: Annotated[float, Interval(ge=0, lt=1)] = 0.0
+    demo_bc_coef: Finite = 0.0
+    demo_bc_end: Finite = 0.0
+    demo_bc_decay_steps: Natural = 0
 
 
 @dataclass(frozen=True)
@@ -227,13 +232,13 @@ class TrainConfig:
     """
 
     agent: AgentConfig = field(default_factory=AgentConfig)
-    seed: int = 1
-    steps: int = 4_000_000
-    num_envs: int = 256
-    k_update: int = 64
-    batch_size: int = 256
-    buffer_steps: int = 1_000_000
-    learning_starts: int = 5_000
+    seed: Annotated[int, Interval(ge=0, le=MAX_SEED)] = 1
+    steps: Count = 4_000_000
+    num_envs: Count = 256
+    k_update: Count = 64
+    batch_size: Count = 256
+    buffer_steps: Count = 1_000_000
+    learning_starts: Natural = 5_000
     multitask: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
     explore: Exploration = field(default_factory=Exploration)
@@ -242,10 +247,10 @@ class TrainConfig:
     shaping: Shaping = field(default_factory=Shaping)
     rescue: Rescue = field(default_factory=Rescue)
     demos: DemoTraining = field(default_factory=DemoTraining)
-    eval_every: int = 250_000
-    eval_episodes_pi: int = 5
-    eval_episodes_mppi: int = 8
-    save_every: int = 50_000
+    eval_every: Count = 250_000
+    eval_episodes_pi: Count = 5
+    eval_episodes_mppi: Count = 8
+    save_every: Count = 50_000
 
     def __post_init__(self) -> None:
         check(self)

@@ -104,13 +104,18 @@ def configure(
     train = preset(preset_name, algo)
     if chosen.official:
         train = official(train)
-    values = dict(chosen.settings)
+    own = dict(chosen.settings)
     if algo == "tdmpc2":
-        values = {k: v for k, v in values.items() if "glass." not in settings.SETTINGS[k].path}
-    train = settings.apply(train, values, f"recipe {name}")
-    for addition in additions:
-        train = settings.apply(train, recipe(addition).settings, f"recipe {name} with {addition}")
-    return settings.apply(train, changes or {})
+        own = {key: value for key, value in own.items() if not settings.needs_glass(key)}
+    layers: list[tuple[str, Mapping[str, Any]]] = [(f"recipe {name}", own)]
+    layers += [(f"recipe {name} with {each}", recipe(each).settings) for each in additions]
+    layers.append(("training", changes or {}))
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    for place, layer in layers:
+        values |= layer
+        places |= dict.fromkeys(layer, place)
+    return settings.apply(train, values, places)
 
 
 def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()) -> Recipe:

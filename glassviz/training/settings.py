@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from glassviz.errors import UsageError
+from glassviz.training.checks import valid
 from glassviz.training.config import TrainConfig
 
 
@@ -23,10 +24,18 @@ class Setting:
 
     @property
     def type(self) -> Any:
-        """Its type, as annotated."""
+        """Its type."""
+        return self._annotation(include_extras=False)
+
+    @property
+    def range(self) -> Any:
+        """Its type, with the values that it may take."""
+        return self._annotation(include_extras=True)
+
+    def _annotation(self, include_extras: bool) -> Any:
         kind: Any = TrainConfig
         for name in self.path.split("."):
-            kind = get_type_hints(kind)[name]
+            kind = get_type_hints(kind, include_extras=include_extras)[name]
             if dataclasses.is_dataclass(inner := _without_none(kind)):
                 kind = inner
         return kind
@@ -171,47 +180,51 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
-def apply(train: TrainConfig, values: Mapping[str, Any], place: str = "training") -> TrainConfig:
-    """A run with some settings changed.
+def needs_glass(name: str) -> bool:
+    """Whether this is a setting that means something only in a run with Glass."""
+    return name in SETTINGS and SETTINGS[name].path.startswith(("agent.glass.", "glass."))
+
+
+def apply(
+    train: TrainConfig, values: Mapping[str, Any], places: Mapping[str, str] | None = None
+) -> TrainConfig:
+    """A run with some settings changed, all at once.
 
     Args:
         values: by published name.
-        place: where they were written, for messages.
+        places: where they were written, for messages; "training" for those that it leaves out.
 
     Raises:
-        UsageError: an unknown name, a value of the wrong type, or a setting of Glass in a run
-            without it.
+        UsageError: an unknown name, a value of the wrong type or out of its range, a setting of
+            Glass in a run without it, or settings that make no run together.
     """
+    changes: dict[str, Any] = {}
     for name, value in values.items():
+        place = (places or {}).get(name, "training")
         if name not in SETTINGS:
             raise UsageError(
                 f"{place}: expected settings of a training run, found {name!r}: "
                 f"`glassviz train --help` lists them"
             )
         setting = SETTINGS[name]
-        if setting.path.startswith(("agent.glass.", "glass.")) and train.agent.glass is None:
+        if needs_glass(name) and train.agent.glass is None:
             raise UsageError(
                 f"{place}: {name} is a setting of Glass, found a run without it: leave the "
                 f"setting out, or train with Glass"
             )
-        train = _replace(train, setting.path.split("."), _checked(place, name, value))
-    return train
+        changes[setting.path] = valid(f"{place}: {name}", setting.range, value)
+    return _replace(train, changes)
 
 
-def _checked(place: str, name: str, value: Any) -> Any:
-    # Here, because the command line reads the table above before any command runs.
-    from pydantic import TypeAdapter, ValidationError
-
-    try:
-        return TypeAdapter(SETTINGS[name].type).validate_python(value)
-    except ValidationError as error:
-        reason = error.errors(include_url=False)[0]["msg"]
-        raise UsageError(
-            f"{place}: {name} is not usable: {reason[0].lower()}{reason[1:]}, found {value!r}"
-        ) from None
-
-
-def _replace(config: Any, path: list[str], value: Any) -> Any:
-    name, *rest = path
-    inner = _replace(getattr(config, name), rest, value) if rest else value
-    return dataclasses.replace(config, **{name: inner})
+def _replace(config: Any, changes: Mapping[str, Any]) -> Any:
+    """`config` with the values at some dotted paths changed, each part made anew just once."""
+    parts: dict[str, dict[str, Any]] = {}
+    own: dict[str, Any] = {}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            parts.setdefault(name, {})[rest] = value
+        else:
+            own[name] = value
+    inner = {name: _replace(getattr(config, name), within) for name, within in parts.items()}
+    return dataclasses.replace(config, **own, **inner)
