@@ -140,7 +140,7 @@ def total_loss(
 
     future = encode(config, target, obs[1:])
     q = q_min(config, target, future, action(config, target, future))
-    td = jax.lax.stop_gradient(rewards + weights.discount * jnp.maximum(q, 0.0))
+    td = jax.lax.stop_gradient(rewards + train.agent.planner.discount * jnp.maximum(q, 0.0))
     value = sum(
         cross_entropy(config, logits, td) for logits in q_logits(config, params, z, actions)
     )

@@ -126,7 +126,9 @@ def _rows(path: Path) -> list[tuple[int, float, str]]:
     for number, fields in enumerate(csv.reader(lines[1:]), start=2):
         try:
             step, reward, kind, _ = fields
-            row = int(step), float(reward), kind
+            # A restart need not tell of a return.
+            empty = not reward and _RESTART.fullmatch(kind)
+            row = int(step), 0.0 if empty else float(reward), kind
             if row[0] < 0 or not math.isfinite(row[1]):
                 raise ValueError
         except ValueError:

@@ -45,7 +45,7 @@ def log_span(log: RunLog, kinds: list[str], first: int = 0) -> None:
     """One event for each kind, at steps 1, 2, …, from the one at `first` on."""
     for step, kind in list(enumerate(kinds, start=1))[first:]:
         if kind == "restart":
-            log.restart(1, step, step / 3)
+            log.restart(1, step, "best_mppi", step / 3)
         elif kind == "round":
             log.metrics(step, {"loss": 1 / step}, {"updates_per_s": time.perf_counter()})
         else:

@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 from pathlib import Path
 
 import jax
@@ -216,7 +217,7 @@ def test_a_good_run_is_not_restarted(tmp_path):
 
 
 def test_a_bad_basin_begins_again_with_another_seed(tmp_path, monkeypatch):
-    monkeypatch.setattr(rescue, "in_bad_basin", lambda *args: True)
+    monkeypatch.setattr(rescue, "basin_signal", lambda *args: 0.125)
     changes = {"basin_restart": "gait", "basin_check_at": 100, "basin_max_attempts": 1}
     trainer = run(tmp_path, changes, until=120)
     seed_run = trainer.runs[0]
@@ -224,6 +225,11 @@ def test_a_bad_basin_begins_again_with_another_seed(tmp_path, monkeypatch):
     assert seed_run.attempt_seed != seed_run.train.seed
     assert len(seed_run.replay) == 5  # what was collected since
     assert events(tmp_path) == ["mppi", "pi", "restart_1"]
+    # No return was the reason, so none is told.
+    assert (tmp_path / "seed_1.csv").read_text().endswith("\n100,,restart_1,1\n")
+    records = map(json.loads, (tmp_path / "seed_1_metrics.jsonl").read_text().splitlines())
+    [restart] = [each for each in records if each["kind"] == "restart"]
+    assert (restart["reason"], restart["value"]) == ("gait", 0.125)
     last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
     # The evaluation at this step was of the agent that was given up.
     assert (last.provenance["env_steps"], last.provenance["evaluation"]) == (100, {})
@@ -242,8 +248,9 @@ def test_the_gait_signal_is_the_share_of_contacts_by_the_foot_alone():
 @pytest.mark.parametrize(("name", "bad"), [("refined-small-s1", False), ("glass-small-s3", True)])
 def test_by_its_gait_an_agent_that_hops_is_in_a_good_basin_and_one_that_lies_in_a_bad(name, bad):
     agent = checkpoints.load(Path(__file__).parents[1] / f"checkpoints/{name}.safetensors")
-    train = dataclasses.replace(apply(SHORT, {"basin_restart": "gait"}), agent=agent.config)
-    assert rescue.in_bad_basin(train, agent.params, EVAL_SEED) is bad
+    train = dataclasses.replace(SHORT, agent=agent.config)
+    found = rescue.basin_signal(train, "gait", agent.params, EVAL_SEED)
+    assert (found < rescue.LEAST["gait"]) is bad
 
 
 @pytest.mark.parametrize(("active", "bad"), [(3, True), (4, False)])
@@ -255,7 +262,8 @@ def test_by_its_prototypes_an_agent_with_fewer_than_four_active_clusters_is_in_a
     one_each = np.full((6, 5), -9.0, np.float32)
     one_each[np.arange(6), np.arange(6) % active] = 9
     spread = {**params, "glass": {**params["glass"], "assign_logits": one_each}}
-    assert rescue.in_bad_basin(train, spread, EVAL_SEED) is bad
+    found = rescue.basin_signal(train, "prototypes", spread, EVAL_SEED)
+    assert found == active and (found < rescue.LEAST["prototypes"]) is bad
 
 
 def test_a_run_without_progress_stops_early(tmp_path):
@@ -275,9 +283,26 @@ def test_prototypes_start_at_the_centroids_of_visited_latents(tmp_path):
     assert np.allclose(after.reshape(6, 4, 4).sum(axis=-1), 1, atol=1e-5)
 
 
+def test_glass_trains_no_prototypes_that_are_yet_to_be_found(tmp_path):
+    changes = {"kmeans_init": True, "glass_warmup_steps": 20}
+    trainer = tiny.trainer(tmp_path, apply(SHORT, changes))
+    starts = trainer.train.prototypes_start
+    assert starts == tiny.TRAIN.explore.expl_until > 20
+    assert trainer._schedule([starts - 1, starts]).glass.tolist() == [False, True]
+
+
+def test_a_run_that_would_begin_anew_cannot_start_from_an_agent(baseline, tmp_path):
+    folder, _ = baseline
+    last = checkpoints.load(folder / "seed_1" / "checkpoints" / "last.safetensors")
+    with pytest.raises(UsageError, match="would leave last behind, found basin_restart gait"):
+        tiny.trainer(tmp_path, apply(SHORT, {"basin_restart": "gait"}), start_from=last)
+
+
 def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, monkeypatch):
-    judge, judged = rescue.in_bad_basin, []
-    monkeypatch.setattr(rescue, "in_bad_basin", lambda *of: judged.append((judge(*of), of[1])))
+    judge, judged = rescue.basin_signal, []
+    monkeypatch.setattr(
+        rescue, "basin_signal", lambda *of: judged.append((judge(*of), of[2])) or 1.0
+    )
     changes = {"multitask": True, "upright_resets": 1.0, "basin_restart": "gait",
                "basin_check_at": 200}  # fmt: skip
     trainer = run(tmp_path, changes)
@@ -287,8 +312,8 @@ def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, mon
     assert (hop.config.env.task, stand.config.env.task) == ("hopper-hop", "hopper-stand")
     assert leaves_equal(hop.params["enc"], stand.params["enc"])
     assert not leaves_equal(hop.params["q"], stand.params["q"])
-    [(bad, params)] = judged  # by the gait of the first task's agent, which does not hop yet
-    assert bad and leaves_equal(params, hop.params)
+    [(share, params)] = judged  # by the gait of the first task's agent, which does not hop yet
+    assert share < rescue.LEAST["gait"] and leaves_equal(params, hop.params)
     # Evaluations are of the first task alone.
     assert hop.provenance["evaluation"].keys() == {"mppi", "pi"}
     assert stand.provenance["evaluation"] == {}
@@ -348,6 +373,15 @@ def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
 def test_a_run_that_learns_from_demonstrations_needs_them(tmp_path):
     with pytest.raises(UsageError, match=r"found none: give a file with --demos"):
         tiny.trainer(tmp_path, apply(SHORT, {"demo_fraction": 0.25}))
+
+
+def test_demonstrations_that_are_shorter_than_a_sequence_are_refused(tmp_path):
+    short = Replay(3, 2, 15, 4)
+    for i in range(3):
+        short.add(np.zeros((2, 15), np.float32), np.zeros((2, 4), np.float32),
+                  np.zeros(2, np.float32), np.full(2, i == 0))  # fmt: skip
+    with pytest.raises(UsageError, match="more than the 3 steps of a sequence, found 3"):
+        tiny.trainer(tmp_path, apply(SHORT, {"demo_fraction": 0.25}), demos=short)
 
 
 @pytest.mark.parametrize(

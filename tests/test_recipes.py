@@ -139,7 +139,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_changes_its_own_field_and_no_other(name):
-    base = preset("small")
+    base = apply(preset("small"), {"super_clusters": 3})
     setting = SETTINGS[name]
     value = another(setting.type, setting.of(base))
     before, after = flat(base), flat(apply(base, {name: value}))
@@ -187,6 +187,24 @@ def test_the_table_of_what_each_recipe_changes_is_of_these_recipes():
         own = ", ".join(f"{key} {value}" for key, value in found.own.items())
         assert changes == (own or "–"), "run python benchmarks/recipes.py again"
         assert against == (found.starts_from or (against,))[0]
+
+
+def test_a_recipe_of_other_networks_is_not_added():
+    for name in ("official", "z"):
+        with pytest.raises(UsageError, match=f"found a recipe of other networks .* {name}$"):
+            recipes.configure("1b", additions=[name])
+    assert recipes.configure("z", additions=["update_ratio_128"]).k_update == 128
+    train = recipes.configure("1b", additions=["f"])
+    assert train.losses.latent_action_smooth_coef == 1e-3
+
+
+def test_published_evaluations_have_eight_episodes_of_the_planner_with_glass_and_three_without():
+    assert recipes.configure("1b", "paper").eval_episodes_mppi == 8
+    assert recipes.configure("z", "paper").eval_episodes_mppi == 3
+
+
+def test_planner_and_value_discount_alike():
+    assert apply(preset("small"), {"discount": 0.9}).agent.planner.discount == 0.9
 
 
 def test_a_recipe_can_be_trained_without_its_glass():
@@ -273,6 +291,9 @@ def test_shaped_recipes_are_those_that_change_the_reward():
         ({"act_noise_end": -0.1}, "act_noise_end is not usable: .* found -0.1"),
         ({"proto_temperature": 0}, "proto_temperature is not usable: .* found 0"),
         ({"q_reset_steps": [5, -5]}, "q_reset_steps is not usable"),
+        ({"lambda_super_se": 0.1}, "are of a second level, found super_clusters 0"),
+        ({"basin_restart": "prototypes", "glass_clusters": 3}, "found glass_clusters 3"),
+        ({"basin_check_at": 0}, "basin_check_at is not usable"),
         ({"multitask": True, "num_envs": 3}, "even num_envs"),
         ({"multitask": True, "demo_fraction": 0.5}, "demonstrations are of one task"),
         ({"soft_stand_floor_m": 0.6}, r"soft_stand_floor_m must be below 0\.6"),

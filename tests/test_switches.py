@@ -138,9 +138,10 @@ def test_the_window_loss_sees_more_frames_than_the_model_rolls_out():
 def test_window_spread_is_zero_for_one_label_and_one_bit_for_two():
     constant = jnp.tile(jnp.array([0.7, 0.2, 0.1]), (6, 4, 1))
     assert glass_losses.window_spread(constant) == pytest.approx(0, abs=1e-6)
-    near = jnp.array([1 - 1e-6, 1e-6])
-    halves = jnp.stack([near, near, near[::-1], near[::-1]])[:, None]
-    assert glass_losses.window_spread(halves) == pytest.approx(1, abs=1e-3)
+    sure = jnp.array([1.0, 0.0])
+    halves = jnp.stack([sure, sure, sure[::-1], sure[::-1]])[:, None]
+    assert glass_losses.window_spread(halves) == pytest.approx(1)
+    assert np.all(np.isfinite(jax.grad(glass_losses.window_spread)(halves)))
 
 
 def test_phase_contrast_is_lower_when_frames_of_one_contact_state_agree():
@@ -150,6 +151,17 @@ def test_phase_contrast_is_lower_when_frames_of_one_contact_state_agree():
     agreeing = jnp.tile(sharp[None], (4, 1, 1))
     swapping = jnp.stack([sharp, sharp[::-1], sharp, sharp[::-1]])
     assert glass_losses.phase_contrast(agreeing, down) < glass_losses.phase_contrast(swapping, down)
+
+
+def test_the_contrast_is_of_sequences_from_the_whole_batch():
+    """Demonstrations come first in a batch: the agent's own frames count as well."""
+    rng = np.random.default_rng(0)
+    c = jnp.asarray(rng.dirichlet(np.ones(3), (4, 256)), jnp.float32)
+    down = jnp.asarray(rng.random((4, 256)) < 0.5)
+    felt = jax.grad(glass_losses.phase_contrast)(c, down)
+    by_sequence = np.any(np.asarray(felt), axis=(0, 2))
+    assert by_sequence.sum() == 64
+    assert by_sequence[:64].sum() == by_sequence[192:].sum() == 16
 
 
 def test_the_routed_critic_starts_as_the_plain_one_and_then_corrects_by_cluster():
@@ -199,6 +211,20 @@ def test_five_heads_share_one_value_loss_in_the_official_family():
         + m["policy_loss"] + glass
     )  # fmt: skip
     assert loss == pytest.approx(float(expected), rel=1e-5)
+
+
+def test_the_official_policy_loss_is_divided_by_the_scale_that_it_leads_to():
+    train = apply(official(BASE), {"entropy_coef": 0.0})
+    params, batch = filled(train), batch_of(train)
+
+    def found(scale: float) -> dict[str, float]:
+        return total_loss(params, train, params, jnp.array(scale), batch, ON, KEY)[1]
+
+    low, high = found(1.0), found(2.0)
+    assert high["scale"] - low["scale"] == pytest.approx(0.99, abs=1e-5)
+    assert low["scale"] >= 1  # the spread counts as 1 at least
+    undivided = low["policy_loss"] * low["scale"]
+    assert undivided == pytest.approx(float(high["policy_loss"] * high["scale"]), rel=1e-4)
 
 
 def test_the_entropy_weight_widens_the_policy():

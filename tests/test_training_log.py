@@ -28,9 +28,10 @@ def test_the_tables_have_the_published_columns(tmp_path):
     log = RunLog(tmp_path, 3)
     log.start()
     log.append(evaluation(500))
-    log.restart(1, 500, 13.375)
+    log.restart(1, 500, "best_mppi", 13.375)
+    log.restart(2, 600, "gait", 0.125)
     assert log.returns.read_text() == (
-        "step,reward,eval_type,seed\n500,13.375,pi,3\n500,13.375,restart_1,3\n"
+        "step,reward,eval_type,seed\n500,13.375,pi,3\n500,13.375,restart_1,3\n600,,restart_2,3\n"
     )
     assert log.diagnostics.read_text() == (
         "step,eval_type,seed,full_reward_rate,standing_rate,fall_count,time_to_first_full\n"
@@ -43,7 +44,7 @@ def test_records_keep_episodes_and_put_the_clock_apart(tmp_path):
     log.start()
     log.metrics(256, {"updates": 64, "reward_loss": np.float32(0.5), "q": float("nan")}, {"ups": 9})
     log.append(evaluation(256))
-    log.restart(2, 256, 1.5)
+    log.restart(2, 256, "best_mppi", 1.5)
     measured, evaluated, restarted = map(json.loads, log.records.read_text().splitlines())
     assert {"time", "ups"} == measured.pop("clock").keys()
     assert measured == {
@@ -59,7 +60,8 @@ def test_records_keep_episodes_and_put_the_clock_apart(tmp_path):
         "pi",
         13.375,
     )
-    assert (restarted["kind"], restarted["attempt"], restarted["reward"]) == ("restart", 2, 1.5)
+    assert (restarted["kind"], restarted["attempt"]) == ("restart", 2)
+    assert (restarted["reason"], restarted["value"]) == ("best_mppi", 1.5)
 
 
 @settings(max_examples=25)
@@ -152,7 +154,7 @@ def test_tensorboard_has_the_past_of_a_log_that_began_without_it(tmp_path):
     log = RunLog(tmp_path, 1, tensorboard=True)
     log.rewind(2)
     [path] = (tmp_path / "seed_1").glob("*tfevents*")
-    assert [scalar.tag for scalar in scalars(path)] == ["return/pi", "restart/reward"]
+    assert [scalar.tag for scalar in scalars(path)] == ["return/pi", "restart/best_mppi"]
 
 
 def test_without_the_extra_tensorboard_is_refused_with_what_to_install(tmp_path, monkeypatch):

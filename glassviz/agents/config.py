@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from glassviz.errors import GlassvizError
-from glassviz.ranges import Count, Natural, Positive
+from glassviz.ranges import Count, Natural, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
 Task = Literal["hopper-hop", "hopper-stand"]
@@ -59,7 +59,7 @@ class PlannerConfig:
         elites: how many of the best sequences refit the distribution.
         min_std, max_std: bounds of the sampling std; max_std is also where it starts.
         temperature: inverse temperature of the elite weights (`tdmpc2` only).
-        discount: γ along the planned horizon.
+        discount: γ along the planned horizon, and of the TD target in training.
         action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; the official
             evaluation script leaves it on, its eval mode turns it off).
         precision: what the model's matrix products are computed in. `bfloat16` keeps three
@@ -77,7 +77,7 @@ class PlannerConfig:
     min_std: float = 0.05
     max_std: float = 2.0
     temperature: float = 0.5
-    discount: float = 0.99
+    discount: Share = 0.99
     action_noise: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
 

@@ -142,6 +142,10 @@ def _with_loops(
     return graph
 
 
+def p_log(p: Float[Array, "*n"], q: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    """p log2 q, with 0 log 0 = 0 and a finite gradient there."""
+    return jnp.where(q > 0, p * jnp.log2(jnp.where(q > 0, q, 1.0)), 0.0)
+
+
 def _sum_p_log(p: Float[Array, " n"], q: Float[Array, " n"]) -> Float[Array, ""]:
-    """Σ p log2 q, with 0 log 0 = 0 and a finite gradient there."""
-    return jnp.sum(jnp.where(q > 0, p * jnp.log2(jnp.where(q > 0, q, 1.0)), 0.0))
+    return jnp.sum(p_log(p, q))

@@ -24,6 +24,9 @@ def demonstrate(
     physics: Annotated[
         Literal["dm_control", "playground"], typer.Option(help="Physics profile.")
     ] = "dm_control",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
 ) -> None:
     """Make demonstrations: a planner on the true model gets up and hops.
 
@@ -33,7 +36,9 @@ def demonstrate(
     from glassviz.agents.config import EnvConfig
     from glassviz.cli.progress import progress_bar
     from glassviz.demonstrations.planner import AGENT_MPC, MPCConfig
+    from glassviz.files import refuse_existing
 
+    refuse_existing(out, overwrite)
     config = EnvConfig(physics=physics, episode_steps=steps)
     around = checkpoints.load(agent) if agent else None
     mpc = AGENT_MPC if agent else MPCConfig()

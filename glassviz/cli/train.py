@@ -38,7 +38,10 @@ def train(
         Literal["small", "paper"],
         typer.Option(help="small: 128 wide, for a CPU. paper: 512 wide, as published."),
     ] = "small",
-    seed: Annotated[int, typer.Option(help="Random seed of the run.", min=0)] = 1,
+    seed: Annotated[
+        int | None,
+        typer.Option(help="Random seed of the run; by default 1.", min=0, show_default=False),
+    ] = None,
     seeds: Annotated[
         str | None,
         typer.Option(
@@ -83,7 +86,9 @@ def train(
     added = additions or []
     given = {key: value for key, value in changes.items() if value not in (None, [])}
     run = configure(name, preset, added, given, algo)
-    chosen = _seeds(seeds) if seeds else [seed]
+    if seed is not None and seeds:
+        raise UsageError("--seed: expected one of --seed and --seeds, found both: drop one")
+    chosen = _seeds(seeds) if seeds else [1 if seed is None else seed]
     run = _seeded(run, chosen[0])
     title = " + ".join([Path(name).stem, *added])
     folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"

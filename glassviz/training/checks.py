@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
 # Where the task's own reward for standing begins; `envs` is not imported for a number.
 STAND_HEIGHT_M = 0.6
+# With fewer active clusters an agent is in a bad basin, by the signal `prototypes`.
+FEWEST_ACTIVE = 4
 
 
 def check(train: "TrainConfig") -> None:
@@ -86,6 +88,19 @@ def _check_parts(train: "TrainConfig") -> None:
         )
     if train.demos.demo_fraction and train.multitask:
         raise UsageError("training: demonstrations are of one task, found multitask: drop one")
+    supers = train.glass.lambda_super_se or train.glass.lambda_super_balance
+    if train.agent.glass and supers and not train.agent.glass.super_clusters:
+        raise UsageError(
+            "training: lambda_super_se and lambda_super_balance are of a second level, found "
+            "super_clusters 0: set it, or leave them out"
+        )
+    if train.rescue.basin_restart == "prototypes" and train.agent.glass:
+        clusters = train.agent.glass.clusters
+        if clusters < FEWEST_ACTIVE:
+            raise UsageError(
+                f"training: basin_restart prototypes takes fewer than {FEWEST_ACTIVE} active "
+                f"clusters for a bad basin, found glass_clusters {clusters}: choose the signal gait"
+            )
     needing_glass = {
         "cluster_intrinsic_coef": bool(train.shaping.cluster_intrinsic_coef),
         "basin_restart prototypes": train.rescue.basin_restart == "prototypes",

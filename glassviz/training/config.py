@@ -56,7 +56,6 @@ class Losses:
         encoder_lr_scale: share of the learning rate that the encoder gets.
         ema: share of the online parameters that enters the targets at each update.
         rho: weight of a step further along the model roll-out.
-        discount: γ of the TD target.
         consistency_coef, reward_coef, value_coef, policy_coef: weights of the losses.
         entropy_coef: weight of the policy's entropy (official TD-MPC2 only).
         latent_action_smooth_coef: λ·mean‖π(z_{t+1}) − π(z_t)‖² along the model roll-out.
@@ -68,7 +67,6 @@ class Losses:
     grad_clip: Positive = 20.0
     ema: Share = 0.01
     rho: Share = 0.5
-    discount: Share = 0.99
     consistency_coef: Finite = 2.0
     reward_coef: Finite = 2.0
     value_coef: Finite = 1.0
@@ -97,7 +95,7 @@ class GlassTraining:
         stopgrad_graph: whether the encoder is shielded from the Glass losses.
         logit_scale: std of the initial assignment logits.
         kmeans_init: whether prototypes start at the centroids of latents once the random phase
-            is over.
+            is over; the losses wait for it, even where `warmup_steps` are over before.
     """
 
     warmup_steps: Natural = 100_000
@@ -176,18 +174,18 @@ class Rescue:
         basin_restart: signal by which a run is given up at `basin_check_at` steps and begun anew
             with another seed, at most `basin_max_attempts` times. `gait`: a roll-out of the policy
             in which less than a quarter of the frames that touch the floor touch it with the foot
-            alone. `prototypes`: fewer than four prototypes hold the partition; kept because it
-            was used, although it is known to predict nothing.
+            alone. `prototypes`: fewer than four clusters are active in the partition; kept because
+            it was used, although it is known to predict nothing.
     """
 
-    q_reset_steps: tuple[Natural, ...] = ()
+    q_reset_steps: tuple[Count, ...] = ()
     early_stop_patience: Natural = 0
     restart_on_plateau: bool = False
     restart_check_at: Count = 1_000_000
     restart_threshold: Finite = 100.0
     restart_max_attempts: Natural = 3
     basin_restart: Signal | None = None
-    basin_check_at: Natural = 200_000
+    basin_check_at: Count = 200_000
     basin_max_attempts: Natural = 3
 
 
@@ -276,6 +274,17 @@ class TrainConfig:
         return horizon
 
     @property
+    def prototypes_start(self) -> int:
+        """Environment steps at which k-means finds the first prototypes, where it is asked to."""
+        return max(self.explore.expl_until, self.learning_starts, 1)
+
+    @property
+    def glass_starts(self) -> int:
+        """Environment steps at which the losses of Glass begin."""
+        warmup = self.glass.warmup_steps
+        return max(warmup, self.prototypes_start) if self.glass.kmeans_init else warmup
+
+    @property
     def demo_batch(self) -> int:
         """Sequences of a batch that come from demonstrations."""
         return round(self.demos.demo_fraction * self.batch_size)
@@ -293,7 +302,9 @@ def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainCon
     """
     glass = GlassConfig() if algo == "tdmpc-glass" else None
     if name == "paper":
-        return TrainConfig(agent=AgentConfig(glass=glass), **changes)
+        # The published runs without Glass evaluated their planner in three episodes.
+        episodes: dict[str, Any] = {} if glass else {"eval_episodes_mppi": 3}
+        return TrainConfig(agent=AgentConfig(glass=glass), **(episodes | changes))
     agent = AgentConfig(
         latent_dim=128,
         encoder_widths=(128, 128),

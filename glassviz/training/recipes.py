@@ -108,7 +108,15 @@ def configure(
     if algo == "tdmpc2":
         own = {key: value for key, value in own.items() if not settings.needs_glass(key)}
     layers: list[tuple[str, Mapping[str, Any]]] = [(f"recipe {name}", own)]
-    layers += [(f"recipe {name} with {each}", recipe(each).settings) for each in additions]
+    for each in additions:
+        added = recipe(each)
+        if added.kind != "proposal" and (added.algo, added.official) != (algo, chosen.official):
+            raise UsageError(
+                f"recipe {name} with {each}: expected settings to add, found a recipe of other "
+                f"networks (algo {added.algo}{', official' if added.official else ''}): train it "
+                f"by --recipe {each}"
+            )
+        layers.append((f"recipe {name} with {each}", added.settings))
     layers.append(("training", changes or {}))
     values: dict[str, Any] = {}
     places: dict[str, str] = {}

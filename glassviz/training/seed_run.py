@@ -61,6 +61,11 @@ class SeedRun:
         """Seed of the current attempt; the run's own until it was begun anew."""
         return self.train.seed + self.basin_restarts * SEED_STRIDE
 
+    @property
+    def restarts(self) -> int:
+        """How often the agent, or a part of it, was begun anew so far."""
+        return self.plateau_restarts + self.basin_restarts
+
     def begin(self, env_steps: int) -> None:
         """Start an attempt: an empty replay buffer and a random phase of its own."""
         train = self.train

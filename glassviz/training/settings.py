@@ -91,7 +91,7 @@ SETTINGS: dict[str, Setting] = {
     ),
     # Losses
     "learning_rate": Setting("losses.learning_rate", "Learning rate of Adam."),
-    "discount": Setting("losses.discount", "γ of the TD target."),
+    "discount": Setting("agent.planner.discount", "γ of the TD target and of the planner."),
     "consistency_coef": Setting("losses.consistency_coef", "Weight of the consistency loss."),
     "reward_coef": Setting("losses.reward_coef", "Weight of the reward loss."),
     "value_coef": Setting("losses.value_coef", "Weight of the value loss."),

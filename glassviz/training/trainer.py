@@ -64,7 +64,8 @@ class Trainer:
         GlassvizError: the folder holds a run of a seed, and `resume_from_save` is not asked for,
             or that run was made with another configuration or from other demonstrations; another
             process writes to it; there are no demonstrations where the run needs some;
-            `start_from` has other networks.
+            they are shorter than a sequence; `start_from` has other networks, or the run would
+            begin anew without it.
     """
 
     def __init__(
@@ -88,6 +89,16 @@ class Trainer:
             raise UsageError(
                 f"training: a multitask run cannot start from one task's agent, found "
                 f"{start_from.name}: start it without"
+            )
+        if start_from and train.rescue.basin_restart:
+            raise UsageError(
+                f"training: a run that begins anew in a bad basin would leave {start_from.name} "
+                f"behind, found basin_restart {train.rescue.basin_restart}: start it without"
+            )
+        if train.demo_batch and demos is not None and len(demos) <= train.sequence_steps:
+            raise UsageError(
+                f"training: demonstrations must have more than the {train.sequence_steps} steps "
+                f"of a sequence, found {len(demos)}: make longer ones"
             )
         self.train, self.folder = train, folder
         self.env_steps = 0
@@ -248,7 +259,7 @@ class Trainer:
         if demos.demo_bc_decay_steps:
             left = np.maximum(0, 1 - steps / demos.demo_bc_decay_steps).astype(np.float32)
         imitation = demos.demo_bc_end + left * (demos.demo_bc_coef - demos.demo_bc_end)
-        on = steps >= glass.warmup_steps
+        on = steps >= self.train.glass_starts
         if glass.off_steps:
             on &= steps < glass.off_steps
         smooth = steps >= losses.latent_smooth_warmup_steps
@@ -297,7 +308,7 @@ class Trainer:
             return
         for i in going:
             run = self.runs[i]
-            if self._reached(run.begun + max(train.explore.expl_until, train.learning_starts)):
+            if self._reached(run.begun + train.prototypes_start):
                 one = self._one(i)
                 obs = run.replay.observations(run.rng, rescue.KMEANS_SAMPLE)
                 found = rescue.kmeans_prototypes(train, one.params, obs, run.attempt_seed)
@@ -329,20 +340,24 @@ class Trainer:
             and best < settings.restart_threshold
         ):
             run.plateau_restarts += 1
-            run.log.restart(run.plateau_restarts, self.env_steps, best)
+            run.log.restart(run.restarts, self.env_steps, "best_mppi", best)
             seed = run.attempt_seed + run.plateau_restarts * rescue.SEED_STRIDE
             self._renew(i, learning.restart(self.train, self._one(i), seed))
 
     def _leave_bad_basin(self, i: int) -> None:
         run, settings = self.runs[i], self.train.rescue
+        signal = settings.basin_restart
         if (
-            settings.basin_restart
-            and self._reached(run.begun + settings.basin_check_at)
-            and run.basin_restarts < settings.basin_max_attempts
-            and rescue.in_bad_basin(self.train, self._first_task(self._one(i).params), EVAL_SEED)
+            signal is None
+            or not self._reached(run.begun + settings.basin_check_at)
+            or run.basin_restarts >= settings.basin_max_attempts
         ):
+            return
+        params = self._first_task(self._one(i).params)
+        found = rescue.basin_signal(self.train, signal, params, EVAL_SEED)
+        if found < rescue.LEAST[signal]:
             run.basin_restarts += 1
-            run.log.restart(run.basin_restarts, self.env_steps, run.best.get("mppi", 0.0))
+            run.log.restart(run.restarts, self.env_steps, signal, found)
             run.begin(self.env_steps)
             run.collector.reset()
             self._renew(i, learning.init_learner(run.train, run.attempt_seed))

@@ -8,28 +8,35 @@ from glassviz.agents import glass as glass_ops
 from glassviz.agents.networks import Params, encode
 from glassviz.envs.hopper import HopperBatch
 from glassviz.rollout import roll_out
-from glassviz.training.config import TrainConfig
+from glassviz.training.checks import FEWEST_ACTIVE
+from glassviz.training.config import Signal, TrainConfig
 
 # Of the roll-out that the gait is judged by: the drop at its start does not count.
 GAIT_STEPS = 300
 DROP_STEPS = 50
-FOOT_SHARE = 0.25
-FEWEST_ACTIVE = 4
+# Below this an agent is in a bad basin, by the signal.
+LEAST: dict[Signal, float] = {"gait": 0.25, "prototypes": FEWEST_ACTIVE}
 # A new start of seed s is seeded s + n·this, well apart from the seeds that people choose.
 SEED_STRIDE = 10_000
 
 KMEANS_SAMPLE = 4096
 
 
-def in_bad_basin(train: TrainConfig, params: Params, seed: int) -> bool:
-    """Whether the signal that `basin_restart` names is against this agent."""
-    glass = train.agent.glass
-    if train.rescue.basin_restart == "prototypes":
+def basin_signal(train: TrainConfig, signal: Signal, params: Params, seed: int) -> float:
+    """What a signal says of an agent; below `LEAST` it is in a bad basin.
+
+    Args:
+        signal: `gait`: share of the frames with floor contact in which the foot alone has it, in a
+            roll-out of the policy. `prototypes`: clusters that are active in the partition.
+        seed: of the roll-out's reset.
+    """
+    if signal == "prototypes":
+        glass = train.agent.glass
         assert glass is not None
-        return int(glass_ops.active_in_partition(glass, params["glass"])) < FEWEST_ACTIVE
+        return float(glass_ops.active_in_partition(glass, params["glass"]))
     env = HopperBatch(train.agent.env, 1)
     [arrays] = roll_out(train.agent, [params], "pi", env, seed, GAIT_STEPS)
-    return foot_share(arrays["contacts"][0, DROP_STEPS:], env.geoms) < FOOT_SHARE
+    return foot_share(arrays["contacts"][0, DROP_STEPS:], env.geoms)
 
 
 def foot_share(contacts: Bool[np.ndarray, "frames geoms"], geoms: tuple[str, ...]) -> float:

@@ -15,7 +15,7 @@ from glassviz.training.config import GlassTraining
 Metrics = dict[str, Float[Array, ""]]
 
 CONTRAST_TEMPERATURE = 0.5
-# The contrast compares all pairs of frames: more sequences than this cost more than the rest.
+# The contrast compares all pairs of frames: many more sequences would cost more than the rest.
 CONTRAST_SEQUENCES = 64
 
 
@@ -72,8 +72,7 @@ def glass_loss(
             seen = jax.lax.stop_gradient(seen)
         shown = glass_ops.soft_assignment(glass, tree, seen)
         if train.lambda_window:
-            spread = window_spread(shown[: train.window] @ clusters)
-            terms["glass_window"] = (train.lambda_window, spread)
+            terms["glass_window"] = (train.lambda_window, window_spread(shown[: train.window]))
         if train.lambda_contrastive:
             contrast = phase_contrast(shown, foot_down(obs))
             terms["glass_contrastive"] = (train.lambda_contrastive, contrast)
@@ -88,12 +87,12 @@ def glass_loss(
     }
 
 
-def window_spread(s: Float[Array, "window batch clusters"]) -> Float[Array, ""]:
-    """mean over windows of H(mean s) − mean H(s), in bits: how far the labels of a window differ.
+def window_spread(c: Float[Array, "window batch prototypes"]) -> Float[Array, ""]:
+    """mean over windows of H(mean c) − mean H(c), in bits: how far a window's frames differ.
 
     Between 0 (the same distribution in every frame) and log2 of the window's length.
     """
-    return jnp.mean(_entropy(s.mean(axis=0)) - _entropy(s).mean(axis=0))
+    return jnp.mean(_entropy(c.mean(axis=0)) - _entropy(c).mean(axis=0))
 
 
 def foot_down(obs: Float[Array, "frames batch obs"]) -> Bool[Array, "frames batch"]:
@@ -109,7 +108,9 @@ def phase_contrast(
     Positives of a frame: consecutive frames, and frames of its sequence in the same contact
     state. Negatives: frames of other sequences.
     """
-    c, down = c[:, :CONTRAST_SEQUENCES], down[:, :CONTRAST_SEQUENCES]
+    # Evenly spaced: where there are demonstrations, they come first in a batch.
+    every = -(-down.shape[1] // CONTRAST_SEQUENCES)
+    c, down = c[:, ::every], down[:, ::every]
     frames, batch = down.shape
     time = jnp.repeat(jnp.arange(frames), batch)
     sequence = jnp.tile(jnp.arange(batch), frames)
@@ -134,7 +135,7 @@ def _turn(
 
 
 def _entropy(p: Float[Array, "*batch states"]) -> Float[Array, "*batch"]:
-    return -jnp.sum(p * jnp.log2(p), axis=-1)
+    return -jnp.sum(glass_ops.p_log(p, p), axis=-1)
 
 
 def _overfull(mass: Float[Array, " groups"]) -> Float[Array, ""]:

@@ -13,13 +13,19 @@ from glassviz.agents.networks import Params, init_params, matmul_dtype
 from glassviz.agents.several import over_each
 from glassviz.training.collection.replay import Sequences
 from glassviz.training.config import TrainConfig
-from glassviz.training.learning.losses import HEADS, Batch, Metrics, Schedule, total_loss
+from glassviz.training.learning.losses import (
+    HEADS,
+    LEAST_SCALE,
+    Batch,
+    Metrics,
+    Schedule,
+    total_loss,
+)
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
 
-SCALE_EMA = 0.01
-# Of the spread that the policy loss is divided by.
-SCALE_BOUNDS = {"glass": (1.0, 4.0), "tdmpc2": (1.0, float("inf"))}
+# Of the official TD-MPC2's Adam on its policy.
+OFFICIAL_POLICY_EPS = 1e-5
 
 
 class LearnerState(NamedTuple):
@@ -36,12 +42,13 @@ class LearnerState(NamedTuple):
 def optimizer(train: TrainConfig) -> optax.GradientTransformation:
     """Adam behind a clip of the global gradient norm.
 
-    The official TD-MPC2 clips the policy's gradient apart and gives the encoder a smaller rate.
+    The official TD-MPC2 clips the policy's gradient apart, gives the encoder a smaller rate, and
+    Adam's ε is larger for the policy.
     """
     losses = train.losses
 
-    def adam(scale: float = 1.0) -> optax.GradientTransformation:
-        return optax.adam(scale * losses.learning_rate)
+    def adam(scale: float = 1.0, eps: float = 1e-8) -> optax.GradientTransformation:
+        return optax.adam(scale * losses.learning_rate, eps=eps)
 
     if train.agent.family == "glass":
         return optax.chain(optax.clip_by_global_norm(losses.grad_clip), adam())
@@ -55,7 +62,11 @@ def optimizer(train: TrainConfig) -> optax.GradientTransformation:
     return optax.chain(
         optax.partition({"model": clip, "pi": clip}, label("model", "pi")),
         optax.partition(
-            {"model": adam(), "enc": adam(losses.encoder_lr_scale), "pi": adam()},
+            {
+                "model": adam(),
+                "enc": adam(losses.encoder_lr_scale),
+                "pi": adam(eps=OFFICIAL_POLICY_EPS),
+            },
             label("enc", "pi"),
         ),
     )
@@ -74,7 +85,7 @@ def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
         params=params,
         target_params=jax.tree.map(jnp.copy, params),
         opt_state=optimizer(train).init(params),
-        scale=jnp.array(SCALE_BOUNDS[train.agent.family][0], jnp.float32),
+        scale=jnp.array(LEAST_SCALE, jnp.float32),
         updates=jnp.array(0),
         key=jax.random.key_data(jax.random.fold_in(key, 2**31)),
     )
@@ -96,17 +107,15 @@ def update(
     )
     step, opt_state = optimizer(train).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, step)
-    spread = (1 - SCALE_EMA) * state.scale + SCALE_EMA * metrics["q_spread"]
-    scale = jnp.clip(spread, *SCALE_BOUNDS[train.agent.family])
     new_state = LearnerState(
         params=params,
         target_params=optax.incremental_update(params, state.target_params, train.losses.ema),
         opt_state=opt_state,
-        scale=scale,
+        scale=metrics["scale"],
         updates=state.updates + 1,
         key=state.key,
     )
-    return new_state, metrics | {"grad_norm": optax.tree.norm(gradient), "scale": scale}
+    return new_state, metrics | {"grad_norm": optax.tree.norm(gradient)}
 
 
 def update_round(

@@ -25,6 +25,10 @@ from glassviz.training.learning.glass_losses import glass_loss
 Metrics = dict[str, Float[Array, ""]]
 HEADS = ("rew", "q", "pi")
 
+SCALE_EMA = 0.01
+# Of the spread that the policy loss is divided by; the most is of the family `glass` alone.
+LEAST_SCALE, MOST_SCALE = 1.0, 4.0
+
 
 class Batch(NamedTuple):
     """What one update learns from: sequences of steps, time first.
@@ -57,7 +61,8 @@ def total_loss(
     """The loss of one update, and its terms by name.
 
     Args:
-        scale: spread of the Q values, by which the policy loss is divided.
+        scale: spread of the Q values, by which the policy loss is divided; the next one is among
+            the terms.
         schedule: as of this update; `glass` says whether the Glass losses join it.
         key: for drawn actions and heads; unused by the family `glass`.
     """
@@ -124,10 +129,14 @@ def _task_loss(
     value = along_rollout(surprise.mean(axis=0) if official else surprise.sum(axis=0))
     if official:
         policy_q, entropy = _policy_value_tdmpc2(config, params, latents, policy_key)
+        # Of the first step alone, and this very loss is divided by it already.
+        spread = jnp.maximum(_spread(policy_q[0]), LEAST_SCALE)
+        scale = next_scale = _towards(scale, spread)
         policy = along_rollout(-policy_q / scale - weights.entropy_coef * entropy)
     else:
         policy_q = _policy_value(config, params, z)
         policy = along_rollout(-policy_q / scale)
+        next_scale = jnp.clip(_towards(scale, _spread(policy_q)), LEAST_SCALE, MOST_SCALE)
 
     metrics = {
         "consistency_loss": consistency,
@@ -136,6 +145,7 @@ def _task_loss(
         "policy_loss": policy,
         "q_mean": policy_q.mean(),
         "q_spread": _spread(policy_q),
+        "scale": next_scale,
     }
     loss = (
         weights.consistency_coef * consistency
@@ -167,7 +177,7 @@ def td_target(
         config, target_params, z_next, policy_action(config, target_params, z_next)
     )
     q = networks.expected_value(config, logits).min(axis=0)
-    target = batch.reward + train.losses.discount * jnp.maximum(q, 0.0)
+    target = batch.reward + config.planner.discount * jnp.maximum(q, 0.0)
     return jax.lax.stop_gradient(target)
 
 
@@ -182,7 +192,7 @@ def td_target_tdmpc2(
     # The targets of TD-MPC2 are those of Q alone: encoder and policy are the online ones.
     mixed = {**params, "q": target_params["q"]}
     q = _two_heads(config, mixed, z_next, action, head_key).min(axis=0)
-    return jax.lax.stop_gradient(batch.reward + train.losses.discount * q)
+    return jax.lax.stop_gradient(batch.reward + config.planner.discount * q)
 
 
 def _model_rollout(
@@ -269,6 +279,10 @@ def _cross_entropy(
     value: Float[Array, "steps batch"],
 ) -> Float[Array, "*heads steps batch"]:
     return -jnp.sum(two_hot(config, value) * jax.nn.log_softmax(logits, axis=-1), axis=-1)
+
+
+def _towards(scale: Float[Array, ""], spread: Float[Array, ""]) -> Float[Array, ""]:
+    return (1 - SCALE_EMA) * scale + SCALE_EMA * spread
 
 
 def _spread(q: Float[Array, "..."]) -> Float[Array, ""]:

@@ -1,11 +1,11 @@
 """A seed's place in a run folder: who writes there, how it was started, what is kept.
 
 runs/hop/
-  seed_1.csv  seed_1_diag.csv  seed_1_metrics.jsonl      the log (training.log)
+  seed_1.csv  seed_1_diag.csv  seed_1_metrics.jsonl      the log (log.py)
   seed_1/
     train.json            every setting; a folder that has it holds a run
     run.json              each start of the run: when, by which command, code and versions
-    resume.npz            the state to continue from (training.resume)
+    resume.npz            the state to continue from (resume.py)
     checkpoints/          best_mppi, best_pi, last, step_000500000, … (.safetensors)
     lock                  held by the process that trains
 """
@@ -107,16 +107,27 @@ def _sweep(folder: Path) -> None:
 
 
 def check_unused(folder: Path) -> None:
-    """Refuse to start a run over another.
+    """Refuse to start a run over another, or over the log of one.
 
     Raises:
-        UsageError: `folder` holds a run already.
+        UsageError: `folder` holds a run already, or its log beside it tells of one.
     """
+    log = folder.with_name(f"{folder.name}.csv")
+    if not (folder / CONFIG_FILE).exists() and _has_rows(log):
+        raise UsageError(
+            f"{log}: expected no log of this seed here, found one of a run that cannot be "
+            f"continued: choose another --out or --seed, or move it away"
+        )
     if (folder / CONFIG_FILE).exists():
         raise UsageError(
             f"{folder}: expected no run of this seed here, found one: continue it with --resume, "
             f"or choose another --out or --seed"
         )
+
+
+def _has_rows(log: Path) -> bool:
+    """Whether there is more in a log than the names of its columns."""
+    return log.exists() and len(log.read_bytes().splitlines()) > 1
 
 
 def check_same(folder: Path, train: TrainConfig) -> None:

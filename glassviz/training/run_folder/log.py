@@ -1,7 +1,8 @@
 """The log of a seed: tables in the columns that published runs use, and a richer one.
 
 `seed_N.csv`            `step,reward,eval_type,seed`: a row an evaluation and controller; a restart
-                        is a row `restart_n` with the reward that caused it.
+                        is a row `restart_n`, with the planner's best return where that was the
+                        reason, and an empty field otherwise.
 `seed_N_diag.csv`       `step,eval_type,seed,full_reward_rate,standing_rate,fall_count,
                         time_to_first_full`: the same evaluations; empty where there is no number.
 `seed_N_metrics.jsonl`  one JSON object a line, each with `kind`, `env_steps`, `clock`:
@@ -77,10 +78,18 @@ class RunLog:
         append(self.diagnostics, _row((step, controller, self.seed, *rounded)))
         self._record("evaluation", evaluation.to_dict())
 
-    def restart(self, attempt: int, env_steps: int, reward: float) -> None:
-        """Add that the agent was begun anew, for the `attempt`-th time, because of `reward`."""
-        append(self.returns, _row((env_steps, round(reward, 3), f"restart_{attempt}", self.seed)))
-        self._record("restart", {"env_steps": env_steps, "attempt": attempt, "reward": reward})
+    def restart(self, attempt: int, env_steps: int, reason: str, value: float) -> None:
+        """Add that the agent was begun anew, for the `attempt`-th time.
+
+        Args:
+            reason: what was too low: `best_mppi`, the planner's best return, or a signal of a bad
+                basin.
+            value: how low it was.
+        """
+        reward = round(value, 3) if reason == "best_mppi" else ""
+        append(self.returns, _row((env_steps, reward, f"restart_{attempt}", self.seed)))
+        found = {"env_steps": env_steps, "attempt": attempt, "reason": reason, "value": value}
+        self._record("restart", found)
 
     def metrics(
         self,

@@ -81,7 +81,7 @@ def scalars(record: Mapping[str, Any]) -> dict[str, float]:
         case "evaluation":
             return {f"return/{record['controller']}": record["mean"]}
         case "restart":
-            return {"restart/reward": record["reward"]}
+            return {f"restart/{record['reason']}": record["value"]}
     clock = {f"clock/{name}": value for name, value in record["clock"].items() if name != "time"}
     values = {f"train/{name}": value for name, value in record.items() if name not in _NO_SCALARS}
     return {tag: value for tag, value in (values | clock).items() if value is not None}
