@@ -1,6 +1,6 @@
 # make demo: install, and film a shipped agent into renders/
 # make test: lint, types, tests
-# make clean: remove what the two have made
+# make clean: remove what the two have made, and everything else in renders/
 
 PYTHON ?= python3
 CHECKPOINT ?= checkpoints/refined-small-s1.safetensors

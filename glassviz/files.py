@@ -65,7 +65,8 @@ def refuse_existing(path: Path, overwrite: bool) -> None:
     """Raise GlassvizError when there is a file at `path` and it may not be overwritten."""
     if path.exists() and not overwrite:
         raise GlassvizError(
-            f"{path}: there is a file already: pass --overwrite to replace it, or --out another"
+            f"{path}: there is a file already: pass --overwrite to replace it, or choose another "
+            f"name"
         )
 
 

@@ -28,14 +28,22 @@ def versions() -> dict[str, str]:
 
 
 def git_commit() -> str | None:
-    """Commit of the source tree that this package runs from; None outside of one."""
-    run = subprocess.run(
-        ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return run.stdout.strip() or None
+    """Commit of the source tree that this package runs from; None outside of one.
+
+    A package that is installed within somebody else's repository is no part of it.
+    """
+    here = Path(__file__)
+
+    def git(*words: str) -> str:
+        run = subprocess.run(
+            ["git", "-C", str(here.parent), *words], capture_output=True, text=True, check=False
+        )
+        return run.stdout.strip()
+
+    try:
+        return (git("ls-files", here.name) and git("rev-parse", "HEAD")) or None
+    except OSError:  # no git on this machine
+        return None
 
 
 def describe(recipe: str) -> dict[str, Any]:

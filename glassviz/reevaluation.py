@@ -13,6 +13,7 @@ from glassviz.agents.agent import Controller
 from glassviz.agents.config import AgentConfig
 from glassviz.analysis.statistics import MeanInterval, mean_interval
 from glassviz.checkpoints import Checkpoint
+from glassviz.envs.hopper import check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.evaluation import Evaluation, evaluate
 
@@ -127,6 +128,7 @@ def reevaluate(
     for i, path in enumerate(paths):
         try:
             checkpoint = checkpoints.load(path)
+            check_sizes(str(path), checkpoint.config)
         except GlassvizError as error:
             rows[i, None] = Failed(path, None, str(error))
             continue

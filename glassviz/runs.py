@@ -16,7 +16,7 @@ from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfi
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.several import gain_from_company
 from glassviz.checkpoints import Checkpoint
-from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch
+from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.many import NOBODY, Failed, Listener
 from glassviz.reevaluation import Recorded, recorded_in
@@ -248,15 +248,12 @@ def locate_traces(
         for controller in options.controllers:
             try:
                 job = _job(checkpoint, controller, options)
-                path = folder / job.file_name
-                if path.exists():
-                    Trace.load(path)
-                    tell(f"reusing {path}")
             except GlassvizError as error:
                 on_broken(target, controller, error)
                 continue
+            path = folder / job.file_name
             recorded = recorded_in(checkpoint.provenance, controller)
-            found.append((Located(target, path, path.exists(), recorded), job))
+            found.append((Located(target, path, _reusable(path, tell), recorded), job))
 
     missing = {each.path: job for each, job in found if job and not each.reused}
     batches = _batches(list(missing.values()))
@@ -269,8 +266,22 @@ def locate_traces(
     return [each for each, _ in found]
 
 
+def _reusable(path: Path, tell: Callable[[str], None]) -> bool:
+    """Whether a trace lies there that can be read; a damaged one is recorded anew."""
+    if not path.exists():
+        return False
+    try:
+        Trace.load(path)
+    except GlassvizError as error:
+        tell(f"recording anew what cannot be used: {error}")
+        return False
+    tell(f"reusing {path}")
+    return True
+
+
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:
     config = checkpoint.config
+    check_sizes(checkpoint.name, config)
     if controller == "mppi" and config.no_planner:
         raise GlassvizError(
             f"{checkpoint.name}: expected a planner for mppi, found none: {config.no_planner}"

@@ -12,6 +12,9 @@ LABELS_SUFFIX = ".labels.safetensors"
 MAP_SUFFIX = ".map.npz"
 """Of coordinates of latent maps, which lie there too."""
 
+MOST_NAMED = 5
+"""Of what is passed over, so many are named."""
+
 PREFERRED = ("best_mppi", "last", "latest_eval", "final")
 """Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""
 
@@ -50,8 +53,8 @@ def find_targets(
     A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
     where there is none; another folder for the traces and checkpoints in it. Files of other kinds
     and folders of such files, like the cards, pictures and logs that lie beside checkpoints, are
-    passed over if there is something else. A file that is named but does not exist is a target:
-    its reader says so.
+    passed over if there is something else; what begins like a checkpoint is none of them, whatever
+    its name. A file that is named but does not exist is a target: its reader says so.
 
     Args:
         arguments: paths, or patterns that the shell has not expanded.
@@ -61,7 +64,9 @@ def find_targets(
     other = [path for path in paths if _is_of_another_kind(path)]
     if other and len(other) < len(paths):
         paths = [path for path in paths if path not in other]
-        tell(f"passed over {len(other)} files and folders without trace or checkpoint")
+        shown = [path.name for path in other[:MOST_NAMED]]
+        more = f" and {len(other) - len(shown)} more" if len(other) > len(shown) else ""
+        tell(f"passed over without trace or checkpoint: {', '.join(shown)}{more}")
     found = {each.path: each for path in paths for each in _targets(path, tell)}
     return list(found.values())
 
@@ -71,14 +76,31 @@ def _expanded(argument: Path) -> list[Path]:
         return [argument]
     root = Path(argument.anchor)
     pattern = str(argument.relative_to(root))
-    return sorted(root.glob(pattern)) or [argument]
+    try:
+        return sorted(root.glob(pattern)) or [argument]
+    except ValueError:  # no pattern that this Python knows
+        return [argument]
 
 
 def _is_of_another_kind(path: Path) -> bool:
-    if path.is_dir():
-        # A run that has saved nothing yet is a run all the same.
-        return not any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in path.iterdir())
-    return path.is_file() and not _leads_to_a_trace(path)
+    try:
+        if path.is_dir():
+            # A run that has saved nothing yet is a run all the same.
+            return not any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in path.iterdir())
+        return path.is_file() and not (_leads_to_a_trace(path) or _begins_like_a_checkpoint(path))
+    except OSError:  # its reader says so
+        return False
+
+
+def _begins_like_a_checkpoint(path: Path) -> bool:
+    """Whether this may be a pickle, an archive (.pt), or arrays behind the length of a header."""
+    if path.name.endswith((LABELS_SUFFIX, MAP_SUFFIX)):
+        return False
+    with path.open("rb") as file:
+        start = file.read(9)
+    header_bytes = int.from_bytes(start[:8], "little")
+    is_native = start[8:] == b"{" and header_bytes <= path.stat().st_size
+    return is_native or start.startswith((b"\x80", b"PK"))
 
 
 def _is_of_a_run(path: Path) -> bool:
@@ -86,6 +108,17 @@ def _is_of_a_run(path: Path) -> bool:
 
 
 def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
+    try:
+        yield from _found_at(path, tell)
+    except OSError as error:
+        yield NoTarget(
+            path,
+            f"{path}: expected a file or folder that can be read, found that it cannot "
+            f"({error.strerror}): change its permissions, or leave it out",
+        )
+
+
+def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
     if not path.is_dir():
         yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
         return

@@ -104,6 +104,10 @@ def bombs() -> dict[str, bytes]:
         "an array of 100,000 dimensions": PROTO4 + name("numpy._core.numeric", "_frombuffer")
         + b"(" + raw_bytes(b"abcd") + float32 + b"(" + b"J\xff\xff\xff\x7f" * 100_000 + b"t"
         + text("C") + b"tR" + STOP,
+        "keys of a dictionary that all collide": PROTO4 + b"}("
+        + b"".join(
+            b"\x8a\x10" + ((2**61 - 1) * n).to_bytes(16, "little") + b"N" for n in range(1, 50_000)
+        ) + b"u" + STOP,
         "bytearray of a terabyte": PROTO4 + name("builtins", "bytearray")
         + b"\x8a\x06" + (1 << 40).to_bytes(6, "little") + b"\x85R" + STOP,
         "one text encoded over and over": PROTO4 + text("x" * 1_000_000) + b"\x94"

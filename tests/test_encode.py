@@ -2,6 +2,7 @@
 
 import dataclasses
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -43,6 +44,20 @@ def decode(path):
     fps = capture.get(cv2.CAP_PROP_FPS)
     capture.release()
     return frames, fps
+
+
+@pytest.mark.parametrize("name", ["hop at 30 fps.mp4", "run:1.mp4"])
+def test_a_films_name_may_look_like_something_else(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    assert write(Path(name), "mp4").fps == 50
+    assert probe(Path(name)).frames == FRAMES
+
+
+def test_an_encoder_that_cannot_be_started_is_one_sentence(tmp_path, monkeypatch):
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
+    with pytest.raises(GlassvizError, match=r"cannot be started .* unset IMAGEIO_FFMPEG_EXE"):
+        write(tmp_path / "film.mp4", "mp4")
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("format", FORMATS)

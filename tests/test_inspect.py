@@ -103,11 +103,11 @@ def test_convert_prints_what_was_assumed_and_what_is_not_kept(
     assert load(tmp_path / "new" / "best.safetensors").config == load(pickled).config
 
 
-def test_convert_refuses_to_overwrite_with_exit_code_2(pickled: Path, tmp_path: Path) -> None:
+def test_convert_refuses_to_overwrite(pickled: Path, tmp_path: Path) -> None:
     target = tmp_path / "best.safetensors"
     target.touch()
     refused = run("convert", pickled, target)
-    assert refused.exit_code == 2
+    assert refused.exit_code == 1
     assert "--overwrite" in refused.stderr
     assert target.stat().st_size == 0
     assert run("convert", pickled, target, "--overwrite").exit_code == 0

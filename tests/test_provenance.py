@@ -1,5 +1,6 @@
 """What is made says by which command and versions, and nothing of the maker's folders."""
 
+import subprocess
 import sys
 
 import pytest
@@ -29,6 +30,27 @@ def test_of_absolute_paths_the_command_keeps_the_names(monkeypatch):
     monkeypatch.setattr(sys, "argv", [*command, "--recipe", "own/mine.toml"])
     kept = "glassviz train --demos demos.npz --init=a.safetensors --recipe own/mine.toml"
     assert provenance.describe("r")["command"] == kept
+
+
+def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
+    package = tmp_path / "env" / "provenance.py"
+    package.parent.mkdir()
+    package.touch()
+
+    def git(*words: str) -> None:
+        who = ("-c", "user.name=me", "-c", "user.email=me@here")
+        subprocess.run(["git", *who, *words], cwd=tmp_path, check=True, capture_output=True)
+
+    git("init")
+    git("commit", "--allow-empty", "-m", "somebody else's")
+    monkeypatch.setattr(provenance, "__file__", str(package))
+    assert provenance.git_commit() is None
+    git("add", "env")
+    git("commit", "-m", "the package")
+    found = provenance.git_commit()
+    assert found is not None and len(found) == 40
+    monkeypatch.setenv("PATH", "")
+    assert provenance.git_commit() is None
 
 
 @pytest.mark.parametrize(

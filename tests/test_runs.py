@@ -15,6 +15,7 @@ from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.agents.several import gain_from_company
 from glassviz.errors import GlassvizError
+from glassviz.reevaluation import Failed, reevaluate
 from glassviz.runs import RolloutOptions, locate_traces, traces_of
 from glassviz.trace import ARRAYS, Trace
 
@@ -221,6 +222,26 @@ def test_a_damaged_trace_is_one_sentence(recorded, tmp_path, damage, message):
     path.write_bytes(damage(first.path.read_bytes()))
     with pytest.raises(GlassvizError, match=message):
         Trace.load(path)
+
+
+def test_a_damaged_trace_of_a_checkpoint_is_recorded_anew(recorded, checkpoint, tmp_path):
+    _, [_, first], _ = recorded
+    options = dataclasses.replace(OPTIONS, controllers=(first.trace.header["controller"],))
+    (tmp_path / first.path.name).write_bytes(b"not a trace")
+    lines: list[str] = []
+    [again] = traces_of([checkpoint], options, tmp_path, lines.append)
+    assert again.trace.sha256 == first.trace.sha256
+    assert any(line.startswith("recording anew what cannot be used: ") for line in lines)
+
+
+def test_an_agent_of_another_robot_is_refused(tmp_path):
+    other = tiny.AGENT.replace(obs_dim=17)
+    params = jax.tree.map(np.asarray, init_params(other, jax.random.key(1)))
+    checkpoints.save(tmp_path / "cheetah.safetensors", other, params, {})
+    with pytest.raises(GlassvizError, match="15 observations and 4 actions, found one with 17"):
+        traces_of([tmp_path / "cheetah.safetensors"], OPTIONS, tmp_path)
+    [failed] = reevaluate([tmp_path / "cheetah.safetensors"], ["pi"], 1, 0)
+    assert isinstance(failed, Failed) and "found one with 17" in failed.error
 
 
 def test_another_schema_version_is_named(recorded, tmp_path):

@@ -1,8 +1,11 @@
 """What RUN arguments lead to."""
 
+import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from glassviz.targets import NoTarget, Target, find_targets
 
@@ -68,7 +71,43 @@ def test_cards_and_pictures_beside_checkpoints_are_passed_over(tmp_path):
     lines: list[str] = []
     found = find_targets(sorted(tmp_path.iterdir()), lines.append)
     assert [target.path.name for target in found] == ["a.safetensors"]
-    assert lines == ["passed over 3 files and folders without trace or checkpoint"]
+    assert lines == ["passed over without trace or checkpoint: a.md, a.png, logs"]
+
+
+def test_of_what_is_passed_over_the_first_are_named(tmp_path):
+    touch(tmp_path, "a.safetensors", *(f"{i}.md" for i in range(7)))
+    lines: list[str] = []
+    find_targets(sorted(tmp_path.iterdir()), lines.append)
+    assert lines[0].endswith(": 0.md, 1.md, 2.md, 3.md, 4.md and 2 more")
+
+
+def test_what_begins_like_a_checkpoint_is_one_whatever_its_name(tmp_path):
+    touch(tmp_path, "a.safetensors", "card.md")
+    save_file({"w": np.zeros(2, np.float32)}, tmp_path / "native.ckpt")
+    (tmp_path / "published.agent").write_bytes(pickle.dumps({"params": 1}))
+    (tmp_path / "official.pt").write_bytes(b"PK\x03\x04")
+    save_file({"w": np.zeros(2, np.float32)}, tmp_path / "x.labels.safetensors")
+    names = [target.path.name for target in find_targets(sorted(tmp_path.iterdir()))]
+    assert names == ["a.safetensors", "native.ckpt", "official.pt", "published.agent"]
+
+
+def test_a_folder_that_may_not_be_read_does_not_keep_the_others(tmp_path, monkeypatch):
+    touch(tmp_path, "a.safetensors", "locked/b.safetensors")
+
+    def denied(path: Path) -> None:
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    iterdir = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", denied)
+    some, none = find_targets([tmp_path / "a.safetensors", tmp_path / "locked"])
+    assert isinstance(some, Target)
+    assert isinstance(none, NoTarget) and "cannot (Permission denied)" in none.error
+
+
+def test_a_pattern_that_is_none_is_left_to_its_reader_to_refuse(tmp_path):
+    assert paths(tmp_path / "**x") == [tmp_path / "**x"]
 
 
 def test_a_run_that_has_saved_nothing_is_not_passed_over(tmp_path):

@@ -6,6 +6,7 @@ from glassviz.checkpoints.checkpoint import Checkpoint
 from glassviz.checkpoints.detect import load
 from glassviz.checkpoints.native import save
 from glassviz.errors import UsageError
+from glassviz.files import refuse_existing
 
 SUFFIX = ".safetensors"
 
@@ -25,13 +26,13 @@ def convert(
         overwrite: replace `target` if it exists.
 
     Raises:
-        UsageError: `target` exists and is not to be replaced, or has another suffix.
-        GlassvizError: `source` cannot be read, or `target` not be written.
+        UsageError: `target` has another suffix.
+        GlassvizError: `target` exists and is not to be replaced, `source` cannot be read, or
+            `target` not be written.
     """
     if target.suffix != SUFFIX:
         raise UsageError(f"{target}: expected a name that ends in {SUFFIX}, the native format")
-    if target.exists() and not overwrite:
-        raise UsageError(f"{target}: exists already: choose another name, or add --overwrite")
+    refuse_existing(target, overwrite)
     checkpoint = load(source)
     provenance = dict(checkpoint.provenance)
     if half:

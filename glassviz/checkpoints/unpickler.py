@@ -28,6 +28,7 @@ from glassviz.errors import GlassvizError
 # A checkpoint has about 10⁴ opcodes; these many cost a second and some 20 MB at the worst.
 MAX_OPCODES = 200_000
 _MAX_INT_BITS = 128
+_MAX_KEY_BITS = 60  # numbers below 2⁶¹ − 1 are their own hash
 _HIGHEST_PROTOCOL = 5
 _FRAME_OPCODE_BYTES = 9
 
@@ -224,6 +225,9 @@ class _Machine:
             # Hashing a deeply nested tuple would overflow the C stack.
             if not (key is None or isinstance(key, str | bytes | int)):
                 raise TypeError("a dictionary key that is no plain value")
+            # Larger numbers can be chosen so that they all collide, and each costs all before it.
+            if isinstance(key, int) and key.bit_length() > _MAX_KEY_BITS:
+                raise TypeError("a dictionary key that is too large a number")
             target[key] = value
 
     # -- names and calls

@@ -1,5 +1,6 @@
 """`glassviz export`."""
 
+import math
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -258,8 +259,9 @@ def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> 
 def _part(text: str) -> tuple[float, float]:
     first, _, last = text.partition(":")
     try:
-        return float(first), float(last)
+        part = float(first), float(last)
     except ValueError:
-        raise UsageError(
-            f"--clip: expected seconds from and to such as 4:10, found {text!r}"
-        ) from None
+        part = math.nan, math.nan
+    if not all(map(math.isfinite, part)):
+        raise UsageError(f"--clip: expected seconds from and to such as 4:10, found {text!r}")
+    return part

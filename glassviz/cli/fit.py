@@ -2,16 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Runs, Traces
 from glassviz.errors import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 FREE = "free"
 

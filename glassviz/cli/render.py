@@ -17,6 +17,7 @@ from glassviz.cli.rollout import (
     record,
 )
 from glassviz.errors import UsageError
+from glassviz.many import file_stem
 
 if TYPE_CHECKING:
     from glassviz.runs import Recording
@@ -186,9 +187,11 @@ def describe_film(report: "FilmReport") -> list[str]:
 
 def _shown_returns(row: list["Recording"], options: "FilmOptions") -> list[str]:
     """The return of each episode, as the film's last frame of it shows it."""
+    shortest = min(recording.trace.frames for recording in row)
+    shown = min(shortest, options.steps or shortest)
     return [
         f"  {recording.trace.header['controller']}, episode {episode + 1}: return "
-        f"{recording.trace.reward[episode, : options.steps].sum():.2f}"
+        f"{recording.trace.reward[episode, :shown].sum():.2f}"
         for recording in row
         for episode in options.episodes or ()
     ]
@@ -199,7 +202,7 @@ def _default_path(row: list["Recording"], options: "FilmOptions") -> Path:
     names = dict.fromkeys(header["checkpoint"]["name"] for header in headers)
     acting = dict.fromkeys(header["controller"] for header in headers)
     fitted = ["fitted"] if any(header["labels_from"] == "fitted" for header in headers) else []
-    return RENDERS / f"{'-'.join([*names, *acting, *fitted])}.{options.format}"
+    return RENDERS / f"{file_stem(*names, *acting, *fitted)}.{options.format}"
 
 
 def _refuse_for_traces(targets: list[Path], options: dict[str, Any]) -> None:

@@ -150,7 +150,8 @@ def provenance_of(
 
     Evaluations in training are left out, as another policy earned those returns.
     """
-    kept = {key: value for key, value in checkpoint.provenance.items() if key != "evaluation"}
+    evaluations = ("evaluation", "returns")
+    kept = {key: value for key, value in checkpoint.provenance.items() if key not in evaluations}
     last: dict[str, Any] = {
         **provenance.describe("policy refined by evolution strategies"),
         "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},

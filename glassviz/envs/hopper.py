@@ -20,7 +20,7 @@ import mujoco
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64
 
-from glassviz.agents.config import EnvConfig, Physics, Task
+from glassviz.agents.config import AgentConfig, EnvConfig, Physics, Task
 from glassviz.errors import GlassvizError
 
 CONTROL_DT_S = 0.02
@@ -82,6 +82,25 @@ def load_model(physics: Physics) -> mujoco.MjModel:
         model.opt.ls_iterations = 10
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_EULERDAMP
     return model
+
+
+def check_sizes(name: str, config: AgentConfig) -> None:
+    """Refuse an agent of another robot.
+
+    Args:
+        name: what the message calls the agent.
+
+    Raises:
+        GlassvizError: its observations or actions are of other sizes than the hopper's.
+    """
+    hopper = HopperBatch(config.env, 0)
+    sizes = hopper.obs_dim, hopper.action_dim
+    if (config.obs_dim, config.action_dim) != sizes:
+        raise GlassvizError(
+            f"{name}: expected an agent of the hopper, with {sizes[0]} observations and {sizes[1]} "
+            f"actions, found one with {config.obs_dim} and {config.action_dim}: no other robot can "
+            f"be rolled out"
+        )
 
 
 class HopperBatch:

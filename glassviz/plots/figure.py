@@ -9,7 +9,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from glassviz.errors import UsageError
-from glassviz.files import replacing
+from glassviz.files import refuse_existing, replacing
 
 FORMATS = (".png", ".pdf", ".svg")
 COLUMN_INCHES = 85 / 25.4
@@ -67,12 +67,12 @@ def check_target(path: Path, overwrite: bool) -> None:
     """Say early that a figure cannot go to `path`.
 
     Raises:
-        UsageError: another ending than `FORMATS`, or there is a file already.
+        UsageError: another ending than `FORMATS`.
+        GlassvizError: there is a file already.
     """
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
-    if path.exists() and not overwrite:
-        raise UsageError(f"{path}: exists already: choose another name, or add --overwrite")
+    refuse_existing(path, overwrite)
 
 
 def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: bool = False) -> None:

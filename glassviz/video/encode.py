@@ -68,7 +68,8 @@ class Encoder:
         self._comment = comment
         self._overwrite = overwrite
         self._frames = 0
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        # Absolute: ffmpeg takes what stands before a colon for the name of a protocol.
+        self._partial = path.absolute().with_name(f".{path.name}.{os.getpid()}.partial")
         self._lossless = self._partial.with_suffix(".lossless")
         self._palette = self._partial.with_suffix(".palette.png")
 
@@ -89,14 +90,21 @@ class Encoder:
         except OSError as error:
             raise GlassvizError(f"{self._path}: cannot be written to: {error.strerror}") from None
         self._messages: IO[bytes] = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            ffmpeg(*arguments),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self._messages,
-            process_group=0,  # Ctrl-C is for us: we then end it, and clean up after it
-            pipesize=PIPE_BYTES,
-        )
+        try:
+            self._process = subprocess.Popen(
+                ffmpeg(*arguments),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=self._messages,
+                process_group=0,  # Ctrl-C is for us: we then end it, and clean up after it
+                pipesize=PIPE_BYTES,
+            )
+        except OSError as error:
+            self._messages.close()
+            raise GlassvizError(
+                f"ffmpeg: expected a program at {error.filename}, found that it cannot be started "
+                f"({error.strerror}): mend or unset IMAGEIO_FFMPEG_EXE"
+            ) from None
         return self
 
     def write(self, packed: UInt8[np.ndarray, "..."]) -> None:

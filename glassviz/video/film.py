@@ -1,5 +1,6 @@
 """From traces to a film file."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -153,7 +154,8 @@ def frames_between(part_s: tuple[float, float], dt_s: float, frames: int) -> tup
     Raises:
         UsageError: the episode has no such part.
     """
-    first, last = (round(seconds / dt_s) for seconds in part_s)
+    finite = all(map(math.isfinite, part_s))
+    first, last = (round(seconds / dt_s) for seconds in part_s) if finite else (-1, -1)
     if not 0 <= first < last <= frames:
         raise UsageError(
             f"clip: expected a part of the episode, within 0:{frames * dt_s:g} s, found "

@@ -48,13 +48,14 @@ def probe(path: Path) -> FilmFacts:
     Raises:
         GlassvizError: the file cannot be read as a film.
     """
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path)]
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path.absolute())]
     command += ["-map", "0:v:0", "-c", "copy", "-f", "null", "-"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
     )
     text = done.stderr
-    video, fps, frames = _VIDEO.search(text), _FPS.search(text), _FRAMES.findall(text)
+    video, frames = _VIDEO.search(text), _FRAMES.findall(text)
+    fps = _FPS.search(text, video.start()) if video else None  # the file's name comes before
     if done.returncode or not (video and fps and frames):
         last = (text.strip().splitlines() or ["no message"])[-1]
         raise GlassvizError(f"{path}: expected a film, found a file that cannot be read ({last})")
