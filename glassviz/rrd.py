@@ -89,7 +89,9 @@ def write(
             [xy] = places.xy
         else:
             notes.append(f"no map: {places.failure}")
-    stream = rr.RecordingStream("glassviz", recording_id=f"{source.run.trace_sha256[:32]}")
+    # The viewer takes files of one id for parts of one recording.
+    recording_id = f"{source.run.trace_sha256[:32]}-{source.episode + 1}"
+    stream = rr.RecordingStream("glassviz", recording_id=recording_id)
     with replacing(path) as partial:
         stream.save(partial, default_blueprint=_blueprint(source, bool(film), xy is not None))
         stream.send_recording_name(f"{source.title}, episode {source.episode + 1}")
@@ -100,7 +102,7 @@ def write(
 
 
 def find_map(trace: Trace, folder: Path) -> Plane | None:
-    """Where the frames of a trace are on a map that was made before; None without one.
+    """Where the frames of a trace are on a map of all of them that was made before; or None.
 
     Args:
         trace: whose map it is.
@@ -111,8 +113,9 @@ def find_map(trace: Trace, folder: Path) -> Plane | None:
             found = Coordinates.load(path)
         except GlassvizError:
             continue
-        if recorded_sha256(trace) in found.xy and not found.inputs.get("encoder"):
-            return found.xy[recorded_sha256(trace)]
+        xy = found.xy.get(recorded_sha256(trace))
+        if xy is not None and np.isfinite(xy).all() and not found.inputs.get("encoder"):
+            return xy
     return None
 
 

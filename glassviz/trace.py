@@ -163,7 +163,7 @@ class Trace:
             raise
         except FileNotFoundError:
             raise GlassvizError(f"{path}: expected a trace, found no such file") from None
-        except _UNREADABLE as error:
+        except UNREADABLE as error:
             raise GlassvizError(
                 f"{path}: expected a trace (.npz), found a file that cannot be read as one "
                 f"({error}): record it again with `glassviz rollout`"
@@ -176,7 +176,7 @@ class Trace:
 ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
 
 
-_UNREADABLE = (
+UNREADABLE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
     # An array that is no archive, and members of an archive that are no arrays.
     *(TypeError, AttributeError),

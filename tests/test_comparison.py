@@ -13,7 +13,7 @@ from rich.console import Console
 from glassviz.analysis.statistics import MeanInterval
 from glassviz.cli.stability_together import print_together
 from glassviz.comparison import compare
-from glassviz.comparison.answers import comparison_answers
+from glassviz.comparison.answers import _told_gaits, comparison_answers
 from glassviz.comparison.basins import basin_shares, returns_of, told_basins, told_returns
 from glassviz.comparison.controllers import compare_controllers
 from glassviz.comparison.groups import compare_groups
@@ -27,6 +27,7 @@ from glassviz.comparison.members import (
     mixed,
     unlike,
 )
+from glassviz.comparison.phase_matches import gaits_correspond
 from glassviz.comparison.returns import (
     LEVEL,
     NAMED,
@@ -479,6 +480,30 @@ def test_runs_that_never_leave_the_floor_are_not_said_to_lack_nothing(still):
     assert found.lacking.startswith("Yes: of 2 runs by mppi none with ")
     blank = replace(still, phases=())
     assert comparison_answers([a_member(blank, "a")], None).lacking.startswith("Cannot be told")
+
+
+@pytest.mark.parametrize(
+    ("gaits", "answer"),
+    [
+        ({"mppi": {"hop": 1}, "pi": {"fall-recover": 1}}, "Cannot be told: by mppi 1 hop; "),
+        ({"pi": {"split": 2}}, "Cannot be told: by pi 2 split."),
+        ({"pi": {"hop": 1, "undetermined": 1}}, "Cannot be told: "),
+        ({"pi": {"hop": 2}, "mppi": {"split": 2}}, "No: by pi 2 hop; "),
+        ({"pi": {"hop": 1, "knee-walk": 1, "split": 1}}, "Yes: "),
+    ],
+)
+def test_gaits_differ_where_two_of_one_controller_have_names_of_their_own(gaits, answer):
+    assert _told_gaits(gaits).startswith(answer)
+
+
+@pytest.mark.parametrize("name", ["split", "undetermined", "static"])
+def test_runs_without_one_gait_do_not_correspond(template, name):
+    def doing(gait):
+        return replace(template, gait=replace(template.gait, name=gait))
+
+    assert gaits_correspond(doing("hop"), doing("hop"))
+    assert not gaits_correspond(doing(name), doing(name))
+    assert not gaits_correspond(doing("hop"), doing("knee-walk"))
 
 
 def test_two_phases_with_one_label_are_merged(folder):

@@ -383,6 +383,13 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
     assert between.hulls[0].name == ("0 ↔ 3",)
 
 
+def test_labels_of_traces_whose_gaits_differ_are_not_matched():
+    one, other = planted("one", False), planted("other", True)
+    lying = replace(other, gaits=[replace(gait, rhythm=None) for gait in other.gaits])
+    with pytest.raises(GlassvizError, match="same phases of one gait, found neither"):
+        flux_difference(one, lying)
+
+
 def test_labels_without_counterpart_stand_alone():
     one, other = planted("one", False), planted("other", True)
     trace = other.trace

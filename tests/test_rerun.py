@@ -179,5 +179,8 @@ def test_the_umap_of_a_trace_comes_before_its_pca(source, tmp_path):
     np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), pca)
     (tmp_path / "latent-umap-broken.map.npz").write_bytes(b"none")
     np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), pca)
+    thinned = MapOptions("umap", max_points=300)
+    make_map([source.trace], thinned, tmp_path)  # which has places for some frames alone
+    np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), pca)
     umap = make_map([source.trace], MapOptions("umap"), tmp_path).coordinates[0]
     np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), umap)

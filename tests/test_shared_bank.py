@@ -355,6 +355,22 @@ def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out
     assert "by the phase of the gait" in by_phase.told
 
 
+def test_an_agent_that_lies_under_its_other_controller_has_colours_all_the_same(folder):
+    def row(name, plan, controller):
+        return assessed(
+            folder, trace_of(name, [plan], controller=controller), f"{name}{controller}"
+        )
+
+    turned = replace(HOP, map=(3, 2, 0, 1))
+    reference, lying, hopping = (
+        Source.of(each)
+        for each in (row("c1", HOP, "pi"), row("c2", STILL, "mppi"), row("c2", turned, "pi"))
+    )
+    first, second, third = shared_colors([reference, lying, hopping]).colors
+    assert [third[k] for k in (3, 2, 0, 1)] == list(first[:4])
+    assert second == third
+
+
 def test_the_files_hold_what_json_prints(agents, out):
     printed = json.loads(stability(agents, "--json").stdout)
     assert printed["together"] == json.loads((out / "together.json").read_text())

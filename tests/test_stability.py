@@ -24,7 +24,7 @@ from glassviz.errors import GlassvizError
 from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.many import Failed, Listener
 from glassviz.runs import RolloutOptions
-from glassviz.stability import METRICS, Assessed, assess, assess_all
+from glassviz.stability import METRICS, Assessed, assess, assess_all, of_one_clock
 from glassviz.stability.metrics import OVER_ALL_FRAMES
 from glassviz.stability.record import RESULTS, as_csv, as_json, episode_rows, run_row, to_dict
 from glassviz.stability.wording import shown_mean
@@ -142,11 +142,22 @@ def test_a_body_on_the_floor_is_not_upright():
         (HOP, (0, 1, 2, 3), True, False),
         (replace(HOP, map=(6,)), (6,), None, True),
         (UNLOCKED, tuple(range(8)), False, False),
+        # Locked, since one label holds nearly all the time: nothing is in step with anything.
+        (replace(HOP, map=(6,) * 19 + (2,)), (2, 6), None, True),
     ],
 )
 def test_the_answers_about_labels_are_those_that_were_planted(plan, visited, in_step, stuck):
     answers = assess(planted(plan)).episodes[0].label_answers
     assert (answers.visited, answers.in_step, answers.stuck) == (visited, in_step, stuck)
+
+
+def test_phases_of_cycles_that_begin_at_different_events_are_not_compared():
+    found = assess(planted(HOP, HOP, KNEE))
+    on_foot = [each.gait.on_foot for each in found.episodes]
+    assert on_foot == [True, True, False]
+    assert [(pair.one, pair.other) for pair in found.pairs] == [(0, 1)]
+    assert [each.episode for each in of_one_clock(found.episodes)] == [0, 1]
+    assert [each.episode for each in of_one_clock(found.episodes[2:])] == [2]
 
 
 def test_episodes_with_one_map_agree_and_others_do_not():

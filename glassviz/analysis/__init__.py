@@ -9,10 +9,11 @@ Labels of an episode (`label`, and the `phase` and `cycle` of its gait, are all 
     persistence: agreement and information against lag, label period, label resolution.
     locking: phase information and its test; nulls: what it would be by chance.
     onsets: where in the cycle labels begin.
-    consistency: raster, Fleiss' kappa, cycle words, agreement of episodes.
+    consistency: raster, Fleiss' kappa, cycle words; map_agreement: agreement of episodes.
     naming: names for labels from the phase they live in.
     soft: soft assignments and their temperature.
-    label_verdict: locked, oscillating, none or undetermined.
+    label_verdict: locked, oscillating, none or undetermined; answers: what viewers note down.
+    basin: stable-hop, unstable or undetermined, with its evidence.
     information: entropies, windows and groups; phase_counts: frames by cycle, phase and label.
 
 Runs against each other:
@@ -34,4 +35,8 @@ Transitions:
 Labels for agents without Glass:
     fit: prototypes and clusters from latents, and how much refits agree.
     fitted_labels: the labels and their file; spherical_kmeans: prototypes.
+
+Of all:
+    embedding: how much of the neighbourhoods of a space a map of it keeps.
+    metrics: what every metric means, from `metrics.toml`.
 """

@@ -52,7 +52,7 @@ def label_answers(
     in_step = {"locked": True, "oscillating": False}.get(verdict.verdict)
     return LabelAnswers(
         visited=occupancy.visited,
-        in_step=in_step if len(occupancy.visited) > 1 else None,
+        in_step=None if verdict.of_one_label or len(occupancy.visited) < 2 else in_step,
         word=words.modal if words else None,
         word_share=words.modal_share if words else None,
         names=names,

@@ -69,6 +69,11 @@ class LabelVerdict:
     reason: str
     criteria: tuple[Criterion, ...]
 
+    @property
+    def of_one_label(self) -> bool:
+        """Whether one label holds so much of the time that nothing is left to be locked."""
+        return any(each.name == "dominant_share" and bool(each.met) for each in self.criteria)
+
 
 def label_values(stats: LabelStats) -> dict[str, float | None]:
     """All that the verdict on labels looks at; None where it is undefined."""

@@ -132,7 +132,11 @@ def _rows_normalised(counts: Counts) -> Counts:
 
 
 def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
-    """The strongly connected states with the most transitions between them."""
+    """The strongly connected states with the most transitions between them.
+
+    Switches count first: a state in which an episode ends, however long, is no chain where there
+    is another. Where nothing switches and returns, the most occupied one is.
+    """
     from scipy.sparse.csgraph import connected_components
 
     _, component = connected_components(counts > 0, connection="strong")
@@ -140,6 +144,9 @@ def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
     inside = np.bincount(component, weights=(counts * same).sum(axis=1))
     if not inside.any():
         return np.zeros(len(counts), bool)
+    between = same & ~np.eye(len(counts), dtype=bool)
+    switches = np.bincount(component, weights=(counts * between).sum(axis=1))
+    inside = switches if switches.any() else inside
     return np.asarray(component == inside.argmax())
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -120,7 +121,8 @@ def export(
     _refuse(kind, out, columns != 6, speed)
     from glassviz.video.gl import choose_backend
 
-    choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
+    with suppress(GlassvizError):  # some figures need none, and what does says so
+        choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
     from glassviz.export import Source, Studio, kinds
     from glassviz.runs import RolloutOptions
     from glassviz.stability import Assessed

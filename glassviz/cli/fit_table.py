@@ -31,8 +31,8 @@ _LEARNED_NOTES = (
     "of learned and fitted labels in gait cycles; chance: with the fitted ones on other clocks. "
     "matched: frames whose two labels are matched with each other. phase bits: what labels say "
     "about the gait phase, U: share of their entropy that the phase explains, learned / fitted; "
-    "means over episodes with gait cycles. The difference describes these episodes and tests "
-    "nothing, and fitted labels were fitted to these very frames."
+    "means over episodes with gait cycles, U over those in which both have one. The difference "
+    "describes these episodes and tests nothing, and fitted labels were fitted to these frames."
 )
 
 

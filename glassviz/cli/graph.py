@@ -9,7 +9,7 @@ import typer
 from glassviz.cli.labels import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Runs, Traces
-from glassviz.errors import UsageError
+from glassviz.errors import GlassvizError, UsageError
 
 if TYPE_CHECKING:
     from glassviz.graphs import FluxDifference, Graphed, RunGraph
@@ -82,6 +82,8 @@ def graph(
     found = {row.file_stem: row for row in rows if isinstance(row, Graphed)}
     broken = [row for row in rows if not isinstance(row, Graphed)]
     shown: dict[str, RunGraph | FluxDifference] = {key: row.graph for key, row in found.items()}
+    if compare and broken:
+        raise GlassvizError(broken[0].error)
     difference = _compare(list(found.values())) if compare else None
     if difference:
         shown = {"-against-".join(found): difference}

@@ -30,7 +30,9 @@ Runs = Annotated[
 Episodes = Annotated[int, typer.Option(help="Episodes to record where a trace is missing.", min=1)]
 Jobs = Annotated[
     int | None,
-    typer.Option(help="Processes to assess with; one a core by default.", min=1),
+    typer.Option(
+        help="Processes to assess with; by default one a core, fewer for few traces.", min=1
+    ),
 ]
 Traces = Annotated[
     Path | None, typer.Option(help="Folder of the traces; renders/traces by default.")

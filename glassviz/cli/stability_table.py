@@ -26,7 +26,7 @@ _NOTES = (
     "other seeds. labels: visited, with more than 1 % of the frames. U: share of their entropy "
     "that the gait phase explains; one label has none. κ: agreement of gait cycles on them, beyond "
     "chance. sw/cyc: switches per gait cycle. All three are means over the episodes that have gait "
-    "cycles. "
+    "cycles, U and κ over those of them with more than one label. "
     "Everything by episode, with every criterion: --json, or --out DIR."
 )
 

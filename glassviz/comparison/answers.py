@@ -17,6 +17,9 @@ from glassviz.comparison.wording import count_of, listed
 PHASES_OF_A_HOP = ("stance", "push-off", "flight", "landing")
 """The phases that one label may have together: those of an upright body."""
 
+UNNAMED_GAITS = ("split", "undetermined")
+"""What a run is said to do whose episodes differ, or of which nothing can be said."""
+
 PHASES_TO_LACK = ("push-off", "flight", "landing")
 """Of these a run may lack one; in a quick hop the turn of the stance is too short to be missed."""
 
@@ -175,12 +178,20 @@ def _phases_of_labels(member: Member) -> dict[int, str]:
 
 
 def _told_gaits(gaits: Mapping[str, Mapping[str, int]]) -> str:
-    differ = any(len(found) > 1 for found in gaits.values())
+    named = {
+        who: [name for name in found if name not in UNNAMED_GAITS] for who, found in gaits.items()
+    }
+    alike = any(
+        len(names) == 1 and gaits[who][names[0]] == sum(gaits[who].values()) > 1
+        for who, names in named.items()
+    )
+    differ = any(len(names) > 1 for names in named.values())
+    answer = "Yes" if differ else "No" if alike else "Cannot be told"
     told = [
         f"by {who} {listed([f'{count} {name}' for name, count in found.items()], most=6)}"
         for who, found in gaits.items()
     ]
-    return f"{'Yes' if differ else 'No'}: {'; '.join(told)}."
+    return f"{answer}: {'; '.join(told)}."
 
 
 def _told_labels(

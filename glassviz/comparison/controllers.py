@@ -8,7 +8,7 @@ import numpy as np
 
 from glassviz.analysis.permutation import PermutationTest, paired_test
 from glassviz.analysis.statistics import IQM_FROM, MeanInterval, mean_interval
-from glassviz.comparison.members import Member, by_controller
+from glassviz.comparison.members import Member, by_controller, unlike
 from glassviz.comparison.returns import LEVEL
 from glassviz.comparison.wording import count_of, interval, listed, p_value, verdict
 
@@ -48,14 +48,15 @@ class Controllers:
 
     Attributes:
         pairs: one a checkpoint, by name.
-        mean: planner less policy over checkpoints, with Student's interval; None below four.
-        test: of that difference by flipping signs.
+        mean: planner less policy over checkpoints, with Student's interval; None below four, and
+            where the checkpoints' returns have no common scale.
+        test: of that difference by flipping signs; None without a common scale.
         answer: in a sentence or two.
     """
 
     pairs: tuple[ControllerPair, ...]
     mean: MeanInterval | None
-    test: PermutationTest
+    test: PermutationTest | None
     answer: str
 
 
@@ -67,11 +68,15 @@ def compare_controllers(members: Sequence[Member], rng: np.random.Generator) -> 
     )
     both = [(each, policies[key]) for key, each in planners.items() if key in policies]
     both = [(a, b) for a, b in both if a.setting == b.setting]
+    apart = unlike([planner for planner, _ in both])
     pairs = tuple(_pair(planner, policy) for planner, policy in both)
     planned, own = [each.planner_return for each in pairs], [each.policy_return for each in pairs]
     test = paired_test(planned, own, rng)
     if test is None:
         return None
+    if apart:
+        told = f"No mean over {count_of(len(pairs), 'checkpoint')}: {apart}."
+        return Controllers(pairs, None, None, f"{told} {_agreement(pairs)}")
     differences = [a - b for a, b in zip(planned, own, strict=True)]
     mean = mean_interval(differences) if len(pairs) >= IQM_FROM else None
     return Controllers(pairs, mean, test, _answer(pairs, mean, test))
@@ -132,7 +137,11 @@ def _answer(
     told += f", {p_value(test.p)}, n = {count_of(len(pairs), 'checkpoint')}"
     if test.smallest_p > LEVEL:
         told += f"; p cannot be below {test.smallest_p:.2g}"
+    return f"{told}. {_agreement(pairs)}"
+
+
+def _agreement(pairs: Sequence[ControllerPair]) -> str:
     differing = [each.run for each in pairs if each.gait_differs or each.basin_differs]
     if not differing:
-        return f"{told}. Gait and basin agree in all of them."
-    return f"{told}. Gait or basin differ in {len(differing)}: {listed(differing, most=6)}."
+        return "Gait and basin agree in all of them."
+    return f"Gait or basin differ in {len(differing)}: {listed(differing, most=6)}."

@@ -95,10 +95,13 @@ class LeftOut:
 
 
 def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, ...]]:
-    """One row for each checkpoint and controller, by name; of several the one with most frames."""
+    """One row for each checkpoint and controller, by name; of several the one with most frames.
+
+    Of equally long ones that of the checkpoint comes before that of its trace, which knows less.
+    """
     best: dict[tuple[str, str], Assessed] = {}
     left_out = []
-    for row in sorted(rows, key=lambda row: (-_frames(row), row.name, str(row.trace))):
+    for row in sorted(rows, key=_worth):
         key = row.stability.checkpoint_sha256, row.controller
         kept = best.setdefault(key, row)
         if kept is not row:
@@ -106,6 +109,10 @@ def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, 
             left_out.append(LeftOut(row.name, row.controller, reason))
     kept_rows = sorted(best.values(), key=lambda row: (row.name, *_key(row)))
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
+
+
+def _worth(row: Assessed) -> tuple[int, bool, str, str]:
+    return -_frames(row), row.target == row.trace, row.name, str(row.trace)
 
 
 def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member:

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from glassviz.analysis.correspondence import Matching, Profiles, match_by_phase
 from glassviz.analysis.phase_counts import PHASE_BINS
 from glassviz.comparison.members import Member
-from glassviz.stability import RunStability
+from glassviz.gait.verdict import GaitName
+from glassviz.stability import RunStability, of_one_clock
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +26,10 @@ class PhaseMatch:
     controller: str
     gait: str
     matching: Matching
+
+
+CLOCKLESS_GAITS = ("split", "undetermined", "static")
+"""Two runs of which this is said need not do the same, or do nothing in cycles."""
 
 
 def match_phases(one: Sequence[Member], other: Sequence[Member]) -> tuple[PhaseMatch, ...]:
@@ -46,14 +52,26 @@ def match_phases(one: Sequence[Member], other: Sequence[Member]) -> tuple[PhaseM
 
 def gaits_correspond(one: RunStability, other: RunStability) -> bool:
     """Whether two runs have the same rhythmic gait, so that their phases mean the same."""
-    return one.gait.name == other.gait.name and _rhythmic(one) and _rhythmic(other)
+    gait = _rhythmic_gait(one)
+    return gait is not None and gait == _rhythmic_gait(other)
+
+
+def rhythmic_gait(name: GaitName | Literal["split"], rhythmic: Sequence[bool | None]) -> str | None:
+    """The gait of a run by its name, if it has one and a rhythm in most episodes.
+
+    Args:
+        name: of the run's gait.
+        rhythmic: whether each episode has a rhythm; None where that is not known.
+    """
+    has_rhythm = list(rhythmic).count(True) > len(rhythmic) / 2
+    return name if has_rhythm and name not in CLOCKLESS_GAITS else None
 
 
 def profiles(run: RunStability) -> Profiles:
-    """p(phase bin | label), every gait cycle of every episode counting the same."""
+    """p(phase bin | label), every gait cycle counting the same, of the episodes of one clock."""
     clusters = run.clusters or 0
     counts = np.zeros((clusters, PHASE_BINS))
-    for episode in run.episodes:
+    for episode in of_one_clock(run.episodes):
         if episode.steady_labels:
             raster = episode.steady_labels.raster
             counts += (raster == np.arange(clusters)[:, None, None]).sum(axis=1)
@@ -61,6 +79,5 @@ def profiles(run: RunStability) -> Profiles:
     return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
 
 
-def _rhythmic(run: RunStability) -> bool:
-    told = [each.gait_answers.rhythmic for each in run.episodes]
-    return told.count(True) > len(told) / 2
+def _rhythmic_gait(run: RunStability) -> str | None:
+    return rhythmic_gait(run.gait.name, [each.gait_answers.rhythmic for each in run.episodes])

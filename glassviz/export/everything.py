@@ -107,16 +107,20 @@ def export_all(
                 captions[name] = caption
             write_captions(folder, captions, left_out)
 
-    assessed = [row for row in rows if isinstance(row, Assessed)]
+    sources: list[Source] = []
     for row in rows:
         if isinstance(row, Failed):
             leave_out(row.name, GlassvizError(failure(row)))
             continue
-        source = Source.of(row, episode)
+        try:
+            source = Source.of(row, episode)
+        except GlassvizError as error:
+            leave_out(row.name, error)
+            continue
+        sources.append(source)
         for kind, plan in _of_one(source, studio):
             make(f"{kind} of {source.title}", plan)
-    if len(assessed) > 1:
-        sources = [Source.of(row, episode) for row in assessed]
+    if len(sources) > 1:
         make("wall", lambda: kinds.wall(sources, studio, tell=tell))
     write_captions(folder, captions, left_out)
     return Made(tuple(written), tuple(kept), left_out)

@@ -186,8 +186,8 @@ def grid_caption(source: Source, plan: GridPlan, columns: int, speed: float) -> 
         f"Each cell is {counted(plan.cycles, 'gait cycle')} from touchdown on, re-timed so that at "
         f"any time all cells show the same phase"
         if plan.cycles
-        else f"There are no gait cycles to align by: each cell is real time, from {BEFORE_S:g} s "
-        f"before its label's onset to {AFTER_S:g} s behind it"
+        else f"There are too few gait cycles to align by: each cell is real time, from "
+        f"{BEFORE_S:g} s before its label's onset to {AFTER_S:g} s behind it"
     )
     told = (
         f"Rows are labels, columns visits to them, spread evenly over all: {rows}. {aligned}; a "
@@ -233,7 +233,10 @@ def _reason(source: Source, label: int, visits: int, cycles: int) -> str:
     frames = int((source.trace.label[episodes] == label).sum())
     if not frames:
         return "never visited"
-    if cycles and not visits:
+    in_cycles = any(
+        ((source.trace.label[e] == label) & (source.cycles(e).cycle >= 0)).any() for e in episodes
+    )
+    if cycles and not in_cycles:
         return f"never in a gait cycle, in {counted(frames, 'frame')} outside"
     return f"too few visits, {visits} where a row takes {FEWEST}"
 

@@ -204,7 +204,8 @@ def _single(
     labels = "its label, " if source.trace.has_labels else ""
     caption = (
         f"{part_s[0]:.2f} to {part_s[1]:.2f} s of the episode with {labels}controller, time and "
-        f"return so far; below, the floor contacts. {speed_words(1.0)}; every recorded frame."
+        f"return so far; below, the floor contacts. {speed_words(1.0)}; every recorded frame, "
+        f"fewer in a GIF that would be too large."
         if kind == "clip"
         else f"{part_s[0]:.2f} to {part_s[1]:.2f} s of the episode with {labels}controller, time "
         f"and return so far; below, the floor contacts. {speed_words(1.0)}; frames are left out "

@@ -63,11 +63,9 @@ def _by_phase(labelled: Sequence[Source]) -> tuple[dict[str, tuple[int, ...]], s
     reference = labelled[max(range(len(labelled)), key=lambda i: sum(alike[i]))]
     partners = {reference.run.checkpoint_sha256: tuple(range(len(reference.colors)))}
     for other in labelled:
-        partner = [-1] * len(other.colors)
         if gaits_correspond(other.run, reference.run):
             found = match_by_phase(profiles(other.run), profiles(reference.run))
-            partner = found.partner.tolist()
-        partners.setdefault(other.run.checkpoint_sha256, tuple(partner))
+            partners.setdefault(other.run.checkpoint_sha256, tuple(found.partner.tolist()))
     return partners, reference.name
 
 

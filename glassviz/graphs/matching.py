@@ -15,8 +15,11 @@ from glassviz.analysis.correspondence import (
     phase_profiles,
 )
 from glassviz.analysis.fitted_labels import FittedLabels
+from glassviz.comparison.phase_matches import rhythmic_gait
 from glassviz.errors import GlassvizError
+from glassviz.gait.answers import gait_answers
 from glassviz.gait.gait import Gait
+from glassviz.gait.verdict import gait_verdict, run_gait
 from glassviz.graphs.run_graph import RunGraph
 from glassviz.relabel import FITTED, labels_path
 from glassviz.trace import Trace
@@ -77,14 +80,21 @@ def match(one: Source, other: Source) -> tuple[Matching, MatchedBy]:
     """
     if one.checkpoint and other.checkpoint:
         return _by_frames(one, other), "frames"
-    found = match_by_phase(_profiles(one), _profiles(other))
-    if not (found.partner >= 0).any():
+    gait = _rhythmic_gait(one)
+    corresponding = gait is not None and gait == _rhythmic_gait(other)
+    found = match_by_phase(_profiles(one), _profiles(other)) if corresponding else None
+    if found is None or not (found.partner >= 0).any():
         raise GlassvizError(
             f"--compare: expected two checkpoints, or traces whose labels live in the same phases "
-            f"of a gait, found neither in {one.graph.run} and {other.graph.run}: give the "
+            f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
             f"checkpoints instead of their traces"
         )
     return found, "phase"
+
+
+def _rhythmic_gait(source: Source) -> str | None:
+    name = run_gait([gait_verdict(gait) for gait in source.gaits]).name
+    return rhythmic_gait(name, [gait_answers(gait).rhythmic for gait in source.gaits])
 
 
 def _by_frames(one: Source, other: Source) -> Matching:

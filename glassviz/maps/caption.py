@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from glassviz.checkpoints.wording import printable
+from glassviz.maps.frames import CLOCKLESS_WINDOW_S
 from glassviz.maps.latent_map import LatentMap
 from glassviz.maps.projection import NEIGHBOURS
 from glassviz.maps.spaces import METRICS, TOLD
@@ -53,7 +54,8 @@ def _made(maps: Sequence[LatentMap]) -> str:
         of = sum(len(each.frames) for each in thinned)
         told += f", evenly drawn by episode, gait cycle and phase from {of:,}"
         if all(np.isfinite(each.xy).all() for each in thinned):
-            told += ", the others placed between them"
+            exact = all(each.options.method == "pca" for each in thinned)
+            told += ", the others projected" if exact else ", the others placed between them"
     return f"{told}."
 
 
@@ -77,6 +79,6 @@ def _quality(maps: Sequence[LatentMap]) -> list[str]:
     n = max(each.frames for each in found)
     return [
         f"Quality over {n:,} frames, k\u00a0=\u00a0{found[0].neighbours}; frames of an episode "
-        f"less than half a cycle ({low if low == high else f'{low} to {high}'} frames) apart are "
-        f"no neighbours."
+        f"less than half a gait cycle, or {CLOCKLESS_WINDOW_S:g} s without one, apart "
+        f"({low if low == high else f'{low} to {high}'} frames) are no neighbours."
     ]

@@ -6,7 +6,6 @@ encoder, the method, its seed and version). Other traces, or another seed, lead 
 
 import hashlib
 import json
-import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -24,7 +23,7 @@ from glassviz.maps.projection import FEWEST, MIN_DIST, NEIGHBOURS, Method, proje
 from glassviz.maps.spaces import METRICS, Space, features
 from glassviz.maps.thinning import thin
 from glassviz.targets import MAP_SUFFIX
-from glassviz.trace import Trace
+from glassviz.trace import UNREADABLE, Trace
 
 SCHEMA_VERSION = 2
 
@@ -117,7 +116,7 @@ class Coordinates:
                     fitted={sha256: archive[f"fitted-{sha256}"] for sha256 in hashes},
                     explained=(explained[0], explained[1]) if explained else None,
                 )
-        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        except UNREADABLE as error:
             raise GlassvizError(
                 f"{path}: expected coordinates of a map, found a file that cannot be read as such "
                 f"({error}): delete it, and it is made again"

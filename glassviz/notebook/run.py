@@ -51,7 +51,7 @@ class Run:
         samples: int | None = None,
         horizon: int | None = None,
         iterations: int | None = None,
-        folder: Path | None = None,
+        folder: str | Path | None = None,
     ) -> Rollout:
         """Let the agent act; the same roll-out is found again when it was recorded before.
 
@@ -87,7 +87,7 @@ class Run:
         )
         with progress(f"rolling out {self.name}") as on_progress:
             [made] = traces_of(
-                [self.path], options, folder or TRACE_FOLDER, on_progress=on_progress
+                [self.path], options, Path(folder or TRACE_FOLDER), on_progress=on_progress
             )
         return Rollout(made.path, made.trace, self.path, self.name, made.reused)
 

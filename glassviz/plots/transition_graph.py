@@ -141,7 +141,9 @@ class Page:
     def text(self, left: float, top: float, text: str, size: float, **how: Any) -> None:
         """A line with this upper left corner, or, with `ha`, this middle or end."""
         w, h = self._size
-        how = {"ha": "left", "va": "top"} | how
+        # A run's name may hold a dollar sign.
+        where: dict[str, Any] = {"ha": "left", "va": "top", "parse_math": False}
+        how = where | how
         self.figure.text(left / w, 1 - top / h, text, fontsize=size, **how)
 
     def title(self, left: float, top: float, text: str, width: float) -> None:

@@ -11,7 +11,7 @@ from glassviz.stability import EpisodeStability, RunStability
 from glassviz.stability.wording import NONE
 
 LOCKED = "Labels locked, if dominant_share holds, or all others do"
-OSCILLATE = "Labels oscillate, if one of these holds; fleiss_kappa only with pairwise_agreement"
+OSCILLATE = "Labels oscillate, if one of the first three holds; fleiss_kappa only with the last"
 
 
 def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:

@@ -3,6 +3,7 @@
     assess: everything about one trace, as `RunStability`.
     assess_all: the same for many runs at once; missing traces are made, broken runs named.
     median_episode: the one to show where one is shown.
+    of_one_clock: the episodes whose gait cycles begin at one event.
 
 Loads neither JAX nor MuJoCo until `assess_all` is called.
 """
@@ -10,7 +11,7 @@ Loads neither JAX nor MuJoCo until `assess_all` is called.
 from glassviz.stability.episode import EpisodeStability
 from glassviz.stability.many import Assessed, assess_all
 from glassviz.stability.metrics import METRICS, OF_BODY, OF_LABELS
-from glassviz.stability.run import EpisodePair, RunStability, assess, median_episode
+from glassviz.stability.run import EpisodePair, RunStability, assess, median_episode, of_one_clock
 
 __all__ = [
     "METRICS",
@@ -23,4 +24,5 @@ __all__ = [
     "assess",
     "assess_all",
     "median_episode",
+    "of_one_clock",
 ]

@@ -171,12 +171,17 @@ def plain(value: Any) -> Any:
 
 
 def flatten(told: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots; short lists become text, and lists of results are left out."""
+    """Nested keys joined by dots; short lists become text, and lists of results are left out.
+
+    So are empty lists, which may be of results as well.
+    """
     flat: dict[str, Any] = {}
     for key, value in told.items():
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
-        elif not isinstance(value, list) or not any(isinstance(each, dict) for each in value):
+        elif not isinstance(value, list) or not (
+            value == [] or any(isinstance(each, dict) for each in value)
+        ):
             flat[prefix + key] = _cell(value)
     return flat
 

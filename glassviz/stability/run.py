@@ -234,21 +234,23 @@ def _pooled(
 def _in_time(
     trace: Trace, episodes: tuple[EpisodeStability, ...]
 ) -> tuple[tuple[Dwell, ...], tuple[OnsetLocking, ...], Persistence | None]:
-    """Dwell, onsets and persistence of the labels of all episodes."""
-    described = [(each.gait, each.labels) for each in episodes if each.labels]
+    """Dwell and persistence of the labels of all episodes, onsets in those of one clock."""
+    described = [each.labels for each in episodes if each.labels]
     if not described:
         return (), (), None
+    clocked = [(each.gait, each.labels) for each in of_one_clock(episodes) if each.labels]
     dt_s = trace.frame_dt_s
     lags = min(round(MAX_LAG_S / dt_s), trace.frames // 2)
-    segments = pooled([labels.segments for _, labels in described], trace.frames)
-    phase = np.concatenate([gait.cycles.phase for gait, _ in described])
+    segments = pooled([labels.segments for labels in described], trace.frames)
+    in_cycles = pooled([labels.segments for _, labels in clocked], trace.frames)
+    phase = np.concatenate([gait.cycles.phase for gait, _ in clocked])
     # No pair of frames that is compared is of two episodes.
     gap = np.full(lags, -1)
     steady = [np.where(each.gait.steady, trace.label[each.episode], -1) for each in episodes]
     laid_out = np.concatenate([part for each in steady for part in (each, gap)])
     return (
         dwell_times(segments, dt_s),
-        onset_locking(segments, phase),
+        onset_locking(in_cycles, phase),
         persistence(laid_out.astype(np.int64), dt_s, lags * dt_s),
     )
 
@@ -275,10 +277,26 @@ def _calibration(trace: Trace) -> ValueCalibration | None:
     return value_calibration(trace.value, trace.reward, discount, rng)
 
 
+def of_one_clock(episodes: Sequence[EpisodeStability]) -> list[EpisodeStability]:
+    """The episodes whose cycles begin at the same event, as most cycles do.
+
+    A cycle begins when the foot touches down, or the body where it is on more than its foot; a
+    phase of the one is not the same phase of the other.
+    """
+    kinds = [[each for each in episodes if each.gait.on_foot == kind] for kind in (True, False)]
+    return max(kinds, key=lambda own: (sum(each.gait.cycles.count for each in own), len(own)))
+
+
 def _pairs(episodes: tuple[EpisodeStability, ...]) -> tuple[EpisodePair, ...]:
+    on_foot = {each.episode: each.gait.on_foot for each in episodes}
     maps = {each.episode: each.steady_labels.phase_map for each in episodes if each.steady_labels}
     if not maps:
         return ()
     numbers = list(maps)
     found = map_agreements(np.stack(list(maps.values())))
-    return tuple(EpisodePair(numbers[i], numbers[j], agreement) for i, j, agreement in found)
+    return tuple(
+        EpisodePair(numbers[i], numbers[j], agreement)
+        for i, j, agreement in found
+        # Phases that begin at different events cannot agree.
+        if on_foot[numbers[i]] == on_foot[numbers[j]]
+    )
