@@ -336,7 +336,7 @@ def test_the_rest_is_placed_only_if_asked(mppi, place_rest):
     assert (
         "n\u00a0=\u00a0300 frames, evenly drawn by episode, gait cycle and phase from 1,000" in told
     )
-    assert ("the others placed between them" in told) == place_rest
+    assert ("the others projected" in told) == place_rest
 
 
 def test_return_to_go_does_not_fall_at_the_end_of_the_episode(mppi):
