@@ -82,7 +82,7 @@ def graph(
     found = {row.file_stem: row for row in rows if isinstance(row, Graphed)}
     broken = [row for row in rows if not isinstance(row, Graphed)]
     shown: dict[str, RunGraph | FluxDifference] = {key: row.graph for key, row in found.items()}
-    if compare and broken:
+    if compare and broken and len(found) != 2:
         raise GlassvizError(broken[0].error)
     difference = _compare(list(found.values())) if compare else None
     if difference:

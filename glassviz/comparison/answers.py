@@ -12,13 +12,11 @@ from glassviz.analysis.naming import PhaseUse
 from glassviz.analysis.segments import VISITED_SHARE
 from glassviz.comparison.correspondence import Correspondence
 from glassviz.comparison.members import Member, by_controller
+from glassviz.comparison.phase_matches import UNNAMED_GAITS
 from glassviz.comparison.wording import count_of, listed
 
 PHASES_OF_A_HOP = ("stance", "push-off", "flight", "landing")
 """The phases that one label may have together: those of an upright body."""
-
-UNNAMED_GAITS = ("split", "undetermined")
-"""What a run is said to do whose episodes differ, or of which nothing can be said."""
 
 PHASES_TO_LACK = ("push-off", "flight", "landing")
 """Of these a run may lack one; in a quick hop the turn of the stance is too short to be missed."""

@@ -28,7 +28,10 @@ class PhaseMatch:
     matching: Matching
 
 
-CLOCKLESS_GAITS = ("split", "undetermined", "static")
+UNNAMED_GAITS = ("split", "undetermined")
+"""What a run is said to do whose episodes differ, or of which nothing can be said."""
+
+CLOCKLESS_GAITS = (*UNNAMED_GAITS, "static")
 """Two runs of which this is said need not do the same, or do nothing in cycles."""
 
 

@@ -179,9 +179,7 @@ def flatten(told: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in told.items():
         if isinstance(value, Mapping):
             flat |= flatten(value, f"{prefix}{key}.")
-        elif not isinstance(value, list) or not (
-            value == [] or any(isinstance(each, dict) for each in value)
-        ):
+        elif not isinstance(value, list) or (value and not isinstance(value[0], dict)):
             flat[prefix + key] = _cell(value)
     return flat
 

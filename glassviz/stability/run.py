@@ -13,7 +13,7 @@ from glassviz.analysis.map_agreement import MapAgreement, map_agreements
 from glassviz.analysis.naming import LabelName, PhaseUse, name_labels, phase_uses
 from glassviz.analysis.onsets import OnsetLocking, onset_locking
 from glassviz.analysis.persistence import MAX_LAG_S, Persistence, persistence
-from glassviz.analysis.segments import Dwell, Occupancy, dwell_times, occupancy, pooled
+from glassviz.analysis.segments import Dwell, Occupancy, Segments, dwell_times, occupancy, pooled
 from glassviz.analysis.soft import (
     TAU_GRID,
     SoftStats,
@@ -235,24 +235,27 @@ def _in_time(
     trace: Trace, episodes: tuple[EpisodeStability, ...]
 ) -> tuple[tuple[Dwell, ...], tuple[OnsetLocking, ...], Persistence | None]:
     """Dwell and persistence of the labels of all episodes, onsets in those of one clock."""
-    described = [each.labels for each in episodes if each.labels]
-    if not described:
+    labelled = [each for each in episodes if each.labels]
+    if not labelled:
         return (), (), None
-    clocked = [(each.gait, each.labels) for each in of_one_clock(episodes) if each.labels]
     dt_s = trace.frame_dt_s
     lags = min(round(MAX_LAG_S / dt_s), trace.frames // 2)
-    segments = pooled([labels.segments for labels in described], trace.frames)
-    in_cycles = pooled([labels.segments for _, labels in clocked], trace.frames)
-    phase = np.concatenate([gait.cycles.phase for gait, _ in clocked])
+    segments = _segments(labelled, trace.frames)
+    clocked = of_one_clock(labelled)
+    phase = np.concatenate([each.gait.cycles.phase for each in clocked])
     # No pair of frames that is compared is of two episodes.
     gap = np.full(lags, -1)
     steady = [np.where(each.gait.steady, trace.label[each.episode], -1) for each in episodes]
     laid_out = np.concatenate([part for each in steady for part in (each, gap)])
     return (
         dwell_times(segments, dt_s),
-        onset_locking(in_cycles, phase),
+        onset_locking(_segments(clocked, trace.frames), phase),
         persistence(laid_out.astype(np.int64), dt_s, lags * dt_s),
     )
+
+
+def _segments(episodes: Sequence[EpisodeStability], frames: int) -> Segments:
+    return pooled([each.labels.segments for each in episodes if each.labels], frames)
 
 
 def _audit(trace: Trace, episode: EpisodeStability) -> tuple[SoftStats, ...]:
