@@ -247,7 +247,7 @@ def test_a_figure_is_not_overwritten_unless_asked(folder, tmp_path):
     path = tmp_path / "curves.svg"
     path.write_text("mine")
     code, text = run(folder, "-o", path)
-    assert code == 2 and "--overwrite" in text and path.read_text() == "mine"
+    assert code == 1 and "--overwrite" in text and path.read_text() == "mine"
     assert run(folder, "-o", path, "--overwrite")[0] == 0
     assert path.read_text().startswith("<?xml")
 
