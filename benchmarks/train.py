@@ -46,9 +46,9 @@ from update_contestants import (
 from glassviz.agents.several import stack
 from glassviz.training.collection.collector import propose
 from glassviz.training.collection.replay import Sequences
-from glassviz.training.config import Preset
 from glassviz.training.learning import learner
 from glassviz.training.learning.losses import Batch
+from glassviz.training.presets import Preset
 
 TOLERANCE = 1e-2
 SEEDS = 5

@@ -14,9 +14,10 @@ from glassviz.agents.several import stack
 from glassviz.training import recipes
 from glassviz.training.collection.collector import Collector
 from glassviz.training.collection.replay import Replay, Sequences
-from glassviz.training.config import Preset, TrainConfig
+from glassviz.training.config import TrainConfig
 from glassviz.training.learning import learner
 from glassviz.training.learning.losses import Batch, Schedule
+from glassviz.training.presets import Preset
 
 COLLECTED_STEPS = 24
 

@@ -14,7 +14,8 @@ from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
 from glassviz.training.collection.replay import Replay
-from glassviz.training.config import TrainConfig, preset
+from glassviz.training.config import TrainConfig
+from glassviz.training.presets import preset
 from glassviz.training.settings import SETTINGS, apply
 
 PHASES = [

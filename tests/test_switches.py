@@ -11,10 +11,10 @@ import tiny
 from glassviz.agents.networks import init_params
 from glassviz.agents.several import stack
 from glassviz.agents.values import q_values, routed_correction
-from glassviz.training.config import official
 from glassviz.training.learning import glass_losses
 from glassviz.training.learning.learner import init_learner, put, reset_q, restart, take, update
 from glassviz.training.learning.losses import Batch, Schedule, task_params, total_loss
+from glassviz.training.presets import official
 from glassviz.training.settings import apply
 
 BASE = tiny.TRAIN

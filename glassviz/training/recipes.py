@@ -13,7 +13,8 @@ from pydantic.dataclasses import dataclass as validated
 
 from glassviz.errors import UsageError
 from glassviz.training import settings
-from glassviz.training.config import Algo, Preset, TrainConfig, official, preset
+from glassviz.training.config import Algo, TrainConfig
+from glassviz.training.presets import Preset, official, preset
 
 Kind = Literal["phase", "baseline", "proposal"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, get_type_hints
 
 from glassviz.errors import UsageError
-from glassviz.training.checks import valid
+from glassviz.ranges import valid
 from glassviz.training.config import TrainConfig
 
 

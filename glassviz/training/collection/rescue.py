@@ -8,8 +8,8 @@ from glassviz.agents import glass as glass_ops
 from glassviz.agents.networks import Params, encode
 from glassviz.envs.hopper import HopperBatch
 from glassviz.rollout import roll_out
-from glassviz.training.checks import FEWEST_ACTIVE
-from glassviz.training.config import Signal, TrainConfig
+from glassviz.training.config import FEWEST_ACTIVE, TrainConfig
+from glassviz.training.parts import Signal
 
 # Of the roll-out that the gait is judged by: the drop at its start does not count.
 GAIT_STEPS = 300

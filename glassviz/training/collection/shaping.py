@@ -7,7 +7,7 @@ from jaxtyping import Float, Float32, Int
 
 from glassviz.agents.agent import NO_CLUSTER
 from glassviz.envs.hopper import STAND_HEIGHT_M, Step
-from glassviz.training.config import Shaping
+from glassviz.training.parts import Shaping
 
 # The parts that a knee-walk brings near the floor.
 KNEE_GEOMS = ("torso", "nose", "pelvis", "thigh", "calf")

@@ -10,7 +10,7 @@ from jaxtyping import Array, Bool, Float
 from glassviz.agents import glass as glass_ops
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import Params, encode
-from glassviz.training.config import GlassTraining
+from glassviz.training.parts import GlassTraining
 
 Metrics = dict[str, Float[Array, ""]]
 
