@@ -28,12 +28,13 @@ from null_transcription import transcribed
 from threadpoolctl import threadpool_limits
 from turns import measure
 
-from glassviz.analysis import consistency, information, labels, locking, nulls, persistence, soft
-from glassviz.analysis.phase_counts import cycle_counts, switch_counts
 from glassviz.gait.gait import describe as describe_gait
 from glassviz.gait.synthetic import GaitPlan, synthesise
-from glassviz.runs import RolloutOptions
-from glassviz.stability import Assessed, assess, assess_all
+from glassviz.metrics import information, labels, locking, nulls, segments
+from glassviz.metrics.nulls import cycle_counts, switch_counts
+from glassviz.metrics.stability import assess
+from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 
 CLUSTERS, PROTOTYPES = 8, 16
@@ -201,7 +202,7 @@ def parts(frames: int = 1000) -> None:
     label = trace.label[0].astype(np.int64)
     series = label, phase, cycle
     counts, switches = cycle_counts(*series), switch_counts(*series)
-    raster = consistency.phase_raster(*series)
+    raster = locking.phase_raster(*series)
     hard = information.one_hot(label, CLUSTERS)
     whole = np.zeros(frames, np.int64)
     everything = labels.describe(*series, dt_s, CLUSTERS, rng())
@@ -219,16 +220,16 @@ def parts(frames: int = 1000) -> None:
         "– locking": lambda: locking.locking(*series, rng()),
         "– – rotation null, 999": lambda: nulls.rotation_test(counts, switches, rng()),
         "– – shuffled null, 49": lambda: nulls.shuffled_information_bits(*series, rng()),
-        "– kappa and its bootstrap, 999": lambda: consistency.agreement(raster, rng()),
-        "– persistence": lambda: persistence.persistence(label, dt_s),
+        "– kappa and its bootstrap, 999": lambda: locking.agreement(raster, rng()),
+        "– persistence": lambda: segments.persistence(label, dt_s),
         "– window information": windows,
-        "– words of cycles": lambda: consistency.cycle_words(label, cycle),
+        "– words of cycles": lambda: locking.cycle_words(label, cycle),
         "labels, steady frames": lambda: labels.describe(
             *series, dt_s, CLUSTERS, rng(), within_cycles=everything
         ),
-        "soft labels, once": lambda: soft.describe_soft(c, partition, TAU, cycle, rng()),
-        "temperature audit": lambda: soft.temperature_audit(
-            soft.cosine_up_to_a_constant(c, TAU), partition, cycle, rng()
+        "soft labels, once": lambda: labels.describe_soft(c, partition, TAU, cycle, rng()),
+        "temperature audit": lambda: labels.temperature_audit(
+            labels.cosine_up_to_a_constant(c, TAU), partition, cycle, rng()
         ),
     }
     with threadpool_limits(1):

@@ -16,13 +16,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from glassviz.video.gl import choose_backend
+from glassviz.video.opengl import choose_backend
 
 if TYPE_CHECKING:
     from chromium import Chromium
 
-    from glassviz.report.interactive import InteractivePage
-    from glassviz.report.interactive.page import RunView
+    from glassviz.report.interactive.page import InteractivePage, RunView
 
 READY = "document.documentElement.dataset.ready"
 
@@ -81,9 +80,10 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
     from chromium import Chromium
 
-    from glassviz.report.interactive import compose, write
-    from glassviz.runs import RolloutOptions
-    from glassviz.stability import assess_all
+    from glassviz.report.interactive.compose import compose
+    from glassviz.report.interactive.html import write
+    from glassviz.rollout.assess import assess_all
+    from glassviz.rollout.traces import RolloutOptions
 
     rows = assess_all(arguments.run, RolloutOptions(controllers=("mppi", "pi")))
     began = time.perf_counter()

@@ -19,7 +19,8 @@ from pathlib import Path
 import numpy as np
 
 from glassviz.gait.synthetic import GaitPlan, synthesise
-from glassviz.maps import MapOptions, make_map
+from glassviz.maps.coordinates import MapOptions
+from glassviz.maps.maps import make_map
 from glassviz.trace import ARRAYS, Trace
 
 LENGTH = 1000

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from glassviz.analysis.information import information_bits
+from glassviz.metrics.information import information_bits
 
 
 def transcribed(

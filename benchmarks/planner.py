@@ -230,7 +230,7 @@ def compare_returns(path: Path, precisions: list[str], episodes: int) -> dict[st
     """Returns of a checkpoint's planner from the same resets in each precision."""
     from glassviz.checkpoints import load
     from glassviz.envs.hopper import HopperBatch
-    from glassviz.rollout import roll_out
+    from glassviz.rollout.rollout import roll_out
 
     checkpoint = load(path)
     config = checkpoint.config

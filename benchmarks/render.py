@@ -26,7 +26,7 @@ import numpy as np
 from glassviz.trace import SCHEMA_VERSION, Trace
 from glassviz.video.film import FilmOptions, film
 from glassviz.video.frames import choose_jobs
-from glassviz.video.gl import choose_backend
+from glassviz.video.opengl import choose_backend
 from glassviz.video.renderer import MujocoRenderer, Quality, Scene
 
 CASES: tuple[tuple[tuple[int, int], Quality], ...] = (

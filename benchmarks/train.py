@@ -33,22 +33,14 @@ import numpy as np
 import turns
 import update_parts
 import update_transcription
-from update_contestants import (
-    Setup,
-    schedule,
-    set_up,
-    shipped,
-    transcribe,
-    transcribed,
-    vectorised,
-)
+from update_contestants import Setup, schedule, set_up, shipped, transcribe, transcribed, vectorised
 
-from glassviz.agents.several import stack
-from glassviz.training.collection.collector import propose
-from glassviz.training.collection.replay import Sequences
-from glassviz.training.learning import learner
-from glassviz.training.learning.losses import Batch
-from glassviz.training.presets import Preset
+from glassviz.agents.networks import stack
+from glassviz.training import learner
+from glassviz.training.collection import propose
+from glassviz.training.config import Preset
+from glassviz.training.losses import Batch
+from glassviz.training.replay import Sequences
 
 TOLERANCE = 1e-2
 SEEDS = 5

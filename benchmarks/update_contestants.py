@@ -10,14 +10,12 @@ import numpy as np
 import update_transcription
 from planner import random_agent
 
-from glassviz.agents.several import stack
-from glassviz.training import recipes
-from glassviz.training.collection.collector import Collector
-from glassviz.training.collection.replay import Replay, Sequences
-from glassviz.training.config import TrainConfig
-from glassviz.training.learning import learner
-from glassviz.training.learning.losses import Batch, Schedule
-from glassviz.training.presets import Preset
+from glassviz.agents.networks import stack
+from glassviz.training import learner, recipes
+from glassviz.training.collection import Collector
+from glassviz.training.config import Preset, TrainConfig
+from glassviz.training.losses import Batch, Schedule
+from glassviz.training.replay import Replay, Sequences
 
 COLLECTED_STEPS = 24
 

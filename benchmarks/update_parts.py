@@ -18,10 +18,9 @@ import numpy as np
 
 from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig
+from glassviz.training import learner
 from glassviz.training.config import TrainConfig
-from glassviz.training.learning import learner
-from glassviz.training.learning.glass_losses import glass_loss
-from glassviz.training.learning.losses import Batch, Schedule, total_loss
+from glassviz.training.losses import Batch, Schedule, glass_loss, total_loss
 
 Part = Callable[[], Any]
 

@@ -19,14 +19,12 @@ from threadpoolctl import threadpool_limits
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
 from label_series import Series, gait, planted, sticky, unlocked
 
-from glassviz.analysis.agreement import agreement_test, on_other_clocks
-from glassviz.analysis.consistency import agreement, phase_raster
-from glassviz.analysis.information import information_bits
-from glassviz.analysis.nulls import rotation_test
-from glassviz.analysis.onsets import onset_locking
-from glassviz.analysis.phase_counts import cycle_counts, switch_counts
-from glassviz.analysis.segments import find_segments
 from glassviz.gait.synthetic import GaitPlan, synthesise
+from glassviz.metrics.agreement import agreement_test, on_other_clocks
+from glassviz.metrics.information import information_bits
+from glassviz.metrics.locking import agreement, onset_locking, phase_raster
+from glassviz.metrics.nulls import cycle_counts, rotation_test, switch_counts
+from glassviz.metrics.segments import find_segments
 
 ALPHA = 0.05
 DWELLS = (2, 5, 10, 20, 40, 80)

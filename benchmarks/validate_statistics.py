@@ -18,25 +18,22 @@ import numpy as np
 from scipy.special import ndtri
 from scipy.stats import binom, fisher_exact
 
-from glassviz.analysis.agreement import consensus
-from glassviz.analysis.calibration import value_calibration
-from glassviz.analysis.cut import cut
-from glassviz.analysis.permutation import (
+from glassviz.compare.returns import _interval as interval_of_ranks
+from glassviz.gait.cycles import find_cycles
+from glassviz.gait.gait import return_map
+from glassviz.metrics.agreement import consensus
+from glassviz.metrics.calibration import value_calibration
+from glassviz.metrics.statistics import (
     PermutationTest,
-    paired_test,
-    rank_correlation_test,
-    two_group_test,
-)
-from glassviz.analysis.statistics import (
     bootstrap_interval,
     interquartile_mean,
     mean_interval,
+    paired_test,
+    rank_correlation_test,
     share_interval,
+    two_group_test,
 )
-from glassviz.analysis.structural_entropy import structural_entropy
-from glassviz.comparison.returns import _interval as interval_of_ranks
-from glassviz.gait.cycles import find_cycles
-from glassviz.gait.poincare import return_map
+from glassviz.metrics.structural_entropy import cut, structural_entropy
 
 SAMPLES = 2_000
 SEEDS = (3, 4, 5, 10)

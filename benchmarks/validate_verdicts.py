@@ -17,11 +17,9 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 
-from glassviz.analysis.basin import join
-from glassviz.analysis.label_verdict import LabelThresholds, judge_labels, label_values
-from glassviz.gait.thresholds import GaitThresholds
-from glassviz.gait.verdict import gait_values, name_gait
-from glassviz.stability import assess
+from glassviz.gait.verdict import GaitThresholds, gait_values, name_gait
+from glassviz.metrics.stability import assess
+from glassviz.metrics.verdict import LabelThresholds, join, judge_labels, label_values
 from glassviz.trace import Trace
 
 FOLDER = Path(__file__).parents[1] / "docs" / "validation"

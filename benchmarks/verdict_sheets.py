@@ -16,8 +16,8 @@ import numpy as np
 import typer
 from jaxtyping import UInt8
 
-from glassviz.plots.palette import label_color, to_rgb
-from glassviz.runtime import prepare_environment
+from glassviz.environment import prepare_environment
+from glassviz.palette import label_color, to_rgb
 from glassviz.trace import Trace
 from glassviz.video.clip import Clip
 from glassviz.video.renderer import MujocoRenderer, Scene

@@ -15,32 +15,30 @@ from typing import get_args
 
 import numpy as np
 
-from glassviz.runtime import prepare_environment
+from glassviz.environment import prepare_environment
 
 prepare_environment()
 
-from glassviz.video.gl import choose_backend  # noqa: E402
+from glassviz.video.opengl import choose_backend
 
 choose_backend()  # before anything imports MuJoCo
 
-import cv2  # noqa: E402
+import cv2
 
-from glassviz import checkpoints  # noqa: E402
-from glassviz.agents.agent import Controller  # noqa: E402
-from glassviz.analysis.statistics import mean_interval  # noqa: E402
-from glassviz.checkpoints import Checkpoint  # noqa: E402
-from glassviz.curves import read_run  # noqa: E402
-from glassviz.demonstrations.refine import shaping_of  # noqa: E402
-from glassviz.evaluation import FRESH_SEED  # noqa: E402
-from glassviz.plots.curves import learning_curves  # noqa: E402
-from glassviz.plots.figure import save  # noqa: E402
-from glassviz.plots.published import HOPPER_HOP_POLICY  # noqa: E402
-from glassviz.reevaluation import recorded_in  # noqa: E402
-from glassviz.runs import RolloutOptions, traces_of  # noqa: E402
-from glassviz.trace import Trace  # noqa: E402
-from glassviz.video.clip import Clip  # noqa: E402
-from glassviz.video.overlay import Overlay  # noqa: E402
-from glassviz.video.renderer import MujocoRenderer, Scene  # noqa: E402
+from glassviz import checkpoints
+from glassviz.agents.policy import Controller
+from glassviz.checkpoints import Checkpoint
+from glassviz.figures.curves import HOPPER_HOP_POLICY, learning_curves
+from glassviz.figures.style import save
+from glassviz.metrics.statistics import mean_interval
+from glassviz.rollout.evaluate import FRESH_SEED, recorded_in
+from glassviz.rollout.traces import RolloutOptions, traces_of
+from glassviz.trace import Trace
+from glassviz.training.curves import read_run
+from glassviz.training.refine import shaping_of
+from glassviz.video.clip import Clip
+from glassviz.video.overlay import Overlay
+from glassviz.video.renderer import MujocoRenderer, Scene
 
 EPISODES = 10
 SIZE = (400, 300)

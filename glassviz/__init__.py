@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from glassviz.errors import GlassvizError
 
 if TYPE_CHECKING:
-    from glassviz.notebook import load
+    from glassviz.notebook.load import load
 
 __version__ = "0.1.0"
 
@@ -22,6 +22,6 @@ __all__ = ["GlassvizError", "__version__", "load"]
 def __getattr__(name: str) -> Any:
     if name != "load":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from glassviz.notebook import load
+    from glassviz.notebook.load import load
 
     return load

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
-from glassviz.runtime import prepare_environment
+from glassviz.environment import prepare_environment
 
 # Before JAX is imported, which the hook below does: JAX reads its compile cache's place then.
 prepare_environment()
@@ -21,7 +21,7 @@ settings.load_profile("fixed")
 def pytest_configure(config: pytest.Config) -> None:
     """Choose what draws, as the command line does, and let processes hear Ctrl-C."""
     from glassviz.errors import GlassvizError
-    from glassviz.video.gl import choose_backend
+    from glassviz.video.opengl import choose_backend
 
     # A shell's background jobs ignore SIGINT, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,7 +6,7 @@ from itertools import pairwise
 import numpy as np
 
 from glassviz.errors import GlassvizError
-from glassviz.video.gl import Backend
+from glassviz.video.opengl import Backend
 from glassviz.video.renderer import Scene
 
 BACKEND = Backend("fake", "no OpenGL at all", software=False)

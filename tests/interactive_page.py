@@ -16,9 +16,10 @@ from fake_renderer import BITS, FakeRenderer
 from test_stability import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 
 from glassviz.errors import GlassvizError
-from glassviz.report.interactive import InteractivePage, compose
-from glassviz.runs import RolloutOptions
-from glassviz.stability import assess_all
+from glassviz.report.interactive.compose import compose
+from glassviz.report.interactive.page import InteractivePage
+from glassviz.rollout.assess import assess_all
+from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"

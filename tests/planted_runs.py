@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from glassviz.gait.synthetic import GaitPlan, synthesise
-from glassviz.stability import Assessed, assess
+from glassviz.metrics.stability import assess
+from glassviz.rollout.assess import Assessed
 from glassviz.trace import ARRAYS, Trace
 
 HOP = GaitPlan(frames=300, jitter_cv=0.03)

@@ -11,10 +11,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from glassviz.evaluation import Evaluation
+from glassviz.rollout.evaluate import Evaluation
+from glassviz.training import run_folder
 from glassviz.training.config import TrainConfig
-from glassviz.training.run_folder import resume
-from glassviz.training.run_folder.log import RunLog
+from glassviz.training.log import RunLog
 
 TRAIN = TrainConfig()
 PROVENANCE = {"recipe": "f", "command": "glassviz train", "versions": {}, "git_commit": None}
@@ -24,7 +24,7 @@ LEARNER = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": (np.array(7),
 def save(folder: Path, env_steps: int, replay_bytes: int = 1000) -> int:
     """A state of this many bytes, at least, filled with its step's last byte."""
     arrays = {"replay": np.full(replay_bytes, env_steps % 256, np.uint8)}
-    return resume.save(folder, LEARNER, arrays, {"env_steps": env_steps, "best": {"pi": 0.5}})
+    return run_folder.save(folder, LEARNER, arrays, {"env_steps": env_steps, "best": {"pi": 0.5}})
 
 
 def evaluation(env_steps: int, controller="pi", returns=(12.5, 14.25)) -> Evaluation:

@@ -6,9 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassviz.analysis.basin import Basin, basin, run_basin
-from glassviz.analysis.label_verdict import LabelVerdict, Verdict
 from glassviz.gait.verdict import Criterion, GaitName, GaitVerdict, run_gait
+from glassviz.metrics.verdict import Basin, LabelVerdict, Verdict, basin, run_basin
 
 GAITS = get_args(GaitName)
 LABELS = get_args(Verdict)

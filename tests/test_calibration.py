@@ -5,12 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassviz.analysis.calibration import (
-    TAIL_WEIGHT,
-    frames_ahead,
-    returns_to_go,
-    value_calibration,
-)
+from glassviz.metrics.calibration import TAIL_WEIGHT, frames_ahead, returns_to_go, value_calibration
 
 DISCOUNT = 0.9
 FRAMES, EPISODES = 300, 6

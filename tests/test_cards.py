@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from glassviz import checkpoints
-from glassviz.demonstrations.refine import shaping_of
-from glassviz.provenance import shaped
-from glassviz.video import gl
+from glassviz.environment import shaped
+from glassviz.training.refine import shaping_of
 
 SHIPPED = Path(__file__).parents[1] / "checkpoints"
 FILES = sorted(SHIPPED.glob("*.safetensors"))

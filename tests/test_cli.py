@@ -121,9 +121,9 @@ def test_an_error_of_ours_keeps_its_traceback():
 
 def test_ctrl_c_ends_a_real_command_with_130():
     script = (
-        "import sys, glassviz.doctor, time\nfrom glassviz.cli import main\n"
+        "import sys, glassviz.video.doctor, time\nfrom glassviz.cli import main\n"
         "def examine(): print('started', flush=True); time.sleep(60)\n"
-        "glassviz.doctor.examine = examine\n"
+        "glassviz.video.doctor.examine = examine\n"
         "sys.argv = ['glassviz', 'doctor']\nmain()"
     )
     with subprocess.Popen(

@@ -10,35 +10,29 @@ import pytest
 from planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
 from rich.console import Console
 
-from glassviz.analysis.statistics import MeanInterval
-from glassviz.cli.stability_together import print_together
-from glassviz.comparison import compare
-from glassviz.comparison.answers import _told_gaits, comparison_answers
-from glassviz.comparison.basins import basin_shares, returns_of, told_basins, told_returns
-from glassviz.comparison.controllers import compare_controllers
-from glassviz.comparison.groups import compare_groups
-from glassviz.comparison.means import metric_means
-from glassviz.comparison.members import (
-    Member,
-    Setting,
-    called_apart,
-    dependent,
-    each_once,
-    mixed,
-    unlike,
-)
-from glassviz.comparison.phase_matches import gaits_correspond
-from glassviz.comparison.returns import (
+from glassviz.cli.tables import print_together
+from glassviz.compare.compare import compare
+from glassviz.compare.correspondence import _told_gaits, comparison_answers
+from glassviz.compare.groups import compare_controllers, compare_groups
+from glassviz.compare.matching import gaits_correspond
+from glassviz.compare.returns import (
     LEVEL,
     NAMED,
     PRIMARY,
     STRATUM_FROM,
+    basin_shares,
+    compare_values,
+    metric_means,
+    returns_of,
     stability_and_return,
+    told_basins,
+    told_returns,
 )
-from glassviz.comparison.values import compare_values
-from glassviz.comparison.wording import count_of, listed, p_value, verdict
-from glassviz.stability import METRICS, OF_BODY
-from glassviz.stability.record import plain
+from glassviz.compare.runs import Member, Setting, called_apart, dependent, each_once, mixed, unlike
+from glassviz.metrics.stability import METRICS, OF_BODY
+from glassviz.metrics.statistics import MeanInterval
+from glassviz.report.phrases import count_of, listed, p_value, verdict
+from glassviz.report.serialize import plain
 
 
 def rng():
@@ -260,7 +254,7 @@ def test_the_interval_of_a_rank_correlation_covers_it():
     draws = np.random.default_rng(0)
     from scipy.stats import spearmanr
 
-    from glassviz.comparison.returns import _interval
+    from glassviz.compare.returns import _interval
 
     covered = []
     for _ in range(500):
@@ -423,11 +417,11 @@ def test_controllers_that_agree_are_said_to(template):
 
 
 def test_values_are_collected_over_runs(template):
-    from glassviz.analysis.calibration import value_calibration
+    from glassviz.metrics.calibration import value_calibration
 
     def with_bias(name, bias, shaped=None):
         reward = np.random.default_rng(len(name)).random((3, 200))
-        from glassviz.analysis.calibration import returns_to_go
+        from glassviz.metrics.calibration import returns_to_go
 
         found = value_calibration(returns_to_go(reward, 0.9) + bias, reward, 0.9, rng())
         member = a_member(template, name, shaped=shaped)

@@ -10,17 +10,15 @@ from hypothesis.extra import numpy as hnp
 from label_series import sticky, unlocked
 from sklearn import metrics
 
-from glassviz.analysis.agreement import (
+from glassviz.metrics.agreement import (
     agreement,
     agreement_test,
     consensus,
-    on_other_clocks,
-    pairwise_ami,
-)
-from glassviz.analysis.correspondence import (
     contingency,
     match_by_frames,
     match_by_phase,
+    on_other_clocks,
+    pairwise_ami,
     phase_profiles,
 )
 

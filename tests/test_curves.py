@@ -12,11 +12,10 @@ from matplotlib.image import imread
 from typer.testing import CliRunner
 
 from glassviz.cli import app
-from glassviz.curves import Curve, Run, read_run, read_runs
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.plots.curves import TITLES, learning_curves, short
-from glassviz.plots.figure import save
-from glassviz.plots.published import HOPPER_HOP_POLICY
+from glassviz.figures.curves import HOPPER_HOP_POLICY, TITLES, learning_curves, short
+from glassviz.figures.style import save
+from glassviz.training.curves import Curve, Run, read_run, read_runs
 
 HEADER = "step,reward,eval_type,seed"
 

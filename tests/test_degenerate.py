@@ -16,8 +16,8 @@ from typer.testing import CliRunner
 
 from glassviz.cli import app
 from glassviz.errors import GlassvizError
-from glassviz.stability import assess
-from glassviz.stability.record import as_csv, as_json, episode_rows, run_row
+from glassviz.metrics.stability import assess
+from glassviz.report.serialize import as_csv, episode_rows, run_row, stability_json
 from glassviz.trace import ARRAYS, Trace
 
 SOUND = with_soft(planted(HOP, HOP))
@@ -163,7 +163,7 @@ def test_too_little_is_a_result_that_can_be_told(name):
     found = assess(trace)
     assert found.gait.name == gait
     assert labels is None or found.label_split == labels
-    told = json.loads(as_json([row(found)]))
+    told = json.loads(stability_json([row(found)]))
     [run] = told["runs"]
     assert len(run["episodes"]) == trace.episodes
     assert not NOT_A_NUMBER.search(as_csv([run_row(row(found)), *episode_rows(row(found))]))

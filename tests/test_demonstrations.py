@@ -11,18 +11,26 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from glassviz import checkpoints, demonstrations
+from glassviz import checkpoints
 from glassviz.agents.config import EnvConfig
 from glassviz.cli import app
-from glassviz.demonstrations import Demonstration, demonstrate
-from glassviz.demonstrations.agent_gait import AgentGait
-from glassviz.demonstrations.model import HopModel, Readings
-from glassviz.demonstrations.planner import AGENT_MPC, HopPlanner, MPCConfig, objective
-from glassviz.demonstrations.refine import ESConfig, Refiner
-from glassviz.demonstrations.skills import REST_POSE, load_skills, spline
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.rollout import roll_out
+from glassviz.rollout.rollout import roll_out
+from glassviz.training import demonstrations
+from glassviz.training.demonstrations import AgentGait, Demonstration, demonstrate
+from glassviz.training.refine import ESConfig, Refiner
+from glassviz.training.true_model import (
+    AGENT_MPC,
+    REST_POSE,
+    HopModel,
+    HopPlanner,
+    MPCConfig,
+    Readings,
+    load_skills,
+    objective,
+    spline,
+)
 
 HOPPING = Path(__file__).parents[1] / "checkpoints/demo-small-s1.safetensors"
 QUICK = MPCConfig(samples=8, rescue_samples=16, horizon=30)

@@ -5,13 +5,11 @@ import json
 import pytest
 from typer.testing import CliRunner
 
-from glassviz import doctor
 from glassviz.cli import app
-from glassviz.doctor import Check, Report, examine
 from glassviz.errors import GlassvizError
-from glassviz.video import gl
-from glassviz.video.gl import Attempt, choose_backend
-from glassviz.video.gl_failures import FAILURES, diagnose, diagnose_renderer
+from glassviz.video import doctor
+from glassviz.video.doctor import Check, Report, examine
+from glassviz.video.opengl import FAILURES, Attempt, choose_backend, diagnose, diagnose_renderer
 
 NO_EGL_DEVICE = (
     "Cannot initialize a EGL device display. This likely means that your EGL driver does not "

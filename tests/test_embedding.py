@@ -8,7 +8,7 @@ from sklearn.manifold import trustworthiness
 from sklearn.metrics import silhouette_score
 from sklearn.neighbors import NearestNeighbors
 
-from glassviz.analysis.embedding import draw_sample, embedding_quality
+from glassviz.metrics.embedding import draw_sample, embedding_quality
 
 N = 200
 

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.plots.palette import CLUSTER_COLORS, to_rgb
+from glassviz.palette import CLUSTER_COLORS, to_rgb
 from glassviz.video import encode
-from glassviz.video.encode import Encoder
-from glassviz.video.formats import frame_rate, pack, packed_size
-from glassviz.video.probe import FilmFacts, probe
+from glassviz.video.encode import Encoder, FilmFacts, frame_rate, pack, packed_size, probe
 
 FORMATS = ["mp4", "webm", "gif"]
 WIDTH, HEIGHT, FRAMES = 96, 64, 25

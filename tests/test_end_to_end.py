@@ -11,7 +11,7 @@ import pytest
 from published_files import payload, write
 
 from glassviz.trace import Trace
-from glassviz.video.probe import probe
+from glassviz.video.encode import probe
 
 PROGRAM = Path(__file__).parent.parent / "cli.py"
 TRAIN = ("train", "--preset", "small", "--seed", "3", "--k-update", "1", "--eval-every", "1000000")

@@ -17,20 +17,23 @@ from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.config import EnvConfig
-from glassviz.agents.networks import init_params
-from glassviz.agents.several import over_each, stack
+from glassviz.agents.networks import init_params, over_each, stack
 from glassviz.cli import app
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
-from glassviz.evaluation import (
+from glassviz.rollout.evaluate import (
     EVAL_SEED,
     FRESH_SEED,
     Evaluation,
+    Failed,
+    Fresh,
+    Recorded,
     evaluate,
+    recorded_in,
+    reevaluate,
     summarise,
 )
-from glassviz.reevaluation import Failed, Fresh, Recorded, recorded_in, reevaluate
-from glassviz.rollout import reset_seeds, roll_out
+from glassviz.rollout.rollout import reset_seeds, roll_out
 
 EPISODES = {"mppi": 2, "pi": 3}
 SEED = 0

@@ -16,22 +16,22 @@ from PIL import Image
 from planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
 from typer.testing import CliRunner
 
-from glassviz.checkpoints.wording import printable
 from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.export import Source, Studio, export_all, kinds
-from glassviz.export.alignment import Piece, cycle_pieces, onset_pieces, spread
-from glassviz.export.captions import CAPTIONS
-from glassviz.export.grid import grid_film, plan_grid
-from glassviz.export.matching import GREYS, shared_colors
+from glassviz.export import kinds
+from glassviz.export.colors import GREYS, shared_colors
+from glassviz.export.grid import Piece, cycle_pieces, grid_film, onset_pieces, plan_grid, spread
+from glassviz.export.kinds import export_all
+from glassviz.export.product import CAPTIONS, Source, Studio
 from glassviz.export.wall import plan_wall, wall_film
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
-from glassviz.many import Failed
-from glassviz.plots.palette import label_color
+from glassviz.palette import label_color
+from glassviz.rollout.batch import Failed
+from glassviz.text import printable
 from glassviz.video import encode
+from glassviz.video.encode import probe
 from glassviz.video.mosaic import Track
-from glassviz.video.probe import probe
 
 HOSTILE = "<img src=x>\x1b[31m`*[a](b)|# ../../evil"
 SHORT = dataclasses.replace(HOP, frames=150)
@@ -541,7 +541,7 @@ def test_a_tiny_agent_is_exported_from_its_checkpoint_by_a_real_renderer(tmp_pat
 
 def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "glassviz.export.everything._of_one",
+        "glassviz.export.kinds._of_one",
         lambda source, studio: [("timeline", lambda: kinds.timeline(source))],
     )
     trace = runs["plain"].trace

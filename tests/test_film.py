@@ -16,10 +16,10 @@ from fake_renderer import BACKEND, DyingRenderer, FailingRenderer, FakeRenderer,
 from traces import clock_trace
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.plots.palette import label_color, to_rgb
+from glassviz.palette import label_color, to_rgb
+from glassviz.video.encode import probe
 from glassviz.video.film import FilmOptions, film
-from glassviz.video.layout import Layout
-from glassviz.video.probe import probe
+from glassviz.video.overlay import Layout
 
 ROOT = str(Path(__file__).parent.parent)
 SMALL = (128, 96)

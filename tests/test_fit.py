@@ -14,13 +14,17 @@ from safetensors.numpy import save_file
 from sklearn import metrics
 from sklearn.cluster import KMeans
 
-from glassviz.analysis.fit import fit_labels, refit_stability
-from glassviz.analysis.fitted_labels import FORMAT, FittedLabels
-from glassviz.analysis.partition_search import greedy_partition
-from glassviz.analysis.spherical_kmeans import spherical_kmeans, unit_vectors
-from glassviz.analysis.structural_entropy import entropy_2d, symmetrised
-from glassviz.analysis.transitions import transition_counts
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.metrics.fitted_labels import (
+    FORMAT,
+    FittedLabels,
+    fit_labels,
+    refit_stability,
+    spherical_kmeans,
+    unit_vectors,
+)
+from glassviz.metrics.structural_entropy import entropy_2d, greedy_partition, symmetrised
+from glassviz.metrics.transitions import transition_counts
 
 SHA = "5e" * 32
 
@@ -81,7 +85,7 @@ def test_the_mean_cosine_is_at_least_that_of_scikit_learns_k_means():
 
 def test_a_direction_that_loses_its_vectors_takes_others():
     """Started from equal directions all but one lose theirs."""
-    from glassviz.analysis.spherical_kmeans import _lloyd
+    from glassviz.metrics.fitted_labels import _lloyd
 
     unit = unit_vectors(np.repeat(np.eye(4), 5, axis=0))
     _, nearest, cosine = _lloyd(unit, unit[[0, 0, 0, 0]])
@@ -224,7 +228,7 @@ def test_a_file_made_by_hand_is_read(tmp_path):
 
 def test_the_same_labels_make_the_same_file_whose_hash_they_know(fitted, tmp_path):
     script = (
-        "import sys, pathlib; from glassviz.analysis.fitted_labels import FittedLabels\n"
+        "import sys, pathlib; from glassviz.metrics.fitted_labels import FittedLabels\n"
         "FittedLabels.load(pathlib.Path(sys.argv[1])).save(pathlib.Path(sys.argv[2]))"
     )
     fitted.save(tmp_path / "a")

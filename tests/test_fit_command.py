@@ -17,16 +17,15 @@ from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.analysis.fit import fit_labels
-from glassviz.analysis.fitted_labels import FittedLabels
 from glassviz.cli import app
-from glassviz.cli.fit_table import print_fits
-from glassviz.fitting import Comparison, FitOptions, compare, fit_all
-from glassviz.plots.palette import label_color, to_rgb
-from glassviz.relabel import labels_path
-from glassviz.runs import RolloutOptions
+from glassviz.cli.tables import print_fits
+from glassviz.compare.fit import Comparison, FitOptions, compare, fit_all
+from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
+from glassviz.palette import label_color, to_rgb
+from glassviz.rollout.relabel import labels_path
+from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
-from glassviz.video.layout import Layout
+from glassviz.video.overlay import Layout
 
 BARE, GLASS = "ab" * 32, "cd" * 32
 FOUR = ("--prototypes", "4", "--clusters", "4", "--refits", "3")

@@ -19,14 +19,9 @@ from glassviz.agents.networks import init_params
 from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.files import DiskFullError, append, replacing
-from glassviz.training.run_folder import resume
-from glassviz.training.run_folder.folder import (
-    check_unused,
-    locked,
-    record_start,
-    seed_folder,
-)
-from glassviz.training.run_folder.log import RunLog
+from glassviz.training import run_folder
+from glassviz.training.log import RunLog
+from glassviz.training.run_folder import check_unused, locked, record_start, seed_folder
 
 SMALL_DISK = 300_000
 
@@ -60,21 +55,21 @@ def test_a_full_disk_ends_a_save_in_one_sentence_with_the_last_one_intact(small_
     folder = seed_folder(small_disk, 1)
     record_start(folder, TRAIN, PROVENANCE, 0)
     save(folder, 100, 200_000)
-    with pytest.raises(GlassvizError) as told, resume.telling_last_save(small_disk):
+    with pytest.raises(GlassvizError) as told, run_folder.telling_last_save(small_disk):
         save(folder, 200, 200_000)
     assert str(told.value) == (
         f"{folder}/resume.npz: expected room for 0.2 MB, found a full disk: the last good save is "
         f"{folder}/resume.npz of step 100, free some room and continue with --resume"
     )
     assert not list(small_disk.rglob("*.partial"))
-    _, arrays, counters = resume.load(folder, TRAIN, LEARNER)
+    _, arrays, counters = run_folder.load(folder, TRAIN, LEARNER)
     assert counters["env_steps"] == 100 and (arrays["replay"] == 100).all()
 
 
 def test_a_full_disk_before_the_first_save_says_that_there_is_none(small_disk):
     folder = seed_folder(small_disk, 1)
     told = pytest.raises(GlassvizError, match="nothing was saved yet")
-    with told, resume.telling_last_save(small_disk):
+    with told, run_folder.telling_last_save(small_disk):
         save(folder, 0, 400_000)
     assert not (folder / "resume.npz").exists()
 
@@ -114,7 +109,7 @@ def test_a_full_disk_leaves_whole_lines_in_every_log(small_disk, tensorboard):
     log.start()
     filler = fill(small_disk, leave=20_000)
     told = pytest.raises(GlassvizError, match="found a full disk: nothing was saved yet")
-    with told, resume.telling_last_save(small_disk):
+    with told, run_folder.telling_last_save(small_disk):
         for step in range(1, 10_000):
             log_span(log, ["round"] * (step - 1) + ["pi"], step - 1)
     records = [json.loads(line) for line in log.records.read_text().splitlines()]
@@ -145,7 +140,7 @@ sys.path.insert(0, {tests!r})
 import run_folders
 from glassviz.errors import GlassvizError
 from glassviz.files import append
-from glassviz.training.run_folder.resume import telling_last_save
+from glassviz.training.run_folder import telling_last_save
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 root = Path({root!r})
 try:
@@ -176,14 +171,14 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path, action, place)
         f"--resume\n"
     )
     assert (tmp_path / "seed_1.csv").read_bytes() == b"first\n"
-    assert resume.saved_step(folder) == 100
+    assert run_folder.saved_step(folder) == 100
     assert not list(tmp_path.rglob("*.partial"))
 
 
 def test_a_file_elsewhere_is_told_without_a_save(tmp_path):
     outside = DiskFullError(tmp_path / "film.mp4", None, "a full disk")
     told = pytest.raises(DiskFullError, match=r"film\.mp4: expected room, found a full disk: free")
-    with told, resume.telling_last_save(tmp_path / "run"):
+    with told, run_folder.telling_last_save(tmp_path / "run"):
         raise outside
 
 

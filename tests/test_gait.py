@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from traces import clock_trace
 
 from glassviz.errors import GlassvizError
-from glassviz.gait.answers import gait_answers
 from glassviz.gait.gait import Gait, circular_sd, describe
 from glassviz.gait.synthetic import GEOMS, GaitPlan, SyntheticGait, synthesise
-from glassviz.gait.verdict import gait_verdict
+from glassviz.gait.verdict import gait_answers, gait_verdict
 from glassviz.trace import Trace
 
 DT_S = 0.02
@@ -283,7 +282,7 @@ def test_a_synthetic_trace_survives_a_file(tmp_path):
 
 def test_gaits_need_neither_jax_nor_mujoco_nor_anything_that_draws():
     code = (
-        "import sys, glassviz.gait.verdict, glassviz.gait.answers, glassviz.gait.synthetic; "
+        "import sys, glassviz.gait.verdict, glassviz.gait.verdict, glassviz.gait.synthetic; "
         "print(*sorted({'jax', 'mujoco', 'umap', 'matplotlib', 'cv2'} & set(sys.modules)))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

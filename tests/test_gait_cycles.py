@@ -6,9 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassviz.gait.contacts import floor_contacts
-from glassviz.gait.cycles import body_touchdowns, find_cycles
-from glassviz.gait.poincare import return_map
-from glassviz.gait.rhythm import autocorrelation, autocorrelation_rhythm, hilbert_period
+from glassviz.gait.cycles import (
+    autocorrelation,
+    autocorrelation_rhythm,
+    body_touchdowns,
+    find_cycles,
+    hilbert_period,
+)
+from glassviz.gait.gait import return_map
 
 DT_S = 0.02
 T = np.arange(1000)

@@ -3,8 +3,14 @@
 import numpy as np
 import pytest
 
-from glassviz.gait.contacts import FloorContacts, floor_contacts
-from glassviz.gait.events import Fall, fallen_frames, find_falls, opening_end
+from glassviz.gait.contacts import (
+    Fall,
+    FloorContacts,
+    fallen_frames,
+    find_falls,
+    floor_contacts,
+    opening_end,
+)
 
 DT_S = 0.02
 GEOMS = ("floor", "torso", "nose", "pelvis", "thigh", "calf", "foot")

@@ -7,8 +7,8 @@ import pytest
 
 from glassviz.gait.gait import Gait, describe
 from glassviz.gait.synthetic import GaitPlan, synthesise
-from glassviz.gait.thresholds import DEFAULT_THRESHOLDS
 from glassviz.gait.verdict import (
+    GAIT_THRESHOLDS,
     Criterion,
     GaitName,
     GaitVerdict,
@@ -154,7 +154,7 @@ def test_every_gait_shows_its_criteria_whatever_the_verdict():
 
 
 def test_thresholds_decide():
-    strict = replace(DEFAULT_THRESHOLDS, hop_falls_per_minute=0.1)
+    strict = replace(GAIT_THRESHOLDS, hop_falls_per_minute=0.1)
     gait = planted(falls=1, fall_s=0.6)
     assert gait_verdict(gait, strict).name == "undetermined"
 

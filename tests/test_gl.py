@@ -9,8 +9,8 @@ import time
 import pytest
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.video import gl
-from glassviz.video.gl import Attempt, Backend, choose_backend, probe
+from glassviz.video import opengl
+from glassviz.video.opengl import Attempt, Backend, choose_backend, probe
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def fresh(monkeypatch, tmp_path):
     for name in ("MUJOCO_GL", "PYOPENGL_PLATFORM"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    for name in gl.BACKENDS:
+    for name in opengl.BACKENDS:
         monkeypatch.delitem(sys.modules, f"mujoco.{name}", raising=False)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     choose_backend.cache_clear()
@@ -124,7 +124,7 @@ def test_nothing_works_names_cause_and_packages(fresh, monkeypatch):
 def test_mujoco_imported_before(environment, verdict):
     script = (
         "import mujoco\nfrom glassviz.errors import GlassvizError\n"
-        "from glassviz.video.gl import choose_backend\n"
+        "from glassviz.video.opengl import choose_backend\n"
         "try: print(choose_backend().name)\n"
         "except GlassvizError as error: print(error)"
     )
@@ -155,9 +155,9 @@ def test_the_answer_is_remembered_for_the_next_process(fresh, monkeypatch):
 def test_a_stale_or_broken_answer_is_asked_again(fresh, monkeypatch, spoil):
     monkeypatch.setattr(gl, "probe", only("egl"))
     choose_backend()
-    (entry,) = (gl.cache_dir() / "gl").iterdir()
+    (entry,) = (opengl.cache_dir() / "gl").iterdir()
     if spoil == "old":
-        an_hour_ago = time.time() - gl.CACHE_VALID_S - 1
+        an_hour_ago = time.time() - opengl.CACHE_VALID_S - 1
         os.utime(entry, (an_hour_ago, an_hour_ago))
     else:
         entry.write_text(json.dumps({"name": "egl"}))

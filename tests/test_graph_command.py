@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.cli import app
-from glassviz.cli.graph_table import print_graphs
+from glassviz.cli.tables import print_graphs
+from glassviz.compare.graphs import graph_all
 from glassviz.errors import UsageError
-from glassviz.graphs import graph_all
-from glassviz.runs import RolloutOptions
+from glassviz.rollout.traces import RolloutOptions
 
 
 def glassviz(*arguments: str | Path, code: int = 0) -> str:

@@ -11,11 +11,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glassviz.agents import glass as glass_ops
-from glassviz.analysis.cut import cut, modularity
-from glassviz.analysis.graph_stats import Walks, graph_stats, partition_stats
-from glassviz.analysis.timescales import slowest_by_lag, spectral_gap, timescales
-from glassviz.analysis.transitions import markov_chain, transition_counts
-from glassviz.training.learning.glass_losses import glass_loss
+from glassviz.metrics.graph_stats import Walks, graph_stats, partition_stats
+from glassviz.metrics.structural_entropy import cut, modularity
+from glassviz.metrics.transitions import (
+    markov_chain,
+    slowest_by_lag,
+    spectral_gap,
+    timescales,
+    transition_counts,
+)
+from glassviz.training.losses import glass_loss
 
 TRIANGLES = nx.to_numpy_array(nx.barbell_graph(3, 0))
 SPLIT = np.array([0, 0, 0, 1, 1, 1])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from published_files import SMALL, own_params, payload
 
 from glassviz.agents.config import GlassConfig
-from glassviz.checkpoints import detect, load
+from glassviz.checkpoints import formats, load
 from glassviz.errors import GlassvizError
 
 MEGABYTE = 1 << 20
@@ -48,7 +48,7 @@ def test_nothing_that_plain_pickle_would_run_is_run(tmp_path: Path, case: str) -
 def test_a_refused_name_is_named(tmp_path: Path, case: str, named: str) -> None:
     data = hostile_files.running(tmp_path / "canary")[case]
     with pytest.raises(GlassvizError, match=f"the name {named}"):
-        detect.read(data, Path("x.pkl"))
+        formats.read(data, Path("x.pkl"))
 
 
 def test_a_call_on_a_stubbed_librarys_name_is_a_placeholder_that_runs_nothing(
@@ -64,8 +64,8 @@ def test_a_call_on_a_stubbed_librarys_name_is_a_placeholder_that_runs_nothing(
     # One frame no longer fits what follows: write the opcodes without frames.
     unframed = with_call[:2] + with_call[11:]
     with pytest.raises(GlassvizError):
-        detect.read(call, Path("x.pkl"))
-    loaded = detect.read(unframed, Path("x.pkl"))
+        formats.read(call, Path("x.pkl"))
+    loaded = formats.read(unframed, Path("x.pkl"))
     jax.tree.map(np.testing.assert_array_equal, loaded.params, own_params())
     assert not canary.exists()
 
@@ -141,7 +141,7 @@ def test_folders_and_absent_files_are_told_apart(tmp_path: Path) -> None:
 )
 def test_what_was_found_is_said(case: str, message: str) -> None:
     with pytest.raises(GlassvizError, match=message):
-        detect.read(hostile_files.broken()[case], Path("file"))
+        formats.read(hostile_files.broken()[case], Path("file"))
 
 
 TINY = SMALL.replace(
@@ -172,7 +172,7 @@ def test_random_damage_gives_an_agent_or_one_sentence(
         place = cut[0] % len(data)
         del data[place : place + cut[1]]
     try:
-        checkpoint = detect.read(bytes(data), Path("damaged.pkl"))
+        checkpoint = formats.read(bytes(data), Path("damaged.pkl"))
     except GlassvizError as error:
         assert str(error).isprintable()
     else:

@@ -14,15 +14,22 @@ from lxml import html
 from test_stability import HOP, planted
 from typer.testing import CliRunner
 
-from glassviz.analysis.correspondence import Matching
 from glassviz.cli import app
-from glassviz.report.interactive import matches, write
-from glassviz.report.interactive.compose import chosen_episodes
-from glassviz.report.interactive.graph import graph_of
-from glassviz.report.interactive.html import SCRIPTS, bundle, embedded_json, films_beside, to_html
+from glassviz.metrics.agreement import Matching
+from glassviz.metrics.stability import assess
+from glassviz.report.interactive import compose
+from glassviz.report.interactive.compose import chosen_episodes, graph_of
+from glassviz.report.interactive.html import (
+    SCRIPTS,
+    bundle,
+    embedded_json,
+    films_beside,
+    to_html,
+    write,
+)
 from glassviz.report.interactive.page import NO_STATE, LabelMatch
-from glassviz.runs import RolloutOptions
-from glassviz.stability import assess, assess_all
+from glassviz.rollout.assess import assess_all
+from glassviz.rollout.traces import RolloutOptions
 
 VENDOR = Path(__file__).parents[1] / "glassviz/report/vendor/echarts"
 
@@ -133,7 +140,7 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
         correspondence=SimpleNamespace(frames=1900, pairs=[pair]),
     )
     monkeypatch.setattr(matches, "match_labels", lambda rows: found)
-    assert matches.matches_of(rows) == (
+    assert compose.matches_of(rows) == (
         LabelMatch(
             "2" * 64,
             "0" * 64,
@@ -234,7 +241,7 @@ def report(*arguments):
 
 @pytest.fixture
 def fake_films(monkeypatch):
-    monkeypatch.setattr("glassviz.report.interactive.films.Projectionist.film", _film)
+    monkeypatch.setattr("glassviz.report.interactive.compose.Projectionist.film", _film)
 
 
 def _film(self, trace, episode, on_frame=lambda: None):

@@ -18,7 +18,7 @@ from interactive_page import (
     save_traces,
 )
 
-from glassviz.report.interactive import write
+from glassviz.report.interactive.html import write
 
 
 @pytest.fixture(scope="module")

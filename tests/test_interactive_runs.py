@@ -18,7 +18,7 @@ from interactive_page import (
 )
 from test_stability import HOP, planted
 
-from glassviz.report.interactive import write
+from glassviz.report.interactive.html import write
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 from interactive_page import NoRenderer, Player, composed, in_browser, playable
 from test_stability import HOP, planted, with_soft
 
-from glassviz.report.interactive import write
+from glassviz.report.interactive.html import write
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 

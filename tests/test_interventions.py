@@ -12,12 +12,12 @@ import tiny
 
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.evaluation import EVAL_SEED
-from glassviz.training.collection import rescue
-from glassviz.training.collection.collector import Proposal, noise_std
-from glassviz.training.collection.replay import Replay
-from glassviz.training.learning.learner import init_learner, take
-from glassviz.training.settings import apply
+from glassviz.rollout.evaluate import EVAL_SEED
+from glassviz.training import collection
+from glassviz.training.collection import Proposal, noise_std
+from glassviz.training.learner import init_learner, take
+from glassviz.training.recipes import apply
+from glassviz.training.replay import Replay
 from glassviz.training.trainer import Trainer
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)
@@ -241,16 +241,16 @@ def test_a_bad_basin_begins_again_with_another_seed(tmp_path, monkeypatch):
 def test_the_gait_signal_is_the_share_of_contacts_by_the_foot_alone():
     geoms = ("floor", "torso", "foot")
     contacts = np.array([[0, 0, 1], [0, 1, 1], [0, 1, 0], [0, 0, 0], [0, 0, 1]], bool)
-    assert rescue.foot_share(contacts, geoms) == 0.5
-    assert rescue.foot_share(np.zeros((3, 3), bool), geoms) == 0
+    assert collection.foot_share(contacts, geoms) == 0.5
+    assert collection.foot_share(np.zeros((3, 3), bool), geoms) == 0
 
 
 @pytest.mark.parametrize(("name", "bad"), [("refined-small-s1", False), ("glass-small-s3", True)])
 def test_by_its_gait_an_agent_that_hops_is_in_a_good_basin_and_one_that_lies_in_a_bad(name, bad):
     agent = checkpoints.load(Path(__file__).parents[1] / f"checkpoints/{name}.safetensors")
     train = dataclasses.replace(SHORT, agent=agent.config)
-    found = rescue.basin_signal(train, "gait", agent.params, EVAL_SEED)
-    assert (found < rescue.LEAST["gait"]) is bad
+    found = collection.basin_signal(train, "gait", agent.params, EVAL_SEED)
+    assert (found < collection.LEAST["gait"]) is bad
 
 
 @pytest.mark.parametrize(("active", "bad"), [(3, True), (4, False)])
@@ -262,8 +262,8 @@ def test_by_its_prototypes_an_agent_with_fewer_than_four_active_clusters_is_in_a
     one_each = np.full((6, 5), -9.0, np.float32)
     one_each[np.arange(6), np.arange(6) % active] = 9
     spread = {**params, "glass": {**params["glass"], "assign_logits": one_each}}
-    found = rescue.basin_signal(train, "prototypes", spread, EVAL_SEED)
-    assert found == active and (found < rescue.LEAST["prototypes"]) is bad
+    found = collection.basin_signal(train, "prototypes", spread, EVAL_SEED)
+    assert found == active and (found < collection.LEAST["prototypes"]) is bad
 
 
 def test_a_run_without_progress_stops_early(tmp_path):
@@ -299,7 +299,7 @@ def test_a_run_that_would_begin_anew_cannot_start_from_an_agent(baseline, tmp_pa
 
 
 def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, monkeypatch):
-    judge, judged = rescue.basin_signal, []
+    judge, judged = collection.basin_signal, []
     monkeypatch.setattr(
         rescue, "basin_signal", lambda *of: judged.append((judge(*of), of[2])) or 1.0
     )
@@ -313,7 +313,7 @@ def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, mon
     assert leaves_equal(hop.params["enc"], stand.params["enc"])
     assert not leaves_equal(hop.params["q"], stand.params["q"])
     [(share, params)] = judged  # by the gait of the first task's agent, which does not hop yet
-    assert share < rescue.LEAST["gait"] and leaves_equal(params, hop.params)
+    assert share < collection.LEAST["gait"] and leaves_equal(params, hop.params)
     # Evaluations are of the first task alone.
     assert hop.provenance["evaluation"].keys() == {"mppi", "pi"}
     assert stand.provenance["evaluation"] == {}

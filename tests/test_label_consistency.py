@@ -13,14 +13,14 @@ from hypothesis.extra.numpy import arrays
 from label_series import clock, planted, unlocked
 from sklearn.metrics import adjusted_mutual_info_score
 
-from glassviz.analysis.consistency import (
+from glassviz.metrics.locking import (
     agreement,
     cycle_words,
     levenshtein,
+    map_agreements,
     phase_map,
     phase_raster,
 )
-from glassviz.analysis.map_agreement import map_agreements
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # What an oracle deprecates is no concern of ours.

@@ -10,7 +10,7 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import entropy
 from sklearn.metrics import mutual_info_score
 
-from glassviz.analysis.information import (
+from glassviz.metrics.information import (
     between_groups_bits,
     divergence_bits,
     entropy_bits,

@@ -12,12 +12,17 @@ from sklearn.metrics import (
     normalized_mutual_info_score,
 )
 
-from glassviz.analysis.information import information_bits
-from glassviz.analysis.locking import locking
-from glassviz.analysis.nulls import rotation_test, shuffled_information_bits
-from glassviz.analysis.onsets import onset_locking, rayleigh_p
-from glassviz.analysis.phase_counts import PHASE_BINS, cycle_counts, phase_bin, switch_counts
-from glassviz.analysis.segments import find_segments
+from glassviz.metrics.information import information_bits
+from glassviz.metrics.locking import locking, onset_locking, rayleigh_p
+from glassviz.metrics.nulls import (
+    PHASE_BINS,
+    cycle_counts,
+    phase_bin,
+    rotation_test,
+    shuffled_information_bits,
+    switch_counts,
+)
+from glassviz.metrics.segments import find_segments
 
 DATASETS = 500
 ERRORS = (0.03, 0.07)

@@ -5,13 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glassviz.analysis.naming import (
-    GAIT_PHASES,
-    gait_phases,
-    name_labels,
-    phase_table,
-    phase_uses,
-)
+from glassviz.metrics.labels import GAIT_PHASES, gait_phases, name_labels, phase_table, phase_uses
 
 KINDS = arrays(np.int64, 40, elements=st.integers(-1, 6))
 

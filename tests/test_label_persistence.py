@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from label_series import DT_S, clock
 from sklearn.metrics import cohen_kappa_score, mutual_info_score
 
-from glassviz.analysis.persistence import lagged_counts, persistence
+from glassviz.metrics.segments import lagged_counts, persistence
 
 
 @given(arrays(np.int64, st.integers(3, 80), elements=st.integers(-1, 3)), st.integers(0, 20))

@@ -9,13 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from label_series import DT_S, clock, sticky
 
-from glassviz.analysis.segments import (
-    clock_cv,
-    dwell_times,
-    find_segments,
-    occupancy,
-    switching,
-)
+from glassviz.metrics.segments import clock_cv, dwell_times, find_segments, occupancy, switching
 
 LABELS = arrays(np.int64, st.integers(0, 60), elements=st.integers(-1, 4))
 OUTSIDE = -1

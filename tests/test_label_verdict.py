@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from label_series import DT_S, Series, clock, gait, planted, unlocked
 
-from glassviz.analysis.label_verdict import LabelThresholds, LabelVerdict, label_verdict
-from glassviz.analysis.labels import describe
+from glassviz.metrics.labels import describe
+from glassviz.metrics.verdict import LabelThresholds, LabelVerdict, label_verdict
 
 
 def judged(series: Series, thresholds: LabelThresholds | None = None) -> LabelVerdict:

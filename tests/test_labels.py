@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from label_series import DT_S, Series, clock, planted, unlocked
 
-from glassviz.analysis.labels import LabelStats, describe
 from glassviz.errors import UsageError
+from glassviz.metrics.labels import LabelStats, describe
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -137,8 +137,8 @@ def test_a_label_beyond_the_clusters_is_one_sentence():
 
 def test_no_module_of_analysis_or_gait_loads_jax_or_mujoco_or_what_draws():
     code = (
-        "import importlib, pkgutil, sys, glassviz.analysis, glassviz.gait\n"
-        "for package in (glassviz.analysis, glassviz.gait):\n"
+        "import importlib, pkgutil, sys, glassviz.metrics, glassviz.gait\n"
+        "for package in (glassviz.metrics, glassviz.gait):\n"
         "    for found in pkgutil.iter_modules(package.__path__, package.__name__ + '.'):\n"
         "        importlib.import_module(found.name)\n"
         "print(*{'jax', 'mujoco', 'umap', 'matplotlib', 'cv2'} & sys.modules.keys())"

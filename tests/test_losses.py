@@ -10,10 +10,9 @@ import tiny
 
 from glassviz.agents import glass as glass_ops
 from glassviz.agents.networks import encode, init_params, next_latent
-from glassviz.agents.values import policy_action, q_values
-from glassviz.training.learning.glass_losses import glass_loss
-from glassviz.training.learning.learner import init_learner, update
-from glassviz.training.learning.losses import SCALE_EMA, Batch, Schedule, td_target, total_loss
+from glassviz.agents.world_model import policy_action, q_values
+from glassviz.training.learner import init_learner, update
+from glassviz.training.losses import SCALE_EMA, Batch, Schedule, glass_loss, td_target, total_loss
 
 TRAIN = tiny.TRAIN
 HORIZON = TRAIN.agent.planner.horizon

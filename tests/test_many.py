@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassviz.many import Failed, each_once, file_stem, told_apart
+from glassviz.rollout.batch import Failed, each_once, file_stem, told_apart
 
 
 def test_names_that_no_other_run_has_are_kept_and_others_become_files_then_paths():

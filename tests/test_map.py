@@ -15,27 +15,28 @@ from matplotlib.text import Text
 from planted_latents import HOP, STILL, run, with_latent
 from typer.testing import CliRunner
 
-from glassviz.analysis.phase_counts import PHASE_BINS, phase_bin
 from glassviz.cli import app
 from glassviz.cli import map as command
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.many import Failed
-from glassviz.maps import LatentMap, MapOptions, make_map, map_all
-from glassviz.maps.caption import NO_DISTANCES, caption
-from glassviz.maps.coordinates import coordinates_of, inputs_of
-from glassviz.maps.drawing import COLORS, figure
-from glassviz.maps.encoder import Encoder
-from glassviz.maps.frames import pool, return_to_go
-from glassviz.maps.gallery import examples_of, gallery_caption, pictures
-from glassviz.maps.landmarks import place_prototypes, typical_cycle
-from glassviz.maps.projection import project
-from glassviz.maps.spaces import features
-from glassviz.maps.thinning import thin
-from glassviz.plots.colormaps import phase_colors
-from glassviz.plots.gallery import gallery
-from glassviz.relabel import relabelled
-from glassviz.runs import RolloutOptions
-from glassviz.targets import find_targets
+from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
+from glassviz.figures.latent_map import COLORS, NO_DISTANCES, caption, figure
+from glassviz.figures.style import phase_colors
+from glassviz.maps.coordinates import MapOptions, coordinates_of, inputs_of, project
+from glassviz.maps.features import (
+    Encoder,
+    features,
+    place_prototypes,
+    pool,
+    return_to_go,
+    thin,
+    typical_cycle,
+)
+from glassviz.maps.maps import LatentMap, make_map, map_all
+from glassviz.metrics.nulls import PHASE_BINS, phase_bin
+from glassviz.rollout.batch import Failed
+from glassviz.rollout.find import find_targets
+from glassviz.rollout.relabel import relabelled
+from glassviz.rollout.traces import RolloutOptions
 
 SHORT = replace(HOP, frames=150)
 GLASS, OTHER = "cd" * 32, "ef" * 32
@@ -173,7 +174,7 @@ def test_a_folder_that_takes_no_files_keeps_nobody_from_their_map(mppi, tmp_path
 
 
 def test_fitted_labels_share_the_map_of_the_recorded_trace(mppi, tmp_path):
-    from glassviz.analysis.fit import fit_labels
+    from glassviz.metrics.fitted_labels import fit_labels
 
     fitted = fit_labels(list(mppi.latent), GLASS, 4, 2, 0, ())
     first = make_map([mppi], PCA, tmp_path)
@@ -531,7 +532,7 @@ def test_a_run_that_never_cycles_and_never_changes_its_controller_is_drawn_all_t
 
 
 def test_equal_maps_give_equal_files(both, tmp_path):
-    from glassviz.plots.figure import save
+    from glassviz.figures.style import save
 
     for ending in ("png", "svg", "pdf"):
         for name in "ab":
@@ -540,7 +541,7 @@ def test_equal_maps_give_equal_files(both, tmp_path):
 
 
 def test_names_are_text_and_no_mathematics(both, tmp_path):
-    from glassviz.plots.figure import save
+    from glassviz.figures.style import save
 
     save(figure([replace(both, name="$x_{", names=("$x_{",) * 2)]), tmp_path / "a.png")
 
@@ -645,7 +646,7 @@ def test_joint_latents_are_refused_in_a_sentence_and_joint_gaits_drawn(folder, t
 
 
 def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("glassviz.maps.gallery.MujocoRenderer", FakeRenderer)
+    monkeypatch.setattr("glassviz.figures.gallery.MujocoRenderer", FakeRenderer)
     options = ("--method", "pca", "--labels", "fitted", "--overwrite")
     CliRunner().invoke(app, ["fit", str(folder), "--prototypes", "4", "--refits", "0"])
     printed = glassviz(
@@ -656,7 +657,7 @@ def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypat
 
 
 def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, monkeypatch, mppi):
-    monkeypatch.setattr("glassviz.maps.gallery.MujocoRenderer", FakeRenderer)
+    monkeypatch.setattr("glassviz.figures.gallery.MujocoRenderer", FakeRenderer)
     monkeypatch.chdir(tmp_path)
     for name, sha256 in (("one", GLASS), ("two", OTHER)):
         other = replace(mppi, header=mppi.header | {})

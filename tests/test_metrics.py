@@ -16,36 +16,24 @@ from planted_runs import trace_of
 from test_stability import with_soft
 from typer.testing import CliRunner
 
-import glassviz.analysis
-import glassviz.comparison
-import glassviz.fitting
+import glassviz.compare
 import glassviz.gait
-import glassviz.graphs
-import glassviz.stability
-from glassviz.analysis import (
-    calibration,
-    consistency,
-    labels,
-    nulls,
-    persistence,
-    phase_counts,
-    segments,
-    soft,
-    statistics,
-)
-from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS, label_verdict
-from glassviz.analysis.metrics import METRICS, Metric, metric
+import glassviz.metrics
 from glassviz.cli import app
 from glassviz.cli.metrics_reference import REFERENCE, reference
 from glassviz.errors import UsageError
-from glassviz.gait import contacts, events, gait, poincare, rhythm
+from glassviz.gait import contacts, cycles, gait
 from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.gait.verdict import gait_criteria, gait_values
-from glassviz.reevaluation import Recorded
-from glassviz.stability import Assessed, assess
-from glassviz.stability.record import run_row
+from glassviz.metrics import calibration, labels, locking, nulls, segments, statistics
+from glassviz.metrics.glossary import METRICS, Metric, metric
+from glassviz.metrics.stability import assess
+from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
+from glassviz.report.serialize import run_row
+from glassviz.rollout.assess import Assessed
+from glassviz.rollout.evaluate import Recorded
 
-NO_RESULTS = {"synthetic", "metrics"}
+NO_RESULTS = {"synthetic", "glossary"}
 """Modules that plant gaits, or explain."""
 
 BOOKKEEPING = {
@@ -60,10 +48,7 @@ BOOKKEEPING = {
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
 
-PACKAGES = (
-    *(glassviz.gait, glassviz.analysis, glassviz.fitting, glassviz.stability),
-    *(glassviz.comparison, glassviz.graphs),
-)
+PACKAGES = glassviz.gait, glassviz.metrics, glassviz.compare
 
 
 def modules():
@@ -111,7 +96,7 @@ EXPLAINED = [field for each in METRICS.values() for field in each.fields]
 
 def test_every_number_of_every_result_is_explained():
     missing = {each for each in NUMBERS - set(EXPLAINED) if each.split(".")[1] not in BOOKKEEPING}
-    assert not missing, f"write entries in analysis/metrics.toml for {sorted(missing)}"
+    assert not missing, f"write entries in metrics/glossary.toml for {sorted(missing)}"
 
 
 def test_numbers_of_all_shapes_are_looked_for():
@@ -190,28 +175,28 @@ def test_an_entry_is_complete_and_its_definition_one_line(found: Metric):
     [
         ("foot_only_share", "reading", gait.ON_FOOT),
         ("flight_share", "trap", contacts.DEBOUNCE_S),
-        ("standing_rate", "formula", events.STAND_HEIGHT_M),
+        ("standing_rate", "formula", contacts.STAND_HEIGHT_M),
         ("moving_share", "formula", gait.MOVING_MPS),
-        ("rhythm", "formula", rhythm.FIRST_PEAK),
-        ("rhythm", "formula", rhythm.SLOWEST_S),
-        ("rho", "range", poincare.FEWEST_CYCLES),
-        ("rho", "null", poincare.RESAMPLES),
+        ("rhythm", "formula", cycles.FIRST_PEAK),
+        ("rhythm", "formula", cycles.SLOWEST_S),
+        ("rho", "range", gait.FEWEST_CYCLES),
+        ("rho", "null", gait.RESAMPLES),
         ("flicker_share", "formula", segments.FLICKER_FRAMES),
         ("visited_labels", "formula", segments.VISITED_SHARE),
         ("dominant_share", "reading", segments.STUCK_SHARE),
-        ("dominant_share", "reading", DEFAULT_THRESHOLDS.one_label),
-        ("lag_agreement", "formula", persistence.MAX_LAG_S),
-        ("label_period_s", "formula", persistence.NEARLY_HIGHEST),
-        *(("hold_agreement", "formula", each) for each in persistence.HOLD_FRAMES),
-        ("phase_information_bits", "formula", phase_counts.PHASE_BINS),
-        ("locking_u", "formula", phase_counts.PHASE_BINS),
-        ("fleiss_kappa", "formula", phase_counts.PHASE_BINS),
-        ("fleiss_kappa", "reading", DEFAULT_THRESHOLDS.locked_kappa),
-        ("fleiss_kappa", "reading", DEFAULT_THRESHOLDS.oscillating_kappa),
-        ("fleiss_kappa", "range", 100 * (consistency.INTERVAL[1] - consistency.INTERVAL[0])),
+        ("dominant_share", "reading", LABEL_THRESHOLDS.one_label),
+        ("lag_agreement", "formula", segments.MAX_LAG_S),
+        ("label_period_s", "formula", segments.NEARLY_HIGHEST),
+        *(("hold_agreement", "formula", each) for each in segments.HOLD_FRAMES),
+        ("phase_information_bits", "formula", nulls.PHASE_BINS),
+        ("locking_u", "formula", nulls.PHASE_BINS),
+        ("fleiss_kappa", "formula", nulls.PHASE_BINS),
+        ("fleiss_kappa", "reading", LABEL_THRESHOLDS.locked_kappa),
+        ("fleiss_kappa", "reading", LABEL_THRESHOLDS.oscillating_kappa),
+        ("fleiss_kappa", "range", 100 * (locking.INTERVAL[1] - locking.INTERVAL[0])),
         ("locking_p", "formula", nulls.REPLICATES),
-        ("active_clusters", "formula", soft.ACTIVE_SHARE),
-        *(("tau", "reading", each) for each in (soft.TAU_GRID[0], soft.TAU_GRID[-1])),
+        ("active_clusters", "formula", labels.ACTIVE_SHARE),
+        *(("tau", "reading", each) for each in (labels.TAU_GRID[0], labels.TAU_GRID[-1])),
         ("bootstrap_estimate", "formula", statistics.REPLICATES),
         ("value_bias", "formula", calibration.TAIL_WEIGHT),
         ("value_bias", "range", calibration.frames_ahead(0.99)),

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from published_files import SMALL, own_params, payload, write
 
 from glassviz.agents.config import AgentConfig, GlassConfig, tdmpc2_config
-from glassviz.checkpoints import convert, detect, load, save
+from glassviz.checkpoints import convert, formats, load, save
 from glassviz.checkpoints.native import FORMAT
 from glassviz.errors import GlassvizError, UsageError
 
@@ -57,7 +57,7 @@ def good_leaves(config: AgentConfig = SMALL) -> dict[str, np.ndarray]:
 
 
 def read(data: bytes) -> Any:
-    return detect.read(data, Path("agent.safetensors"))
+    return formats.read(data, Path("agent.safetensors"))
 
 
 @pytest.mark.parametrize("config", [SMALL, SMALL.replace(glass=None), TDMPC2])

@@ -21,10 +21,10 @@ from test_stability import HOP, STILL, planted, with_soft
 from traces import clock_trace
 
 import glassviz as gv
-from glassviz.notebook import Film, Rollout, Run
-from glassviz.notebook import progress as progress_module
-from glassviz.notebook.progress import progress
-from glassviz.video.shoot import FilmReport
+from glassviz.notebook import results as progress_module
+from glassviz.notebook.load import Run
+from glassviz.notebook.results import Film, Rollout, progress
+from glassviz.video.film import FilmReport
 
 CHECKOUT = Path(__file__).parents[1]
 AGENT = CHECKOUT / "checkpoints" / "refined-small-s1.safetensors"

@@ -8,11 +8,18 @@ import pytest
 from traces import clock_trace
 
 from glassviz.errors import UsageError
-from glassviz.plots.palette import NO_CLUSTER_COLOR, label_color, to_rgb
+from glassviz.palette import NO_CLUSTER_COLOR, label_color, to_rgb
 from glassviz.video.clip import Clip
-from glassviz.video.layout import MIN_HEIGHT, MIN_WIDTH, Layout
-from glassviz.video.overlay import Overlay
-from glassviz.video.timeline import FOOT_COLOR, LANE_COLOR, OTHER_COLOR, Timeline
+from glassviz.video.overlay import (
+    FOOT_COLOR,
+    LANE_COLOR,
+    MIN_HEIGHT,
+    MIN_WIDTH,
+    OTHER_COLOR,
+    Layout,
+    Overlay,
+    Timeline,
+)
 
 SIZES = [(MIN_WIDTH, MIN_HEIGHT), (320, 240), (640, 480), (1280, 720), (360, 800)]
 GROUND = 120

@@ -52,7 +52,7 @@ def test_the_installed_wheel_runs(wheel, tmp_path):
     program = str(site / "bin" / "glassviz")
     assert say(program, "--version") == f"glassviz {__version__}\n"
     assert "Usage: glassviz" in say(program, "--help")
-    template = "from glassviz.report.templating import environment as e; e(True).get_template"
+    template = "from glassviz.report.html import environment as e; e(True).get_template"
     say(sys.executable, "-c", f"{template}('report.html.j2'); {template}('report.md.j2')")
     interactive = (
         "from glassviz.report.interactive.html import to_html\n"

@@ -12,8 +12,7 @@ import pytest
 
 from glassviz.agents import networks, planner
 from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, tdmpc2_config
-from glassviz.agents.values import policy_action, q_values, value_input
-from glassviz.agents.world_model import Model, world_model
+from glassviz.agents.world_model import Model, policy_action, q_values, value_input, world_model
 from glassviz.errors import GlassvizError
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))

@@ -10,9 +10,8 @@ sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import planted
 from null_transcription import transcribed
 
-from glassviz.analysis.nulls import rotation_test
-from glassviz.analysis.phase_counts import cycle_counts, switch_counts
 from glassviz.gait.synthetic import GaitPlan, synthesise
+from glassviz.metrics.nulls import cycle_counts, rotation_test, switch_counts
 
 GAITS = [(0.3, 0.1, 1), (0.6, 0.0, 0), (1.2, 0.05, 1)]
 LABELS = [(1.0, 0.0), (1.0, 0.02), (1.0, 0.1), (0.9, 0.0), (0.4, 0.0), (0.4, 0.1), (0.0, 0.0)]

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import glassviz
-from glassviz import provenance
+from glassviz import environment
 
 
 def test_the_command_is_kept_without_the_output_folder(monkeypatch):
@@ -22,14 +22,14 @@ def test_the_command_is_kept_without_the_output_folder(monkeypatch):
         "y",
     ]
     monkeypatch.setattr(sys, "argv", command)
-    assert provenance.describe("r")["command"] == "glassviz train --seed 3"
+    assert environment.describe("r")["command"] == "glassviz train --seed 3"
 
 
 def test_of_absolute_paths_the_command_keeps_the_names(monkeypatch):
     command = ["glassviz", "train", "--demos", "/home/me/demos.npz", "--init=/tmp/a.safetensors"]
     monkeypatch.setattr(sys, "argv", [*command, "--recipe", "own/mine.toml"])
     kept = "glassviz train --demos demos.npz --init=a.safetensors --recipe own/mine.toml"
-    assert provenance.describe("r")["command"] == kept
+    assert environment.describe("r")["command"] == kept
 
 
 def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
@@ -44,13 +44,13 @@ def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
     git("init")
     git("commit", "--allow-empty", "-m", "somebody else's")
     monkeypatch.setattr(provenance, "__file__", str(package))
-    assert provenance.git_commit() is None
+    assert environment.git_commit() is None
     git("add", "env")
     git("commit", "-m", "the package")
-    found = provenance.git_commit()
+    found = environment.git_commit()
     assert found is not None and len(found) == 40
     monkeypatch.setenv("PATH", "")
-    assert provenance.git_commit() is None
+    assert environment.git_commit() is None
 
 
 @pytest.mark.parametrize(
@@ -65,11 +65,11 @@ def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
     ],
 )
 def test_a_policy_that_was_searched_for_is_never_called_unshaped(made_by, expected):
-    assert provenance.shaped(made_by) == expected
+    assert environment.shaped(made_by) == expected
 
 
 def test_versions_name_this_package_and_what_it_runs_on():
-    versions = provenance.versions()
+    versions = environment.versions()
     assert versions["glassviz"] == glassviz.__version__
     assert {"python", "jax", "flax", "numpy", "mujoco", "dm_control"} <= versions.keys()
     assert "not installed" not in versions.values()

@@ -13,10 +13,9 @@ from glassviz.agents.config import tdmpc2_config
 from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
-from glassviz.training.collection.replay import Replay
-from glassviz.training.config import TrainConfig
-from glassviz.training.presets import preset
-from glassviz.training.settings import SETTINGS, apply
+from glassviz.training.config import TrainConfig, preset
+from glassviz.training.recipes import SETTINGS, apply
+from glassviz.training.replay import Replay
 
 PHASES = [
     "1b",

@@ -12,20 +12,18 @@ from planted_latents import HOP, run
 from sklearn.metrics import adjusted_rand_score
 from typer.testing import CliRunner
 
-from glassviz.analysis.fit import fit_labels
-from glassviz.analysis.fitted_labels import FittedLabels
 from glassviz.cli import app
 from glassviz.errors import GlassvizError
-from glassviz.plots.palette import NO_CLUSTER_COLOR, label_color, to_rgb
-from glassviz.relabel import check_labels, labels_path, load_labelled, relabelled
-from glassviz.runs import RolloutOptions, traces_of
-from glassviz.stability import assess, assess_all
-from glassviz.targets import find_targets
+from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
+from glassviz.metrics.stability import assess
+from glassviz.palette import NO_CLUSTER_COLOR, label_color, to_rgb
+from glassviz.rollout.assess import assess_all
+from glassviz.rollout.find import find_targets
+from glassviz.rollout.relabel import check_labels, labels_path, load_labelled, relabelled
+from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import ARRAYS, Trace
 from glassviz.video.clip import Clip
-from glassviz.video.layout import Layout
-from glassviz.video.overlay import Overlay
-from glassviz.video.timeline import Timeline
+from glassviz.video.overlay import Layout, Overlay, Timeline
 
 PLACES = 4
 

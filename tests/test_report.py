@@ -19,17 +19,17 @@ from traces import clock_trace
 from typer.testing import CliRunner
 
 from glassviz.cli import app
-from glassviz.comparison import compare
+from glassviz.compare.compare import compare
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
-from glassviz.many import Failed
-from glassviz.report import compose, write_html, write_markdown
-from glassviz.report.html import to_html
-from glassviz.report.markdown import to_markdown
+from glassviz.metrics.stability import assess, median_episode
+from glassviz.report.compose import compose
+from glassviz.report.html import to_html, to_markdown, write_html, write_markdown
 from glassviz.report.page import Missed
-from glassviz.report.strip import FRAMES, chosen_frames
-from glassviz.runs import RolloutOptions
-from glassviz.stability import Assessed, assess, assess_all, median_episode
+from glassviz.report.sections import FRAMES, chosen_frames
+from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.batch import Failed
+from glassviz.rollout.traces import RolloutOptions
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
 
@@ -195,7 +195,7 @@ def test_how_far_an_episode_got_says_of_each_whether_it_fell(tmp_path):
 
 
 def test_recorded_returns_stand_beside_the_fresh_ones(rows):
-    from glassviz.reevaluation import Recorded
+    from glassviz.rollout.evaluate import Recorded
 
     row = dataclasses.replace(rows[0], recorded=Recorded(10_000.0, 5))
     page = compose([row], "glassviz report", open_renderer=FakeRenderer)
@@ -395,7 +395,7 @@ def test_an_interruption_leaves_nothing(page, tmp_path, write, name, monkeypatch
         raise KeyboardInterrupt
 
     monkeypatch.setattr("glassviz.report.html.inline_svg", interrupt)
-    monkeypatch.setattr("glassviz.report.markdown.figures.save", interrupt)
+    monkeypatch.setattr("glassviz.report.html.figures.save", interrupt)
     with pytest.raises(KeyboardInterrupt):
         write(page, tmp_path / name)
     assert not list(tmp_path.iterdir())
@@ -436,7 +436,7 @@ def test_an_existing_report_is_refused_before_any_work(tmp_path, there):
 
 def test_figures_need_neither_jax_nor_mujoco():
     script = (
-        "import sys, glassviz.plots.labels, glassviz.plots.audit, glassviz.plots.svg\n"
+        "import sys, glassviz.figures.rasters, glassviz.figures.rasters, glassviz.figures.style\n"
         "assert not {'jax', 'mujoco'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", script], check=True)

@@ -5,11 +5,11 @@ from itertools import combinations
 import pytest
 from planted_runs import HOP, UNLOCKED, assessed, trace_of
 
-from glassviz.comparison import compare
-from glassviz.comparison.returns import NAMED, PRIMARY
-from glassviz.comparison.wording import p_value
-from glassviz.plots.scatter import Panel, against_return
-from glassviz.report.together import parts_of
+from glassviz.compare.compare import compare
+from glassviz.compare.returns import NAMED, PRIMARY
+from glassviz.figures.scatter import Panel, against_return
+from glassviz.report.phrases import p_value
+from glassviz.report.sections import parts_of
 
 
 @pytest.fixture(scope="module")

@@ -11,12 +11,14 @@ from fake_renderer import FakeRenderer
 from graph_traces import wandering
 from typer.testing import CliRunner
 
-from glassviz import rrd
 from glassviz.cli import app
 from glassviz.errors import GlassvizError
-from glassviz.export import Source
-from glassviz.maps import MapOptions, make_map
-from glassviz.stability import Assessed, assess
+from glassviz.export import rerun
+from glassviz.export.product import Source
+from glassviz.maps.coordinates import MapOptions
+from glassviz.maps.maps import make_map
+from glassviz.metrics.stability import assess
+from glassviz.rollout.assess import Assessed
 from glassviz.trace import Trace
 
 needs_sdk = pytest.mark.skipif(
@@ -74,7 +76,7 @@ def column(batches, ending: str) -> list:
 
 @needs_sdk
 def test_scalars_and_labels_are_those_of_the_episode_on_both_clocks(source, tmp_path):
-    rrd.write(source, tmp_path / "a.rrd", open_renderer=FakeRenderer)
+    rerun.write(source, tmp_path / "a.rrd", open_renderer=FakeRenderer)
     found, trace = read(tmp_path / "a.rrd"), source.trace
     for name, values in {"reward": trace.reward, "height_m": trace.height}.items():
         batches = found[f"scalars/{name}"]
@@ -91,7 +93,7 @@ def test_scalars_and_labels_are_those_of_the_episode_on_both_clocks(source, tmp_
 @needs_sdk
 def test_every_frame_of_the_film_has_its_moment(source, tmp_path):
     assert "no film" not in " ".join(
-        rrd.write(source, tmp_path / "a.rrd", open_renderer=FakeRenderer)
+        rerun.write(source, tmp_path / "a.rrd", open_renderer=FakeRenderer)
     )
     film = read(tmp_path / "a.rrd")["film"]
     stamps = column(film, "timestamp")
@@ -102,7 +104,7 @@ def test_every_frame_of_the_film_has_its_moment(source, tmp_path):
 @needs_sdk
 def test_a_map_that_was_made_before_is_in_it(source, tmp_path):
     made = make_map([source.trace], MapOptions("pca"), source.row.trace.parent)
-    assert not rrd.write(source, tmp_path / "b.rrd", open_renderer=FakeRenderer)
+    assert not rerun.write(source, tmp_path / "b.rrd", open_renderer=FakeRenderer)
     places = column(read(tmp_path / "b.rrd")["map/here"], "positions")
     np.testing.assert_allclose(places, made.coordinates[0][1] * [1, -1], rtol=1e-6)
     assert len(read(tmp_path / "b.rrd")["map/frames"]) == 1
@@ -113,13 +115,13 @@ def test_without_a_map_one_is_made_and_kept_for_the_next_time(tmp_path, monkeypa
     trace = wandering(4)
     own = source_of(trace, tmp_path)
     how = {"open_renderer": FakeRenderer, "method": "pca"}
-    assert not rrd.write(own, tmp_path / "a.rrd", **how)
+    assert not rerun.write(own, tmp_path / "a.rrd", **how)
     made = make_map([trace], MapOptions("pca"), tmp_path)
     assert made.reused
     places = column(read(tmp_path / "a.rrd")["map/here"], "positions")
     np.testing.assert_allclose(places, made.coordinates[0][1] * [1, -1], rtol=1e-6)
-    monkeypatch.setattr("glassviz.rrd.places_of", None)
-    assert not rrd.write(own, tmp_path / "b.rrd", **how)
+    monkeypatch.setattr("glassviz.export.rerun.places_of", None)
+    assert not rerun.write(own, tmp_path / "b.rrd", **how)
 
 
 @needs_sdk
@@ -127,14 +129,14 @@ def test_latents_that_never_change_have_no_map_and_that_is_said(tmp_path):
     trace = wandering(4)
     trace = replace(trace, latent=np.ones_like(trace.latent))
     own = source_of(trace, tmp_path)
-    [note] = rrd.write(own, tmp_path / "a.rrd", open_renderer=FakeRenderer)
+    [note] = rerun.write(own, tmp_path / "a.rrd", open_renderer=FakeRenderer)
     assert note.startswith("no map: ") and "nothing to map" in note
     assert "map/here" not in read(tmp_path / "a.rrd")
 
 
 @needs_sdk
 def test_without_opengl_the_rest_is_written_and_the_reason_told(source, tmp_path):
-    notes = rrd.write(source, tmp_path / "a.rrd", open_renderer=NoRenderer)
+    notes = rerun.write(source, tmp_path / "a.rrd", open_renderer=NoRenderer)
     assert "no film: no OpenGL here" in notes
     assert "film" not in read(tmp_path / "a.rrd")
 
@@ -144,9 +146,9 @@ def test_an_existing_file_is_kept(source, tmp_path):
     path = tmp_path / "a.rrd"
     path.write_bytes(b"mine")
     with pytest.raises(GlassvizError, match="there is a file already"):
-        rrd.write(source, path, open_renderer=FakeRenderer)
+        rerun.write(source, path, open_renderer=FakeRenderer)
     assert path.read_bytes() == b"mine"
-    rrd.write(source, path, overwrite=True, open_renderer=FakeRenderer)
+    rerun.write(source, path, overwrite=True, open_renderer=FakeRenderer)
     assert path.stat().st_size > 1000 and not list(tmp_path.glob(".*"))
 
 
@@ -174,13 +176,13 @@ def test_without_the_extra_a_sentence_says_what_to_install(source, monkeypatch, 
 
 
 def test_the_umap_of_a_trace_comes_before_its_pca(source, tmp_path):
-    assert rrd.find_map(source.trace, tmp_path) is None
+    assert rerun.find_map(source.trace, tmp_path) is None
     pca = make_map([source.trace], MapOptions("pca"), tmp_path).coordinates[0]
-    np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), pca)
+    np.testing.assert_array_equal(rerun.find_map(source.trace, tmp_path), pca)
     (tmp_path / "latent-umap-broken.map.npz").write_bytes(b"none")
-    np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), pca)
+    np.testing.assert_array_equal(rerun.find_map(source.trace, tmp_path), pca)
     thinned = MapOptions("umap", max_points=300)
     make_map([source.trace], thinned, tmp_path)  # which has places for some frames alone
-    np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), pca)
+    np.testing.assert_array_equal(rerun.find_map(source.trace, tmp_path), pca)
     umap = make_map([source.trace], MapOptions("umap"), tmp_path).coordinates[0]
-    np.testing.assert_array_equal(rrd.find_map(source.trace, tmp_path), umap)
+    np.testing.assert_array_equal(rerun.find_map(source.trace, tmp_path), umap)

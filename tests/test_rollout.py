@@ -12,7 +12,7 @@ import tiny
 from glassviz.agents import glass
 from glassviz.agents.networks import encode, init_params
 from glassviz.envs.hopper import HopperBatch, Step
-from glassviz.rollout import Actors, reset_seeds, roll_out
+from glassviz.rollout.rollout import Actors, reset_seeds, roll_out
 
 FRAMES = 12
 

@@ -19,9 +19,9 @@ from run_folders import LEARNER, PROVENANCE, TRAIN, killed_at_the_end, save, wai
 
 from glassviz.agents.config import AgentConfig, GlassConfig
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.training import run_folder
 from glassviz.training.config import TrainConfig
-from glassviz.training.run_folder import resume
-from glassviz.training.run_folder.folder import (
+from glassviz.training.run_folder import (
     as_first_started,
     check_same,
     check_unused,
@@ -36,7 +36,7 @@ from glassviz.training.run_folder.folder import (
 HOLDING = """
 import sys
 from pathlib import Path
-from glassviz.training.run_folder.folder import locked
+from glassviz.training.run_folder import locked
 with locked(Path({folder!r})):
     print("held", flush=True)
     sys.stdin.read()
@@ -227,12 +227,12 @@ def test_a_damaged_configuration_is_named(tmp_path):
 def test_a_saved_state_comes_back(tmp_path):
     record_start(tmp_path, TRAIN, PROVENANCE, 0)
     size = save(tmp_path, 100)
-    learner, arrays, counters = resume.load(tmp_path, TRAIN, LEARNER)
+    learner, arrays, counters = run_folder.load(tmp_path, TRAIN, LEARNER)
     assert jax.tree.all(jax.tree.map(np.array_equal, learner, LEARNER))
     assert {type(leaf) for leaf in jax.tree.leaves(learner)} == {np.ndarray}
     assert (arrays["replay"] == 100).all() and arrays.keys() == {"replay"}
     assert counters == {"env_steps": 100, "best": {"pi": 0.5}}
-    assert resume.saved_step(tmp_path) == 100
+    assert run_folder.saved_step(tmp_path) == 100
     assert 0 <= (tmp_path / "resume.npz").stat().st_size - size < 2000
 
 
@@ -240,9 +240,9 @@ def test_a_state_of_another_learner_is_refused(tmp_path):
     record_start(tmp_path, TRAIN, PROVENANCE, 0)
     save(tmp_path, 100)
     with pytest.raises(GlassvizError, match=r"expected leaf 1 .* shape \(3, 2\), found \(2, 3\)"):
-        resume.load(tmp_path, TRAIN, LEARNER | {"w": np.zeros((3, 2))})
+        run_folder.load(tmp_path, TRAIN, LEARNER | {"w": np.zeros((3, 2))})
     with pytest.raises(GlassvizError, match="learner/2"):
-        resume.load(tmp_path, TRAIN, LEARNER | {"z": np.zeros(1)})
+        run_folder.load(tmp_path, TRAIN, LEARNER | {"z": np.zeros(1)})
 
 
 @settings(max_examples=20)
@@ -259,15 +259,15 @@ def test_a_damaged_state_is_named(where, flip):
             data[-1] ^= 0xFF
         path.write_bytes(data)
         with pytest.raises(GlassvizError, match=r"resume\.npz: expected the saved state"):
-            resume.load(folder, TRAIN, LEARNER)
-        assert resume.saved_step(folder) in (None, 100)
+            run_folder.load(folder, TRAIN, LEARNER)
+        assert run_folder.saved_step(folder) in (None, 100)
 
 
 def test_a_state_that_was_removed_is_told(tmp_path):
     record_start(tmp_path, TRAIN, PROVENANCE, 0)
     with pytest.raises(UsageError, match="found none: it was removed"):
-        resume.load(tmp_path, TRAIN, LEARNER)
-    assert resume.saved_step(tmp_path) is None
+        run_folder.load(tmp_path, TRAIN, LEARNER)
+    assert run_folder.saved_step(tmp_path) is None
 
 
 SAVING = """
@@ -286,10 +286,10 @@ def test_a_kill_in_a_save_leaves_a_whole_one(tmp_path):
     script = SAVING.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     process = subprocess.Popen([sys.executable, "-c", script])
     with killed_at_the_end(process):
-        wait_until(lambda: (resume.saved_step(tmp_path) or 0) > 5, process)
+        wait_until(lambda: (run_folder.saved_step(tmp_path) or 0) > 5, process)
         # In the middle of the next one, which is there as long as it is not whole.
         wait_until(lambda: list(tmp_path.glob(".resume.npz.*")), process)
-    _, arrays, counters = resume.load(tmp_path, TRAIN, LEARNER)
+    _, arrays, counters = run_folder.load(tmp_path, TRAIN, LEARNER)
     assert (arrays["replay"] == counters["env_steps"] % 256).all()
 
 

@@ -12,11 +12,10 @@ import pytest
 import tiny
 
 from glassviz import checkpoints
-from glassviz.agents.networks import init_params
-from glassviz.agents.several import gain_from_company
+from glassviz.agents.networks import gain_from_company, init_params
 from glassviz.errors import GlassvizError
-from glassviz.reevaluation import Failed, reevaluate
-from glassviz.runs import RolloutOptions, locate_traces, traces_of
+from glassviz.rollout.evaluate import Failed, reevaluate
+from glassviz.rollout.traces import RolloutOptions, locate_traces, traces_of
 from glassviz.trace import ARRAYS, Trace
 
 OPTIONS = RolloutOptions(episodes=2, controllers=("mppi", "pi"), steps=6)

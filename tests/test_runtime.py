@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from glassviz.runtime import cache_dir, prepare_environment
+from glassviz.environment import cache_dir, prepare_environment
 
 VARIABLES = (
     "XLA_PYTHON_CLIENT_PREALLOCATE",
@@ -17,7 +17,7 @@ VARIABLES = (
 
 COMPILE = """
 import json, sys, warnings
-from glassviz.runtime import prepare_environment
+from glassviz.environment import prepare_environment
 prepare_environment()
 import jax
 hits = []

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from scipy.stats import entropy
 
 from glassviz.envs.hopper import HopperBatch
-from glassviz.training.collection.shaping import Shaper, intrinsic_share, label_entropy, stand_share
-from glassviz.training.parts import Shaping
-from glassviz.training.settings import apply
+from glassviz.training.collection import Shaper, intrinsic_share, label_entropy, stand_share
+from glassviz.training.config import Shaping
+from glassviz.training.recipes import apply
 
 ENVS = 3
 

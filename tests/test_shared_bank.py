@@ -16,24 +16,22 @@ from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.analysis.fit import fit_labels
 from glassviz.cli import app
-from glassviz.cli.stability_table import print_table
-from glassviz.comparison import compare
-from glassviz.comparison.bank import Bank, draw, gather
-from glassviz.comparison.correspondence import Correspondence, correspond
-from glassviz.comparison.labelling import label_observations
-from glassviz.comparison.members import Member, member
-from glassviz.comparison.phase_matches import match_phases, profiles
-from glassviz.comparison.record import RESULTS, pair_row, save
+from glassviz.cli.tables import print_table
+from glassviz.compare.compare import compare
+from glassviz.compare.correspondence import Correspondence, correspond
+from glassviz.compare.matching import Bank, draw, gather, label_observations, match_phases, profiles
+from glassviz.compare.runs import Member, member
 from glassviz.envs.hopper import HopperBatch
-from glassviz.export import Source
-from glassviz.export.matching import GREYS, shared_colors
-from glassviz.relabel import labels_path
-from glassviz.report.correspondence import table_of
-from glassviz.rollout import roll_out
-from glassviz.runs import RolloutOptions
-from glassviz.stability import assess_all
+from glassviz.export.colors import GREYS, shared_colors
+from glassviz.export.product import Source
+from glassviz.metrics.fitted_labels import fit_labels
+from glassviz.report.sections import table_of
+from glassviz.report.serialize import COMPARISON_FILES, pair_row, save_comparison
+from glassviz.rollout.assess import assess_all
+from glassviz.rollout.relabel import labels_path
+from glassviz.rollout.rollout import roll_out
+from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 
 CLUSTERS = 4
@@ -426,6 +424,6 @@ def test_observations_of_another_size_are_not_compared(agents, folder):
 
 
 def test_nothing_to_compare_is_written_as_nothing(tmp_path):
-    save(None, tmp_path)
-    texts = [(tmp_path / name).read_text() for name in RESULTS]
+    save_comparison(None, tmp_path)
+    texts = [(tmp_path / name).read_text() for name in COMPARISON_FILES]
     assert texts == ["null\n", "\n"]

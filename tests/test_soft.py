@@ -12,8 +12,8 @@ from scipy.stats import entropy
 
 from glassviz.agents.config import GlassConfig
 from glassviz.agents.glass import active_in_partition, partition
-from glassviz.analysis.information import between_groups_bits, window_mi_bits
-from glassviz.analysis.soft import (
+from glassviz.metrics.information import between_groups_bits, window_mi_bits
+from glassviz.metrics.labels import (
     active_clusters,
     assign,
     cosine_up_to_a_constant,
@@ -21,7 +21,7 @@ from glassviz.analysis.soft import (
     reachable_clusters,
     temperature_audit,
 )
-from glassviz.training.learning.glass_losses import _turn, window_spread
+from glassviz.training.losses import _turn, window_spread
 
 NOBODY = np.full(800, -1)
 # Four phases with a prototype each, of 16; the other cosines are 0.

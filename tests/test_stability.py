@@ -15,19 +15,26 @@ from rich.console import Console
 from traces import clock_trace
 from typer.testing import CliRunner
 
-from glassviz.analysis.soft import TAU_GRID
-from glassviz.analysis.statistics import mean_interval, share_interval
 from glassviz.cli import app
-from glassviz.cli.stability_table import print_table
-from glassviz.comparison.record import RESULTS as TOGETHER
+from glassviz.cli.tables import print_table
 from glassviz.errors import GlassvizError
 from glassviz.gait.synthetic import GaitPlan, synthesise
-from glassviz.many import Failed, Listener
-from glassviz.runs import RolloutOptions
-from glassviz.stability import METRICS, Assessed, assess, assess_all, of_one_clock
-from glassviz.stability.metrics import OVER_ALL_FRAMES
-from glassviz.stability.record import RESULTS, as_csv, as_json, episode_rows, run_row, to_dict
-from glassviz.stability.wording import shown_mean
+from glassviz.metrics.labels import TAU_GRID
+from glassviz.metrics.stability import METRICS, OVER_ALL_FRAMES, assess, of_one_clock
+from glassviz.metrics.statistics import mean_interval, share_interval
+from glassviz.report.phrases import shown_mean
+from glassviz.report.serialize import COMPARISON_FILES as TOGETHER
+from glassviz.report.serialize import (
+    STABILITY_FILES,
+    as_csv,
+    episode_rows,
+    run_dict,
+    run_row,
+    stability_json,
+)
+from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.batch import Failed, Listener
+from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 
 CLUSTERS, PROTOTYPES = 8, 16
@@ -98,7 +105,7 @@ def test_planted_runs_are_in_the_basin_that_they_were_planted_in(
 
 def test_a_trace_always_gives_the_same():
     trace = planted(HOP, UNLOCKED)
-    one, other = (to_dict(row(assess(each))) for each in (trace, replace(trace)))
+    one, other = (run_dict(row(assess(each))) for each in (trace, replace(trace)))
     assert one == other
 
 
@@ -298,7 +305,7 @@ def test_a_trace_from_before_the_partition_was_recorded_has_no_soft_metrics():
 def test_a_very_short_trace_is_undetermined_or_unstable_and_can_be_told(frames, labels):
     found = assess(clock_trace(2, frames, labels=labels))
     assert found.basin.name in ("undetermined", "unstable")
-    assert "NaN" not in as_json([row(found)])
+    assert "NaN" not in stability_json([row(found)])
 
 
 def test_no_contact_at_all_and_a_constant_height_are_a_result():
@@ -363,7 +370,7 @@ def test_runs_of_one_name_are_told_apart_by_their_files(rows):
 
 def test_processes_give_the_same_in_the_same_order(rows, folder):
     again = assess_all([folder, folder / "none.safetensors"], RolloutOptions(), jobs=2)
-    assert as_json(again) == as_json(rows)
+    assert stability_json(again) == stability_json(rows)
 
 
 def test_progress_is_told_for_every_trace(folder):
@@ -380,7 +387,7 @@ def test_progress_is_told_for_every_trace(folder):
 
 
 def test_json_holds_everything_with_null_for_what_is_undefined(rows):
-    text = as_json(rows)
+    text = stability_json(rows)
     assert "NaN" not in text and "Infinity" not in text
     document = json.loads(text)
     told = document["runs"]
@@ -399,7 +406,7 @@ def test_json_holds_everything_with_null_for_what_is_undefined(rows):
 
 def test_json_tells_of_events_and_of_labels_against_lag_and_temperature():
     found = assess(with_soft(planted(HOP, HOP)))
-    [run] = json.loads(as_json([row(found)]))["runs"]
+    [run] = json.loads(stability_json([row(found)]))["runs"]
     assert run["label_verdict"] == "locked"
     first, gait = run["episodes"][0]["gait"], found.episodes[0].gait
     assert first["mean_height_m"] == pytest.approx(gait.mean_height_m)
@@ -492,7 +499,7 @@ def test_json_and_csv_go_to_stdout_alone(folder):
 
 def test_results_are_written_and_not_overwritten_unasked(folder, tmp_path):
     assert stability(folder / "a.npz", "--out", tmp_path / "new").exit_code == 0
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {*RESULTS, *TOGETHER}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {*STABILITY_FILES, *TOGETHER}
     assert len((tmp_path / "new" / "episodes.csv").read_text().splitlines()) == 3
     again = stability(folder / "b.npz", "--out", tmp_path / "new")
     assert again.exit_code != 0 and "--overwrite" in again.stderr
@@ -529,7 +536,7 @@ def test_a_split_run_fails_the_gate_for_its_unstable_episodes(tmp_path):
 
 def test_assessing_loads_neither_jax_nor_mujoco():
     script = (
-        "import sys, glassviz.stability, glassviz.stability.record\n"
+        "import sys, glassviz.stability, glassviz.report.serialize\n"
         "print(sorted({'jax', 'mujoco', 'umap', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

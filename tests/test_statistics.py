@@ -10,19 +10,19 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from glassviz.analysis import permutation
-from glassviz.analysis.cut import cut
-from glassviz.analysis.permutation import paired_test, rank_correlation_test, two_group_test
-from glassviz.analysis.statistics import (
+from glassviz.metrics.statistics import (
     benjamini_hochberg,
     bootstrap_interval,
     holm,
     interquartile_mean,
     mean_interval,
+    paired_test,
     probability_of_improvement,
+    rank_correlation_test,
     share_interval,
+    two_group_test,
 )
-from glassviz.analysis.structural_entropy import structural_entropy
+from glassviz.metrics.structural_entropy import cut, structural_entropy
 
 VALUES = st.floats(-1e3, 1e3)
 WHOLE = st.integers(-3, 3).map(float)

@@ -13,15 +13,15 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from glassviz.agents import glass as glass_ops
-from glassviz.analysis.partition_search import greedy_partition
-from glassviz.analysis.structural_entropy import (
+from glassviz.metrics.structural_entropy import (
     entropy_1d,
     entropy_2d,
+    greedy_partition,
     structural_entropy,
     symmetrised,
 )
-from glassviz.analysis.transitions import markov_chain, soft_transition_counts
-from glassviz.training.learning.glass_losses import glass_loss
+from glassviz.metrics.transitions import markov_chain, soft_transition_counts
+from glassviz.training.losses import glass_loss
 
 TRIANGLES = nx.to_numpy_array(nx.barbell_graph(3, 0))
 SPLIT = np.array([0, 0, 0, 1, 1, 1])

@@ -8,14 +8,13 @@ import numpy as np
 import pytest
 import tiny
 
-from glassviz.agents.networks import init_params
-from glassviz.agents.several import stack
-from glassviz.agents.values import q_values, routed_correction
-from glassviz.training.learning import glass_losses
-from glassviz.training.learning.learner import init_learner, put, reset_q, restart, take, update
-from glassviz.training.learning.losses import Batch, Schedule, task_params, total_loss
-from glassviz.training.presets import official
-from glassviz.training.settings import apply
+from glassviz.agents.networks import init_params, stack
+from glassviz.agents.world_model import q_values, routed_correction
+from glassviz.training import losses
+from glassviz.training.config import official
+from glassviz.training.learner import init_learner, put, reset_q, restart, take, update
+from glassviz.training.losses import Batch, Schedule, task_params, total_loss
+from glassviz.training.recipes import apply
 
 BASE = tiny.TRAIN
 ON = Schedule(jnp.array(True), jnp.array(True), jnp.array(1.0))
@@ -137,11 +136,11 @@ def test_the_window_loss_sees_more_frames_than_the_model_rolls_out():
 
 def test_window_spread_is_zero_for_one_label_and_one_bit_for_two():
     constant = jnp.tile(jnp.array([0.7, 0.2, 0.1]), (6, 4, 1))
-    assert glass_losses.window_spread(constant) == pytest.approx(0, abs=1e-6)
+    assert losses.window_spread(constant) == pytest.approx(0, abs=1e-6)
     sure = jnp.array([1.0, 0.0])
     halves = jnp.stack([sure, sure, sure[::-1], sure[::-1]])[:, None]
-    assert glass_losses.window_spread(halves) == pytest.approx(1)
-    assert np.all(np.isfinite(jax.grad(glass_losses.window_spread)(halves)))
+    assert losses.window_spread(halves) == pytest.approx(1)
+    assert np.all(np.isfinite(jax.grad(losses.window_spread)(halves)))
 
 
 def test_phase_contrast_is_lower_when_frames_of_one_contact_state_agree():
@@ -150,7 +149,7 @@ def test_phase_contrast_is_lower_when_frames_of_one_contact_state_agree():
     sharp = jnp.array([[0.9, 0.1], [0.1, 0.9]])
     agreeing = jnp.tile(sharp[None], (4, 1, 1))
     swapping = jnp.stack([sharp, sharp[::-1], sharp, sharp[::-1]])
-    assert glass_losses.phase_contrast(agreeing, down) < glass_losses.phase_contrast(swapping, down)
+    assert losses.phase_contrast(agreeing, down) < losses.phase_contrast(swapping, down)
 
 
 def test_the_contrast_is_of_sequences_from_the_whole_batch():
@@ -158,7 +157,7 @@ def test_the_contrast_is_of_sequences_from_the_whole_batch():
     rng = np.random.default_rng(0)
     c = jnp.asarray(rng.dirichlet(np.ones(3), (4, 256)), jnp.float32)
     down = jnp.asarray(rng.random((4, 256)) < 0.5)
-    felt = jax.grad(glass_losses.phase_contrast)(c, down)
+    felt = jax.grad(losses.phase_contrast)(c, down)
     by_sequence = np.any(np.asarray(felt), axis=(0, 2))
     assert by_sequence.sum() == 64
     assert by_sequence[:64].sum() == by_sequence[192:].sum() == 16

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from glassviz.targets import NoTarget, Target, find_targets
+from glassviz.rollout.find import NoTarget, Target, find_targets
 
 
 def touch(folder: Path, *names: str) -> Path:

@@ -19,8 +19,8 @@ from run_folders import killed_at_the_end, log_files
 
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.training.learning.learner import take
-from glassviz.training.settings import apply
+from glassviz.training.learner import take
+from glassviz.training.recipes import apply
 
 LOG_EVERY = 20
 

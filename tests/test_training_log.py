@@ -11,17 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from run_folders import (
-    evaluation,
-    killed_at_the_end,
-    log_files,
-    log_span,
-    scalars,
-    wait_until,
-)
+from run_folders import evaluation, killed_at_the_end, log_files, log_span, scalars, wait_until
 
 from glassviz.errors import UsageError
-from glassviz.training.run_folder.log import RunLog
+from glassviz.training.log import RunLog
 
 
 def test_the_tables_have_the_published_columns(tmp_path):
@@ -112,8 +105,8 @@ def test_a_log_that_is_missing_or_of_an_older_version_can_be_rewound(tmp_path):
 
 APPENDING = """
 from pathlib import Path
-from glassviz.evaluation import Evaluation
-from glassviz.training.run_folder.log import RunLog
+from glassviz.rollout.evaluate import Evaluation
+from glassviz.training.log import RunLog
 log = RunLog(Path({folder!r}), 1)
 log.start()
 for step in range(1, 1_000_000):

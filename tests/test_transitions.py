@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from glassviz.analysis.transitions import (
+from glassviz.metrics.transitions import (
     dominant_cycle,
     dominant_cycles,
     entropy_rate,

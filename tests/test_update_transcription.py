@@ -8,10 +8,10 @@ import jax.numpy as jnp
 import numpy as np
 import tiny
 
-from glassviz.agents.several import stack
-from glassviz.training.collection.replay import Sequences
-from glassviz.training.learning.learner import init_learner, update_round
-from glassviz.training.learning.losses import Schedule
+from glassviz.agents.networks import stack
+from glassviz.training.learner import init_learner, update_round
+from glassviz.training.losses import Schedule
+from glassviz.training.replay import Sequences
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))
 import update_transcription

@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from glassviz.analysis.basin import join
-from glassviz.analysis.label_verdict import judge_labels, label_values
 from glassviz.gait.verdict import gait_values, name_gait
-from glassviz.runs import RolloutOptions
-from glassviz.stability import Assessed, assess_all
+from glassviz.metrics.verdict import join, judge_labels, label_values
+from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.traces import RolloutOptions
 
 ROOT = Path(__file__).parents[1]
 CHECKPOINTS = ROOT / "checkpoints"

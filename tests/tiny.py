@@ -4,8 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, PlannerConfig
-from glassviz.training.config import TrainConfig
-from glassviz.training.parts import Exploration, GlassTraining
+from glassviz.training.config import Exploration, GlassTraining, TrainConfig
 from glassviz.training.trainer import Trainer
 
 GLASS = GlassConfig(prototypes=6, clusters=3, proto_temperature=0.7)

@@ -7,11 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
 from glassviz.errors import GlassvizError
-from glassviz.ranges import Count, Natural, Positive, Share
+from glassviz.validation import Count, Natural, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
+
+
 Task = Literal["hopper-hop", "hopper-stand"]
+
+
 Physics = Literal["dm_control", "playground"]
+
 
 _FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
 

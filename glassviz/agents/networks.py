@@ -1,19 +1,9 @@
-"""The networks of a TD-MPC2 agent, as pure functions of a configuration and a parameter tree.
+"""Networks of an agent as pure functions over a parameter tree; trees in batches."""
 
-The tree is what `init_params` returns: `{"enc", "dyn", "rew", "q", "pi"[, "glass"]}`, each but
-`glass` a `NormMLP` (`Dense_0`, `LayerNorm_0`, …); the leaves of `q` carry the heads on a leading
-axis. `glass` holds `prototypes` (N, latent) and `assign_logits` (N, K), and
-`super_assign_logits` (K, Ks) in hierarchical agents, `delta_q` (K, bins) in those with a routed
-critic.
-
-Sources: TD-MPC2 (Hansen, Su & Wang, ICLR 2024), section 3 and appendix; SimNorm after
-Lavoie et al. 2022.
-"""
-
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import flax.linen as nn
 import jax
@@ -252,3 +242,39 @@ def _apply(
     config: AgentConfig, params: Params, name: str, x: Float[Array, "*batch features"]
 ) -> Float[Array, "*batch out"]:
     return cast(Array, modules(config)[name].apply({"params": params[name]}, x))
+
+
+Arguments = TypeVar("Arguments")
+
+
+Result = TypeVar("Result")
+
+
+def stack(trees: Sequence[Any]) -> Any:
+    """Trees of the same layout as one, with a new first axis of every leaf."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def gain_from_company() -> bool:
+    """Whether several trees take less time together than one after the other.
+
+    They do where there is an accelerator. A CPU's cores are kept busy by one.
+    """
+    return jax.default_backend() != "cpu"
+
+
+def over_each(function: Callable[[Arguments], Result], arguments: Arguments) -> Result:
+    """`function` of each entry on the first axis of `arguments`' leaves, results stacked likewise.
+
+    For use within a compiled program. All entries at once where there is an accelerator. One after
+    the other on a CPU: that is faster there (two thirds of the time for five agents of 128 units),
+    and a result is to the last bit what it is alone.
+    """
+    result: Result
+    if gain_from_company():
+        result = jax.vmap(function)(arguments)
+    else:
+        # The barrier keeps XLA from fusing an entry's slice into its matrix products, which are
+        # several times slower then.
+        result = jax.lax.map(lambda each: function(jax.lax.optimization_barrier(each)), arguments)
+    return result

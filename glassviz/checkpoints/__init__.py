@@ -4,11 +4,8 @@
 `save` writes the native format. Nothing that is read can run code.
 """
 
-from glassviz.checkpoints.checkpoint import Checkpoint
-from glassviz.checkpoints.convert import convert
-from glassviz.checkpoints.detect import load
-from glassviz.checkpoints.native import save
-from glassviz.checkpoints.rows import remarks_of, rows_of
-from glassviz.checkpoints.summary import Summary, summarise
+from glassviz.checkpoints.formats import convert, load
+from glassviz.checkpoints.native import Checkpoint, save
+from glassviz.checkpoints.summary import Summary, remarks_of, rows_of, summarise
 
 __all__ = ["Checkpoint", "Summary", "convert", "load", "remarks_of", "rows_of", "save", "summarise"]

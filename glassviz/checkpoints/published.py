@@ -1,30 +1,311 @@
-"""Reads the published pickle layout of TD-MPC-Glass (`best_mppi.pkl` and siblings).
-
-A file is a dict with `algo`, `env_id`, `seed`, `env_steps`, `params`, `glass_config`, … and has
-no configuration: shapes tell the sizes, the layout fixes the conventions, and what neither says
-is assumed in so many words.
-"""
+"""Published pickles of TD-MPC-Glass: their leaves, their configuration, the checkpoint."""
 
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from glassviz.checkpoints.check import check_config, check_leaves
-from glassviz.checkpoints.checkpoint import Checkpoint
-from glassviz.checkpoints.published_config import infer_config
-from glassviz.checkpoints.published_leaves import read_leaves
-from glassviz.checkpoints.unpickler import read_pickle
-from glassviz.checkpoints.wording import printable
+from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, PlannerConfig, Task
+from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
+from glassviz.checkpoints.unpickler import PickledArray, read_pickle
 from glassviz.errors import GlassvizError
+from glassviz.text import printable
+
+NETS = ("enc", "dyn", "rew", "q", "pi")
+
+
+GLASS_LEAVES = ("prototypes", "assign_logits", "super_assign_logits")
+
+
+# A file may name the same dictionary over and over; nothing here walks more than this of each.
+_MAX_ENTRIES = 64
+
+
+_MAX_NAME = 64
+
+
+Leaves = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class PublishedLeaves:
+    """What was found under `params`.
+
+    Attributes:
+        leaves: float32 arrays by name, those of Glass included.
+        other_nets: networks that this package has no use for.
+        other_leaves: leaves beside prototypes and assignment logits in `glass`.
+        rounded: how many leaves were stored in double precision.
+    """
+
+    leaves: Leaves
+    other_nets: tuple[str, ...]
+    other_leaves: tuple[str, ...]
+    rounded: int
+
+
+def read_leaves(params: dict[Any, Any], place: str, budget: int) -> PublishedLeaves:
+    """The leaves under `params`.
+
+    Args:
+        params: the file's parameters by network.
+        place: what messages call the file.
+        budget: bytes that the leaves may take together, the file's size; a file in which many
+            leaves share their bytes would otherwise grow without bound.
+
+    Raises:
+        GlassvizError: a network is missing, or is not made of NormMLPs.
+    """
+    return _LeafReader(place, budget).read(params)
+
+
+class _LeafReader:
+    def __init__(self, place: str, budget: int) -> None:
+        self.place = place
+        self.budget = budget
+        self.rounded = 0
+
+    def read(self, params: dict[Any, Any]) -> PublishedLeaves:
+        nets = self._entries(params, "params")
+        leaves: Leaves = {}
+        for net in NETS:
+            heads = self._heads(net, nets.get(net))
+            for name in heads[0]:
+                stacked = np.stack([head[name] for head in heads])
+                leaves[f"{net}/{name}"] = stacked if net == "q" else stacked[0]
+        glass = self._entries(nets.get("glass", {}), "glass")
+        for name in GLASS_LEAVES:
+            if name in glass:
+                leaves[f"glass/{name}"] = self._array(f"glass/{name}", glass[name])
+        return PublishedLeaves(
+            leaves=leaves,
+            other_nets=tuple(name for name in nets if name not in (*NETS, "glass")),
+            other_leaves=tuple(f"glass/{name}" for name in glass if name not in GLASS_LEAVES),
+            rounded=self.rounded,
+        )
+
+    def _heads(self, net: str, branch: Any) -> list[Leaves]:
+        """The NormMLPs of a network, in their order, with the same leaves in each."""
+        modules = self._entries(branch, net).get("params") if isinstance(branch, dict) else None
+        if not modules:
+            raise self._error(
+                f"network {net!r} is missing, expected {', '.join(NETS)} in 'params': is this a "
+                f"checkpoint of TD-MPC-Glass?"
+            )
+        modules = self._entries(modules, net)
+        wanted = [f"NormMLP_{index}" for index in range(len(modules) if net == "q" else 1)]
+        for module in modules:
+            if module not in wanted:
+                raise self._error(
+                    f"network {net!r} has a module {printable(module)}, expected "
+                    f"{' and '.join(wanted)}: agents with residual, attention or other networks "
+                    f"are not run by this version"
+                )
+        heads = [self._mlp(net, modules[module]) for module in wanted]
+        for module, head in zip(wanted, heads, strict=True):
+            if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in heads[0].items()}:
+                raise self._error(f"network {net!r}: {module} has other shapes than NormMLP_0")
+        return heads
+
+    def _mlp(self, net: str, layers: Any) -> Leaves:
+        return {
+            f"{layer}/{name}": self._array(f"{net}/{layer}/{name}", leaf)
+            for layer, leaves in self._entries(layers, net).items()
+            for name, leaf in self._entries(leaves, f"{net}/{layer}").items()
+        }
+
+    def _entries(self, branch: Any, name: str) -> dict[str, Any]:
+        """`branch`, if it is a dictionary with a few short names."""
+        if not isinstance(branch, dict):
+            raise self._error(f"{printable(name)} is no dictionary, expected parameters by name")
+        if len(branch) > _MAX_ENTRIES:
+            raise self._error(f"{printable(name)} has {len(branch)} entries, expected a few")
+        for key in branch:
+            if not (isinstance(key, str) and 0 < len(key) <= _MAX_NAME):
+                raise self._error(f"{printable(name)} has an entry without a usable name")
+        return branch
+
+    def _array(self, name: str, leaf: Any) -> np.ndarray:
+        """A float32 copy of a leaf."""
+        values = leaf.values if isinstance(leaf, PickledArray) else None
+        if values is None or values.dtype.kind != "f":
+            raise self._error(f"leaf {printable(name)} is no array of floats, expected float32")
+        self.budget -= values.nbytes
+        if self.budget < 0:
+            raise self._error("many leaves share the same bytes, expected each to have its own")
+        self.rounded += values.dtype.itemsize > np.float32().itemsize
+        with np.errstate(over="ignore"):  # what overflows is refused as not finite
+            return values.astype(np.float32)
+
+    def _error(self, problem: str) -> GlassvizError:
+        return GlassvizError(f"{self.place}: {problem}")
+
+
+_TASKS: dict[str, Task] = {"hopperhop": "hopper-hop", "hopperstand": "hopper-stand"}
+
+
+_JUMPY_NETS = ("jdyn", "jrew")
+
+
+_SIMNORM_GROUPS = 8
+
+
+@dataclass(frozen=True)
+class InferredConfig:
+    """A configuration, and what it rests on besides the file."""
+
+    config: AgentConfig
+    assumptions: tuple[str, ...]
+    glass_switched_off: bool
+
+
+def infer_config(payload: Mapping[Any, Any], found: PublishedLeaves, place: str) -> InferredConfig:
+    """The configuration that the shapes of the leaves and `glass_config` imply.
+
+    Raises:
+        GlassvizError: a leaf that the sizes are read from is missing or of another rank, a
+            setting is unusable, or the task is none of the hopper's.
+    """
+    return _Inference(payload, found, place).infer()
+
+
+class _Inference:
+    def __init__(self, payload: Mapping[Any, Any], found: PublishedLeaves, place: str) -> None:
+        settings = payload.get("glass_config")
+        self.settings: Mapping[Any, Any] = settings if isinstance(settings, dict) else {}
+        self.env_id = payload.get("env_id")
+        self.found = found
+        self.leaves: Mapping[str, np.ndarray] = found.leaves
+        self.place = place
+        self.assumptions: list[str] = []
+
+    def infer(self) -> InferredConfig:
+        encoder, dynamics = self._layers("enc"), self._layers("dyn")
+        latent = encoder[-1]
+        if latent % _SIMNORM_GROUPS or not latent:
+            raise self._error(
+                f"the latent has {latent} values, expected a multiple of the {_SIMNORM_GROUPS} "
+                f"SimNorm groups of this layout"
+            )
+        glass = self._glass(latent)
+        switched_off = (
+            glass is not None and self.settings.get("enabled") is False and not glass.cluster_obs
+        )
+        config = AgentConfig(
+            family="glass",
+            obs_dim=self._shape("enc/Dense_0/kernel")[0],
+            action_dim=self._layers("pi")[-1] // 2,
+            latent_dim=latent,
+            encoder_widths=encoder[:-1],
+            hidden_widths=dynamics[:-1],
+            simnorm_group=latent // _SIMNORM_GROUPS,
+            num_q=len(self.leaves["q/Dense_0/kernel"]) if "q/Dense_0/kernel" in self.leaves else 1,
+            num_bins=self._layers("rew")[-1],
+            glass=None if switched_off else glass,
+            planner=PlannerConfig(variant="glass"),
+            env=EnvConfig(task=self._task(), physics="playground"),
+            no_planner=self._no_planner(),
+        )
+        self._assume(config)
+        return InferredConfig(config, tuple(self.assumptions), switched_off)
+
+    def _layers(self, net: str) -> tuple[int, ...]:
+        """Output sizes of the Dense layers of a network."""
+        sizes = [self._shape(f"{net}/Dense_0/kernel")[1]]
+        while (name := f"{net}/Dense_{len(sizes)}/kernel") in self.leaves:
+            sizes.append(self._shape(name)[1])
+        return tuple(sizes)
+
+    def _shape(self, name: str) -> tuple[int, int]:
+        if name not in self.leaves:
+            raise self._error(f"leaf {name} is missing, expected a matrix")
+        shape = self.leaves[name].shape
+        if len(shape) != 2:
+            raise self._error(f"leaf {name} has shape {shape}, expected a matrix")
+        return shape[0], shape[1]
+
+    def _glass(self, latent: int) -> GlassConfig | None:
+        names = [name for name in self.leaves if name.startswith("glass/")]
+        if not names:
+            return None
+        prototypes, clusters = self._shape("glass/assign_logits")
+        supers = "glass/super_assign_logits"
+        if "use_cosine_assign" not in self.settings:
+            self.assumptions.append(
+                "Glass: prototypes are assigned by L2 distance, as in the earliest runs, whose "
+                "files have no use_cosine_assign either"
+            )
+        return GlassConfig(
+            prototypes=prototypes,
+            clusters=clusters,
+            proto_temperature=self._temperature("proto_temperature"),
+            assignment_temperature=self._temperature("assignment_temperature"),
+            similarity="cosine" if self.settings.get("use_cosine_assign") is True else "l2",
+            cluster_obs=self._shape("pi/Dense_0/kernel")[0] == latent + clusters,
+            super_clusters=self._shape(supers)[1] if supers in self.leaves else 0,
+        )
+
+    def _temperature(self, key: str) -> float:
+        value = self.settings.get(key)
+        if value is None:
+            self.assumptions.append(f"Glass: {key} is 1")
+            return 1.0
+        if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+            raise self._error(f"glass_config has no usable {key}, expected a number above 0")
+        return float(value)
+
+    def _task(self) -> Task:
+        if self.env_id is None:
+            self.assumptions.append("environment: the task is hopper-hop")
+            return "hopper-hop"
+        name = self.env_id if isinstance(self.env_id, str) else "no text"
+        task = _TASKS.get("".join(c for c in name.lower() if c.isalnum()))
+        if task is None:
+            raise self._error(
+                f"env_id is {printable(name)}, expected HopperHop or HopperStand: other robots "
+                f"are not simulated by this version"
+            )
+        return task
+
+    def _no_planner(self) -> str:
+        jumpy = [net for net in _JUMPY_NETS if net in self.found.other_nets]
+        if not jumpy:
+            return ""
+        return (
+            f"it was trained to plan with a jumpy model ({' and '.join(jumpy)}), which this "
+            f"version does not run: its policy does (--controller pi)"
+        )
+
+    def _assume(self, config: AgentConfig) -> None:
+        planner, env = config.planner, config.env
+        self.assumptions += [
+            f"planner: horizon {planner.horizon}, {planner.samples} samples (many published runs "
+            f"used 2048), {planner.iterations} iterations, {planner.elites} elites, "
+            f"{planner.policy_trajectories} policy trajectories, discount {planner.discount}",
+            f"environment: physics profile {env.physics}, action repeat {env.action_repeat}, "
+            f"{env.episode_steps} steps an episode",
+            f"networks: SiLU, LayerNorm eps {config.layer_norm_eps:g}, {_SIMNORM_GROUPS} SimNorm "
+            f"groups, bins from {config.bin_min:g} to {config.bin_max:g}, as this layout has them",
+        ]
+
+    def _error(self, problem: str) -> GlassvizError:
+        return GlassvizError(f"{self.place}: {problem}")
+
 
 FORMAT = "tdmpc-glass-pickle"
 
+
 _ABOUT = ("algo", "env_id", "seed", "env_steps", "best_mppi_step", "best_any_selector")
+
+
 _NOT_KEPT = ("target_params", "opt_state", "scale", "key", "glass_step")
+
+
 # Episodes of an evaluation in the published runs; the files keep only the means.
 _EVAL_EPISODES = {"tdmpc-glass": {"pi": 5, "mppi": 8}, "tdmpc2": {"pi": 5, "mppi": 3}}
 

@@ -1,8 +1,8 @@
-"""What a checkpoint holds, as data: the content of `glassviz inspect`."""
+"""Summary of a checkpoint: sizes, parameters, provenance, as rows."""
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,8 @@ import jax
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.glass import active_in_partition
 from glassviz.agents.networks import input_dims, modules
-from glassviz.checkpoints.checkpoint import Checkpoint
-from glassviz.provenance import shaped
+from glassviz.checkpoints.native import Checkpoint
+from glassviz.environment import shaped
 
 
 @dataclass(frozen=True)
@@ -146,3 +146,54 @@ def _finite(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_finite(item) for item in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def rows_of(summary: Summary) -> Iterator[tuple[str, str]]:
+    """Name and value of every line of the table."""
+    yield "checkpoint", f"{summary.name} ({summary.format})"
+    yield "sha256", summary.sha256
+    yield "family", summary.family
+    yield "parameters", f"{summary.parameters:,}"
+    for network, sizes in summary.networks.items():
+        yield f"  {network}", sizes
+    if summary.glass is None:
+        yield "Glass", "none: labels say so until they are fitted"
+    else:
+        glass = summary.glass
+        yield (
+            "Glass",
+            (
+                f"N={glass.prototypes} prototypes, K={glass.clusters} clusters, τ={glass.tau:g}, "
+                f"{glass.similarity} similarity"
+            ),
+        )
+        if glass.super_clusters:
+            yield "  super-clusters", str(glass.super_clusters)
+        if glass.cluster_obs:
+            yield "  cluster row", "policy and Q see it"
+        yield (
+            "  clusters active in S",
+            (
+                f"{glass.clusters_active_in_partition} of {glass.clusters} "
+                f"(a property of the parameters, not of behaviour)"
+            ),
+        )
+    yield "planner", summary.no_planner or _pairs(summary.planner)
+    yield "environment", _pairs(summary.env)
+    for name, value in summary.provenance.items():
+        yield name, _pairs(value) if isinstance(value, dict) else str(value)
+    yield from remarks_of(summary)
+
+
+def remarks_of(summary: Summary) -> Iterator[tuple[str, str]]:
+    """What was assumed, what is not used and what got lost."""
+    yield from (("assumed", item) for item in summary.assumptions)
+    yield from (("ignored", item) for item in summary.ignored_leaves)
+    yield from (("not kept", item) for item in summary.losses)
+
+
+def _pairs(items: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} ({_pairs(value)})" if isinstance(value, dict) else f"{key} {value}"
+        for key, value in items.items()
+    )

@@ -1,41 +1,219 @@
-"""Reads a pickle without running it.
+"""A pickle reader that runs no code: opcodes, allowed names, arrays."""
 
-A pickle is a program for a stack machine whose calls can run anything. This module walks that
-program (opcodes as `pickletools` decodes them) and keeps plain data only: no class is looked up,
-no function of the file's choice is called, no attribute is set. `pickled_names` says which names a
-file may refer to and what a call of each becomes; any other is refused when it is met.
-
-What a file may cost is bounded by its own length: every length that it declares must fit into
-what is left of it, arrays are views of bytes in the file, and the number of opcodes is limited.
-"""
-
+import math
 import pickletools
+import re
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from io import BytesIO
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
-from glassviz.checkpoints import pickled_arrays as arrays
-from glassviz.checkpoints.pickled_names import (
-    BYTES_MAKERS,
-    RECONSTRUCTORS,
-    Global,
-    Opaque,
-    known_path,
-)
-from glassviz.checkpoints.wording import printable
+import numpy as np
+
 from glassviz.errors import GlassvizError
+from glassviz.text import printable
+
+_PLAIN_DTYPE = re.compile(r"[biuf][1248]")
+
+
+_MAX_DIMENSIONS = 16
+
+
+class ArrayError(Exception):
+    """An array that is not rebuilt; the message says what was found."""
+
+
+@dataclass(slots=True, eq=False)
+class PickledDType:
+    """A dtype; its byte order comes with the state that follows."""
+
+    dtype: np.dtype[Any]
+
+    def set_state(self, state: Any) -> None:
+        """`dtype.__setstate__`: (version, byte order, None, None, None, -1, -1, 0)."""
+        order = state[1]
+        if order not in ("<", ">", "|", "="):
+            raise ArrayError("a dtype without a byte order")
+        self.dtype = self.dtype.newbyteorder(order)
+
+
+@dataclass(slots=True, eq=False)
+class PickledArray:
+    """An array; `values` is None until its state was read."""
+
+    values: np.ndarray | None = None
+
+    def set_state(self, state: Any) -> None:
+        """`ndarray.__setstate__`: (version, shape, dtype, whether Fortran order, raw bytes)."""
+        _, shape, dtype, fortran, raw = state
+        self.values = _view(raw, dtype, shape, "F" if fortran else "C")
+
+
+def make_dtype(name: Any, align: Any = False, copy: Any = False) -> PickledDType:
+    """`numpy.dtype(name, align, copy)` for booleans, integers and floats."""
+    if isinstance(name, str) and name.startswith("O"):
+        raise ArrayError("an object array, which can hold anything")
+    if not (isinstance(name, str) and _PLAIN_DTYPE.fullmatch(name)):
+        raise ArrayError("an array of something else than booleans, integers and floats")
+    return PickledDType(np.dtype(name))
+
+
+def make_empty(subtype: Any, shape: Any, typecode: Any) -> PickledArray:
+    """`_reconstruct(ndarray, (0,), b'b')`: the array whose state follows (protocols 0 to 4)."""
+    return PickledArray()
+
+
+def make_from_buffer(
+    raw: Any, dtype: Any, shape: Any, order: Any, axis_order: Any = None
+) -> PickledArray:
+    """`_frombuffer(raw, dtype, shape, order)` (protocol 5)."""
+    if order == "K" and axis_order is not None:
+        return PickledArray(_view(raw, dtype, shape, "C").transpose(axis_order))
+    return PickledArray(_view(raw, dtype, shape, "F" if order == "F" else "C"))
+
+
+def make_scalar(dtype: Any, raw: Any) -> bool | int | float:
+    """`scalar(dtype, raw)`: a numpy scalar, as the Python number."""
+    number: bool | int | float = _view(raw, dtype, (), "C").item()
+    return number
+
+
+def make_jax_array(function: Any, args: Any, state: Any, aval_state: Any) -> PickledArray:
+    """`jax._src.array._reconstruct_array`: the numpy array inside."""
+    array = PickledArray()
+    array.set_state(state)
+    return array
+
+
+def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray:
+    """A read-only view of `raw`, which must be exactly as long as `shape` and `dtype` say."""
+    if isinstance(raw, list):
+        raise ArrayError("an object array, which can hold anything")
+    if not (isinstance(raw, bytes | bytearray) and isinstance(dtype, PickledDType)):
+        raise ArrayError("an array without its bytes")
+    if not (isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS):
+        raise ArrayError("an array without a shape")
+    if not all(type(n) is int and n >= 0 for n in shape):
+        raise ArrayError("an array without a shape")
+    wanted = math.prod(shape) * dtype.dtype.itemsize
+    if wanted != len(raw):
+        raise ArrayError(f"an array that claims {wanted:.4g} bytes and holds {len(raw)}")
+    array: np.ndarray = np.ndarray(shape, dtype.dtype, buffer=raw, order=order)
+    array.flags.writeable = False
+    return array
+
+
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A name that the file refers to."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Where an object of a class that was not imported would be; holds nothing of it."""
+
+    path: str
+
+
+def _frozen_dict(content: Any) -> dict[Any, Any]:
+    if not isinstance(content, dict):
+        raise TypeError("a FrozenDict of something that is no dictionary")
+    return content
+
+
+def _ordered_dict() -> dict[Any, Any]:
+    return {}
+
+
+RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
+    "numpy.dtype": make_dtype,
+    "numpy._core.multiarray._reconstruct": make_empty,
+    "numpy._core.multiarray.scalar": make_scalar,
+    "numpy._core.numeric._frombuffer": make_from_buffer,
+    "jax._src.array._reconstruct_array": make_jax_array,
+    "flax.core.frozen_dict.FrozenDict": _frozen_dict,
+    "collections.OrderedDict": _ordered_dict,
+}
+"""What is called in place of a name, with the arguments that the file gives."""
+
+
+BYTES_MAKERS = frozenset({"builtins.bytes", "builtins.bytearray", "_codecs.encode"})
+"""How protocols 0 to 2 write bytes."""
+
+
+# Objects of these packages stand in optimiser states and environment states, which nobody needs.
+_STUBBED_PACKAGES = frozenset(
+    {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
+)
+
+
+# Classes whose objects such states hold.
+_PLAIN_CLASSES = frozenset(
+    {
+        "builtins.complex",
+        "builtins.frozenset",
+        "builtins.object",
+        "builtins.range",
+        "builtins.set",
+        "builtins.slice",
+        "builtins.tuple",
+        "copyreg._reconstructor",
+        "numpy.ndarray",
+    }
+)
+
+
+_KNOWN = RECONSTRUCTORS.keys() | BYTES_MAKERS | _PLAIN_CLASSES
+
+
+# Names that Python 2 and numpy 1 have for the same things.
+_RENAMED = (
+    ("__builtin__.", "builtins."),
+    ("copy_reg.", "copyreg."),
+    ("numpy.core.", "numpy._core."),
+)
+
+
+def known_path(module: str, name: str) -> str | None:
+    """The full name, in today's spelling, of something that a file may refer to; else None."""
+    path = f"{module}.{name}"
+    for old, new in _RENAMED:
+        if path.startswith(old):
+            path = new + path.removeprefix(old)
+    return path if path in _KNOWN or module.split(".")[0] in _STUBBED_PACKAGES else None
+
 
 # A checkpoint has about 10⁴ opcodes; these many cost a second and some 20 MB at the worst.
 MAX_OPCODES = 200_000
+
+
 _MAX_INT_BITS = 128
+
+
 _MAX_KEY_BITS = 60  # numbers below 2⁶¹ − 1 are their own hash
+
+
 _HIGHEST_PROTOCOL = 5
+
+
 _FRAME_OPCODE_BYTES = 9
 
+
 _NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
+
+
 _TEXTS = {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
+
+
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
+
+
 _LITERALS = _NUMBERS | _TEXTS | _BYTES
+
+
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
@@ -55,7 +233,7 @@ def read_pickle(data: bytes, place: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd escapes in text opcodes
             return machine.run()
-    except arrays.ArrayError as error:
+    except ArrayError as error:
         raise GlassvizError(
             f"{place}: expected arrays of numbers, found {error}: nothing was loaded"
         ) from None
@@ -277,7 +455,7 @@ class _Machine:
     def _op_build(self) -> None:
         state = self.stack.pop()
         target = self.stack[-1]
-        if isinstance(target, arrays.PickledArray | arrays.PickledDType):
+        if isinstance(target, PickledArray | PickledDType):
             target.set_state(state)
         elif not isinstance(target, Opaque):
             raise TypeError("a state for something that has none")

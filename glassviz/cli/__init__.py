@@ -10,25 +10,18 @@ from typer.core import TyperGroup
 
 from glassviz import __version__
 from glassviz.cli.checkpoints import convert, inspect
-from glassviz.cli.curves import curves
-from glassviz.cli.demonstrate import demonstrate
-from glassviz.cli.doctor import doctor
-from glassviz.cli.evaluate import evaluate
-from glassviz.cli.explain import explain
-from glassviz.cli.export import export
+from glassviz.cli.doctor import doctor, explain
+from glassviz.cli.export import export, rerun
 from glassviz.cli.fit import fit
 from glassviz.cli.graph import graph
 from glassviz.cli.map import latent_map
-from glassviz.cli.recipes import recipes
-from glassviz.cli.refine import refine
 from glassviz.cli.render import render
 from glassviz.cli.report import report
-from glassviz.cli.rerun import rerun
-from glassviz.cli.rollout import rollout
+from glassviz.cli.rollout import evaluate, rollout
 from glassviz.cli.stability import stability
-from glassviz.cli.train import train
+from glassviz.cli.training import curves, demonstrate, recipes, refine, train
+from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError
-from glassviz.runtime import prepare_environment
 
 PROGRAM = "glassviz"
 

@@ -56,7 +56,7 @@ def _print_table(rows: Iterator[tuple[str, str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from glassviz.checkpoints.wording import printable
+    from glassviz.text import printable
 
     table = Table.grid(padding=(0, 2))
     table.add_column(no_wrap=True)

@@ -1,4 +1,4 @@
-"""`glassviz export`."""
+"""Commands that export: export, rerun."""
 
 import math
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.labels import Labels
+from glassviz.cli.options import Labels
 from glassviz.cli.rollout import ControllerChoice, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Jobs, Runs, Traces, assess_with_progress
 from glassviz.errors import GlassvizError, UsageError
@@ -17,9 +17,10 @@ from glassviz.errors import GlassvizError, UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from glassviz.export import Product, Studio
-    from glassviz.many import Failed
-    from glassviz.stability import Assessed
+    from glassviz.export.product import Product, Studio
+    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.batch import Failed
+
 
 RENDERS = Path("renders")
 
@@ -119,13 +120,14 @@ def export(
     kind = _kind([name for name, given in wanted.items() if given], clip is not None)
     part_s = None if clip is None else _part(clip)
     _refuse(kind, out, columns != 6, speed)
-    from glassviz.video.gl import choose_backend
+    from glassviz.video.opengl import choose_backend
 
     with suppress(GlassvizError):  # some figures need none, and what does says so
         choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
-    from glassviz.export import Source, Studio, kinds
-    from glassviz.runs import RolloutOptions
-    from glassviz.stability import Assessed
+    from glassviz.export import kinds
+    from glassviz.export.product import Source, Studio
+    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.traces import RolloutOptions
 
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
@@ -195,8 +197,8 @@ def _export_all(
     overwrite: bool,
 ) -> None:
     from glassviz.cli.progress import progress_bar
-    from glassviz.export import export_all
-    from glassviz.many import Failed
+    from glassviz.export.kinds import export_all
+    from glassviz.rollout.batch import Failed
 
     with progress_bar() as bar:
         task = bar.add_task("drawing", total=None)
@@ -267,3 +269,67 @@ def _part(text: str) -> tuple[float, float]:
     if not all(map(math.isfinite, part)):
         raise UsageError(f"--clip: expected seconds from and to such as 4:10, found {text!r}")
     return part
+
+
+def rerun(
+    target: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A checkpoint, a trace, or a run folder.")
+    ],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file, a .rrd.")] = Path(
+        "renders/run.rrd"
+    ),
+    episode: Annotated[
+        int | None,
+        typer.Option(
+            help="Episode to show, from 1; the one of median return by default.",
+            min=1,
+        ),
+    ] = None,
+    episodes: Episodes = 10,
+    controller: Annotated[
+        Literal["mppi", "pi"],
+        typer.Option(help="Who acts: the planner (mppi), or the policy prior alone (pi)."),
+    ] = "mppi",
+    seed: Seed = 0,
+    steps: Steps = None,
+    traces: Traces = None,
+    labels: Labels = "learned",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file that exists.")
+    ] = False,
+) -> None:
+    """Write an episode for the Rerun viewer: film, labels, map and scalars on one clock.
+
+    Needs `pip install 'glassviz[rerun]'`; `rerun FILE.rrd` opens it. A map that is kept
+    beside the trace is used again, else one is made. A missing trace is recorded, an existing one
+    reused.
+    """
+    from glassviz.video.opengl import choose_backend
+
+    with suppress(GlassvizError):
+        choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
+    from glassviz.cli.progress import progress_bar
+    from glassviz.export import rerun
+    from glassviz.export.product import Source
+    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.traces import RolloutOptions
+
+    rerun.check(out, overwrite)
+    options = RolloutOptions(episodes=episodes, controllers=(controller,), seed=seed, steps=steps)
+    rows = assess_with_progress([target], options, traces, 1, labels)
+    if len(rows) > 1:
+        names = ", ".join(row.name for row in rows[:3])
+        raise UsageError(
+            f"rerun: expected one run, found {len(rows)} ({names}, …): write them one by one"
+        )
+    [row] = rows
+    if not isinstance(row, Assessed):
+        raise GlassvizError(row.error)
+    source = Source.of(row, None if episode is None else episode - 1)
+    with progress_bar() as bar:
+        bar.add_task(f"drawing and mapping {source.title}", total=None)
+        notes = rerun.write(source, out, overwrite)
+    size = out.stat().st_size / 1e6
+    typer.echo(f"{out}: {source.title}, episode {source.episode + 1}, {size:.1f} MB")
+    for note in notes:
+        typer.echo(f"  {note}")

@@ -56,10 +56,10 @@ def fit(
     ones are held against them. Missing traces are recorded, existing ones reused. Runs that
     cannot be fitted are named in the table, and make the exit code 1.
     """
-    from glassviz.cli.fit_table import print_fits
     from glassviz.cli.progress import listener
-    from glassviz.fitting import FitOptions, Fitted, fit_all
-    from glassviz.runs import RolloutOptions
+    from glassviz.cli.tables import print_fits
+    from glassviz.compare.fit import FitOptions, Fitted, fit_all
+    from glassviz.rollout.traces import RolloutOptions
 
     options = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps

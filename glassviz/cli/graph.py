@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.labels import Labels
+from glassviz.cli.options import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Runs, Traces
 from glassviz.errors import GlassvizError, UsageError
 
 if TYPE_CHECKING:
-    from glassviz.graphs import FluxDifference, Graphed, RunGraph
+    from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
+
 
 RENDERS = Path("renders")
+
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
@@ -66,11 +68,12 @@ def graph(
     them. Agents without labels need those of `glassviz fit`. Runs without a graph are named, and
     make the exit code 1.
     """
-    from glassviz.cli.graph_table import print_difference, print_graphs
     from glassviz.cli.progress import listener
+    from glassviz.cli.tables import print_difference, print_graphs
+    from glassviz.compare.graphs import Graphed, graph_all
     from glassviz.files import refuse_existing
-    from glassviz.graphs import Graphed, check_format, graph_all, save, to_dict
-    from glassviz.runs import RolloutOptions
+    from glassviz.report.serialize import check_format, graph_dict, save_graphs
+    from glassviz.rollout.traces import RolloutOptions
 
     if out and out.suffix:
         check_format(out)
@@ -91,21 +94,21 @@ def graph(
     for path in paths:
         refuse_existing(path, overwrite)
     if to_json:
-        document = [to_dict(each) for each in shown.values()] + [row.to_dict() for row in broken]
+        document = [graph_dict(each) for each in shown.values()] + [row.to_dict() for row in broken]
         typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
     else:
         print_graphs(rows)
         if difference:
             print_difference(difference)
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
-        save(each, path, overwrite, width)
+        save_graphs(each, path, overwrite, width)
         typer.echo(f"wrote {path}", err=to_json)
     if broken:
         raise typer.Exit(1)
 
 
 def _compare(found: list["Graphed"]) -> "FluxDifference":
-    from glassviz.graphs import flux_difference
+    from glassviz.compare.graphs import flux_difference
 
     if len(found) != 2:
         raise UsageError(

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.labels import Labels
+from glassviz.cli.options import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Runs, Traces
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from glassviz.maps import LatentMap
+    from glassviz.maps.maps import LatentMap
+
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
 
@@ -77,19 +78,20 @@ def latent_map(
     left out that are neighbours in time only. Missing traces are recorded, existing ones reused.
     Runs that cannot be mapped are named in the table, and make the exit code 1.
     """
-    from glassviz.plots.figure import check_target
+    from glassviz.figures.style import check_target
 
     check_target(out, overwrite)
     if gallery:
         check_target(gallery, overwrite)
-        from glassviz.video.gl import choose_backend
+        from glassviz.video.opengl import choose_backend
 
         choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
     from glassviz.cli.progress import listener
-    from glassviz.maps import LatentMap, MapOptions, map_all
-    from glassviz.maps.drawing import figure
-    from glassviz.plots.figure import save
-    from glassviz.runs import RolloutOptions
+    from glassviz.figures.latent_map import figure
+    from glassviz.figures.style import save
+    from glassviz.maps.coordinates import MapOptions
+    from glassviz.maps.maps import LatentMap, map_all
+    from glassviz.rollout.traces import RolloutOptions
 
     rollout = RolloutOptions(
         episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
@@ -108,7 +110,7 @@ def latent_map(
     if to_json:
         typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
     else:
-        from glassviz.cli.map_table import print_maps
+        from glassviz.cli.tables import print_maps
 
         print_maps(rows, files)
     if len(maps) < len(rows):
@@ -117,8 +119,8 @@ def latent_map(
 
 def _galleries(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict[Path, "LatentMap"]:
     """The file of a gallery of each map that has prototypes; of several, by their runs' names."""
-    from glassviz.many import file_stem
-    from glassviz.plots.figure import check_target
+    from glassviz.figures.style import check_target
+    from glassviz.rollout.batch import file_stem
 
     shown = [each for each in maps if each.prototypes]
     if not shown:
@@ -135,9 +137,8 @@ def _galleries(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict[Pat
 
 
 def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
-    from glassviz.maps.gallery import examples_of, gallery_caption, pictures
-    from glassviz.plots.figure import save
-    from glassviz.plots.gallery import gallery
+    from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
+    from glassviz.figures.style import save
 
     entries = pictures(found, examples_of(found))
     save(gallery(entries, gallery_caption(found)), path, overwrite)

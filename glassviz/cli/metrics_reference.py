@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
-from glassviz.analysis.metrics import METRICS, Metric
+from glassviz.metrics.glossary import METRICS, Metric
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "metrics.md"
+
 
 _HEAD = """\
 # Metrics

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from glassviz.many import Listener
+from glassviz.rollout.batch import Listener
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID

@@ -9,8 +9,10 @@ from glassviz.cli import PROGRAM, app
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "cli.md"
 
+
 WIDTH = 88
 """Columns of the help texts, whatever terminal the reference is written from."""
+
 
 _HEAD = """\
 # Commands

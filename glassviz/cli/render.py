@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from glassviz.cli.labels import Labels
+from glassviz.cli.options import Labels
 from glassviz.cli.rollout import (
     ControllerChoice,
     Horizon,
@@ -17,16 +17,19 @@ from glassviz.cli.rollout import (
     record,
 )
 from glassviz.errors import UsageError
-from glassviz.many import file_stem
+from glassviz.rollout.batch import file_stem
 
 if TYPE_CHECKING:
-    from glassviz.runs import Recording
-    from glassviz.video.film import FilmOptions
-    from glassviz.video.shoot import FilmReport
+    from glassviz.rollout.traces import Recording
+    from glassviz.video.film import FilmOptions, FilmReport
+
 
 RENDERS = Path("renders")
 
+
 Format = Literal["mp4", "gif", "webm"]
+
+
 FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
 
 
@@ -138,12 +141,12 @@ def _render(
     out: Path | None,
 ) -> None:
     from glassviz.files import refuse_existing
-    from glassviz.video.gl import choose_backend
+    from glassviz.video.opengl import choose_backend
 
     if out:
         refuse_existing(out, options.overwrite)
     choose_backend()  # before the next import, which brings MuJoCo, which takes what it finds
-    from glassviz.runs import RolloutOptions
+    from glassviz.rollout.traces import RolloutOptions
 
     recordings = record(targets, RolloutOptions(**planned), labels=labels)
     rows = [recordings] if options.side_by_side else [[recording] for recording in recordings]

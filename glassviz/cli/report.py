@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from glassviz.cli.labels import Labels
+from glassviz.cli.options import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.cli.stability import Episodes, Jobs, Runs, Traces, assess_with_progress
 from glassviz.errors import GlassvizError, UsageError
@@ -60,24 +60,26 @@ def report(
     """
     from contextlib import suppress
 
-    from glassviz.video.gl import choose_backend
+    from glassviz.video.opengl import choose_backend
 
     # Before the next imports, which bring MuJoCo, which takes what it finds. Without a backend
     # there are no film strips, and they say so.
     with suppress(GlassvizError):
         choose_backend()
-    from glassviz import provenance
+    from glassviz import environment
     from glassviz.cli.progress import progress_bar
-    from glassviz.comparison import compare
-    from glassviz.report import check_target, compose, write_html, write_markdown
-    from glassviz.report import interactive as live
-    from glassviz.runs import RolloutOptions
-    from glassviz.stability import Assessed
+    from glassviz.compare.compare import compare
+    from glassviz.report.compose import compose
+    from glassviz.report.html import check_target, write_html, write_markdown
+    from glassviz.report.interactive import compose as live
+    from glassviz.report.interactive import html as live_html
+    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.traces import RolloutOptions
 
     if link and not interactive:
         raise UsageError("report: expected --interactive with --link, found none: add it")
     if interactive:
-        live.check_target(out, overwrite, link)
+        live_html.check_target(out, overwrite, link)
     else:
         check_target(out, overwrite)
     options = RolloutOptions(
@@ -91,12 +93,12 @@ def report(
             bar.update(task, completed=done, total=total)
 
         if interactive:
-            live_page = live.compose(rows, provenance.command(), films, map_method, show)
-            live.write(live_page, out, overwrite, link)
+            live_page = live.compose(rows, environment.command(), films, map_method, show)
+            live_html.write(live_page, out, overwrite, link)
             checkpoints = len({(run.checkpoint, run.name) for run in live_page.runs})
         else:
             together = compare(rows, lambda line: typer.echo(line, err=True))
-            page = compose(rows, provenance.command(), together, on_card=show)
+            page = compose(rows, environment.command(), together, on_card=show)
             (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
             checkpoints = len(page.cards)
     assessed = sum(isinstance(row, Assessed) for row in rows)

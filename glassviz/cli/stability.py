@@ -5,20 +5,22 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.labels import Labels
+from glassviz.cli.options import Labels
 from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
 from glassviz.errors import UsageError
 from glassviz.files import refuse_existing
 
 if TYPE_CHECKING:
-    from glassviz.analysis.basin import RunBasin
-    from glassviz.comparison import Together
-    from glassviz.many import Failed
-    from glassviz.runs import RolloutOptions
-    from glassviz.stability import Assessed
+    from glassviz.compare.compare import Together
+    from glassviz.metrics.verdict import RunBasin
+    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.traces import RolloutOptions
+
 
 GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
+
 
 Runs = Annotated[
     list[Path],
@@ -27,13 +29,19 @@ Runs = Annotated[
         help="Checkpoints, traces, run folders, or folders of checkpoints or traces.",
     ),
 ]
+
+
 Episodes = Annotated[int, typer.Option(help="Episodes to record where a trace is missing.", min=1)]
+
+
 Jobs = Annotated[
     int | None,
     typer.Option(
         help="Processes to assess with; by default one a core, fewer for few traces.", min=1
     ),
 ]
+
+
 Traces = Annotated[
     Path | None, typer.Option(help="Folder of the traces; renders/traces by default.")
 ]
@@ -81,10 +89,10 @@ def stability(
     """
     if to_json and to_csv:
         raise UsageError("stability: expected one of --json and --csv, found both: leave one out")
-    from glassviz.cli.stability_table import print_table
-    from glassviz.runs import RolloutOptions
-    from glassviz.stability import Assessed
-    from glassviz.stability.record import as_csv, as_json, run_row
+    from glassviz.cli.tables import print_table
+    from glassviz.report.serialize import as_csv, run_row, stability_json
+    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.traces import RolloutOptions
 
     if out:
         for name in _results():
@@ -97,7 +105,7 @@ def stability(
     if out:
         _save(rows, together, out)
     if to_json:
-        typer.echo(as_json(rows, together))
+        typer.echo(stability_json(rows, together))
     elif to_csv:
         typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
     else:
@@ -111,23 +119,23 @@ def stability(
 
 def _results() -> tuple[str, ...]:
     """Files that `--out` writes."""
-    from glassviz.comparison import record as comparison
-    from glassviz.stability import record as runs
+    from glassviz.report import serialize as comparison
+    from glassviz.report import serialize as runs
 
-    return runs.RESULTS + comparison.RESULTS
+    return runs.STABILITY_FILES + comparison.COMPARISON_FILES
 
 
 def _save(rows: list["Assessed | Failed"], together: "Together | None", folder: Path) -> None:
-    from glassviz.comparison import record as comparison
-    from glassviz.stability import record as runs
+    from glassviz.report import serialize as comparison
+    from glassviz.report import serialize as runs
 
-    runs.save(rows, folder, together)
-    comparison.save(together, folder)
+    runs.save_stability(rows, folder, together)
+    comparison.save_comparison(together, folder)
 
 
 def _compare(rows: list["Assessed | Failed"]) -> "Together | None":
     """What the runs say together; what that takes is told on standard error."""
-    from glassviz.comparison import compare
+    from glassviz.compare.compare import compare
 
     return compare(rows, lambda line: typer.echo(line, err=True))
 
@@ -147,7 +155,7 @@ def assess_with_progress(
 ) -> list["Assessed | Failed"]:
     """Assess runs with a progress bar, and an estimate before anything is recorded."""
     from glassviz.cli.progress import listener
-    from glassviz.stability import assess_all
+    from glassviz.rollout.assess import assess_all
 
     with listener("assessing") as told:
         return assess_all(targets, options, traces, jobs, labels, told)

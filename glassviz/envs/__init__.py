@@ -1,0 +1,1 @@
+"""Environments on raw MuJoCo, in batches."""

@@ -6,26 +6,34 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.export.source import Source
-from glassviz.export.wording import counted
-from glassviz.plots.labels import label_raster
-from glassviz.plots.paper import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
+from glassviz.export.product import Source
+from glassviz.figures.paper import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
+from glassviz.figures.rasters import label_raster
+from glassviz.report.phrases import count_of
 from glassviz.video.clip import Clip
 from glassviz.video.film import frames_between
-from glassviz.video.stills import StillMaker, consecutive_cycles
+from glassviz.video.renderer import StillMaker, consecutive_cycles
 
 PICTURES = 6
+
+
 ROWS = 2
+
+
 PICTURE = 400, 440
 """Width and height of a picture in pixels: 700 to an inch of the strip's width."""
 
+
 RASTER_ROW_INCHES = 0.7
+
 
 CYCLES_SHOWN = 6
 """Gait cycles of the part that a timeline shows at large."""
 
+
 LONGEST_S, SHORTEST_S = 6.0, 2.0
 """Of that part."""
+
 
 Part = tuple[float, float]
 """Seconds of an episode, from and to."""
@@ -131,7 +139,7 @@ def raster_caption(source: Source) -> str:
     cycles = sum(map(len, rasters.values()))
     episodes = len(source.episodes)
     told = (
-        f"Labels of {counted(cycles, 'gait cycle')} in {counted(len(rasters), 'episode')}. A "
+        f"Labels of {count_of(cycles, 'gait cycle')} in {count_of(len(rasters), 'episode')}. A "
         f"column is a gait cycle, from touchdown at the bottom to the next at the top; a block is "
         f"an episode, with its number above. Bands: each phase keeps its label. Noise: it does "
         f"not."
@@ -189,7 +197,7 @@ def _rasters(source: Source) -> Mapping[int, np.ndarray]:
     if not found:
         raise GlassvizError(
             f"{source.name}: expected gait cycles for a raster, found none in "
-            f"{counted(len(source.episodes), 'episode')}: a timeline needs none"
+            f"{count_of(len(source.episodes), 'episode')}: a timeline needs none"
         )
     return found
 

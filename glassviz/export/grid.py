@@ -1,39 +1,267 @@
-"""The grid film: rows are labels, columns are visits, all cells at one phase of the gait."""
+"""Films of many cycles side by side, on a common clock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int, UInt8
+from PIL import Image, ImageDraw
 
 from glassviz.errors import UsageError
-from glassviz.export.alignment import (
-    AFTER_S,
-    BEFORE_S,
-    Piece,
-    cycle_pieces,
-    onset_pieces,
-    spread,
-)
-from glassviz.export.sheet import GAP, Sheet, fitted_cell
-from glassviz.export.source import Source
-from glassviz.export.wording import counted, listed, speed_words
+from glassviz.export.product import Source
+from glassviz.gait.cycles import Cycles
+from glassviz.report.phrases import count_of, listed, speed_words
 from glassviz.video.clip import Clip
-from glassviz.video.formats import Format
-from glassviz.video.mosaic import Bar, Cell, Mosaic, Track, label_bar, share_bar
-from glassviz.video.renderer import BODY, Quality, Scene
+from glassviz.video.encode import Format
+from glassviz.video.mosaic import (
+    GROUND_COLOR,
+    Bar,
+    Cell,
+    Mosaic,
+    Track,
+    label_bar,
+    number_chip,
+    share_bar,
+)
+from glassviz.video.overlay import FAINT_COLOR, TEXT_COLOR, font
+from glassviz.video.renderer import BODY, BODY_SHAPE, Quality, Scene
+
+BEFORE_S, AFTER_S = 0.4, 0.8
+"""Of a label's onset, where there are no gait cycles to align by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Piece:
+    """A part of an episode on a clock that other pieces share.
+
+    Attributes:
+        episode: which, from 0.
+        frames: places that the clock is tied to, rising.
+        clock: its readings there: gait cycles since a touchdown, or seconds since an onset.
+    """
+
+    episode: int
+    frames: Int[np.ndarray, " ties"]
+    clock: Float64[np.ndarray, " ties"]
+
+    @property
+    def first(self) -> int:
+        """First frame."""
+        return int(self.frames[0])
+
+    @property
+    def last(self) -> int:
+        """The frame behind the last."""
+        return int(self.frames[-1])
+
+    def place(self, clock: Float64[np.ndarray, " film"]) -> Float64[np.ndarray, " film"]:
+        """Frames, and parts of frames, at readings of the clock; linear between its ties."""
+        return np.interp(clock, self.clock, self.frames)
+
+
+def cycle_pieces(cycles: Cycles, episode: int, count: int) -> list[Piece]:
+    """Pieces of `count` gait cycles that follow each other; no two share a cycle."""
+    found = []
+    for row in cycle_rows(cycles):
+        for j in range(0, len(row) - count + 1, count):
+            found.append(_piece(cycles, episode, row[j : j + count]))
+    return found
+
+
+def longest_piece(cycles: Cycles, episode: int, most: int) -> Piece | None:
+    """The longest row of gait cycles that follow each other; of more than `most` the middle.
+
+    None without cycles.
+    """
+    rows = cycle_rows(cycles)
+    if not rows:
+        return None
+    row = max(rows, key=len)
+    count = min(len(row), most)
+    first = (len(row) - count) // 2
+    return _piece(cycles, episode, row[first : first + count])
+
+
+def onset_pieces(
+    visited: Bool[np.ndarray, " frames"], episode: int, dt_s: float, since: int = 0
+) -> list[Piece]:
+    """Pieces around the onsets of a label, in real time; no two share a frame.
+
+    Args:
+        visited: whether each frame has the label.
+        episode: that these are the frames of.
+        dt_s: seconds between them.
+        since: first frame that counts.
+    """
+    before, after = round(BEFORE_S / dt_s), round(AFTER_S / dt_s)
+    onsets = np.flatnonzero(visited[1:] & ~visited[:-1]) + 1
+    found: list[Piece] = []
+    for onset in onsets[onsets > since].tolist():
+        first, last = onset - before, onset + after
+        if first >= (found[-1].last if found else 0) and last < len(visited):
+            ties = np.array([first, last])
+            found.append(Piece(episode, ties, (ties - onset) * dt_s))
+    return found
+
+
+def spread(pieces: Sequence[Piece], count: int, offset: float = 0.5) -> list[Piece]:
+    """So many of them, evenly from among all.
+
+    Args:
+        pieces: to choose from.
+        count: how many; all if there are fewer.
+        offset: from 0 to below 1: others are chosen with others, if there are enough.
+    """
+    count = min(count, len(pieces))
+    return [pieces[int((j + offset) * len(pieces) / count)] for j in range(count)]
+
+
+def cycle_rows(cycles: Cycles) -> list[list[int]]:
+    """Numbers of the gait cycles, those in one row that follow each other directly."""
+    rows: list[list[int]] = []
+    for j in range(cycles.count):
+        if j and cycles.ends[j - 1] == cycles.starts[j]:
+            rows[-1].append(j)
+        else:
+            rows.append([j])
+    return rows
+
+
+def _piece(cycles: Cycles, episode: int, row: Sequence[int]) -> Piece:
+    ties = np.append(cycles.starts[row[0] : row[-1] + 1], cycles.ends[row[-1]])
+    return Piece(episode, ties.astype(np.int64), np.arange(len(ties), dtype=np.float64))
+
+
+MARGIN = 16
+
+
+TITLE, TEXT = 22, 16
+
+
+MOST_WIDTH, MOST_HEIGHT = 1920, 1080
+
+
+TALLEST = 300
+
+
+SHORTEST = 88
+"""A cell is drawn no smaller: a film of very many rows becomes taller than a screen instead."""
+
+
+GAP = 6
+"""Between cells."""
+
+
+def fitted_cell(
+    columns: int, rows: int, beside: int, above: int, tallest: int = TALLEST
+) -> tuple[int, int]:
+    """Width and height of cells, even numbers, with which a film fits a large screen.
+
+    Args:
+        columns, rows: of cells.
+        beside, above: pixels that something else takes.
+        tallest: that a cell may become.
+    """
+    room = (MOST_WIDTH - beside) / columns / BODY_SHAPE - GAP, (MOST_HEIGHT - above) / rows - GAP
+    height = max(SHORTEST, min(tallest, *room))
+    return 2 * int(height * BODY_SHAPE / 2), 2 * int(height / 2)
+
+
+class Sheet:
+    """A dark ground to write on."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width + width % 2, height
+        self._picture = Image.new("RGB", (self.width, height), GROUND_COLOR)
+
+    def grow(self, height: int) -> None:
+        """Add room below, up to an even height."""
+        self.height += height + (self.height + height) % 2
+        taller = Image.new("RGB", (self.width, self.height), GROUND_COLOR)
+        taller.paste(self._picture, (0, 0))
+        self._picture = taller
+
+    def picture(self) -> UInt8[np.ndarray, "height width 3"]:
+        """What was written."""
+        return np.array(self._picture)
+
+    def text(
+        self, x: int, y: int, text: str, size: int = TEXT, faint: bool = False, anchor: str = "la"
+    ) -> None:
+        """Write a line; `anchor` as in Pillow."""
+        color = FAINT_COLOR if faint else TEXT_COLOR
+        ImageDraw.Draw(self._picture).text((x, y), text, fill=color, font=font(size), anchor=anchor)
+
+    def title(self, text: str, about: str) -> None:
+        """Write the title, and beside it, or below where there is no room, what it is about."""
+        room = self.width - 2 * MARGIN
+        size = TITLE
+        while size > TEXT and font(size).getlength(text) > room:
+            size -= 1
+        self.text(MARGIN, 10, shortened(text, size, room), size)
+        rest = room - font(size).getlength(text) - 2 * MARGIN
+        self.text(
+            self.width - MARGIN, 14, shortened(about, TEXT, int(rest)), faint=True, anchor="ra"
+        )
+
+    def wrapped(self, text: str) -> list[str]:
+        """A text in lines that fit."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if font(TEXT).getlength(longer) <= self.width - 2 * MARGIN:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines
+
+    def row_name(self, y: int, height: int, label: int, color: str, about: tuple[str, str]) -> int:
+        """Name a row after its label; where there is room below the name, from the top."""
+        chip = number_chip(label, color, 30)
+        top = y + max(4, (height - 118) // 2)
+        self._picture.paste(chip, (MARGIN, top), chip)
+        name, count = about
+        self.text(MARGIN + chip.width + 12, top + chip.height // 2, name, 20, anchor="lm")
+        self.text(MARGIN, top + chip.height + 8, count, 15, faint=True)
+        return top + chip.height + 34
+
+    def chip(self, x: int, y: int, label: int, color: str) -> int:
+        """A label's number on its colour; how wide it is."""
+        chip = number_chip(label, color, TEXT)
+        self._picture.paste(chip, (x, y), chip)
+        return chip.width
+
+
+def shortened(text: str, size: int, room: int) -> str:
+    """A text cut to the room that it has, in pixels."""
+    if font(size).getlength(text) <= room:
+        return text
+    while text and font(size).getlength(text + "…") > room:
+        text = text[:-1]
+    return text + "…"
+
 
 FPS = Fraction(30)
+
+
 COLUMNS = 6
+
+
 SPEEDS = (0.25, 0.5, 1.0)
+
+
 LASTS_S = 8.0
 """Of the film, at most about: the slowest of these speeds at which it does."""
+
 
 CYCLES = 2
 """Gait cycles that a cell shows, so that a label that lives around touchdown is seen whole."""
 
+
 FEWEST = 3
 """A label with fewer visits has no row: chance would decide what it shows."""
+
 
 HEADER = 210
 """Width of the rows' names, in pixels."""
@@ -183,8 +411,8 @@ def grid_caption(source: Source, plan: GridPlan, columns: int, speed: float) -> 
         for row in plan.rows
     )
     aligned = (
-        f"Each cell is {counted(plan.cycles, 'gait cycle')} from touchdown on, re-timed so that at "
-        f"any time all cells show the same phase"
+        f"Each cell is {count_of(plan.cycles, 'gait cycle')} from touchdown on, re-timed so that "
+        f"at any time all cells show the same phase"
         if plan.cycles
         else f"There are too few gait cycles to align by: each cell is real time, from "
         f"{BEFORE_S:g} s before its label's onset to {AFTER_S:g} s behind it"
@@ -237,7 +465,7 @@ def _reason(source: Source, label: int, visits: int, cycles: int) -> str:
         ((source.trace.label[e] == label) & (source.cycles(e).cycle >= 0)).any() for e in episodes
     )
     if cycles and not in_cycles:
-        return f"never in a gait cycle, in {counted(frames, 'frame')} outside"
+        return f"never in a gait cycle, in {count_of(frames, 'frame')} outside"
     return f"too few visits, {visits} where a row takes {FEWEST}"
 
 
@@ -284,14 +512,14 @@ def _labels(
 def _about(source: Source, row: Visits) -> tuple[str, str]:
     name = source.phase_names().get(row.label, "")
     of = "" if row.of is None else f" of {row.of}"
-    return name, f"in {len(row.pieces)}{of} clips" if of else counted(len(row.pieces), "visit")
+    return name, f"in {len(row.pieces)}{of} clips" if of else count_of(len(row.pieces), "visit")
 
 
 def _told_clock(plan: GridPlan, speed: float) -> str:
     if plan.period_s is None:
         return f"aligned at the label's onset, real time at {speed_words(speed).lower()}"
     return (
-        f"{counted(plan.cycles, 'gait cycle')} of {plan.period_s:.2f} s from touchdown, all cells "
+        f"{count_of(plan.cycles, 'gait cycle')} of {plan.period_s:.2f} s from touchdown, all cells "
         f"at one phase; {speed_words(speed).lower()}"
     )
 

@@ -1,22 +1,38 @@
-"""What can be exported: a file's name, its caption, and how it is written."""
+"""What is exported: sources, products, captions."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
+from typing import Self
+
+import numpy as np
 
 from glassviz.errors import UsageError
-from glassviz.video.formats import SPECS, Format
+from glassviz.files import replacing
+from glassviz.gait.cycles import Cycles
+from glassviz.metrics.stability import RunStability, median_episode
+from glassviz.palette import label_color
+from glassviz.report.phrases import count_of
+from glassviz.rollout.assess import Assessed
+from glassviz.text import escaped, printable
+from glassviz.trace import Trace
+from glassviz.video.clip import CONTROLLER_NAMES
+from glassviz.video.encode import SPECS, Format
 from glassviz.video.frames import OpenRenderer
-from glassviz.video.gl import Backend, choose_backend
-from glassviz.video.renderer import MujocoRenderer, Quality
-from glassviz.video.stills import StillMaker
+from glassviz.video.opengl import Backend, choose_backend
+from glassviz.video.renderer import MujocoRenderer, Quality, StillMaker
 
 FIGURES = (".pdf", ".svg", ".png")
+
+
 FILMS = tuple(f".{name}" for name in SPECS)
+
 
 GIF_BYTES = 8_000_000
 """What mail, chats and README files take."""
+
 
 Progress = Callable[[int, int], None]
 
@@ -100,3 +116,186 @@ def film_format(path: Path) -> Format:
 def mosaic_rate(format: Format) -> Fraction:
     """Frames per second of films made of many: a GIF's frames last whole hundredths of a second."""
     return Fraction(25 if format == "gif" else 30)
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run that was assessed, with its trace.
+
+    Attributes:
+        row: of the table of runs.
+        trace: with the labels that it was judged by.
+        episode: the one that is shown where one is, from 0.
+        chosen: whether that episode was asked for; otherwise its return is the median.
+    """
+
+    row: Assessed
+    trace: Trace
+    episode: int
+    chosen: bool
+
+    @classmethod
+    def of(cls, row: Assessed, episode: int | None = None) -> Self:
+        """Read a run's trace.
+
+        Args:
+            row: of the table of runs.
+            episode: to show, from 0; the one with the median return if None.
+
+        Raises:
+            UsageError: there is no such episode.
+            GlassvizError: the trace is no longer what it was.
+        """
+        episodes = len(row.stability.episodes)
+        if episode is not None and not 0 <= episode < episodes:
+            raise UsageError(
+                f"--episode: expected 1 to {episodes}, the episodes of {printable(row.name)}, "
+                f"found {episode + 1}"
+            )
+        shown = median_episode(row.stability) if episode is None else episode
+        return cls(row, row.load(), shown, episode is not None)
+
+    @property
+    def name(self) -> str:
+        """Of the run, fit to be printed."""
+        return printable(self.row.name)
+
+    @property
+    def run(self) -> RunStability:
+        """What was found about it."""
+        return self.row.stability
+
+    @property
+    def controller(self) -> str:
+        """Who acts, in the words of films."""
+        return CONTROLLER_NAMES.get(self.run.controller, self.run.controller)
+
+    @property
+    def title(self) -> str:
+        """Run and controller."""
+        return f"{self.name}, {self.controller}"
+
+    @property
+    def fitted(self) -> bool:
+        """Whether its labels were fitted to its latents, and not learned."""
+        return self.run.labels_from == "fitted"
+
+    @property
+    def episodes(self) -> Sequence[int]:
+        """The episodes that are shown where several are."""
+        return [self.episode] if self.chosen else range(self.trace.episodes)
+
+    @property
+    def colors(self) -> tuple[str, ...]:
+        """Of its labels, by label; empty without labels."""
+        if not self.trace.has_labels:
+            return ()
+        return tuple(label_color(k) for k in range(self.trace.clusters))
+
+    def cycles(self, episode: int) -> Cycles:
+        """Gait cycles of an episode."""
+        return self.run.episodes[episode].gait.cycles
+
+    def phase_names(self) -> dict[int, str]:
+        """The phase of the gait that each label lives in, by label; `opening` for all others."""
+        found = {each.label: each.name for each in self.run.label_names}
+        return {label: found.get(label, "opening") for label in range(len(self.colors))}
+
+    def period_s(self) -> float | None:
+        """Median duration of the gait cycles that are shown; None without any."""
+        periods = np.concatenate([self.cycles(e).periods_s for e in self.episodes])
+        return float(np.median(periods)) if len(periods) else None
+
+
+CAPTIONS = "captions.md"
+
+
+NOT_MADE = "\n## Not made\n"
+
+
+UNKNOWN = "It was there before, and nothing tells what it was made from."
+"""Caption of a file that was kept and had none."""
+
+
+_TRACE = re.compile(r"\btrace ([0-9a-f]{12})\b")
+
+
+_LABELS = {"glass": "learned", "fitted": "fitted", "none": "none"}
+
+
+def made_from(source: Source, *, whole: bool) -> str:
+    """Run, controller, episodes, seeds, hashes and cycles, in a sentence.
+
+    Args:
+        source: the run.
+        whole: whether all episodes that are shown count, or only the one.
+    """
+    header, run = source.trace.header, source.run
+    episodes = list(source.episodes) if whole else [source.episode]
+    cycles = sum(source.cycles(e).count for e in episodes)
+    which = (
+        f"episode {episodes[0] + 1} of {source.trace.episodes}, reset seed "
+        f"{header['reset_seeds'][episodes[0]]}"
+        if len(episodes) == 1
+        else f"{len(episodes)} episodes"
+    )
+    if len(episodes) == 1 and not source.chosen and source.trace.episodes > 1:
+        which += ", the one of median return"
+    labels = _LABELS.get(run.labels_from, run.labels_from)
+    if run.labels_sha256:
+        labels += f" ({run.labels_sha256[:12]})"
+    return (
+        f"{source.name} (checkpoint {run.checkpoint_sha256[:12]}, trace {run.trace_sha256[:12]}), "
+        f"{source.controller}, seed {header['seed']}; {which}; {count_of(cycles, 'gait cycle')}; "
+        f"labels: {labels}."
+    )
+
+
+def read_captions(folder: Path) -> dict[str, str]:
+    """Captions that an earlier export left, by file, as they stand there; of files still there."""
+    path = folder / CAPTIONS
+    if not path.exists():
+        return {}
+    text = path.read_text(encoding="utf-8", errors="replace").split(NOT_MADE)[0]
+    found = {}
+    for section in text.split("\n## ")[1:]:
+        name, _, told = section.partition("\n")
+        found[name.strip()] = told.strip()
+    present = {escaped(file.name) for file in folder.iterdir()}
+    return {name: told for name, told in found.items() if name in present}
+
+
+def why_kept(old: str, new: str) -> str:
+    """Why a file is kept, and whether it is what would be made now.
+
+    Args:
+        old: its caption.
+        new: the caption of what would be made; both as they stand in the file.
+    """
+    if old == new:
+        return "for it is there already"
+    if old == UNKNOWN:
+        return "though nothing tells what it was made from"
+    if _TRACE.findall(old) != _TRACE.findall(new):
+        return "made from another trace"
+    return "made otherwise from the same trace"
+
+
+def write_captions(folder: Path, captions: Mapping[str, str], left_out: Mapping[str, str]) -> None:
+    """Write the captions of a folder's files, whole or not at all.
+
+    Args:
+        folder: of the files.
+        captions: by file; both as they are to stand there (see `markdown.escaped`).
+        left_out: what was not made, and why.
+
+    Raises:
+        GlassvizError: they cannot be written.
+    """
+    parts = ["# Captions"]
+    parts += [f"## {name}\n\n{told}" for name, told in captions.items()]
+    if left_out:
+        reasons = [f"- {escaped(name)}: {escaped(why)}" for name, why in left_out.items()]
+        parts.append(NOT_MADE.strip() + "\n\n" + "\n".join(reasons))
+    with replacing(folder / CAPTIONS) as partial:
+        partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

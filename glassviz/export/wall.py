@@ -9,25 +9,35 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz.errors import UsageError
-from glassviz.export.alignment import Piece, longest_piece
-from glassviz.export.matching import SharedColors
-from glassviz.export.sheet import GAP, MARGIN, Sheet, fitted_cell, shortened
-from glassviz.export.source import Source
-from glassviz.export.wording import counted, listed, speed_words
-from glassviz.plots.palette import NO_CLUSTER_COLOR
+from glassviz.export.colors import SharedColors
+from glassviz.export.grid import GAP, MARGIN, Piece, Sheet, fitted_cell, longest_piece, shortened
+from glassviz.export.product import Source
+from glassviz.palette import NO_CLUSTER_COLOR
+from glassviz.report.phrases import count_of, listed, speed_words
 from glassviz.video.clip import Clip
-from glassviz.video.formats import Format
+from glassviz.video.encode import Format
 from glassviz.video.mosaic import Bar, Cell, Mosaic, Track, label_bar
 from glassviz.video.renderer import BODY, Quality, Scene
 
 FPS = Fraction(30)
+
+
 SPEED = 0.5
+
+
 LASTS_S = 8.0
 """Of the film, at most about."""
 
+
 MOST_IN_ROW = 4
+
+
 MOST_RUNS = 16
+
+
 TALLEST = 420
+
+
 ABOVE, BELOW = 58, 28
 """Room for the name of a run, and for its bar."""
 
@@ -142,11 +152,11 @@ def wall_caption(
     titles = [source.title for source in sources]
     in_phase = [t for t, piece in zip(titles, plan.pieces, strict=True) if piece]
     others = [t for t, piece in zip(titles, plan.pieces, strict=True) if not piece]
-    told = f"{counted(len(sources), 'run')} side by side: {'; '.join(titles)}."
+    told = f"{count_of(len(sources), 'run')} side by side: {'; '.join(titles)}."
     if in_phase:
         who = "; ".join(in_phase) if others else "All"
         told += (
-            f" {who}: {counted(plan.cycles, 'gait cycle')} from touchdown on, re-timed to one "
+            f" {who}: {count_of(plan.cycles, 'gait cycle')} from touchdown on, re-timed to one "
             f"phase and a common period of {plan.period_s:.2f} s; each says how fast that makes it."
         )
     if others:
@@ -182,4 +192,4 @@ def _told_clock(plan: WallPlan) -> str:
     if plan.period_s is None:
         return "Real time, for want of gait cycles in common"
     others = "" if all(plan.pieces) else "; runs without in real time"
-    return f"{counted(plan.cycles, 'gait cycle')} from touchdown, at one phase{others}"
+    return f"{count_of(plan.cycles, 'gait cycle')} from touchdown, at one phase{others}"

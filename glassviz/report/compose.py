@@ -1,19 +1,15 @@
-"""From assessed runs to the page."""
+"""The report composed: verdict, table of runs, cards."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from textwrap import shorten
 
-from glassviz import provenance
-from glassviz.analysis.label_verdict import DEFAULT_THRESHOLDS as LABEL_THRESHOLDS
-from glassviz.analysis.metrics import metric
-from glassviz.comparison import Together
-from glassviz.comparison.wording import labels_used, reasons_of, shown_locking
-from glassviz.gait.thresholds import DEFAULT_THRESHOLDS as GAIT_THRESHOLDS
-from glassviz.many import Failed
-from glassviz.report.answers import answers_of
-from glassviz.report.drawings import drawings_of
-from glassviz.report.evidence import evidence_of, first_missed
+from glassviz import environment
+from glassviz.compare.compare import Together
+from glassviz.gait.verdict import GAIT_THRESHOLDS
+from glassviz.metrics.glossary import metric
+from glassviz.metrics.stability import EpisodeStability, RunStability
+from glassviz.metrics.verdict import LABEL_THRESHOLDS
 from glassviz.report.page import (
     Card,
     Chip,
@@ -26,24 +22,104 @@ from glassviz.report.page import (
     Term,
     Tone,
 )
-from glassviz.report.strip import StripMaker, chip
-from glassviz.report.together import parts_of
-from glassviz.report.verdict import verdict_of
-from glassviz.stability import Assessed, RunStability
-from glassviz.stability.episode import EpisodeStability
-from glassviz.stability.wording import NONE, failure, named, shown_mean, shown_return
+from glassviz.report.phrases import (
+    NONE,
+    failure,
+    labels_used,
+    named,
+    reasons_of,
+    shown_locking,
+    shown_mean,
+    shown_return,
+)
+from glassviz.report.sections import (
+    StripMaker,
+    answers_of,
+    chip,
+    drawings_of,
+    evidence_of,
+    first_missed,
+    parts_of,
+)
+from glassviz.rollout.assess import Assessed
+from glassviz.rollout.batch import Failed
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
-from glassviz.video.renderer import MujocoRenderer
-from glassviz.video.stills import OpenRenderer
+from glassviz.video.renderer import MujocoRenderer, OpenRenderer
+
+CONTROLLERS = {"mppi": "planner", "pi": "policy"}
+
+
+DOUBT = (
+    "The verdict describes these episodes; it says nothing about other seeds, and not that "
+    "stable labels cause return."
+)
+
+
+def verdict_of(
+    rows: Sequence[Assessed | Failed], together: Together | None = None
+) -> tuple[str, ...]:
+    """Sentences: who hops and who is in which basin, by controller, then what went wrong.
+
+    What the runs say together adds those that differ between controllers.
+    """
+    assessed = [row for row in rows if isinstance(row, Assessed)]
+    told = [
+        _of_controller(controller, [row for row in assessed if row.controller == controller])
+        for controller in dict.fromkeys(row.controller for row in assessed)
+    ]
+    told += _differing(together)
+    failed = len(rows) - len(assessed)
+    if failed:
+        told.append(f"{failed} of {len(rows)} rows could not be assessed; the table says why.")
+    return (*told, *([DOUBT] if assessed else []))
+
+
+def _of_controller(controller: str, rows: Sequence[Assessed]) -> str:
+    who = CONTROLLERS.get(controller, controller)
+    hops = [row for row in rows if row.stability.gait.name == "hop"]
+    if len(rows) == 1:
+        [row] = rows
+        gait, basin = row.stability.gait, row.stability.basin
+        return (
+            f"Under the {who} the run's gait is {named(gait.name, gait.split)} and its basin "
+            f"{named(basin.name, basin.split)} ({', '.join(basin.reasons)})."
+        )
+    basins: dict[str, list[str]] = {}
+    for row in rows:
+        basins.setdefault(row.stability.basin.name, []).append(row.name)
+    # The stable first, if there are any.
+    order = sorted(basins, key=lambda basin: (basin != "stable-hop", -len(basins[basin])))
+    told = "; ".join(f"{basin} {len(basins[basin])} ({_listed(basins[basin])})" for basin in order)
+    count = {0: "None", len(rows): "All"}.get(len(hops), str(len(hops)))
+    verb = "hops" if len(hops) < 2 else "hop"
+    return f"{count} of {len(rows)} runs {verb} under the {who}. Basins: {told}."
+
+
+def _differing(together: Together | None) -> list[str]:
+    """Runs whose commonest gait or basin is another under their other controller."""
+    pairs = together.controllers.pairs if together and together.controllers else ()
+    names = [pair.run for pair in pairs if pair.gait_differs or pair.basin_differs]
+    if not names:
+        return []
+    return [f"Planner and policy differ in gait or basin in {len(names)}: {_listed(names)}."]
+
+
+def _listed(names: Sequence[str], most: int = 6) -> str:
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
+
 
 TITLE = "Basin classification report"
+
 
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
 """Metrics that have columns in the table of all runs, beside those of figures and evidence."""
 
+
 MOST_OF_COMMAND = 400
 """Characters of the command line that are shown: a shell may have expanded a pattern to many."""
+
 
 _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 
@@ -100,7 +176,7 @@ def compose(
             "Labels": _named_values(LABEL_THRESHOLDS),
         },
         sources=tuple(sources),
-        versions=provenance.versions() | _commit(),
+        versions=environment.versions() | _commit(),
     )
 
 
@@ -255,5 +331,5 @@ def _named_values(thresholds: object) -> list[tuple[str, str]]:
 
 
 def _commit() -> dict[str, str]:
-    commit = provenance.git_commit()
+    commit = environment.git_commit()
     return {"commit": commit[:12]} if commit else {}

@@ -1,15 +1,62 @@
-"""The page as one HTML file, which asks the network for nothing."""
+"""The report as one HTML file, or as Markdown with pictures beside it."""
 
 import base64
+import os
+import re
+import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
+from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from glassviz.files import replacing
-from glassviz.plots.svg import inline_svg
+from glassviz.errors import UsageError
+from glassviz.figures import style as figures
+from glassviz.figures.style import inline_svg
+from glassviz.files import PARTIAL_SUFFIX, refuse_existing, replacing
 from glassviz.report.page import Drawing, Page, Picture
-from glassviz.report.target import check_target
-from glassviz.report.templating import environment
+from glassviz.text import escaped
+
+
+def environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> Environment:
+    """Where the templates are found.
+
+    Args:
+        autoescape: whether what they print is escaped for HTML.
+        finalize: what else it is put through.
+    """
+    return Environment(
+        loader=PackageLoader("glassviz.report"),
+        autoescape=autoescape,
+        finalize=finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=StrictUndefined,
+    )
+
+
+FORMATS = (".html", ".md")
+
+
+def check_target(path: Path, overwrite: bool) -> None:
+    """Say early that a report cannot go to `path`.
+
+    Raises:
+        UsageError: another ending than `FORMATS`.
+        GlassvizError: there is a file already, or a folder where its pictures would go.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
+    refuse_existing(path, overwrite)
+    if path.suffix.lower() == ".md":
+        refuse_existing(pictures_beside(path), overwrite)
+
+
+def pictures_beside(path: Path) -> Path:
+    """The folder of a Markdown report's pictures."""
+    return path.with_name(f"{path.stem}_pictures")
 
 
 def write_html(page: Page, path: Path, overwrite: bool = False) -> None:
@@ -38,3 +85,56 @@ def _svg(drawing: Drawing) -> Markup:
 
 def _data_uri(picture: Picture) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()
+
+
+def write_markdown(page: Page, path: Path, overwrite: bool = False) -> None:
+    """Write the page and its pictures, whole or not at all.
+
+    The pictures of `report.md` are in the folder `report_pictures`, which is replaced with it.
+
+    Raises:
+        GlassvizError: there is either of them already, or they cannot be written.
+    """
+    check_target(path, overwrite)
+    folder = pictures_beside(path)
+    partial = folder.with_name(f".{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    try:
+        with replacing(path) as text:
+            _write_pictures(page, partial)
+            text.write_text(to_markdown(page, folder.name), encoding="utf-8")
+            if folder.exists():
+                shutil.rmtree(folder)
+            os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def to_markdown(page: Page, folder: str) -> str:
+    """The page as text, with links to pictures in `folder`."""
+    jinja = environment(autoescape=False, finalize=_escaped)
+    text = jinja.get_template("report.md.j2").render(page=page, folder=Markup(quote(folder)))
+    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+
+
+def _write_pictures(page: Page, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    for part in page.together:
+        for drawing in part.drawings:
+            _write_drawing(drawing, folder)
+    for card in page.cards:
+        for i, picture in enumerate(card.strip.pictures):
+            (folder / f"{card.anchor}-frame-{i}.jpg").write_bytes(picture.jpeg)
+        for side in card.sides:
+            for drawing in side.drawings:
+                _write_drawing(drawing, folder)
+
+
+def _write_drawing(drawing: Drawing, folder: Path) -> None:
+    if drawing.figure is not None:
+        figures.save(drawing.figure, folder / f"{drawing.name}.png")
+
+
+def _escaped(value: Any) -> Any:
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return escaped(value)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 Tone = Literal["good", "bad", "mixed"]
 """How a basin is coloured; its name stands there as well."""
 

@@ -1,0 +1,1 @@
+"""Training: configuration, recipes, learner, collection, run folders."""

@@ -1,1 +1,1 @@
-"""Films: the GL backend, frames, overlay, encoding."""
+"""Films: OpenGL, renderer, overlay, encoder."""

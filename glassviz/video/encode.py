@@ -1,23 +1,315 @@
-"""Streams frames to ffmpeg, and checks the file that comes out."""
+"""Film formats, and their encoders: H.264, WebM, GIF; the result is probed."""
 
 import contextlib
 import math
 import os
+import re
 import subprocess
 import tempfile
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Literal, Self
 
+import cv2
+import imageio_ffmpeg
 import numpy as np
 from jaxtyping import UInt8
 
-from glassviz.errors import GlassvizError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import refuse_existing
-from glassviz.video.formats import SPECS, Format
-from glassviz.video.gif import LADDER, WHOLE, convert, ffmpeg
-from glassviz.video.probe import FilmFacts, probe
+
+Format = Literal["mp4", "gif", "webm"]
+
+
+MIN_FPS, MAX_FPS = 5, 120
+"""Slower is a slide show; faster is more than screens show, and players drop frames."""
+
+
+@dataclass(frozen=True)
+class FormatSpec:
+    """How one format is written, and how a finished file must describe itself.
+
+    Attributes:
+        muxer: ffmpeg's name of the container.
+        codec: ffmpeg's name of the video codec.
+        pixel_format: layout of the pixels in the file.
+        input_format: layout of the pixels that the encoder is fed with.
+        arguments: of ffmpeg, for the output.
+        tv_range: whether the file must declare limited ("tv") range.
+    """
+
+    muxer: str
+    codec: str
+    pixel_format: str
+    input_format: str
+    arguments: tuple[str, ...]
+    tv_range: bool = True
+
+
+_YUV_COLORS = (
+    *("-color_range", "tv", "-colorspace", "smpte170m"),
+    *("-color_primaries", "bt709", "-color_trc", "bt709"),
+)
+"""What `pack` produces: BT.601 luma weights, studio range, sRGB's primaries."""
+
+
+SPECS: dict[Format, FormatSpec] = {
+    "mp4": FormatSpec(
+        muxer="mp4",
+        codec="h264",
+        pixel_format="yuv420p",
+        input_format="yuv420p",
+        arguments=(
+            *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"),
+            # A fifth less work than the preset's own search, for files a tenth larger: the
+            # encoder shares the cores with the renderer.
+            *("-x264-params", "subme=1"),
+            *_YUV_COLORS,
+            *("-movflags", "+faststart"),
+        ),
+    ),
+    "webm": FormatSpec(
+        muxer="webm",
+        codec="vp9",
+        pixel_format="yuv420p",
+        input_format="yuv420p",
+        arguments=(
+            *("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "7", "-row-mt", "1"),
+            *("-crf", "32", "-b:v", "0", "-pix_fmt", "yuv420p"),
+            *_YUV_COLORS,
+        ),
+    ),
+    # A GIF's palette has to be known before its first frame: the film is kept without loss
+    # first, and becomes a GIF when all of it has been seen (`encode.Encoder`).
+    "gif": FormatSpec(
+        muxer="gif",
+        codec="gif",
+        pixel_format="bgra",
+        input_format="rgb24",
+        arguments=("-loop", "0"),
+        tv_range=False,
+    ),
+}
+
+
+def pack(frame: UInt8[np.ndarray, "height width 3"], format: Format) -> UInt8[np.ndarray, "..."]:
+    """An RGB picture in the layout that the format's encoder is fed with."""
+    if SPECS[format].input_format == "rgb24":
+        return np.ascontiguousarray(frame)
+    return cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)
+
+
+def packed_size(width: int, height: int, format: Format) -> int:
+    """Bytes of one packed picture."""
+    pixels = width * height
+    return pixels * 3 if SPECS[format].input_format == "rgb24" else pixels * 3 // 2
+
+
+def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fraction, str]:
+    """Frames per second of a film in which no frame is dropped or shown twice, and a note.
+
+    Slow motion and time lapse change the rate. A GIF's frames last whole hundredths of a second,
+    at least two: its rate is rounded to that, and the note then says so.
+
+    Raises:
+        UsageError: the rate would be outside 5 to 120 frames per second.
+    """
+    base = Fraction(1 / frame_dt_s).limit_denominator(1000)
+    if not MIN_FPS <= float(base) * speed <= MAX_FPS:
+        raise UsageError(
+            f"speed: expected {MIN_FPS / float(base):g} to {MAX_FPS / float(base):g} for a film of "
+            f"{float(base):g} frames per second of simulation, found {speed:g}"
+        )
+    fps = base * Fraction(speed).limit_denominator(1000)
+    if format != "gif":
+        return fps, ""
+    rounded = Fraction(100, max(2, round(100 / fps)))
+    note = ""
+    if rounded != fps:
+        note = (
+            f"gif: {float(fps):.4g} frames per second are not possible in a GIF: it runs at "
+            f"{float(rounded):.4g}, {float(rounded / fps):.2f} times the speed asked for"
+        )
+    return rounded, note
+
+
+DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
+"""An ordered pattern stands still where the picture does, so that only what moves is stored."""
+
+
+@dataclass(frozen=True)
+class Rung:
+    """How much of a film a GIF keeps.
+
+    Attributes:
+        scale: of width and height.
+        every: one frame of so many; the others are left out, and it lasts as long as all.
+        colors: in the palette.
+    """
+
+    scale: float = 1.0
+    every: int = 1
+    colors: int = 256
+
+    def size(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the GIF, even numbers."""
+        return 2 * round(width * self.scale / 2), 2 * round(height * self.scale / 2)
+
+    def frames(self, frames: int) -> int:
+        """Number of frames of the GIF."""
+        return -(-frames // self.every)
+
+    def fps(self, fps: Fraction) -> Fraction:
+        """Frames per second of the GIF."""
+        return fps / self.every
+
+
+WHOLE = Rung()
+
+
+LADDER = (
+    WHOLE,
+    Rung(colors=128),
+    Rung(every=2),
+    Rung(every=2, colors=128),
+    Rung(0.75, 2, 128),
+    Rung(0.75, 2, 64),
+    Rung(0.6, 2, 64),
+    Rung(0.5, 2, 64),
+    Rung(0.5, 4, 32),
+)
+"""From best to smallest: colours go before frames, and frames before size."""
+
+
+def convert(
+    source: Path,
+    gif: Path,
+    palette: Path,
+    rung: Rung,
+    size: tuple[int, int],
+    messages: IO[bytes],
+) -> bool:
+    """Turn a lossless film into a GIF; whether that went well.
+
+    Args:
+        source: the film.
+        gif: the file to write.
+        palette: a place for the palette.
+        rung: how much to keep.
+        size: width and height of the film.
+        messages: takes what ffmpeg complains about.
+    """
+    width, height = rung.size(*size)
+    kept = f"framestep={rung.every},scale={width}:{height}:flags=lanczos"
+    draw = f"{kept},palettegen=stats_mode=full:max_colors={rung.colors}"
+    use = f"[0:v]{kept}[film];[film][1:v]paletteuse={DITHER}"
+    film = ["-i", str(source)]
+    return _run([*film, "-vf", draw, "-frames:v", "1", str(palette)], messages) and _run(
+        [
+            *(*film, "-i", str(palette), "-lavfi", use),
+            *(*SPECS["gif"].arguments, "-f", "gif", str(gif)),
+        ],
+        messages,
+    )
+
+
+def ffmpeg(*arguments: str) -> list[str]:
+    """A command line of ffmpeg that replaces its output and says nothing but errors."""
+    return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *arguments]
+
+
+def _run(arguments: list[str], messages: IO[bytes]) -> bool:
+    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+    return subprocess.run(ffmpeg(*arguments), **quiet, stderr=messages).returncode == 0
+
+
+_VIDEO = re.compile(r"Stream #0:0.*?: Video: (\w+).*?, (\w+)(?:\((.*?)\))?, (\d+)x(\d+)")
+
+
+_FPS = re.compile(r"([\d.]+) fps")
+
+
+_FRAMES = re.compile(r"frame=\s*(\d+)")
+
+
+_COMMENT = re.compile(r"^\s+comment\s+: (.*)$", re.IGNORECASE | re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class FilmFacts:
+    """A video file, as read back.
+
+    Attributes:
+        frames: number of frames, counted.
+        fps: frames per second.
+        width, height: in pixels.
+        codec: ffmpeg's name of the codec.
+        pixel_format: ffmpeg's name of the pixel layout.
+        tv_range: whether it declares limited range.
+        faststart: whether its index comes before its pictures, so that it plays while it loads
+            (always true of formats without such an index).
+        comment: the comment in its metadata.
+    """
+
+    frames: int
+    fps: float
+    width: int
+    height: int
+    codec: str
+    pixel_format: str
+    tv_range: bool
+    faststart: bool
+    comment: str
+
+
+def probe(path: Path) -> FilmFacts:
+    """Read a video file's facts; counts its frames without decoding them.
+
+    Raises:
+        GlassvizError: the file cannot be read as a film.
+    """
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path.absolute())]
+    command += ["-map", "0:v:0", "-c", "copy", "-f", "null", "-"]
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"
+    )
+    text = done.stderr
+    video, frames = _VIDEO.search(text), _FRAMES.findall(text)
+    fps = _FPS.search(text, video.start()) if video else None  # the file's name comes before
+    if done.returncode or not (video and fps and frames):
+        last = (text.strip().splitlines() or ["no message"])[-1]
+        raise GlassvizError(f"{path}: expected a film, found a file that cannot be read ({last})")
+    codec, pixel_format, colors, width, height = video.groups()
+    comment = _COMMENT.search(text)
+    return FilmFacts(
+        frames=int(frames[-1]),
+        fps=float(fps[1]),
+        width=int(width),
+        height=int(height),
+        codec=codec,
+        pixel_format=pixel_format,
+        tv_range="tv" in (colors or "").split(", "),
+        faststart=_index_first(path),
+        comment=comment[1].strip() if comment else "",
+    )
+
+
+def _index_first(path: Path) -> bool:
+    """Whether the box `moov` comes before `mdat`; ISO/IEC 14496-12, section 4.2."""
+    with path.open("rb") as file:
+        while len(head := file.read(8)) == 8:
+            size, kind = int.from_bytes(head[:4], "big"), head[4:]
+            if kind in (b"moov", b"mdat"):
+                return kind == b"moov"
+            if size == 1:
+                size = int.from_bytes(file.read(8), "big") - 8
+            if size < 8:
+                break
+            file.seek(size - 8, 1)
+    return True
+
 
 PIPE_BYTES = 1 << 20
 """A frame in two or three pieces instead of the usual 64 KiB; Linux gives no more to everybody."""

@@ -1,23 +1,194 @@
-"""From traces to a film file."""
+"""Films of a trace: shots, the shoot, the command that makes one."""
 
 import math
+import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import UInt8
 
 from glassviz.errors import UsageError
 from glassviz.files import refuse_existing
 from glassviz.trace import Trace
 from glassviz.video.clip import Clip
-from glassviz.video.formats import Format, frame_rate
-from glassviz.video.frames import OpenRenderer
-from glassviz.video.gl import Backend, choose_backend
-from glassviz.video.layout import Layout
-from glassviz.video.renderer import MujocoRenderer, Quality, Scene
-from glassviz.video.shoot import FilmReport, choose_quality, shoot
-from glassviz.video.shots import Shot, Shots
+from glassviz.video.encode import Encoder, Format, frame_rate
+from glassviz.video.frames import OpenRenderer, Paint, Reel, choose_jobs, draw_frames
+from glassviz.video.opengl import Backend, choose_backend
+from glassviz.video.overlay import Layout, Overlay
+from glassviz.video.renderer import FrameRenderer, MujocoRenderer, Quality, Scene
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The first frames of one clip, or of several next to each other.
+
+    Attributes:
+        clips: from left to right.
+        frames: how many frames of each are shown.
+    """
+
+    clips: tuple[Clip, ...]
+    frames: int
+
+
+@dataclass(frozen=True)
+class Shots:
+    """The reel of such a film.
+
+    Attributes:
+        shots: in order; each has the same number of clips.
+        scene: what each clip is drawn with; its size is that of one clip's picture.
+        overlay: whether the labels are drawn over the pictures.
+        format: of the film.
+    """
+
+    shots: tuple[Shot, ...]
+    scene: Scene
+    overlay: bool
+    format: Format
+
+    @property
+    def frames(self) -> int:
+        """Number of frames."""
+        return sum(shot.frames for shot in self.shots)
+
+    @property
+    def width(self) -> int:
+        """Width of a frame: as many pictures as there are clips in a shot."""
+        return self.scene.width * len(self.shots[0].clips)
+
+    @property
+    def height(self) -> int:
+        """Height of a frame."""
+        return self.scene.height
+
+    def painter(self, renderer: FrameRenderer) -> Paint:
+        """What draws the frames; the overlays of one shot are held at a time."""
+        starts = [0, *accumulate(shot.frames for shot in self.shots)]
+        number, overlays = -1, list[Overlay]()
+
+        def paint(canvas: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+            nonlocal number, overlays
+            wanted = bisect_right(starts, t) - 1
+            clips = self.shots[wanted].clips
+            if wanted != number:
+                width, height = self.scene.width, self.scene.height
+                overlays = [Overlay(clip, width, height) for clip in clips if self.overlay]
+                number = wanted
+            own = t - starts[wanted]
+            panels = np.split(canvas, len(clips), axis=1)
+            for panel, clip in zip(panels, clips, strict=True):
+                panel[:] = renderer.render(clip.qpos[own], clip.qvel[own])
+            for panel, overlay in zip(panels, overlays, strict=False):
+                overlay.draw(panel, own)
+
+        return paint
+
+
+@dataclass(frozen=True)
+class FilmReport:
+    """What came of it, as read back from the file.
+
+    Attributes:
+        path: the file.
+        frames: number of frames.
+        fps: frames per second.
+        size: width and height.
+        codec, pixel_format: of the file.
+        renderer: GL_RENDERER, the name of what drew the frames.
+        quality: what they were drawn with.
+        seconds: how long drawing and encoding took.
+        notes: what may surprise about the film, a sentence each.
+    """
+
+    path: Path
+    frames: int
+    fps: float
+    size: tuple[int, int]
+    codec: str
+    pixel_format: str
+    renderer: str
+    quality: Quality
+    seconds: float
+    notes: tuple[str, ...]
+
+
+def shoot(
+    reel: Reel,
+    out: Path,
+    fps: Fraction,
+    traces: Sequence[Trace],
+    backend: Backend,
+    *,
+    overwrite: bool = False,
+    jobs: int | None = None,
+    most_bytes: int | None = None,
+    notes: Sequence[str] = (),
+    progress: Callable[[int, int], None] | None = None,
+    open_renderer: OpenRenderer = MujocoRenderer,
+) -> FilmReport:
+    """Draw and encode a reel; the file appears whole or not at all.
+
+    Args:
+        reel: what is drawn.
+        out: the file.
+        fps: frames per second.
+        traces: what it is drawn from; their hashes go into the file's metadata.
+        backend: what draws.
+        overwrite: whether an existing file may be replaced.
+        jobs: processes that draw; if None, what pays on this machine.
+        most_bytes: of a GIF, as for `Encoder`.
+        notes: for the report; empty ones are left out.
+        progress: called with the number of frames done and of all frames.
+        open_renderer: makes the renderer. A picklable function, for it is sent to the processes.
+
+    Raises:
+        GlassvizError: the file exists, cannot be drawn or encoded, or is not what was asked for.
+    """
+    started = time.perf_counter()
+    comment = "glassviz, trace " + ", ".join(dict.fromkeys(trace.sha256 for trace in traces))
+    encoder = Encoder(
+        out, reel.width, reel.height, fps, reel.format, comment, overwrite, most_bytes
+    )
+    jobs = jobs or choose_jobs(reel.frames)
+    with encoder, closing(draw_frames(reel, open_renderer, jobs)) as frames:
+        for done, frame in enumerate(frames, 1):
+            encoder.write(frame)
+            if progress:
+                progress(done, reel.frames)
+    facts = encoder.facts
+    assert facts is not None
+    return FilmReport(
+        path=out,
+        frames=facts.frames,
+        fps=facts.fps,
+        size=(facts.width, facts.height),
+        codec=facts.codec,
+        pixel_format=facts.pixel_format,
+        renderer=backend.renderer,
+        quality=reel.scene.quality,
+        seconds=time.perf_counter() - started,
+        notes=tuple(filter(None, (backend.note, *notes, encoder.note))),
+    )
+
+
+def choose_quality(wanted: Quality | None, backend: Backend) -> tuple[Quality, str]:
+    """What to draw a film with, and a note where that may surprise."""
+    if wanted:
+        return wanted, ""
+    if not backend.software:
+        return "full", ""
+    return "fast", (
+        "drawn in software, so without shadows and reflections: --quality full has them, and takes "
+        "about five times as long"
+    )
+
 
 MIN_SIDE = 64
 

@@ -21,17 +21,23 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError
-from glassviz.video.formats import Format, pack, packed_size
+from glassviz.video.encode import Format, pack, packed_size
 from glassviz.video.renderer import FrameRenderer, Scene
 
 MAX_JOBS = 8
+
+
 FRAMES_PER_JOB = 100
 """A process takes half a second to start: with fewer frames for each it does not pay."""
+
 
 SLOTS = 4
 """Frames that a process may be ahead of the encoder."""
 
+
 Frames = Generator[UInt8[np.ndarray, "..."], None, None]
+
+
 OpenRenderer = Callable[[Scene], FrameRenderer]
 
 

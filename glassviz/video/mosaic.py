@@ -8,21 +8,26 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt8
 from PIL import Image, ImageDraw
 
-from glassviz.plots.palette import ink_on, to_rgb
+from glassviz.palette import ink_on, to_rgb
 from glassviz.video.clip import Clip
-from glassviz.video.formats import Format
+from glassviz.video.encode import Format
 from glassviz.video.frames import Paint
-from glassviz.video.layout import PANEL_COLOR, TEXT_COLOR
+from glassviz.video.overlay import PANEL_COLOR, TEXT_COLOR, Sprite, font, line_height, rounded_box
 from glassviz.video.renderer import FrameRenderer, Scene
-from glassviz.video.sprite import Sprite, font, line_height, rounded_box
 
 GROUND_COLOR = "#14161C"
+
+
 LANE_COLOR = "#2E313A"
+
+
 EDGE = 4
 """Width of a cell's edge while it is lit, in pixels."""
 
+
 UNLIT = 0.62
 """Brightness of a cell that is not."""
+
 
 Canvas = UInt8[np.ndarray, "height width 3"]
 

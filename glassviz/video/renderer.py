@@ -1,30 +1,34 @@
-"""Draws the hopper from recorded generalised positions and velocities.
-
-MuJoCo is imported when a renderer is opened and not before: it reads MUJOCO_GL on import.
-"""
+"""MuJoCo drawn off screen, frame by frame, and stills of a trace."""
 
 import copy
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float64, Int, UInt8
 
 from glassviz.agents.config import Physics
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.video.gl import choose_backend
+from glassviz.gait.cycles import Cycles
+from glassviz.video.opengl import choose_backend
 
 Quality = Literal["fast", "smooth", "full"]
+
 
 FLOOR_M = 100.0
 """How far the floor is drawn before and behind the start."""
 
+
 MULTISAMPLES: dict[Quality, int] = {"fast": 0, "smooth": 4, "full": 4}
+
 
 WHOLE = (0.0, 1.0)
 
+
 BODY = (0.255, 0.943)
 """What of a following camera's height the body needs, standing, in flight or on the floor."""
+
 
 BODY_SHAPE = 10 / 11
 """Width over height of a picture that shows it so."""
@@ -140,3 +144,65 @@ class MujocoRenderer:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+OpenRenderer = Callable[[Scene], FrameRenderer]
+
+
+class StillMaker:
+    """Draws the body, each kind of picture with one renderer. Close it, or use it in `with`."""
+
+    def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
+        self._open = open_renderer
+        self._renderers: dict[Scene, FrameRenderer] = {}
+
+    def prepare(self, physics: Physics, width: int, height: int) -> Scene:
+        """Open what draws pictures of such a size, once.
+
+        Raises:
+            GlassvizError: nothing can be drawn here.
+        """
+        scene = Scene(physics, "cam0", width, height, "full", BODY)
+        if scene not in self._renderers:
+            self._renderers[scene] = self._open(scene)
+        return scene
+
+    def draw(
+        self, scene: Scene, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
+    ) -> UInt8[np.ndarray, "height width 3"]:
+        """A picture of a state, RGB."""
+        return self._renderers[scene].render(qpos, qvel).copy()
+
+    def close(self) -> None:
+        """Free what the renderers hold."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def consecutive_cycles(cycles: Cycles, most: int) -> tuple[int, int] | None:
+    """First of the gait cycles of a strip, and how many: `most`, or fewer if there are no more.
+
+    They follow each other, as near to the middle of all cycles as such are. None without cycles.
+    """
+    for count in range(most, 0, -1):
+        follow = np.flatnonzero(
+            [
+                bool((cycles.ends[j : j + count - 1] == cycles.starts[j + 1 : j + count]).all())
+                for j in range(cycles.count - count + 1)
+            ]
+        )
+        if len(follow):
+            return int(follow[len(follow) // 2]), count
+    return None
+
+
+def evenly(first: int, last: int, count: int) -> Int[np.ndarray, " chosen"]:
+    """So many frames from `first` to `last`; fewer if there are not so many."""
+    return np.unique(np.linspace(first, last, count).round().astype(np.int64))

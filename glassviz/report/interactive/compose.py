@@ -1,29 +1,359 @@
-"""From assessed runs to the interactive page."""
+"""The interactive page composed: films, graph, matches, places, states."""
 
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Self
 
 import numpy as np
+from jaxtyping import Float32, Int, UInt8
 
-from glassviz import provenance
-from glassviz.analysis.naming import GAIT_PHASES
-from glassviz.many import Failed
-from glassviz.maps.frames import return_to_go
-from glassviz.maps.projection import Method
-from glassviz.report.answers import answers_of
-from glassviz.report.compose import assessed_row, failed_row, tone_of
-from glassviz.report.interactive.films import Projectionist
-from glassviz.report.interactive.graph import graph_of
-from glassviz.report.interactive.matches import matches_of
-from glassviz.report.interactive.page import NO_STATE, EpisodeView, InteractivePage, RunView
-from glassviz.report.interactive.places import Places, places_of
-from glassviz.report.interactive.states import PHASE_COLORS, gait_of, states_of
-from glassviz.report.verdict import verdict_of
-from glassviz.stability import Assessed, RunStability
-from glassviz.stability.wording import named, shown_return
+from glassviz import environment
+from glassviz.compare.compare import match_labels
+from glassviz.compare.matching import gaits_correspond, profiles
+from glassviz.errors import GlassvizError
+from glassviz.figures.graph_drawing import percent
+from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_told
+from glassviz.figures.transition_graph import told_cycle
+from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
+from glassviz.maps.features import return_to_go
+from glassviz.maps.maps import LatentMap, make_map
+from glassviz.metrics.agreement import Matching, match_by_phase
+from glassviz.metrics.labels import GAIT_PHASES
+from glassviz.metrics.stability import RunStability, phases_of
+from glassviz.metrics.transitions import dominant_cycle, dominant_cycles, transition_counts
+from glassviz.palette import ink_on, label_color
+from glassviz.report.compose import assessed_row, failed_row, tone_of, verdict_of
+from glassviz.report.interactive.page import (
+    NO_STATE,
+    Edge,
+    EpisodeView,
+    Graph,
+    InteractivePage,
+    LabelMatch,
+    Map,
+    MapPrototype,
+    RunView,
+    State,
+)
+from glassviz.report.phrases import named, shown_return
+from glassviz.report.sections import answers_of
+from glassviz.rollout.assess import Assessed
+from glassviz.rollout.batch import Failed
 from glassviz.trace import Trace
-from glassviz.video.clip import CONTROLLER_NAMES
+from glassviz.video.clip import CONTROLLER_NAMES, Clip
+from glassviz.video.encode import Encoder, frame_rate, pack
 from glassviz.video.frames import OpenRenderer
-from glassviz.video.renderer import MujocoRenderer
+from glassviz.video.renderer import BODY, FrameRenderer, MujocoRenderer, Scene
+
+SIZE = (400, 300)
+
+
+SEEKABLE = (
+    # A frame is decoded from the key frame before it: at most nine others on the way, and none
+    # that comes later.
+    *("-g", "10", "-bf", "0", "-sc_threshold", "0"),
+    *("-preset", "medium", "-crf", "27", "-x264-params", "subme=6"),
+)
+
+
+class Projectionist:
+    """Films episodes, each physics profile with one renderer. Close it, or use it in a `with`.
+
+    Where nothing can be drawn there are no films.
+
+    Attributes:
+        failure: why not; None as long as all went well.
+    """
+
+    def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
+        self.failure: str | None = None
+        self._open = open_renderer
+        self._renderers: dict[str, FrameRenderer] = {}
+
+    def film(
+        self, trace: Trace, episode: int, on_frame: Callable[[], None] = lambda: None
+    ) -> bytes | None:
+        """The film of an episode as an MP4 file; None if it cannot be drawn.
+
+        Args:
+            trace: that holds it.
+            episode: from 0.
+            on_frame: called for every frame.
+        """
+        try:
+            renderer = self._renderer(trace.header["env"]["physics"])
+            return _film(trace, episode, renderer, on_frame)
+        except GlassvizError as error:
+            self.failure = str(error)
+            return None
+
+    def close(self) -> None:
+        """Free what the renderers hold."""
+        for renderer in self._renderers.values():
+            renderer.close()
+        self._renderers.clear()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _renderer(self, physics: str) -> FrameRenderer:
+        if physics not in self._renderers:
+            scene = Scene(physics, "cam0", *SIZE, "smooth", BODY)  # type: ignore[arg-type]
+            self._renderers[physics] = self._open(scene)
+        return self._renderers[physics]
+
+
+def _film(
+    trace: Trace, episode: int, renderer: FrameRenderer, on_frame: Callable[[], None]
+) -> bytes:
+    clip = Clip.of(trace, episode)
+    fps, _ = frame_rate(trace.frame_dt_s, 1.0, "mp4")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "film.mp4"
+        comment = f"glassviz, trace {trace.sha256}, episode {episode + 1}"
+        with Encoder(path, *SIZE, fps, "mp4", comment, extra=SEEKABLE) as encoder:
+            for qpos, qvel in zip(clip.qpos, clip.qvel, strict=True):
+                encoder.write(pack(renderer.render(qpos, qvel), "mp4"))
+                on_frame()
+        return path.read_bytes()
+
+
+States = UInt8[np.ndarray, "episodes frames"]
+
+
+CAPTION = (
+    "Size: share of the time. Width: share of the switches. Clockwise in the order of the gait "
+    "cycle, from touchdown at the top."
+)
+
+
+def graph_of(
+    state: States, phase: Float32[np.ndarray, "episodes frames"], keys: Sequence[int]
+) -> Graph:
+    """The switches between the states of a run, over all its episodes.
+
+    Args:
+        state: of every frame; `NO_STATE` for none, and in openings.
+        phase: of the gait cycle, in [0, 1); NaN outside.
+        keys: what each of them is called.
+    """
+    states = len(keys)
+    path = np.where(state == NO_STATE, -1, state.astype(np.int64))
+    counts = transition_counts(path, states)
+    np.fill_diagonal(counts, 0)
+    dominant = dominant_cycle(dominant_cycles(path))
+    main = dominant.states if dominant else ()
+    steps = set(zip(main, main[1:] + main[:1], strict=True))
+    total = max(counts.sum(), 1.0)
+    edges = tuple(
+        Edge(i, j, int(counts[i, j]), float(counts[i, j] / total), (i, j) in steps)
+        for i, j in np.argwhere(counts > 0).tolist()
+    )
+    caption = CAPTION
+    if dominant:
+        named = replace(dominant, states=tuple(keys[i] for i in main))
+        caption += f" Dark: {told_cycle(named)} carries {percent(named.share)} of the switches."
+    return Graph(_around_the_cycle(state, phase, states), edges, caption)
+
+
+def _around_the_cycle(
+    state: States, phase: Float32[np.ndarray, "episodes frames"], states: int
+) -> tuple[tuple[float, float], ...]:
+    """A ring, clockwise by the circular mean of the phases at which each state is met."""
+    turn = np.exp(2j * np.pi * phase)
+    at = np.empty(states)
+    for i in range(states):
+        own = turn[(state == i) & np.isfinite(phase)]
+        # A state that is met in no cycle comes last.
+        at[i] = np.angle(own.mean()) % (2 * np.pi) if len(own) else 2 * np.pi
+    place = np.empty(states)
+    place[np.argsort(at, kind="stable")] = np.arange(states) * (2 * np.pi / max(states, 1))
+    return tuple((float(x), float(y)) for x, y in zip(np.sin(place), np.cos(place), strict=True))
+
+
+def matches_of(rows: Sequence[Assessed]) -> tuple[LabelMatch, ...]:
+    """Match the labels of every two checkpoints.
+
+    By what both agents call the same observations, where their files are at hand; else by the
+    phase of a gait that both have under some controller. Two that allow neither are left out.
+
+    Raises:
+        GlassvizError: a trace or checkpoint is no longer what it was.
+    """
+    runs: dict[str, list[RunStability]] = {}
+    for row in rows:
+        if row.stability.labels_from != "none":
+            runs.setdefault(row.stability.checkpoint_sha256, []).append(row.stability)
+    if len(runs) < 2:
+        return ()
+    matches = _by_frames([row for row in rows if row.stability.checkpoint_sha256 in runs])
+    for one, other in combinations(runs, 2):
+        if (one, other) not in matches and (other, one) not in matches:
+            found = _by_phase(runs[one], runs[other])
+            if found is not None:
+                score = found.similarity[found.partner >= 0].mean()
+                told = f"by the phase of the gait that they live in (similarity {score:.2f} of 1)"
+                matches[one, other] = _match(one, other, found, told)
+    return tuple(matches.values())
+
+
+def _by_frames(rows: Sequence[Assessed]) -> dict[tuple[str, str], LabelMatch]:
+    found = match_labels(rows)
+    if found is None:
+        return {}
+    sha256 = {name: checkpoint for checkpoint, name in found.names.items()}
+    matches = {}
+    for pair in found.correspondence.pairs:
+        one, other = sha256[pair.one], sha256[pair.other]
+        told = f"by what both agents call the same {found.correspondence.frames:,} observations"
+        if pair.matched_accuracy is not None:
+            told += f" (they agree on {percent(pair.matched_accuracy)})"
+        matches[one, other] = _match(one, other, pair.matching, told)
+    return matches
+
+
+def _by_phase(one: Sequence[RunStability], other: Sequence[RunStability]) -> Matching | None:
+    for a in one:
+        for b in other:
+            if a.controller == b.controller and gaits_correspond(a, b):
+                found = match_by_phase(profiles(a), profiles(b))
+                if (found.partner >= 0).any():
+                    return found
+    return None
+
+
+def _match(one: str, other: str, found: Matching, told: str) -> LabelMatch:
+    pairs = tuple(
+        (str(k), str(partner)) for k, partner in enumerate(found.partner.tolist()) if partner >= 0
+    )
+    return LabelMatch(one, other, pairs, told)
+
+
+GROUND_POINTS = 1500
+
+
+NOWHERE = np.zeros((0, 2), np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class Places:
+    """A map of the frames of some traces, or why there is none.
+
+    Attributes:
+        xy: of each frame of each trace; all in one place without a map.
+        found: the map.
+        failure: why there is none; empty if there is one.
+    """
+
+    xy: tuple[Float32[np.ndarray, "_ _ 2"], ...]
+    found: LatentMap | None
+    failure: str = ""
+
+    def of(self, number: int, states: Sequence[State]) -> Map:
+        """What lies under the frames of one of the traces.
+
+        Args:
+            number: of the trace.
+            states: of its frames.
+        """
+        every = np.concatenate([xy.reshape(-1, 2) for xy in self.xy])
+        (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
+        bounds = (left, right), (bottom, top)
+        if self.found is None:
+            return Map(bounds, NOWHERE, NOWHERE, (), self.failure)
+        ground = every[:: -(-len(every) // GROUND_POINTS)]
+        paths = [each.xy for each in self.found.cycles if each.trace == number]
+        path = paths[0].astype(np.float32) if paths else NOWHERE
+        numbers = {state.key: i for i, state in enumerate(states)}
+        prototypes = tuple(
+            MapPrototype(each.number, numbers[str(each.label)], *each.xy)
+            for each in self.found.prototypes
+            if str(each.label) in numbers
+        )
+        caption = _caption(self.found, bool(paths), bool(prototypes))
+        return Map(bounds, ground, path, prototypes, caption)
+
+
+def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") -> Places:
+    """Map the latents of traces of one checkpoint together; fitted before, the map is used again.
+
+    Args:
+        traces: of one checkpoint.
+        folder: where coordinates of maps are kept.
+        method: of the map.
+    """
+    frames = sum(trace.label.size for trace in traces)
+    try:
+        found = make_map(traces, MapOptions(method, place_rest=frames > MAX_POINTS), folder)
+    except GlassvizError as error:
+        nowhere = [np.zeros((*trace.label.shape, 2), np.float32) for trace in traces]
+        return Places(tuple(nowhere), None, str(error))
+    return Places(found.coordinates, found)
+
+
+def _caption(found: LatentMap, path: bool, prototypes: bool) -> str:
+    warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
+    told = f"{method_told(found)} of the latents; grey: all episodes. {warning}"
+    if found.quality:
+        told += f" Trustworthiness {found.quality.trustworthiness:.2f}."
+    if path:
+        told += " Line: the typical gait cycle, from touchdown (ring), dotted where it leaps."
+    if prototypes:
+        told += " Circles: prototypes."
+    return told
+
+
+PHASE_COLORS = ("#516186", "#7A90AB", "#DCDEEE", "#9AB5D9", "#BD9762", "#864C39", "#E6BA91")
+"""Of `GAIT_PHASES`: the upright body in blues, from dark on the floor to light in the air, then the
+fallen one in browns.
+
+Duller than those of labels, which they must not be taken for; every two can be told apart, with
+defective colour vision too."""
+
+
+def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes frames"]:
+    """The entry of `GAIT_PHASES` that every frame belongs to; `NO_STATE` in openings."""
+    rows = [phases_of(trace, each.episode, each.gait) for each in run.episodes]
+    return _numbered(np.stack(rows))
+
+
+def states_of(
+    trace: Trace, run: RunStability, gait: UInt8[np.ndarray, "episodes frames"]
+) -> tuple[tuple[State, ...], UInt8[np.ndarray, "episodes frames"]]:
+    """The states that occur in a run, and the number among them that every frame has.
+
+    Args:
+        trace: that `run` was made from.
+        run: what was found.
+        gait: from `gait_of`.
+    """
+    if trace.has_labels:
+        value = _numbered(trace.label)
+        named = {each.label: each.name for each in run.label_names}
+        occurring = np.unique(value[value != NO_STATE]).tolist()
+        looks = [(str(k), named.get(k, "opening"), label_color(k)) for k in occurring]
+    else:
+        value = gait
+        occurring = np.unique(value[value != NO_STATE]).tolist()
+        looks = [(str(k + 1), GAIT_PHASES[k], PHASE_COLORS[k]) for k in occurring]
+    number = np.full(NO_STATE + 1, NO_STATE, np.uint8)
+    number[occurring] = np.arange(len(occurring))
+    state = number[value]
+    states = tuple(
+        State(key, name, color, ink_on(color), float((state == i).mean()))
+        for i, (key, name, color) in enumerate(looks)
+    )
+    return states, state
+
+
+def _numbered(values: Int[np.ndarray, "episodes frames"]) -> UInt8[np.ndarray, "episodes frames"]:
+    return np.where(values < 0, NO_STATE, values).astype(np.uint8)
 
 
 def compose(
@@ -87,7 +417,7 @@ def compose(
         no_films=projectionist.failure,
         matches=matches_of(assessed),
         gait_phases=tuple(zip(GAIT_PHASES, PHASE_COLORS, strict=True)),
-        versions=provenance.versions(),
+        versions=environment.versions(),
     )
 
 

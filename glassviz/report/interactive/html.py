@@ -20,9 +20,9 @@ from markupsafe import Markup
 
 from glassviz.errors import UsageError
 from glassviz.files import refuse_existing, replacing
-from glassviz.plots.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on
+from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on
+from glassviz.report.html import environment
 from glassviz.report.interactive.page import InteractivePage
-from glassviz.report.templating import environment
 
 SCRIPTS = (
     "dom",
@@ -41,14 +41,20 @@ SCRIPTS = (
 )
 """Modules of `assets`, each after those that it imports."""
 
+
 TITLE = "Interactive report"
+
 
 _FILM = re.compile(r"[0-9a-f]{12}-\d+")
 """Names of films, as `compose` gives them: the beginning of the trace's hash, and the episode."""
 
+
 LIBRARY = "vendor/echarts/echarts.min.js"
 
+
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
+
+
 _EXPORT = re.compile(r"^export (?=(?:const|function|class) (\w+))", re.MULTILINE)
 
 

@@ -1,0 +1,1 @@
+"""Comparison of runs: labels matched, returns, groups, graphs; n is the number of checkpoints."""

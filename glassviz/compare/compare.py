@@ -1,0 +1,262 @@
+"""What several runs say together; n is the number of checkpoints, never of episodes."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Any
+
+import numpy as np
+
+from glassviz.compare.correspondence import (
+    ComparisonAnswers,
+    Correspondence,
+    comparison_answers,
+    correspond,
+)
+from glassviz.compare.groups import (
+    Controllers,
+    GroupComparison,
+    compare_controllers,
+    compare_groups,
+)
+from glassviz.compare.matching import BANK_FRAMES, Frames, draw, gather
+from glassviz.compare.returns import (
+    BasinShare,
+    MetricMeans,
+    Returns,
+    StabilityAndReturn,
+    Values,
+    basin_shares,
+    compare_values,
+    metric_means,
+    returns_of,
+    stability_and_return,
+)
+from glassviz.compare.runs import (
+    LeftOut,
+    Member,
+    by_controller,
+    called_apart,
+    dependent,
+    each_once,
+    member,
+    mixed,
+    unlike,
+)
+from glassviz.metrics.fitted_labels import FittedLabels
+from glassviz.report.phrases import listed
+from glassviz.rollout.assess import Assessed
+from glassviz.rollout.batch import Failed
+from glassviz.trace import Trace
+
+
+@dataclass(frozen=True)
+class ControllerRuns:
+    """The runs of one controller.
+
+    Attributes:
+        controller: who acted.
+        runs: names of the checkpoints; n is their number.
+        basins: how many are in each, and what they earn there.
+        returns: of all of them; with basins apart a mean may lie where no run is.
+        stability_and_return: whether the one goes with the other.
+        groups: two recipes, or agents with Glass and without; None unless there are two.
+        values: predicted against realised value over the runs.
+        means: of metrics of labels, over the runs.
+    """
+
+    controller: str
+    runs: tuple[str, ...]
+    basins: tuple[BasinShare, ...]
+    returns: Returns
+    stability_and_return: StabilityAndReturn
+    groups: GroupComparison | None
+    values: Values
+    means: MetricMeans
+
+
+@dataclass(frozen=True)
+class Together:
+    """What several runs say together. It describes, and says of nothing what causes it.
+
+    Attributes:
+        checkpoints: their names; n is their number.
+        left_out: rows that do not count, and why.
+        doubts: what keeps the checkpoints from being independent or alike, a sentence each.
+        by_controller: the runs of each controller.
+        controllers: planner and policy side by side; None if no checkpoint was seen under both.
+        correspondence: of labels; None with fewer than two checkpoints with labels at hand.
+        no_correspondence: why there is none; None if there is.
+        answers: to the questions about several films, in sentences.
+    """
+
+    checkpoints: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    doubts: tuple[str, ...]
+    by_controller: tuple[ControllerRuns, ...]
+    controllers: Controllers | None
+    correspondence: Correspondence | None
+    no_correspondence: str | None
+    answers: ComparisonAnswers
+
+
+def compare(
+    rows: Sequence[Assessed | Failed],
+    tell: Callable[[str], None] = lambda line: None,
+) -> Together | None:
+    """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
+
+    Reads their traces, and the checkpoints that they were made from. Where two have labels these
+    are compared too, for which JAX is loaded.
+
+    Args:
+        rows: of `assess_all`; those that failed are passed over.
+        tell: called with each line that a user should see.
+
+    Returns:
+        None with fewer than two rows that were assessed.
+
+    Raises:
+        GlassvizError: a trace or checkpoint is no longer what it was.
+    """
+    kept, left_out = each_once([row for row in rows if isinstance(row, Assessed)])
+    if len(kept) + len(left_out) < 2:
+        return None
+    members, frames = _read(kept)
+    rng = _rng(members)
+    correspondence, reason = _correspondence(members, frames, rng, tell)
+    doubts = [*dependent(members), mixed(list({each.name: each for each in members}.values()))]
+    unlikeness = unlike(members)
+    if unlikeness:
+        doubts.append(f"Returns have no common scale, as {unlikeness}.")
+    return Together(
+        checkpoints=tuple({each.checkpoint: each.name for each in members}.values()),
+        left_out=left_out,
+        doubts=tuple(doubt for doubt in doubts if doubt),
+        by_controller=tuple(
+            ControllerRuns(
+                controller=controller,
+                runs=tuple(each.name for each in own),
+                basins=basin_shares(own, rng),
+                returns=returns_of(own, rng),
+                stability_and_return=stability_and_return(own, rng),
+                groups=compare_groups(own, rng),
+                values=compare_values(own),
+                means=metric_means(own, rng),
+            )
+            for controller, own in by_controller(members).items()
+        ),
+        controllers=compare_controllers(members, rng),
+        correspondence=correspondence,
+        no_correspondence=reason,
+        answers=comparison_answers(members, correspondence),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedLabels:
+    """Which label of one checkpoint is which of another's.
+
+    Attributes:
+        correspondence: of the checkpoints with labels that are at hand.
+        names: what it calls each checkpoint, by the checkpoint's hash.
+    """
+
+    correspondence: Correspondence
+    names: dict[str, str]
+
+
+def match_labels(
+    rows: Sequence[Assessed], tell: Callable[[str], None] = lambda line: None
+) -> MatchedLabels | None:
+    """Match the labels of checkpoints by what they call the same observations.
+
+    Args:
+        rows: of `assess_all`.
+        tell: called with each line that a user should see.
+
+    Returns:
+        None unless the checkpoints of two agents with labels are at hand that can be compared.
+
+    Raises:
+        GlassvizError: a trace or checkpoint is no longer what it was.
+    """
+    members, frames = _read(each_once(rows)[0])
+    found, _ = _correspondence(members, frames, _rng(members), tell)
+    if found is None:
+        return None
+    return MatchedLabels(found, {each.checkpoint: each.name for each in members})
+
+
+def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
+    """Members, and frames of their traces for the bank."""
+    members, frames = [], []
+    provenances: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        key = row.stability.checkpoint_sha256
+        if row.target != row.trace and key not in provenances:
+            from glassviz import checkpoints
+
+            provenances[key] = checkpoints.load(row.target).provenance
+        trace = Trace.load(row.trace)
+        members.append(member(row, trace, provenances.get(key, {})))
+        frames.append(draw(trace, row.stability, BANK_FRAMES // len(rows)))
+    return called_apart(members), frames
+
+
+def _correspondence(
+    members: Sequence[Member],
+    frames: Sequence[Frames],
+    rng: np.random.Generator,
+    tell: Callable[[str], None],
+) -> tuple[Correspondence | None, str | None]:
+    """Of the checkpoints with labels that are at hand; or why there is none."""
+    labelled: dict[str, list[Member]] = {}
+    for each in members:
+        if each.labelled:
+            labelled.setdefault(each.name, []).append(each)
+    files = {name: [each.file for each in own if each.file] for name, own in labelled.items()}
+    missing = tuple(
+        LeftOut(each.name, each.controller, "its checkpoint is needed, and only a trace was given")
+        for name, own in labelled.items()
+        if not files[name]
+        for each in own
+    )
+    found = {name: own[0] for name, own in files.items() if own}
+    if len(found) < 2:
+        had = f"{len(found)} of {len(files)}" if missing else f"{len(found)}"
+        return None, f"it takes the checkpoints of two agents with labels, and {had} is at hand"
+    reason = _incomparable(members, frames)
+    if reason:
+        return None, reason
+    from glassviz import checkpoints
+    from glassviz.compare.matching import label_observations
+
+    bank = gather(frames)
+    tell(f"labelling {len(bank.obs)} observations of all runs with {len(found)} checkpoints")
+    labels = {}
+    for name, file in found.items():
+        own = labelled[name][0]
+        fitted = FittedLabels.load(own.fitted, own.checkpoint) if own.fitted else None
+        labels[name] = label_observations(checkpoints.load(file), bank.obs, own.label_rule, fitted)
+    return correspond(bank, members, labels, labelled, missing, rng), None
+
+
+def _incomparable(members: Sequence[Member], frames: Sequence[Frames]) -> str | None:
+    """Why observations of different runs cannot be shown to one agent; None if they can."""
+    for what in ("task", "physics"):
+        values = sorted({getattr(each.setting, what) for each in members})
+        if len(values) > 1:
+            return f"runs differ in their {what}: {listed(values)}"
+    sizes = sorted({each.obs.shape[1] for each in frames})
+    if len(sizes) > 1:
+        return f"observations differ in size: {listed(map(str, sizes))}"
+    if not sum(len(each.obs) for each in frames):
+        return "no run has a frame after the opening of its episodes"
+    return None
+
+
+def _rng(members: Sequence[Member]) -> np.random.Generator:
+    """The same for the same traces in any order."""
+    digest = sha256("".join(sorted(each.stability.trace_sha256 for each in members)).encode())
+    return np.random.default_rng(int(digest.hexdigest()[:16], 16))

@@ -1,0 +1,497 @@
+"""What several agents call the same observations, and what that answers."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from glassviz.compare.matching import UNNAMED_GAITS, Bank, PhaseMatch, match_phases
+from glassviz.compare.returns import LEVEL
+from glassviz.compare.runs import LeftOut, Member, by_controller
+from glassviz.metrics.agreement import (
+    Agreement,
+    AgreementTest,
+    Consensus,
+    Labels,
+    Matching,
+    agreement,
+    agreement_test,
+    consensus,
+    contingency,
+    match_by_frames,
+    on_other_clocks,
+)
+from glassviz.metrics.labels import PhaseUse
+from glassviz.metrics.segments import VISITED_SHARE
+from glassviz.metrics.statistics import benjamini_hochberg
+from glassviz.report.phrases import count_of, interval, listed, p_value
+
+REPLICATES = 199
+"""Of the null of each pair."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where frames of the bank come from.
+
+    Attributes:
+        run, controller: whose they are.
+        frames: how many.
+        cycle_frames: of them those in whole gait cycles.
+    """
+
+    run: str
+    controller: str
+    frames: int
+    cycle_frames: int
+
+
+@dataclass(frozen=True)
+class SourceAgreement:
+    """How far two checkpoints agree on the frames of one source.
+
+    Attributes:
+        run, controller: the source.
+        own: whether it is one of the two, whose encoder has seen such frames.
+        agreement: of their labels there.
+        matched_accuracy: share of its frames whose labels are matched; None without frames.
+    """
+
+    run: str
+    controller: str
+    own: bool
+    agreement: Agreement
+    matched_accuracy: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelPair:
+    """The labels of two checkpoints on the same frames.
+
+    Attributes:
+        one, other: their names.
+        agreement: over the whole bank.
+        test: over the frames in gait cycles, against labels of `other` that run on other clocks
+            within each episode; None where the bank has fewer than two whole cycles.
+        matching: labels of `one` to those of `other`, by the whole bank.
+        matched_accuracy: share of the frames whose two labels are matched; None without frames.
+        by_source: the same for each source, as latents of frames from elsewhere may be poor.
+        by_phase: labels matched by the phase of the gait, one a controller under which both have
+            the same rhythmic gait.
+    """
+
+    one: str
+    other: str
+    agreement: Agreement
+    test: AgreementTest | None
+    matching: Matching
+    matched_accuracy: float | None
+    by_source: tuple[SourceAgreement, ...]
+    by_phase: tuple[PhaseMatch, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Correspondence:
+    """The labels of several checkpoints on one bank of observations.
+
+    Attributes:
+        sources: where the frames are from.
+        runs: the checkpoints that labelled them, by name.
+        left_out: runs with labels that could not take part.
+        pairs: every two of `runs`, in that order.
+        consensus: mean AMI over pairs, its interval over seeds, and the medoid.
+        medoid: the typical run; None with fewer than three.
+        reference: whose labels give the colours: the medoid, else the first.
+        visited: labels of each run that have more than 1 % of the bank's frames.
+        colours: of each run, the label of the reference that each of its labels is matched with;
+            −1: none, to be drawn in grey.
+        answer: in a sentence or two.
+    """
+
+    sources: tuple[Source, ...]
+    runs: tuple[str, ...]
+    left_out: tuple[LeftOut, ...]
+    pairs: tuple[LabelPair, ...]
+    consensus: Consensus
+    medoid: str | None
+    reference: str
+    visited: dict[str, tuple[int, ...]]
+    colours: dict[str, tuple[int, ...]]
+    answer: str
+
+    @property
+    def frames(self) -> int:
+        """Frames in the bank."""
+        return sum(each.frames for each in self.sources)
+
+    def pair(self, one: str, other: str) -> LabelPair:
+        """What is known of two runs, in whichever order."""
+        return next(pair for pair in self.pairs if {pair.one, pair.other} == {one, other})
+
+
+def correspond(
+    bank: Bank,
+    sources: Sequence[Member],
+    labels: Mapping[str, Labels],
+    members: Mapping[str, Sequence[Member]],
+    left_out: tuple[LeftOut, ...],
+    rng: np.random.Generator,
+) -> Correspondence:
+    """Compare the labels that checkpoints give to the frames of a bank.
+
+    Args:
+        bank: the frames.
+        sources: where they are from, by the numbers in `bank.source`.
+        labels: of each checkpoint, by name; two at least.
+        members: each of these checkpoints under its controllers.
+        left_out: runs that could not take part.
+        rng: for nulls and the bootstrap.
+    """
+    names = list(labels)
+    matched = {}
+    for place, other in enumerate(names):
+        null = _null(labels[other], bank, rng)  # One at a time: a null is as large as 199 banks.
+        for one in names[:place]:
+            matched[one, other] = _pair(one, other, labels, null, bank, sources, members)
+    pairs = tuple(matched[pair] for pair in combinations(names, 2))
+    found = consensus(np.stack([labels[name] for name in names]), rng)
+    medoid = None if found.medoid is None else names[found.medoid]
+    reference = medoid or names[0]
+    return Correspondence(
+        sources=tuple(_source(each, bank, i) for i, each in enumerate(sources)),
+        runs=tuple(names),
+        left_out=left_out,
+        pairs=pairs,
+        consensus=found,
+        medoid=medoid,
+        reference=reference,
+        visited={name: _visited(label) for name, label in labels.items()},
+        colours={name: _colours(labels[name], labels[reference]) for name in names},
+        answer=_answer(found, pairs, medoid),
+    )
+
+
+def _null(label: Labels, bank: Bank, rng: np.random.Generator) -> list[Labels] | None:
+    """A checkpoint's labels as chance would have them, for all pairs that it is the second of.
+
+    What episodes have in common, such as the gait, is chance too.
+    """
+    if len(np.unique(bank.cycle[bank.cycle >= 0])) < 2:
+        return None
+    return list(on_other_clocks(label, bank.cycle, rng, REPLICATES, bank.episode))
+
+
+def _pair(
+    one: str,
+    other: str,
+    labels: Mapping[str, Labels],
+    null: list[Labels] | None,
+    bank: Bank,
+    sources: Sequence[Member],
+    members: Mapping[str, Sequence[Member]],
+) -> LabelPair:
+    a, b = labels[one], labels[other]
+    table = contingency(a, b, _width(a), _width(b))
+    matching = match_by_frames(table)
+    by_source = []
+    for i, source in enumerate(sources):
+        inside = bank.source == i
+        own = source.checkpoint in (members[one][0].checkpoint, members[other][0].checkpoint)
+        accuracy = matching.accuracy(contingency(a[inside], b[inside], *table.shape))
+        found = agreement(a[inside], b[inside])
+        by_source.append(SourceAgreement(source.name, source.controller, own, found, accuracy))
+    return LabelPair(
+        one=one,
+        other=other,
+        agreement=agreement(a, b),
+        test=None if null is None else agreement_test(a, b, null),
+        matching=matching,
+        matched_accuracy=matching.accuracy(table),
+        by_source=tuple(by_source),
+        by_phase=match_phases(members[one], members[other]),
+    )
+
+
+def _visited(label: Labels) -> tuple[int, ...]:
+    count = np.bincount(label[label >= 0])
+    return tuple(np.flatnonzero(count > VISITED_SHARE * count.sum()).tolist())
+
+
+def _width(label: Labels) -> int:
+    return int(label.max(initial=0)) + 1
+
+
+def _source(member: Member, bank: Bank, index: int) -> Source:
+    inside = bank.source == index
+    in_cycles = int((bank.cycle[inside] >= 0).sum())
+    return Source(member.name, member.controller, int(inside.sum()), in_cycles)
+
+
+def _colours(own: Labels, reference: Labels) -> tuple[int, ...]:
+    partner = match_by_frames(contingency(own, reference)).partner
+    return tuple(partner.tolist())
+
+
+def _answer(found: Consensus, pairs: Sequence[LabelPair], medoid: str | None) -> str:
+    if found.mean_ami is None:
+        return "Cannot be told: every checkpoint gives one label to all frames."
+    told = f"AMI {found.mean_ami:.2f}"
+    if found.low is not None and found.high is not None:
+        told += f" {interval(found.low, found.high, '.2f')}"
+    told += f" in the mean of {count_of(len(pairs), 'pair')}, n = {len(found.ami)} checkpoints"
+    tests = [pair.test for pair in pairs if pair.test and pair.test.ami_p is not None]
+    if tests:
+        inside = np.mean([test.observed.ami for test in tests])
+        chance = np.mean([test.null_ami for test in tests])
+        p = benjamini_hochberg(np.array([test.ami_p for test in tests], dtype=np.float64))
+        told += f"; in gait cycles {inside:.2f}, by chance {chance:.2f}"
+        told += (
+            f", beyond it in {(p <= LEVEL).sum()} of {len(tests)}"
+            if len(tests) > 1
+            else f", {p_value(float(p[0]))}"
+        )
+    return f"{told}. The typical one is {medoid}." if medoid else f"{told}."
+
+
+PHASES_OF_A_HOP = ("stance", "push-off", "flight", "landing")
+"""The phases that one label may have together: those of an upright body."""
+
+
+PHASES_TO_LACK = ("push-off", "flight", "landing")
+"""Of these a run may lack one; in a quick hop the turn of the stance is too short to be missed."""
+
+
+LACKING_SHARE = VISITED_SHARE
+"""A phase with fewer of the frames is lacking, as a label with fewer is not visited."""
+
+
+MERGED_SHARE = 0.5
+"""Phases are merged where one label has more than this share of each."""
+
+
+@dataclass(frozen=True)
+class ComparisonAnswers:
+    """The answers, with what they rest upon.
+
+    Attributes:
+        gaits: whether the runs move differently.
+        labels: whether labels that live in one phase of the gait are matched with each other.
+        lacking: which runs lack a phase of the hop that others have, and which phases none has.
+        merged: in which runs two of these phases have one label.
+        gaits_by_controller: how many runs have which gait.
+        same_phase, matched: of the pairs of matched labels whose phases are known (`matched`),
+            those in which both live in the same (`same_phase`).
+        same_phase_by_chance: expected number of these if labels were paired blindly.
+        lacking_phases: those that others by the same controller have, by controller and run; runs
+            that lack none are left out.
+        lacked_by_all: those that no run by a controller has.
+        merged_phases: by controller and run; runs with none are left out.
+    """
+
+    gaits: str
+    labels: str
+    lacking: str
+    merged: str
+    gaits_by_controller: dict[str, dict[str, int]]
+    same_phase: int
+    matched: int
+    same_phase_by_chance: float
+    lacking_phases: dict[str, dict[str, tuple[str, ...]]]
+    lacked_by_all: dict[str, tuple[str, ...]]
+    merged_phases: dict[str, dict[str, tuple[tuple[str, ...], ...]]]
+
+
+def comparison_answers(
+    members: Sequence[Member], correspondence: Correspondence | None
+) -> ComparisonAnswers:
+    """Answer the questions about several runs.
+
+    Args:
+        members: checkpoints under their controllers.
+        correspondence: of their labels; None if there is none.
+    """
+    groups = by_controller(members)
+    gaits: dict[str, dict[str, int]] = {
+        controller: dict(Counter[str](each.stability.gait.name for each in own).most_common())
+        for controller, own in groups.items()
+    }
+    lacking = {
+        controller: {each.name: lacks for each in own if (lacks := _lacking(each, own))}
+        for controller, own in groups.items()
+    }
+    lacked_by_all = {controller: _lacked_by_all(own) for controller, own in groups.items()}
+    merged = {
+        controller: {each.name: shared for each in own if (shared := _merged(each))}
+        for controller, own in groups.items()
+    }
+    same, matched, chance = _same_phase(members, correspondence)
+    return ComparisonAnswers(
+        gaits=_told_gaits(gaits),
+        labels=_told_labels(same, matched, chance, correspondence),
+        lacking=_told_lacking(lacking, lacked_by_all, groups),
+        merged=_told_merged(merged, groups),
+        gaits_by_controller=gaits,
+        same_phase=same,
+        matched=matched,
+        same_phase_by_chance=chance,
+        lacking_phases=lacking,
+        lacked_by_all=lacked_by_all,
+        merged_phases=merged,
+    )
+
+
+def _of_a_hop(member: Member) -> list[PhaseUse]:
+    return [use for use in member.stability.phases if use.name in PHASES_OF_A_HOP]
+
+
+def _lacking(member: Member, among: Sequence[Member]) -> tuple[str, ...]:
+    """Phases of a hop that a run lacks and another of the same controller has."""
+    had = _had(among)
+    uses = _of_a_hop(member)
+    return tuple(
+        use.name
+        for use in uses
+        if use.name in PHASES_TO_LACK and use.share < LACKING_SHARE and use.name in had
+    )
+
+
+def _had(members: Sequence[Member]) -> set[str]:
+    """Phases of a hop that a run has."""
+    return {use.name for each in members for use in _of_a_hop(each) if use.share >= LACKING_SHARE}
+
+
+def _lacked_by_all(members: Sequence[Member]) -> tuple[str, ...]:
+    """Phases of a hop that no run has; empty if no run has a frame to tell from."""
+    if not any(_of_a_hop(each) for each in members):
+        return ()
+    had = _had(members)
+    return tuple(name for name in PHASES_TO_LACK if name not in had)
+
+
+def _merged(member: Member) -> tuple[tuple[str, ...], ...]:
+    """Groups of phases of a hop that have one label for most of their frames."""
+    by_label: dict[int, list[str]] = {}
+    for use in _of_a_hop(member):
+        if use.label is None or use.label_share is None or use.share < LACKING_SHARE:
+            continue
+        if use.label_share > MERGED_SHARE:
+            by_label.setdefault(use.label, []).append(use.name)
+    return tuple(tuple(names) for _, names in sorted(by_label.items()) if len(names) > 1)
+
+
+def _same_phase(
+    members: Sequence[Member], correspondence: Correspondence | None
+) -> tuple[int, int, float]:
+    """Matched labels that live in one phase, all matched ones, and how many chance would give."""
+    if correspondence is None:
+        return 0, 0, 0.0
+    phases = {(each.name, each.controller): _phases_of_labels(each) for each in members}
+    controllers = list(by_controller(members))
+    same, matched, chance = 0, 0, 0.0
+    for pair in correspondence.pairs:
+        shared = [
+            (phases[pair.one, who], phases[pair.other, who])
+            for who in controllers
+            if (pair.one, who) in phases and (pair.other, who) in phases
+        ]
+        if not shared:
+            continue
+        one, other = shared[0]  # One controller is enough: the matching is the same for all.
+        partners = enumerate(pair.matching.partner.tolist())
+        both = [(one[i], other[j]) for i, j in partners if i in one and j in other]
+        same += sum(a == b for a, b in both)
+        matched += len(both)
+        left, right = Counter(a for a, _ in both), Counter(b for _, b in both)
+        chance += sum(left[name] * right[name] for name in left) / max(len(both), 1)
+    return same, matched, chance
+
+
+def _phases_of_labels(member: Member) -> dict[int, str]:
+    """The phase of the gait that each visited label lives in."""
+    run = member.stability
+    if run.occupancy is None:
+        return {}
+    return {
+        each.label: each.name for each in run.label_names if each.label in run.occupancy.visited
+    }
+
+
+def _told_gaits(gaits: Mapping[str, Mapping[str, int]]) -> str:
+    named = {
+        who: [name for name in found if name not in UNNAMED_GAITS] for who, found in gaits.items()
+    }
+    alike = any(
+        len(names) == 1 and gaits[who][names[0]] == sum(gaits[who].values()) > 1
+        for who, names in named.items()
+    )
+    differ = any(len(names) > 1 for names in named.values())
+    answer = "Yes" if differ else "No" if alike else "Cannot be told"
+    told = [
+        f"by {who} {listed([f'{count} {name}' for name, count in found.items()], most=6)}"
+        for who, found in gaits.items()
+    ]
+    return f"{answer}: {'; '.join(told)}."
+
+
+def _told_labels(
+    same: int, matched: int, chance: float, correspondence: Correspondence | None
+) -> str:
+    if correspondence is None:
+        return "Cannot be told: it takes the files of two checkpoints with labels."
+    if not matched:
+        return "Cannot be told: no two visited labels are matched with each other."
+    return (
+        f"{same} of {count_of(matched, 'pair')} of matched labels live in one phase of the gait; "
+        f"{chance:.1f} would by chance."
+    )
+
+
+def _told_lacking(
+    lacking: Mapping[str, Mapping[str, tuple[str, ...]]],
+    lacked_by_all: Mapping[str, tuple[str, ...]],
+    groups: Mapping[str, Sequence[Member]],
+) -> str:
+    told = []
+    for who, runs in lacking.items():
+        missed = [
+            f"{len(names)} without {phase} ({listed(names)})"
+            for phase in PHASES_TO_LACK
+            if (names := [name for name, lacks in runs.items() if phase in lacks])
+        ]
+        if lacked_by_all[who]:
+            missed.append(f"none with {listed(lacked_by_all[who])}")
+        if missed:
+            told.append(f"of {count_of(len(groups[who]), 'run')} by {who} {', '.join(missed)}")
+    if not any(_of_a_hop(each) for own in groups.values() for each in own):
+        return "Cannot be told: no run has a frame after the opening of its episodes."
+    if not told:
+        return "No: every run has push-off, flight and landing."
+    return f"Yes: {'; '.join(told)}."
+
+
+def _told_merged(
+    merged: Mapping[str, Mapping[str, tuple[tuple[str, ...], ...]]],
+    groups: Mapping[str, Sequence[Member]],
+) -> str:
+    labelled = {
+        who: sum(each.stability.occupancy is not None for each in own)
+        for who, own in groups.items()
+    }
+    if not any(labelled.values()):
+        return "Cannot be told: no run has labels."
+    told = []
+    for who, runs in merged.items():
+        if runs:
+            which = [
+                f"{name} {' and '.join('+'.join(group) for group in found)}"
+                for name, found in runs.items()
+            ]
+            told.append(
+                f"in {len(runs)} of {count_of(labelled[who], 'run')} by {who} "
+                f"({listed(which, most=3)})"
+            )
+    if not told:
+        return "No: no label has most of two phases of the hop."
+    return f"Yes: {'; '.join(told)}."

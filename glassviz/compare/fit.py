@@ -1,0 +1,380 @@
+"""Fitted labels of runs, beside those that the agents learned."""
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Int
+
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import refuse_existing
+from glassviz.gait.gait import describe
+from glassviz.metrics.agreement import (
+    AgreementTest,
+    agreement,
+    agreement_test,
+    contingency,
+    match_by_frames,
+    on_other_clocks,
+)
+from glassviz.metrics.fitted_labels import (
+    PROTOTYPES,
+    REFITS,
+    FittedLabels,
+    RefitStability,
+    check_numbers,
+    fit_labels,
+    refit_stability,
+)
+from glassviz.metrics.locking import Locking, locking
+from glassviz.metrics.nulls import REPLICATES
+from glassviz.metrics.segments import occupancy
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once
+from glassviz.rollout.relabel import labels_path, relabelled
+from glassviz.trace import Trace
+
+if TYPE_CHECKING:
+    from glassviz.rollout.traces import RolloutOptions
+
+
+Labels = Int[np.ndarray, " frames"]
+
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class PhaseReading:
+    """What labels say about the gait phase: means over episodes with gait cycles.
+
+    Attributes:
+        phase_information_bits: I(phase bin; label). More labels can say more.
+        locking_u: the share of the labels' entropy that the phase explains, in [0, 1]; over the
+            episodes in which both sets of labels have one. None without such.
+    """
+
+    phase_information_bits: float
+    locking_u: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The labels that an agent learned beside those that were fitted to the same frames.
+
+    All but `test` is over the frames after the openings, or, for the phase, in gait cycles.
+
+    Attributes:
+        label_rule: how a latent got its learned label.
+        learned_visited: learned labels with more than 1 % of the frames.
+        ami: adjusted mutual information of both; None where it is undefined.
+        test: agreement over frames in gait cycles, against the fitted labels on other
+            clocks (`agreement.on_other_clocks`) within their episodes; None without gait cycles.
+        partner: fitted label that each learned label is matched with; −1: none.
+        similarity: Jaccard index of each of these pairs, in [0, 1]; 0 where there is none.
+        matched_share: share of the frames whose two labels are matched with each other.
+        cycle_episodes: episodes with gait cycles.
+        learned, fitted: what each says about the phase; None without gait cycles.
+        fitted_ahead: episodes in which the fitted labels have more bits about the phase.
+    """
+
+    label_rule: str
+    learned_visited: tuple[int, ...]
+    ami: float | None
+    test: AgreementTest | None
+    partner: tuple[int, ...]
+    similarity: tuple[float, ...]
+    matched_share: float | None
+    cycle_episodes: int
+    learned: PhaseReading | None
+    fitted: PhaseReading | None
+    fitted_ahead: int
+
+    @property
+    def more_bits(self) -> float | None:
+        """Bits that the fitted labels say more about the phase; None without gait cycles."""
+        if self.learned is None or self.fitted is None:
+            return None
+        return self.fitted.phase_information_bits - self.learned.phase_information_bits
+
+    @property
+    def more_u(self) -> float | None:
+        """How much higher the U of the fitted labels is; None where U is undefined."""
+        if self.learned is None or self.fitted is None:
+            return None
+        if self.learned.locking_u is None or self.fitted.locking_u is None:
+            return None
+        return self.fitted.locking_u - self.learned.locking_u
+
+
+def compare(traces: Sequence[Trace], fitted: FittedLabels, seed: int = 0) -> Comparison:
+    """Compare the labels that traces were recorded with to fitted ones.
+
+    Args:
+        traces: of one agent with Glass, as they were recorded.
+        fitted: to its latents.
+        seed: of what chance leaves.
+
+    Raises:
+        GlassvizError: a gait cannot be described, or a frame not labelled.
+    """
+    rng = np.random.default_rng(seed)
+    episodes = [each for trace in traces for each in _episodes(trace, fitted, rng)]
+    learned = np.concatenate([each.learned for each in episodes])
+    found = np.concatenate([each.fitted for each in episodes])
+    clusters = max(trace.clusters for trace in traces)
+    table = contingency(learned, found, clusters, fitted.clusters)
+    matching = match_by_frames(table)
+    moving = [each for each in episodes if each.locking]
+    here, there = ([each.locking[i] for each in moving if each.locking] for i in (0, 1))
+    return Comparison(
+        label_rule=" and ".join(sorted({trace.header["label_rule"] for trace in traces})),
+        learned_visited=occupancy(learned, clusters).visited,
+        ami=agreement(learned, found).ami,
+        test=_test(moving, rng) if moving else None,
+        partner=tuple(matching.partner.tolist()),
+        similarity=tuple(matching.similarity.tolist()),
+        matched_share=matching.accuracy(table),
+        cycle_episodes=len(moving),
+        learned=_reading(here, there),
+        fitted=_reading(there, here),
+        fitted_ahead=sum(
+            other.phase_information_bits > own.phase_information_bits + _ROUNDING
+            for own, other in zip(here, there, strict=True)
+        ),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Episode:
+    """Labels of an episode, −1 in its opening, and what each says about its gait cycles."""
+
+    learned: Labels
+    fitted: Labels
+    cycle: Labels
+    locking: tuple[Locking, Locking] | None
+
+
+def _episodes(trace: Trace, fitted: FittedLabels, rng: np.random.Generator) -> Iterator[_Episode]:
+    found = relabelled(trace, fitted)
+    for i in range(trace.episodes):
+        gait = describe(trace, i)
+        after = np.arange(trace.frames) >= gait.opening_end
+        label, other = (
+            np.where(after, each.label[i].astype(np.int64), -1) for each in (trace, found)
+        )
+        phase, cycle = gait.cycles.phase, gait.cycles.cycle
+        # One rotation, for the p-values are not asked for.
+        here, there = (locking(each, phase, cycle, rng, 1) for each in (label, other))
+        yield _Episode(label, other, cycle, (here, there) if here and there else None)
+
+
+def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTest:
+    label = np.concatenate([each.learned for each in episodes])
+    other = np.concatenate([each.fitted for each in episodes])
+    # Cycles of different episodes must not have the same number.
+    ends = np.cumsum([0, *(each.cycle.max() + 1 for each in episodes)])
+    cycle = np.concatenate(
+        [
+            np.where(each.cycle >= 0, each.cycle + end, -1)
+            for each, end in zip(episodes, ends[:-1], strict=True)
+        ]
+    )
+    # That labels of one episode or controller do not occur in another is chance too.
+    span = np.repeat(np.arange(len(episodes)), [len(each.cycle) for each in episodes])
+    return agreement_test(label, other, on_other_clocks(other, cycle, rng, REPLICATES, span))
+
+
+def _reading(own: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:
+    """What labels say about the phase, U over the episodes in which the others have one too."""
+    if not own:
+        return None
+    u = [
+        here.locking_u
+        for here, there in zip(own, other, strict=True)
+        if here.locking_u is not None and there.locking_u is not None
+    ]
+    return PhaseReading(
+        phase_information_bits=float(np.mean([each.phase_information_bits for each in own])),
+        locking_u=float(np.mean(u)) if u else None,
+    )
+
+
+@dataclass(frozen=True)
+class FitOptions:
+    """How labels are fitted.
+
+    Attributes:
+        prototypes: N.
+        clusters: K; None: as many as minimise the structural entropy.
+        seed: of the starts of k-means.
+        refits: how many fits with other seeds are compared; below 2 none are.
+
+    Raises:
+        UsageError: N or K is out of range.
+    """
+
+    prototypes: int = PROTOTYPES
+    clusters: int | None = None
+    seed: int = 0
+    refits: int = REFITS
+
+    def __post_init__(self) -> None:
+        check_numbers(self.prototypes, self.clusters)
+
+
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """Labels that were fitted to one checkpoint.
+
+    Attributes:
+        name: what tables call the checkpoint.
+        path: the file of the labels.
+        traces: that they were fitted on.
+        labels: as in the file.
+        visited: labels with more than 1 % of all frames.
+        refits: how much fits with other seeds agree; None without refits.
+        comparison: with the labels that the agent learned; None without Glass.
+    """
+
+    name: str
+    path: Path
+    traces: tuple[Path, ...]
+    labels: FittedLabels
+    visited: tuple[int, ...]
+    refits: RefitStability | None
+    comparison: Comparison | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers for JSON, without prototypes: those are in the file."""
+        labels, versus = self.labels, self.comparison
+        return {
+            "run": self.name,
+            "error": None,
+            "checkpoint_sha256": labels.checkpoint_sha256,
+            "file": str(self.path),
+            "labels_sha256": labels.sha256,
+            "traces": [str(path) for path in self.traces],
+            "frames": labels.frames,
+            "seed": labels.seed,
+            "prototypes": len(labels.prototypes),
+            "clusters": labels.clusters,
+            "partition": labels.partition.tolist(),
+            "visited": list(self.visited),
+            "mean_cosine": labels.mean_cosine,
+            "h1_bits": labels.h1_bits,
+            "h2_bits": labels.h2_bits,
+            "gap": labels.gap,
+            "refits": dataclasses.asdict(self.refits) if self.refits else None,
+            "learned": dataclasses.asdict(versus)
+            | {"more_bits": versus.more_bits, "more_u": versus.more_u}
+            if versus
+            else None,
+        }
+
+
+@dataclass
+class _Checkpoint:
+    """A checkpoint, what led to it first, and its traces by their hash."""
+
+    name: str
+    target: Path
+    by_hash: dict[str, Path]
+
+
+def fit_all(
+    arguments: Sequence[Path],
+    options: "RolloutOptions",
+    fit: FitOptions,
+    folder: Path | None = None,
+    out: Path | None = None,
+    overwrite: bool = False,
+    listener: Listener = NOBODY,
+) -> list[Fitted | Failed]:
+    """Fit labels to the checkpoints of runs; one that is broken does not keep the others.
+
+    The same traces and seed give the same labels and the same file, whatever the order of the
+    traces.
+
+    Args:
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
+            `targets.find_targets`.
+        options: how checkpoints are rolled out whose traces are missing.
+        fit: how labels are fitted.
+        folder: of the traces; renders/traces by default.
+        out: file for the labels of the only checkpoint; beside its first trace by default.
+        overwrite: whether existing files may be replaced.
+        listener: who is told how it goes.
+
+    Returns:
+        What was fitted in the order of `arguments`, then what could not be.
+
+    Raises:
+        UsageError: `out` is given, and there are several checkpoints.
+        GlassvizError: `out` exists.
+    """
+    if out:
+        refuse_existing(out, overwrite)
+    found, failed = _checkpoints(arguments, options, folder, listener)
+    if out and len(found) > 1:
+        names = ", ".join(each.name for each in found.values())
+        raise UsageError(
+            f"--out: expected one checkpoint, found {len(found)} ({names}): fit them one by one, "
+            f"or leave --out out"
+        )
+    rows: list[Fitted | Failed] = []
+    for done, (sha256, checkpoint) in enumerate(found.items(), start=1):
+        first = next(iter(checkpoint.by_hash.values()))
+        path = out or labels_path(first.parent, sha256)
+        try:
+            refuse_existing(path, overwrite)
+            rows.append(_fitted(checkpoint, sha256, path, fit))
+        except GlassvizError as error:
+            rows.append(Failed(checkpoint.name, checkpoint.target, None, str(error)))
+        listener.on_run(done, len(found))
+    return rows + failed
+
+
+def _checkpoints(
+    arguments: Sequence[Path], options: "RolloutOptions", folder: Path | None, listener: Listener
+) -> tuple[dict[str, _Checkpoint], list[Failed]]:
+    """Checkpoints by their hash, each with its traces; and what leads to none."""
+    from glassviz.rollout.traces import find_traces
+
+    found: dict[str, _Checkpoint] = {}
+    failed: list[Failed] = []
+    for row in find_traces(arguments, options, folder, listener):
+        if isinstance(row, Failed):
+            failed.append(row)
+            continue
+        trace = Trace.load(row.path)
+        origin = trace.header["checkpoint"]
+        name = row.name or origin["name"]
+        checkpoint = found.setdefault(origin["sha256"], _Checkpoint(name, row.target, {}))
+        checkpoint.by_hash.setdefault(trace.sha256, row.path)
+    return found, each_once(failed)
+
+
+def _fitted(checkpoint: _Checkpoint, sha256: str, path: Path, fit: FitOptions) -> Fitted:
+    by_hash = dict(sorted(checkpoint.by_hash.items()))
+    traces = [Trace.load(trace) for trace in by_hash.values()]
+    latents = [episode for trace in traces for episode in trace.latent]
+    labels = fit_labels(latents, sha256, fit.prototypes, fit.clusters, fit.seed, tuple(by_hash))
+    refits = None
+    if fit.refits > 1:
+        refits = refit_stability(latents, fit.prototypes, fit.clusters, fit.refits)
+    learned = [trace for trace in traces if trace.header["labels_from"] == "glass"]
+    comparison = compare(learned, labels, fit.seed) if learned else None
+    found = [labels.labels(episode)[1] for episode in latents]
+    labels.save(path)
+    return Fitted(
+        name=checkpoint.name,
+        path=path,
+        traces=tuple(by_hash.values()),
+        labels=labels,
+        visited=occupancy(np.concatenate(found).astype(np.int64), labels.clusters).visited,
+        refits=refits,
+        comparison=comparison,
+    )

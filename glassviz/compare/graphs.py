@@ -1,0 +1,546 @@
+"""Transition graphs of runs, and where two of them differ."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from jaxtyping import Float32, Float64, Int
+
+from glassviz.compare.matching import rhythmic_gait
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.gait.gait import Gait, describe
+from glassviz.gait.verdict import gait_answers, gait_verdict, run_gait
+from glassviz.metrics.agreement import (
+    Matching,
+    contingency,
+    match_by_frames,
+    match_by_phase,
+    phase_profiles,
+)
+from glassviz.metrics.fitted_labels import FittedLabels
+from glassviz.metrics.graph_stats import GraphStats, States, Walks, graph_stats
+from glassviz.metrics.labels import LabelName, name_labels
+from glassviz.metrics.stability import phases_of
+from glassviz.metrics.transitions import Mode, markov_chain, transition_counts
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, file_stem, told_apart
+from glassviz.rollout.relabel import FITTED, LEARNED, check_labels, labels_path, load_labelled
+from glassviz.text import printable
+from glassviz.trace import Trace
+
+if TYPE_CHECKING:
+    from glassviz.agents.glass import LabelRule
+    from glassviz.rollout.traces import Located, RolloutOptions
+
+
+@dataclass(frozen=True, eq=False)
+class RunGraph:
+    """The transitions of one run, pooled over its episodes after their openings.
+
+    Attributes:
+        run: what tables call it.
+        checkpoint, checkpoint_sha256: whose run it is.
+        controller: who acted.
+        trace_sha256: of the trace.
+        labels_from: `glass` or `fitted`.
+        labels_sha256: of the file of fitted labels; None for learned ones.
+        label_rule: how a latent got its label.
+        tau: temperature of the soft assignments; None for fitted labels.
+        frame_dt_s: seconds between frames.
+        episodes: how many were pooled.
+        mode: of the graph.
+        partition: S.
+        names: what the labels stand for.
+        stats: all numbers.
+    """
+
+    run: str
+    checkpoint: str
+    checkpoint_sha256: str
+    controller: str
+    trace_sha256: str
+    labels_from: str
+    labels_sha256: str | None
+    label_rule: str
+    tau: float | None
+    frame_dt_s: float
+    episodes: int
+    mode: Mode
+    partition: Float64[np.ndarray, "prototypes clusters"]
+    names: tuple[LabelName, ...]
+    stats: GraphStats
+
+    @property
+    def cluster(self) -> Int[np.ndarray, " prototypes"]:
+        """Cluster of each prototype: the one that most of it belongs to."""
+        return self.partition.argmax(axis=1)
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are, without openings."""
+        return int(self.stats.prototypes.frames.sum())
+
+
+def run_graph(trace: Trace, mode: Mode = "jump", name: str | None = None) -> RunGraph:
+    """Describe the transitions of a trace; the same trace always gives the same.
+
+    Args:
+        trace: with labels, learned or fitted.
+        mode: of the graph.
+        name: what tables call the run; its checkpoint's by default.
+
+    Raises:
+        GlassvizError: the trace has no labels or, for `soft-train`, no soft assignments; it is
+            from before partitions were recorded; or its gait cannot be described.
+    """
+    partition = _partition(trace, mode)
+    gaits = [describe(trace, episode) for episode in range(trace.episodes)]
+    own = walks(trace, gaits)
+    phases = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
+    checkpoint = trace.header["checkpoint"]
+    return RunGraph(
+        run=name or checkpoint["name"],
+        checkpoint=checkpoint["name"],
+        checkpoint_sha256=checkpoint["sha256"],
+        controller=trace.header["controller"],
+        trace_sha256=trace.sha256,
+        labels_from=trace.header["labels_from"],
+        labels_sha256=trace.labels_sha256,
+        label_rule=trace.header["label_rule"],
+        tau=trace.header["tau"],
+        frame_dt_s=trace.frame_dt_s,
+        episodes=trace.episodes,
+        mode=mode,
+        partition=partition,
+        names=name_labels(own.label.reshape(-1), phases, partition.shape[1]),
+        stats=graph_stats(
+            own,
+            partition,
+            mode,
+            trace.frame_dt_s,
+            np.random.default_rng(int(trace.sha256[:16], 16)),
+        ),
+    )
+
+
+def walks(trace: Trace, gaits: list[Gait]) -> Walks:
+    """Where the episodes of a trace were, after their openings."""
+    after = np.arange(trace.frames) >= np.array([gait.opening_end for gait in gaits])[:, None]
+    soft = trace.soft_assignment
+    return Walks(
+        prototype=np.where(after, trace.prototype.astype(np.int64), -1),
+        label=np.where(after, trace.label.astype(np.int64), -1),
+        soft=soft if soft.shape[2] else None,
+    )
+
+
+def _partition(trace: Trace, mode: Mode) -> Float64[np.ndarray, "prototypes clusters"]:
+    """S of a trace that a graph of this mode can be made of."""
+    name = printable(trace.header["checkpoint"]["name"])
+    if not trace.has_labels:
+        raise GlassvizError(
+            f"{name}: expected labels, found an agent without Glass: fit some with `glassviz fit` "
+            f"and ask for them with `--labels fitted`"
+        )
+    if trace.partition is None:
+        raise GlassvizError(
+            f"{name}: expected a trace with the clusters of its prototypes, found one from before "
+            f"they were recorded: delete it and record it again"
+        )
+    if mode == "soft-train" and not trace.soft_assignment.shape[2]:
+        raise GlassvizError(
+            f"{name}: expected soft assignments for the mode soft-train, found fitted labels, "
+            f"which have none: choose frame, jump or flow"
+        )
+    return trace.partition
+
+
+BANK_FRAMES = 6_000
+"""Of each run, evenly in time: what both agents are asked about."""
+
+
+MatchedBy = Literal["checkpoint", "frames", "phase"]
+
+
+MATCHED_BY: dict[MatchedBy, str] = {
+    "checkpoint": "both runs have the same prototypes and labels",
+    "frames": "labels matched by what both agents call the same frames (Hungarian method)",
+    "phase": "labels matched by the phase of the gait that they live in (Hungarian method)",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A run with all that its labels can be matched by.
+
+    Attributes:
+        graph: of the run.
+        trace: with the labels that the graph is of.
+        gaits: of its episodes.
+        path: the trace's file.
+        checkpoint: the agent's file; None for a run that was given as a trace.
+        labels: that were asked for, as for `relabel.load_labelled`.
+    """
+
+    graph: RunGraph
+    trace: Trace
+    gaits: list[Gait]
+    path: Path
+    checkpoint: Path | None
+    labels: str
+
+
+def same_labels(one: RunGraph, other: RunGraph) -> bool:
+    """Whether labels and prototypes of two runs are the same ones."""
+    return (one.checkpoint_sha256, one.labels_sha256, one.label_rule) == (
+        other.checkpoint_sha256,
+        other.labels_sha256,
+        other.label_rule,
+    )
+
+
+def match(one: Source, other: Source) -> tuple[Matching, MatchedBy]:
+    """Match the labels of two checkpoints.
+
+    By the frames of both runs, if both agents are at hand to be asked about them; else by the
+    phases of their gaits.
+
+    Raises:
+        GlassvizError: there is neither.
+    """
+    if one.checkpoint and other.checkpoint:
+        return _by_frames(one, other), "frames"
+    gait = _rhythmic_gait(one)
+    corresponding = gait is not None and gait == _rhythmic_gait(other)
+    found = match_by_phase(_profiles(one), _profiles(other)) if corresponding else None
+    if found is None or not (found.partner >= 0).any():
+        raise GlassvizError(
+            f"--compare: expected two checkpoints, or traces whose labels live in the same phases "
+            f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
+            f"checkpoints instead of their traces"
+        )
+    return found, "phase"
+
+
+def _rhythmic_gait(source: Source) -> str | None:
+    name = run_gait([gait_verdict(gait) for gait in source.gaits]).name
+    return rhythmic_gait(name, [gait_answers(gait).rhythmic for gait in source.gaits])
+
+
+def _by_frames(one: Source, other: Source) -> Matching:
+    bank = np.concatenate([_observations(one), _observations(other)])
+    a, b = _labels(one, bank), _labels(other, bank)
+    shape = one.graph.partition.shape[1], other.graph.partition.shape[1]
+    return match_by_frames(contingency(a, b, *shape))
+
+
+def _observations(source: Source) -> Float32[np.ndarray, "frames obs"]:
+    trace = source.trace
+    opening = np.array([gait.opening_end for gait in source.gaits])
+    obs = trace.obs[np.arange(trace.frames) >= opening[:, None]]
+    obs = obs[np.isfinite(obs).all(axis=1)]
+    kept = np.linspace(0, max(len(obs) - 1, 0), min(BANK_FRAMES, len(obs))).round()
+    return obs[kept.astype(np.int64)]
+
+
+def _labels(source: Source, obs: Float32[np.ndarray, "frames obs"]) -> Int[np.ndarray, " frames"]:
+    from glassviz import checkpoints
+    from glassviz.compare.matching import label_observations
+
+    assert source.checkpoint is not None
+    agent = checkpoints.load(source.checkpoint)
+    fitted = None
+    if source.graph.labels_from == FITTED:
+        sha256 = source.graph.checkpoint_sha256
+        file = labels_path(source.path.parent, sha256)
+        if source.labels != FITTED:
+            file = Path(source.labels)
+        fitted = FittedLabels.load(file, sha256)
+    rule: LabelRule = "soft" if source.graph.label_rule == "soft" else "nearest-prototype"
+    return label_observations(agent, obs, rule, fitted)
+
+
+def _profiles(source: Source) -> Float64[np.ndarray, "clusters bins"]:
+    phase = np.concatenate([gait.cycles.phase for gait in source.gaits])
+    cycle = np.concatenate([gait.cycles.cycle for gait in source.gaits])
+    label = source.trace.label.reshape(-1).astype(np.int64)
+    return phase_profiles(label, phase, cycle, source.graph.partition.shape[1])
+
+
+@dataclass(frozen=True, eq=False)
+class Graphed:
+    """A run whose graph there is.
+
+    Attributes:
+        target: the trace or checkpoint.
+        trace: the trace file.
+        labels: that the graph is of, as they were asked for.
+        graph: what came of it.
+    """
+
+    target: Path
+    trace: Path
+    labels: str
+    graph: RunGraph
+
+    @property
+    def file_stem(self) -> str:
+        """A name for its file, which no other row has if no other has the graph's name."""
+        return file_stem(self.graph.run, self.graph.controller, self.graph.mode)
+
+    def source(self) -> Source:
+        """The run with all that it can be matched with another by; reads the trace again."""
+        trace = load_labelled(self.trace, self.labels, self.target)
+        return Source(
+            graph=self.graph,
+            trace=trace,
+            gaits=[describe(trace, episode) for episode in range(trace.episodes)],
+            path=self.trace,
+            checkpoint=None if self.target == self.trace else self.target,
+            labels=self.labels,
+        )
+
+
+def graph_all(
+    arguments: Sequence[Path],
+    options: "RolloutOptions",
+    mode: Mode = "jump",
+    folder: Path | None = None,
+    labels: str = LEARNED,
+    listener: Listener = NOBODY,
+) -> list[Graphed | Failed]:
+    """Graphs of runs, one a checkpoint and controller; one that is broken does not keep the others.
+
+    Args:
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
+            `targets.find_targets`.
+        options: how checkpoints are rolled out whose traces are missing.
+        mode: of the graphs.
+        folder: of the traces; renders/traces by default.
+        labels: to go by, as for `relabel.load_labelled`.
+        listener: who is told how it goes.
+
+    Returns:
+        In the order of `arguments`, then of controllers; what failed comes last.
+
+    Raises:
+        GlassvizError: no run can have such labels.
+    """
+    check_labels(labels)
+    from glassviz.rollout.traces import find_traces
+
+    found = find_traces(arguments, options, folder, listener)
+    rows: list[Graphed | Failed] = []
+    for done, each in enumerate(found, start=1):
+        rows.append(each if isinstance(each, Failed) else _row(each, mode, labels))
+        listener.on_run(done, len(found))
+    graphed = [row for row in rows if isinstance(row, Graphed)]
+    return [*_told_apart(graphed), *each_once(row for row in rows if isinstance(row, Failed))]
+
+
+def _row(located: "Located", mode: Mode, labels: str) -> Graphed | Failed:
+    try:
+        trace = load_labelled(located.path, labels, located.target)
+        graph = run_graph(trace, mode, located.name)
+    except GlassvizError as error:
+        return located.failed(error)
+    return Graphed(located.target, located.path, labels, graph)
+
+
+def _told_apart(rows: list[Graphed]) -> list[Graphed]:
+    """The same rows; graphs of one name and controller are called by their files, or paths."""
+    names = told_apart(
+        [row.graph.run for row in rows],
+        [row.target for row in rows],
+        [(row.graph.controller, row.graph.mode) for row in rows],
+    )
+    return [
+        replace(row, graph=replace(row.graph, run=name))
+        for row, name in zip(rows, names, strict=True)
+    ]
+
+
+REPLICATES = 999
+
+
+Flux = Float64[np.ndarray, "states states"]
+
+
+PerEpisode = Float64[np.ndarray, "_ states states"]
+"""Counts of each episode."""
+
+
+@dataclass(frozen=True)
+class MatchedState:
+    """A state of the runs that are compared.
+
+    Attributes:
+        one, other: its number in each; None where it has no counterpart.
+        similarity: of the two, as for `Matching`; 1 if they are the same, None without match.
+    """
+
+    one: int | None
+    other: int | None
+    similarity: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class FluxDifference:
+    """Where the traffic of two runs differs.
+
+    Attributes:
+        graphs: of the two.
+        one, other: what they are called.
+        mode: of the chains.
+        level: whether the states are prototypes, of one checkpoint, or labels.
+        matched_by: how their states were matched.
+        states: all that either visits, in order of the matrices.
+        one_flux, other_flux: share of all steps on each transition.
+        one_share, other_share: of the frames that each state has.
+        distance: ½ Σ |other − one| of the fluxes, in [0, 1]; None without a transition in either.
+        null_distance: its mean when the episodes of both are dealt out anew.
+        p: (1 + #{null >= distance})/(B + 1). About these episodes of these two runs, not about
+            other seeds.
+    """
+
+    graphs: tuple[RunGraph, RunGraph]
+    one: str
+    other: str
+    mode: Mode
+    level: Literal["prototype", "label"]
+    matched_by: MatchedBy
+    states: tuple[MatchedState, ...]
+    one_flux: Flux
+    other_flux: Flux
+    one_share: Float64[np.ndarray, " states"]
+    other_share: Float64[np.ndarray, " states"]
+    distance: float | None
+    null_distance: float | None
+    p: float | None
+
+    @property
+    def difference(self) -> Flux:
+        """Flux of the other run less that of the one; sums to 0."""
+        return self.other_flux - self.one_flux
+
+
+def flux_difference(one: Source, other: Source, replicates: int = REPLICATES) -> FluxDifference:
+    """Hold the graphs of two runs against each other.
+
+    Runs of one checkpoint are compared by prototypes, others by their matched labels.
+
+    Args:
+        one, other: of one mode: `frame`, `jump` or `flow`.
+        replicates: B.
+
+    Raises:
+        UsageError: the mode is `soft-train`, whose graph has no direction.
+        GlassvizError: the labels cannot be matched.
+    """
+    mode = one.graph.mode
+    if mode == "soft-train":
+        raise UsageError("--compare: expected mode frame, jump or flow, found soft-train")
+    paths = walks(one.trace, one.gaits), walks(other.trace, other.gaits)
+    level: Literal["prototype", "label"] = "label"
+    by: MatchedBy = "checkpoint"
+    if same_labels(one.graph, other.graph):
+        level = "prototype"
+        states = tuple(MatchedState(i, i, 1.0) for i in range(len(one.graph.partition)))
+    else:
+        matching, by = match(one, other)
+        states = _matched(paths, matching.partner.tolist(), matching.similarity.tolist())
+    own = [each.prototype if level == "prototype" else each.label for each in paths]
+    places = [state.one for state in states], [state.other for state in states]
+    counts = [_counts(walk, place) for walk, place in zip(own, places, strict=True)]
+    a, b = (markov_chain(each.sum(axis=0), mode).flow for each in counts)
+    rng = np.random.default_rng(int(one.graph.trace_sha256[:16], 16))
+    distance, null, p = flux_distance(counts[0], counts[1], mode, rng, replicates)
+    return FluxDifference(
+        graphs=(one.graph, other.graph),
+        one=f"{one.graph.run}, {one.graph.controller}",
+        other=f"{other.graph.run}, {other.graph.controller}",
+        mode=mode,
+        level=level,
+        matched_by=by,
+        states=states,
+        one_flux=a,
+        other_flux=b,
+        one_share=_shares(own[0], places[0]),
+        other_share=_shares(own[1], places[1]),
+        distance=distance,
+        null_distance=null,
+        p=p,
+    )
+
+
+def _matched(
+    paths: tuple[Walks, Walks], partner: Sequence[int], similarity: Sequence[float]
+) -> tuple[MatchedState, ...]:
+    """Labels that either run visits: matched ones by number, then those that only one has."""
+    visited = [set(np.unique(path.label[path.label >= 0]).tolist()) for path in paths]
+    states = []
+    for i, (j, alike) in enumerate(zip(partner, similarity, strict=True)):
+        if j >= 0 and (i in visited[0] or j in visited[1]):
+            states.append(MatchedState(i, j, alike))
+        elif j < 0 and i in visited[0]:
+            states.append(MatchedState(i, None, None))
+    taken = {state.other for state in states}
+    alone = sorted(visited[1] - taken)
+    return (*states, *(MatchedState(None, j, None) for j in alone))
+
+
+def _numbers(places: Sequence[int | None], count: int) -> Int[np.ndarray, " numbers"]:
+    """From a run's numbers to those of the matrices; −1: none, as for frames left out."""
+    number = np.full(count + 1, -1)
+    for i, place in enumerate(places):
+        if place is not None:
+            number[place] = i
+    return number
+
+
+def _moved(states: States, places: Sequence[int | None]) -> States:
+    highest = max([int(states.max(initial=-1)), *(p for p in places if p is not None)])
+    return _numbers(places, highest + 1)[states]
+
+
+def _counts(states: States, places: Sequence[int | None]) -> PerEpisode:
+    moved = _moved(states, places)
+    return np.stack([transition_counts(row[None], len(places)) for row in moved])
+
+
+def _shares(states: States, places: Sequence[int | None]) -> Float64[np.ndarray, " states"]:
+    moved = _moved(states, places)
+    count = np.bincount(moved[moved >= 0], minlength=len(places))
+    return count / max(int(count.sum()), 1)
+
+
+def flux_distance(
+    one: PerEpisode,
+    other: PerEpisode,
+    mode: Mode,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+) -> tuple[float | None, float | None, float | None]:
+    """½ Σ |F' − F| of two runs, and how far they would be apart by their episodes alone.
+
+    Args:
+        one, other: transition counts of each of their episodes.
+        mode: of the chains.
+        rng: deals all episodes out anew between the two.
+        replicates: B.
+
+    Returns:
+        The distance, its mean over the null, and p; None if a run has no transition.
+    """
+    every, size = np.concatenate([one, other]), len(one)
+    if not all(markov_chain(each.sum(axis=0), mode).connected.any() for each in (one, other)):
+        return None, None, None
+
+    def distance(order: Int[np.ndarray, " episodes"]) -> float:
+        a, b = (markov_chain(every[own].sum(axis=0), mode).flow for own in np.split(order, [size]))
+        return float(np.abs(a - b).sum() / 2)
+
+    own = distance(np.arange(len(every)))
+    null = np.array([distance(rng.permutation(len(every))) for _ in range(replicates)])
+    return own, float(null.mean()), float((1 + (null >= own - 1e-12).sum()) / (replicates + 1))

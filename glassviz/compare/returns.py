@@ -1,0 +1,448 @@
+"""Basins, returns, metrics and values of several runs of one controller."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from glassviz.compare.runs import Member, dependent, mixed, unlike
+from glassviz.metrics.stability import METRICS, OF_BODY, OF_LABELS
+from glassviz.metrics.statistics import (
+    IQM_FROM,
+    BootstrapInterval,
+    PermutationTest,
+    Share,
+    benjamini_hochberg,
+    bootstrap_interval,
+    holm,
+    rank_correlation_test,
+    share_interval,
+)
+from glassviz.metrics.verdict import RunBasinName
+from glassviz.report.phrases import count_of, estimate, interval, listed, p_value
+
+BASINS: tuple[RunBasinName, ...] = ("stable-hop", "unstable", "split", "undetermined")
+
+
+@dataclass(frozen=True)
+class Returns:
+    """What some runs earn; one value a run.
+
+    Attributes:
+        runs: their names.
+        values: mean return of each.
+        mean, iqm: over runs, with intervals from resampled runs and then their episodes; None
+            below four runs, whose values say more than a summary.
+    """
+
+    runs: tuple[str, ...]
+    values: tuple[float, ...]
+    mean: BootstrapInterval | None
+    iqm: BootstrapInterval | None
+
+
+@dataclass(frozen=True)
+class BasinShare:
+    """One basin.
+
+    Attributes:
+        basin: which.
+        share: of the runs, with Wilson's interval.
+        returns: of the runs in it.
+    """
+
+    basin: RunBasinName
+    share: Share
+    returns: Returns
+
+
+def told_basins(shares: Sequence[BasinShare]) -> str:
+    """Basins that have runs, in a sentence: `stable-hop 2 of 5 [12%, 77%], return 400 and 410`."""
+    told = [
+        f"{each.basin} {each.share.hits} of {each.share.count} "
+        f"{interval(each.share.low, each.share.high, '.0%')}"
+        # Those of all runs are told anyway.
+        f"{f', {_told_returns(each.returns)}' if each.share.hits < each.share.count else ''}"
+        for each in shares
+        if each.share.hits
+    ]
+    return f"{'; '.join(told)}."
+
+
+def told_returns(returns: Returns) -> str:
+    """Returns over runs, in a sentence."""
+    return f"Over {count_of(len(returns.runs), 'run')}: {_told_returns(returns)}."
+
+
+def _told_returns(returns: Returns) -> str:
+    if returns.mean is None or returns.iqm is None:
+        return f"return {listed(f'{value:.0f}' for value in returns.values)}"
+    mean, iqm = (estimate(each, ".0f") for each in (returns.mean, returns.iqm))
+    return f"mean return {mean}, interquartile mean {iqm}"
+
+
+def basin_shares(members: Sequence[Member], rng: np.random.Generator) -> tuple[BasinShare, ...]:
+    """Every basin, empty ones too, in the order of `BASINS`; none without runs."""
+    found = []
+    for basin in BASINS:
+        inside = [each for each in members if each.stability.basin.name == basin]
+        share = share_interval(len(inside), len(members))
+        if share:
+            found.append(BasinShare(basin, share, returns_of(inside, rng)))
+    return tuple(found)
+
+
+def returns_of(members: Sequence[Member], rng: np.random.Generator) -> Returns:
+    """Returns of runs, and their summary if there are enough, on a common scale."""
+    episodes = [[each.episode_return for each in run.stability.episodes] for run in members]
+    enough = len(members) >= IQM_FROM and unlike(members) is None
+    return Returns(
+        runs=tuple(each.name for each in members),
+        values=tuple(each.mean_return for each in members),
+        mean=bootstrap_interval(episodes, rng) if enough else None,
+        iqm=bootstrap_interval(episodes, rng, "iqm") if enough else None,
+    )
+
+
+PRIMARY = "fleiss_kappa"
+"""The metric that answers the question: whether every gait cycle has the same labels."""
+
+
+NAMED = ("locking_u", "window_mi_10_bits", "switches_per_cycle")
+"""Metrics named beforehand beside the primary one, adjusted by Holm's method."""
+
+
+LEVEL = 0.05
+"""Of a test; its interval leaves as much outside."""
+
+
+STRATUM_FROM = 5
+"""Ranks of fewer runs cannot reach the level, so that smaller basins are not looked at alone."""
+
+
+_INTERVAL_FROM = 4
+
+
+_Z = 1.959964
+
+
+Family = Literal["primary", "named", "explored"]
+
+
+@dataclass(frozen=True)
+class MetricCorrelation:
+    """One metric against return, over the runs in which it is defined.
+
+    Attributes:
+        metric: by its name in `METRICS`.
+        family: `primary`, `named` beforehand, or `explored`.
+        runs: names of the runs; n is their number.
+        values, returns: of each run, the mean over its episodes.
+        test: Spearman's ρ, p and the smallest p that was possible; None where ρ is undefined.
+        rho_low, rho_high: 95 % interval of ρ, approximate; None below four runs or for |ρ| = 1.
+        adjusted_p: p adjusted within its family (Holm for `named`, Benjamini-Hochberg for
+            `explored`; as it is for the primary metric); None without a test, and for an explored
+            one that could not have reached 0.05.
+    """
+
+    metric: str
+    family: Family
+    runs: tuple[str, ...]
+    values: tuple[float, ...]
+    returns: tuple[float, ...]
+    test: PermutationTest | None
+    rho_low: float | None
+    rho_high: float | None
+    adjusted_p: float | None
+
+
+@dataclass(frozen=True)
+class StabilityAndReturn:
+    """Whether stability goes with return among the runs of one controller.
+
+    Attributes:
+        runs: number of runs, with and without labels.
+        correlations: of every metric, the primary one first, then the named ones; none where
+            returns have no common scale.
+        within_basins: of the primary metric among the runs of one basin, for basins with five
+            runs or more.
+        answer: by the primary metric, in a sentence.
+        others: what the other metrics say, in a sentence; empty if they are too few to say.
+        doubts: what speaks against reading more into it, a sentence each.
+    """
+
+    runs: int
+    correlations: tuple[MetricCorrelation, ...]
+    within_basins: dict[RunBasinName, MetricCorrelation]
+    answer: str
+    others: str
+    doubts: tuple[str, ...]
+
+
+def stability_and_return(members: Sequence[Member], rng: np.random.Generator) -> StabilityAndReturn:
+    """Correlate every metric with return over the runs of one controller."""
+    reason = unlike(members)
+    if reason:
+        answer = f"Cannot be told: returns of these runs have no common scale, as {reason}."
+        return StabilityAndReturn(len(members), (), {}, answer, "", ())
+    order = (PRIMARY, *NAMED, *(name for name in METRICS if name not in (PRIMARY, *NAMED)))
+    found = _adjusted([_correlate(name, members, rng) for name in order])
+    strata = {
+        basin: [each for each in members if each.stability.basin.name == basin] for basin in BASINS
+    }
+    alone = {basin: _correlate(PRIMARY, inside, rng) for basin, inside in strata.items()}
+    within = {
+        basin: each
+        for basin, each in alone.items()
+        if STRATUM_FROM <= len(each.runs) < len(found[0].runs)
+    }
+    return StabilityAndReturn(
+        runs=len(members),
+        correlations=found,
+        within_basins=within,
+        answer=_returns_answer(found[0], within, len(members)),
+        others=_others(found),
+        doubts=_doubts(members, found[0]),
+    )
+
+
+def _correlate(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricCorrelation:
+    known = [(each, each.stability.metrics[name]) for each in members]
+    pairs = [(each, value.mean) for each, value in known if value is not None]
+    values, returns = [value for _, value in pairs], [each.mean_return for each, _ in pairs]
+    test = rank_correlation_test(values, returns, rng)
+    low, high = _interval(test.statistic, len(pairs)) if test else (None, None)
+    return MetricCorrelation(
+        metric=name,
+        family="primary" if name == PRIMARY else "named" if name in NAMED else "explored",
+        runs=tuple(each.name for each, _ in pairs),
+        values=tuple(values),
+        returns=tuple(returns),
+        test=test,
+        rho_low=low,
+        rho_high=high,
+        adjusted_p=test.p if test else None,
+    )
+
+
+def _interval(rho: float, n: int) -> tuple[float | None, float | None]:
+    """Fisher's transformation with the variance for ranks.
+
+    References:
+        Bonett & Wright, "Sample size requirements for estimating Pearson, Kendall and Spearman
+        correlations", Psychometrika 2000.
+    """
+    if n < _INTERVAL_FROM or abs(rho) > 1 - 1e-9:
+        return None, None
+    half = _Z * np.sqrt((1 + rho**2 / 2) / (n - 3))
+    low, high = np.tanh(np.arctanh(rho) + np.array([-half, half])).tolist()
+    return low, high
+
+
+def _adjusted(found: list[MetricCorrelation]) -> tuple[MetricCorrelation, ...]:
+    adjust = {"primary": lambda p: p, "named": holm, "explored": benjamini_hochberg}
+    told: list[MetricCorrelation] = []
+    for family, adjustment in adjust.items():
+        own = [each for each in found if each.family == family]
+        p = np.array([_p(each) for each in own])
+        for each, value in zip(own, adjustment(p).tolist(), strict=True):
+            told.append(replace(each, adjusted_p=None if np.isnan(value) else value))
+    return tuple(told)
+
+
+def _p(found: MetricCorrelation) -> float:
+    if found.test is None or (found.family == "explored" and not _could(found)):
+        return float("nan")
+    return found.test.p
+
+
+def _returns_answer(
+    primary: MetricCorrelation, within: Mapping[RunBasinName, MetricCorrelation], runs: int
+) -> str:
+    n, test = len(primary.runs), primary.test
+    if test is None and n < 2:
+        return f"Cannot be told: {PRIMARY} is measured in {n} of {count_of(runs, 'run')}."
+    if test is None:
+        return f"Cannot be told: {PRIMARY} or return is the same in all of {n} runs."
+    rho = f"ρ = {test.statistic:.2f}"
+    if primary.rho_low is not None and primary.rho_high is not None:
+        rho += f" {interval(primary.rho_low, primary.rho_high, '.2f')}"
+    told = f"{rho}, {p_value(test.p)}, n = {n}"
+    alone = [
+        f"within {basin} {each.test.statistic:.2f}, n = {len(each.runs)}"
+        for basin, each in within.items()
+        if each.test
+    ]
+    told = "; ".join([told, *alone])
+    if test.smallest_p > LEVEL:
+        return (
+            f"Cannot be told from {n} runs, in no order of which p is below {test.smallest_p:.2g}: "
+            f"{PRIMARY} and return have {told}."
+        )
+    if test.p > LEVEL:
+        return f"No sign that {PRIMARY} goes with return: {told}."
+    direction = "higher" if test.statistic > 0 else "lower"
+    return f"Runs with a higher {PRIMARY} have a {direction} return: {told}."
+
+
+def _others(found: Sequence[MetricCorrelation]) -> str:
+    """What the other metrics say, in a sentence."""
+    told = []
+    for what, names in (("of labels", OF_LABELS), ("of the body (parts of the reward)", OF_BODY)):
+        tested = [each for each in found[1:] if each.metric in names and _could(each)]
+        hits = [each for each in tested if each.adjusted_p is not None and each.adjusted_p <= LEVEL]
+        hits = sorted(hits, key=lambda each: (each.adjusted_p, each.metric))
+        if tested:
+            which = [f"{each.metric} {each.test.statistic:+.2f}" for each in hits if each.test]
+            some = f" ({listed(which)})" if which else ""
+            told.append(f"{len(hits)} of {len(tested)} {what}{some}")
+    if not told:
+        return ""
+    return f"Of the other metrics, adjusted for their number, {', and '.join(told)} go with return."
+
+
+def _could(found: MetricCorrelation) -> bool:
+    """Whether a test could have reached the level at all."""
+    return found.test is not None and found.test.smallest_p <= LEVEL
+
+
+def _doubts(members: Sequence[Member], primary: MetricCorrelation) -> tuple[str, ...]:
+    measured = [each for each in members if each.name in primary.runs]
+    told = []
+    if len(measured) < len(members):
+        missing = len(members) - len(measured)
+        do = "does" if missing == 1 else "do"
+        told.append(
+            f"{count_of(missing, 'run')} of {len(members)} without {PRIMARY} {do} not count."
+        )
+    told += [doubt for doubt in (mixed(measured), *dependent(measured)) if doubt]
+    if len({each.stability.basin.name for each in measured}) == 1 and len(measured) > 1:
+        told.append(f"All of them are {measured[0].stability.basin.name}: no basins to compare.")
+    told.append("Which of the two makes the other so, if either does, is not told by this.")
+    return tuple(told)
+
+
+MEASURED = (PRIMARY, "locking_u")
+
+
+@dataclass(frozen=True)
+class MetricMean:
+    """One metric over runs.
+
+    Attributes:
+        metric: by its name in `METRICS`.
+        runs: those in which it is defined; n is their number.
+        values: of each, the mean over the episodes in which it is defined.
+        mean: over runs, with an interval from resampled runs and then their episodes; None below
+            four runs, whose values say more than a summary.
+    """
+
+    metric: str
+    runs: tuple[str, ...]
+    values: tuple[float, ...]
+    mean: BootstrapInterval | None
+
+
+@dataclass(frozen=True)
+class MetricMeans:
+    """The metrics of `MEASURED` over the runs of one controller.
+
+    Attributes:
+        metrics: each of them.
+        answer: in a sentence.
+    """
+
+    metrics: tuple[MetricMean, ...]
+    answer: str
+
+
+def metric_means(members: Sequence[Member], rng: np.random.Generator) -> MetricMeans:
+    """Means over runs of one controller, runs being what is counted."""
+    found = tuple(_mean(name, members, rng) for name in MEASURED)
+    told = "; ".join(_told(each) for each in found)
+    return MetricMeans(found, f"Stability over runs: {told}.")
+
+
+def _mean(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricMean:
+    sample = [[METRICS[name](each) for each in run.stability.episodes] for run in members]
+    defined = [
+        (run.name, [value for value in values if value is not None and np.isfinite(value)])
+        for run, values in zip(members, sample, strict=True)
+    ]
+    defined = [(run, values) for run, values in defined if values]
+    values = [own for _, own in defined]
+    return MetricMean(
+        metric=name,
+        runs=tuple(run for run, _ in defined),
+        values=tuple(float(np.mean(own)) for own in values),
+        mean=bootstrap_interval(values, rng) if len(defined) >= IQM_FROM else None,
+    )
+
+
+def _told(found: MetricMean) -> str:
+    if not found.runs:
+        return f"{found.metric} is measured in none"
+    values = listed(f"{value:.2f}" for value in found.values)
+    shown = estimate(found.mean, ".2f") if found.mean else values
+    return f"{found.metric} {shown}, n = {len(found.runs)}"
+
+
+@dataclass(frozen=True)
+class Values:
+    """How far the runs of one controller know what they will get.
+
+    Attributes:
+        runs: those whose episodes are long enough to tell.
+        biases: of each, predicted − realised, in discounted reward.
+        rank_correlations: of each, the mean over its episodes; None where it is undefined.
+        worse_than_mean: runs in which the mean of what was realised predicts better.
+        shaped: runs that learned another reward than the task's, which is what they predict.
+        answer: in a sentence or two.
+    """
+
+    runs: tuple[str, ...]
+    biases: tuple[float, ...]
+    rank_correlations: tuple[float | None, ...]
+    worse_than_mean: tuple[str, ...]
+    shaped: tuple[str, ...]
+    answer: str
+
+
+def compare_values(members: Sequence[Member]) -> Values:
+    """Collect the calibrations of runs of one controller."""
+    found = [(each, each.stability.calibration) for each in members]
+    known = [(each, value) for each, value in found if value]
+    biases = tuple(value.bias.mean for _, value in known)
+    ranks = tuple(
+        value.rank_correlation.mean if value.rank_correlation else None for _, value in known
+    )
+    names = tuple(each.name for each, _ in known)
+    worse = tuple(
+        each.name
+        for each, value in known
+        if value.relative_rmse is not None and value.relative_rmse > 1
+    )
+    shaped = tuple(each.name for each, _ in known if each.shaped)
+    answer = _values_answer(names, biases, [each for each in ranks if each is not None], len(worse))
+    if shaped:
+        whose = "its values predict" if len(shaped) == 1 else "their values predict"
+        answer += f" {listed(shaped)} learned a shaped reward: {whose} that one."
+    return Values(names, biases, ranks, worse, shaped, answer)
+
+
+def _values_answer(
+    names: Sequence[str], biases: Sequence[float], ranks: Sequence[float], worse: int
+) -> str:
+    if not names:
+        return "Cannot be told: episodes are too short for the discount."
+    told = f"Predicted less realised value {np.median(biases):+.1f}"
+    if len(names) > 1:
+        low, high = int(np.argmin(biases)), int(np.argmax(biases))
+        told += f" in the median of {count_of(len(names), 'run')}, {biases[low]:+.1f} "
+        told += f"({names[low]}) to {biases[high]:+.1f} ({names[high]})"
+    if ranks:
+        told += f"; rank correlation {np.median(ranks):.2f}"
+    if worse:
+        told += f"; worse than the mean in {worse}"
+    return f"{told}."

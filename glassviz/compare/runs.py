@@ -1,0 +1,219 @@
+"""What is compared: checkpoints under a controller, each a unit of n."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any, Literal
+
+from glassviz.metrics.stability import RunStability
+from glassviz.report.phrases import listed
+from glassviz.rollout.assess import Assessed
+from glassviz.rollout.relabel import FITTED, labels_path
+from glassviz.trace import Trace
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run acted in; returns of unlike settings have no common scale.
+
+    Attributes:
+        task, physics: of the environment.
+        episode_s: seconds of an episode.
+    """
+
+    task: str
+    physics: str
+    episode_s: float
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """One checkpoint under one controller.
+
+    Attributes:
+        name: as in the table of runs.
+        stability: what was found about it.
+        file: the checkpoint; None for a run that was given as a trace.
+        glass: whether the agent was trained with Glass.
+        fitted: the file of fitted labels, for a run that goes by such.
+        recipe, seed: that it was trained with; None where the file is missing or does not say.
+        started_from: hash of the checkpoint that its training, or refinement, went on from.
+        shaped: whether it was trained on another reward than the task's; None if unknown.
+        setting: what it acted in.
+    """
+
+    name: str
+    stability: RunStability
+    file: Path | None
+    glass: bool
+    fitted: Path | None
+    recipe: str | None
+    seed: int | None
+    started_from: str | None
+    shaped: bool | None
+    setting: Setting
+
+    @property
+    def controller(self) -> str:
+        """Who acted."""
+        return self.stability.controller
+
+    @property
+    def checkpoint(self) -> str:
+        """Hash of the checkpoint, which tells units apart."""
+        return self.stability.checkpoint_sha256
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it has labels, learned or fitted."""
+        return self.stability.labels_from != "none"
+
+    @property
+    def label_rule(self) -> Literal["nearest-prototype", "soft"]:
+        """How a latent got its label."""
+        return "soft" if self.stability.label_rule == "soft" else "nearest-prototype"
+
+    @property
+    def mean_return(self) -> float:
+        """Mean over its episodes."""
+        return self.stability.returns.mean
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A run that does not count.
+
+    Attributes:
+        run, controller: which.
+        reason: why, in one sentence.
+    """
+
+    run: str
+    controller: str
+    reason: str
+
+
+def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, ...]]:
+    """One row for each checkpoint and controller, by name; of several the one with most frames.
+
+    Of equally long ones that of the checkpoint comes before that of its trace, which knows less.
+    """
+    best: dict[tuple[str, str], Assessed] = {}
+    left_out = []
+    for row in sorted(rows, key=_worth):
+        key = row.stability.checkpoint_sha256, row.controller
+        kept = best.setdefault(key, row)
+        if kept is not row:
+            reason = f"the checkpoint by {row.controller} counts once, as {kept.name}"
+            left_out.append(LeftOut(row.name, row.controller, reason))
+    kept_rows = sorted(best.values(), key=lambda row: (row.name, *_key(row)))
+    return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
+
+
+def _worth(row: Assessed) -> tuple[int, bool, str, str]:
+    return -_frames(row), row.target == row.trace, row.name, str(row.trace)
+
+
+def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member:
+    """A row, with what its trace and its checkpoint say of where it comes from.
+
+    Args:
+        row: of the table.
+        trace: its trace, as it was recorded.
+        provenance: of its checkpoint; empty if that is not at hand.
+    """
+    env, agent = trace.header["env"], trace.header["agent"]
+    init = provenance.get("init")
+    recipe, seed, shaped = (provenance.get(name) for name in ("recipe", "seed", "shaped"))
+    return Member(
+        name=row.name,
+        stability=row.stability,
+        file=None if row.target == row.trace else row.target,
+        glass=bool(agent.get("glass")) or trace.header["labels_from"] == "glass",
+        fitted=_fitted(row),
+        # Older files write the preset without brackets.
+        recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
+        seed=seed if isinstance(seed, int) else None,
+        started_from=init.get("sha256") if isinstance(init, Mapping) else None,
+        shaped=shaped if isinstance(shaped, bool) else None,
+        setting=Setting(env["task"], env["physics"], round(trace.frames * trace.frame_dt_s, 6)),
+    )
+
+
+def called_apart(members: Sequence[Member]) -> list[Member]:
+    """The same members, with one name for each checkpoint, that no other has."""
+    names: dict[str, str] = {}
+    for each in members:
+        name = names.get(each.checkpoint, each.name)
+        if name in [other for key, other in names.items() if key != each.checkpoint]:
+            name = f"{each.name} ({each.checkpoint[:8]})"
+        names[each.checkpoint] = name
+    return [replace(each, name=names[each.checkpoint]) for each in members]
+
+
+def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
+    """Members of each controller, controllers in the order of their names."""
+    found: dict[str, list[Member]] = {}
+    for each in sorted(members, key=lambda each: each.controller):
+        found.setdefault(each.controller, []).append(each)
+    return found
+
+
+def unlike(members: Sequence[Member]) -> str | None:
+    """Why returns of members have no common scale; None if they have."""
+    for part in ("task", "physics", "episode_s"):
+        found = sorted({getattr(each.setting, part) for each in members})
+        if len(found) > 1:
+            what = {"episode_s": "episodes in seconds"}.get(part, part)
+            return f"they differ in their {what}: {listed(map(str, found))}"
+    return None
+
+
+def dependent(members: Sequence[Member]) -> tuple[str, ...]:
+    """Which members are no independent units, a sentence each."""
+    checkpoints = list({each.checkpoint: each for each in members}.values())
+    names = {each.checkpoint: each.name for each in checkpoints}
+    told = [
+        f"{each.name} was trained on from {names[each.started_from]}."
+        for each in checkpoints
+        if each.started_from in names
+    ]
+    runs = Counter((each.recipe, each.seed) for each in checkpoints)
+    for (recipe, seed), count in runs.items():
+        if recipe is not None and seed is not None and count > 1:
+            related = [each for each in checkpoints if (each.recipe, each.seed) == (recipe, seed)]
+            if not any(_descends(a, b) for a, b in combinations(related, 2)):
+                who = listed([each.name for each in related])
+                told.append(f"{who} have one recipe and seed: they may be of one training run.")
+    return tuple(told)
+
+
+def mixed(members: Sequence[Member]) -> str | None:
+    """That the runs were not all trained alike, in a sentence; None if they were."""
+    recipes = Counter(each.recipe for each in members if each.recipe)
+    if len(recipes) < 2:
+        return None
+    told = listed([f"{name} × {count}" for name, count in sorted(recipes.items())], most=6)
+    return f"Recipes are mixed, {told}: what differs may be their doing."
+
+
+def _fitted(row: Assessed) -> Path | None:
+    if row.stability.labels_from != FITTED:
+        return None
+    if row.labels == FITTED:
+        return labels_path(row.trace.parent, row.stability.checkpoint_sha256)
+    return Path(row.labels)
+
+
+def _descends(a: Member, b: Member) -> bool:
+    return a.started_from == b.checkpoint or b.started_from == a.checkpoint
+
+
+def _frames(row: Assessed) -> int:
+    return len(row.stability.episodes) * row.stability.frames
+
+
+def _key(row: Assessed) -> tuple[str, str]:
+    return row.stability.checkpoint_sha256, row.controller

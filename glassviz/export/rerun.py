@@ -1,0 +1,228 @@
+"""An episode as a recording for the Rerun viewer, an extra: `pip install 'glassviz[rerun]'`.
+
+Film, labels, latent map and scalars on one clock: the timelines `time` (seconds since the reset)
+and `frame` move all of them together.
+"""
+
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32, Int32, UInt32
+
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.export.product import Source, made_from
+from glassviz.files import refuse_existing, replacing
+from glassviz.maps.coordinates import Coordinates, Method, recorded_sha256
+from glassviz.palette import label_color
+from glassviz.report.interactive.compose import Projectionist, places_of
+from glassviz.rollout.find import MAP_SUFFIX
+from glassviz.trace import Trace
+from glassviz.video.frames import OpenRenderer
+from glassviz.video.renderer import MujocoRenderer
+
+if TYPE_CHECKING:
+    from rerun import RecordingStream, TimeColumn
+    from rerun.blueprint import Blueprint
+
+
+SUFFIX = ".rrd"
+
+
+INK = "#22262E"
+
+
+FRAME_POINTS, HERE_POINTS = 1.6, 7.0
+"""Sizes on the map: of all frames, and of the one that is shown."""
+
+
+Plane = Float32[np.ndarray, "episodes frames 2"]
+
+
+def check(path: Path, overwrite: bool) -> None:
+    """Say early that no recording can be written.
+
+    Raises:
+        UsageError: the extra is not installed, or the name has another ending.
+        GlassvizError: there is a file already.
+    """
+    _sdk()
+    if path.suffix != SUFFIX:
+        raise UsageError(f"{path}: expected a name that ends in {SUFFIX}")
+    refuse_existing(path, overwrite)
+
+
+def write(
+    source: Source,
+    path: Path,
+    overwrite: bool = False,
+    open_renderer: OpenRenderer = MujocoRenderer,
+    method: Method = "umap",
+) -> list[str]:
+    """Write an episode to `path` (.rrd), whole or not at all.
+
+    The film is left out where nothing can be drawn, the map where the latents have none. A map
+    that is kept beside the trace is used again.
+
+    Args:
+        source: the run, and which of its episodes.
+        path: the file.
+        overwrite: whether it may be replaced.
+        open_renderer: makes the renderer.
+        method: of the map, where none is kept.
+
+    Returns:
+        What is not in it, and why, a sentence each.
+
+    Raises:
+        UsageError: as for `check`.
+        GlassvizError: likewise, or the file cannot be written.
+    """
+    check(path, overwrite)
+    rr = _sdk()
+    with Projectionist(open_renderer) as films:
+        film = films.film(source.trace, source.episode)
+    notes = [] if film else [f"no film: {films.failure}"]
+    folder = source.row.trace.parent
+    xy = find_map(source.trace, folder)
+    if xy is None:
+        places = places_of([source.trace], folder, method)
+        if places.found:
+            [xy] = places.xy
+        else:
+            notes.append(f"no map: {places.failure}")
+    # The viewer takes files of one id for parts of one recording.
+    recording_id = f"{source.run.trace_sha256[:32]}-{source.episode + 1}"
+    stream = rr.RecordingStream("glassviz", recording_id=recording_id)
+    with replacing(path) as partial:
+        stream.save(partial, default_blueprint=_blueprint(source, bool(film), xy is not None))
+        stream.send_recording_name(f"{source.title}, episode {source.episode + 1}")
+        _log(rr, stream, source, film, xy)
+        stream.flush()
+        stream.disconnect()
+    return notes
+
+
+def find_map(trace: Trace, folder: Path) -> Plane | None:
+    """Where the frames of a trace are on a map of all of them that was made before; or None.
+
+    Args:
+        trace: whose map it is.
+        folder: of the traces, where coordinates are kept. A UMAP comes before a PCA.
+    """
+    for path in sorted(folder.glob(f"latent-*{MAP_SUFFIX}"), reverse=True):
+        try:
+            found = Coordinates.load(path)
+        except GlassvizError:
+            continue
+        xy = found.xy.get(recorded_sha256(trace))
+        if xy is not None and np.isfinite(xy).all() and not found.inputs.get("encoder"):
+            return xy
+    return None
+
+
+def _sdk() -> ModuleType:
+    try:
+        import rerun
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"rerun: expected the package rerun-sdk, found no {error.name}: pip install "
+            f"'glassviz[rerun]'"
+        ) from None
+    return rerun
+
+
+def _log(
+    rr: Any, stream: "RecordingStream", source: Source, film: bytes | None, xy: Plane | None
+) -> None:
+    trace, e = source.trace, source.episode
+    frames = np.arange(trace.frames)
+    clock = _clock(rr, trace.time[e], frames)
+    stream.log("about", rr.TextDocument(made_from(source, whole=False)), static=True)
+    for name, values in {
+        "reward": trace.reward[e],
+        "value": trace.value[e],
+        "height_m": trace.height[e],
+    }.items():
+        stream.log(f"scalars/{name}", rr.SeriesLines(names=name, colors=_packed(INK)), static=True)
+        stream.send_columns(f"scalars/{name}", clock, rr.Scalars.columns(scalars=values))
+    if trace.has_labels:
+        _log_labels(rr, stream, source)
+    if film:
+        video = rr.AssetVideo(contents=film, media_type="video/mp4")
+        stream.log("film", video, static=True)
+        shown = rr.VideoFrameReference.columns_nanos(video.read_frame_timestamps_nanos())
+        stream.send_columns("film", clock, shown)
+    if xy is not None:
+        _log_map(rr, stream, source, xy)
+
+
+def _log_labels(rr: Any, stream: "RecordingStream", source: Source) -> None:
+    """Every frame's label as a number, and every switch as text: the label with its gait phase."""
+    trace, e = source.trace, source.episode
+    label, names = trace.label[e], source.phase_names()
+    stream.log("label", rr.SeriesPoints(names="label", marker_sizes=2.0), static=True)
+    clock = _clock(rr, trace.time[e], np.arange(trace.frames))
+    stream.send_columns("label", clock, rr.Scalars.columns(scalars=label))
+    switch = np.flatnonzero(np.diff(label, prepend=-2))
+    stream.send_columns(
+        "switches",
+        _clock(rr, trace.time[e, switch], switch),
+        rr.TextLog.columns(
+            text=[f"{k} {names.get(k, '')}".strip() for k in label[switch].tolist()],
+            color=_rgba(label[switch]),
+        ),
+    )
+
+
+def _log_map(rr: Any, stream: "RecordingStream", source: Source, xy: Plane) -> None:
+    """All frames of the trace in the colours of their labels, and the one that is shown."""
+    trace, e = source.trace, source.episode
+    # The viewer's y points down.
+    places = xy * np.array([1, -1], np.float32)
+    kept = np.isfinite(places).all(axis=-1)
+    colors = _rgba(trace.label[kept])
+    small, large = (rr.Radius.ui_points(size) for size in (FRAME_POINTS, HERE_POINTS))
+    stream.log("map/frames", rr.Points2D(places[kept], colors=colors, radii=small), static=True)
+    look = rr.Points2D.from_fields(colors=[_packed(INK)], radii=[large], draw_order=100.0)
+    stream.log("map/here", look, static=True)
+    frames = np.flatnonzero(kept[e])
+    clock = _clock(rr, trace.time[e, frames], frames)
+    stream.send_columns("map/here", clock, rr.Points2D.columns(positions=places[e, frames]))
+
+
+def _clock(rr: Any, time_s: np.ndarray, frames: np.ndarray) -> "list[TimeColumn]":
+    return [rr.TimeColumn("time", duration=time_s), rr.TimeColumn("frame", sequence=frames)]
+
+
+def _blueprint(source: Source, film: bool, on_map: bool) -> "Blueprint":
+    """What stands where when the recording is opened."""
+    import rerun.blueprint as rrb
+
+    left: list[Any] = [rrb.Spatial2DView(origin="film", name="Film")] if film else []
+    if on_map:
+        left.append(rrb.Spatial2DView(origin="map", name="Latent map"))
+    right: list[Any] = [
+        rrb.TimeSeriesView(origin=f"scalars/{name}", name=name)
+        for name in ("height_m", "reward", "value")
+    ]
+    if source.trace.has_labels:
+        right.insert(0, rrb.TimeSeriesView(origin="label", name="Label"))
+        left.append(rrb.TextLogView(origin="switches", name="Switches"))
+    left.append(rrb.TextDocumentView(origin="about", name="About"))
+    return rrb.Blueprint(
+        rrb.Horizontal(rrb.Vertical(*left), rrb.Vertical(*right)),
+        rrb.TimePanel(state="collapsed"),
+        collapse_panels=True,
+    )
+
+
+def _rgba(labels: Int32[np.ndarray, " labels"]) -> UInt32[np.ndarray, " labels"]:
+    """Colours of labels, as 0xRRGGBBAA."""
+    return np.array([_packed(label_color(label)) for label in labels.tolist()], np.uint32)
+
+
+def _packed(color: str) -> int:
+    """#RRGGBB as 0xRRGGBBAA."""
+    return int(f"{color.removeprefix('#')}FF", 16)

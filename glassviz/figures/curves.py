@@ -1,0 +1,192 @@
+"""Learning curves of runs, and published returns behind them."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.legend_handler import HandlerTuple
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from glassviz.figures.style import COLUMN_INCHES, INK, style
+from glassviz.palette import CLUSTER_COLORS
+from glassviz.training.curves import CONTROLLERS, Curve, Run
+
+
+@dataclass(frozen=True)
+class PublishedReturns:
+    """Quartiles of the return over many runs, at a few steps of training.
+
+    Attributes:
+        what: the runs, in words.
+        runs: how many.
+        env_steps: where the quartiles were taken.
+        p25, median, p75, best: of the runs' returns at that step.
+    """
+
+    what: str
+    runs: int
+    env_steps: tuple[int, ...]
+    p25: tuple[float, ...]
+    median: tuple[float, ...]
+    p75: tuple[float, ...]
+    best: tuple[float, ...]
+
+
+HOPPER_HOP_POLICY = PublishedReturns(
+    what="TD-MPC-Glass on hopper-hop, policy prior acting, all published recipes and seeds",
+    runs=381,
+    env_steps=(250_000, 500_000, 1_000_000, 2_000_000, 4_000_000),
+    p25=(0.0, 1.0, 10.0, 116.0, 215.0),
+    median=(0.3, 15.0, 230.0, 265.0, 281.0),
+    p75=(24.0, 179.0, 307.0, 341.0, 387.0),
+    best=(294.0, 462.0, 512.0, 549.0, 578.0),
+)
+
+
+TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
+
+
+# Dark ones first: thin lines on white. When they are used up they come again, dashed, then dotted.
+_COLORS = tuple(CLUSTER_COLORS[k] for k in (4, 5, 2, 7, 0, 6, 1, 3))
+
+
+_DASHES = ("-", "--", ":")
+
+
+PANEL_INCHES = 1.4
+
+
+LINE_INCHES = 0.15
+
+
+SHORT_NAME = 26
+"""Longest name in the legend of which two stand beside each other."""
+
+
+LEGEND_ROOM = 1.25
+"""The line that names the published band stands over the curves, not on them."""
+
+
+VISIBLE = 1.2
+"""How far beyond the first published step runs must go for a band to be seen."""
+
+
+_BAND = "#E0E3E8"
+
+
+_MEDIAN = "#9AA0AB"
+
+
+def learning_curves(
+    runs: Sequence[Run],
+    controllers: Sequence[str] = CONTROLLERS,
+    published: PublishedReturns | None = None,
+) -> Figure:
+    """Draw a panel a controller, a colour a run, a thin line a seed.
+
+    All panels share both axes. A dot marks a seed's last evaluation, a cross a restart.
+
+    Args:
+        runs: what to draw, each named in the legend.
+        controllers: whose evaluations, from top to bottom.
+        published: quartiles of the policy's return, drawn behind its panel, as far as the runs go.
+    """
+    last = max(step for run in runs for curve in run.curves for step in curve.env_steps)
+    handles, labels = _legend_of_runs(runs)
+    columns = 2 if all(len(label) <= SHORT_NAME for label in labels) else 1
+    lines = math.ceil(len(labels) / columns)
+    height = 0.45 + PANEL_INCHES * len(controllers) + LINE_INCHES * lines
+    with style():
+        figure = Figure(figsize=(COLUMN_INCHES, height), layout="constrained")
+        panels = figure.subplots(len(controllers), sharex=True, sharey=True, squeeze=False)[:, 0]
+        for axes, controller in zip(panels, controllers, strict=True):
+            axes.set_title(TITLES[controller])
+            axes.set_ylabel("mean return")
+            drawn = [
+                (i, curve)
+                for i, run in enumerate(runs)
+                for curve in run.curves
+                if curve.controller == controller
+            ]
+            for i, curve in drawn:
+                _draw(axes, curve, runs[i].restarts.get(curve.seed, ()), i)
+            if not drawn:
+                axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
+            if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
+                _draw_published(axes, published, last)
+        axes.set_xlim(0, max(last, 1))
+        room = LEGEND_ROOM if published else 1.08  # over the highest curve
+        axes.set_ylim(bottom=0, top=max(1.0, room * axes.get_ylim()[1]))
+        axes.set_xlabel("environment steps")
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
+        axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+        for text in legend.get_texts():
+            text.set_parse_math(False)  # a folder's name may hold a dollar sign
+    return figure
+
+
+def short(step: float) -> str:
+    """A number of steps as 0, 250k, 1M."""
+    for size, unit in ((1_000_000, "M"), (1_000, "k")):
+        if abs(step) >= size:
+            return f"{step / size:g}{unit}"
+    return f"{step:g}"
+
+
+def _look(run: int) -> dict[str, Any]:
+    dashes = _DASHES[run // len(_COLORS) % len(_DASHES)]
+    return {"color": _COLORS[run % len(_COLORS)], "linestyle": dashes, "linewidth": 0.9}
+
+
+def _draw(axes: Axes, curve: Curve, restarts: Sequence[int], run: int) -> None:
+    look = _look(run)
+    axes.plot(curve.env_steps, curve.returns, **look, alpha=0.85)
+    axes.plot(
+        curve.env_steps[-1:], curve.returns[-1:], "o", color=look["color"], ms=2.5, clip_on=False
+    )
+    heights = np.interp(restarts, curve.env_steps, curve.returns)
+    axes.plot(restarts, heights, "x", color=look["color"], ms=4, mew=1)
+
+
+def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
+    """Quartiles between the steps at which they were taken, and no further than the runs."""
+    inside = [step for step in published.env_steps if step < last]
+    steps = [*inside, min(last, published.env_steps[-1])]
+    low, median, high = (
+        np.interp(steps, published.env_steps, values)
+        for values in (published.p25, published.median, published.p75)
+    )
+    axes.fill_between(steps, low, high, color=_BAND, linewidth=0, zorder=0.5)
+    axes.plot(steps, median, color=_MEDIAN, linewidth=0.8, zorder=0.6)
+    axes.plot(inside, median[: len(inside)], "o", color=_MEDIAN, ms=2, zorder=0.6)
+    band: Any = (Patch(color=_BAND), Line2D([], [], color=_MEDIAN, linewidth=0.8))
+    axes.legend(
+        [band],
+        [f"{published.runs} published runs, policy: quartiles, median"],
+        handler_map={tuple: HandlerTuple(ndivide=1)},
+        loc="upper left",
+        borderaxespad=0,
+    )
+
+
+def _legend_of_runs(runs: Sequence[Run]) -> tuple[list[Artist], list[str]]:
+    handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(runs))]
+    # Matplotlib leaves out what begins with an underscore.
+    names = [f" {run.name}" if run.name.startswith("_") else run.name for run in runs]
+    labels = [
+        f"{name} ({run.seeds} seed{'s' if run.seeds > 1 else ''})"
+        for name, run in zip(names, runs, strict=True)
+    ]
+    if any(steps for run in runs for steps in run.restarts.values()):
+        handles.append(Line2D([], [], color=INK, linestyle="", marker="x", markersize=4))
+        labels.append("restart")
+    return handles, labels

@@ -1,0 +1,342 @@
+"""Latent maps of runs, with their quality."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float32
+
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
+from glassviz.maps.features import (
+    METRICS,
+    CyclePath,
+    Encoder,
+    Frames,
+    PlacedPrototype,
+    features,
+    place_prototypes,
+    pool,
+    split,
+    typical_cycle,
+)
+from glassviz.metrics.embedding import (
+    EmbeddingQuality,
+    LabelSeparation,
+    draw_sample,
+    embedding_quality,
+)
+from glassviz.metrics.labels import LabelName
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, told_apart
+from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
+from glassviz.trace import Trace
+
+if TYPE_CHECKING:
+    from glassviz.rollout.traces import RolloutOptions
+
+
+@dataclass(frozen=True, eq=False)
+class LatentMap:
+    """A map of the frames of traces that share a space.
+
+    Attributes:
+        name: what tables call it: the checkpoint's name, or those of all in a joint map.
+        names: of the checkpoint of each trace.
+        traces: in the order that they were given.
+        options: how it was made.
+        frames: of all traces.
+        xy: where each is, in the same order; NaN for those that thinning left out.
+        fitted: how many frames the map was fitted on.
+        explained: share of the variance along each axis; None under UMAP.
+        path: file of the coordinates; None if they are kept nowhere.
+        reused: whether that was there already.
+        encoder: the agent that made the latents; None if each checkpoint made its own.
+        quality: what the map keeps; None for too few frames.
+        labels: how far labels lie apart; None without, and where checkpoints are joined.
+        prototypes: where they stand; none without labels, and where checkpoints are joined.
+        cycles: the typical gait cycle of each trace that has some.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    traces: tuple[Trace, ...]
+    options: MapOptions
+    frames: Frames
+    xy: Float32[np.ndarray, "frames 2"]
+    fitted: int
+    explained: tuple[float, float] | None
+    path: Path | None
+    reused: bool
+    encoder: Encoder | None
+    quality: EmbeddingQuality | None
+    labels: LabelSeparation | None
+    prototypes: tuple[PlacedPrototype, ...]
+    cycles: tuple[CyclePath, ...]
+
+    @cached_property
+    def coordinates(self) -> tuple[Float32[np.ndarray, "episodes frames 2"], ...]:
+        """Where each frame of each trace is; NaN for those that thinning left out."""
+        return split(self.frames, self.xy)
+
+    @property
+    def of_one_checkpoint(self) -> bool:
+        """Whether labels and prototypes mean the same in all traces."""
+        return len({trace.header["checkpoint"]["sha256"] for trace in self.traces}) == 1
+
+    @property
+    def has_labels(self) -> bool:
+        """Whether frames can be coloured by label."""
+        return self.of_one_checkpoint and all(trace.has_labels for trace in self.traces)
+
+    @cached_property
+    def label_names(self) -> tuple[LabelName, ...]:
+        """Labels that occur, with the phase of the gait that each lives in."""
+        if not self.has_labels:
+            return ()
+        return self.frames.label_names(max(trace.clusters for trace in self.traces))
+
+    @property
+    def dead_prototypes(self) -> tuple[int, ...]:
+        """Prototypes that are the nearest one of no frame; none where N is unknown."""
+        partition = self.traces[0].partition
+        if not self.has_labels or partition is None:
+            return ()
+        seen = np.unique(self.frames.prototype)
+        return tuple(n for n in range(len(partition)) if n not in seen)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers for JSON; coordinates are in the file."""
+        return {
+            "run": self.name,
+            "error": None,
+            "options": asdict(self.options),
+            "traces": [
+                {
+                    "run": name,
+                    "controller": trace.header["controller"],
+                    "sha256": recorded_sha256(trace),
+                    "checkpoint_sha256": trace.header["checkpoint"]["sha256"],
+                    "episodes": trace.episodes,
+                    "frames": trace.frames,
+                }
+                for name, trace in zip(self.names, self.traces, strict=True)
+            ],
+            "frames": len(self.frames),
+            "fitted": self.fitted,
+            "file": str(self.path) if self.path else None,
+            "reused": self.reused,
+            "encoder": self.encoder
+            and {"name": self.encoder.name, "checkpoint_sha256": self.encoder.sha256},
+            "explained": self.explained,
+            "quality": asdict(self.quality) if self.quality else None,
+            "labels": asdict(self.labels) if self.labels else None,
+            "prototypes": [
+                {"number": p.number, "label": p.label, "share": p.share, "xy": list(p.xy)}
+                for p in self.prototypes
+            ],
+            "dead_prototypes": list(self.dead_prototypes),
+            "cycles": [
+                {"trace": c.trace, "xy": c.xy.tolist(), "cycles": c.cycles, "of": c.of}
+                for c in self.cycles
+            ],
+        }
+
+
+def make_map(
+    traces: Sequence[Trace],
+    options: MapOptions | None = None,
+    folder: Path | None = None,
+    names: Sequence[str] | None = None,
+    tell: Callable[[str], None] = lambda line: None,
+    encoder: Encoder | None = None,
+) -> LatentMap:
+    """Map the frames of traces together; the same traces and options always give the same map.
+
+    Args:
+        traces: of one checkpoint; or of several, for a space that they share.
+        options: how.
+        folder: where coordinates are kept and looked for; None: nowhere.
+        names: what the checkpoint of each trace is called; its own name by default.
+        tell: called with each line that a user should see.
+        encoder: makes the latents of all, so that several checkpoints have them in common; each
+            checkpoint its own if None.
+
+    Raises:
+        GlassvizError: the traces have no space in common, there is nothing to map, or a gait
+            cannot be described.
+    """
+    options = options or MapOptions()
+    own = tuple(names or [trace.header["checkpoint"]["name"] for trace in traces])
+    hashes = {trace.header["checkpoint"]["sha256"] for trace in traces}
+    if options.space == "latent" and len(hashes) > 1 and encoder is None:
+        raise GlassvizError(
+            f"map: expected latents of one checkpoint, found those of {len(hashes)} "
+            f"({', '.join(dict.fromkeys(own))}), whose encoders have no space in common: map them "
+            f"one by one, join what they share with --joint obs or --joint gait, or show all "
+            f"observations to one agent with --joint latent --encoder CHECKPOINT"
+        )
+    found, path, reused = coordinates_of(traces, options, folder, tell, encoder)
+    frames = pool(traces)
+    xy = np.concatenate([found.xy[recorded_sha256(trace)].reshape(-1, 2) for trace in traces])
+    labelled = len(hashes) == 1 and all(trace.has_labels for trace in traces)
+    quality, labels = _quality(traces, options, frames, xy, labelled, encoder)
+    cycles = [typical_cycle(frames, xy, number) for number in range(len(traces))]
+    return LatentMap(
+        name=", ".join(dict.fromkeys(own)),
+        names=own,
+        traces=tuple(traces),
+        options=options,
+        frames=frames,
+        xy=xy,
+        fitted=_fitted(found),
+        explained=found.explained,
+        path=path,
+        reused=reused,
+        encoder=encoder,
+        quality=quality,
+        labels=labels,
+        prototypes=place_prototypes(traces, frames, xy) if labelled else (),
+        cycles=tuple(each for each in cycles if each),
+    )
+
+
+def _fitted(found: Coordinates) -> int:
+    return sum(int(each.sum()) for each in found.fitted.values())
+
+
+def _quality(
+    traces: Sequence[Trace],
+    options: MapOptions,
+    frames: Frames,
+    xy: Float32[np.ndarray, "frames 2"],
+    labelled: bool,
+    encoder: Encoder | None,
+) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
+    on_map = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    drawn = on_map[draw_sample(len(on_map), np.random.default_rng(options.seed))]
+    return embedding_quality(
+        features(traces, options.space, encoder)[drawn],
+        xy[drawn],
+        frames.series[drawn],
+        frames.time[drawn],
+        frames.window[drawn],
+        frames.label[drawn].astype(np.int64) if labelled else None,
+        METRICS[options.space],
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Source:
+    """A trace with what its checkpoint is called, what led to it, and the folder it lies in."""
+
+    name: str
+    target: Path
+    trace: Trace
+    folder: Path
+
+    @property
+    def checkpoint(self) -> str:
+        """Hash of its checkpoint."""
+        return str(self.trace.header["checkpoint"]["sha256"])
+
+
+def map_all(
+    arguments: Sequence[Path],
+    rollout: "RolloutOptions",
+    options: MapOptions,
+    joint: bool = False,
+    folder: Path | None = None,
+    labels: str = LEARNED,
+    listener: Listener = NOBODY,
+    encoder: Path | None = None,
+) -> list[LatentMap | Failed]:
+    """Map runs; one that is broken does not keep the others.
+
+    Args:
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
+            `targets.find_targets`.
+        rollout: how checkpoints are rolled out whose traces are missing.
+        options: how maps are made.
+        joint: one map of all traces, in place of one a checkpoint.
+        folder: of the traces; renders/traces by default. Coordinates are kept beside each
+            checkpoint's first trace.
+        labels: that frames are coloured by, as for `relabel.load_labelled`.
+        listener: who is told how it goes.
+        encoder: checkpoint of the agent that makes the latents of a joint map; each its own if
+            None.
+
+    Returns:
+        Maps in the order of `arguments`, then what could not be mapped.
+
+    Raises:
+        UsageError: an encoder for what is no joint map of latents.
+        GlassvizError: no run can have such labels, the encoder cannot be read, or a joint map has
+            no space in common.
+    """
+    check_labels(labels)
+    if encoder and not (joint and options.space == "latent"):
+        raise UsageError("--encoder: expected --joint latent with it: add that, or leave it out")
+    shown_to = Encoder.load(encoder) if encoder else None
+    found, failed = _sources(arguments, rollout, folder, labels, listener)
+    groups: dict[str, list[_Source]] = {}
+    for source in found:
+        groups.setdefault("all" if joint else source.checkpoint, []).append(source)
+    maps: list[LatentMap] = []
+    for done, group in enumerate(groups.values(), start=1):
+        try:
+            maps.append(_map(group, options, listener.tell, shown_to))
+        except GlassvizError as error:
+            if joint:
+                raise
+            failed.append(Failed(group[0].name, group[0].target, None, str(error)))
+        listener.on_run(done, len(groups))
+    return [*maps, *failed]
+
+
+def _map(
+    sources: Sequence[_Source],
+    options: MapOptions,
+    tell: Callable[[str], None],
+    encoder: Encoder | None,
+) -> LatentMap:
+    traces, names = [each.trace for each in sources], [each.name for each in sources]
+    return make_map(traces, options, sources[0].folder, names, tell, encoder)
+
+
+def _sources(
+    arguments: Sequence[Path],
+    rollout: "RolloutOptions",
+    folder: Path | None,
+    labels: str,
+    listener: Listener,
+) -> tuple[list[_Source], list[Failed]]:
+    """The traces that arguments lead to, each once; and what leads to none."""
+    from glassviz.rollout.traces import find_traces
+
+    found: dict[str, _Source] = {}
+    failed: list[Failed] = []
+    for row in find_traces(arguments, rollout, folder, listener):
+        if isinstance(row, Failed):
+            failed.append(row)
+            continue
+        try:
+            trace = load_labelled(row.path, labels, row.target)
+        except GlassvizError as error:
+            failed.append(row.failed(error))
+            continue
+        name = row.name or trace.header["checkpoint"]["name"]
+        found.setdefault(trace.sha256, _Source(name, row.target, trace, row.path.parent))
+    return _told_apart(list(found.values())), each_once(failed)
+
+
+def _told_apart(sources: list[_Source]) -> list[_Source]:
+    """The same; checkpoints of one name are called by their files, or paths."""
+    first: dict[str, _Source] = {}
+    for each in sources:
+        first.setdefault(each.checkpoint, each)
+    own = told_apart([each.name for each in first.values()], [e.target for e in first.values()])
+    names = dict(zip(first, own, strict=True))
+    return [replace(each, name=names[each.checkpoint]) for each in sources]

@@ -1,0 +1,1 @@
+"""Metrics of labels, transitions and runs: arrays in, frozen results out."""

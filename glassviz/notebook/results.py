@@ -1,0 +1,469 @@
+"""Results of a notebook: they show themselves."""
+
+import base64
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, get_args
+
+import numpy as np
+
+from glassviz.errors import UsageError
+from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
+from glassviz.trace import Trace
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from glassviz.export.product import Source
+    from glassviz.figures.latent_map import Color
+    from glassviz.maps.coordinates import Method
+    from glassviz.metrics.stability import RunStability
+    from glassviz.metrics.transitions import Mode
+    from glassviz.rollout.assess import Assessed
+    from glassviz.video.film import FilmOptions, FilmReport
+    from glassviz.video.renderer import Quality
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A template, filled in."""
+    from glassviz.report.html import environment
+
+    page = environment(autoescape=True).get_template(f"{template}.html.j2")
+    return page.render(**values, glossary=False)
+
+
+def fact_table(
+    title: str, facts: Sequence[tuple[str, str]], everything: Sequence[tuple[str, str]] = ()
+) -> str:
+    """A card with a table of what is called what.
+
+    Args:
+        title: of the card.
+        facts: name and text of each line.
+        everything: more of them, folded away.
+    """
+    return rendered("notebook_facts", title=title, facts=facts, everything=everything)
+
+
+WIDEST = 1000
+"""Pixels of a figure on the screen."""
+
+
+FINEST_DPI = 200
+
+
+def hand_over(figure: "Figure") -> "Sequence[Axes]":
+    """Give a figure to pyplot, which shows it as it does its own: below the cell that made it.
+
+    Returns:
+        The figure's axes, in the order in which they were drawn.
+    """
+    import matplotlib.pyplot as plt
+
+    def the_same(*args: Any, **kwargs: Any) -> "Figure":
+        return figure
+
+    figure.set_dpi(min(FINEST_DPI, WIDEST / figure.get_figwidth()))
+    plt.figure(FigureClass=the_same)  # type: ignore[arg-type]
+    return figure.axes
+
+
+def check_choice(what: str, found: object, choices: Collection[object]) -> None:
+    """Refuse what is not among the choices.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if found not in choices:
+        told = ", ".join(str(choice) for choice in choices)
+        raise UsageError(f"{what}: expected one of {told}, found {found!r}")
+
+
+QUIET_S, STEP_S = 3.0, 0.5
+"""Nothing is told of what takes no longer; then every half second."""
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Tell on standard error how far something is, and when it will be done.
+
+    Yields:
+        To be called with steps done and in all.
+    """
+    started = told_at = time.monotonic()
+    longest = 0
+
+    def tell(done: int, total: int) -> None:
+        nonlocal told_at, longest
+        now = time.monotonic()
+        if now - started < QUIET_S or now - told_at < STEP_S or not done:
+            return
+        told_at = now
+        left_s = (now - started) / done * (total - done)
+        line = f"{what}: {done} of {total}, {left_s:.0f} s left"
+        longest = max(longest, len(line))
+        print(f"\r{line:<{longest}}", end="", file=sys.stderr, flush=True)
+
+    try:
+        yield tell
+    finally:
+        if longest:
+            print(f"\r{'':<{longest}}\r", end="", file=sys.stderr, flush=True)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Film:
+    """A film. As the last line of a cell it plays below it.
+
+    Attributes:
+        mp4: the file.
+        caption: what it shows.
+        report: its facts: frames, frames per second, size, what drew it.
+    """
+
+    mp4: bytes
+    caption: str
+    report: "FilmReport"
+
+    @classmethod
+    def of(cls, trace: Trace, name: str, options: "FilmOptions") -> Self:
+        """Film an episode of a trace.
+
+        Raises:
+            GlassvizError: the options do not fit the trace, or nothing can be drawn here.
+        """
+        from glassviz.video.clip import CONTROLLER_NAMES
+        from glassviz.video.film import film
+
+        with tempfile.TemporaryDirectory() as folder, progress(f"filming {name}") as on_frame:
+            path = Path(folder) / "film.mp4"
+            report = film([trace], path, options, progress=on_frame)
+            mp4 = path.read_bytes()
+        controller = trace.header["controller"]
+        [episode] = options.episodes or (0,)
+        caption = (
+            f"{name}, {CONTROLLER_NAMES.get(controller, controller)}, episode {episode + 1} of "
+            f"{trace.episodes}, return {trace.returns[episode]:.0f}"
+        )
+        return cls(mp4, caption, report)
+
+    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+        """Write the file (.mp4), whole or not at all.
+
+        Raises:
+            GlassvizError: there is one already, or it cannot be written.
+        """
+        from glassviz.files import refuse_existing, replacing
+
+        target = Path(path)
+        refuse_existing(target, overwrite)
+        with replacing(target) as partial:
+            partial.write_bytes(self.mp4)
+        return target
+
+    def __repr__(self) -> str:
+        report = self.report
+        return (
+            f"Film({self.caption!r}, {report.frames} frames at {report.fps:g} fps, "
+            f"{len(self.mp4) / 1e6:.1f} MB)"
+        )
+
+    def _repr_html_(self) -> str:
+        data = base64.b64encode(self.mp4).decode()
+        width, height = self.report.size
+        return rendered("notebook_film", film=self, data=data, width=width, height=height)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Stability:
+    """What a run does and which basin it is in. As the last line of a cell it shows why.
+
+    Attributes:
+        row: the run, as tables of many have it.
+    """
+
+    row: "Assessed"
+
+    @property
+    def result(self) -> "RunStability":
+        """Everything that was found, episode by episode."""
+        return self.row.stability
+
+    @property
+    def gait(self) -> str:
+        """The commonest verdict on the gait; `split` where none is."""
+        return self.result.gait.name
+
+    @property
+    def basin(self) -> str:
+        """The commonest basin; `split` where none is."""
+        return self.result.basin.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain containers, as `glassviz stability --json` prints it."""
+        from glassviz.report.serialize import run_dict
+
+        return run_dict(self.row)
+
+    def __repr__(self) -> str:
+        from glassviz.report.phrases import named, shown_return
+
+        run = self.result
+        return (
+            f"Stability({self.row.name!r}, {run.controller}, gait "
+            f"{named(run.gait.name, run.gait.split)}, basin "
+            f"{named(run.basin.name, run.basin.split)}, return {shown_return(run.returns)})"
+        )
+
+    def _repr_html_(self) -> str:
+        from glassviz.report.compose import side_of, terms_of
+
+        side = side_of(self.row)
+        return rendered("notebook_stability", name=self.row.name, side=side, terms=terms_of([side]))
+
+
+Part = tuple[float, float]
+"""Seconds of an episode, from and to."""
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Rollout:
+    """Episodes of one checkpoint under one controller, recorded.
+
+    Episodes are counted from 1, as in films, tables and figures: episode 1 is row 0 of the trace's
+    arrays. Where one is shown and none is asked for, it is the one with the median return.
+
+    Attributes:
+        path: of the trace.
+        trace: all that was recorded, as arrays (episodes, frames, …).
+        target: the checkpoint, or the trace itself.
+        name: what films and tables call the run.
+        reused: whether the trace was there already.
+        labels_from: the labels that it goes by, as they were asked for.
+    """
+
+    path: Path
+    trace: Trace
+    target: Path
+    name: str
+    reused: bool
+    labels_from: str = LEARNED
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a trace.
+
+        Raises:
+            GlassvizError: it cannot be read.
+        """
+        trace = Trace.load(path)
+        return cls(path, trace, path, trace.header["checkpoint"]["name"], True)
+
+    def labels(self, labels: str) -> "Rollout":
+        """The same roll-out by other labels.
+
+        Args:
+            labels: `learned`, `fitted` (those that `glassviz fit` left beside the trace), or the
+                path of a file of fitted labels.
+
+        Raises:
+            GlassvizError: there are none, or they are another checkpoint's.
+        """
+        check_labels(labels)
+        trace = load_labelled(self.path, labels, self.target)
+        return Rollout(self.path, trace, self.target, self.name, self.reused, labels)
+
+    def film(
+        self,
+        episode: int | None = None,
+        part_s: Part | None = None,
+        *,
+        speed: float = 1.0,
+        size: tuple[int, int] = (480, 360),
+        overlay: bool = True,
+        quality: "Quality | None" = None,
+        jobs: int = 1,
+    ) -> Film:
+        """Film an episode, with its label on every frame.
+
+        Args:
+            episode: from 1.
+            part_s: seconds of it, from and to; all of it by default.
+            speed: 1 for real time, 0.5 for slow motion; every frame is shown.
+            size: width and height, even numbers.
+            overlay: whether label, controller, time and return are written over it.
+            quality: `fast`, `smooth` or `full`; what suits the machine by default.
+            jobs: processes that draw.
+
+        Raises:
+            GlassvizError: there is no such episode or part, or nothing can be drawn here.
+        """
+        from glassviz.video.film import FilmOptions
+
+        options = FilmOptions(
+            overlay_k=overlay,
+            episodes=(self._shown(episode),),
+            part_s=part_s,
+            size=size,
+            speed=speed,
+            quality=quality,
+            jobs=jobs,
+        )
+        return Film.of(self.trace, self.name, options)
+
+    def stability(self) -> Stability:
+        """Gait, labels and basin of every episode, with the evidence.
+
+        Raises:
+            GlassvizError: the gait cannot be described.
+        """
+        return Stability(self._assessed)
+
+    def graph(self, mode: "Mode" = "jump") -> "Axes":
+        """Draw the transition graph of prototypes and labels, with its matrices.
+
+        Args:
+            mode: `jump` (self-transitions dropped), `frame`, `flow`, or `soft-train`.
+
+        Returns:
+            The axes of the graph, in points from its upper left corner.
+
+        Raises:
+            GlassvizError: there are no labels or, for `soft-train`, no soft assignments.
+        """
+        from glassviz.compare.graphs import run_graph
+        from glassviz.figures.transition_graph import figure_of, transition_graph
+        from glassviz.metrics.transitions import Mode
+
+        check_choice("mode", mode, get_args(Mode))
+        found = run_graph(self.trace, mode, self.name)
+        return hand_over(transition_graph(figure_of(found), "page"))[0]
+
+    def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":
+        """Draw the latent map: every frame in a plane, with the typical gait cycle.
+
+        Its coordinates are kept beside the trace, and used again.
+
+        Args:
+            color: what frames are coloured by: `label`, `phase`, `return-to-go` or `episode`;
+                label by default, gait phase without labels.
+            method: `umap`, or `pca`.
+            seed: determines the map.
+
+        Returns:
+            The axes of the map, in its coordinates. Distances between islands mean nothing.
+
+        Raises:
+            GlassvizError: there are too few frames, or nothing to colour them by.
+        """
+        from glassviz.figures.latent_map import COLORS, figure
+        from glassviz.maps.coordinates import MapOptions, Method
+        from glassviz.maps.maps import make_map
+
+        check_choice("color", color, (None, *COLORS))
+        check_choice("method", method, get_args(Method))
+        options = MapOptions(method, seed)
+        found = make_map([self.trace], options, self.path.parent, [self.name])
+        steady = bool((found.frames.cycle >= 0).any())
+        plain: Color = "phase" if steady else "return-to-go"
+        return hand_over(figure([found], [color or ("label" if found.has_labels else plain)]))[0]
+
+    def strip(self, episode: int | None = None, part_s: Part | None = None) -> "Sequence[Axes]":
+        """Draw a film strip with labels: two gait cycles below each other, or a part.
+
+        Args:
+            episode: from 1.
+            part_s: seconds of it, from and to.
+
+        Returns:
+            The axes of its pictures and bars.
+
+        Raises:
+            GlassvizError: there is no such episode or part, or nothing can be drawn here.
+        """
+        from glassviz.export.figures import strip_figure
+        from glassviz.export.product import Studio
+
+        with Studio() as studio:
+            studio.light()
+            return hand_over(strip_figure(self._source(episode), studio.stills, part_s))
+
+    def raster(self, episode: int | None = None) -> "Sequence[Axes]":
+        """Draw the label of every gait cycle at every phase, an episode after the other.
+
+        Args:
+            episode: the only one that is drawn; all of them by default.
+
+        Returns:
+            The axes of its blocks.
+
+        Raises:
+            GlassvizError: there are no labels, or no gait cycles.
+        """
+        from glassviz.export.figures import raster_figure
+
+        return hand_over(raster_figure(self._source(episode)))
+
+    def __repr__(self) -> str:
+        trace = self.trace
+        return (
+            f"Rollout({self.name!r}, {trace.header['controller']}, {trace.episodes} episodes of "
+            f"{trace.frames} frames, mean return {trace.returns.mean():.1f})"
+        )
+
+    def _repr_html_(self) -> str:
+        from glassviz.metrics.statistics import mean_interval
+        from glassviz.report.phrases import shown_return
+        from glassviz.video.clip import CONTROLLER_NAMES
+
+        trace, header = self.trace, self.trace.header
+        controller = header["controller"]
+        returns = ", ".join(f"{each:.0f}" for each in trace.returns[:MOST_RETURNS])
+        more = ", …" if trace.episodes > MOST_RETURNS else ""
+        source = {"glass": "learned"}.get(header["labels_from"], header["labels_from"])
+        facts = [
+            ("acts", CONTROLLER_NAMES.get(controller, controller)),
+            ("episodes", f"{trace.episodes} of {trace.frames * trace.frame_dt_s:g} s"),
+            ("return", f"{shown_return(mean_interval(trace.returns.tolist()))} ({returns}{more})"),
+            ("labels", f"{trace.clusters} clusters, {source}" if trace.has_labels else "none"),
+            ("trace", f"{self.path}{', found again' if self.reused else ''}"),
+        ]
+        return fact_table(self.name, facts)
+
+    @cached_property
+    def _assessed(self) -> "Assessed":
+        from glassviz.metrics.stability import assess
+        from glassviz.rollout.assess import Assessed
+
+        found = assess(self.trace)
+        return Assessed(
+            self.name, self.target, self.path, self.reused, None, found, self.labels_from
+        )
+
+    def _source(self, episode: int | None) -> "Source":
+        from glassviz.export.product import Source
+
+        shown = self._shown(episode)
+        return Source(self._assessed, self.trace, shown, episode is not None)
+
+    def _shown(self, episode: int | None) -> int:
+        """Row of the episode that is asked for, or of the one with the median return."""
+        from glassviz.errors import UsageError
+
+        count = self.trace.episodes
+        if episode is None:
+            return int(np.argsort(self.trace.returns, kind="stable")[(count - 1) // 2])
+        if not 1 <= episode <= count:
+            raise UsageError(f"episode: expected 1 to {count}, found {episode}")
+        return episode - 1
+
+
+MOST_RETURNS = 20
+"""More returns than this are not listed one by one."""

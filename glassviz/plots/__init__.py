@@ -1,1 +1,0 @@
-"""Figures: dataclasses in, axes out; one palette for all of them."""

@@ -1,0 +1,1 @@
+"""Roll-outs: from a RUN argument to its traces, found or recorded."""

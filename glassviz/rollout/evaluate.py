@@ -1,0 +1,352 @@
+"""Returns on fresh episodes, with intervals, against what training recorded."""
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float64
+
+from glassviz import checkpoints
+from glassviz.agents.config import AgentConfig
+from glassviz.agents.networks import Params
+from glassviz.agents.policy import Controller
+from glassviz.checkpoints import Checkpoint
+from glassviz.envs.hopper import HopperBatch, check_sizes
+from glassviz.errors import GlassvizError
+from glassviz.metrics.statistics import MeanInterval, mean_interval
+from glassviz.rollout.rollout import Actors
+
+EVAL_SEED = 10_000
+"""Evaluations meet the same resets at every step of a training run and in every run."""
+
+
+FRESH_SEED = 2_000
+"""Leads to resets that no evaluation in training met, so that no checkpoint was chosen by them."""
+
+
+FULL_REWARD = 0.99
+
+
+STANDING_REWARD = 0.01
+
+
+Rewards = Float64[np.ndarray, "episodes decisions"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One controller's episodes at one step of training.
+
+    The four diagnostics are computed from the rewards alone, as published runs have them; None
+    where a record does not say. They count decisions, and per control step rewards.
+
+    Attributes:
+        env_steps: of training, when the agent was evaluated.
+        controller: who acted.
+        returns: one an episode.
+        reset_seeds: what the episodes were reset with; empty where a record does not say.
+        full_reward_rate: share of the decisions with a reward above 0.99.
+        standing_rate: share of the decisions with a reward above 0.01.
+        fall_count: how often an episode's reward fell to 0.01 or below it, on average.
+        time_to_first_full: decisions up to the first full reward, itself included; mean of the
+            episodes that have one, None when none has.
+    """
+
+    env_steps: int
+    controller: Controller
+    returns: tuple[float, ...]
+    reset_seeds: tuple[int, ...] = ()
+    full_reward_rate: float | None = None
+    standing_rate: float | None = None
+    fall_count: float | None = None
+    time_to_first_full: float | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean return."""
+        return float(np.mean(self.returns))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only, for JSON; the mean is spelled out for its readers."""
+        return dataclasses.asdict(self) | {
+            "returns": list(self.returns),
+            "reset_seeds": list(self.reset_seeds),
+            "mean": self.mean,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """The inverse of `to_dict`; a record from before there were diagnostics will do."""
+        known = {field.name for field in dataclasses.fields(cls)} & data.keys()
+        tuples = {name: tuple(data.get(name, ())) for name in ("returns", "reset_seeds")}
+        return cls(**({name: data[name] for name in known} | tuples))
+
+
+def evaluate(
+    config: AgentConfig,
+    params_of: Sequence[Params],
+    episodes: Mapping[Controller, int],
+    seed: int,
+    env_steps: int = 0,
+    on_step: Callable[[int], None] | None = None,
+) -> list[dict[Controller, Evaluation]]:
+    """Evaluate agents of one configuration on the task's own reward, under several controllers.
+
+    All episodes run in lockstep in one batch of environments; a decision takes one call of the
+    planner and one of the policy. Under each controller an agent earns what `roll_out` of as many
+    episodes records: to the last bit on a CPU, whichever agents and controllers are beside it.
+
+    Args:
+        config: the architecture, planner and environment that the agents share.
+        params_of: their parameters.
+        episodes: how many of each agent under each controller; one with 0 is left out. Different
+            controllers start from the same resets.
+        seed: determines resets and planning completely.
+        env_steps: of training, to be noted down.
+        on_step: called with the number of decisions made so far in every episode.
+
+    Returns:
+        For each agent an evaluation by controller.
+
+    Raises:
+        GlassvizError: the agents cannot be planned with, and are to be.
+    """
+    groups = {
+        controller: Actors(config, params_of, controller, count, seed)
+        for controller, count in episodes.items()
+        if count
+    }
+    if not groups:
+        return [{} for _ in params_of]
+    seeds = {controller: actors.reset_seeds for controller, actors in groups.items()}
+    ends = np.cumsum([len(own) for own in seeds.values()])
+    env = HopperBatch(config.env, int(ends[-1]))
+    step = env.reset([each for own in seeds.values() for each in own])
+    rewards = []
+    for t in range(config.env.episode_steps):
+        shares = np.split(step.obs, ends[:-1])
+        # All are asked before the first answer is waited for.
+        decisions = [
+            actors.decide(obs) for actors, obs in zip(groups.values(), shares, strict=True)
+        ]
+        actions = np.concatenate([np.asarray(decision.action) for decision in decisions])
+        step = env.step(actions.astype(np.float64))
+        rewards.append(step.reward)
+        if on_step:
+            on_step(t + 1)
+
+    results: list[dict[Controller, Evaluation]] = [{} for _ in params_of]
+    of_groups = np.split(np.stack(rewards, axis=1), ends[:-1])
+    for controller, earned in zip(groups, of_groups, strict=True):
+        for result, own in zip(results, np.split(earned, len(params_of)), strict=True):
+            met = seeds[controller][: len(own)]
+            result[controller] = summarise(env_steps, controller, own, met, config)
+    return results
+
+
+def summarise(
+    env_steps: int,
+    controller: Controller,
+    rewards: Rewards,
+    reset_seeds: Sequence[int],
+    config: AgentConfig,
+) -> Evaluation:
+    """The evaluation that episodes with these rewards make."""
+    per_control_step = rewards / config.env.action_repeat
+    full = per_control_step > FULL_REWARD
+    standing = per_control_step > STANDING_REWARD
+    reached = full.any(axis=1)
+    first = full.argmax(axis=1)[reached] + 1
+    return Evaluation(
+        env_steps=env_steps,
+        controller=controller,
+        returns=tuple(rewards.sum(axis=1).tolist()),
+        reset_seeds=tuple(reset_seeds),
+        full_reward_rate=float(full.mean()),
+        standing_rate=float(standing.mean()),
+        fall_count=float((standing[:, :-1] & ~standing[:, 1:]).sum(axis=1).mean()),
+        time_to_first_full=float(first.mean()) if reached.any() else None,
+    )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a checkpoint says of its evaluation in training.
+
+    Attributes:
+        mean: mean return.
+        episodes: over how many; None where the file does not say.
+        reset_seeds: what they were reset with; empty where the file does not say.
+    """
+
+    mean: float
+    episodes: int | None
+    reset_seeds: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """One checkpoint under one controller on fresh episodes.
+
+    Attributes:
+        path: the checkpoint.
+        controller: who acted.
+        evaluation: what came of it.
+        recorded: what the file says of its evaluation in training; None if nothing.
+    """
+
+    path: Path
+    controller: Controller
+    evaluation: Evaluation
+    recorded: Recorded | None
+
+    @property
+    def interval(self) -> MeanInterval:
+        """Mean return and its interval over the episodes."""
+        return mean_interval(self.evaluation.returns)
+
+    @property
+    def above_recorded(self) -> float | None:
+        """The fresh mean less the recorded one."""
+        return self.evaluation.mean - self.recorded.mean if self.recorded else None
+
+    @property
+    def recorded_place(self) -> str | None:
+        """Whether the recorded mean is `within`, `above` or `below` the fresh one's interval."""
+        return self.interval.place(self.recorded.mean) if self.recorded else None
+
+    @property
+    def shared_resets(self) -> int:
+        """How many of the episodes started as one of the recorded did: these are not fresh."""
+        recorded = self.recorded.reset_seeds if self.recorded else ()
+        return len(set(self.evaluation.reset_seeds) & set(recorded))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only, for JSON."""
+        interval = self.interval
+        return {
+            "checkpoint": str(self.path),
+            **self.evaluation.to_dict(),
+            "low": interval.low,
+            "high": interval.high,
+            "level": interval.level,
+            "recorded": dataclasses.asdict(self.recorded) if self.recorded else None,
+            "above_recorded": self.above_recorded,
+            "recorded_place": self.recorded_place,
+        }
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A checkpoint that could not be evaluated.
+
+    Attributes:
+        path: the checkpoint.
+        controller: under which it failed; None for all.
+        error: what is wrong, in one sentence.
+    """
+
+    path: Path
+    controller: Controller | None
+    error: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain containers only, for JSON."""
+        return {"checkpoint": str(self.path), "controller": self.controller, "error": self.error}
+
+
+def reevaluate(
+    paths: Sequence[Path],
+    controllers: Sequence[Controller],
+    episodes: int,
+    seed: int,
+    on_progress: Callable[[int, int], None] = lambda done, total: None,
+) -> list[Fresh | Failed]:
+    """Evaluate checkpoints on the same resets, those of one configuration side by side.
+
+    Args:
+        paths: the checkpoints; one that is broken does not keep the others.
+        controllers: who acts.
+        episodes: of each checkpoint under each controller.
+        seed: determines resets and planning.
+        on_progress: called with decisions done and in all.
+
+    Returns:
+        In the order of `paths`, then of `controllers`.
+    """
+    rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
+    groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
+    for i, path in enumerate(paths):
+        try:
+            checkpoint = checkpoints.load(path)
+            check_sizes(str(path), checkpoint.config)
+        except GlassvizError as error:
+            rows[i, None] = Failed(path, None, str(error))
+            continue
+        reason = checkpoint.config.no_planner
+        for controller in controllers:
+            if controller == "mppi" and reason:
+                error_text = f"{path}: expected a planner for mppi, found none: {reason}"
+                rows[i, controller] = Failed(path, controller, error_text)
+        able = tuple(each for each in controllers if (i, each) not in rows)
+        groups.setdefault((checkpoint.config, able), {})[i] = checkpoint
+
+    total = sum(config.env.episode_steps for config, able in groups if able)
+    before = 0
+    for (config, able), group in groups.items():
+        found = evaluate(
+            config,
+            [checkpoint.params for checkpoint in group.values()],
+            dict.fromkeys(able, episodes),
+            seed,
+            on_step=partial(_count, on_progress, before, total),
+        )
+        before += config.env.episode_steps if able else 0
+        for (i, checkpoint), evaluations in zip(group.items(), found, strict=True):
+            steps = checkpoint.provenance.get("env_steps")
+            for controller, evaluation in evaluations.items():
+                if isinstance(steps, int):
+                    evaluation = dataclasses.replace(evaluation, env_steps=steps)
+                recorded = recorded_in(checkpoint.provenance, controller)
+                rows[i, controller] = Fresh(paths[i], controller, evaluation, recorded)
+    order = [(i, each) for i in range(len(paths)) for each in (None, *controllers)]
+    return [rows[key] for key in order if key in rows]
+
+
+def recorded_in(provenance: Mapping[str, Any], controller: Controller) -> Recorded | None:
+    """The evaluation in training that a checkpoint's provenance tells of; None if it does not.
+
+    The file is not vouched for: what is no evaluation is passed over, and so is one that says
+    itself that it was at another step than the checkpoint is of.
+    """
+    for key in ("evaluation", "returns"):  # this package's trainer, and published files
+        told = provenance.get(key)
+        entry = told.get(controller) if isinstance(told, Mapping) else None
+        if not isinstance(entry, Mapping):
+            continue
+        mean = entry.get("mean")
+        if not isinstance(mean, int | float) or not math.isfinite(mean):
+            continue
+        steps = entry.get("env_steps"), provenance.get("env_steps")
+        if None not in steps and steps[0] != steps[1]:
+            continue
+        returns, count, seeds = (entry.get(name) for name in ("returns", "episodes", "reset_seeds"))
+        if isinstance(returns, list):
+            count = len(returns)
+        return Recorded(
+            mean=float(mean),
+            episodes=count if isinstance(count, int) else None,
+            reset_seeds=tuple(each for each in seeds if isinstance(each, int))
+            if isinstance(seeds, list)
+            else (),
+        )
+    return None
+
+
+def _count(on_progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
+    on_progress(before + done, total)

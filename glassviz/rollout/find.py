@@ -1,0 +1,171 @@
+"""What a RUN argument means: a trace, a checkpoint, a run folder, a folder of either, a pattern."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+TRACE_SUFFIX = ".npz"
+
+
+CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
+
+
+LABELS_SUFFIX = ".labels.safetensors"
+"""Of fitted labels, which lie beside the traces and lead to none."""
+
+
+MAP_SUFFIX = ".map.npz"
+"""Of coordinates of latent maps, which lie there too."""
+
+
+MOST_NAMED = 5
+"""Of what is passed over, so many are named."""
+
+
+PREFERRED = ("best_mppi", "last", "latest_eval", "final")
+"""Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A file that leads to traces.
+
+    Attributes:
+        path: a trace or a checkpoint.
+        name: what tables call it; None for a trace, which knows its checkpoint's name.
+    """
+
+    path: Path
+    name: str | None
+
+
+@dataclass(frozen=True)
+class NoTarget:
+    """An argument that leads nowhere.
+
+    Attributes:
+        path: as it was given.
+        error: what is wrong with it, in one sentence.
+    """
+
+    path: Path
+    error: str
+
+
+def find_targets(
+    arguments: Sequence[Path], tell: Callable[[str], None] = lambda line: None
+) -> list[Target | NoTarget]:
+    """The traces and checkpoints that arguments lead to, in their order, each once.
+
+    A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
+    where there is none; another folder for the traces and checkpoints in it. Files of other kinds
+    and folders of such files, like the cards, pictures and logs that lie beside checkpoints, are
+    passed over if there is something else; what begins like a checkpoint is none of them, whatever
+    its name. A file that is named but does not exist is a target: its reader says so.
+
+    Args:
+        arguments: paths, or patterns that the shell has not expanded.
+        tell: called with each choice that a user should know of.
+    """
+    paths = [path for argument in arguments for path in _expanded(argument)]
+    other = [path for path in paths if _is_of_another_kind(path)]
+    if other and len(other) < len(paths):
+        paths = [path for path in paths if path not in other]
+        shown = [path.name for path in other[:MOST_NAMED]]
+        more = f" and {len(other) - len(shown)} more" if len(other) > len(shown) else ""
+        tell(f"passed over without trace or checkpoint: {', '.join(shown)}{more}")
+    found = {each.path: each for path in paths for each in _targets(path, tell)}
+    return list(found.values())
+
+
+def _expanded(argument: Path) -> list[Path]:
+    if argument.exists() or not set("*?[") & set(str(argument)):
+        return [argument]
+    root = Path(argument.anchor)
+    pattern = str(argument.relative_to(root))
+    try:
+        return sorted(root.glob(pattern)) or [argument]
+    except ValueError:  # no pattern that this Python knows
+        return [argument]
+
+
+def _is_of_another_kind(path: Path) -> bool:
+    try:
+        if path.is_dir():
+            # A run that has saved nothing yet is a run all the same.
+            return not any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in path.iterdir())
+        return path.is_file() and not (_leads_to_a_trace(path) or _begins_like_a_checkpoint(path))
+    except OSError:  # its reader says so
+        return False
+
+
+def _begins_like_a_checkpoint(path: Path) -> bool:
+    """Whether this may be a pickle, an archive (.pt), or arrays behind the length of a header."""
+    if path.name.endswith((LABELS_SUFFIX, MAP_SUFFIX)):
+        return False
+    with path.open("rb") as file:
+        start = file.read(9)
+    header_bytes = int.from_bytes(start[:8], "little")
+    is_native = start[8:] == b"{" and header_bytes <= path.stat().st_size
+    return is_native or start.startswith((b"\x80", b"PK"))
+
+
+def _is_of_a_run(path: Path) -> bool:
+    return path.is_dir() and (path.name == "checkpoints" or path.name.startswith("seed_"))
+
+
+def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
+    try:
+        yield from _found_at(path, tell)
+    except OSError as error:
+        yield NoTarget(
+            path,
+            f"{path}: expected a file or folder that can be read, found that it cannot "
+            f"({error.strerror}): change its permissions, or leave it out",
+        )
+
+
+def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
+    if not path.is_dir():
+        yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
+        return
+    seeds = [path] if (path / "checkpoints").is_dir() else _seeds(path)
+    for seed in seeds:
+        yield _best_of(seed, tell)
+    if seeds:
+        return
+    files = sorted(file for file in path.iterdir() if _leads_to_a_trace(file))
+    if not files:
+        yield NoTarget(
+            path,
+            f"{path}: expected a run folder, traces or checkpoints, found none of them: name a "
+            f"file or a folder that holds some",
+        )
+    for file in files:
+        yield from _targets(file, tell)
+
+
+def _seeds(folder: Path) -> list[Path]:
+    """The seeds' folders of a run folder, by seed."""
+    found = [path for path in folder.glob("seed_*") if (path / "checkpoints").is_dir()]
+    return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | NoTarget:
+    folder = seed / "checkpoints"
+    for stem in PREFERRED:
+        for suffix in CHECKPOINT_SUFFIXES:
+            path = folder / f"{stem}{suffix}"
+            if path.is_file():
+                tell(f"{seed}: taking {path.name}")
+                return Target(path, "/".join(seed.resolve().parts[-2:]))
+    return NoTarget(
+        seed,
+        f"{seed}: expected a checkpoint ({', '.join(PREFERRED)}), found none: let the training "
+        f"save one first",
+    )
+
+
+def _leads_to_a_trace(path: Path) -> bool:
+    known = path.suffix in (TRACE_SUFFIX, *CHECKPOINT_SUFFIXES)
+    return known and not path.name.endswith((LABELS_SUFFIX, MAP_SUFFIX)) and path.is_file()

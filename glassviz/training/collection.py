@@ -1,0 +1,395 @@
+"""Collection: acting in batches, shaped rewards, rescue of hoppers that lie."""
+
+import dataclasses
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Float32, Int, Int32
+
+from glassviz.agents import glass as glass_ops
+from glassviz.agents.networks import Params, encode, over_each
+from glassviz.agents.planner import PlannerState, initial_state
+from glassviz.agents.policy import NO_CLUSTER, decide
+from glassviz.agents.world_model import policy_action
+from glassviz.envs.hopper import STAND_HEIGHT_M, HopperBatch, Step
+from glassviz.rollout.rollout import roll_out
+from glassviz.training.config import FEWEST_ACTIVE, Shaping, Signal, TrainConfig
+from glassviz.training.losses import task_params
+from glassviz.training.replay import Replay
+
+# The parts that a knee-walk brings near the floor.
+KNEE_GEOMS = ("torso", "nose", "pelvis", "thigh", "calf")
+
+
+class Shaper:
+    """The shaping of one batch of hoppers; remembers their last actions and labels.
+
+    Args:
+        geoms: names of the geoms, in the order of `Step.geom_heights`.
+    """
+
+    def __init__(
+        self, settings: Shaping, num_envs: int, action_dim: int, geoms: tuple[str, ...]
+    ) -> None:
+        self.settings = settings
+        self._knees = [geoms.index(name) for name in KNEE_GEOMS]
+        self._action = np.zeros((num_envs, action_dim), np.float32)
+        self._labels = np.full((settings.cluster_intrinsic_window, num_envs), NO_CLUSTER)
+        self._first = True
+
+    def reset(self) -> None:
+        """Forget: an episode begins in every hopper."""
+        self._labels[:] = NO_CLUSTER
+        self._first = True
+
+    def __call__(
+        self,
+        step: Step,
+        action: Float32[np.ndarray, "envs act"],
+        labels: Int[np.ndarray, " envs"] | None,
+        env_steps: int,
+    ) -> Float[np.ndarray, " envs"]:
+        """What this step's reward is changed by.
+
+        Args:
+            step: what the action led to.
+            labels: clusters of the observations acted on; needed by the intrinsic reward alone.
+            env_steps: of the run so far.
+        """
+        settings = self.settings
+        change = np.zeros(len(action))
+        if settings.knee_penalty_coef:
+            below = settings.knee_threshold_m - step.geom_heights[:, self._knees]
+            change -= settings.knee_penalty_coef * np.maximum(below, 0).sum(axis=1)
+        if settings.gait_fall_penalty:
+            change -= settings.gait_fall_penalty * (step.height < settings.gait_fall_height_m)
+        if settings.gait_action_smooth and not self._first:
+            squared = np.sum((action - self._action) ** 2, axis=1)
+            change -= settings.gait_action_smooth * squared
+        if settings.soft_stand_bonus:
+            span = STAND_HEIGHT_M - settings.soft_stand_floor_m
+            share = np.clip((step.height - settings.soft_stand_floor_m) / span, 0, 1)
+            change += settings.soft_stand_bonus * stand_share(settings, env_steps) * share
+        if settings.cluster_intrinsic_coef:
+            assert labels is not None
+            self._labels = np.roll(self._labels, -1, axis=0)
+            self._labels[-1] = labels
+            bonus = settings.cluster_intrinsic_coef * intrinsic_share(settings, env_steps)
+            change += bonus * label_entropy(self._labels)
+        self._action, self._first = action, False
+        return change
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """What `set_state` continues from."""
+        return {
+            "shaper_action": self._action,
+            "shaper_labels": self._labels,
+            "shaper_first": np.array(self._first),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned."""
+        self._action, self._labels = state["shaper_action"], state["shaper_labels"]
+        self._first = bool(state["shaper_first"])
+
+
+def stand_share(settings: Shaping, env_steps: int) -> float:
+    """What is left of the stand bonus after so many steps."""
+    if not settings.soft_stand_anneal_steps:
+        return 1.0
+    return max(0.0, 1 - env_steps / settings.soft_stand_anneal_steps)
+
+
+def intrinsic_share(settings: Shaping, env_steps: int) -> float:
+    """What is left of the intrinsic reward after so many steps."""
+    start, end = (
+        settings.cluster_intrinsic_decay_start_steps,
+        settings.cluster_intrinsic_decay_steps,
+    )
+    if not end:
+        return 1.0
+    return float(np.clip((end - env_steps) / max(end - start, 1), 0, 1))
+
+
+def label_entropy(labels: Int[np.ndarray, "window envs"]) -> Float[np.ndarray, " envs"]:
+    """Entropy of each hopper's labels in bits; frames without a label do not count."""
+    seen = np.maximum((labels != NO_CLUSTER).sum(axis=0), 1)
+    entropy = np.zeros(labels.shape[1])
+    for label in range(labels.max() + 1):
+        share = (labels == label).sum(axis=0) / seen
+        entropy -= share * np.log2(np.where(share > 0, share, 1))
+    return entropy
+
+
+class Proposal(NamedTuple):
+    """What an agent would do without exploration noise.
+
+    Attributes:
+        action: of the policy, or of the planner.
+        label: clusters of the observations; empty where nothing needs them.
+        plan: what the planner starts from at the next step; empty without a planner.
+    """
+
+    action: Float[Array, "*seeds envs act"]
+    label: Int[Array, "*seeds labels"]
+    plan: tuple[Array, ...]
+
+
+class Collector:
+    """The hoppers of one seed.
+
+    Args:
+        rng: of resets and exploration; shared with whatever else the seed draws.
+        replay: where steps go.
+    """
+
+    def __init__(self, train: TrainConfig, rng: np.random.Generator, replay: Replay) -> None:
+        self.train, self.rng, self.replay = train, rng, replay
+        agent, share = train.agent, train.num_envs // len(train.tasks)
+        self._batches = [
+            HopperBatch(dataclasses.replace(agent.env, task=task), share) for task in train.tasks
+        ]
+        self._shaper = Shaper(
+            train.shaping, train.num_envs, agent.action_dim, self._batches[0].geoms
+        )
+        self.obs = np.zeros((train.num_envs, agent.obs_dim), np.float32)
+        self.episode_step = 0
+        self.plan: tuple[np.ndarray, ...] = ()
+
+    def reset(self) -> None:
+        """Start an episode in every hopper."""
+        seeds = [int(seed) for seed in self.rng.integers(2**31, size=self.train.num_envs)]
+        share = len(seeds) // len(self._batches)
+        upright = round(self.train.explore.upright_resets * share)
+        steps = [
+            batch.reset(seeds[i * share : (i + 1) * share], upright)
+            for i, batch in enumerate(self._batches)
+        ]
+        self.obs = np.concatenate([step.obs for step in steps])
+        self.episode_step = 0
+        self._shaper.reset()
+        if self.train.explore.collect == "mppi":
+            fresh = initial_state(self.train.agent, self.train.agent.planner, self.train.num_envs)
+            self.plan = tuple(np.asarray(leaf) for leaf in fresh)
+
+    @property
+    def episode_steps(self) -> int:
+        """Decisions of an episode in collection."""
+        return self.train.explore.collect_episode_steps or self.train.agent.env.episode_steps
+
+    def needs_proposal(self, env_steps: int) -> bool:
+        """Whether the next actions or rewards depend on the agent at all."""
+        explore = self.train.explore
+        random = env_steps < explore.expl_until and not explore.expl_mix_decay_steps
+        return not random or bool(self.train.shaping.cluster_intrinsic_coef)
+
+    def step(self, proposal: Proposal | None, env_steps: int) -> None:
+        """Act once in every hopper, and keep what came of it.
+
+        Args:
+            proposal: as `propose` made it for this seed; None while all actions are random.
+            env_steps: of the run before this step.
+        """
+        action = self._explored(proposal, env_steps)
+        step = self._advance(action)
+        reward = step.reward
+        if self.train.shaping.active:
+            labels = None if proposal is None else np.asarray(proposal.label)
+            reward = reward + self._shaper(step, action, labels, env_steps)
+        first = np.full(len(action), self.episode_step == 0)
+        self.replay.add(self.obs, action, reward.astype(np.float32), first)
+        self.obs = step.obs
+        if proposal is not None:
+            self.plan = tuple(np.asarray(leaf) for leaf in proposal.plan)
+        self.episode_step += 1
+        if self.episode_step == self.episode_steps:
+            self.reset()
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Arrays that `set_state` continues from."""
+        return {
+            "env_state": np.concatenate([batch.get_state() for batch in self._batches]),
+            "env_obs": self.obs,
+            "episode_step": np.array(self.episode_step),
+            **{f"plan_{i}": leaf for i, leaf in enumerate(self.plan)},
+            **self._shaper.get_state(),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from what `get_state` returned."""
+        for batch, rows in zip(
+            self._batches, np.split(state["env_state"], len(self._batches)), strict=True
+        ):
+            batch.set_state(rows)
+        # Not what the environment shows now: its touch sensors belong to the last substep taken.
+        self.obs = state["env_obs"]
+        self.episode_step = int(state["episode_step"])
+        self.plan = tuple(state[name] for name in ("plan_0", "plan_1") if name in state)
+        self._shaper.set_state(state)
+
+    def _explored(self, proposal: Proposal | None, env_steps: int) -> Float32[np.ndarray, "e act"]:
+        explore = self.train.explore
+        shape = (self.train.num_envs, self.train.agent.action_dim)
+        random = env_steps < explore.expl_until
+        mixed = explore.expl_mix_decay_steps
+        if proposal is None or (random and not mixed):
+            return self.rng.uniform(-1, 1, shape).astype(np.float32)
+        noise = noise_std(self.train, env_steps) * self.rng.standard_normal(shape, np.float32)
+        action = np.clip(np.asarray(proposal.action) + noise, -1, 1).astype(np.float32)
+        if mixed and env_steps < mixed:
+            at_random = self.rng.random(len(action)) < 1 - env_steps / mixed
+            uniform = self.rng.uniform(-1, 1, shape).astype(np.float32)
+            action = np.where(at_random[:, None], uniform, action)
+        return action
+
+    def _advance(self, action: Float32[np.ndarray, "envs act"]) -> Step:
+        actions = np.split(action.astype(np.float64), len(self._batches))
+        steps = [batch.step(share) for batch, share in zip(self._batches, actions, strict=True)]
+        if len(steps) == 1:
+            return steps[0]
+        names = [each.name for each in dataclasses.fields(Step)]
+        return Step(**{n: np.concatenate([getattr(s, n) for s in steps]) for n in names})
+
+
+def noise_std(train: TrainConfig, env_steps: int) -> float:
+    """Std of the noise in collection after so many environment steps.
+
+    The planner of TD-MPC2 adds the noise of its own plan instead.
+    """
+    explore = train.explore
+    if explore.collect == "mppi" and train.agent.planner.variant == "tdmpc2":
+        return 0.0
+    if explore.act_noise_end is None:
+        return explore.act_noise_start
+    progress = min(1.0, env_steps / explore.act_noise_anneal_steps)
+    return explore.act_noise_start + progress * (explore.act_noise_end - explore.act_noise_start)
+
+
+def propose(
+    train: TrainConfig,
+    params: Params,
+    obs: Float32[np.ndarray, "seeds envs obs"],
+    plan: tuple[np.ndarray, ...],
+    seeds: Int32[np.ndarray, " seeds"],
+    env_steps: int,
+) -> list[Proposal]:
+    """What the agents of several seeds would do, in one compiled call.
+
+    Args:
+        params: with the seeds on every leaf's first axis.
+        plan: the collectors' planner states; empty when the policy acts.
+        seeds: of the planner's draws, together with `env_steps`.
+    """
+    found = _proposals(
+        train, params, jnp.asarray(obs), tuple(map(jnp.asarray, plan)), seeds, env_steps
+    )
+    host = jax.tree.map(np.asarray, found)
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], host) for i in range(len(obs))]
+
+
+@partial(jax.jit, static_argnames="train")
+def _proposals(
+    train: TrainConfig,
+    params: Params,
+    obs: Float[Array, "seeds envs obs"],
+    plan: tuple[Array, ...],
+    seeds: Int[Array, " seeds"],
+    env_steps: Int[Array, ""],
+) -> Proposal:
+    def one_seed(each: tuple[Params, Array, tuple[Array, ...], Array]) -> Proposal:
+        params, obs, plan, seed = each
+        key = jax.random.fold_in(jax.random.key(seed), env_steps)
+        if not train.multitask:
+            return _propose(train, params, obs, plan, key)
+        count = len(train.tasks)
+        shares = [
+            _propose(
+                train, task_params(params, i), jnp.split(obs, count)[i],
+                tuple(jnp.split(leaf, count)[i] for leaf in plan), jax.random.fold_in(key, i),
+            )
+            for i in range(count)
+        ]  # fmt: skip
+        joined: Proposal = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *shares)
+        return joined
+
+    result: Proposal = over_each(one_seed, (params, obs, plan, seeds))
+    return result
+
+
+def _propose(
+    train: TrainConfig,
+    params: Params,
+    obs: Float[Array, "envs obs"],
+    plan: tuple[Array, ...],
+    key: Array,
+) -> Proposal:
+    agent = train.agent
+    z = encode(agent, params, obs)
+    label = jnp.zeros(0, int)
+    if train.shaping.cluster_intrinsic_coef and agent.glass:
+        label = glass_ops.label(agent.glass, params["glass"], z)
+    if train.explore.collect == "pi":
+        return Proposal(policy_action(agent, params, z), label, ())
+    planner = dataclasses.replace(agent.planner, action_noise=agent.planner.variant == "tdmpc2")
+    keys = jax.random.split(key, len(obs))
+    decision, state = decide(
+        agent, planner, "mppi", "nearest-prototype", params, obs, PlannerState(*plan), keys
+    )
+    return Proposal(decision.action, label, tuple(state))
+
+
+# Of the roll-out that the gait is judged by: the drop at its start does not count.
+GAIT_STEPS = 300
+
+
+DROP_STEPS = 50
+
+
+# Below this an agent is in a bad basin, by the signal.
+LEAST: dict[Signal, float] = {"gait": 0.25, "prototypes": FEWEST_ACTIVE}
+
+
+# A new start of seed s is seeded s + n·this, well apart from the seeds that people choose.
+SEED_STRIDE = 10_000
+
+
+KMEANS_SAMPLE = 4096
+
+
+def basin_signal(train: TrainConfig, signal: Signal, params: Params, seed: int) -> float:
+    """What a signal says of an agent; below `LEAST` it is in a bad basin.
+
+    Args:
+        signal: `gait`: share of the frames with floor contact in which the foot alone has it, in a
+            roll-out of the policy. `prototypes`: clusters that are active in the partition.
+        seed: of the roll-out's reset.
+    """
+    if signal == "prototypes":
+        glass = train.agent.glass
+        assert glass is not None
+        return float(glass_ops.active_in_partition(glass, params["glass"]))
+    env = HopperBatch(train.agent.env, 1)
+    [arrays] = roll_out(train.agent, [params], "pi", env, seed, GAIT_STEPS)
+    return foot_share(arrays["contacts"][0, DROP_STEPS:], env.geoms)
+
+
+def foot_share(contacts: Bool[np.ndarray, "frames geoms"], geoms: tuple[str, ...]) -> float:
+    """Share of the frames with floor contact in which the foot alone has it; 0 without contact."""
+    touching = contacts.any(axis=1)
+    others = np.delete(contacts, geoms.index("foot"), axis=1).any(axis=1)
+    return float((touching & ~others).sum() / max(touching.sum(), 1))
+
+
+def kmeans_prototypes(
+    train: TrainConfig, params: Params, obs: Float32[np.ndarray, "sample obs"], seed: int
+) -> Float32[np.ndarray, "prototypes latent"]:
+    """Centroids of the latents of `obs`, one a prototype."""
+    from sklearn.cluster import KMeans
+
+    assert train.agent.glass is not None
+    z = np.asarray(encode(train.agent, params, jnp.asarray(obs)))
+    found = KMeans(train.agent.glass.prototypes, n_init=1, random_state=seed).fit(z)
+    return np.asarray(found.cluster_centers_, np.float32)

@@ -1,0 +1,220 @@
+"""Gradient updates: one, the K updates of a round, and those of several seeds at once."""
+
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jaxtyping import Array, Float, Int, UInt32
+
+from glassviz.agents.networks import Params, init_params, matmul_dtype, over_each
+from glassviz.training.config import TrainConfig
+from glassviz.training.losses import HEADS, LEAST_SCALE, Batch, Metrics, Schedule, total_loss
+from glassviz.training.replay import Sequences
+
+SeedMetrics = dict[str, Float[Array, " seeds"]]
+
+
+# Of the official TD-MPC2's Adam on its policy.
+OFFICIAL_POLICY_EPS = 1e-5
+
+
+class LearnerState(NamedTuple):
+    """Everything that updates change. With several seeds, every leaf has them on its first axis."""
+
+    params: dict[str, Any]
+    target_params: dict[str, Any]
+    opt_state: Any
+    scale: Float[Array, "*seeds"]
+    updates: Int[Array, "*seeds"]
+    key: UInt32[Array, "*seeds two"]
+
+
+def optimizer(train: TrainConfig) -> optax.GradientTransformation:
+    """Adam behind a clip of the global gradient norm.
+
+    The official TD-MPC2 clips the policy's gradient apart, gives the encoder a smaller rate, and
+    Adam's ε is larger for the policy.
+    """
+    losses = train.losses
+
+    def adam(scale: float = 1.0, eps: float = 1e-8) -> optax.GradientTransformation:
+        return optax.adam(scale * losses.learning_rate, eps=eps)
+
+    if train.agent.family == "glass":
+        return optax.chain(optax.clip_by_global_norm(losses.grad_clip), adam())
+
+    def label(of_encoder: str, of_policy: str) -> Any:
+        return lambda tree: {
+            name: {"enc": of_encoder, "pi": of_policy}.get(name, "model") for name in tree
+        }
+
+    clip = optax.clip_by_global_norm(losses.grad_clip)
+    return optax.chain(
+        optax.partition({"model": clip, "pi": clip}, label("model", "pi")),
+        optax.partition(
+            {
+                "model": adam(),
+                "enc": adam(losses.encoder_lr_scale),
+                "pi": adam(eps=OFFICIAL_POLICY_EPS),
+            },
+            label("enc", "pi"),
+        ),
+    )
+
+
+def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
+    """A fresh learner of one seed; targets equal the online parameters."""
+    key = jax.random.key(train.seed if seed is None else seed)
+    params = init_params(train.agent, key, train.glass.logit_scale)
+    for i in range(1, len(train.tasks)):
+        other = init_params(train.agent, jax.random.fold_in(key, i))
+        stack = {name: jax.tree.map(lambda *leaves: jnp.stack(leaves), params[name], other[name])
+                 for name in HEADS}  # fmt: skip
+        params = {**params, **stack}
+    return LearnerState(
+        params=params,
+        target_params=jax.tree.map(jnp.copy, params),
+        opt_state=optimizer(train).init(params),
+        scale=jnp.array(LEAST_SCALE, jnp.float32),
+        updates=jnp.array(0),
+        key=jax.random.key_data(jax.random.fold_in(key, 2**31)),
+    )
+
+
+def update(
+    train: TrainConfig, state: LearnerState, batch: Batch, schedule: Schedule
+) -> tuple[LearnerState, Metrics]:
+    """One gradient update of one seed on one batch.
+
+    Args:
+        schedule: as of this round; of its Glass losses every k-th update has a share.
+    """
+    turn = state.updates % train.glass.every_k_updates == 0
+    schedule = schedule._replace(glass=schedule.glass & turn)
+    key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.updates)
+    gradient, metrics = jax.grad(total_loss, has_aux=True)(
+        state.params, train, state.target_params, state.scale, batch, schedule, key
+    )
+    step, opt_state = optimizer(train).update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, step)
+    new_state = LearnerState(
+        params=params,
+        target_params=optax.incremental_update(params, state.target_params, train.losses.ema),
+        opt_state=opt_state,
+        scale=metrics["scale"],
+        updates=state.updates + 1,
+        key=state.key,
+    )
+    return new_state, metrics | {"grad_norm": optax.tree.norm(gradient)}
+
+
+def update_round(
+    train: TrainConfig, state: LearnerState, sequences: Sequences, schedule: Schedule
+) -> tuple[LearnerState, SeedMetrics]:
+    """K updates of every seed, in one compiled call. Donates `state`.
+
+    Args:
+        state: with the seeds on every leaf's first axis.
+        sequences: batches on axes (seeds, updates, …).
+        schedule: one entry a seed.
+
+    Returns:
+        The new state and each metric's mean over the updates, one entry a seed. When an update of
+        a seed has a metric that is not finite, the metrics of the first such update instead, as
+        all that come after it are not finite either; `broken_update` is its place among the K
+        updates, −1 when all are finite.
+    """
+    batches = Batch(*map(jnp.asarray, sequences))
+    with matmul_dtype(train.precision):  # for the trace; the result is cached by `train`
+        return _compiled_round(train, state, batches, schedule)
+
+
+@partial(jax.jit, static_argnames="train", donate_argnames="state")
+def _compiled_round(
+    train: TrainConfig, state: LearnerState, batches: Batch, schedule: Schedule
+) -> tuple[LearnerState, SeedMetrics]:
+    def one_seed(
+        each: tuple[LearnerState, Batch, Schedule],
+    ) -> tuple[LearnerState, Metrics]:
+        state, batches, schedule = each
+
+        def one_update(state: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:
+            return update(train, state, batch, schedule)
+
+        state, metrics = jax.lax.scan(one_update, state, batches)
+        return state, _mean_or_first_broken(metrics)
+
+    result: tuple[LearnerState, SeedMetrics] = over_each(one_seed, (state, batches, schedule))
+    return result
+
+
+def _mean_or_first_broken(metrics: dict[str, Float[Array, " updates"]]) -> Metrics:
+    broken = jnp.stack([~jnp.isfinite(values) for values in metrics.values()]).any(axis=0)
+    found, first = broken.any(), jnp.argmax(broken)
+    told = {
+        name: jnp.where(found, values[first], values.mean()) for name, values in metrics.items()
+    }
+    return told | {"broken_update": jnp.where(found, first, -1.0)}
+
+
+def take(state: Any, index: int) -> Any:
+    """The tree of one seed."""
+    return jax.tree.map(lambda leaf: leaf[index], state)
+
+
+def put(state: Any, index: int, one: Any) -> Any:
+    """`state` with the tree of one seed replaced."""
+    return jax.tree.map(lambda leaf, new: leaf.at[index].set(new), state, one)
+
+
+def reset_q(train: TrainConfig, state: LearnerState, seed: int) -> LearnerState:
+    """One seed's learner with new online Q heads, and no memory of their gradients."""
+    return _reset(train, state, seed, ("q",))
+
+
+def restart(train: TrainConfig, state: LearnerState, seed: int) -> LearnerState:
+    """One seed's learner with a new policy, new Q heads and a new optimiser.
+
+    Targets follow the new parameters; encoder, dynamics, reward and Glass stay.
+    """
+    fresh = _reset(train, state, seed, ("q", "pi"))
+    return fresh._replace(
+        target_params=jax.tree.map(jnp.copy, fresh.params),
+        opt_state=optimizer(train).init(fresh.params),
+        scale=init_learner(train).scale,
+    )
+
+
+def with_params(state: LearnerState, params: Params) -> LearnerState:
+    """One seed's learner with other parameters, online and target."""
+    own = jax.tree.map(jnp.asarray, dict(params))
+    return state._replace(params=own, target_params=jax.tree.map(jnp.copy, own))
+
+
+def with_prototypes(
+    train: TrainConfig, state: LearnerState, prototypes: Float[np.ndarray, "prototypes latent"]
+) -> LearnerState:
+    """One seed's learner with other prototypes, and no memory of the gradients of Glass."""
+    cleared = _reset(train, state, train.seed, ("glass",))
+    glass = {**state.params["glass"], "prototypes": jnp.asarray(prototypes)}
+    return cleared._replace(
+        params={**state.params, "glass": glass},
+        target_params={**state.target_params, "glass": jax.tree.map(jnp.copy, glass)},
+    )
+
+
+def _reset(
+    train: TrainConfig, state: LearnerState, seed: int, names: tuple[str, ...]
+) -> LearnerState:
+    fresh = init_learner(train, seed)
+    params = {**state.params, **{name: fresh.params[name] for name in names}}
+
+    def moments(path: Any, old: Any, new: Any) -> Any:
+        inside = any(getattr(part, "key", None) in names for part in path)
+        return new if inside else old
+
+    opt_state = jax.tree_util.tree_map_with_path(moments, state.opt_state, fresh.opt_state)
+    return state._replace(params=params, opt_state=opt_state)

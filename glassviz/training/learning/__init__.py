@@ -1,1 +1,0 @@
-"""Learning: the losses, and the learner that minimises them."""

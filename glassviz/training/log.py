@@ -1,0 +1,251 @@
+"""Logs of a training run: CSV, JSON lines, TensorBoard."""
+
+import json
+import math
+import struct
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from glassviz.errors import UsageError
+from glassviz.files import append, replacing
+from glassviz.rollout.evaluate import Evaluation
+
+FILE = "events.out.tfevents"
+"""TensorBoard reads what has `tfevents` in its name."""
+
+
+class EventFile:
+    """Scalars over environment steps, in one file.
+
+    Args:
+        folder: where the file goes; TensorBoard calls the run by this folder's name.
+
+    Raises:
+        UsageError: the extra is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        try:
+            import tensorboardX.proto.event_pb2 as event_pb2
+            import tensorboardX.proto.summary_pb2 as summary_pb2
+            from tensorboardX.record_writer import masked_crc32c
+        except ModuleNotFoundError as error:
+            raise UsageError(
+                f"TensorBoard log: expected the package tensorboardX, found no {error.name}: "
+                f"pip install 'glassviz[tensorboard]', or train without --tensorboard"
+            ) from None
+        self.path = folder / FILE
+        self._event, self._summary = event_pb2.Event, summary_pb2.Summary
+        self._checksum = masked_crc32c
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Add the scalars of a record of `metrics.jsonl`."""
+        append(self.path, self._encoded(record))
+
+    def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
+        """Begin anew with these records: what the file held is forgotten."""
+        header = self._event(wall_time=0.0, file_version="brain.Event:2")
+        with replacing(self.path) as partial, partial.open("wb") as file:
+            file.write(self._framed(header.SerializeToString()))
+            for record in records:
+                file.write(self._encoded(record))
+
+    def _encoded(self, record: Mapping[str, Any]) -> bytes:
+        values = [
+            self._summary.Value(tag=tag, simple_value=value)
+            for tag, value in scalars(record).items()
+        ]
+        event = self._event(
+            wall_time=record["clock"]["time"],
+            step=record["env_steps"],
+            summary=self._summary(value=values),
+        )
+        return self._framed(event.SerializeToString())
+
+    def _framed(self, data: bytes) -> bytes:
+        """A TFRecord: length, its checksum, data, its checksum; little-endian."""
+        length = struct.pack("<Q", len(data))
+        return (
+            length
+            + struct.pack("<I", self._checksum(length))
+            + data
+            + struct.pack("<I", self._checksum(data))
+        )
+
+
+def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers in a record of `metrics.jsonl`, by the tag that TensorBoard shows them under."""
+    match record["kind"]:
+        case "evaluation":
+            return {f"return/{record['controller']}": record["mean"]}
+        case "restart":
+            return {f"restart/{record['reason']}": record["value"]}
+    clock = {f"clock/{name}": value for name, value in record["clock"].items() if name != "time"}
+    values = {f"train/{name}": value for name, value in record.items() if name not in _NO_SCALARS}
+    return {tag: value for tag, value in (values | clock).items() if value is not None}
+
+
+_NO_SCALARS = frozenset({"kind", "env_steps", "clock"})
+
+
+COLUMNS = ("step", "reward", "eval_type", "seed")
+
+
+DIAGNOSTIC_COLUMNS = (
+    "step",
+    "eval_type",
+    "seed",
+    "full_reward_rate",
+    "standing_rate",
+    "fall_count",
+    "time_to_first_full",
+)
+
+
+_NO_CLOCK: Mapping[str, float | int] = MappingProxyType({})
+
+
+class RunLog:
+    """The log files of one seed. Nothing is held open between two calls.
+
+    Args:
+        folder: the run's.
+        seed: whose log it is.
+        tensorboard: whether to write TensorBoard's events too, into `folder/seed_N`; a log that
+            is rewound has all of its past in them, whether they were written then or not.
+
+    Raises:
+        UsageError: TensorBoard's extra is asked for and not installed.
+    """
+
+    def __init__(self, folder: Path, seed: int, tensorboard: bool = False) -> None:
+        self.returns = folder / f"seed_{seed}.csv"
+        self.diagnostics = folder / f"seed_{seed}_diag.csv"
+        self.records = folder / f"seed_{seed}_metrics.jsonl"
+        self.seed = seed
+        self._events = EventFile(folder / f"seed_{seed}") if tensorboard else None
+
+    def start(self) -> None:
+        """Begin with the column names alone."""
+        _rewrite(self.returns, [_row(COLUMNS)])
+        _rewrite(self.diagnostics, [_row(DIAGNOSTIC_COLUMNS)])
+        _rewrite(self.records, [])
+        if self._events:
+            self._events.rewrite([])
+
+    def append(self, evaluation: Evaluation) -> None:
+        """Add an evaluation of one controller."""
+        step, controller = evaluation.env_steps, evaluation.controller
+        append(self.returns, _row((step, round(evaluation.mean, 3), controller, self.seed)))
+        measures = (
+            evaluation.full_reward_rate,
+            evaluation.standing_rate,
+            evaluation.fall_count,
+            evaluation.time_to_first_full,
+        )
+        rounded = ["" if value is None else round(value, 4) for value in measures]
+        append(self.diagnostics, _row((step, controller, self.seed, *rounded)))
+        self._record("evaluation", evaluation.to_dict())
+
+    def restart(self, attempt: int, env_steps: int, reason: str, value: float) -> None:
+        """Add that the agent was begun anew, for the `attempt`-th time.
+
+        Args:
+            reason: what was too low: `best_mppi`, the planner's best return, or a signal of a bad
+                basin.
+            value: how low it was.
+        """
+        reward = round(value, 3) if reason == "best_mppi" else ""
+        append(self.returns, _row((env_steps, reward, f"restart_{attempt}", self.seed)))
+        found = {"env_steps": env_steps, "attempt": attempt, "reason": reason, "value": value}
+        self._record("restart", found)
+
+    def metrics(
+        self,
+        env_steps: int,
+        values: Mapping[str, float | int],
+        clock: Mapping[str, float | int] = _NO_CLOCK,
+    ) -> None:
+        """Add what a round of training measured.
+
+        Args:
+            env_steps: at the end of the round.
+            values: losses, diagnostics, counts, by name; what is not finite is logged as null.
+            clock: what depends on the machine's speed, such as updates per second.
+        """
+        self._record("round", {"env_steps": env_steps, **values}, clock)
+
+    def rewind(self, env_steps: int) -> None:
+        """Drop what was logged after `env_steps`: a resumed run logs it again.
+
+        A line that a kill cut short goes too, and a file that is missing is begun anew.
+        """
+        for path, columns in ((self.returns, COLUMNS), (self.diagnostics, DIAGNOSTIC_COLUMNS)):
+            step_of = _step_of_row(len(columns))
+            _rewrite(path, [_row(columns), *_lines_until(path, env_steps, step_of)])
+        records = _lines_until(self.records, env_steps, _step_of_record)
+        _rewrite(self.records, records)
+        if self._events:
+            self._events.rewrite(map(json.loads, records))
+
+    def _record(
+        self,
+        kind: str,
+        values: Mapping[str, Any],
+        clock: Mapping[str, float | int] = _NO_CLOCK,
+    ) -> None:
+        now = {"time": round(time.time(), 3)}
+        record = _plain({"kind": kind, **values, "clock": {**now, **clock}})
+        append(self.records, json.dumps(record).encode() + b"\n")
+        if self._events:
+            self._events.append(record)
+
+
+def _row(values: Iterable[object]) -> bytes:
+    return ",".join(map(str, values)).encode() + b"\n"
+
+
+def _plain(value: Any) -> Any:
+    """In JSON's types; a number that is not finite, which JSON does not have, is None."""
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if value is None or isinstance(value, str | int):
+        return value
+    return float(value) if math.isfinite(value) else None
+
+
+def _rewrite(path: Path, lines: list[bytes]) -> None:
+    data = b"".join(lines)
+    with replacing(path, len(data)) as partial:
+        partial.write_bytes(data)
+
+
+def _lines_until(path: Path, env_steps: int, step_of: Callable[[bytes], int]) -> list[bytes]:
+    """The whole lines of `path` up to a step, as they stand; others are no lines of the log."""
+    kept = []
+    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+        try:
+            if line.endswith(b"\n") and step_of(line) <= env_steps:
+                kept.append(line)
+        except (ValueError, KeyError, TypeError):
+            continue
+    return kept
+
+
+def _step_of_row(columns: int) -> Callable[[bytes], int]:
+    def step_of(line: bytes) -> int:
+        step, *others = line.split(b",")
+        if len(others) != columns - 1:
+            raise ValueError("not a whole row")
+        return int(step)
+
+    return step_of
+
+
+def _step_of_record(line: bytes) -> int:
+    return int(json.loads(line)["env_steps"])

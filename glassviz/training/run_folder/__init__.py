@@ -1,1 +1,0 @@
-"""The run folder: who may write to it, the logs, and saves to resume from."""

@@ -1,0 +1,214 @@
+"""Can this machine make films? Each thing that is needed, what was found, and how to mend it."""
+
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from glassviz import __version__
+from glassviz.environment import cache_dir
+from glassviz.errors import GlassvizError
+from glassviz.video.opengl import APT_PACKAGES, HEADLESS, find_backend, has_gpu, probe
+
+Status = Literal["ok", "note", "failed"]
+
+
+PACKAGES = (
+    "mujoco",
+    "dm_control",
+    "jax",
+    "jaxlib",
+    "flax",
+    "numpy",
+    "opencv-python-headless",
+    "imageio-ffmpeg",
+    "PyOpenGL",
+    "safetensors",
+)
+
+
+_JAX_SCRIPT = "import jax, json; print(json.dumps([str(d) for d in jax.devices()]))"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        name: what it is.
+        status: "ok"; "note" when films can be made but something is worth knowing; "failed"
+            when they cannot.
+        found: what is there, in words.
+        fix: what to do about it, empty when nothing needs doing.
+    """
+
+    name: str
+    status: Status
+    found: str
+    fix: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """All checks of one machine."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def can_film(self) -> bool:
+        """Whether nothing that films need is missing."""
+        return all(check.status != "failed" for check in self.checks)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The report as plain data, for `--json`."""
+        return {"can_film": self.can_film, "checks": [asdict(check) for check in self.checks]}
+
+
+def examine() -> Report:
+    """Look at everything; takes some seconds, since JAX and OpenGL are started for real."""
+    choice = check_choice()
+    spare = choice.status != "failed"
+    return Report(
+        (
+            check_python(),
+            check_packages(),
+            check_jax(),
+            choice,
+            *(check_backend(name, spare) for name in HEADLESS),
+            check_encoder(),
+            check_hardware(),
+            check_cache(),
+        )
+    )
+
+
+def check_python() -> Check:
+    """The interpreter and glassviz itself."""
+    return Check(
+        "python",
+        "ok",
+        f"{platform.python_version()} ({sys.executable}), glassviz {__version__}, "
+        f"{platform.platform()}",
+    )
+
+
+def check_packages() -> Check:
+    """Versions of the packages that films depend on."""
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        return Check(
+            "packages",
+            "failed",
+            f"missing: {', '.join(missing)}; found: {', '.join(found)}",
+            f"pip install {' '.join(missing)}",
+        )
+    return Check("packages", "ok", ", ".join(found))
+
+
+def check_jax() -> Check:
+    """The devices that JAX finds; in a child process, since a broken CUDA set-up aborts."""
+    done = subprocess.run(
+        [sys.executable, "-c", _JAX_SCRIPT], capture_output=True, text=True, errors="replace"
+    )
+    if done.returncode != 0:
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+        return Check("jax", "failed", last, "pip install --upgrade glassviz, or JAX_PLATFORMS=cpu")
+    devices = json.loads(done.stdout.splitlines()[-1])
+    found = f"devices: {', '.join(devices)}"
+    if has_gpu() and all("cpu" in device.lower() for device in devices):
+        return Check("jax", "note", f"{found}, and not the GPU", "pip install 'glassviz[cuda]'")
+    return Check("jax", "ok", found)
+
+
+def check_backend(name: str, spare: bool) -> Check:
+    """One OpenGL backend, tried by drawing a picture with it.
+
+    Args:
+        name: egl or osmesa.
+        spare: whether films can be drawn without it, so that it needs no mending.
+    """
+    attempt = probe(name)
+    if attempt.renderer:
+        return Check(f"gl {name}", "ok", attempt.renderer)
+    if spare:
+        return Check(f"gl {name}", "ok", f"does not work, and need not: {attempt.cause}")
+    fix = attempt.failure.fix if attempt.failure else f"apt install {' '.join(APT_PACKAGES)}"
+    return Check(f"gl {name}", "failed", f"does not work: {attempt.cause}", fix)
+
+
+def check_choice() -> Check:
+    """The backend that films are drawn with, tried now whatever an earlier command remembered."""
+    try:
+        backend = find_backend()
+    except GlassvizError as error:
+        return Check("gl", "failed", str(error))
+    kind = "software" if backend.software else "hardware"
+    found = f"films are drawn by {backend.name}: {backend.renderer} ({kind})"
+    if backend.note:
+        return Check("gl", "note", found, backend.note)
+    return Check("gl", "ok", found)
+
+
+def check_encoder() -> Check:
+    """ffmpeg, and whether it can write H.264."""
+    import imageio_ffmpeg
+
+    fix = "pip install --force-reinstall imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to an ffmpeg"
+    try:
+        executable = imageio_ffmpeg.get_ffmpeg_exe()
+        listing = subprocess.run(
+            [executable, "-encoders"], capture_output=True, text=True, errors="replace"
+        )
+    except (RuntimeError, OSError) as error:
+        return Check("encoder", "failed", f"no ffmpeg that runs ({error})", fix)
+    number = re.search(r"ffmpeg version (\S+)", listing.stdout + listing.stderr)
+    found = f"ffmpeg {number.group(1) if number else 'of unknown version'} ({executable})"
+    if not re.search(r"\blibx264\b", listing.stdout):
+        return Check("encoder", "failed", f"{found} without libx264", fix)
+    return Check("encoder", "ok", f"{found} with libx264")
+
+
+def check_hardware() -> Check:
+    """Cores and memory that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    gib = _memory_bytes() / 2**30
+    return Check("hardware", "ok", f"{cores} cores, {gib:.1f} GiB of memory")
+
+
+def check_cache() -> Check:
+    """The folder where compiled programs are kept."""
+    directory = cache_dir()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=directory):
+            pass
+    except OSError as error:
+        return Check(
+            "cache",
+            "note",
+            f"{directory} cannot be written to ({error.strerror}): every start compiles anew",
+            "set XDG_CACHE_HOME to a folder that can be written to",
+        )
+    return Check("cache", "ok", str(directory))
+
+
+def _memory_bytes() -> int:
+    """Physical memory, or the container's share of it where that is less."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return physical
+    return min(physical, int(limit)) if limit.isdigit() else physical
