@@ -29,13 +29,13 @@ from threadpoolctl import threadpool_limits
 from turns import measure
 
 from glassviz.gait.gait import describe as describe_gait
-from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.metrics import information, labels, locking, nulls, segments
 from glassviz.metrics.nulls import cycle_counts, switch_counts
 from glassviz.metrics.stability import assess
 from glassviz.rollout.assess import Assessed, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
+from tests.helpers.synthetic import GaitPlan, synthesise
 
 CLUSTERS, PROTOTYPES = 8, 16
 LATENT, OBS, ACT = 128, 15, 4

@@ -19,9 +19,8 @@ from typing import TYPE_CHECKING, Any
 from glassviz.video.opengl import choose_backend
 
 if TYPE_CHECKING:
-    from chromium import Chromium
-
     from glassviz.report.interactive.page import InteractivePage, RunView
+    from tests.helpers.chromium import Chromium
 
 READY = "document.documentElement.dataset.ready"
 
@@ -77,13 +76,12 @@ def main() -> None:
     arguments = parser.parse_args()
 
     choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
-    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from chromium import Chromium
-
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from glassviz.report.interactive.compose import compose
     from glassviz.report.interactive.html import write
     from glassviz.rollout.assess import assess_all
     from glassviz.rollout.traces import RolloutOptions
+    from tests.helpers.chromium import Chromium
 
     rows = assess_all(arguments.run, RolloutOptions(controllers=("mppi", "pi")))
     began = time.perf_counter()

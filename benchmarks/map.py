@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from glassviz.gait.synthetic import GaitPlan, synthesise
 from glassviz.maps.coordinates import MapOptions
 from glassviz.maps.maps import make_map
 from glassviz.trace import ARRAYS, Trace
+from tests.helpers.synthetic import GaitPlan, synthesise
 
 LENGTH = 1000
 """Frames of an episode."""

@@ -20,10 +20,10 @@ from itertools import product
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from glassviz.gait.synthetic import GaitPlan, SyntheticGait, synthesise
 from glassviz.metrics.labels import LabelStats
 from glassviz.metrics.labels import describe as describe_labels
 from glassviz.metrics.stability import EpisodeStability, assess
+from tests.helpers.synthetic import GaitPlan, SyntheticGait, synthesise
 
 FRAMES = 2000
 PERIODS_S = (0.3, 0.4, 0.6, 0.9, 1.2)

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 ROUNDS = 3
-CHECKPOINT = Path(__file__).parent.parent / "checkpoints" / "glass-small-s1.safetensors"
+CHECKPOINT = Path(__file__).parents[1] / "checkpoints" / "glass-small-s1.safetensors"
 
 
 def main() -> None:

@@ -16,15 +16,14 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
-from label_series import Series, gait, planted, sticky, unlocked
-
-from glassviz.gait.synthetic import GaitPlan, synthesise
+sys.path.insert(0, str(Path(__file__).parents[1]))
 from glassviz.metrics.agreement import agreement_test, on_other_clocks
 from glassviz.metrics.information import information_bits
 from glassviz.metrics.locking import agreement, onset_locking, phase_raster
 from glassviz.metrics.nulls import cycle_counts, rotation_test, switch_counts
 from glassviz.metrics.segments import find_segments
+from tests.helpers.label_series import Series, gait, planted, sticky, unlocked
+from tests.helpers.synthetic import GaitPlan, synthesise
 
 ALPHA = 0.05
 DWELLS = (2, 5, 10, 20, 40, 80)

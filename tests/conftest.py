@@ -8,11 +8,12 @@ from hypothesis import settings
 from jaxtyping import install_import_hook
 
 from glassviz.environment import prepare_environment
+from tests.helpers import typechecking
 
 # Before JAX is imported, which the hook below does: JAX reads its compile cache's place then.
 prepare_environment()
 # Before all else of glassviz is imported: every annotation in it is checked at every call.
-install_import_hook("glassviz", "typechecking.check")
+install_import_hook("glassviz", f"{typechecking.__name__}.check")
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")

@@ -1,0 +1,178 @@
+"""No file, however made, runs code, grows without end, or ends in anything but one sentence."""
+
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tests.helpers.hostile_files as hostile_files
+from glassviz.agents.config import GlassConfig
+from glassviz.checkpoints import formats, load
+from glassviz.errors import GlassvizError
+from tests.helpers.published_files import SMALL, own_params, payload
+
+MEGABYTE = 1 << 20
+CANARY_NAMES = sorted(hostile_files.running(Path("canary")))
+
+
+@pytest.mark.parametrize("case", CANARY_NAMES)
+def test_nothing_that_plain_pickle_would_run_is_run(tmp_path: Path, case: str) -> None:
+    canary = tmp_path / "canary"
+    data = hostile_files.running(canary)[case]
+    path = tmp_path / "hostile.pkl"
+    path.write_bytes(data)
+    with pytest.raises(GlassvizError):
+        load(path)
+    assert not canary.exists()
+    pickle.loads(data)
+    assert canary.exists(), "this file is harmless, so its refusal shows nothing"
+
+
+@pytest.mark.parametrize(
+    ("case", "named"),
+    [
+        ("os.system through reduce", "posix.system"),
+        ("builtins.eval by STACK_GLOBAL", "builtins.eval"),
+        ("getattr on a module", "builtins.getattr"),
+        ("a pickle in a pickle", "_pickle.loads"),
+        ("a nested global out of numpy", "numpy.lib._npyio_impl.os.system"),
+    ],
+)
+def test_a_refused_name_is_named(tmp_path: Path, case: str, named: str) -> None:
+    data = hostile_files.running(tmp_path / "canary")[case]
+    with pytest.raises(GlassvizError, match=f"the name {named}"):
+        formats.read(data, Path("x.pkl"))
+
+
+def test_a_call_on_a_stubbed_librarys_name_is_a_placeholder_that_runs_nothing(
+    tmp_path: Path,
+) -> None:
+    canary = tmp_path / "canary"
+    call = hostile_files.running(canary)["a nested global out of a stubbed package"]
+    content = pickle.dumps(payload(opt_state=0), 4)
+    with_call = content.replace(
+        b"opt_state\x94K\x00", b"opt_state\x94" + call.removeprefix(b"\x80\x04").removesuffix(b".")
+    )
+    assert with_call != content
+    # One frame no longer fits what follows: write the opcodes without frames.
+    unframed = with_call[:2] + with_call[11:]
+    with pytest.raises(GlassvizError):
+        formats.read(call, Path("x.pkl"))
+    loaded = formats.read(unframed, Path("x.pkl"))
+    jax.tree.map(np.testing.assert_array_equal, loaded.params, own_params())
+    assert not canary.exists()
+
+
+BOMB_SQUAD = """
+import resource, sys
+from pathlib import Path
+import tests.helpers.hostile_files as hostile_files
+from glassviz.checkpoints import detect
+from glassviz.errors import GlassvizError
+
+def peak_kib():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+for name, data in hostile_files.bombs().items():
+    before = peak_kib()
+    try:
+        detect.read(data, Path(name))
+    except GlassvizError:
+        print(peak_kib() - before, name, sep=chr(9), flush=True)
+    else:
+        sys.exit(f"{name} was read")
+"""
+
+
+def test_no_file_costs_much_more_than_it_holds() -> None:
+    """In a process of its own, where a crash of the interpreter would show."""
+    done = subprocess.run(
+        [sys.executable, "-c", BOMB_SQUAD],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    growth = dict(reversed(line.split("\t")) for line in done.stdout.splitlines())
+    assert done.returncode == 0, f"after {list(growth)[-1:]}: {done.stderr}"
+    assert growth.keys() == hostile_files.bombs().keys()
+    assert {name: kib for name, kib in growth.items() if int(kib) > 200 * 1024} == {}
+
+
+@pytest.mark.parametrize("case", sorted(hostile_files.broken()))
+def test_broken_and_foreign_files_end_in_one_sentence(tmp_path: Path, case: str) -> None:
+    path = tmp_path / "file.pkl"
+    path.write_bytes(hostile_files.broken()[case])
+    with pytest.raises(GlassvizError) as caught:
+        load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert message.isprintable()
+    assert len(message) < 500 + len(str(path))
+
+
+def test_folders_and_absent_files_are_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(GlassvizError, match="no such file"):
+        load(tmp_path / "absent.pkl")
+    with pytest.raises(GlassvizError, match="found a folder: name the file in it"):
+        load(tmp_path)
+    (tmp_path / "_CHECKPOINT_METADATA").touch()
+    with pytest.raises(GlassvizError, match="orbax checkpoint folder: this layout is not read yet"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("case", "message"),
+    [
+        ("a PyTorch file", "PyTorch checkpoint .* not read yet"),
+        ("an old PyTorch file", "PyTorch checkpoint .* not read yet"),
+        ("an object array", "found an object array"),
+        ("an object array in protocol 2", "found an object array"),
+        ("text", "neither"),
+    ],
+)
+def test_what_was_found_is_said(case: str, message: str) -> None:
+    with pytest.raises(GlassvizError, match=message):
+        formats.read(hostile_files.broken()[case], Path("file"))
+
+
+TINY = SMALL.replace(
+    obs_dim=3,
+    action_dim=1,
+    latent_dim=8,
+    simnorm_group=1,
+    encoder_widths=(2,),
+    hidden_widths=(2,),
+    num_bins=3,
+    glass=GlassConfig(prototypes=2, clusters=2),
+)
+GOOD = {protocol: pickle.dumps(payload(TINY), protocol) for protocol in (0, 2, 4, 5)}
+
+
+@given(
+    protocol=st.sampled_from(sorted(GOOD)),
+    edits=st.lists(st.tuples(st.integers(0, 1 << 20), st.integers(0, 255)), max_size=6),
+    cut=st.none() | st.tuples(st.integers(0, 1 << 20), st.integers(0, 40)),
+)
+def test_random_damage_gives_an_agent_or_one_sentence(
+    protocol: int, edits: list[tuple[int, int]], cut: tuple[int, int] | None
+) -> None:
+    data = bytearray(GOOD[protocol])
+    for place, byte in edits:
+        data[place % len(data)] = byte
+    if cut:
+        place = cut[0] % len(data)
+        del data[place : place + cut[1]]
+    try:
+        checkpoint = formats.read(bytes(data), Path("damaged.pkl"))
+    except GlassvizError as error:
+        assert str(error).isprintable()
+    else:
+        assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(checkpoint.params))

@@ -1,0 +1,164 @@
+"""The command line's frame: help, errors, exit codes, completion, start-up."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from glassviz import __version__
+from glassviz.cli import CommandGroup, app
+from glassviz.cli.reference import REFERENCE, reference
+from glassviz.errors import GlassvizError, UsageError
+
+CHECKOUT = Path(__file__).parents[2]
+HEAVY = {"jax", "mujoco", "cv2", "dm_control", "flax", "optax", "matplotlib", "numpy", "scipy"}
+
+COMMANDS = typer.main.get_command(app).commands
+
+
+def run(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=CHECKOUT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_and_option_has_a_help_text(name):
+    command = COMMANDS[name]
+    assert command.help, f"glassviz {name} has no help text"
+    for parameter in command.params:
+        assert parameter.help, f"glassviz {name} {parameter.name} has no help text"
+
+
+def test_the_reference_is_up_to_date():
+    assert REFERENCE.read_text() == reference(), "run python -m glassviz.cli.reference"
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_reference_names_every_command(name):
+    assert f"## glassviz {name}\n" in REFERENCE.read_text()
+
+
+@pytest.mark.parametrize("arguments", [["cli.py"], ["-m", "glassviz"]])
+def test_the_ways_in_are_the_same_program(arguments):
+    done = run(*arguments, "--version")
+    assert (done.returncode, done.stdout) == (0, f"glassviz {__version__}\n")
+    assert run(*arguments, "-h").stdout.startswith("Usage: glassviz ")
+
+
+@pytest.mark.parametrize("arguments", [[], *([name] for name in COMMANDS)], ids=str)
+def test_help_loads_nothing_heavy(arguments):
+    script = (
+        "import sys\nfrom glassviz.cli import main\n"
+        f"sys.argv = ['glassviz', *{arguments!r}, '--help']\n"
+        "try: main()\n"
+        f"finally: print('loaded:', sorted({HEAVY!r} & set(sys.modules)))"
+    )
+    done = run("-c", script)
+    assert "Usage: glassviz" in done.stdout
+    assert "loaded: []" in done.stdout
+
+
+def test_help_takes_less_than_three_tenths_of_a_second_of_work():
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        run("-m", "glassviz", "--help")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < 0.3
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["doctor", "--no-such-option"]])
+def test_wrong_usage_exits_with_2(arguments):
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "Usage: " in done.stderr
+    assert "Traceback" not in done.output
+
+
+def failing(error: BaseException) -> typer.Typer:
+    """A command line of the same make whose one command fails."""
+    small = typer.Typer(cls=CommandGroup, pretty_exceptions_enable=False)
+
+    @small.callback()
+    def group() -> None: ...
+
+    @small.command()
+    def work() -> None:
+        raise error
+
+    return small
+
+
+@pytest.mark.parametrize(
+    "error, exit_code, line",
+    [
+        (GlassvizError("x.safetensors: truncated"), 1, "error: x.safetensors: truncated\n"),
+        (UsageError("--size: expected 640x480"), 2, "error: --size: expected 640x480\n"),
+        (KeyboardInterrupt(), 130, "interrupted\n"),
+    ],
+)
+def test_a_user_error_is_one_line_on_stderr(error, exit_code, line):
+    done = CliRunner().invoke(failing(error), ["work"])
+    assert (done.exit_code, done.stderr, done.stdout) == (exit_code, line, "")
+
+
+def test_an_error_of_ours_keeps_its_traceback():
+    done = CliRunner().invoke(failing(ZeroDivisionError("a bug")), ["work"])
+    assert isinstance(done.exception, ZeroDivisionError)
+
+
+def test_ctrl_c_ends_a_real_command_with_130():
+    script = (
+        "import sys, glassviz.video.doctor, time\nfrom glassviz.cli import main\n"
+        "def examine(): print('started', flush=True); time.sleep(60)\n"
+        "glassviz.video.doctor.examine = examine\n"
+        "sys.argv = ['glassviz', 'doctor']\nmain()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout and process.stdout.readline() == "started\n"
+        process.send_signal(signal.SIGINT)
+        _, stderr = process.communicate(timeout=30)
+    assert (process.returncode, stderr) == (130, "interrupted\n")
+
+
+@pytest.mark.parametrize("shell, file", [("bash", ".bashrc"), ("zsh", ".zshrc")])
+def test_completion_installs_itself(tmp_path, shell, file):
+    done = run(
+        "-m",
+        "glassviz",
+        "--install-completion",
+        shell,
+        HOME=str(tmp_path),
+        _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1",
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / file).exists()
+
+
+def test_completion_completes_a_command():
+    done = run(
+        "-m",
+        "glassviz",
+        _GLASSVIZ_COMPLETE="complete_bash",
+        COMP_WORDS="glassviz do",
+        COMP_CWORD="1",
+    )
+    assert done.stdout.split() == ["doctor"]

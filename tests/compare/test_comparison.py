@@ -1,0 +1,638 @@
+"""What runs say together: known answers, planted truths, and what n is."""
+
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from glassviz.cli.tables import print_together
+from glassviz.compare.compare import compare
+from glassviz.compare.correspondence import _told_gaits, comparison_answers
+from glassviz.compare.groups import compare_controllers, compare_groups
+from glassviz.compare.matching import gaits_correspond
+from glassviz.compare.returns import (
+    LEVEL,
+    NAMED,
+    PRIMARY,
+    STRATUM_FROM,
+    basin_shares,
+    compare_values,
+    metric_means,
+    returns_of,
+    stability_and_return,
+    told_basins,
+    told_returns,
+)
+from glassviz.compare.runs import Member, Setting, called_apart, dependent, each_once, mixed, unlike
+from glassviz.metrics.stability import METRICS, OF_BODY
+from glassviz.metrics.statistics import MeanInterval
+from glassviz.report.phrases import count_of, listed, p_value, verdict
+from glassviz.report.serialize import plain
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return tmp_path_factory.mktemp("together")
+
+
+@pytest.fixture(scope="module")
+def template(folder):
+    """What is known of one hop that is locked, to be given other numbers."""
+    return assessed(folder, trace_of("template", [HOP, HOP])).stability
+
+
+@pytest.fixture(scope="module")
+def still(folder):
+    return assessed(folder, trace_of("still", [STILL, STILL])).stability
+
+
+SETTING = Setting("hopper-hop", "dm_control", 6.0)
+
+
+def a_member(
+    stability,
+    name: str,
+    mean: float = 0.0,
+    kappa: float | None = None,
+    *,
+    controller: str = "mppi",
+    spread: float = 1.0,
+    **changes,
+) -> Member:
+    """One checkpoint whose return, spread over two episodes, and primary metric are given."""
+    metrics = dict.fromkeys(METRICS)
+    if kappa is not None:
+        metrics[PRIMARY] = MeanInterval(kappa, None, None, 1, 0.95)
+    episodes = tuple(
+        replace(each, episode_return=float(mean + shift))
+        for each, shift in zip(stability.episodes, (-spread, spread), strict=True)
+    )
+    own = replace(
+        stability,
+        checkpoint=name,
+        checkpoint_sha256=changes.pop("sha", name),
+        controller=controller,
+        metrics=metrics,
+        episodes=episodes,
+        returns=MeanInterval(float(mean), None, None, 2, 0.95),
+    )
+    given = dict(file=None, glass=True, fitted=None, recipe=None, seed=None)
+    given |= dict(started_from=None, shaped=None, setting=SETTING) | changes
+    return Member(name=name, stability=own, **given)
+
+
+# What is counted --------------------------------------------------------------------------------
+
+
+def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
+    short = assessed(folder, trace_of("one", [HOP]), "short")
+    long = assessed(folder, trace_of("one", [HOP, HOP]), "long")
+    policy = assessed(folder, trace_of("one", [HOP], controller="pi"), "short")
+    kept, left_out = each_once([short, long, policy])
+    assert [(each.name, each.controller) for each in kept] == [("long", "mppi"), ("short", "pi")]
+    [left] = left_out
+    assert (left.run, left.controller) == ("short", "mppi") and "as long" in left.reason
+
+
+def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(template):
+    members = [
+        a_member(template, "best", sha="a" * 64),
+        a_member(template, "best", sha="b" * 64),
+        a_member(template, "other", sha="a" * 64, controller="pi"),
+    ]
+    names = [each.name for each in called_apart(members)]
+    assert names == ["best", "best (bbbbbbbb)", "best"]
+
+
+def test_runs_that_are_not_independent_are_named(template):
+    first = a_member(template, "first", recipe="demo", seed=1, sha="1" * 64)
+    later = a_member(template, "later", recipe="demo", seed=1, started_from="1" * 64)
+    again = a_member(template, "again", recipe="1b", seed=3)
+    twin = a_member(template, "twin", recipe="1b", seed=3)
+    assert dependent([first, later]) == ("later was trained on from first.",)
+    assert dependent([again, twin]) == (
+        "again and twin have one recipe and seed: they may be of one training run.",
+    )
+    assert dependent([first, again]) == ()
+    assert dependent([first, replace(first, name="first")]) == ()
+
+
+def test_runs_of_several_recipes_or_settings_are_called_so(template):
+    members = [a_member(template, name, recipe=name[0]) for name in ("a1", "a2", "b1")]
+    assert mixed(members) == "Recipes are mixed, a × 2 and b × 1: what differs may be their doing."
+    assert mixed(members[:2]) is None
+    short = replace(members[0], setting=replace(SETTING, episode_s=2.0))
+    assert unlike(members) is None
+    assert unlike([*members, short]) == "they differ in their episodes in seconds: 2.0 and 6.0"
+
+
+# Basins -----------------------------------------------------------------------------------------
+
+
+def test_shares_of_basins_have_wilsons_interval_and_count_runs(template, still):
+    members = [a_member(template, f"hop{i}", 400 + i) for i in range(3)]
+    members += [a_member(still, f"still{i}", i) for i in range(2)]
+    found = {each.basin: each for each in basin_shares(members, rng())}
+    hop = found["stable-hop"]
+    assert (hop.share.hits, hop.share.count) == (3, 5)
+    assert (hop.share.low, hop.share.high) == pytest.approx((0.231, 0.882), abs=0.001)
+    assert hop.returns.values == (400, 401, 402) and hop.returns.mean is hop.returns.iqm is None
+    assert found["unstable"].share.hits == 2 and found["split"].share.hits == 0
+
+
+def test_returns_are_summed_up_from_four_runs_on_with_runs_as_units(template):
+    members = [a_member(template, f"run{i}", mean) for i, mean in enumerate((0, 100, 200, 900))]
+    found = returns_of(members, rng())
+    assert found.mean.estimate == 300 and found.mean.units == 4
+    assert found.iqm.estimate == 150
+    assert found.mean.high - found.mean.low > 300  # Runs differ; their episodes hardly do.
+    assert returns_of(members[:3], rng()).mean is None
+
+
+def test_returns_within_basins_are_told_beside_their_shares(template, still):
+    members = [a_member(template, f"hop{i}", 400 + i, spread=0.0) for i in range(4)]
+    members += [a_member(still, f"still{i}", i) for i in range(2)]
+    told = told_basins(basin_shares(members, rng()))
+    assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
+    assert told.endswith("unstable 2 of 6 [10%, 70%], return 0 and 1.")
+    assert told_basins(basin_shares(members[:2], rng())) == "stable-hop 2 of 2 [34%, 100%]."
+    assert told_returns(returns_of(members[:2], rng())) == "Over 2 runs: return 400 and 401."
+
+
+# Means of metrics -------------------------------------------------------------------------------
+
+
+def of_episodes(template, name, *kappas):
+    """A run whose episodes have these values of the primary metric."""
+    [first, *_] = template.episodes
+    episodes = []
+    for kappa in kappas:
+        agreement = replace(first.steady_labels.agreement, fleiss_kappa=kappa)
+        labels = replace(first.steady_labels, agreement=agreement)
+        episodes.append(replace(first, steady_labels=labels, labels=labels))
+    own = replace(template, episodes=tuple(episodes), checkpoint_sha256=name)
+    return a_member_as_it_is(own, name)
+
+
+def test_a_mean_over_runs_counts_runs_and_resamples_them_before_their_episodes(template):
+    runs = [of_episodes(template, f"run{i}", *[i / 10] * (10 if i else 1)) for i in range(5)]
+    kappa, locking = metric_means(runs, rng()).metrics
+    assert (kappa.metric, locking.metric) == (PRIMARY, "locking_u")
+    assert kappa.values == pytest.approx((0, 0.1, 0.2, 0.3, 0.4))
+    assert kappa.mean.units == 5 and kappa.mean.estimate == pytest.approx(0.2)
+    assert kappa.mean.low < 0.1 and kappa.mean.high > 0.3  # Runs differ, and there are but five.
+    spread = [of_episodes(template, f"run{i}", 0.0, 0.4) for i in range(5)]
+    alike = metric_means(spread, rng()).metrics[0].mean
+    assert alike.estimate == pytest.approx(0.2) and 0.05 < alike.low < 0.15 < 0.25 < alike.high
+
+
+def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
+    runs = [of_episodes(template, f"run{i}", 0.5, None) for i in range(4)]
+    without = of_episodes(template, "without", None, None)
+    found = metric_means([*runs, without], rng())
+    assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
+    assert found.answer.startswith(
+        "Stability over runs: fleiss_kappa 0.50 [0.50, 0.50], n = 4; locking_u"
+    )
+    few = metric_means([*runs[:2], without], rng())
+    assert few.metrics[0].mean is None
+    assert few.answer.startswith("Stability over runs: fleiss_kappa 0.50 and 0.50, n = 2; ")
+    assert "fleiss_kappa is measured in none" in metric_means([without], rng()).answer
+
+
+# Stability and return ---------------------------------------------------------------------------
+
+
+def a_ladder(template, kappas, returns=None, **changes):
+    returns = range(len(kappas)) if returns is None else returns
+    return [
+        a_member(template, f"run{i}", float(mean), kappa, **changes)
+        for i, (kappa, mean) in enumerate(zip(kappas, returns, strict=True))
+    ]
+
+
+def test_the_primary_metric_and_return_that_rise_together_are_found(template):
+    found = stability_and_return(a_ladder(template, [0.1, 0.2, 0.5, 0.6, 0.7, 0.9]), rng())
+    primary = found.correlations[0]
+    assert primary.metric == PRIMARY and primary.family == "primary"
+    assert primary.test.statistic == 1 and primary.test.p == pytest.approx(2 / 720)
+    assert primary.adjusted_p == primary.test.p and primary.rho_low is None
+    assert found.answer.startswith("Runs with a higher fleiss_kappa have a higher return: ρ = 1.00")
+    assert "n = 6" in found.answer
+    assert any("not told by this" in doubt for doubt in found.doubts)
+
+
+def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
+    found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]), rng())
+    assert found.answer.startswith("Cannot be told from 3 runs")
+    assert "0.33" in found.answer and found.others == ""
+    one = stability_and_return(a_ladder(template, [0.5]), rng())
+    assert one.answer == "Cannot be told: fleiss_kappa is measured in 1 of 1 run."
+    none = stability_and_return(a_ladder(template, [None, None, 0.2]), rng())
+    assert none.answer == "Cannot be told: fleiss_kappa is measured in 1 of 3 runs."
+    same = stability_and_return(a_ladder(template, [0.5] * 4), rng())
+    assert same.answer == "Cannot be told: fleiss_kappa or return is the same in all of 4 runs."
+
+
+def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template):
+    found = stability_and_return(a_ladder(template, [0.4, 0.1, 0.5, 0.2, 0.6, 0.3]), rng())
+    primary = found.correlations[0]
+    assert primary.test.p > LEVEL and primary.rho_low < -0.5 and primary.rho_high > 0.5
+    assert found.answer.startswith("No sign that fleiss_kappa goes with return: ρ = ")
+
+
+def test_the_interval_of_a_rank_correlation_covers_it():
+    draws = np.random.default_rng(0)
+    from scipy.stats import spearmanr
+
+    from glassviz.compare.returns import _interval
+
+    covered = []
+    for _ in range(500):
+        x = draws.normal(size=10)
+        y = 0.6 * x + 0.8 * draws.normal(size=10)
+        low, high = _interval(float(spearmanr(x, y).statistic), 10)
+        covered.append(low <= 6 / np.pi * np.arcsin(0.6 / 2) <= high)
+    assert 0.92 <= np.mean(covered) <= 0.99
+
+
+def test_runs_without_the_metric_are_counted_as_missing(template):
+    members = a_ladder(template, [0.1, 0.4, None, 0.5, 0.6, None, 0.7])
+    found = stability_and_return(members, rng())
+    assert found.runs == 7 and len(found.correlations[0].runs) == 5
+    assert found.doubts[0] == "2 runs of 7 without fleiss_kappa do not count."
+
+
+def test_within_a_basin_what_holds_across_basins_may_not(template, still):
+    hops = a_ladder(template, [0.9, 0.8, 0.95, 0.85, 0.7], [430, 400, 410, 405, 390])
+    lying = [a_member(still, f"still{i}", float(i), 0.1 + 0.01 * i) for i in range(3)]
+    found = stability_and_return([*hops, *lying], rng())
+    assert found.correlations[0].test.p < LEVEL
+    [(basin, within)] = found.within_basins.items()
+    assert basin == "stable-hop" and len(within.runs) == STRATUM_FROM
+    assert within.test.p > LEVEL and "within stable-hop" in found.answer
+
+
+def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
+    def with_metrics(i, member):
+        metrics = {name: MeanInterval(float(i), None, None, 1, 0.95) for name in METRICS}
+        return replace(member, stability=replace(member.stability, metrics=metrics))
+
+    members = a_ladder(template, [0.1] * 6)
+    members = [with_metrics(i, each) for i, each in enumerate(members)]
+    found = {each.metric: each for each in stability_and_return(members, rng()).correlations}
+    p = 2 / 720
+    assert found[PRIMARY].adjusted_p == pytest.approx(p)
+    assert [found[name].adjusted_p for name in NAMED] == pytest.approx([len(NAMED) * p] * 3)
+    assert found["distance_m"].adjusted_p == pytest.approx(p)
+    assert list(found) == [PRIMARY, *NAMED, *[n for n in METRICS if n not in (PRIMARY, *NAMED)]]
+    others = stability_and_return(members, rng()).others
+    n = len(OF_BODY)
+    assert f"{n} of {n} of the body (parts of the reward)" in others
+
+
+def test_a_metric_that_could_not_be_significant_is_not_in_the_map(template):
+    def with_rho(member, value):
+        metrics = member.stability.metrics | {"rho": value}
+        return replace(member, stability=replace(member.stability, metrics=metrics))
+
+    values = [MeanInterval(float(i), None, None, 1, 0.95) if i < 2 else None for i in range(6)]
+    members = a_ladder(template, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
+    members = [with_rho(each, value) for each, value in zip(members, values, strict=True)]
+    found = {each.metric: each for each in stability_and_return(members, rng()).correlations}
+    assert found["rho"].test.smallest_p > LEVEL and found["rho"].adjusted_p is None
+
+
+def test_returns_without_a_common_scale_are_not_correlated(template):
+    members = a_ladder(template, [0.1, 0.2, 0.3])
+    members[0] = replace(members[0], setting=replace(SETTING, task="hopper-stand"))
+    found = stability_and_return(members, rng())
+    assert found.correlations == () and "no common scale, as they differ in their task" in (
+        found.answer
+    )
+    assert compare_groups(members, rng()) is None
+
+
+# Groups -----------------------------------------------------------------------------------------
+
+
+def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, still):
+    one = [a_member(template, f"a{i}", 400.0 + i, 0.8 + 0.01 * i, recipe="a") for i in range(3)]
+    other = [a_member(still, f"b{i}", float(i), 0.1 + 0.01 * i, recipe="b") for i in range(3)]
+    found = compare_groups([*one, *other], rng())
+    assert (found.by, found.one.name, found.other.name) == ("recipe", "a", "b")
+    assert found.returns.p == found.returns.smallest_p == pytest.approx(0.1)
+    assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
+    assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(0.1)
+    assert "cannot be told from so few, as p is at best 0.1" in found.answer
+    assert "In 100% of the pairs of their runs a earns more." in found.answer
+    assert "fleiss_kappa +0.70, p = 0.10 (at best 0.1)." in found.answer
+    assert found.answer.endswith(
+        "Stable hops: 3 of 3 and 0 of 3, p = 0.10 by Fisher's exact test (at best 0.1)."
+    )
+
+
+def test_the_smallest_p_of_shares_is_that_of_as_many_stable_hops_dealt_out_otherwise(
+    template, still
+):
+    """One hop among three and three: as likely on either side, so that p is 1 at best."""
+    kinds = {"a": (template, still, still), "b": (still, still, still)}
+    members = [
+        a_member(kind, f"{recipe}{i}", float(i), recipe=recipe)
+        for recipe, own in kinds.items()
+        for i, kind in enumerate(own)
+    ]
+    found = compare_groups(members, rng())
+    assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(1)
+    kinds = {"a": (template, template, still, still), "b": (template, still, still, still)}
+    members = [
+        a_member(kind, f"{recipe}{i}", float(i), recipe=recipe)
+        for recipe, own in kinds.items()
+        for i, kind in enumerate(own)
+    ]
+    found = compare_groups(members, rng())
+    assert found.stable_hop_p == pytest.approx(1)
+    # All three on one side: 2 · C(4, 3) of C(8, 3) ways.
+    assert found.stable_hop_smallest_p == pytest.approx(8 / 56)
+
+
+def test_without_two_recipes_agents_with_glass_stand_against_those_without(template):
+    members = [
+        a_member(template, f"run{i}", float(i), recipe=str(i % 3), glass=i < 4) for i in range(8)
+    ]
+    found = compare_groups(members, rng())
+    assert (found.by, found.one.name, found.other.name) == (
+        "Glass",
+        "with Glass",
+        "without Glass",
+    )
+    assert found.returns.p == found.returns.smallest_p == pytest.approx(2 / 70)
+    assert "The groups differ in their recipes too" in found.doubts[0]
+    assert compare_groups(members[:4], rng()) is None
+
+
+# Controllers ------------------------------------------------------------------------------------
+
+
+def test_controllers_are_compared_checkpoint_by_checkpoint(template, still):
+    planned = [a_member(template, f"run{i}", 400.0 + i) for i in range(5)]
+    own = [a_member(still, f"run{i}", 10.0 * i, controller="pi") for i in range(5)]
+    alone = a_member(template, "alone", 1000.0)
+    found = compare_controllers([*planned, alone, *own], rng())
+    assert len(found.pairs) == 5
+    assert found.test.statistic == pytest.approx(402 - 20)
+    assert found.test.p == found.test.smallest_p == pytest.approx(2 / 2**5)
+    assert found.mean.count == 5 and found.mean.low < 382 < found.mean.high
+    first = found.pairs[0]
+    assert first.gait_differs and first.basin_differs
+    assert first.told == (
+        "run0 earns 400 by the planner, 0 by the policy; gait hop by the planner, static by the "
+        "policy; basin stable-hop by the planner, unstable by the policy."
+    )
+    assert first.difference.count == 2 and first.difference.mean == pytest.approx(400)
+    assert "p cannot be below 0.062" in found.answer and "differ in 5" in found.answer
+
+
+def test_a_checkpoint_under_one_controller_is_no_pair(template):
+    assert compare_controllers([a_member(template, "run")], rng()) is None
+
+
+def test_controllers_that_agree_are_said_to(template):
+    members = [a_member(template, "run", 10.0), a_member(template, "run", 10.0, controller="pi")]
+    found = compare_controllers(members, rng())
+    assert found.mean is None and found.pairs[0].told.endswith("gait and basin agree.")
+    assert found.answer.endswith("Gait and basin agree in all of them.")
+
+
+# Values -----------------------------------------------------------------------------------------
+
+
+def test_values_are_collected_over_runs(template):
+    from glassviz.metrics.calibration import value_calibration
+
+    def with_bias(name, bias, shaped=None):
+        reward = np.random.default_rng(len(name)).random((3, 200))
+        from glassviz.metrics.calibration import returns_to_go
+
+        found = value_calibration(returns_to_go(reward, 0.9) + bias, reward, 0.9, rng())
+        member = a_member(template, name, shaped=shaped)
+        return replace(member, stability=replace(member.stability, calibration=found))
+
+    members = [with_bias("low", -2.0), with_bias("mid", 1.0, True), with_bias("high", 30.0)]
+    found = compare_values(members)
+    assert found.runs == ("low", "mid", "high") and found.biases == pytest.approx((-2, 1, 30))
+    assert found.rank_correlations == pytest.approx((1, 1, 1))
+    assert "high" in found.worse_than_mean and found.shaped == ("mid",)
+    assert "+1.0 in the median of 3 runs, -2.0 (low) to +30.0 (high)" in found.answer
+    assert found.answer.endswith("mid learned a shaped reward: its values predict that one.")
+    assert "shaped" not in compare_values(members[:1]).answer
+    assert compare_values([a_member(template, "short")]).answer.startswith("Cannot be told")
+
+
+# Answers ----------------------------------------------------------------------------------------
+
+
+def test_gaits_that_differ_are_counted_by_controller(template, still):
+    members = [a_member(template, "a"), a_member(template, "b"), a_member(still, "c")]
+    assert comparison_answers(members, None).gaits == "Yes: by mppi 2 hop and 1 static."
+    assert comparison_answers(members[:2], None).gaits == "No: by mppi 2 hop."
+
+
+def test_a_phase_that_a_run_lacks_and_another_has_is_named(template, still):
+    def lacking(stability, *names):
+        phases = tuple(
+            replace(use, share=0.0, label=None, label_share=None) if use.name in names else use
+            for use in stability.phases
+        )
+        return replace(stability, phases=phases)
+
+    members = [a_member(template, "a"), a_member(lacking(template, "flight"), "b")]
+    found = comparison_answers(members, None)
+    assert found.lacking_phases == {"mppi": {"b": ("flight",)}}
+    assert found.lacking == "Yes: of 2 runs by mppi 1 without flight (b)."
+    assert found.lacked_by_all == {"mppi": ()}
+    hops = [a_member(template, name) for name in "ab"]
+    assert comparison_answers(hops, None).lacking.startswith("No: every run has")
+    both = [a_member(lacking(template, "flight"), name) for name in "ab"]
+    found = comparison_answers(both, None)
+    assert found.lacking == "Yes: of 2 runs by mppi none with flight."
+    assert found.lacking_phases == {"mppi": {}}
+
+
+def test_runs_that_never_leave_the_floor_are_not_said_to_lack_nothing(still):
+    found = comparison_answers([a_member(still, name) for name in "ab"], None)
+    assert found.lacked_by_all["mppi"] and "flight" in found.lacked_by_all["mppi"]
+    assert found.lacking.startswith("Yes: of 2 runs by mppi none with ")
+    blank = replace(still, phases=())
+    assert comparison_answers([a_member(blank, "a")], None).lacking.startswith("Cannot be told")
+
+
+@pytest.mark.parametrize(
+    ("gaits", "answer"),
+    [
+        ({"mppi": {"hop": 1}, "pi": {"fall-recover": 1}}, "Cannot be told: by mppi 1 hop; "),
+        ({"pi": {"split": 2}}, "Cannot be told: by pi 2 split."),
+        ({"pi": {"hop": 1, "undetermined": 1}}, "Cannot be told: "),
+        ({"pi": {"hop": 2}, "mppi": {"split": 2}}, "No: by pi 2 hop; "),
+        ({"pi": {"hop": 1, "knee-walk": 1, "split": 1}}, "Yes: "),
+    ],
+)
+def test_gaits_differ_where_two_of_one_controller_have_names_of_their_own(gaits, answer):
+    assert _told_gaits(gaits).startswith(answer)
+
+
+@pytest.mark.parametrize("name", ["split", "undetermined", "static"])
+def test_runs_without_one_gait_do_not_correspond(template, name):
+    def doing(gait):
+        return replace(template, gait=replace(template.gait, name=gait))
+
+    assert gaits_correspond(doing("hop"), doing("hop"))
+    assert not gaits_correspond(doing(name), doing(name))
+    assert not gaits_correspond(doing("hop"), doing("knee-walk"))
+
+
+def test_two_phases_with_one_label_are_merged(folder):
+    apart = assessed(folder, trace_of("apart", [replace(HOP, map=(0, 0, 1, 1))])).stability
+    one = assessed(folder, trace_of("merged", [replace(HOP, map=(5,))])).stability
+    members = [a_member_as_it_is(one, "one"), a_member_as_it_is(apart, "apart")]
+    found = comparison_answers(members, None)
+    [merged] = found.merged_phases["mppi"]["one"]
+    assert set(merged) >= {"flight", "push-off"}
+    assert not any("flight" in group for group in found.merged_phases["mppi"].get("apart", ()))
+    assert found.merged.startswith("Yes: in ")
+
+
+def test_without_labels_nothing_is_said_of_merged_phases(folder):
+    bare = assessed(folder, trace_of("bare", [HOP], labels=False)).stability
+    found = comparison_answers([a_member_as_it_is(bare, "bare")], None)
+    assert found.merged == "Cannot be told: no run has labels."
+    assert found.labels.startswith("Cannot be told")
+
+
+def a_member_as_it_is(stability, name):
+    given = dict(file=None, glass=True, fitted=None, recipe=None, seed=None)
+    return Member(name, stability, **given, started_from=None, shaped=None, setting=SETTING)
+
+
+# All of it --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    planted = [
+        trace_of("hop1", [HOP, HOP], returns=(400, 420)),
+        trace_of("hop2", [HOP, UNLOCKED], returns=(300, 310)),
+        trace_of("knee", [KNEE, KNEE], returns=(150, 130)),
+        trace_of("still", [STILL, STILL], returns=(1, 2)),
+        trace_of("bare", [HOP, STILL], returns=(200, 3), labels=False),
+        trace_of("hop1", [STILL, HOP], returns=(2, 400), controller="pi"),
+    ]
+    return [assessed(folder, trace) for trace in planted]
+
+
+def test_the_order_of_runs_does_not_matter(rows):
+    assert plain(compare(rows)) == plain(compare(rows[::-1]))
+
+
+def test_n_is_the_number_of_checkpoints_and_not_of_their_traces(rows, folder):
+    found = compare(rows)
+    assert found.checkpoints == ("bare", "hop1", "hop2", "knee", "still")
+    [mppi, pi] = found.by_controller
+    assert (len(mppi.runs), len(pi.runs)) == (5, 1)
+    copies = [replace(row, name=f"{row.name}-copy") for row in rows]
+    again = compare([*rows, *copies])
+    assert len(again.left_out) == len(rows)
+    assert plain(again.by_controller) == plain(found.by_controller)
+
+
+def test_more_episodes_of_a_run_are_no_more_runs(folder):
+    def n_of(times):
+        rows = [
+            assessed(folder, trace_of(name, [HOP] * times, returns=value), f"{name}{times}")
+            for name, value in (("a", 1.0), ("b", 2.0))
+        ]
+        [own] = compare(rows).by_controller
+        primary = own.stability_and_return.correlations[0]
+        return [each.share for each in own.basins], own.stability_and_return.runs, primary.runs
+
+    one, three = n_of(1), n_of(3)
+    assert one[0] == three[0] and one[1] == three[1] == 2
+    assert len(one[2]) == len(three[2]) == 2
+
+
+def test_traces_alone_have_no_correspondence_and_say_why(rows):
+    found = compare(rows)
+    assert found.correspondence is None
+    assert found.no_correspondence == (
+        "it takes the checkpoints of two agents with labels, and 0 of 4 is at hand"
+    )
+
+
+def test_one_row_is_nothing_to_compare(rows):
+    assert compare(rows[:1]) is None and compare([]) is None
+
+
+def test_one_checkpoint_under_two_controllers_is_compared(rows):
+    found = compare([rows[0], rows[-1]])
+    assert found.checkpoints == ("hop1",) and len(found.controllers.pairs) == 1
+
+
+def test_unlike_episodes_are_a_doubt(rows, folder):
+    short = trace_of("short", [replace(HOP, frames=200)] * 2)
+    found = compare([*rows, assessed(folder, short)])
+    assert any("no common scale" in doubt for doubt in found.doubts)
+
+
+def test_the_result_can_be_told_as_json(rows):
+    text = json.dumps(plain(compare(rows)), allow_nan=False)
+    told = json.loads(text)
+    assert told["checkpoints"] and told["by_controller"][0]["basins"][0]["share"]["count"] == 5
+
+
+def test_the_terminal_tells_every_doubt_once(folder):
+    rows = [
+        assessed(folder, trace_of("full", [HOP] * 2, returns=(1, 2))),
+        assessed(folder, trace_of("bare", [HOP] * 2, returns=(5, 6), labels=False)),
+    ]
+    together = compare(rows)
+    console = Console(width=100_000, file=io.StringIO(), highlight=False)
+    print_together(together, console)
+    text = console.file.getvalue()
+    [own] = together.by_controller
+    doubts = (*own.stability_and_return.doubts, *own.groups.doubts, *together.doubts)
+    assert any("does not count" in doubt for doubt in doubts)
+    assert all(text.count(doubt) == 1 for doubt in doubts)
+    for told in (own.groups.answer, own.means.answer, told_returns(own.returns)):
+        assert told in text
+
+
+# Wording ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        (listed(["a"]), "a"),
+        (listed(["a", "b", "c"]), "a, b and c"),
+        (listed("abcdef"), "a, b, c and 3 more"),
+        (p_value(0.4194), "p = 0.42"),
+        (p_value(0.0342), "p = 0.034"),
+        (p_value(0.0002), "p = 0.0002"),
+        (count_of(1, "run"), "1 run"),
+        (count_of(0, "run"), "0 runs"),
+        (verdict("hop", {"hop": 9, "static": 1}), "hop 9/10"),
+        (verdict("hop", {"hop": 3}), "hop"),
+        (verdict("split", {"hop": 5, "static": 5}), "hop 5 or static 5"),
+    ],
+)
+def test_words(told, expected):
+    assert told == expected

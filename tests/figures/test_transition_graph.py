@@ -1,0 +1,418 @@
+"""Drawings of transition graphs: stable places, texts apart, files that read back, differences."""
+
+import itertools
+import json
+import warnings
+from dataclasses import replace
+from pathlib import Path
+
+import networkx as nx
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.path import Path as Outline
+from matplotlib.text import Text
+
+from glassviz.compare.graphs import Source, flux_difference, flux_distance, run_graph
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.figures import flux_difference as difference_plot
+from glassviz.figures.flux_difference import difference_drawings, difference_figure_of
+from glassviz.figures.graph_drawing import percent
+from glassviz.figures.graph_layout import graph_layout
+from glassviz.figures.style import shortened, text_width, wrapped
+from glassviz.figures.transition_graph import drawing_of, figure_of, hull_names, transition_graph
+from glassviz.gait.gait import describe
+from glassviz.metrics.transitions import transition_counts
+from glassviz.report.serialize import FORMATS, graph_dict, save_graphs, to_networkx
+from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
+from tests.helpers.planted_runs import HOP, trace_of
+
+COLUMN = 85 / 25.4
+MODES = ("frame", "jump", "soft-train", "flow")
+LOOKS = [(2, 5), (8, 5), (16, 8), (16, 16), (16, 1)]
+MODES_OF_LOOKS = [
+    (*look, mode) for look, mode in zip(LOOKS, (*MODES, "jump"), strict=True)
+]  # One each: a figure takes a while under the checks of types.
+
+
+# Places -------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=40))
+def test_discs_and_hulls_stay_apart_and_within_the_box(cluster):
+    found = graph_layout(np.array(cluster), 236.0, 178.0)
+    for a, b in itertools.combinations(found.place, 2):
+        assert np.linalg.norm(a - b) > found.unit * 0.999
+    for i, j in itertools.combinations(range(len(found.clusters)), 2):
+        gap = np.linalg.norm(found.centre[i] - found.centre[j])
+        assert gap > found.radius[i] + found.radius[j]
+    inside = np.linalg.norm(
+        found.place - found.centre[np.searchsorted(found.clusters, cluster)], axis=1
+    )
+    assert (inside + found.unit / 2 < found.radius[np.searchsorted(found.clusters, cluster)]).all()
+    low, high = found.centre - found.radius[:, None], found.centre + found.radius[:, None]
+    assert (low > -1e-6).all() and (high < np.array([236, 178]) + 1e-6).all()
+
+
+def places(trace, mode="jump"):
+    return [(node.key, node.x, node.y) for node in drawing_of(run_graph(trace, mode)).nodes]
+
+
+def test_a_checkpoint_has_the_same_places_whoever_acts_whatever_the_mode():
+    first = places(wandering(8))
+    for mode in MODES:
+        assert places(wandering(8), mode) == first
+    assert places(wandering(3, seed=5, controller="mppi")) == first
+    assert places(wandering(8, 4)) != first
+
+
+@pytest.mark.parametrize(("visited", "clusters"), LOOKS)
+def test_hulls_contain_their_prototypes_with_their_rings(visited, clusters):
+    drawing = drawing_of(run_graph(wandering(visited, clusters), "frame"))
+    angle = np.linspace(0, 2 * np.pi, 60)
+    circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    outlines = {hull.cluster: Outline([*hull.outline, hull.outline[0]]) for hull in drawing.hulls}
+    for node in drawing.nodes:
+        rim = np.array([node.x, node.y]) + (node.radius + (node.stays is not None) * 3) * circle
+        assert outlines[node.cluster].contains_points(rim).all()
+
+
+def test_nodes_grow_with_their_frames_and_those_never_visited_are_told_apart():
+    graph = run_graph(walked([[0] * 200 + [1] * 50 + [0] * 50], [0, 0, 1]))
+    first, second, third = drawing_of(graph).nodes
+    assert first.share == pytest.approx(graph.stats.prototypes.occupancy[0])
+    assert first.radius**2 / second.radius**2 == pytest.approx(first.share / second.share)
+    assert third.share == 0 and third.radius < second.radius
+    assert [hull.visited for hull in drawing_of(graph).hulls] == [True, False]
+
+
+def test_arrows_have_the_width_and_direction_of_the_traffic_and_the_cycle_is_bold():
+    walk = [[0, 1, 2] * 40 + [0, 2] * 5]
+    drawing = drawing_of(run_graph(walked(walk, [0, 1, 2, 3])))
+    arrows = {(arrow.source, arrow.target): arrow for arrow in drawing.arrows}
+    assert {pair for pair, arrow in arrows.items() if arrow.main} == {(0, 1), (1, 2), (2, 0)}
+    thick, thin = arrows[0, 1], arrows[0, 2]
+    assert thick.width / thin.width == pytest.approx(max(thick.share / thin.share, 1), rel=0.5)
+    nodes = {node.key: node for node in drawing.nodes}
+    for arrow in arrows.values():
+        tip, target = np.array(arrow.head[0]), nodes[arrow.target]
+        assert np.hypot(*(tip - (target.x, target.y))) == pytest.approx(target.radius)
+    assert arrows[0, 2].control != arrows[2, 0].control, "there and back are two lines"
+
+
+def test_a_loop_completed_once_is_neither_bold_nor_named():
+    walk = [[*[7] * 15, *range(PROTOTYPES), *[0] * 30]]
+    graph = run_graph(walked(walk, range(PROTOTYPES), clusters=16))
+    assert graph.stats.prototypes.cycles
+    assert not any(arrow.main for arrow in drawing_of(graph).arrows)
+    assert not any(sign == "main" for sign, _ in figure_of(graph).key)
+    assert "no cycle is dominant" in figure_of(graph).caption
+    assert not any(dominant for *_, dominant in to_networkx(graph).edges(data="dominant"))
+
+
+def test_the_trained_graph_has_lines_without_direction_and_rings_of_staying():
+    graph = run_graph(wandering(8), "soft-train")
+    drawing = drawing_of(graph)
+    assert all(arrow.source < arrow.target and not arrow.head for arrow in drawing.arrows)
+    assert len(drawing.arrows) == PROTOTYPES * (PROTOTYPES - 1) / 2
+    stays = {node.key: node.stays for node in drawing.nodes if node.share}
+    p = graph.stats.prototypes.chain.p
+    assert stays == {i: pytest.approx(p[i, i]) for i in stays}
+    assert all(node.stays is None for node in drawing_of(run_graph(wandering(8))).nodes)
+
+
+# Texts --------------------------------------------------------------------------------------------
+
+
+def boxes(figure) -> list[tuple[str, np.ndarray]]:
+    """Every text that is seen, with its box in pixels."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    renderer = canvas.get_renderer()
+    texts = [each for each in figure.findobj(Text) if each.get_text() and each.get_visible()]
+    # Axes that are switched off keep the texts of their ticks.
+    texts = [each for each in texts if each.axes is None or each in each.axes.texts]
+    return [(each.get_text(), Text.get_window_extent(each, renderer).extents) for each in texts]
+
+
+def assert_texts_apart(figure, width: float) -> None:
+    found = boxes(figure)
+    assert len(found) > 5
+    for (one, a), (other, b) in itertools.combinations(found, 2):
+        overlap = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
+        assert overlap.min() <= 0.5, f"{one!r} lies on {other!r}"
+    low = np.array([box[:2] for _, box in found]).min(axis=0)
+    high = np.array([box[2:] for _, box in found]).max(axis=0)
+    assert (low >= 0).all() and (high <= figure.bbox.size).all(), "texts are cut off"
+    assert figure.get_figwidth() == pytest.approx(width)
+    sizes = [each.get_fontsize() for each in figure.findobj(Text) if each.get_text().strip()]
+    assert min(sizes) >= 6, "type is too small to print"
+
+
+@pytest.mark.parametrize(("visited", "clusters", "mode"), MODES_OF_LOOKS)
+def test_no_text_lies_on_another(visited, clusters, mode):
+    graph = run_graph(
+        wandering(visited, clusters, name="a name so long that it would not fit beside it"), mode
+    )
+    for width, inches in (("column", COLUMN), ("page", 2 * COLUMN)):
+        assert_texts_apart(transition_graph(figure_of(graph), width), inches)
+
+
+@pytest.mark.parametrize("width", ["column", "page"])
+def test_no_text_of_a_difference_lies_on_another(width):
+    one = wandering(16, 16) if width == "page" else wandering(8, 8)
+    other = wandering(4, 16 if width == "page" else 8, 1, controller="mppi")
+    figure = difference_figure_of(flux_difference(source(one), source(other), 9), width)
+    assert "share of all switches" in figure.caption
+    plot = difference_plot.flux_difference(figure, width)
+    assert_texts_apart(plot, COLUMN if width == "column" else 2 * COLUMN)
+
+
+def test_the_figure_names_mode_convention_cycle_and_labels():
+    shown = figure_of(run_graph(wandering(8, fitted=True), "flow"))
+    for text in ("Mode flow", "self-transitions dropped", "all edges kept", "fitted", "H²", "best"):
+        assert text in shown.caption
+    assert "fitted labels" in shown.title and shown.mode == "mode flow"
+    [cycle, *_] = run_graph(wandering(8), "flow").stats.prototypes.cycles
+    [told] = [told for sign, told in shown.key if sign == "main"]
+    assert "dominant cycle" in told and told.endswith(f"switches, {cycle.count} times")
+    train = figure_of(run_graph(wandering(8), "soft-train")).caption
+    assert "self-transitions once" in train and "τ = 1" in train
+
+
+def test_hulls_tell_how_often_their_label_is_given_and_not_their_prototypes_visited():
+    trace = walked([[0, 1] * 50], [0, 1])
+    label = np.where(np.arange(100) % 10 == 0, 0, 1).astype(np.int32)[None]
+    soft = replace(trace, header=trace.header | {"label_rule": "soft"}, label=label)
+    told = hull_names(run_graph(soft))
+    seen = label[0, describe(soft, 0).opening_end :]
+    assert (seen == 0).mean() == pytest.approx(0.1, abs=0.01)
+    assert [told[k][1] for k in (0, 1)] == [
+        f"{percent(float((seen == k).mean()))} of frames" for k in (0, 1)
+    ]
+
+
+@pytest.mark.parametrize("mode", ["jump", "soft-train"])
+def test_prototypes_of_one_letter_are_those_of_a_cluster_of_the_best_partition(mode):
+    graph = run_graph(wandering(8), mode)
+    shown = figure_of(graph)
+    best = (graph.stats.train if mode == "soft-train" else graph.stats.flow).best
+    visited = graph.stats.prototypes.visited
+    assert [i for i, letter in enumerate(shown.best) if letter] == list(visited)
+    for i, j in itertools.combinations(visited, 2):
+        assert (shown.best[i] == shown.best[j]) == (best[i] == best[j])
+    assert len(set(best[list(visited)])) > 1
+    assert shown.best[min(visited, key=lambda i: (graph.cluster[i], i))] == "a"
+
+
+def test_a_graph_that_never_moves_has_no_letters_nor_one_with_too_many_prototypes_for_them():
+    still = figure_of(run_graph(walked([[3] * 60], range(PROTOTYPES), clusters=16)))
+    assert not any(still.best) and "best" not in dict(still.key)
+    many = run_graph(walked([[0, 1, 2] * 30], np.arange(40) % 4, clusters=4))
+    texts = [text for text, _ in boxes(transition_graph(figure_of(many)))]
+    assert not {"a", "a, b"} & set(texts)
+
+
+def test_texts_are_measured_broken_and_cut_as_they_are_drawn():
+    assert text_width("mm", 10.0) == pytest.approx(2 * text_width("m", 10.0), rel=0.1)
+    lines = wrapped("one two 3→4→5 6 % seven", 40.0, 8.0)
+    assert "".join(lines).replace(" ", "") == "onetwo3→4→56%seven"
+    assert all(text_width(line, 8.0) <= 40 for line in lines) and "6 %" in " ".join(lines)
+    assert shortened("a long name", 30.0, 8.0).endswith("…")
+    assert text_width(shortened("a long name", 30.0, 8.0), 8.0) <= 30
+
+
+def test_shares_are_written_with_the_digits_that_they_have():
+    told = [percent(each) for each in (0.0, 0.0004, 0.041, 0.0996, 0.41, 1.0)]
+    assert told == ["0 %", "0.04 %", "4.1 %", "10 %", "41 %", "100 %"]
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_json_and_graphml_read_back_as_the_counts(tmp_path, mode):
+    graph = run_graph(wandering(8), mode)
+    counts = graph.stats.prototypes.counts * (1 - np.eye(PROTOTYPES) if mode == "jump" else 1)
+    save_graphs(graph, tmp_path / "a.json")
+    save_graphs(graph, tmp_path / "a.graphml")
+    read = json.loads((tmp_path / "a.json").read_text())
+    for network in (
+        nx.node_link_graph(read, edges="edges"),
+        nx.read_graphml(tmp_path / "a.graphml", node_type=int),
+    ):
+        assert network.is_directed() and len(network) == PROTOTYPES
+        found = nx.to_numpy_array(network, nodelist=range(PROTOTYPES), weight="count")
+        assert np.array_equal(found, counts)
+        weights = nx.to_numpy_array(network, nodelist=range(PROTOTYPES), weight="weight")
+        assert weights == pytest.approx(graph.stats.prototypes.chain.weights)
+        frames = nx.get_node_attributes(network, "frames")
+        assert [frames[i] for i in range(PROTOTYPES)] == graph.stats.prototypes.frames.tolist()
+    assert read["graph"]["mode"] == mode and read["graph"]["drawing"]["nodes"][3]["key"] == 3
+    assert "all edges kept" in read["graph"]["stats"]["flow"]["told"]
+
+
+@pytest.mark.parametrize("ending", FORMATS)
+def test_equal_graphs_give_equal_files_and_none_is_replaced_unasked(tmp_path, ending):
+    for name in ("a", "b"):
+        save_graphs(run_graph(wandering(4)), tmp_path / f"{name}{ending}")
+    a, b = (tmp_path / f"{name}{ending}" for name in ("a", "b"))
+    assert a.read_bytes() == b.read_bytes()
+    with pytest.raises(GlassvizError, match="--overwrite"):
+        save_graphs(run_graph(wandering(5)), a)
+    save_graphs(run_graph(wandering(5)), a, overwrite=True)
+    assert a.read_bytes() != b.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [a.name, b.name]
+
+
+def test_the_text_of_an_svg_is_drawn_and_that_of_a_pdf_embedded(tmp_path):
+    save_graphs(run_graph(wandering(4)), tmp_path / "a.svg")
+    save_graphs(run_graph(wandering(4)), tmp_path / "a.pdf")
+    assert "<text" not in (tmp_path / "a.svg").read_text()
+    assert b"/FontFile2" in (tmp_path / "a.pdf").read_bytes()
+
+
+def test_another_ending_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"ends in \.png, \.svg, \.pdf, \.graphml, \.json"):
+        save_graphs(run_graph(wandering(4)), tmp_path / "a.docx")
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [np.zeros((1, 60), int), np.zeros((2, 1), int), np.arange(12)[None]],
+    ids=["one node", "no transition", "never back"],
+)
+@pytest.mark.parametrize("mode", ["frame", "soft-train"])
+def test_degenerate_graphs_are_written_in_all_formats_without_nan(tmp_path, walk, mode):
+    graph = run_graph(walked(walk, np.arange(12) % 3), mode)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for ending in (".json", ".graphml", ".svg"):
+            save_graphs(graph, tmp_path / f"a{ending}")
+    assert "NaN" not in (tmp_path / "a.json").read_text()
+    assert ">nan<" not in (tmp_path / "a.graphml").read_text()
+    assert "nan," not in (tmp_path / "a.svg").read_text()
+
+
+# What there is no graph of ------------------------------------------------------------------------
+
+
+def test_an_agent_without_labels_is_told_of_glassviz_fit():
+    trace = wandering(4)
+    bare = replace(trace, header=trace.header | {"labels_from": "none"})
+    with pytest.raises(GlassvizError, match=r"walker: .* without Glass: .*`glassviz fit`"):
+        run_graph(bare)
+
+
+def test_a_trace_without_partition_or_soft_assignments_is_refused_where_they_are_needed():
+    trace = wandering(4)
+    old = replace(trace, header={k: v for k, v in trace.header.items() if k != "partition"})
+    with pytest.raises(GlassvizError, match="record it again"):
+        run_graph(old)
+    with pytest.raises(GlassvizError, match="fitted labels, which have none: choose frame"):
+        run_graph(wandering(4, fitted=True), "soft-train")
+
+
+# Differences --------------------------------------------------------------------------------------
+
+
+def source(trace, mode="jump", checkpoint: Path | None = None) -> Source:
+    gaits = [describe(trace, i) for i in range(trace.episodes)]
+    return Source(run_graph(trace, mode), trace, gaits, Path("t.npz"), checkpoint, "learned")
+
+
+def test_the_same_runs_do_not_differ_and_opposite_clocks_differ_in_all():
+    walk = np.tile([0, 1, 2, 3], (6, 30))
+    forth, back = walked(walk, range(4)), walked(walk[:, ::-1], range(4), controller="mppi")
+    same = flux_difference(source(forth), source(replace(forth)))
+    assert same.distance == 0 and same.p == 1.0 and not same.difference.any()
+    found = flux_difference(source(forth), source(back))
+    assert found.level == "prototype" and found.matched_by == "checkpoint"
+    assert found.distance == pytest.approx(1) and found.p < 0.01
+    assert found.difference.sum() == pytest.approx(0)
+    assert found.difference[0, 3] == pytest.approx(0.25, abs=0.01)
+
+
+def test_a_difference_of_chance_is_significant_in_about_one_of_ten():
+    rng = np.random.default_rng(0)
+
+    def counts():
+        walks = rng.integers(0, 3, (5, 60))
+        return np.stack([transition_counts(walk[None], 3) for walk in walks])
+
+    p = [flux_distance(counts(), counts(), "jump", rng, 39)[2] for _ in range(100)]
+    assert 0.04 <= np.mean(np.array(p) <= 0.1) <= 0.16
+
+
+def planted(name: str, renamed: bool) -> Source:
+    """A hop with planted labels, whose numbers may be others."""
+    trace = trace_of(name, [HOP, HOP])
+    rename = np.array([3, 0, 1, 2, 4, 5, 6, 7] if renamed else range(8))
+    label = rename[trace.label].astype(np.int32)
+    header = trace.header | {"partition": np.eye(8).tolist()}
+    soft = np.eye(8, dtype=np.float32)[label]
+    return source(replace(trace, header=header, label=label, prototype=label, soft_assignment=soft))
+
+
+def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces():
+    one, other = planted("one", False), planted("other", True)
+    found = flux_difference(one, other)
+    assert found.level == "label" and found.matched_by == "phase"
+    visited = set(np.unique(one.trace.label).tolist())
+    rename = {0: 3, 1: 0, 2: 1, 3: 2}
+    pairs = {state.one: state.other for state in found.states}
+    assert pairs == {k: rename[k] for k in visited}
+    assert found.distance < 0.1
+    first, second, between = difference_drawings(found, 160.0, 160.0)
+    assert [node.number for node in second.nodes] == [str(rename[k]) for k in sorted(visited)]
+    assert [hull.color for hull in first.hulls] == [hull.color for hull in second.hulls]
+    assert between.hulls[0].name == ("0 ↔ 3",)
+
+
+def test_labels_of_traces_whose_gaits_differ_are_not_matched():
+    one, other = planted("one", False), planted("other", True)
+    lying = replace(other, gaits=[replace(gait, rhythm=None) for gait in other.gaits])
+    with pytest.raises(GlassvizError, match="same phases of one gait, found neither"):
+        flux_difference(one, lying)
+
+
+def test_labels_without_counterpart_stand_alone():
+    one, other = planted("one", False), planted("other", True)
+    trace = other.trace
+    # The other agent has one label more, in half of the frames of another.
+    label = np.where((trace.label == 3) & (np.arange(trace.frames) % 2 == 0), 6, trace.label)
+    alone = source(replace(trace, label=label.astype(np.int32)))
+    found = flux_difference(one, alone)
+    assert [state.other for state in found.states if state.one is None] in ([6], [3])
+    network = to_networkx(found)
+    assert network.nodes[len(found.states) - 1] == {"other": found.states[-1].other}
+    json.dumps(graph_dict(found), allow_nan=False)
+
+
+def test_runs_that_nothing_can_be_matched_by_are_refused():
+    one, other = (
+        source(replace(trace, contacts=np.zeros_like(trace.contacts)))
+        for trace in (wandering(4), wandering(4, name="else"))
+    )
+    with pytest.raises(GlassvizError, match="give the checkpoints instead"):
+        flux_difference(one, other)
+    with pytest.raises(UsageError, match="expected mode frame, jump or flow"):
+        flux_difference(source(wandering(4), "soft-train"), source(wandering(4), "soft-train"))
+
+
+def test_a_difference_is_written_in_all_formats(tmp_path):
+    found = flux_difference(source(wandering(5)), source(wandering(9, controller="mppi")), 9)
+    for ending in FORMATS:
+        save_graphs(found, tmp_path / f"a{ending}")
+    network = nx.read_graphml(tmp_path / "a.graphml", node_type=int)
+    read = nx.to_numpy_array(network, nodelist=range(PROTOTYPES), weight="difference")
+    assert read == pytest.approx(found.difference)
+
+
+def test_a_run_that_never_moves_has_no_distance():
+    still = walked(np.zeros((2, 30), int), range(4), controller="mppi")
+    found = flux_difference(source(walked(np.tile([0, 1], (2, 30)), range(4))), source(still))
+    assert found.distance is None and found.p is None
+    assert "no traffic" in difference_figure_of(found).caption

@@ -1,0 +1,469 @@
+"""The interactive report in a real browser: what it shows and does."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from glassviz.report.interactive.html import write
+from tests.helpers.chromium import SCROLL_WIDTH
+from tests.helpers.interactive_page import (
+    FRAME,
+    GRAPH,
+    HOSTILE,
+    LIVE,
+    NoRenderer,
+    Player,
+    composed,
+    in_browser,
+    save_traces,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("traces")
+    save_traces(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    return composed(folder)
+
+
+@pytest.fixture(scope="module")
+def path(page, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "r.html"
+    write(page, path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with Player() as browser:
+        yield browser
+
+
+@pytest.fixture
+def player(browser, path):
+    browser.show(path)
+    yield browser
+    assert browser.complaints == []
+    assert [url for url in browser.requests if not url.startswith("blob:")] == [path.as_uri()]
+
+
+@in_browser
+@pytest.mark.parametrize("width", [360, 800, 1440])
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("two", [False, True])
+def test_it_fits_the_window(browser, path, width, dark, two):
+    browser.show(path, width, dark, "#frame=400" + "&versus=plain" * two)
+    browser.picture()
+    assert browser.complaints == []
+    assert browser.evaluate(SCROLL_WIDTH) <= width
+    browser.keep(f"{'two' if two else 'one'}-{width}-{'dark' if dark else 'light'}", whole=True)
+
+
+@in_browser
+def test_the_film_shows_the_frame_that_is_asked_for(player):
+    for frame in (0, 1, 9, 10, 11, 499, 500, 777, 998, 999, 3):
+        player.seek(frame)
+        assert player.shows(frame)
+
+
+@in_browser
+@pytest.mark.parametrize("mark", [".score .playhead", ".raster .cell", ".map .here"])
+def test_a_click_where_a_frame_is_goes_to_that_frame(player, mark):
+    for frame in (623, 250):
+        player.seek(frame)
+        place = player.middle(mark)
+        player.seek(7)
+        player.click(*place)
+        assert player.frame == frame and player.shows(frame)
+
+
+def visits(page, state):
+    path = page.runs[0].shown[0].state
+    return [t for t in range(1, len(path)) if path[t] == state != path[t - 1]]
+
+
+@in_browser
+def test_a_click_on_a_node_goes_to_its_next_visit(player, page):
+    player.middle(".graph .box")
+    for i in range(len(page.runs[0].states)):
+        player.seek(300)
+        x, y = player.evaluate(
+            "(() => { const {x, y} = document.querySelector('.graph .canvas')"
+            f".getBoundingClientRect(); const [a, b] = {GRAPH}.convertToPixel("
+            f"{{xAxisIndex: 0, yAxisIndex: 0}}, {list(page.runs[0].graph.xy[i])});"
+            " return [x + a, y + b]; })()"
+        )
+        player.click(x, y)
+        assert player.frame == next(t for t in visits(page, i) if t > 300)
+
+
+@in_browser
+def test_a_click_on_an_arrow_goes_to_its_next_switch(player, page):
+    run = page.runs[0]
+    path = run.shown[0].state
+    for i, edge in enumerate(run.graph.edges):
+        player.middle(".graph .box")
+        player.seek(300)
+        # The middle of a quadratic curve, from its ends and its control point.
+        x, y = player.evaluate(
+            "(() => { const {x, y} = document.querySelector('.graph .canvas')"
+            f".getBoundingClientRect(); const [a, b, c] = {GRAPH}.getModel().getSeriesByIndex(0)"
+            f".getGraph().edges[{i}].getLayout();"
+            " return [0, 1].map((k) => [x, y][k] + (a[k] + b[k] + 2 * c[k]) / 4); })()"
+        )
+        player.click(x, y)
+        assert player.frame == next(
+            t for t in range(301, 1000) if (path[t - 1], path[t]) == (edge.source, edge.target)
+        )
+
+
+@in_browser
+def test_the_film_plays_and_everything_follows(player, page):
+    player.seek(300)
+    before = player.evaluate("document.querySelector('.playhead').style.transform")
+    player.press(" ", "Space")
+    player.wait_for(f"{FRAME} > 310")
+    player.press(" ", "Space")
+    frame = player.frame
+    assert player.shows(frame)
+    assert player.evaluate("document.querySelector('.playhead').style.transform") != before
+    state = page.runs[0].states[page.runs[0].shown[0].state[frame]]
+    shown = player.evaluate("document.querySelector('.now .chip').textContent")
+    assert shown == f"{state.key} {state.name}"
+    said = f"{frame / 50:.2f} seconds. label {state.key}, {state.name}"
+    player.wait_for(f"{LIVE}.includes({json.dumps(said)})")
+
+
+@in_browser
+def test_nothing_is_said_while_it_plays(player):
+    player.wait_for(f"{LIVE}.startsWith('0.00 seconds')")
+    player.press(" ", "Space")
+    assert player.evaluate(LIVE) == ""
+    player.wait_for(f"{FRAME} > 40")
+    assert player.evaluate(LIVE) == ""
+    player.press(" ", "Space")
+
+
+@in_browser
+def test_keys(player, page):
+    player.seek(100)
+    for key, shift, frame in (
+        ("ArrowRight", False, 101),
+        ("ArrowLeft", False, 100),
+        ("ArrowRight", True, 150),
+        ("ArrowLeft", True, 100),
+        ("End", False, 999),
+        ("Home", False, 0),
+    ):
+        player.press(key, shift=shift)
+        assert player.frame == frame, (key, shift)
+    key = page.runs[0].states[1].key
+    player.press(key, f"Digit{key}")
+    player.press("n", "KeyN")
+    assert player.frame == next(t for t in visits(page, 1) if t > 0)
+    player.press("n", "KeyN")
+    player.press("p", "KeyP")
+    assert player.frame == visits(page, 1)[0]
+    player.press("?", "Slash", shift=True)
+    assert player.evaluate("document.getElementById('keys').open")
+    player.press("Escape")
+    assert not player.evaluate("document.getElementById('keys').open")
+
+
+# Numbers that are written on the timeline.
+NUMBERS = """[...new Set(echarts.getInstanceByDom(document.querySelector(".score .canvas"))
+  .getZr().storage.getDisplayList(true).map(({style}) => style.text ?? "")
+  .filter((text) => /^[0-9]$/.test(text)))]"""
+
+# How many points of a view have exactly the colour of each state.
+COLORED = """((view, colors) => {
+  const shown = document.querySelector(`.${view} .canvas canvas`);
+  const {width, height} = shown;
+  const context = Object.assign(document.createElement("canvas"), {width, height})
+    .getContext("2d", {willReadFrequently: true});
+  context.drawImage(shown, 0, 0);
+  const {data} = context.getImageData(0, 0, width, height);
+  const found = new Map(colors.map((color) => [parseInt(color.slice(1), 16), 0]));
+  for (let i = 0; i < data.length; i += 4) {
+    const color = (data[i] << 16) | (data[i + 1] << 8) | data[i + 2];
+    if (data[i + 3] === 255 && found.has(color)) found.set(color, found.get(color) + 1);
+  }
+  return [...found.values()];
+})"""
+
+
+@in_browser
+def test_the_filter_dims_what_it_leaves_out(player, page):
+    colors = json.dumps([state.color for state in page.runs[0].states])
+    points = "document.querySelector('.map .canvas canvas').toDataURL()"
+    nodes = f"{GRAPH}.getOption().series[0].data.map((each) => each.itemStyle.opacity)"
+    views = ("score", "raster")
+    all_points = player.evaluate(points)
+    before = {view: player.evaluate(f"{COLORED}('{view}', {colors})") for view in views}
+    assert player.evaluate(nodes) == [1, 1, 1, 1]
+    assert player.evaluate(NUMBERS) == ["3"], "the opening is the only part that is wide enough"
+    player.click_on(".label[data-key='2']")
+    assert player.evaluate("document.querySelector('.label[data-key=\"2\"]').ariaPressed") == "true"
+    assert player.evaluate(points) != all_points
+    for view in views:
+        first, second, kept, last = player.evaluate(f"{COLORED}('{view}', {colors})")
+        assert first == second == last == 0 and min(before[view]) > 1000
+        assert kept == pytest.approx(before[view][2], rel=0.1)
+    own, others = player.evaluate(nodes)[2], set(player.evaluate(nodes)) - {1}
+    assert own == 1 and len(others) == 1 and max(others) < 0.3
+    assert player.evaluate(NUMBERS) == [], "what is dimmed has no number"
+    player.keep("filter")
+    player.click_on(".all")
+    assert player.evaluate(points) == all_points
+    after = {view: player.evaluate(f"{COLORED}('{view}', {colors})") for view in views}
+    assert after == before
+
+
+@in_browser
+def test_the_map_shows_the_other_episodes_and_where_the_cycle_leaps(page, tmp_path, browser):
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    path = np.stack([np.cos(turn), np.sin(turn)], axis=1).astype(np.float32)
+    path[12:] += 5  # two islands: from step 11 and back from the last one it leaps
+    run = page.runs[0]
+    run = dataclasses.replace(run, map=dataclasses.replace(run.map, path=path))
+    write(dataclasses.replace(page, runs=(run,), rows=()), tmp_path / "r.html")
+    browser.show(tmp_path / "r.html")
+    ground, steps, ring = browser.evaluate(
+        "(() => { const {series} = echarts.getInstanceByDom(document.querySelector('.map .canvas'))"
+        ".getOption(); const at = series.findIndex(({type}) => type === 'lines');"
+        " return [series[0].data, series[at].data.map((step) => step.lineStyle.type ?? 'solid'),"
+        " series[at + 1].data]; })()"
+    )
+    assert np.allclose(ground, run.map.ground)
+    assert [i for i, kind in enumerate(steps) if kind == "dotted"] == [11, 23] and len(steps) == 24
+    assert np.allclose(ring, path[:1])
+
+
+@in_browser
+@pytest.mark.parametrize("mark", [".score .playhead", ".raster .cell", ".map .here"])
+def test_a_click_on_the_right_moves_both(browser, path, mark):
+    browser.show(path, fragment="#run=hopper&by=mppi&versus=plain")
+    browser.seek(623)
+    place = browser.middle(f".pane:nth-child(2) {mark}")
+    browser.seek(7)
+    browser.click(*place)
+    assert browser.frame == 623
+    playhead = "[...document.querySelectorAll('.playhead')].map((each) => each.style.transform)"
+    left, right = browser.evaluate(playhead)
+    assert left == right
+    assert browser.complaints == []
+
+
+@in_browser
+def test_two_runs_are_on_one_clock(player):
+    player.seek(200)
+    player.press("c", "KeyC")
+    names = "[...document.querySelectorAll('.pane')].map((pane) => pane.ariaLabel)"
+    assert player.evaluate(names) == ["Left", "Right"]
+    selected = "[...document.querySelectorAll('.pick select:first-child')].map((s) => s.value)"
+    assert player.evaluate(selected) == ["0", "1"], "the other controller of the same checkpoint"
+    assert player.evaluate("document.getElementById('strangers').hidden")
+    player.seek(321)
+    films = "[...document.querySelectorAll('video')]"
+    player.wait_for(f"{films}.every((film) => film.readyState > 1 && !film.seeking)")
+    times = player.evaluate(f"{films}.map((film) => film.currentTime)")
+    assert times == pytest.approx([6.43, 6.43])
+    player.press("1", "Digit1")
+    pressed = 'document.querySelectorAll(\'.label[data-key="1"][aria-pressed="true"]\').length'
+    assert player.evaluate(pressed) == 2, "labels of one checkpoint are filtered together"
+    player.press("c", "KeyC")
+    assert player.evaluate(names) == ["Run"]
+
+
+@in_browser
+def test_labels_of_two_checkpoints_are_told_apart(browser, path):
+    browser.show(path, fragment="#run=hopper&versus=plain&labels=1")
+    assert not browser.evaluate("document.getElementById('strangers').hidden")
+    pressed = "document.querySelectorAll('.label[aria-pressed=\"true\"]').length"
+    assert browser.evaluate(pressed) == 1
+
+
+@in_browser
+def test_the_address_leads_back_to_the_moment(player, path):
+    player.evaluate(
+        "(() => { const runs = document.querySelector('.pick select'); runs.value = '1';"
+        " runs.dispatchEvent(new Event('change')); })()"
+    )
+    player.seek(444)
+    player.press("3", "Digit3")
+    player.press("c", "KeyC")
+    fragment = player.wait_for("location.hash.includes('versus') && location.hash")
+    for part in ("run=hopper", "by=pi", "frame=444", "labels=3", "versus-by=mppi"):
+        assert part in fragment
+    player.show(path, fragment=fragment)
+    assert player.frame == 444 and player.shows(444)
+    assert player.evaluate("location.hash") == fragment
+    assert player.evaluate("document.querySelector('.label[data-key=\"3\"]').ariaPressed") == "true"
+    assert player.evaluate("document.querySelectorAll('.pane').length") == 2
+
+
+@in_browser
+@pytest.mark.parametrize("fragment", ["#run=nobody&frame=x", "#frame=1e9&labels=99,a", "#%%%", "#"])
+def test_an_address_that_means_nothing_is_no_fault(browser, path, fragment):
+    browser.show(path, fragment=fragment)
+    assert browser.complaints == [] and 0 <= browser.frame <= 999
+
+
+@in_browser
+def test_hostile_names_are_text(browser, path):
+    browser.show(path)
+    browser.click_on("[data-run='3']")
+    assert HOSTILE in browser.evaluate(
+        "document.querySelector('.pick select').selectedOptions[0].textContent"
+    )
+    assert not browser.evaluate("document.querySelector('img') !== null")
+    assert browser.complaints == []
+    address = browser.wait_for("location.hash.includes('alert') && location.hash")
+    browser.show(path, fragment=address)
+    assert browser.evaluate("document.querySelector('.pick select').value") == "3"
+
+
+@in_browser
+def test_everything_is_reached_by_the_tab_key_and_has_a_name(player):
+    unnamed = player.evaluate(
+        "[...document.querySelectorAll('button, select, input, video, [role=img], [role=group],"
+        " section')].filter((each) => !(each.ariaLabel || each.textContent.trim() || each.labels"
+        "?.[0]?.textContent || each.getAttribute('aria-labelledby'))).length"
+    )
+    assert unnamed == 0
+    reached = set()
+    for _ in range(40):
+        player.press("Tab")
+        reached.add(
+            player.evaluate("document.activeElement.id || document.activeElement.className")
+        )
+    assert {"compare", "help", "label", "slider", "play", "speed", "zoom"} <= reached
+
+
+@in_browser
+def test_a_linked_film_plays_from_beside_the_page(page, tmp_path, browser):
+    path = tmp_path / "a # b.html"
+    write(page, path, link=True)
+    browser.show(path, fragment="#frame=123")
+    browser.wait_for("document.querySelector('video').readyState > 1")
+    assert browser.evaluate("document.querySelector('video').currentTime") == pytest.approx(2.47)
+    assert browser.complaints == []
+
+
+@in_browser
+def test_without_films_the_clock_runs_all_the_same(folder, tmp_path, browser):
+    write(composed(folder / "a.npz", open_renderer=NoRenderer), tmp_path / "r.html")
+    browser.show(tmp_path / "r.html")
+    assert "no OpenGL here" in browser.evaluate("document.querySelector('.no-film').textContent")
+    browser.press(" ", "Space")
+    browser.wait_for(f"{FRAME} > 20")
+    browser.press(" ", "Space")
+    assert browser.complaints == []
+
+
+# Counts what is made for a second run: charts, watches on sizes, listeners on the clock.
+COUNT = """(() => {
+  window.made = {charts: 0, observers: 0, listeners: 0};
+  const count = (owner, name, what, counts = () => true) => {
+    const own = owner[name];
+    owner[name] = function (...given) {
+      window.made[what] += counts(...given);
+      return own.apply(this, given);
+    };
+  };
+  count(echarts, "init", "charts");
+  count(ResizeObserver.prototype, "observe", "observers");
+  count(EventTarget.prototype, "addEventListener", "listeners",
+    (type) => ["frame", "play"].includes(type));
+})()"""
+
+
+@in_browser
+def test_comparing_again_and_again_makes_nothing_new(player):
+    player.evaluate(COUNT)
+    for _ in range(6):
+        player.press("c", "KeyC")
+        player.evaluate("window.second = document.querySelectorAll('.pane')[1]")
+        player.press("c", "KeyC")
+        assert player.evaluate("window.made") == {"charts": 4, "observers": 4, "listeners": 3}
+    now = "window.second.querySelector('.now').textContent"
+    before = player.evaluate(now)
+    player.seek(500)
+    assert player.evaluate(now) == before, "what is out of the page does no work"
+    player.press("c", "KeyC")
+    assert player.evaluate(now) != before
+
+
+TIMELINE = "echarts.getInstanceByDom(document.querySelector('.score .canvas'))"
+
+
+@in_browser
+def test_in_a_window_of_the_timeline_pages_turn_and_nothing_is_drawn_anew(player):
+    player.evaluate(
+        "(() => { const zoom = document.getElementById('zoom'); zoom.value = '2';"
+        " zoom.dispatchEvent(new Event('change')); window.drawn = 0;"
+        f" const chart = {TIMELINE}; const draw = chart.setOption.bind(chart);"
+        " chart.setOption = (...given) => { window.drawn++; draw(...given); }; })()"
+    )
+    for frame in (50, 99, 100, 620, 999, 3):
+        player.seek(frame)
+        at, *lanes = player.evaluate(
+            "[Number(document.querySelector('.playhead').style.transform.match(/[\\d.]+/)[0]),"
+            f" ...[0, 1, 2, 3, 4].map((lane) => {TIMELINE}.convertToPixel({{xAxisIndex: lane}},"
+            f" {frame + 0.5}))]"
+        )
+        assert lanes == pytest.approx([at] * 5, abs=0.5)
+        place = player.middle(".score .playhead")
+        player.click(*place)
+        assert player.frame == frame
+    assert player.evaluate("window.drawn") == 0
+
+
+@in_browser
+def test_without_news_of_video_frames_the_film_leads_all_the_same(player):
+    player.evaluate("delete HTMLVideoElement.prototype.requestVideoFrameCallback")
+    player.seek(300)
+    player.press(" ", "Space")
+    player.wait_for(f"{FRAME} > 310")
+    player.press(" ", "Space")
+    assert player.shows(player.frame)
+
+
+@in_browser
+def test_the_filter_leaves_a_playing_film_alone(player):
+    player.wait_for("document.querySelector('video').readyState > 1")
+    player.press(" ", "Space")
+    player.wait_for(f"{FRAME} > 5")
+    player.evaluate(
+        "(() => { window.sought = 0; document.querySelector('video')"
+        ".addEventListener('seeking', () => window.sought++); })()"
+    )
+    for key in "1213":
+        frame = player.frame
+        player.press(key, f"Digit{key}")
+        player.wait_for(f"{FRAME} > {frame}")
+    assert player.evaluate("window.sought") == 0
+    player.press(" ", "Space")
+
+
+@in_browser
+def test_one_filter_of_an_address_is_that_of_both_controllers(browser, path):
+    pressed = 'document.querySelectorAll(\'.label[data-key="1"][aria-pressed="true"]\').length'
+    browser.show(path, fragment="#run=hopper&by=pi&labels=1&versus=hopper&versus-by=mppi")
+    assert browser.evaluate(pressed) == 2
+
+
+@in_browser
+def test_the_frame_lights_its_label_and_the_last_switch(player, page):
+    path = page.runs[0].shown[0].state
+    for frame in (300, 307, 640, 301):
+        player.seek(frame)
+        came = next(t for t in range(frame, 0, -1) if path[t] != path[t - 1])
+        player.lights([int(path[frame])], [[int(path[came - 1]), int(path[came])]])

@@ -1,0 +1,492 @@
+"""The report: what it shows of planted runs, in HTML, in Markdown and in a real browser."""
+
+import dataclasses
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from lxml import etree, html
+from typer.testing import CliRunner
+
+from glassviz.cli import app
+from glassviz.compare.compare import compare
+from glassviz.errors import GlassvizError
+from glassviz.gait.cycles import Cycles
+from glassviz.metrics.stability import assess, median_episode
+from glassviz.report.compose import compose
+from glassviz.report.html import to_html, to_markdown, write_html, write_markdown
+from glassviz.report.page import Missed
+from glassviz.report.sections import FRAMES, chosen_frames
+from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.batch import Failed
+from glassviz.rollout.traces import RolloutOptions
+from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
+from tests.helpers.fake_renderer import FakeRenderer
+from tests.helpers.traces import clock_trace
+from tests.metrics.test_stability import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
+
+HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
+
+
+class NoRenderer(FakeRenderer):
+    """As on a machine without OpenGL."""
+
+    def __init__(self, scene):
+        raise GlassvizError("no OpenGL here")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Two controllers of one run, a broken file, a run without labels, and a hostile name."""
+    folder = tmp_path_factory.mktemp("traces")
+    hop = with_soft(planted(HOP, HOP, HOP, name="hopper"))
+    dataclasses.replace(hop, header=hop.header | {"controller": "mppi"}).save(folder / "a.npz")
+    with_soft(planted(KNEE, UNLOCKED, name="hopper")).save(folder / "b.npz")
+    (folder / "c.npz").write_bytes(b"no trace")
+    planted(STILL, name="plain", labels=False).save(folder / "d.npz")
+    planted(HOP, name=HOSTILE).save(folder / "e.npz")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def rows(folder):
+    return assess_all([folder], RolloutOptions(), jobs=1)
+
+
+@pytest.fixture(scope="module")
+def page(rows):
+    return compose(rows, "glassviz report x", compare(rows), open_renderer=FakeRenderer)
+
+
+@pytest.fixture(scope="module")
+def text(page):
+    return to_html(page)
+
+
+def composed(tmp_path, *traces):
+    """A page of traces, whatever they hold."""
+    rows = []
+    for i, trace in enumerate(traces):
+        path = tmp_path / f"{i}.npz"
+        trace.save(path)
+        rows.append(Assessed(f"run {i}", path, path, True, None, assess(trace)))
+    return compose(rows, "glassviz report", open_renderer=FakeRenderer)
+
+
+# What the page shows ------------------------------------------------------------------------------
+
+
+def test_every_row_of_the_table_is_there_and_the_broken_one_says_why(page, rows):
+    assert [row.name for row in page.rows] == [row.name for row in rows]
+    broken = page.rows[2]
+    assert broken.anchor is None and broken.error and "expected a trace" in broken.error
+    assert page.rows[0].basin == "stable-hop" and page.rows[0].tone == "good"
+
+
+def test_the_labels_that_the_verdict_is_of_stand_under_the_table(page, text):
+    soft = "rule nearest-prototype, τ 0.1 (hopper)"
+    [line] = page.labels
+    assert line.startswith("labels: learned, ") and soft in line
+    assert f"; rule nearest-prototype, τ 1 ({HOSTILE})" in line and "plain" not in line
+    assert (
+        line
+        in html.fromstring(text).xpath("//section[@aria-labelledby='all-runs']")[0].text_content()
+    )
+
+
+def test_a_checkpoint_has_one_card_with_its_controllers_in_it(page):
+    assert [len(card.sides) for card in page.cards] == [2, 1, 1]
+    assert [side.controller for side in page.cards[0].sides] == ["planner (mppi)", "policy (pi)"]
+
+
+def test_the_verdict_counts_hops_and_basins_by_controller(page):
+    told = " ".join(page.verdict)
+    assert "Under the planner the run's gait is hop and its basin stable-hop (hop, l" in told
+    assert "1 of 3 runs hops under the policy" in told
+    assert f"Basins: stable-hop 1 ({HOSTILE}); unstable 2 (hopper, plain)" in told
+    assert "Planner and policy differ in gait or basin in 1: hopper." in told
+    assert "1 of 5 rows could not be assessed" in told
+
+
+def test_evidence_is_the_criteria_of_the_episodes_with_their_places(page):
+    groups = {group.title: group for group in page.cards[0].sides[0].evidence}
+    hop = {each.name: each for each in groups["Gait: hop, if these hold"].criteria}
+    assert all(each.met == each.episodes == 3 for each in hop.values())
+    assert hop["foot_only_share"].threshold == "≥ 0.85"
+    assert all(place > 0.5 for each in hop.values() for place in each.dots)
+    falls = hop["falls_per_minute"]
+    assert (falls.value, falls.margin, falls.dots) == ("0", "+6", (1.0, 1.0, 1.0))
+    assert groups["Gait: knee-walk, if these hold"].folded
+    locked, oscillating = (
+        next(group for title, group in groups.items() if title.startswith(start))
+        for start in ("Labels locked", "Labels oscillate")
+    )
+    assert [each.name for each in locked.criteria].count("fleiss_kappa") == 1
+    assert [each.threshold for each in oscillating.criteria if each.name == "fleiss_kappa"] == [
+        "≤ 0.3"
+    ]
+    assert not any(each.met for each in oscillating.criteria if each.name != "pairwise_agreement")
+
+
+def test_every_episode_says_which_criterion_of_a_stable_hop_it_misses_first_and_by_how_much(
+    tmp_path,
+):
+    page = composed(
+        tmp_path,
+        planted(HOP, UNLOCKED, KNEE),
+        planted(HOP, labels=False),
+    )
+    rows = page.cards[0].sides[0].episodes
+    assert [each.basin for each in rows] == ["stable-hop", "unstable", "unstable"]
+    assert rows[0].missed is None
+    loose = rows[1].missed
+    assert loose.name == "fleiss_kappa"
+    value, threshold, margin = (each.split()[-1] for each in loose.told.split(", "))
+    assert float(margin) == pytest.approx(float(value) - float(threshold), abs=0.01)
+    assert float(margin) < 0 and "≥" in loose.told
+    knee = rows[2].missed
+    assert knee.name == "foot_only_share" and "≥ 0.85, margin -0." in knee.told
+    assert page.cards[1].sides[0].episodes[0].missed == Missed("", "no labels")
+    shown = html.fromstring(to_html(page)).xpath("//*[@class='misses']")
+    assert [each.text_content() for each in shown[:1]] == [f"Misses fleiss_kappa: {loose.told}."]
+    assert f"fleiss\\_kappa {loose.told}" in to_markdown(page, "x")
+
+
+def test_an_unmeasured_criterion_has_no_value_and_no_dot(page):
+    [side] = page.cards[1].sides
+    evidence = [each for group in side.evidence for each in group.criteria]
+    unmeasured = [each for each in evidence if each.name == "period_cv"]
+    assert unmeasured and all(
+        (each.value, each.dots, each.met) == ("–", (), 0) for each in unmeasured
+    )
+
+
+def test_the_answers_are_what_was_planted(page):
+    answers = {each.code: each.text for each in page.cards[0].sides[0].answers}
+    assert answers["A1"].startswith("Forward in 3 of 3 episodes")
+    assert answers["A2"].startswith("Rhythmic in 3 of 3 episodes; cycles of 0.40 s")
+    assert answers["A3"] == "It never falls."
+    assert answers["A5"].startswith("2.5")
+    assert answers["B1"].startswith("4 of 8 have more than 1 % of the frames: 0, 1, 2, 3.")
+    assert "0→1→2→3" in answers["B2"] and answers["B2"].startswith("In step in 3 of 3")
+    assert "of 3 pairs" in answers["B4"]
+    assert "Left to who watches" in answers["C2"]
+    assert "0 of 3 episodes" in answers["D3"]
+    plain = {each.code: each.text for each in page.cards[1].sides[0].answers}
+    assert plain["A1"].startswith("In place in 1 of 1 episode:")
+    assert all(plain[code] == "The agent has no labels." for code in ("B1", "B2", "B3", "B4", "D3"))
+
+
+def test_how_far_an_episode_got_says_of_each_whether_it_fell(tmp_path):
+    falling = replace(HOP, falls=1)
+    page = composed(tmp_path, planted(falling, HOP, falling))
+    [text] = [each.text for each in page.cards[0].sides[0].answers if each.code == "A4"]
+    entries, spared = text.removeprefix("By episode ").split(". ")
+    fallen, whole, last = entries.split(", ")
+    assert whole.endswith(" m without a fall") and spared == "1 of 3 has no fall."
+    assert all(re.fullmatch(r"\d+\.\d m \(\d+\.\d s\)", each) for each in (fallen, last))
+    assert float(whole.split()[0]) > float(fallen.split()[0])
+
+
+def test_recorded_returns_stand_beside_the_fresh_ones(rows):
+    from glassviz.rollout.evaluate import Recorded
+
+    row = dataclasses.replace(rows[0], recorded=Recorded(10_000.0, 5))
+    page = compose([row], "glassviz report", open_renderer=FakeRenderer)
+    [answer] = [each for each in page.cards[0].sides[0].answers if each.code == "C1"]
+    assert "Recorded in training: 10000, above the interval of these episodes." in answer.text
+
+
+def test_the_strip_is_two_cycles_of_the_median_episode_of_the_better_controller(page, rows):
+    strip = page.cards[0].strip
+    assert len(strip.pictures) == FRAMES
+    better = max(rows[:2], key=lambda row: row.stability.returns.mean)
+    episode = median_episode(better.stability)
+    assert strip.caption.startswith(f"Episode {episode + 1} of {len(better.stability.episodes)}")
+    phases = [picture.phase for picture in strip.pictures]
+    assert phases[0] == 0 and None not in phases[:-1]
+    assert sum(b < a for a, b in pairwise(phases) if b is not None) in (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "first", "last", "words"),
+    [
+        ([10, 30, 50, 70], [30, 50, 70, 90], 30, 70, "two gait cycles"),
+        ([10, 40], [30, 60], 40, 60, "one gait cycle"),
+        ([], [], 0, 99, "no gait cycles"),
+    ],
+)
+def test_frames_of_a_strip(starts, ends, first, last, words):
+    cycles = Cycles(
+        np.array(starts, int), np.array(ends, int), np.zeros(100), np.zeros(100, int), 0.02
+    )
+    frames, told = chosen_frames(cycles, 100)
+    assert (frames[0], frames[-1]) == (first, last) and words in told
+
+
+def test_every_metric_that_is_shown_is_in_the_glossary(page):
+    shown = {
+        each.name
+        for card in page.cards
+        for side in card.sides
+        for group in side.evidence
+        for each in group.criteria
+    }
+    assert shown and shown | {"locking_u", "rule_agreement"} <= set(page.terms)
+
+
+def test_without_opengl_the_page_is_complete_and_says_why_there_is_no_strip(rows):
+    page = compose(rows[:1], "glassviz report", open_renderer=NoRenderer)
+    assert page.cards[0].strip.caption == "No film strip: no OpenGL here"
+    assert "no OpenGL here" in to_html(page) and "<svg" in to_html(page)
+
+
+# Degenerate runs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("frames", [1, 2, 10])
+@pytest.mark.parametrize("labels", [True, False])
+def test_tiny_traces_have_a_page(tmp_path, frames, labels):
+    text = to_html(composed(tmp_path, clock_trace(1, frames, labels=labels)))
+    assert "There are no gait cycles to draw." in text or not labels
+
+
+def test_a_run_with_one_label_and_no_cycles_says_so(tmp_path):
+    trace = clock_trace(2, 300)
+    trace.label[:], trace.contacts[:] = 3, False
+    text = to_html(composed(tmp_path, trace))
+    assert "There are no gait cycles to draw." in text
+    assert "No label was seen to come and to go." in text
+    assert "2 of 2 episodes have one label for 80 % or more" in text
+    assert "No temperature audit" in text
+
+
+@pytest.mark.parametrize("plan", [STILL, replace(HOP, map=(3,))])
+def test_a_temperature_audit_of_which_some_curves_are_undefined_is_drawn(tmp_path, plan):
+    page = composed(tmp_path, with_soft(planted(plan)))
+    [drawing] = [each for each in page.cards[0].sides[0].drawings if "audit" in each.name]
+    for axes in drawing.figure.axes:
+        low, high = axes.get_xlim()
+        assert low < 0.02 < 2 < high
+
+
+def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path):
+    one = planted(*[replace(HOP, map=(3,))] * 2)
+    sometimes = planted(HOP, replace(HOP, map=(3,)))
+    knee = planted(replace(KNEE, map=(3,)))
+    page = composed(tmp_path, one, planted(HOP, labels=False), sometimes, knee)
+    constant, without, sometimes, knee = page.rows
+    assert (knee.locking, knee.reason) == ("one label", "knee-walk")  # Its label decides nothing.
+    assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")
+    assert page.cards[0].sides[0].reasons == (constant.reason,)
+    assert (without.locking, without.reason) == ("–", "hop, no labels")
+    assert re.fullmatch(r"[01]\.\d\d", sometimes.locking) and "one label" not in sometimes.reason
+
+
+def test_nothing_but_broken_runs_is_a_page():
+    rows = [Failed("x", Path("x.npz"), None, "x.npz: expected a trace, found nothing")]
+    page = compose(rows, "glassviz report x.npz")
+    assert page.cards == () and "could not be assessed" in page.verdict[0]
+    assert "expected a trace, found nothing" in to_html(page)
+    assert "expected a trace, found nothing" in to_markdown(page, "x")
+
+
+# HTML ---------------------------------------------------------------------------------------------
+
+
+def test_the_html_is_well_formed_and_its_ids_and_links_are_sound(text):
+    # As XML every tag must be closed; void elements are the only ones that HTML leaves open.
+    closed = re.sub(r"<(meta|link|img|br|wbr)([^>]*)>", r"<\1\2/>", text)
+    closed = re.sub(r"<!DOCTYPE html>|<style>.*?</style>", "", closed, flags=re.DOTALL)
+    etree.fromstring(closed.replace("&nbsp;", " "), etree.XMLParser(resolve_entities=False))
+    tree = html.fromstring(text)
+    ids = tree.xpath("//@id")
+    assert len(ids) == len(set(ids))
+    links = [link.removeprefix("#") for link in tree.xpath("//@href") if link.startswith("#")]
+    assert links and set(links) <= set(ids)
+    used = re.findall(r"url\(#([^)]*)\)", text)
+    assert set(used) <= set(ids)
+
+
+def test_headings_go_down_one_level_at_a_time_and_tables_and_pictures_are_told(text):
+    tree = html.fromstring(text)
+    levels = [int(each.tag[1]) for each in tree.iter("h1", "h2", "h3", "h4")]
+    assert levels[0] == 1 and levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in pairwise(levels))
+    assert tree.xpath("//th") and not tree.xpath("//th[not(@scope)]")
+    assert tree.xpath("//img") and not tree.xpath("//img[not(@alt) or @alt='']")
+    figures = tree.xpath("//figure//svg")
+    assert figures and all(each.get("role") == "img" and each.get("aria-label") for each in figures)
+
+
+def test_the_page_names_nothing_that_lies_elsewhere(text):
+    tree = html.fromstring(text)
+    assert not tree.xpath("//script")
+    sources = tree.xpath("//@src | //@href")
+    assert all(each.startswith(("data:", "#")) for each in sources)
+    assert "url(http" not in text and "@import" not in text
+    [policy] = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
+    assert "default-src 'none'" in policy
+
+
+def test_hostile_names_are_text(text):
+    tree = html.fromstring(text)
+    assert not tree.xpath("//script") and not tree.xpath("//@onerror")
+    assert any(HOSTILE in each.text_content() for each in tree.xpath("//article//h2"))
+    assert "{{ 7 * 7 }}" in tree.text_content()
+
+
+def test_labels_are_written_on_their_colours(text):
+    chips = html.fromstring(text).xpath("//*[contains(@class, 'chip')][@style]")
+    assert chips and all(re.fullmatch(r"(K=)?(\d+|–)", each.text_content()) for each in chips)
+
+
+def test_the_same_runs_give_the_same_page(rows, text):
+    again = compose(rows, "glassviz report x", compare(rows), open_renderer=FakeRenderer)
+    assert to_html(again) == text
+
+
+# Markdown -----------------------------------------------------------------------------------------
+
+
+def test_markdown_names_its_pictures_and_they_are_there(page, tmp_path):
+    write_markdown(page, tmp_path / "my report.md")
+    text = (tmp_path / "my report.md").read_text()
+    named = re.findall(r"!\[[^\]]*\]\(([^)]*)\)", text)
+    assert len(named) > FRAMES and len(set(named)) == len(named)
+    files = {f"my%20report_pictures/{path.name}" for path in tmp_path.glob("*_pictures/*")}
+    assert set(named) == files
+
+
+def test_markdown_is_read_as_it_was_meant(page):
+    markdown_it = pytest.importorskip("markdown_it")
+    parser = markdown_it.MarkdownIt("commonmark").enable("table")
+    tree = html.fromstring(parser.render(to_markdown(page, "pictures")))
+    [heading] = [each for each in tree.iter("h2") if "script" in each.text_content()]
+    assert heading.text_content() == HOSTILE
+    assert not tree.xpath("//script") and not [a for a in tree.iter("a")]
+    first = tree.xpath("(//table)[1]//tr")
+    assert len(first) == 1 + len(page.rows)
+    assert {len(row.xpath("td|th")) for row in first} == {10}
+
+
+# Files --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_html, "r.html"), (write_markdown, "r.md")])
+def test_nothing_is_overwritten_unasked(page, tmp_path, write, name):
+    write(page, tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    with pytest.raises(GlassvizError, match="--overwrite"):
+        write(page, tmp_path / name)
+    write(page, tmp_path / name, overwrite=True)
+    assert (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize(("write", "name"), [(write_html, "r.html"), (write_markdown, "r.md")])
+def test_an_interruption_leaves_nothing(page, tmp_path, write, name, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("glassviz.report.html.inline_svg", interrupt)
+    monkeypatch.setattr("glassviz.report.html.figures.save", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write(page, tmp_path / name)
+    assert not list(tmp_path.iterdir())
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+def report(*arguments):
+    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+
+
+def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_path):
+    done = report(folder, "-o", tmp_path / "r.html")
+    assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
+    text = (tmp_path / "r.html").read_text()
+    assert "data:image/jpeg;base64," in text and "Runs against each other" in text
+
+
+def test_the_command_writes_markdown(folder, tmp_path):
+    assert report(folder / "a.npz", "-o", tmp_path / "r.md").exit_code == 0
+    assert (tmp_path / "r_pictures" / "run-1-frame-0.jpg").exists()
+    assert "Runs against each other" not in (tmp_path / "r.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["r.pdf", "r"])
+def test_other_formats_are_refused(folder, tmp_path, name):
+    done = report(folder / "a.npz", "-o", tmp_path / name)
+    assert done.exit_code == 2 and "ends in .html or .md" in done.stderr
+
+
+@pytest.mark.parametrize("there", ["r.md", "r_pictures"])
+def test_an_existing_report_is_refused_before_any_work(tmp_path, there):
+    (tmp_path / there).write_text("mine")
+    done = report(tmp_path / "none.npz", "-o", tmp_path / "r.md")
+    assert done.exit_code == 1 and f"{there}: there is a file already" in done.stderr
+
+
+def test_figures_need_neither_jax_nor_mujoco():
+    script = (
+        "import sys, glassviz.figures.rasters, glassviz.figures.rasters, glassviz.figures.style\n"
+        "assert not {'jax', 'mujoco'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# A real browser -----------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
+def test_a_browser_shows_it_without_asking_or_complaining_or_scrolling_sideways(page, tmp_path):
+    path = tmp_path / "r.html"
+    write_html(page, path)
+    with Chromium() as browser:
+        for width in (360, 1600):
+            for dark in (False, True):
+                browser.open(path, width, dark)
+                assert browser.requests == [path.as_uri()]
+                assert browser.complaints == []
+                assert browser.evaluate(SCROLL_WIDTH) <= width
+                assert browser.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+
+
+@pytest.fixture(scope="module")
+def printed(page, tmp_path_factory):
+    if BROWSER is None:
+        pytest.skip("no Chromium on this machine")
+    folder = tmp_path_factory.mktemp("printed")
+    write_html(page, folder / "r.html")
+    with Chromium() as browser:
+        browser.open(folder / "r.html", 1280)
+        browser.pdf(folder / "r.pdf")
+    return folder / "r.pdf"
+
+
+def test_on_paper_every_card_begins_a_page(page, printed):
+    pages = len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
+    assert len(page.cards) + 1 <= pages <= 8 * len(page.cards)
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on this machine")
+def test_paper_has_all_that_the_screen_has_also_what_is_folded_there(page, printed):
+    done = subprocess.run(["pdftotext", "-raw", printed, "-"], capture_output=True, check=True)
+    text = re.sub(r"\s+", "", done.stdout.decode())
+    last = page.cards[-1].sides[-1]
+    for each in last.answers:
+        assert re.sub(r"\s+", "", each.text) in text
+    assert re.sub(r"\s+", "", last.episodes[-1].reason) in text
+    sides = [side for card in page.cards for side in card.sides]
+    folded = [group for side in sides for group in side.evidence if group.folded]
+    assert folded
+    for title in {group.title for group in folded}:
+        times = sum(group.title == title for side in sides for group in side.evidence)
+        assert text.count(re.sub(r"\s+", "", title)) == times

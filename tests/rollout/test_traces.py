@@ -1,0 +1,263 @@
+"""Traces are found by what they were made from, made when missing, and never half-written."""
+
+import dataclasses
+import errno
+import json
+import os
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+import tests.helpers.tiny as tiny
+from glassviz import checkpoints
+from glassviz.agents.networks import gain_from_company, init_params
+from glassviz.errors import GlassvizError
+from glassviz.rollout.evaluate import Failed, reevaluate
+from glassviz.rollout.traces import RolloutOptions, locate_traces, traces_of
+from glassviz.trace import ARRAYS, Trace
+
+OPTIONS = RolloutOptions(episodes=2, controllers=("mppi", "pi"), steps=6)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoints") / "agent.safetensors"
+    params = jax.tree.map(np.asarray, init_params(tiny.AGENT, jax.random.key(1)))
+    checkpoints.save(path, tiny.AGENT, params, {"recipe": "tiny"}, assumptions=["nothing is known"])
+    return path
+
+
+@pytest.fixture(scope="module")
+def recorded(checkpoint, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("traces")
+    lines: list[str] = []
+    return folder, traces_of([checkpoint], OPTIONS, folder, lines.append), lines
+
+
+def test_a_missing_trace_is_recorded_and_a_present_one_reused(recorded, checkpoint):
+    folder, first, _ = recorded
+    lines: list[str] = []
+    again = traces_of([checkpoint], OPTIONS, folder, lines.append)
+    assert [r.reused for r in first] == [False, False]
+    assert [r.reused for r in again] == [True, True]
+    assert [r.trace.sha256 for r in again] == [r.trace.sha256 for r in first]
+    assert sum(line.startswith("reusing ") for line in lines) == 2
+
+
+def test_a_trace_read_back_is_the_trace_that_was_made(recorded):
+    _, [first, _], _ = recorded
+    loaded = Trace.load(first.path)
+    assert loaded.header == first.trace.header
+    assert all(np.array_equal(getattr(loaded, n), getattr(first.trace, n)) for n in ARRAYS)
+
+
+def test_recording_anew_gives_the_same_file_byte_for_byte(recorded, checkpoint, tmp_path):
+    _, first, _ = recorded
+    again = traces_of([checkpoint], OPTIONS, tmp_path)
+    for a, b in zip(first, again, strict=True):
+        assert a.path.name == b.path.name
+        assert a.path.read_bytes() == b.path.read_bytes()
+
+
+def test_other_inputs_lead_to_another_trace(recorded, checkpoint):
+    folder, first, _ = recorded
+    known = {r.path for r in first}
+    for change in ({"seed": 1}, {"samples": 16}, {"physics": "playground"}, {"rule": "soft"}):
+        options = dataclasses.replace(OPTIONS, controllers=("pi",), **change)
+        [other] = traces_of([checkpoint], options, folder)
+        assert other.path not in known and not other.reused, change
+        known.add(other.path)
+
+
+def test_the_header_says_where_the_trace_came_from(recorded, checkpoint):
+    _, [planned, _], lines = recorded
+    header = planned.trace.header
+    assert header["checkpoint"]["sha256"] == checkpoints.load(checkpoint).sha256
+    assert header["planner"]["samples"] == 32
+    assert header["env"]["control_dt_s"] == 0.02
+    assert header["assumptions"] == ["nothing is known"]
+    assert "agent: assumed: nothing is known" in lines
+    assert header["label_rule"] == "nearest-prototype" and header["tau"] == 0.7
+    assert header["geoms"][header["geoms"].index("foot")] == "foot"
+    assert {"python", "jax", "mujoco"} <= header["versions"].keys()
+    json.dumps(header)
+
+
+def test_the_partition_comes_with_the_trace_and_explains_its_labels(recorded):
+    _, [planned, _], _ = recorded
+    partition = planned.trace.partition
+    assert partition.shape == (tiny.GLASS.prototypes, tiny.GLASS.clusters)
+    assert partition.sum(axis=1) == pytest.approx(1)
+    assert np.array_equal(partition.argmax(axis=1)[planned.trace.prototype], planned.trace.label)
+    assert planned.trace.clusters == tiny.GLASS.clusters
+
+
+def test_a_trace_file_stands_for_itself(recorded):
+    _, [first, _], _ = recorded
+    [same] = traces_of([first.path], RolloutOptions(episodes=7))
+    assert same.reused and same.trace.sha256 == first.trace.sha256
+
+
+def test_targets_come_back_in_order_then_by_controller(recorded, checkpoint):
+    folder, first, _ = recorded
+    both = traces_of([first[1].path, checkpoint], OPTIONS, folder)
+    assert [r.path for r in both] == [first[1].path, first[0].path, first[1].path]
+
+
+def test_what_is_broken_is_named_and_the_others_are_located(recorded, checkpoint, tmp_path):
+    _, first, _ = recorded
+    jumpy, truncated = tmp_path / "jumpy.safetensors", tmp_path / "truncated.npz"
+    agent = checkpoints.load(checkpoint)
+    checkpoints.save(jumpy, agent.config.replace(no_planner="it jumps"), agent.params, {})
+    truncated.write_bytes(first[0].path.read_bytes()[:500])
+    broken: list[tuple[str, str | None, str]] = []
+    targets = [truncated, checkpoint, tmp_path / "none.safetensors", jumpy]
+    options = dataclasses.replace(OPTIONS, seed=5)
+    located = locate_traces(
+        targets,
+        options,
+        lambda *found: broken.append((found[0].name, *map(str, found[1:]))),
+        tmp_path,
+    )
+    assert [(each.target, each.reused) for each in located] == [
+        (checkpoint, False),
+        (checkpoint, False),
+        (jumpy, False),
+    ]
+    assert all(each.path.exists() for each in located)
+    assert [found[:2] for found in broken] == [
+        ("truncated.npz", "None"),
+        ("none.safetensors", "None"),
+        ("jumpy.safetensors", "mppi"),
+    ]
+    assert "expected a planner for mppi, found none: it jumps" in broken[2][2]
+
+
+def test_the_time_that_missing_traces_take_is_estimated_before_they_are_recorded(
+    recorded, checkpoint, tmp_path
+):
+    folder, *_ = recorded
+    events: list[object] = []
+
+    def locate(into: Path) -> None:
+        locate_traces(
+            [checkpoint],
+            dataclasses.replace(OPTIONS, controllers=("pi",)),
+            lambda *found: None,
+            into,
+            on_progress=lambda done, total: events.append(done),
+            on_estimate=lambda missing, seconds: events.append((missing, 0 < seconds < 60)),
+        )
+
+    locate(folder)
+    assert events == []
+    locate(tmp_path)
+    assert events == [(1, True), *range(1, 7)]
+
+
+def test_the_recorded_return_comes_with_a_located_trace(checkpoint, tmp_path):
+    agent = checkpoints.load(checkpoint)
+    told = {"evaluation": {"pi": {"mean": 12.5, "returns": [12.0, 13.0]}}}
+    checkpoints.save(tmp_path / "told.safetensors", agent.config, agent.params, told)
+    planned, prior = locate_traces(
+        [tmp_path / "told.safetensors"], OPTIONS, lambda *found: None, tmp_path
+    )
+    assert planned.recorded is None and prior.recorded.mean == 12.5
+
+
+def test_an_interruption_leaves_no_file(checkpoint, tmp_path):
+    def interrupt(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        traces_of([checkpoint], OPTIONS, tmp_path, on_progress=interrupt)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(gain_from_company(), reason="an accelerator records them together")
+def test_what_was_recorded_before_an_interruption_is_kept(checkpoint, tmp_path):
+    def interrupt(done: int, total: int) -> None:
+        if done == OPTIONS.steps + 2:
+            raise KeyboardInterrupt
+
+    other = tmp_path / "other.safetensors"
+    params = jax.tree.map(np.asarray, init_params(tiny.AGENT, jax.random.key(2)))
+    checkpoints.save(other, tiny.AGENT, params, {})
+    options = dataclasses.replace(OPTIONS, controllers=("pi",))
+    with pytest.raises(KeyboardInterrupt):
+        traces_of([checkpoint, other], options, tmp_path, on_progress=interrupt)
+    assert [path.name[:9] for path in tmp_path.glob("*.npz")] == ["agent-pi-"]
+
+
+def test_a_failed_write_leaves_the_old_trace(recorded, monkeypatch):
+    _, [first, _], _ = recorded
+    before = first.path.read_bytes()
+    monkeypatch.setattr(np, "savez", lambda file, **arrays: _full_disk(file))
+    with pytest.raises(GlassvizError, match="expected room, found a full disk"):
+        first.trace.save(first.path)
+    assert first.path.read_bytes() == before
+    assert not [path for path in first.path.parent.iterdir() if "partial" in path.name]
+
+
+def _full_disk(file) -> None:
+    file.write(b"half")
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: data[:200], "expected a trace"),
+        (lambda data: b"not a trace", "expected a trace"),
+        (lambda data: b"", "expected a trace"),
+    ],
+)
+def test_a_damaged_trace_is_one_sentence(recorded, tmp_path, damage, message):
+    _, [first, _], _ = recorded
+    path = tmp_path / "damaged.npz"
+    path.write_bytes(damage(first.path.read_bytes()))
+    with pytest.raises(GlassvizError, match=message):
+        Trace.load(path)
+
+
+def test_a_damaged_trace_of_a_checkpoint_is_recorded_anew(recorded, checkpoint, tmp_path):
+    _, [_, first], _ = recorded
+    options = dataclasses.replace(OPTIONS, controllers=(first.trace.header["controller"],))
+    (tmp_path / first.path.name).write_bytes(b"not a trace")
+    lines: list[str] = []
+    [again] = traces_of([checkpoint], options, tmp_path, lines.append)
+    assert again.trace.sha256 == first.trace.sha256
+    assert any(line.startswith("recording anew what cannot be used: ") for line in lines)
+
+
+def test_an_agent_of_another_robot_is_refused(tmp_path):
+    other = tiny.AGENT.replace(obs_dim=17)
+    params = jax.tree.map(np.asarray, init_params(other, jax.random.key(1)))
+    checkpoints.save(tmp_path / "cheetah.safetensors", other, params, {})
+    with pytest.raises(GlassvizError, match="15 observations and 4 actions, found one with 17"):
+        traces_of([tmp_path / "cheetah.safetensors"], OPTIONS, tmp_path)
+    [failed] = reevaluate([tmp_path / "cheetah.safetensors"], ["pi"], 1, 0)
+    assert isinstance(failed, Failed) and "found one with 17" in failed.error
+
+
+def test_another_schema_version_is_named(recorded, tmp_path):
+    _, [first, _], _ = recorded
+    newer = dataclasses.replace(first.trace, header=first.trace.header | {"schema_version": 99})
+    newer.save(tmp_path / "newer.npz")
+    with pytest.raises(GlassvizError, match="schema version 1, found 99"):
+        Trace.load(tmp_path / "newer.npz")
+
+
+def test_missing_trace_and_missing_checkpoint_are_named(tmp_path):
+    for name in ("none.npz", "none.safetensors"):
+        with pytest.raises(GlassvizError, match=f"{name}.*no such file"):
+            traces_of([tmp_path / name], OPTIONS, tmp_path)
+
+
+def test_a_planner_that_cannot_work_is_refused_before_anything_runs(checkpoint, tmp_path):
+    with pytest.raises(GlassvizError, match="fewer policy trajectories than samples"):
+        traces_of([checkpoint], dataclasses.replace(OPTIONS, samples=3), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,217 @@
+"""The overlay says what the trace says, at every size, and covers nothing it should not."""
+
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+
+from glassviz.errors import UsageError
+from glassviz.palette import NO_CLUSTER_COLOR, label_color, to_rgb
+from glassviz.video.clip import Clip
+from glassviz.video.overlay import (
+    FOOT_COLOR,
+    LANE_COLOR,
+    MIN_HEIGHT,
+    MIN_WIDTH,
+    OTHER_COLOR,
+    Layout,
+    Overlay,
+    Timeline,
+)
+from tests.helpers.traces import clock_trace
+
+SIZES = [(MIN_WIDTH, MIN_HEIGHT), (320, 240), (640, 480), (1280, 720), (360, 800)]
+GROUND = 120
+
+
+def drawn(clip, width, height, t):
+    frame = np.full((height, width, 3), GROUND, np.uint8)
+    Overlay(clip, width, height).draw(frame, t)
+    return frame
+
+
+def chip_color(frame):
+    """A pixel of the chip's upper left, beside its text."""
+    height, width, _ = frame.shape
+    layout = Layout.of(width, height)
+    at = layout.margin + layout.padding + round(layout.radius)
+    return tuple(int(value) for value in frame[at, at])
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_the_chip_has_the_colour_of_the_frames_own_label(width, height):
+    trace = clock_trace(frames=24, dwell=3)
+    clip = Clip.of(trace, 0)
+    overlay = Overlay(clip, width, height)
+    for t in range(clip.frames):
+        frame = np.full((height, width, 3), GROUND, np.uint8)
+        overlay.draw(frame, t)
+        assert chip_color(frame) == to_rgb(label_color(int(trace.label[0, t])))
+
+
+def test_without_glass_the_chip_is_grey_and_no_cluster_colour_appears():
+    frame = drawn(Clip.of(clock_trace(labels=False), 0), 640, 480, 5)
+    assert chip_color(frame) == to_rgb(NO_CLUSTER_COLOR)
+    for k in range(8):
+        assert not (frame == to_rgb(label_color(k))).all(axis=2).any()
+
+
+def extreme_clip():
+    trace = clock_trace(frames=30, clusters=30, prototypes=200, dwell=1)
+    clip = Clip.of(trace, 0)
+    return dataclasses.replace(
+        clip,
+        episode=100,
+        episodes=100,
+        prototype=clip.prototype + 100,
+        time=clip.time + 9999,
+        total=clip.total - 1999.99,
+    )
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+@pytest.mark.parametrize("which", ["plain", "no clusters", "extreme"])
+def test_three_panels_inside_the_margins_and_apart(width, height, which):
+    clip = {
+        "plain": Clip.of(clock_trace(), 0),
+        "no clusters": Clip.of(clock_trace(labels=False), 0),
+        "extreme": extreme_clip(),
+    }[which]
+    frame = np.full((height, width, 3), GROUND, np.uint8)
+    overlay = Overlay(clip, width, height)
+    for t in (0, clip.frames // 2, clip.frames - 1):
+        overlay.draw(frame, t)
+    touched = (frame != GROUND).any(axis=2)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(touched.astype(np.uint8))
+    boxes = stats[1:, :4]
+    assert count - 1 == 3
+    margin = Layout.of(width, height).margin
+    assert (boxes[:, :2] >= margin).all()
+    assert (boxes[:, 0] + boxes[:, 2] <= width - margin).all()
+    assert (boxes[:, 1] + boxes[:, 3] <= height - margin).all()
+    assert touched.mean() < 0.4
+
+
+def test_all_frames_of_an_episode_keep_the_panels_where_they_are():
+    clip = Clip.of(clock_trace(frames=60, dwell=2), 0)
+    touched = [(drawn(clip, 320, 240, t) != GROUND).any(axis=2) for t in (0, 13, 37, 59)]
+    assert all(np.array_equal(mask, touched[0]) for mask in touched[1:])
+
+
+def bars(frame):
+    """The rows of the timeline: label, foot, other; without the panel around them."""
+    height, width, _ = frame.shape
+    layout = Layout.of(width, height)
+    inner = frame[:, layout.margin + layout.padding : width - layout.margin - layout.padding]
+    bottom = height - layout.margin - layout.padding
+    lane = max(3, round(layout.text * 0.32))
+    gap = max(1, round(layout.text * 0.1))
+    other = bottom - 1 - lane // 2
+    foot = other - lane - gap
+    label = foot - lane - gap
+    return [inner[row] for row in (label, foot, other)]
+
+
+def test_the_timeline_shows_label_and_contacts_of_every_frame():
+    frames = 40
+    trace = clock_trace(frames=frames)
+    clip = Clip.of(trace, 0)
+    label, foot, other = bars(drawn(clip, 640, 480, frames - 1))
+    for t in range(frames - 1):
+        column = round((t + 0.5) / frames * label.shape[0])
+        assert tuple(label[column].tolist()) == to_rgb(label_color(int(trace.label[0, t])))
+        for row, touching, color in (
+            (foot, clip.foot, FOOT_COLOR),
+            (other, clip.other, OTHER_COLOR),
+        ):
+            expected = to_rgb(color if touching[t] else LANE_COLOR)
+            assert tuple(row[column].tolist()) == expected
+
+
+def test_what_lies_ahead_is_dimmed_and_the_playhead_moves_with_the_frame():
+    clip = Clip.of(clock_trace(frames=40), 0)
+    overlay = Overlay(clip, 640, 480)
+    whole, _, _ = bars(drawn(clip, 640, 480, 39))
+    for t in range(39):
+        frame = np.full((480, 640, 3), GROUND, np.uint8)
+        overlay.draw(frame, t)
+        label, _, _ = bars(frame)
+        reached = (label == whole).all(axis=1).mean()
+        assert reached == pytest.approx((t + 1) / 40, abs=0.02)
+
+
+def test_a_knee_walk_shows_although_the_foot_touches_too():
+    trace = clock_trace(frames=40)
+    both = dataclasses.replace(trace, contacts=np.ones_like(trace.contacts))
+    foot_only = np.zeros_like(trace.contacts)
+    foot_only[..., trace.header["geoms"].index("foot")] = True
+    alone = dataclasses.replace(trace, contacts=foot_only)
+    _, foot, other = bars(drawn(Clip.of(both, 0), 320, 240, 39))
+    _, foot_alone, other_alone = bars(drawn(Clip.of(alone, 0), 320, 240, 39))
+    assert np.array_equal(foot[:-3], foot_alone[:-3])
+    assert (other[:-3] != other_alone[:-3]).any(axis=1).all()
+
+
+def test_the_floor_itself_is_no_part_of_the_body():
+    trace = clock_trace()
+    contacts = np.zeros_like(trace.contacts)
+    contacts[..., trace.header["geoms"].index("floor")] = True
+    clip = Clip.of(dataclasses.replace(trace, contacts=contacts), 0)
+    assert not clip.foot.any() and not clip.other.any()
+
+
+def test_the_return_includes_the_frames_own_reward_and_ends_at_the_episodes_return():
+    trace = clock_trace(episodes=2)
+    for episode in range(2):
+        clip = Clip.of(trace, episode)
+        assert clip.total[0] == trace.reward[episode, 0]
+        assert clip.total[-1] == pytest.approx(trace.returns[episode], abs=1e-9)
+
+
+def test_a_reward_shows_from_its_own_frame_on_and_not_before():
+    trace = clock_trace(frames=20)
+    reward = trace.reward.copy()
+    reward[0, 7] += 0.5
+    ours = Overlay(Clip.of(trace, 0), 640, 480)
+    theirs = Overlay(Clip.of(dataclasses.replace(trace, reward=reward), 0), 640, 480)
+    for t in range(20):
+        one, other = (np.full((480, 640, 3), GROUND, np.uint8) for _ in range(2))
+        ours.draw(one, t)
+        theirs.draw(other, t)
+        assert np.array_equal(one, other) == (t < 7)
+
+
+def test_controller_and_episode_are_part_of_the_picture():
+    mppi, pi = (Clip.of(clock_trace(2, controller=name), 0) for name in ("mppi", "pi"))
+    assert (mppi.controller, pi.controller) == ("planner (mppi)", "policy (pi)")
+    assert (drawn(mppi, 320, 240, 3) != drawn(pi, 320, 240, 3)).any()
+    second = dataclasses.replace(mppi, episode=2)
+    assert (drawn(mppi, 320, 240, 3) != drawn(second, 320, 240, 3)).any()
+
+
+def test_a_timeline_of_more_frames_than_pixels_shows_the_most_frequent_label():
+    trace = clock_trace(frames=4000, dwell=1)
+    label = np.where(np.arange(4000) % 10 == 9, 1, 3)[None].astype(np.int32)
+    clip = Clip.of(dataclasses.replace(trace, label=label), 0)
+    row, _, _ = bars(drawn(clip, 320, 240, 3999))
+    assert (row[:-3] == to_rgb(label_color(3))).all()
+
+
+def test_the_overlay_draws_into_one_half_of_a_wider_frame_only():
+    canvas = np.full((240, 640, 3), GROUND, np.uint8)
+    Overlay(Clip.of(clock_trace(), 0), 320, 240).draw(canvas[:, 320:], 3)
+    assert (canvas[:, :320] == GROUND).all()
+    assert np.array_equal(canvas[:, 320:], drawn(Clip.of(clock_trace(), 0), 320, 240, 3))
+
+
+def test_too_small_a_picture_is_refused_with_the_size_it_needs():
+    with pytest.raises(UsageError, match=r"at least 280x200 a picture .* found 240x180"):
+        Overlay(Clip.of(clock_trace(), 0), 240, 180)
+
+
+def test_the_panel_of_the_timeline_is_as_high_as_it_says():
+    clip = Clip.of(clock_trace(), 0)
+    layout = Layout.of(640, 480)
+    touched = (drawn(clip, 640, 480, 3)[240:] != GROUND).any(axis=(1, 2)).sum()
+    assert touched == Timeline(clip, layout).height
