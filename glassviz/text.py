@@ -1,6 +1,7 @@
-"""Text from files that nobody vouches for, made fit for messages and for Markdown."""
+"""Text for messages: names from files made printable, lists and counts."""
 
 import re
+from collections.abc import Iterable
 
 LONGEST = 120
 
@@ -18,5 +19,18 @@ _SIGNS = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
 
 
 def escaped(text: str) -> str:
-    """Text of which nothing is taken for Markdown, nor for HTML; on one line."""
+    """`text` on one line, with the characters escaped that mean something in Markdown or HTML."""
     return _SIGNS.sub(r"\\\1", " ".join(text.split()))
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """`a, b and c`; of more than `most` names the first ones, and the number of the others."""
+    shown = list(names)
+    if len(shown) > most:
+        shown = [*shown[: most - 1], f"{len(shown) - most + 1} more"]
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+def count_of(count: int, what: str) -> str:
+    """`1 run`, `2 runs`."""
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,8 +1,7 @@
 """Summary of a checkpoint: sizes, parameters, provenance, as rows."""
 
 import dataclasses
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,11 +73,6 @@ class Summary:
     ignored_leaves: tuple[str, ...]
     losses: tuple[str, ...]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON; numbers that are not finite become None."""
-        plain: dict[str, Any] = _finite(dataclasses.asdict(self))
-        return plain
-
 
 def summarise(checkpoint: Checkpoint) -> Summary:
     """What `checkpoint` holds."""
@@ -138,14 +132,6 @@ def _glass(checkpoint: Checkpoint) -> GlassSummary | None:
 
 def _texts(items: Any) -> tuple[str, ...]:
     return tuple(str(item) for item in items) if isinstance(items, list | tuple) else ()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def rows_of(summary: Summary) -> Iterator[tuple[str, str]]:

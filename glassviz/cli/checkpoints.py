@@ -1,6 +1,5 @@
 """`glassviz inspect` and `glassviz convert`: what is in a checkpoint, and how to keep it."""
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import typer
 
 def inspect(
     checkpoint: Annotated[Path, typer.Argument(help="Native .safetensors or published .pkl file.")],
-    as_json: Annotated[
+    to_json: Annotated[
         bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
     ] = False,
 ) -> None:
@@ -23,8 +22,10 @@ def inspect(
     from glassviz.checkpoints import load, rows_of, summarise
 
     summary = summarise(load(checkpoint))
-    if as_json:
-        typer.echo(json.dumps(summary.to_dict(), indent=2))
+    if to_json:
+        from glassviz.report.serialize import as_json
+
+        typer.echo(as_json(summary))
     else:
         _print_table(rows_of(summary))
 

@@ -1,6 +1,5 @@
 """Commands that explain: doctor, explain."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def doctor(
-    as_json: Annotated[
+    to_json: Annotated[
         bool, typer.Option("--json", help="Print the report as JSON instead of a table.")
     ] = False,
     message: Annotated[
@@ -33,8 +32,10 @@ def doctor(
     from glassviz.video.doctor import examine
 
     report = examine()
-    if as_json:
-        typer.echo(json.dumps(report.to_dict(), indent=2))
+    if to_json:
+        from glassviz.report.serialize import as_json
+
+        typer.echo(as_json({"can_film": report.can_film, "checks": [*map(vars, report.checks)]}))
     else:
         for check in report.checks:
             mark = {"ok": "ok  ", "note": "note", "failed": "FAIL"}[check.status]
@@ -68,7 +69,7 @@ def explain(
         str | None,
         typer.Argument(metavar="METRIC", help="Metric or field; without it all are listed."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    to_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
 ) -> None:
     """Say what a metric means, and how it misleads.
 
@@ -80,12 +81,11 @@ def explain(
     from glassviz.metrics.glossary import METRICS, metric
 
     found = list(METRICS.values()) if name is None else [metric(name)]
-    if as_json:
-        import dataclasses
-        import json
+    if to_json:
+        from glassviz.report.serialize import as_json
 
-        told = [dataclasses.asdict(each) for each in found]
-        typer.echo(json.dumps(told if name is None else told[0], indent=2, ensure_ascii=False))
+        entries = [*map(vars, found)]
+        typer.echo(as_json(entries if name is None else entries[0], ascii_only=False))
     else:
         typer.echo(_listed(found) if name is None else _told(found[0]))
 

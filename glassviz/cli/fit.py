@@ -1,6 +1,5 @@
 """`glassviz fit`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -59,6 +58,8 @@ def fit(
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_fits
     from glassviz.compare.fit import FitOptions, Fitted, fit_all
+    from glassviz.report.documents import fit_dict
+    from glassviz.report.serialize import as_json
     from glassviz.rollout.traces import RolloutOptions
 
     options = RolloutOptions(
@@ -68,7 +69,7 @@ def fit(
     with listener("fitting") as told:
         rows = fit_all(targets, options, fitting, traces, out, overwrite, told)
     if to_json:
-        typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
+        typer.echo(as_json([fit_dict(row) for row in rows]))
     else:
         print_fits(rows)
     if not all(isinstance(row, Fitted) for row in rows):

@@ -1,6 +1,5 @@
 """`glassviz graph`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -72,7 +71,8 @@ def graph(
     from glassviz.cli.tables import print_difference, print_graphs
     from glassviz.compare.graphs import Graphed, graph_all
     from glassviz.files import refuse_existing
-    from glassviz.report.serialize import check_format, graph_dict, save_graphs
+    from glassviz.report.documents import check_format, graph_dict, save_graph
+    from glassviz.report.serialize import as_json
     from glassviz.rollout.traces import RolloutOptions
 
     if out and out.suffix:
@@ -94,14 +94,14 @@ def graph(
     for path in paths:
         refuse_existing(path, overwrite)
     if to_json:
-        document = [graph_dict(each) for each in shown.values()] + [row.to_dict() for row in broken]
-        typer.echo(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False))
+        document = [*map(graph_dict, shown.values()), *broken]
+        typer.echo(as_json(document, ascii_only=False))
     else:
         print_graphs(rows)
         if difference:
             print_difference(difference)
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
-        save_graphs(each, path, overwrite, width)
+        save_graph(each, path, overwrite, width)
         typer.echo(f"wrote {path}", err=to_json)
     if broken:
         raise typer.Exit(1)

@@ -1,6 +1,5 @@
 """`glassviz map`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -108,7 +107,10 @@ def latent_map(
             _draw_gallery(each, path, overwrite)
         files = [out, *galleries]
     if to_json:
-        typer.echo(json.dumps([row.to_dict() for row in rows], indent=2, allow_nan=False))
+        from glassviz.report.documents import map_dict
+        from glassviz.report.serialize import as_json
+
+        typer.echo(as_json([map_dict(row) for row in rows]))
     else:
         from glassviz.cli.tables import print_maps
 

@@ -1,11 +1,9 @@
 """Commands that roll out: rollout, evaluate."""
 
-import csv
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -138,23 +136,6 @@ def describe_returns(recording: "Recording") -> str:
     )
 
 
-_COLUMNS = (
-    "checkpoint",
-    "controller",
-    "mean",
-    "low",
-    "high",
-    "min",
-    "max",
-    "episodes",
-    "recorded",
-    "recorded_episodes",
-    "above_recorded",
-    "recorded_place",
-    "error",
-)
-
-
 def evaluate(
     targets: Annotated[list[Path], typer.Argument(metavar="CKPT", help="Checkpoints to evaluate.")],
     episodes: Annotated[
@@ -168,19 +149,21 @@ def evaluate(
             min=0,
         ),
     ] = None,
-    as_json: Annotated[
+    to_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with the return of every episode.")
     ] = False,
-    as_csv: Annotated[bool, typer.Option("--csv", help="Print a row a controller as CSV.")] = False,
+    to_csv: Annotated[bool, typer.Option("--csv", help="Print a row a controller as CSV.")] = False,
 ) -> None:
     """Measure returns on fresh episodes, and compare with the recorded ones.
 
     On the task's own reward, from the same resets for every checkpoint and controller. Checkpoints
     that cannot be evaluated are named in the table; the others are evaluated all the same.
     """
-    if as_json and as_csv:
+    if to_json and to_csv:
         raise UsageError("evaluate: expected one of --json and --csv, found both: leave one out")
     from glassviz.cli.progress import progress_bar
+    from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
+    from glassviz.report.serialize import as_csv, as_json
     from glassviz.rollout.evaluate import FRESH_SEED, Failed, reevaluate
 
     with progress_bar() as bar:
@@ -192,26 +175,15 @@ def evaluate(
             FRESH_SEED if seed is None else seed,
             on_progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    if as_json:
-        typer.echo(json.dumps([row.to_dict() for row in rows], indent=2))
-    elif as_csv:
-        _print_csv(rows)
+    if to_json:
+        typer.echo(as_json([evaluation_dict(row) for row in rows]))
+    elif to_csv:
+        flat = [evaluation_row(row) for row in rows]
+        typer.echo(as_csv(flat, EVALUATION_COLUMNS), nl=False)
     else:
         _print_table(rows)
     if any(isinstance(row, Failed) for row in rows):
         raise typer.Exit(1)
-
-
-def _print_csv(rows: Sequence["Fresh | Failed"]) -> None:
-    writer = csv.DictWriter(sys.stdout, _COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        told: dict[str, Any] = row.to_dict()
-        if returns := told.get("returns"):
-            told |= {"min": min(returns), "max": max(returns), "episodes": len(returns)}
-        if recorded := told.get("recorded"):
-            told |= {"recorded": recorded["mean"], "recorded_episodes": recorded["episodes"]}
-        writer.writerow(told)
 
 
 def _print_table(rows: Sequence["Fresh | Failed"]) -> None:

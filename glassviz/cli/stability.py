@@ -90,7 +90,8 @@ def stability(
     if to_json and to_csv:
         raise UsageError("stability: expected one of --json and --csv, found both: leave one out")
     from glassviz.cli.tables import print_table
-    from glassviz.report.serialize import as_csv, run_row, stability_json
+    from glassviz.report.documents import run_row, stability_json
+    from glassviz.report.serialize import as_csv
     from glassviz.rollout.assess import Assessed
     from glassviz.rollout.traces import RolloutOptions
 
@@ -119,18 +120,16 @@ def stability(
 
 def _results() -> tuple[str, ...]:
     """Files that `--out` writes."""
-    from glassviz.report import serialize as comparison
-    from glassviz.report import serialize as runs
+    from glassviz.report import documents
 
-    return runs.STABILITY_FILES + comparison.COMPARISON_FILES
+    return documents.STABILITY_FILES + documents.COMPARISON_FILES
 
 
 def _save(rows: list["Assessed | Failed"], together: "Together | None", folder: Path) -> None:
-    from glassviz.report import serialize as comparison
-    from glassviz.report import serialize as runs
+    from glassviz.report import documents
 
-    runs.save_stability(rows, folder, together)
-    comparison.save_comparison(together, folder)
+    documents.save_stability(rows, folder, together)
+    documents.save_comparison(together, folder)
 
 
 def _compare(rows: list["Assessed | Failed"]) -> "Together | None":

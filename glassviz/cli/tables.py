@@ -1,7 +1,7 @@
 """Tables of the commands."""
 
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,24 +10,21 @@ from rich.table import Table
 from rich.text import Text
 
 from glassviz.compare.fit import Fitted
-from glassviz.compare.graphs import MATCHED_BY, FluxDifference, Graphed, RunGraph
-from glassviz.compare.returns import told_basins, told_returns
-from glassviz.figures.flux_difference import distance_told
+from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
+from glassviz.figures.flux_difference import MATCHED_BY, distance_told
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.latent_map import caption
 from glassviz.figures.transition_graph import convention, title_of, told_cycle
 from glassviz.maps.maps import LatentMap
 from glassviz.metrics.graph_stats import ChainStats, PartitionStats
-from glassviz.report.phrases import (
+from glassviz.report.phrases import comparison as phrases
+from glassviz.report.phrases.numbers import NONE, named, shown_mean, shown_return
+from glassviz.report.phrases.verdicts import (
     LONGEST,
-    NONE,
     failure,
     labels_used,
-    named,
     reasons_of,
     shown_locking,
-    shown_mean,
-    shown_return,
 )
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
@@ -53,33 +50,31 @@ def print_together(together: "Together", console: Console) -> None:
 
 def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
     n = len(together.checkpoints)
-    yield "together", " ".join([f"n = {n} checkpoints; [95 % intervals].", *together.doubts])
+    doubts = phrases.caveats(together.caveats)
+    yield "together", " ".join([f"n = {n} checkpoints; [95 % intervals].", *doubts])
     for own in together.by_controller:
-        yield f"basins, {own.controller}", told_basins(own.basins)
+        yield f"basins, {own.controller}", phrases.basins(own.basins)
     for own in together.by_controller:
-        yield f"runs, {own.controller}", f"{told_returns(own.returns)} {own.means.answer}"
+        told = [phrases.returns(own.returns), phrases.metric_means(own.means)]
+        yield f"runs, {own.controller}", " ".join(told)
     for own in together.by_controller:
         found = own.stability_and_return
-        told = [found.answer, found.others, *_new(found.doubts, together)]
+        told = [phrases.stability_and_return(found), phrases.other_metrics(found)]
+        told += [doubt for doubt in phrases.correlation_caveats(found) if doubt not in doubts]
         yield f"return, {own.controller}", " ".join(filter(None, told))
     for own in together.by_controller:
         if own.groups:
-            told = [own.groups.answer, *_new(own.groups.doubts, together)]
+            told = [phrases.groups(own.groups), *phrases.caveats(own.groups.caveats, doubts)]
             yield f"groups, {own.controller}", " ".join(told)
     if together.controllers:
-        yield "mppi and pi", together.controllers.answer
+        yield "mppi and pi", phrases.controllers(together.controllers)
     for own in together.by_controller:
-        yield f"value, {own.controller}", own.values.answer
+        yield f"value, {own.controller}", phrases.values(own.values)
     if together.correspondence:
-        yield "labels", together.correspondence.answer
-        yield "phases", together.answers.labels
-    else:
-        yield "labels", f"Not matched: {together.no_correspondence}."
-
-
-def _new(doubts: Iterable[str], together: "Together") -> list[str]:
-    """Those that are not told of all runs anyway."""
-    return [doubt for doubt in doubts if doubt not in together.doubts]
+        yield "labels", phrases.correspondence(together.correspondence)
+        yield "phases", phrases.labels_correspond(together.answers)
+    elif together.no_correspondence:
+        yield "labels", f"Not matched: {phrases.no_correspondence(together.no_correspondence)}."
 
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}

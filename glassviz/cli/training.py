@@ -150,7 +150,7 @@ TITLES = {
 
 
 def recipes(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
+    to_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """List the training recipes: what each starts from and changes, and what was published.
 
@@ -159,11 +159,10 @@ def recipes(
     from glassviz.training.recipes import names, recipe
 
     found = [recipe(name) for name in names()]
-    if as_json:
-        import dataclasses
-        import json
+    if to_json:
+        from glassviz.report.serialize import as_json
 
-        typer.echo(json.dumps([dataclasses.asdict(each) for each in found], indent=2))
+        typer.echo(as_json([*map(vars, found)]))
         return
     from rich.console import Console
 

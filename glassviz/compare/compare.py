@@ -7,6 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from glassviz.compare.caveats import (
+    Caveat,
+    Mismatch,
+    NoCorrespondence,
+    NoFrames,
+    TooFewCheckpoints,
+    dependence,
+    mismatch,
+    mixed_recipes,
+)
 from glassviz.compare.correspondence import (
     ComparisonAnswers,
     Correspondence,
@@ -37,14 +47,10 @@ from glassviz.compare.runs import (
     Member,
     by_controller,
     called_apart,
-    dependent,
     each_once,
     member,
-    mixed,
-    unlike,
 )
 from glassviz.metrics.fitted_labels import FittedLabels
-from glassviz.report.phrases import listed
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
 from glassviz.trace import Trace
@@ -82,21 +88,21 @@ class Together:
     Attributes:
         checkpoints: their names; n is their number.
         left_out: rows that do not count, and why.
-        doubts: what keeps the checkpoints from being independent or alike, a sentence each.
+        caveats: what keeps the checkpoints from being independent or alike.
         by_controller: the runs of each controller.
         controllers: planner and policy side by side; None if no checkpoint was seen under both.
         correspondence: of labels; None with fewer than two checkpoints with labels at hand.
         no_correspondence: why there is none; None if there is.
-        answers: to the questions about several films, in sentences.
+        answers: to the questions about several films.
     """
 
     checkpoints: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
-    doubts: tuple[str, ...]
+    caveats: tuple[Caveat, ...]
     by_controller: tuple[ControllerRuns, ...]
     controllers: Controllers | None
     correspondence: Correspondence | None
-    no_correspondence: str | None
+    no_correspondence: NoCorrespondence | None
     answers: ComparisonAnswers
 
 
@@ -125,14 +131,15 @@ def compare(
     members, frames = _read(kept)
     rng = _rng(members)
     correspondence, reason = _correspondence(members, frames, rng, tell)
-    doubts = [*dependent(members), mixed(list({each.name: each for each in members}.values()))]
-    unlikeness = unlike(members)
-    if unlikeness:
-        doubts.append(f"Returns have no common scale, as {unlikeness}.")
+    caveats = (
+        *dependence(members),
+        mixed_recipes(list({each.name: each for each in members}.values())),
+        mismatch(members),
+    )
     return Together(
         checkpoints=tuple({each.checkpoint: each.name for each in members}.values()),
         left_out=left_out,
-        doubts=tuple(doubt for doubt in doubts if doubt),
+        caveats=tuple(caveat for caveat in caveats if caveat),
         by_controller=tuple(
             ControllerRuns(
                 controller=controller,
@@ -209,7 +216,7 @@ def _correspondence(
     frames: Sequence[Frames],
     rng: np.random.Generator,
     tell: Callable[[str], None],
-) -> tuple[Correspondence | None, str | None]:
+) -> tuple[Correspondence | None, NoCorrespondence | None]:
     """Of the checkpoints with labels that are at hand; or why there is none."""
     labelled: dict[str, list[Member]] = {}
     for each in members:
@@ -217,15 +224,14 @@ def _correspondence(
             labelled.setdefault(each.name, []).append(each)
     files = {name: [each.file for each in own if each.file] for name, own in labelled.items()}
     missing = tuple(
-        LeftOut(each.name, each.controller, "its checkpoint is needed, and only a trace was given")
+        LeftOut(each.name, each.controller, "no-checkpoint")
         for name, own in labelled.items()
         if not files[name]
         for each in own
     )
     found = {name: own[0] for name, own in files.items() if own}
     if len(found) < 2:
-        had = f"{len(found)} of {len(files)}" if missing else f"{len(found)}"
-        return None, f"it takes the checkpoints of two agents with labels, and {had} is at hand"
+        return None, TooFewCheckpoints(len(found), len(files))
     reason = _incomparable(members, frames)
     if reason:
         return None, reason
@@ -242,18 +248,17 @@ def _correspondence(
     return correspond(bank, members, labels, labelled, missing, rng), None
 
 
-def _incomparable(members: Sequence[Member], frames: Sequence[Frames]) -> str | None:
+def _incomparable(
+    members: Sequence[Member], frames: Sequence[Frames]
+) -> Mismatch | NoFrames | None:
     """Why observations of different runs cannot be shown to one agent; None if they can."""
-    for what in ("task", "physics"):
-        values = sorted({getattr(each.setting, what) for each in members})
-        if len(values) > 1:
-            return f"runs differ in their {what}: {listed(values)}"
+    differing = mismatch(members)
+    if differing and differing.setting != "episode_s":
+        return differing
     sizes = sorted({each.obs.shape[1] for each in frames})
     if len(sizes) > 1:
-        return f"observations differ in size: {listed(map(str, sizes))}"
-    if not sum(len(each.obs) for each in frames):
-        return "no run has a frame after the opening of its episodes"
-    return None
+        return Mismatch("observation_size", tuple(map(str, sizes)))
+    return None if sum(len(each.obs) for each in frames) else NoFrames()
 
 
 def _rng(members: Sequence[Member]) -> np.random.Generator:

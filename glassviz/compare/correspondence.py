@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from jaxtyping import Float64
 
-from glassviz.compare.matching import UNNAMED_GAITS, Bank, PhaseMatch, match_phases
-from glassviz.compare.returns import LEVEL
+from glassviz.compare.matching import Bank, PhaseMatch, match_phases
 from glassviz.compare.runs import LeftOut, Member, by_controller
 from glassviz.metrics.agreement import (
     Agreement,
@@ -26,7 +26,6 @@ from glassviz.metrics.agreement import (
 from glassviz.metrics.labels import PhaseUse
 from glassviz.metrics.segments import VISITED_SHARE
 from glassviz.metrics.statistics import benjamini_hochberg
-from glassviz.report.phrases import count_of, interval, listed, p_value
 
 REPLICATES = 199
 """Of the null of each pair."""
@@ -107,7 +106,6 @@ class Correspondence:
         visited: labels of each run that have more than 1 % of the bank's frames.
         colours: of each run, the label of the reference that each of its labels is matched with;
             −1: none, to be drawn in grey.
-        answer: in a sentence or two.
     """
 
     sources: tuple[Source, ...]
@@ -119,7 +117,6 @@ class Correspondence:
     reference: str
     visited: dict[str, tuple[int, ...]]
     colours: dict[str, tuple[int, ...]]
-    answer: str
 
     @property
     def frames(self) -> int:
@@ -169,7 +166,6 @@ def correspond(
         reference=reference,
         visited={name: _visited(label) for name, label in labels.items()},
         colours={name: _colours(labels[name], labels[reference]) for name in names},
-        answer=_answer(found, pairs, medoid),
     )
 
 
@@ -234,25 +230,10 @@ def _colours(own: Labels, reference: Labels) -> tuple[int, ...]:
     return tuple(partner.tolist())
 
 
-def _answer(found: Consensus, pairs: Sequence[LabelPair], medoid: str | None) -> str:
-    if found.mean_ami is None:
-        return "Cannot be told: every checkpoint gives one label to all frames."
-    told = f"AMI {found.mean_ami:.2f}"
-    if found.low is not None and found.high is not None:
-        told += f" {interval(found.low, found.high, '.2f')}"
-    told += f" in the mean of {count_of(len(pairs), 'pair')}, n = {len(found.ami)} checkpoints"
+def adjusted_p(pairs: Sequence[LabelPair]) -> Float64[np.ndarray, " tested"]:
+    """p of every pair that was tested, adjusted by Benjamini and Hochberg's method."""
     tests = [pair.test for pair in pairs if pair.test and pair.test.ami_p is not None]
-    if tests:
-        inside = np.mean([test.observed.ami for test in tests])
-        chance = np.mean([test.null_ami for test in tests])
-        p = benjamini_hochberg(np.array([test.ami_p for test in tests], dtype=np.float64))
-        told += f"; in gait cycles {inside:.2f}, by chance {chance:.2f}"
-        told += (
-            f", beyond it in {(p <= LEVEL).sum()} of {len(tests)}"
-            if len(tests) > 1
-            else f", {p_value(float(p[0]))}"
-        )
-    return f"{told}. The typical one is {medoid}." if medoid else f"{told}."
+    return benjamini_hochberg(np.array([test.ami_p for test in tests], dtype=np.float64))
 
 
 PHASES_OF_A_HOP = ("stance", "push-off", "flight", "landing")
@@ -273,13 +254,16 @@ MERGED_SHARE = 0.5
 
 @dataclass(frozen=True)
 class ComparisonAnswers:
-    """The answers, with what they rest upon.
+    """What the questions about several runs are answered by.
+
+    They are whether the runs move differently, whether labels that live in one phase of the gait
+    are matched with each other, which runs lack a phase of the hop that others have, and in which
+    runs two of these phases have one label.
 
     Attributes:
-        gaits: whether the runs move differently.
-        labels: whether labels that live in one phase of the gait are matched with each other.
-        lacking: which runs lack a phase of the hop that others have, and which phases none has.
-        merged: in which runs two of these phases have one label.
+        labels_compared: whether the labels of checkpoints were matched with each other.
+        any_frames: whether a run has a frame after the openings of its episodes.
+        labelled_runs: how many runs have labels, by controller.
         gaits_by_controller: how many runs have which gait.
         same_phase, matched: of the pairs of matched labels whose phases are known (`matched`),
             those in which both live in the same (`same_phase`).
@@ -290,10 +274,9 @@ class ComparisonAnswers:
         merged_phases: by controller and run; runs with none are left out.
     """
 
-    gaits: str
-    labels: str
-    lacking: str
-    merged: str
+    labels_compared: bool
+    any_frames: bool
+    labelled_runs: dict[str, int]
     gaits_by_controller: dict[str, dict[str, int]]
     same_phase: int
     matched: int
@@ -328,10 +311,12 @@ def comparison_answers(
     }
     same, matched, chance = _same_phase(members, correspondence)
     return ComparisonAnswers(
-        gaits=_told_gaits(gaits),
-        labels=_told_labels(same, matched, chance, correspondence),
-        lacking=_told_lacking(lacking, lacked_by_all, groups),
-        merged=_told_merged(merged, groups),
+        labels_compared=correspondence is not None,
+        any_frames=any(_of_a_hop(each) for each in members),
+        labelled_runs={
+            controller: sum(each.stability.occupancy is not None for each in own)
+            for controller, own in groups.items()
+        },
         gaits_by_controller=gaits,
         same_phase=same,
         matched=matched,
@@ -416,82 +401,3 @@ def _phases_of_labels(member: Member) -> dict[int, str]:
     return {
         each.label: each.name for each in run.label_names if each.label in run.occupancy.visited
     }
-
-
-def _told_gaits(gaits: Mapping[str, Mapping[str, int]]) -> str:
-    named = {
-        who: [name for name in found if name not in UNNAMED_GAITS] for who, found in gaits.items()
-    }
-    alike = any(
-        len(names) == 1 and gaits[who][names[0]] == sum(gaits[who].values()) > 1
-        for who, names in named.items()
-    )
-    differ = any(len(names) > 1 for names in named.values())
-    answer = "Yes" if differ else "No" if alike else "Cannot be told"
-    told = [
-        f"by {who} {listed([f'{count} {name}' for name, count in found.items()], most=6)}"
-        for who, found in gaits.items()
-    ]
-    return f"{answer}: {'; '.join(told)}."
-
-
-def _told_labels(
-    same: int, matched: int, chance: float, correspondence: Correspondence | None
-) -> str:
-    if correspondence is None:
-        return "Cannot be told: it takes the files of two checkpoints with labels."
-    if not matched:
-        return "Cannot be told: no two visited labels are matched with each other."
-    return (
-        f"{same} of {count_of(matched, 'pair')} of matched labels live in one phase of the gait; "
-        f"{chance:.1f} would by chance."
-    )
-
-
-def _told_lacking(
-    lacking: Mapping[str, Mapping[str, tuple[str, ...]]],
-    lacked_by_all: Mapping[str, tuple[str, ...]],
-    groups: Mapping[str, Sequence[Member]],
-) -> str:
-    told = []
-    for who, runs in lacking.items():
-        missed = [
-            f"{len(names)} without {phase} ({listed(names)})"
-            for phase in PHASES_TO_LACK
-            if (names := [name for name, lacks in runs.items() if phase in lacks])
-        ]
-        if lacked_by_all[who]:
-            missed.append(f"none with {listed(lacked_by_all[who])}")
-        if missed:
-            told.append(f"of {count_of(len(groups[who]), 'run')} by {who} {', '.join(missed)}")
-    if not any(_of_a_hop(each) for own in groups.values() for each in own):
-        return "Cannot be told: no run has a frame after the opening of its episodes."
-    if not told:
-        return "No: every run has push-off, flight and landing."
-    return f"Yes: {'; '.join(told)}."
-
-
-def _told_merged(
-    merged: Mapping[str, Mapping[str, tuple[tuple[str, ...], ...]]],
-    groups: Mapping[str, Sequence[Member]],
-) -> str:
-    labelled = {
-        who: sum(each.stability.occupancy is not None for each in own)
-        for who, own in groups.items()
-    }
-    if not any(labelled.values()):
-        return "Cannot be told: no run has labels."
-    told = []
-    for who, runs in merged.items():
-        if runs:
-            which = [
-                f"{name} {' and '.join('+'.join(group) for group in found)}"
-                for name, found in runs.items()
-            ]
-            told.append(
-                f"in {len(runs)} of {count_of(labelled[who], 'run')} by {who} "
-                f"({listed(which, most=3)})"
-            )
-    if not told:
-        return "No: no label has most of two phases of the hop."
-    return f"Yes: {'; '.join(told)}."

@@ -1,10 +1,9 @@
 """Fitted labels of runs, beside those that the agents learned."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int
@@ -67,7 +66,7 @@ class Comparison:
     All but `test` is over the frames after the openings, or, for the phase, in gait cycles.
 
     Attributes:
-        label_rule: how a latent got its learned label.
+        label_rules: how latents got their learned labels.
         learned_visited: learned labels with more than 1 % of the frames.
         ami: adjusted mutual information of both; None where it is undefined.
         test: agreement over frames in gait cycles, against the fitted labels on other
@@ -80,7 +79,7 @@ class Comparison:
         fitted_ahead: episodes in which the fitted labels have more bits about the phase.
     """
 
-    label_rule: str
+    label_rules: tuple[str, ...]
     learned_visited: tuple[int, ...]
     ami: float | None
     test: AgreementTest | None
@@ -130,7 +129,7 @@ def compare(traces: Sequence[Trace], fitted: FittedLabels, seed: int = 0) -> Com
     moving = [each for each in episodes if each.locking]
     here, there = ([each.locking[i] for each in moving if each.locking] for i in (0, 1))
     return Comparison(
-        label_rule=" and ".join(sorted({trace.header["label_rule"] for trace in traces})),
+        label_rules=tuple(sorted({trace.header["label_rule"] for trace in traces})),
         learned_visited=occupancy(learned, clusters).visited,
         ami=agreement(learned, found).ami,
         test=_test(moving, rng) if moving else None,
@@ -246,33 +245,6 @@ class Fitted:
     visited: tuple[int, ...]
     refits: RefitStability | None
     comparison: Comparison | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON, without prototypes: those are in the file."""
-        labels, versus = self.labels, self.comparison
-        return {
-            "run": self.name,
-            "error": None,
-            "checkpoint_sha256": labels.checkpoint_sha256,
-            "file": str(self.path),
-            "labels_sha256": labels.sha256,
-            "traces": [str(path) for path in self.traces],
-            "frames": labels.frames,
-            "seed": labels.seed,
-            "prototypes": len(labels.prototypes),
-            "clusters": labels.clusters,
-            "partition": labels.partition.tolist(),
-            "visited": list(self.visited),
-            "mean_cosine": labels.mean_cosine,
-            "h1_bits": labels.h1_bits,
-            "h2_bits": labels.h2_bits,
-            "gap": labels.gap,
-            "refits": dataclasses.asdict(self.refits) if self.refits else None,
-            "learned": dataclasses.asdict(versus)
-            | {"more_bits": versus.more_bits, "more_u": versus.more_u}
-            if versus
-            else None,
-        }
 
 
 @dataclass

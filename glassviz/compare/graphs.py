@@ -163,13 +163,6 @@ BANK_FRAMES = 6_000
 MatchedBy = Literal["checkpoint", "frames", "phase"]
 
 
-MATCHED_BY: dict[MatchedBy, str] = {
-    "checkpoint": "both runs have the same prototypes and labels",
-    "frames": "labels matched by what both agents call the same frames (Hungarian method)",
-    "phase": "labels matched by the phase of the gait that they live in (Hungarian method)",
-}
-
-
 @dataclass(frozen=True, eq=False)
 class Source:
     """A run with all that its labels can be matched by.

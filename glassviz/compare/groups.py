@@ -6,8 +6,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glassviz.compare.returns import LEVEL, PRIMARY
-from glassviz.compare.runs import Member, by_controller, dependent, unlike
+from glassviz.compare.caveats import Caveat, ConfoundedRecipes, Mismatch, dependence, mismatch
+from glassviz.compare.returns import PRIMARY
+from glassviz.compare.runs import Member, by_controller
+from glassviz.gait.verdict import RunGait
 from glassviz.metrics.statistics import (
     IQM_FROM,
     MeanInterval,
@@ -17,7 +19,7 @@ from glassviz.metrics.statistics import (
     probability_of_improvement,
     two_group_test,
 )
-from glassviz.report.phrases import count_of, interval, listed, p_value, verdict
+from glassviz.metrics.verdict import RunBasin
 
 By = Literal["recipe", "Glass"]
 
@@ -53,8 +55,7 @@ class GroupComparison:
         primary: the same test of the primary metric; None where a group has no such value.
         stable_hop_p: Fisher's exact test of their shares of stable hops.
         stable_hop_smallest_p: that so many stable hops among so many runs could have led to.
-        answer: in a few sentences.
-        doubts: what speaks against reading more into it, a sentence each.
+        caveats: what speaks against reading more into it.
     """
 
     by: By
@@ -65,8 +66,7 @@ class GroupComparison:
     primary: PermutationTest | None
     stable_hop_p: float
     stable_hop_smallest_p: float
-    answer: str
-    doubts: tuple[str, ...]
+    caveats: tuple[Caveat, ...]
 
 
 def compare_groups(members: Sequence[Member], rng: np.random.Generator) -> GroupComparison | None:
@@ -80,7 +80,7 @@ def compare_groups(members: Sequence[Member], rng: np.random.Generator) -> Group
     }
     for by, kind in kinds.items():
         names = sorted({kind(each) or "" for each in members})
-        if len(names) == 2 and all(names) and unlike(members) is None:
+        if len(names) == 2 and all(names) and mismatch(members) is None:
             one, other = ([each for each in members if kind(each) == name] for name in names)
             return _compare(by, (names[0], names[1]), one, other, rng)
     return None
@@ -99,9 +99,9 @@ def _compare(
     assert returns is not None and improvement is not None  # Neither group is empty.
     primary = two_group_test(a.primary, b.primary, rng)
     stable_hop_p, smallest_p = _fisher(a, b)
-    doubts = list(dependent([*one, *other]))
+    caveats: tuple[Caveat, ...] = dependence([*one, *other])
     if by == "Glass" and any(each.recipe for each in (*one, *other)):
-        doubts.insert(0, "The groups differ in their recipes too, and not only in Glass.")
+        caveats = (ConfoundedRecipes(), *caveats)
     return GroupComparison(
         by=by,
         one=a,
@@ -111,17 +111,7 @@ def _compare(
         primary=primary,
         stable_hop_p=stable_hop_p,
         stable_hop_smallest_p=smallest_p,
-        answer=" ".join(
-            [
-                _groups_answer(a, b, returns),
-                f"In {improvement:.0%} of the pairs of their runs {a.name} earns more.",
-                *_told_primary(primary),
-                f"Stable hops: {a.stable_hops} of {len(a.runs)} and {b.stable_hops} of "
-                f"{len(b.runs)}, {p_value(stable_hop_p)} by Fisher's exact test (at best "
-                f"{smallest_p:.2g}).",
-            ]
-        ),
-        doubts=tuple(doubts),
+        caveats=caveats,
     )
 
 
@@ -134,21 +124,6 @@ def _group(name: str, members: Sequence[Member]) -> Group:
         primary=tuple(value.mean for value in primary if value is not None),
         stable_hops=sum(each.stability.basin.name == "stable-hop" for each in members),
     )
-
-
-def _groups_answer(one: Group, other: Group, test: PermutationTest) -> str:
-    told = f"{one.name} ({count_of(len(one.runs), 'run')}) less {other.name} ({len(other.runs)}): "
-    told += f"return {test.statistic:+.0f}, {p_value(test.p)}"
-    if test.smallest_p > LEVEL:
-        return f"{told}; cannot be told from so few, as p is at best {test.smallest_p:.2g}."
-    return f"{told} (at best {test.smallest_p:.2g})."
-
-
-def _told_primary(test: PermutationTest | None) -> list[str]:
-    if test is None:
-        return []
-    told = f"{PRIMARY} {test.statistic:+.2f}, {p_value(test.p)} (at best {test.smallest_p:.2g})."
-    return [told]
 
 
 def _fisher(one: Group, other: Group) -> tuple[float, float]:
@@ -177,20 +152,18 @@ class ControllerPair:
             checkpoint. None if they met none in common.
         planner_gait, policy_gait, planner_basin, policy_basin: verdicts, with their splits.
         gait_differs, basin_differs: whether the commonest verdict on an episode does.
-        told: in a sentence, what the planner makes different.
     """
 
     run: str
     planner_return: float
     policy_return: float
     difference: MeanInterval | None
-    planner_gait: str
-    policy_gait: str
-    planner_basin: str
-    policy_basin: str
+    planner_gait: RunGait
+    policy_gait: RunGait
+    planner_basin: RunBasin
+    policy_basin: RunBasin
     gait_differs: bool
     basin_differs: bool
-    told: str
 
 
 @dataclass(frozen=True)
@@ -202,13 +175,13 @@ class Controllers:
         mean: planner less policy over checkpoints, with Student's interval; None below four, and
             where the checkpoints' returns have no common scale.
         test: of that difference by flipping signs; None without a common scale.
-        answer: in a sentence or two.
+        mismatch: what keeps the returns from having a common scale; None if they have one.
     """
 
     pairs: tuple[ControllerPair, ...]
     mean: MeanInterval | None
     test: PermutationTest | None
-    answer: str
+    mismatch: Mismatch | None
 
 
 def compare_controllers(members: Sequence[Member], rng: np.random.Generator) -> Controllers | None:
@@ -219,48 +192,32 @@ def compare_controllers(members: Sequence[Member], rng: np.random.Generator) -> 
     )
     both = [(each, policies[key]) for key, each in planners.items() if key in policies]
     both = [(a, b) for a, b in both if a.setting == b.setting]
-    apart = unlike([planner for planner, _ in both])
+    apart = mismatch([planner for planner, _ in both])
     pairs = tuple(_pair(planner, policy) for planner, policy in both)
     planned, own = [each.planner_return for each in pairs], [each.policy_return for each in pairs]
     test = paired_test(planned, own, rng)
     if test is None:
         return None
     if apart:
-        told = f"No mean over {count_of(len(pairs), 'checkpoint')}: {apart}."
-        return Controllers(pairs, None, None, f"{told} {_agreement(pairs)}")
+        return Controllers(pairs, None, None, apart)
     differences = [a - b for a, b in zip(planned, own, strict=True)]
     mean = mean_interval(differences) if len(pairs) >= IQM_FROM else None
-    return Controllers(pairs, mean, test, _controllers_answer(pairs, mean, test))
+    return Controllers(pairs, mean, test, None)
 
 
 def _pair(planner: Member, policy: Member) -> ControllerPair:
     a, b = planner.stability, policy.stability
-    gait_differs = _commonest(a.gait.split).isdisjoint(_commonest(b.gait.split))
-    basin_differs = _commonest(a.basin.split).isdisjoint(_commonest(b.basin.split))
-    gaits = verdict(a.gait.name, a.gait.split), verdict(b.gait.name, b.gait.split)
-    basins = verdict(a.basin.name, a.basin.split), verdict(b.basin.name, b.basin.split)
-    returns = a.returns.mean, b.returns.mean
-    told = f"{planner.name} earns {returns[0]:.0f} by the planner, {returns[1]:.0f} by the policy"
-    differing = [
-        f"{what} {one} by the planner, {other} by the policy"
-        for what, (one, other), differs in (
-            ("gait", gaits, gait_differs),
-            ("basin", basins, basin_differs),
-        )
-        if differs
-    ]
     return ControllerPair(
         run=planner.name,
-        planner_return=returns[0],
-        policy_return=returns[1],
+        planner_return=a.returns.mean,
+        policy_return=b.returns.mean,
         difference=_difference(_by_reset(planner), _by_reset(policy)),
-        planner_gait=gaits[0],
-        policy_gait=gaits[1],
-        planner_basin=basins[0],
-        policy_basin=basins[1],
-        gait_differs=gait_differs,
-        basin_differs=basin_differs,
-        told="; ".join([told, *differing]) + ("." if differing else "; gait and basin agree."),
+        planner_gait=a.gait,
+        policy_gait=b.gait,
+        planner_basin=a.basin,
+        policy_basin=b.basin,
+        gait_differs=_commonest(a.gait.split).isdisjoint(_commonest(b.gait.split)),
+        basin_differs=_commonest(a.basin.split).isdisjoint(_commonest(b.basin.split)),
     )
 
 
@@ -277,22 +234,3 @@ def _by_reset(member: Member) -> dict[int, float]:
 def _difference(one: Mapping[int, float], other: Mapping[int, float]) -> MeanInterval | None:
     shared = [value - other[seed] for seed, value in one.items() if seed in other]
     return mean_interval(shared) if shared else None
-
-
-def _controllers_answer(
-    pairs: Sequence[ControllerPair], mean: MeanInterval | None, test: PermutationTest
-) -> str:
-    told = f"The planner earns {test.statistic:+.0f} against the policy"
-    if mean is not None and mean.low is not None and mean.high is not None:
-        told += f" {interval(mean.low, mean.high, '+.0f')}"
-    told += f", {p_value(test.p)}, n = {count_of(len(pairs), 'checkpoint')}"
-    if test.smallest_p > LEVEL:
-        told += f"; p cannot be below {test.smallest_p:.2g}"
-    return f"{told}. {_agreement(pairs)}"
-
-
-def _agreement(pairs: Sequence[ControllerPair]) -> str:
-    differing = [each.run for each in pairs if each.gait_differs or each.basin_differs]
-    if not differing:
-        return "Gait and basin agree in all of them."
-    return f"Gait or basin differ in {len(differing)}: {listed(differing, most=6)}."

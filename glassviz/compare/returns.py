@@ -1,13 +1,22 @@
 """Basins, returns, metrics and values of several runs of one controller."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
-from glassviz.compare.runs import Member, dependent, mixed, unlike
-from glassviz.metrics.stability import METRICS, OF_BODY, OF_LABELS
+from glassviz.compare.caveats import (
+    Caveat,
+    Mismatch,
+    OneBasin,
+    Unmeasured,
+    dependence,
+    mismatch,
+    mixed_recipes,
+)
+from glassviz.compare.runs import Member
+from glassviz.metrics.stability import METRICS
 from glassviz.metrics.statistics import (
     IQM_FROM,
     BootstrapInterval,
@@ -20,7 +29,6 @@ from glassviz.metrics.statistics import (
     share_interval,
 )
 from glassviz.metrics.verdict import RunBasinName
-from glassviz.report.phrases import count_of, estimate, interval, listed, p_value
 
 BASINS: tuple[RunBasinName, ...] = ("stable-hop", "unstable", "split", "undetermined")
 
@@ -57,31 +65,6 @@ class BasinShare:
     returns: Returns
 
 
-def told_basins(shares: Sequence[BasinShare]) -> str:
-    """Basins that have runs, in a sentence: `stable-hop 2 of 5 [12%, 77%], return 400 and 410`."""
-    told = [
-        f"{each.basin} {each.share.hits} of {each.share.count} "
-        f"{interval(each.share.low, each.share.high, '.0%')}"
-        # Those of all runs are told anyway.
-        f"{f', {_told_returns(each.returns)}' if each.share.hits < each.share.count else ''}"
-        for each in shares
-        if each.share.hits
-    ]
-    return f"{'; '.join(told)}."
-
-
-def told_returns(returns: Returns) -> str:
-    """Returns over runs, in a sentence."""
-    return f"Over {count_of(len(returns.runs), 'run')}: {_told_returns(returns)}."
-
-
-def _told_returns(returns: Returns) -> str:
-    if returns.mean is None or returns.iqm is None:
-        return f"return {listed(f'{value:.0f}' for value in returns.values)}"
-    mean, iqm = (estimate(each, ".0f") for each in (returns.mean, returns.iqm))
-    return f"mean return {mean}, interquartile mean {iqm}"
-
-
 def basin_shares(members: Sequence[Member], rng: np.random.Generator) -> tuple[BasinShare, ...]:
     """Every basin, empty ones too, in the order of `BASINS`; none without runs."""
     found = []
@@ -96,7 +79,7 @@ def basin_shares(members: Sequence[Member], rng: np.random.Generator) -> tuple[B
 def returns_of(members: Sequence[Member], rng: np.random.Generator) -> Returns:
     """Returns of runs, and their summary if there are enough, on a common scale."""
     episodes = [[each.episode_return for each in run.stability.episodes] for run in members]
-    enough = len(members) >= IQM_FROM and unlike(members) is None
+    enough = len(members) >= IQM_FROM and mismatch(members) is None
     return Returns(
         runs=tuple(each.name for each in members),
         values=tuple(each.mean_return for each in members),
@@ -156,6 +139,11 @@ class MetricCorrelation:
     rho_high: float | None
     adjusted_p: float | None
 
+    @property
+    def testable(self) -> bool:
+        """Whether its test could have reached the level at all."""
+        return self.test is not None and self.test.smallest_p <= LEVEL
+
 
 @dataclass(frozen=True)
 class StabilityAndReturn:
@@ -167,25 +155,22 @@ class StabilityAndReturn:
             returns have no common scale.
         within_basins: of the primary metric among the runs of one basin, for basins with five
             runs or more.
-        answer: by the primary metric, in a sentence.
-        others: what the other metrics say, in a sentence; empty if they are too few to say.
-        doubts: what speaks against reading more into it, a sentence each.
+        mismatch: what keeps returns from having a common scale; None if they have one.
+        caveats: what speaks against reading more into the correlations.
     """
 
     runs: int
     correlations: tuple[MetricCorrelation, ...]
     within_basins: dict[RunBasinName, MetricCorrelation]
-    answer: str
-    others: str
-    doubts: tuple[str, ...]
+    mismatch: Mismatch | None
+    caveats: tuple[Caveat, ...]
 
 
 def stability_and_return(members: Sequence[Member], rng: np.random.Generator) -> StabilityAndReturn:
     """Correlate every metric with return over the runs of one controller."""
-    reason = unlike(members)
-    if reason:
-        answer = f"Cannot be told: returns of these runs have no common scale, as {reason}."
-        return StabilityAndReturn(len(members), (), {}, answer, "", ())
+    differing = mismatch(members)
+    if differing:
+        return StabilityAndReturn(len(members), (), {}, differing, ())
     order = (PRIMARY, *NAMED, *(name for name in METRICS if name not in (PRIMARY, *NAMED)))
     found = _adjusted([_correlate(name, members, rng) for name in order])
     strata = {
@@ -201,9 +186,8 @@ def stability_and_return(members: Sequence[Member], rng: np.random.Generator) ->
         runs=len(members),
         correlations=found,
         within_basins=within,
-        answer=_returns_answer(found[0], within, len(members)),
-        others=_others(found),
-        doubts=_doubts(members, found[0]),
+        mismatch=None,
+        caveats=_caveats(members, found[0]),
     )
 
 
@@ -252,75 +236,23 @@ def _adjusted(found: list[MetricCorrelation]) -> tuple[MetricCorrelation, ...]:
 
 
 def _p(found: MetricCorrelation) -> float:
-    if found.test is None or (found.family == "explored" and not _could(found)):
+    if found.test is None or (found.family == "explored" and not found.testable):
         return float("nan")
     return found.test.p
 
 
-def _returns_answer(
-    primary: MetricCorrelation, within: Mapping[RunBasinName, MetricCorrelation], runs: int
-) -> str:
-    n, test = len(primary.runs), primary.test
-    if test is None and n < 2:
-        return f"Cannot be told: {PRIMARY} is measured in {n} of {count_of(runs, 'run')}."
-    if test is None:
-        return f"Cannot be told: {PRIMARY} or return is the same in all of {n} runs."
-    rho = f"ρ = {test.statistic:.2f}"
-    if primary.rho_low is not None and primary.rho_high is not None:
-        rho += f" {interval(primary.rho_low, primary.rho_high, '.2f')}"
-    told = f"{rho}, {p_value(test.p)}, n = {n}"
-    alone = [
-        f"within {basin} {each.test.statistic:.2f}, n = {len(each.runs)}"
-        for basin, each in within.items()
-        if each.test
-    ]
-    told = "; ".join([told, *alone])
-    if test.smallest_p > LEVEL:
-        return (
-            f"Cannot be told from {n} runs, in no order of which p is below {test.smallest_p:.2g}: "
-            f"{PRIMARY} and return have {told}."
-        )
-    if test.p > LEVEL:
-        return f"No sign that {PRIMARY} goes with return: {told}."
-    direction = "higher" if test.statistic > 0 else "lower"
-    return f"Runs with a higher {PRIMARY} have a {direction} return: {told}."
-
-
-def _others(found: Sequence[MetricCorrelation]) -> str:
-    """What the other metrics say, in a sentence."""
-    told = []
-    for what, names in (("of labels", OF_LABELS), ("of the body (parts of the reward)", OF_BODY)):
-        tested = [each for each in found[1:] if each.metric in names and _could(each)]
-        hits = [each for each in tested if each.adjusted_p is not None and each.adjusted_p <= LEVEL]
-        hits = sorted(hits, key=lambda each: (each.adjusted_p, each.metric))
-        if tested:
-            which = [f"{each.metric} {each.test.statistic:+.2f}" for each in hits if each.test]
-            some = f" ({listed(which)})" if which else ""
-            told.append(f"{len(hits)} of {len(tested)} {what}{some}")
-    if not told:
-        return ""
-    return f"Of the other metrics, adjusted for their number, {', and '.join(told)} go with return."
-
-
-def _could(found: MetricCorrelation) -> bool:
-    """Whether a test could have reached the level at all."""
-    return found.test is not None and found.test.smallest_p <= LEVEL
-
-
-def _doubts(members: Sequence[Member], primary: MetricCorrelation) -> tuple[str, ...]:
+def _caveats(members: Sequence[Member], primary: MetricCorrelation) -> tuple[Caveat, ...]:
     measured = [each for each in members if each.name in primary.runs]
-    told = []
-    if len(measured) < len(members):
-        missing = len(members) - len(measured)
-        do = "does" if missing == 1 else "do"
-        told.append(
-            f"{count_of(missing, 'run')} of {len(members)} without {PRIMARY} {do} not count."
-        )
-    told += [doubt for doubt in (mixed(measured), *dependent(measured)) if doubt]
-    if len({each.stability.basin.name for each in measured}) == 1 and len(measured) > 1:
-        told.append(f"All of them are {measured[0].stability.basin.name}: no basins to compare.")
-    told.append("Which of the two makes the other so, if either does, is not told by this.")
-    return tuple(told)
+    missing = len(members) - len(measured)
+    found: list[Caveat | None] = [
+        Unmeasured(PRIMARY, missing, len(members)) if missing else None,
+        mixed_recipes(measured),
+        *dependence(measured),
+    ]
+    basins = {each.stability.basin.name for each in measured}
+    if len(basins) == 1 and len(measured) > 1:
+        found.append(OneBasin(measured[0].stability.basin.name))
+    return tuple(caveat for caveat in found if caveat)
 
 
 MEASURED = (PRIMARY, "locking_u")
@@ -350,18 +282,14 @@ class MetricMeans:
 
     Attributes:
         metrics: each of them.
-        answer: in a sentence.
     """
 
     metrics: tuple[MetricMean, ...]
-    answer: str
 
 
 def metric_means(members: Sequence[Member], rng: np.random.Generator) -> MetricMeans:
     """Means over runs of one controller, runs being what is counted."""
-    found = tuple(_mean(name, members, rng) for name in MEASURED)
-    told = "; ".join(_told(each) for each in found)
-    return MetricMeans(found, f"Stability over runs: {told}.")
+    return MetricMeans(tuple(_mean(name, members, rng) for name in MEASURED))
 
 
 def _mean(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricMean:
@@ -380,14 +308,6 @@ def _mean(name: str, members: Sequence[Member], rng: np.random.Generator) -> Met
     )
 
 
-def _told(found: MetricMean) -> str:
-    if not found.runs:
-        return f"{found.metric} is measured in none"
-    values = listed(f"{value:.2f}" for value in found.values)
-    shown = estimate(found.mean, ".2f") if found.mean else values
-    return f"{found.metric} {shown}, n = {len(found.runs)}"
-
-
 @dataclass(frozen=True)
 class Values:
     """How far the runs of one controller know what they will get.
@@ -398,7 +318,6 @@ class Values:
         rank_correlations: of each, the mean over its episodes; None where it is undefined.
         worse_than_mean: runs in which the mean of what was realised predicts better.
         shaped: runs that learned another reward than the task's, which is what they predict.
-        answer: in a sentence or two.
     """
 
     runs: tuple[str, ...]
@@ -406,7 +325,6 @@ class Values:
     rank_correlations: tuple[float | None, ...]
     worse_than_mean: tuple[str, ...]
     shaped: tuple[str, ...]
-    answer: str
 
 
 def compare_values(members: Sequence[Member]) -> Values:
@@ -417,32 +335,15 @@ def compare_values(members: Sequence[Member]) -> Values:
     ranks = tuple(
         value.rank_correlation.mean if value.rank_correlation else None for _, value in known
     )
-    names = tuple(each.name for each, _ in known)
     worse = tuple(
         each.name
         for each, value in known
         if value.relative_rmse is not None and value.relative_rmse > 1
     )
-    shaped = tuple(each.name for each, _ in known if each.shaped)
-    answer = _values_answer(names, biases, [each for each in ranks if each is not None], len(worse))
-    if shaped:
-        whose = "its values predict" if len(shaped) == 1 else "their values predict"
-        answer += f" {listed(shaped)} learned a shaped reward: {whose} that one."
-    return Values(names, biases, ranks, worse, shaped, answer)
-
-
-def _values_answer(
-    names: Sequence[str], biases: Sequence[float], ranks: Sequence[float], worse: int
-) -> str:
-    if not names:
-        return "Cannot be told: episodes are too short for the discount."
-    told = f"Predicted less realised value {np.median(biases):+.1f}"
-    if len(names) > 1:
-        low, high = int(np.argmin(biases)), int(np.argmax(biases))
-        told += f" in the median of {count_of(len(names), 'run')}, {biases[low]:+.1f} "
-        told += f"({names[low]}) to {biases[high]:+.1f} ({names[high]})"
-    if ranks:
-        told += f"; rank correlation {np.median(ranks):.2f}"
-    if worse:
-        told += f"; worse than the mean in {worse}"
-    return f"{told}."
+    return Values(
+        runs=tuple(each.name for each, _ in known),
+        biases=biases,
+        rank_correlations=ranks,
+        worse_than_mean=worse,
+        shaped=tuple(each.name for each, _ in known if each.shaped),
+    )

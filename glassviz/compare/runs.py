@@ -1,14 +1,11 @@
 """What is compared: checkpoints under a controller, each a unit of n."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Any, Literal
 
 from glassviz.metrics.stability import RunStability
-from glassviz.report.phrases import listed
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.relabel import FITTED, labels_path
 from glassviz.trace import Trace
@@ -87,12 +84,15 @@ class LeftOut:
 
     Attributes:
         run, controller: which.
-        reason: why, in one sentence.
+        reason: `duplicate`: its checkpoint counts already; `no-checkpoint`: only its trace was
+            given, and the checkpoint is needed.
+        counted_as: the run that counts in place of a duplicate; None otherwise.
     """
 
     run: str
     controller: str
-    reason: str
+    reason: Literal["duplicate", "no-checkpoint"]
+    counted_as: str | None = None
 
 
 def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, ...]]:
@@ -106,8 +106,7 @@ def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, 
         key = row.stability.checkpoint_sha256, row.controller
         kept = best.setdefault(key, row)
         if kept is not row:
-            reason = f"the checkpoint by {row.controller} counts once, as {kept.name}"
-            left_out.append(LeftOut(row.name, row.controller, reason))
+            left_out.append(LeftOut(row.name, row.controller, "duplicate", kept.name))
     kept_rows = sorted(best.values(), key=lambda row: (row.name, *_key(row)))
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
@@ -161,54 +160,12 @@ def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
     return found
 
 
-def unlike(members: Sequence[Member]) -> str | None:
-    """Why returns of members have no common scale; None if they have."""
-    for part in ("task", "physics", "episode_s"):
-        found = sorted({getattr(each.setting, part) for each in members})
-        if len(found) > 1:
-            what = {"episode_s": "episodes in seconds"}.get(part, part)
-            return f"they differ in their {what}: {listed(map(str, found))}"
-    return None
-
-
-def dependent(members: Sequence[Member]) -> tuple[str, ...]:
-    """Which members are no independent units, a sentence each."""
-    checkpoints = list({each.checkpoint: each for each in members}.values())
-    names = {each.checkpoint: each.name for each in checkpoints}
-    told = [
-        f"{each.name} was trained on from {names[each.started_from]}."
-        for each in checkpoints
-        if each.started_from in names
-    ]
-    runs = Counter((each.recipe, each.seed) for each in checkpoints)
-    for (recipe, seed), count in runs.items():
-        if recipe is not None and seed is not None and count > 1:
-            related = [each for each in checkpoints if (each.recipe, each.seed) == (recipe, seed)]
-            if not any(_descends(a, b) for a, b in combinations(related, 2)):
-                who = listed([each.name for each in related])
-                told.append(f"{who} have one recipe and seed: they may be of one training run.")
-    return tuple(told)
-
-
-def mixed(members: Sequence[Member]) -> str | None:
-    """That the runs were not all trained alike, in a sentence; None if they were."""
-    recipes = Counter(each.recipe for each in members if each.recipe)
-    if len(recipes) < 2:
-        return None
-    told = listed([f"{name} × {count}" for name, count in sorted(recipes.items())], most=6)
-    return f"Recipes are mixed, {told}: what differs may be their doing."
-
-
 def _fitted(row: Assessed) -> Path | None:
     if row.stability.labels_from != FITTED:
         return None
     if row.labels == FITTED:
         return labels_path(row.trace.parent, row.stability.checkpoint_sha256)
     return Path(row.labels)
-
-
-def _descends(a: Member, b: Member) -> bool:
-    return a.started_from == b.checkpoint or b.started_from == a.checkpoint
 
 
 def _frames(row: Assessed) -> int:

@@ -9,7 +9,7 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.export.product import Source
 from glassviz.figures.paper import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
 from glassviz.figures.rasters import label_raster
-from glassviz.report.phrases import count_of
+from glassviz.text import count_of
 from glassviz.video.clip import Clip
 from glassviz.video.film import frames_between
 from glassviz.video.renderer import StillMaker, consecutive_cycles

@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw
 from glassviz.errors import UsageError
 from glassviz.export.product import Source
 from glassviz.gait.cycles import Cycles
-from glassviz.report.phrases import count_of, listed, speed_words
+from glassviz.report.phrases.numbers import speed_words
+from glassviz.text import count_of, listed
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Format
 from glassviz.video.mosaic import (

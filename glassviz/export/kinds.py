@@ -30,7 +30,8 @@ from glassviz.export.wall import SPEED as WALL_SPEED
 from glassviz.export.wall import plan_wall, wall_caption, wall_film
 from glassviz.figures.style import save
 from glassviz.files import DiskFullError, refuse_existing
-from glassviz.report.phrases import failure, speed_words
+from glassviz.report.phrases.numbers import speed_words
+from glassviz.report.phrases.verdicts import failure
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
 from glassviz.text import escaped
@@ -82,7 +83,7 @@ def graph(source: Source) -> Product:
     """
     from glassviz.compare.graphs import run_graph
     from glassviz.figures.transition_graph import caption
-    from glassviz.report.serialize import save_graphs as save_graph
+    from glassviz.report.documents import save_graph
 
     found = run_graph(source.trace, name=source.name)
 

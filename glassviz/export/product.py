@@ -14,9 +14,8 @@ from glassviz.files import replacing
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
 from glassviz.palette import label_color
-from glassviz.report.phrases import count_of
 from glassviz.rollout.assess import Assessed
-from glassviz.text import escaped, printable
+from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.encode import SPECS, Format

@@ -13,7 +13,8 @@ from glassviz.export.colors import SharedColors
 from glassviz.export.grid import GAP, MARGIN, Piece, Sheet, fitted_cell, longest_piece, shortened
 from glassviz.export.product import Source
 from glassviz.palette import NO_CLUSTER_COLOR
-from glassviz.report.phrases import count_of, listed, speed_words
+from glassviz.report.phrases.numbers import speed_words
+from glassviz.text import count_of, listed
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Format
 from glassviz.video.mosaic import Bar, Cell, Mosaic, Track, label_bar

@@ -6,7 +6,7 @@ import numpy as np
 from jaxtyping import Float64, Int
 from matplotlib.figure import Figure
 
-from glassviz.compare.graphs import MATCHED_BY, FluxDifference, RunGraph
+from glassviz.compare.graphs import FluxDifference, MatchedBy, RunGraph
 from glassviz.figures.graph_drawing import MARGIN_X, Drawing, Look, draw_graph, percent
 from glassviz.figures.graph_layout import NAME_SIZE
 from glassviz.figures.style import style, text_width, wrapped
@@ -130,6 +130,13 @@ def difference_drawings(
     sides = SIDES if found.level == "label" else MARGIN_X
     first, second, third = (draw_graph(look, width, height, sides) for look in looks)
     return first, second, third
+
+
+MATCHED_BY: dict[MatchedBy, str] = {
+    "checkpoint": "both runs have the same prototypes and labels",
+    "frames": "labels matched by what both agents call the same frames (Hungarian method)",
+    "phase": "labels matched by the phase of the gait that they live in (Hungarian method)",
+}
 
 
 def difference_caption(found: FluxDifference) -> str:

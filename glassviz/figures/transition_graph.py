@@ -41,7 +41,7 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
-from glassviz.metrics.graph_stats import CONVENTIONS, PartitionStats
+from glassviz.metrics.graph_stats import Convention, PartitionStats
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Cycle, Mode, dominant_cycle
 from glassviz.palette import label_color
@@ -455,6 +455,13 @@ MODES: dict[Mode, str] = {
     "flow": "flow: share of the time on each transition, π_i P_ij",
 }
 """Of the figure's caption."""
+
+
+CONVENTIONS: dict[Convention, str] = {
+    "flow": "flow, symmetrised, self-transitions dropped",
+    "train": "soft counts + 1e-4, rows normalised, symmetrised, self-transitions once, soft S",
+}
+"""In words, to be printed beside every structural entropy."""
 
 
 def title_of(graph: RunGraph) -> str:

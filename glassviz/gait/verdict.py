@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from glassviz.gait.contacts import BODY
 from glassviz.gait.cycles import SLOWEST_S
 from glassviz.gait.gait import Gait
 
@@ -111,10 +110,6 @@ class Criterion:
         return None if self.margin is None else self.margin >= 0
 
 
-CARRIES = 0.05
-"""Share of the stance from which a geom is named among those that carry it."""
-
-
 @dataclass(frozen=True)
 class GaitVerdict:
     """What gait an episode shows.
@@ -123,13 +118,17 @@ class GaitVerdict:
         name: of the gait, or `undetermined`.
         criteria: of that gait. Where the verdict is undetermined, of the gait that it may be, or
             else all those, of all gaits, that are missed.
-        reason: one sentence.
+        gait: the measurements that were judged.
+        nearest: the gait that an undetermined episode may show; None where it is none of them.
+        unclear: criteria of `nearest` that are too close to their threshold, or not measured.
         candidates: the criteria of every gait, in the order in which they are tried.
     """
 
     name: GaitName
     criteria: tuple[Criterion, ...]
-    reason: str
+    gait: Gait
+    nearest: GaitName | None
+    unclear: tuple[Criterion, ...]
     candidates: dict[GaitName, tuple[Criterion, ...]]
 
 
@@ -248,16 +247,16 @@ def gait_verdict(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> Ga
     """Name the gait of one episode."""
     values = gait_values(gait)
     candidates = gait_criteria(values, thresholds)
-    name, maybe = name_gait(values, thresholds)
-    if maybe:
-        near = _near(_doubts(candidates[maybe], thresholds))
-        reason = f"It may be a {maybe}, but {near}."
-        return GaitVerdict("undetermined", candidates[maybe], reason, candidates)
+    name, nearest = name_gait(values, thresholds)
+    if nearest:
+        criteria = candidates[nearest]
+        unclear = tuple(_doubts(criteria, thresholds))
+        return GaitVerdict(name, criteria, gait, nearest, unclear, candidates)
     if name == "undetermined":
         every = (each for criteria in candidates.values() for each in criteria)
         missed = tuple(each for each in every if not each.met)
-        return GaitVerdict(name, missed, _describe(name, gait), candidates)
-    return GaitVerdict(name, candidates[name], _describe(name, gait), candidates)
+        return GaitVerdict(name, missed, gait, None, (), candidates)
+    return GaitVerdict(name, candidates[name], gait, None, (), candidates)
 
 
 def _doubts(criteria: Sequence[Criterion], thresholds: GaitThresholds) -> list[Criterion]:
@@ -288,52 +287,6 @@ def _clearly_met(criterion: Criterion, tolerance: float) -> bool:
 
 def _clearly_missed(criterion: Criterion, tolerance: float) -> bool:
     return criterion.margin is not None and criterion.margin < -tolerance * criterion.threshold
-
-
-def _near(criteria: Sequence[Criterion]) -> str:
-    return " and ".join(
-        f"{each.name} could not be measured"
-        if each.value is None
-        else f"{each.name} {each.value:.2f} is too near to {each.threshold:g}"
-        for each in criteria
-    )
-
-
-def _describe(name: GaitName, gait: Gait) -> str:
-    falls = f"{len(gait.falls)} fall{'s' if len(gait.falls) != 1 else ''}"
-    match name:
-        case "hop":
-            return (
-                f"It hops {_figure(gait.hops_per_s, '.1f')} times a second, "
-                f"{_figure(gait.foot_only_share, '.0%')} of the stance on the foot alone, "
-                f"with {falls}."
-            )
-        case "knee-walk":
-            carriers = [geom for geom in BODY if (gait.geom_shares[geom] or 0) >= CARRIES]
-            return (
-                f"It goes forward at {gait.mean_speed_mps:.2f} m/s in cycles of "
-                f"{_figure(gait.cycles.period_s, '.2f')} s, "
-                f"{_figure(gait.body_share, '.0%')} of the stance on "
-                f"{' and '.join(carriers)}."
-            )
-        case "static":
-            return f"It stays where it is: it moves in {gait.moving_share:.0%} of the frames."
-        case "fall-recover":
-            ups = sum(fall.recovery is not None for fall in gait.falls)
-            manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
-            [(manner, count)] = manners.most_common(1)
-            often = "once" if count == 1 else f"{count} times"
-            return f"It has {falls} and gets up from {ups}; {often} it {manner}."
-        case _:
-            return (
-                f"None of the gaits: {_figure(gait.foot_only_share, '.0%')} of the stance on the "
-                f"foot alone, standing in {gait.standing_rate:.0%} of the frames, at "
-                f"{gait.mean_speed_mps:.2f} m/s, with {falls}."
-            )
-
-
-def _figure(value: float | None, spec: str) -> str:
-    return "?" if value is None else f"{value:{spec}}"
 
 
 Course = Literal["forward", "backward", "in place"]

@@ -1,10 +1,10 @@
 """Latent maps of runs, with their quality."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float32
@@ -106,43 +106,6 @@ class LatentMap:
             return ()
         seen = np.unique(self.frames.prototype)
         return tuple(n for n in range(len(partition)) if n not in seen)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON; coordinates are in the file."""
-        return {
-            "run": self.name,
-            "error": None,
-            "options": asdict(self.options),
-            "traces": [
-                {
-                    "run": name,
-                    "controller": trace.header["controller"],
-                    "sha256": recorded_sha256(trace),
-                    "checkpoint_sha256": trace.header["checkpoint"]["sha256"],
-                    "episodes": trace.episodes,
-                    "frames": trace.frames,
-                }
-                for name, trace in zip(self.names, self.traces, strict=True)
-            ],
-            "frames": len(self.frames),
-            "fitted": self.fitted,
-            "file": str(self.path) if self.path else None,
-            "reused": self.reused,
-            "encoder": self.encoder
-            and {"name": self.encoder.name, "checkpoint_sha256": self.encoder.sha256},
-            "explained": self.explained,
-            "quality": asdict(self.quality) if self.quality else None,
-            "labels": asdict(self.labels) if self.labels else None,
-            "prototypes": [
-                {"number": p.number, "label": p.label, "share": p.share, "xy": list(p.xy)}
-                for p in self.prototypes
-            ],
-            "dead_prototypes": list(self.dead_prototypes),
-            "cycles": [
-                {"trace": c.trace, "xy": c.xy.tolist(), "cycles": c.cycles, "of": c.of}
-                for c in self.cycles
-            ],
-        }
 
 
 def make_map(

@@ -49,13 +49,6 @@ from glassviz.metrics.transitions import (
 Convention = Literal["flow", "train"]
 
 
-CONVENTIONS: dict[Convention, str] = {
-    "flow": "flow, symmetrised, self-transitions dropped",
-    "train": "soft counts + 1e-4, rows normalised, symmetrised, self-transitions once, soft S",
-}
-"""In words, to be printed beside every structural entropy."""
-
-
 _LOOPS: dict[Convention, SelfLoops] = {"flow": "dropped", "train": "once"}
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 from glassviz.gait.verdict import GAIT_THRESHOLDS, Criterion, GaitName, GaitThresholds, GaitVerdict
 from glassviz.metrics.labels import LabelName, LabelStats
@@ -62,13 +62,13 @@ class LabelVerdict:
         verdict: `locked`: one label, or each gait phase keeps its label from cycle to cycle;
             `oscillating`: labels differ from cycle to cycle or flicker; `none`: no labels;
             `undetermined`: neither, or both.
-        reason: one sentence.
-        criteria: everything that was looked at. A metric may stand twice: with the threshold for
-            `locked`, and with that for `oscillating`.
+        dominant: the label with most frames; None without frames.
+        criteria: everything that was looked at, in the order of `LabelCriteria`. A metric may stand
+            twice: with the threshold for `locked`, and with that for `oscillating`.
     """
 
     verdict: Verdict
-    reason: str
+    dominant: int | None
     criteria: tuple[Criterion, ...]
 
     @property
@@ -101,7 +101,7 @@ def label_verdict(
         thresholds: where to draw the lines.
     """
     if stats is None:
-        return LabelVerdict("none", "The agent has no labels.", ())
+        return LabelVerdict("none", None, ())
     return judge_labels(label_values(stats), thresholds, stats.occupancy.dominant)
 
 
@@ -110,32 +110,56 @@ def judge_labels(
     thresholds: LabelThresholds = LABEL_THRESHOLDS,
     dominant: int | None = None,
 ) -> LabelVerdict:
-    """Judge labels by the values of `label_values`; `dominant` is the commonest, for the reason."""
+    """Judge labels by the values of `label_values`; `dominant` is the commonest label."""
     criteria = _criteria(values, thresholds)
-    verdict, reason = _judge(criteria, dominant)
-    return LabelVerdict(verdict, reason, criteria.all)
+    return LabelVerdict(_judge(criteria), dominant, criteria.all)
 
 
-class _Criteria(NamedTuple):
+class LabelCriteria(NamedTuple):
+    """The criteria of the verdict on labels by their role.
+
+    Attributes:
+        one: whether there is one label.
+        enough: whether there are cycles enough to compare.
+        locked: all of them make labels locked.
+        oscillating: kappa, chatter and the commonest word; one of them makes labels oscillate.
+        alike: must hold beside a low kappa.
+    """
+
     one: Criterion
     enough: Criterion
     locked: tuple[Criterion, ...]
     oscillating: tuple[Criterion, ...]
     alike: Criterion
 
+    @classmethod
+    def of(cls, verdict: LabelVerdict) -> Self:
+        """Those of a verdict on an agent with labels."""
+        one, enough, *others, alike = verdict.criteria
+        return cls(one, enough, tuple(others[:3]), tuple(others[3:]), alike)
+
     @property
     def all(self) -> tuple[Criterion, ...]:
+        """One after the other."""
         return (self.one, self.enough, *self.locked, *self.oscillating, self.alike)
 
+    @property
+    def signs(self) -> tuple[Criterion, ...]:
+        """The signs of oscillation that were found."""
+        kappa, *others = self.oscillating
+        # Where cycles are alike anyway, a low kappa is its paradox, not oscillation.
+        low = (kappa,) if kappa.met and self.alike.met else ()
+        return (*low, *(each for each in others if each.met))
 
-def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> _Criteria:
+
+def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> LabelCriteria:
     def at_least(name: str, threshold: float) -> Criterion:
         return Criterion(name, values[name], threshold, at_least=True)
 
     def at_most(name: str, threshold: float) -> Criterion:
         return Criterion(name, values[name], threshold, at_least=False)
 
-    return _Criteria(
+    return LabelCriteria(
         one=at_least("dominant_share", limits.one_label),
         enough=at_least("cycles", float(limits.cycles)),
         locked=(
@@ -152,44 +176,16 @@ def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> _C
     )
 
 
-def _judge(criteria: _Criteria, dominant: int | None) -> tuple[Verdict, str]:
-    one, enough, locked, oscillating, alike = criteria
-    if one.value is None:
-        return "undetermined", "No frame is left to judge."
-    if one.met:
-        which = "" if dominant is None else f", {dominant},"
-        return "locked", f"One label{which} for {one.value:.1%} of the time: none to lock."
-    if not enough.met:
-        found = f"{enough.value:.0f} gait cycles, {enough.threshold:.0f} are needed"
-        return "undetermined", f"Too few cycles to compare: {found}."
-    kappa, chatter, word = oscillating
-    # Where cycles are alike anyway, a low kappa is its paradox, not oscillation.
-    signs = [
-        text
-        for met, text in (
-            (kappa.met and alike.met, f"cycles hardly agree (kappa {_told(kappa)})"),
-            (chatter.met, f"{_percent(chatter)} of the time is chatter"),
-            (word.met, f"the commonest word covers {_percent(word)} of the cycles"),
-        )
-        if met
-    ]
-    if all(criterion.met for criterion in locked):
-        told = f"cycles agree with kappa {_told(locked[0])} (p = {_told(locked[2])})"
-        if not signs:
-            return "locked", f"Each phase keeps its label: {told}."
-        return "undetermined", f"Evidence for both: {told}, but {' and '.join(signs)}."
-    if signs:
-        return "oscillating", f"Labels do not follow the gait: {' and '.join(signs)}."
-    missed = ", ".join(f"{each.name} {_told(each)}" for each in locked if not each.met)
-    return "undetermined", f"Between locked and oscillating: {missed}."
-
-
-def _told(criterion: Criterion) -> str:
-    return "undefined" if criterion.value is None else f"{criterion.value:.3g}"
-
-
-def _percent(criterion: Criterion) -> str:
-    return "an unknown share" if criterion.value is None else f"{criterion.value:.0%}"
+def _judge(criteria: LabelCriteria) -> Verdict:
+    if criteria.one.value is None:
+        return "undetermined"
+    if criteria.one.met:
+        return "locked"
+    if not criteria.enough.met:
+        return "undetermined"
+    if all(criterion.met for criterion in criteria.locked):
+        return "undetermined" if criteria.signs else "locked"
+    return "oscillating" if criteria.signs else "undetermined"
 
 
 BasinName = Literal["stable-hop", "unstable", "undetermined"]
@@ -199,24 +195,32 @@ RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
 
 
 @dataclass(frozen=True)
+class Cause:
+    """What decided on a basin.
+
+    Attributes:
+        gait: the verdict on the gait.
+        labels: that on the labels; None where it made no difference.
+    """
+
+    gait: GaitName
+    labels: Verdict | None = None
+
+
+@dataclass(frozen=True)
 class Basin:
     """The basin of one episode.
 
     Attributes:
         name: which.
-        cause: what decided, in a few words: `knee-walk`, `hop, labels oscillate`.
+        cause: what decided.
         gait, labels: the two verdicts that it joins, with all their criteria.
     """
 
     name: BasinName
-    cause: str
+    cause: Cause
     gait: GaitVerdict
     labels: LabelVerdict
-
-    @property
-    def reason(self) -> str:
-        """The reasons of both verdicts, a sentence each."""
-        return f"{self.gait.reason} {self.labels.reason}"
 
 
 @dataclass(frozen=True)
@@ -233,22 +237,13 @@ class RunBasin:
 
     name: RunBasinName
     split: dict[BasinName, int]
-    causes: dict[str, int]
-
-    @property
-    def reasons(self) -> tuple[str, ...]:
-        """The causes in a few words, with their shares of the episodes: `knee-walk 8/10`."""
-        episodes = sum(self.split.values())
-        return tuple(
-            cause if count == episodes else f"{cause} {count}/{episodes}"
-            for cause, count in self.causes.items()
-        )
+    causes: dict[Cause, int]
 
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
     """Join the verdicts on an episode's gait and labels."""
-    name, causes = join(gait.name, labels.verdict)
-    return Basin(name, ", ".join(causes), gait, labels)
+    name, cause = join(gait.name, labels.verdict)
+    return Basin(name, cause, gait, labels)
 
 
 def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHOLDS) -> RunBasin:
@@ -270,25 +265,16 @@ def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHO
     return RunBasin(name, split, causes)
 
 
-_LABELS: dict[Verdict, str] = {
-    "locked": "labels locked",
-    "oscillating": "labels oscillate",
-    "none": "no labels",
-    "undetermined": "labels undetermined",
-}
-
-
-def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, tuple[str, ...]]:
+def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, Cause]:
     """The basin that two verdicts put an episode in, and what decided."""
-    told = _LABELS[labels]
-    oscillate = labels == "oscillating"
     if gait == "hop":
         names: dict[Verdict, BasinName] = {"locked": "stable-hop", "oscillating": "unstable"}
-        return names.get(labels, "undetermined"), ("hop", told)
-    also = (told,) if oscillate else ()
+        return names.get(labels, "undetermined"), Cause(gait, labels)
+    oscillate = labels == "oscillating"
+    cause = Cause(gait, labels if oscillate else None)
     if gait == "undetermined":
-        return "unstable" if oscillate else "undetermined", ("gait undetermined", *also)
-    return "unstable", (gait, *also)
+        return "unstable" if oscillate else "undetermined", cause
+    return "unstable", cause
 
 
 @dataclass(frozen=True)

@@ -208,12 +208,12 @@ class Stability:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain containers, as `glassviz stability --json` prints it."""
-        from glassviz.report.serialize import run_dict
+        from glassviz.report.documents import run_dict
 
         return run_dict(self.row)
 
     def __repr__(self) -> str:
-        from glassviz.report.phrases import named, shown_return
+        from glassviz.report.phrases.numbers import named, shown_return
 
         run = self.result
         return (
@@ -420,7 +420,7 @@ class Rollout:
 
     def _repr_html_(self) -> str:
         from glassviz.metrics.statistics import mean_interval
-        from glassviz.report.phrases import shown_return
+        from glassviz.report.phrases.numbers import shown_return
         from glassviz.video.clip import CONTROLLER_NAMES
 
         trace, header = self.trace, self.trace.header

@@ -22,15 +22,14 @@ from glassviz.report.page import (
     Term,
     Tone,
 )
-from glassviz.report.phrases import (
-    NONE,
+from glassviz.report.phrases.numbers import NONE, named, shown_mean, shown_return
+from glassviz.report.phrases.verdicts import (
+    basin_reasons,
+    episode_reason,
     failure,
     labels_used,
-    named,
     reasons_of,
     shown_locking,
-    shown_mean,
-    shown_return,
 )
 from glassviz.report.sections import (
     StripMaker,
@@ -83,7 +82,7 @@ def _of_controller(controller: str, rows: Sequence[Assessed]) -> str:
         gait, basin = row.stability.gait, row.stability.basin
         return (
             f"Under the {who} the run's gait is {named(gait.name, gait.split)} and its basin "
-            f"{named(basin.name, basin.split)} ({', '.join(basin.reasons)})."
+            f"{named(basin.name, basin.split)} ({', '.join(basin_reasons(basin))})."
         )
     basins: dict[str, list[str]] = {}
     for row in rows:
@@ -279,7 +278,7 @@ def _episode(episode: EpisodeStability) -> EpisodeRow:
         falls=str(len(gait.falls)),
         kappa=NONE if kappa is None else f"{kappa:.2f}",
         missed=first_missed(episode),
-        reason=episode.basin.reason,
+        reason=episode_reason(episode.basin),
     )
 
 

@@ -4,7 +4,6 @@ import io
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import takewhile
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +13,8 @@ from PIL import Image
 
 from glassviz.compare.compare import ControllerRuns, Together
 from glassviz.compare.correspondence import Correspondence, LabelPair
-from glassviz.compare.returns import NAMED, PRIMARY, MetricCorrelation, told_basins, told_returns
+from glassviz.compare.returns import NAMED, PRIMARY, MetricCorrelation
+from glassviz.compare.runs import LeftOut
 from glassviz.errors import GlassvizError
 from glassviz.figures.rasters import (
     AuditCurves,
@@ -28,7 +28,7 @@ from glassviz.gait.cycles import Cycles
 from glassviz.gait.verdict import GAIT_THRESHOLDS as GAIT
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
 from glassviz.metrics.stability import OF_LABELS, EpisodeStability, RunStability, median_episode
-from glassviz.metrics.verdict import LabelAnswers
+from glassviz.metrics.verdict import LabelAnswers, LabelCriteria
 from glassviz.palette import ink_on, label_color
 from glassviz.report.page import (
     Answer,
@@ -42,7 +42,9 @@ from glassviz.report.page import (
     Strip,
     Table,
 )
-from glassviz.report.phrases import NONE, interval, p_value, shown_return
+from glassviz.report.phrases import comparison as phrases
+from glassviz.report.phrases.numbers import NONE, interval, p_value, shown_return
+from glassviz.report.phrases.verdicts import NO_LABELS
 from glassviz.rollout.assess import Assessed
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
@@ -56,9 +58,6 @@ from glassviz.video.renderer import (
 
 if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Recorded
-
-
-NO_LABELS = "The agent has no labels."
 
 
 MOST_RETURNS = 20
@@ -419,52 +418,59 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
     answers = together.answers
     n = len(together.checkpoints)
     asked = (
-        f"Do the gaits differ? {answers.gaits}",
-        f"Do labels of one phase correspond? {answers.labels}",
-        f"Does a run lack a phase? {answers.lacking}",
-        f"Do two phases share a label? {answers.merged}",
+        f"Do the gaits differ? {phrases.gaits_differ(answers)}",
+        f"Do labels of one phase correspond? {phrases.labels_correspond(answers)}",
+        f"Does a run lack a phase? {phrases.phases_lacking(answers)}",
+        f"Do two phases share a label? {phrases.phases_merged(answers)}",
     )
     parts = [Part(f"What differs between {n} checkpoint{'s' if n > 1 else ''}", asked)]
     if together.controllers:
-        pairs = tuple(pair.told for pair in together.controllers.pairs)
-        parts.append(Part("Planner and policy", (together.controllers.answer, *pairs)))
+        pairs = map(phrases.controller_pair, together.controllers.pairs)
+        parts.append(
+            Part("Planner and policy", (phrases.controllers(together.controllers), *pairs))
+        )
+    doubts = phrases.caveats(together.caveats)
     for i, own in enumerate(together.by_controller, start=1):
         title = f"By the {CONTROLLER_NAMES.get(own.controller, own.controller)}"
         drawing = drawing_of(own, f"returns-{i}")
         drawings = (drawing,) if drawing else ()
-        parts.append(
-            Part(title, tuple(_of_controller(own, together.doubts)), drawings, tables_of(own))
-        )
+        parts.append(Part(title, tuple(_of_controller(own, doubts)), drawings, tables_of(own)))
     if together.correspondence:
         found = together.correspondence
         told = (
-            found.answer,
-            *(f"{each.run} ({each.controller}): {each.reason}." for each in found.left_out),
+            phrases.correspondence(found),
+            *map(_left_out, found.left_out),
         )
         parts.append(Part("Which label is which", told, tables=(table_of(found),)))
     elif together.no_correspondence:
-        reason = f"Labels were not compared: {together.no_correspondence}."
+        why = phrases.no_correspondence(together.no_correspondence)
+        reason = f"Labels were not compared: {why}."
         parts.append(Part("Which label is which", (reason,)))
-    left_out = [f"{each.run} ({each.controller}): {each.reason}." for each in together.left_out]
-    if together.doubts or left_out:
-        parts.append(Part("Doubts", (*together.doubts, *left_out)))
+    left_out = [*map(_left_out, together.left_out)]
+    if doubts or left_out:
+        parts.append(Part("Doubts", (*doubts, *left_out)))
     return tuple(parts)
+
+
+def _left_out(found: LeftOut) -> str:
+    return f"{found.run} ({found.controller}): {phrases.left_out(found)}."
 
 
 def _of_controller(own: ControllerRuns, told: Collection[str]) -> Iterator[str]:
     """What the runs of one controller say, without doubts that are told elsewhere."""
     found, groups = own.stability_and_return, own.groups
-    yield f"Basins: {told_basins(own.basins)}"
-    yield told_returns(own.returns)
-    yield own.means.answer
-    yield found.answer
-    if found.others:
-        yield found.others
-    yield from (doubt for doubt in found.doubts if doubt not in told)
+    yield f"Basins: {phrases.basins(own.basins)}"
+    yield phrases.returns(own.returns)
+    yield phrases.metric_means(own.means)
+    yield phrases.stability_and_return(found)
+    if others := phrases.other_metrics(found):
+        yield others
+    yield from (doubt for doubt in phrases.correlation_caveats(found) if doubt not in told)
     if groups:
-        yield groups.answer[0].upper() + groups.answer[1:]
-        yield from (doubt for doubt in groups.doubts if doubt not in told)
-    yield f"Planner calibration: {own.values.answer}"
+        answer = phrases.groups(groups)
+        yield answer[0].upper() + answer[1:]
+        yield from phrases.caveats(groups.caveats, told)
+    yield f"Planner calibration: {phrases.values(own.values)}"
 
 
 MOST_EPISODES = 40
@@ -599,17 +605,16 @@ def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
     found = {"hop", *run.gait.split}
     groups = [_gait_group(run, gait, gait not in found) for gait in gaits]
     groups.sort(key=lambda group: group.folded)
-    criteria = [episode.label_verdict.criteria for episode in episodes]
-    if all(criteria):
-        locked, oscillating = zip(*map(_parted, criteria), strict=True)
-        groups.insert(
-            sum(not group.folded for group in groups),
+    verdicts = [episode.label_verdict for episode in episodes]
+    if all(each.criteria for each in verdicts):
+        found_labels = [LabelCriteria.of(each) for each in verdicts]
+        locked = [(each.one, each.enough, *each.locked) for each in found_labels]
+        oscillating = [(*each.oscillating, each.alike) for each in found_labels]
+        unfolded = sum(not group.folded for group in groups)
+        groups[unfolded:unfolded] = [
             EvidenceGroup(LOCKED, _pooled(locked)),
-        )
-        groups.insert(
-            sum(not group.folded for group in groups),
             EvidenceGroup(OSCILLATE, _pooled(oscillating)),
-        )
+        ]
     return tuple(groups)
 
 
@@ -626,11 +631,15 @@ def first_missed(episode: EpisodeStability) -> Missed | None:
                 return _missed(each, "is too near" if each.met else "")
     if not episode.label_verdict.criteria:
         return Missed("", "no labels")
-    locked, oscillating = _parted(episode.label_verdict.criteria)
-    for each in locked[1:]:  # The first is the other way to be locked: one label.
+    criteria = LabelCriteria.of(episode.label_verdict)
+    for each in (criteria.enough, *criteria.locked):
         if not each.met:
             return _missed(each)
-    return next(_missed(each, "is a sign of oscillation") for each in oscillating if each.met)
+    return next(
+        _missed(each, "is a sign of oscillation")
+        for each in (*criteria.oscillating, criteria.alike)
+        if each.met
+    )
 
 
 def _missed(criterion: Criterion, why: str = "") -> Missed:
@@ -642,15 +651,6 @@ def _missed(criterion: Criterion, why: str = "") -> Missed:
 
 def _limit(criterion: Criterion) -> str:
     return f"{'≥' if criterion.at_least else '≤'} {criterion.threshold:.3g}"
-
-
-def _parted(
-    criteria: Sequence[Criterion],
-) -> tuple[Sequence[Criterion], Sequence[Criterion]]:
-    """Criteria of locked labels, and of oscillating ones, where metrics stand a second time."""
-    names = [each.name for each in criteria]
-    first = len(list(takewhile(lambda i: names[i] not in names[:i], range(len(names)))))
-    return criteria[:first], criteria[first:]
 
 
 def _gait_group(run: RunStability, gait: GaitName, folded: bool) -> EvidenceGroup:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from glassviz.agents.policy import Controller
@@ -55,10 +55,6 @@ class Failed:
     def reason(self) -> str:
         """The error without the path or name that stands beside it in tables anyway."""
         return self.error.removeprefix(f"{self.target}: ").removeprefix(f"{self.name}: ")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers for JSON."""
-        return {"run": self.name, "error": self.error}
 
 
 def each_once(failed: Iterable[Failed]) -> list[Failed]:

@@ -226,20 +226,6 @@ class Fresh:
         recorded = self.recorded.reset_seeds if self.recorded else ()
         return len(set(self.evaluation.reset_seeds) & set(recorded))
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers only, for JSON."""
-        interval = self.interval
-        return {
-            "checkpoint": str(self.path),
-            **self.evaluation.to_dict(),
-            "low": interval.low,
-            "high": interval.high,
-            "level": interval.level,
-            "recorded": dataclasses.asdict(self.recorded) if self.recorded else None,
-            "above_recorded": self.above_recorded,
-            "recorded_place": self.recorded_place,
-        }
-
 
 @dataclass(frozen=True)
 class Failed:
@@ -254,10 +240,6 @@ class Failed:
     path: Path
     controller: Controller | None
     error: str
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain containers only, for JSON."""
-        return {"checkpoint": str(self.path), "controller": self.controller, "error": self.error}
 
 
 def reevaluate(

@@ -7,10 +7,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from glassviz import __version__
 from glassviz.environment import cache_dir
@@ -65,10 +65,6 @@ class Report:
     def can_film(self) -> bool:
         """Whether nothing that films need is missing."""
         return all(check.status != "failed" for check in self.checks)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The report as plain data, for `--json`."""
-        return {"can_film": self.can_film, "checks": [asdict(check) for check in self.checks]}
 
 
 def examine() -> Report:

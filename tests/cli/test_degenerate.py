@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.metrics.stability import assess
-from glassviz.report.serialize import as_csv, episode_rows, run_row, stability_json
+from glassviz.report.documents import episode_rows, run_row, stability_json
+from glassviz.report.serialize import as_csv
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.traces import clock_trace
 from tests.metrics.test_stability import HOP, planted, row, with_soft

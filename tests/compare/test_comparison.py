@@ -10,8 +10,20 @@ import pytest
 from rich.console import Console
 
 from glassviz.cli.tables import print_together
+from glassviz.compare.caveats import (
+    ConfoundedRecipes,
+    ContinuedFrom,
+    Mismatch,
+    MixedRecipes,
+    SharedSeed,
+    TooFewCheckpoints,
+    Unmeasured,
+    dependence,
+    mismatch,
+    mixed_recipes,
+)
 from glassviz.compare.compare import compare
-from glassviz.compare.correspondence import _told_gaits, comparison_answers
+from glassviz.compare.correspondence import comparison_answers
 from glassviz.compare.groups import compare_controllers, compare_groups
 from glassviz.compare.matching import gaits_correspond
 from glassviz.compare.returns import (
@@ -24,14 +36,14 @@ from glassviz.compare.returns import (
     metric_means,
     returns_of,
     stability_and_return,
-    told_basins,
-    told_returns,
 )
-from glassviz.compare.runs import Member, Setting, called_apart, dependent, each_once, mixed, unlike
+from glassviz.compare.runs import Member, Setting, called_apart, each_once
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
-from glassviz.report.phrases import count_of, listed, p_value, verdict
+from glassviz.report.phrases import comparison as phrases
+from glassviz.report.phrases.numbers import p_value, verdict
 from glassviz.report.serialize import plain
+from glassviz.text import count_of, listed
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
 
 
@@ -100,7 +112,9 @@ def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
     kept, left_out = each_once([short, long, policy])
     assert [(each.name, each.controller) for each in kept] == [("long", "mppi"), ("short", "pi")]
     [left] = left_out
-    assert (left.run, left.controller) == ("short", "mppi") and "as long" in left.reason
+    assert (left.run, left.controller) == ("short", "mppi")
+    assert (left.reason, left.counted_as) == ("duplicate", "long")
+    assert phrases.left_out(left).endswith("counts once, as long")
 
 
 def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(template):
@@ -118,21 +132,29 @@ def test_runs_that_are_not_independent_are_named(template):
     later = a_member(template, "later", recipe="demo", seed=1, started_from="1" * 64)
     again = a_member(template, "again", recipe="1b", seed=3)
     twin = a_member(template, "twin", recipe="1b", seed=3)
-    assert dependent([first, later]) == ("later was trained on from first.",)
-    assert dependent([again, twin]) == (
+    assert dependence([first, later]) == (ContinuedFrom("later", "first"),)
+    assert dependence([again, twin]) == (SharedSeed(("again", "twin")),)
+    assert phrases.caveats([*dependence([first, later]), *dependence([again, twin])]) == [
+        "later was trained on from first.",
         "again and twin have one recipe and seed: they may be of one training run.",
-    )
-    assert dependent([first, again]) == ()
-    assert dependent([first, replace(first, name="first")]) == ()
+    ]
+    assert dependence([first, again]) == ()
+    assert dependence([first, replace(first, name="first")]) == ()
 
 
 def test_runs_of_several_recipes_or_settings_are_called_so(template):
     members = [a_member(template, name, recipe=name[0]) for name in ("a1", "a2", "b1")]
-    assert mixed(members) == "Recipes are mixed, a × 2 and b × 1: what differs may be their doing."
-    assert mixed(members[:2]) is None
+    mixed = mixed_recipes(members)
+    assert mixed == MixedRecipes((("a", 2), ("b", 1)))
+    assert phrases.caveat(mixed) == (
+        "Recipes are mixed, a × 2 and b × 1: what differs may be their doing."
+    )
+    assert mixed_recipes(members[:2]) is None
     short = replace(members[0], setting=replace(SETTING, episode_s=2.0))
-    assert unlike(members) is None
-    assert unlike([*members, short]) == "they differ in their episodes in seconds: 2.0 and 6.0"
+    assert mismatch(members) is None
+    differing = mismatch([*members, short])
+    assert differing == Mismatch("episode_s", ("2.0", "6.0"))
+    assert "they differ in their episodes in seconds: 2.0 and 6.0" in phrases.caveat(differing)
 
 
 # Basins -----------------------------------------------------------------------------------------
@@ -161,11 +183,11 @@ def test_returns_are_summed_up_from_four_runs_on_with_runs_as_units(template):
 def test_returns_within_basins_are_told_beside_their_shares(template, still):
     members = [a_member(template, f"hop{i}", 400 + i, spread=0.0) for i in range(4)]
     members += [a_member(still, f"still{i}", i) for i in range(2)]
-    told = told_basins(basin_shares(members, rng()))
+    told = phrases.basins(basin_shares(members, rng()))
     assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
     assert told.endswith("unstable 2 of 6 [10%, 70%], return 0 and 1.")
-    assert told_basins(basin_shares(members[:2], rng())) == "stable-hop 2 of 2 [34%, 100%]."
-    assert told_returns(returns_of(members[:2], rng())) == "Over 2 runs: return 400 and 401."
+    assert phrases.basins(basin_shares(members[:2], rng())) == "stable-hop 2 of 2 [34%, 100%]."
+    assert phrases.returns(returns_of(members[:2], rng())) == "Over 2 runs: return 400 and 401."
 
 
 # Means of metrics -------------------------------------------------------------------------------
@@ -200,13 +222,16 @@ def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
     without = of_episodes(template, "without", None, None)
     found = metric_means([*runs, without], rng())
     assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
-    assert found.answer.startswith(
+    assert phrases.metric_means(found).startswith(
         "Stability over runs: fleiss_kappa 0.50 [0.50, 0.50], n = 4; locking_u"
     )
     few = metric_means([*runs[:2], without], rng())
     assert few.metrics[0].mean is None
-    assert few.answer.startswith("Stability over runs: fleiss_kappa 0.50 and 0.50, n = 2; ")
-    assert "fleiss_kappa is measured in none" in metric_means([without], rng()).answer
+    assert phrases.metric_means(few).startswith(
+        "Stability over runs: fleiss_kappa 0.50 and 0.50, n = 2; "
+    )
+    none = metric_means([without], rng())
+    assert "fleiss_kappa is measured in none" in phrases.metric_means(none)
 
 
 # Stability and return ---------------------------------------------------------------------------
@@ -226,28 +251,35 @@ def test_the_primary_metric_and_return_that_rise_together_are_found(template):
     assert primary.metric == PRIMARY and primary.family == "primary"
     assert primary.test.statistic == 1 and primary.test.p == pytest.approx(2 / 720)
     assert primary.adjusted_p == primary.test.p and primary.rho_low is None
-    assert found.answer.startswith("Runs with a higher fleiss_kappa have a higher return: ρ = 1.00")
-    assert "n = 6" in found.answer
-    assert any("not told by this" in doubt for doubt in found.doubts)
+    answer = phrases.stability_and_return(found)
+    assert answer.startswith("Runs with a higher fleiss_kappa have a higher return: ρ = 1.00")
+    assert "n = 6" in answer
+    assert phrases.NO_CAUSE in phrases.correlation_caveats(found)
 
 
 def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
     found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]), rng())
-    assert found.answer.startswith("Cannot be told from 3 runs")
-    assert "0.33" in found.answer and found.others == ""
-    one = stability_and_return(a_ladder(template, [0.5]), rng())
-    assert one.answer == "Cannot be told: fleiss_kappa is measured in 1 of 1 run."
-    none = stability_and_return(a_ladder(template, [None, None, 0.2]), rng())
-    assert none.answer == "Cannot be told: fleiss_kappa is measured in 1 of 3 runs."
-    same = stability_and_return(a_ladder(template, [0.5] * 4), rng())
-    assert same.answer == "Cannot be told: fleiss_kappa or return is the same in all of 4 runs."
+    answer = phrases.stability_and_return(found)
+    assert answer.startswith("Cannot be told from 3 runs")
+    assert "0.33" in answer and phrases.other_metrics(found) == ""
+
+    def answered(*kappas):
+        found = stability_and_return(a_ladder(template, kappas), rng())
+        return phrases.stability_and_return(found)
+
+    assert answered(0.5) == "Cannot be told: fleiss_kappa is measured in 1 of 1 run."
+    none = answered(None, None, 0.2)
+    assert none == "Cannot be told: fleiss_kappa is measured in 1 of 3 runs."
+    same = answered(0.5, 0.5, 0.5, 0.5)
+    assert same == "Cannot be told: fleiss_kappa or return is the same in all of 4 runs."
 
 
 def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template):
     found = stability_and_return(a_ladder(template, [0.4, 0.1, 0.5, 0.2, 0.6, 0.3]), rng())
     primary = found.correlations[0]
     assert primary.test.p > LEVEL and primary.rho_low < -0.5 and primary.rho_high > 0.5
-    assert found.answer.startswith("No sign that fleiss_kappa goes with return: ρ = ")
+    answer = phrases.stability_and_return(found)
+    assert answer.startswith("No sign that fleiss_kappa goes with return: ρ = ")
 
 
 def test_the_interval_of_a_rank_correlation_covers_it():
@@ -269,7 +301,9 @@ def test_runs_without_the_metric_are_counted_as_missing(template):
     members = a_ladder(template, [0.1, 0.4, None, 0.5, 0.6, None, 0.7])
     found = stability_and_return(members, rng())
     assert found.runs == 7 and len(found.correlations[0].runs) == 5
-    assert found.doubts[0] == "2 runs of 7 without fleiss_kappa do not count."
+    assert found.caveats[0] == Unmeasured(PRIMARY, 2, 7)
+    missing, *_ = phrases.correlation_caveats(found)
+    assert missing == "2 runs of 7 without fleiss_kappa do not count."
 
 
 def test_within_a_basin_what_holds_across_basins_may_not(template, still):
@@ -279,7 +313,7 @@ def test_within_a_basin_what_holds_across_basins_may_not(template, still):
     assert found.correlations[0].test.p < LEVEL
     [(basin, within)] = found.within_basins.items()
     assert basin == "stable-hop" and len(within.runs) == STRATUM_FROM
-    assert within.test.p > LEVEL and "within stable-hop" in found.answer
+    assert within.test.p > LEVEL and "within stable-hop" in phrases.stability_and_return(found)
 
 
 def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
@@ -295,7 +329,7 @@ def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
     assert [found[name].adjusted_p for name in NAMED] == pytest.approx([len(NAMED) * p] * 3)
     assert found["distance_m"].adjusted_p == pytest.approx(p)
     assert list(found) == [PRIMARY, *NAMED, *[n for n in METRICS if n not in (PRIMARY, *NAMED)]]
-    others = stability_and_return(members, rng()).others
+    others = phrases.other_metrics(stability_and_return(members, rng()))
     n = len(OF_BODY)
     assert f"{n} of {n} of the body (parts of the reward)" in others
 
@@ -316,9 +350,10 @@ def test_returns_without_a_common_scale_are_not_correlated(template):
     members = a_ladder(template, [0.1, 0.2, 0.3])
     members[0] = replace(members[0], setting=replace(SETTING, task="hopper-stand"))
     found = stability_and_return(members, rng())
-    assert found.correlations == () and "no common scale, as they differ in their task" in (
-        found.answer
-    )
+    assert found.correlations == () and found.mismatch.setting == "task"
+    answer = phrases.stability_and_return(found)
+    assert "no common scale, as they differ in their task" in answer
+    assert phrases.correlation_caveats(found) == []
     assert compare_groups(members, rng()) is None
 
 
@@ -333,10 +368,11 @@ def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, st
     assert found.returns.p == found.returns.smallest_p == pytest.approx(0.1)
     assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
     assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(0.1)
-    assert "cannot be told from so few, as p is at best 0.1" in found.answer
-    assert "In 100% of the pairs of their runs a earns more." in found.answer
-    assert "fleiss_kappa +0.70, p = 0.10 (at best 0.1)." in found.answer
-    assert found.answer.endswith(
+    answer = phrases.groups(found)
+    assert "cannot be told from so few, as p is at best 0.1" in answer
+    assert "In 100% of the pairs of their runs a earns more." in answer
+    assert "fleiss_kappa +0.70, p = 0.10 (at best 0.1)." in answer
+    assert answer.endswith(
         "Stable hops: 3 of 3 and 0 of 3, p = 0.10 by Fisher's exact test (at best 0.1)."
     )
 
@@ -376,7 +412,8 @@ def test_without_two_recipes_agents_with_glass_stand_against_those_without(templ
         "without Glass",
     )
     assert found.returns.p == found.returns.smallest_p == pytest.approx(2 / 70)
-    assert "The groups differ in their recipes too" in found.doubts[0]
+    assert found.caveats[0] == ConfoundedRecipes()
+    assert "The groups differ in their recipes too" in phrases.caveat(found.caveats[0])
     assert compare_groups(members[:4], rng()) is None
 
 
@@ -394,12 +431,13 @@ def test_controllers_are_compared_checkpoint_by_checkpoint(template, still):
     assert found.mean.count == 5 and found.mean.low < 382 < found.mean.high
     first = found.pairs[0]
     assert first.gait_differs and first.basin_differs
-    assert first.told == (
+    assert phrases.controller_pair(first) == (
         "run0 earns 400 by the planner, 0 by the policy; gait hop by the planner, static by the "
         "policy; basin stable-hop by the planner, unstable by the policy."
     )
     assert first.difference.count == 2 and first.difference.mean == pytest.approx(400)
-    assert "p cannot be below 0.062" in found.answer and "differ in 5" in found.answer
+    answer = phrases.controllers(found)
+    assert "p cannot be below 0.062" in answer and "differ in 5" in answer
 
 
 def test_a_checkpoint_under_one_controller_is_no_pair(template):
@@ -409,8 +447,9 @@ def test_a_checkpoint_under_one_controller_is_no_pair(template):
 def test_controllers_that_agree_are_said_to(template):
     members = [a_member(template, "run", 10.0), a_member(template, "run", 10.0, controller="pi")]
     found = compare_controllers(members, rng())
-    assert found.mean is None and found.pairs[0].told.endswith("gait and basin agree.")
-    assert found.answer.endswith("Gait and basin agree in all of them.")
+    assert found.mean is None
+    assert phrases.controller_pair(found.pairs[0]).endswith("gait and basin agree.")
+    assert phrases.controllers(found).endswith("Gait and basin agree in all of them.")
 
 
 # Values -----------------------------------------------------------------------------------------
@@ -432,10 +471,12 @@ def test_values_are_collected_over_runs(template):
     assert found.runs == ("low", "mid", "high") and found.biases == pytest.approx((-2, 1, 30))
     assert found.rank_correlations == pytest.approx((1, 1, 1))
     assert "high" in found.worse_than_mean and found.shaped == ("mid",)
-    assert "+1.0 in the median of 3 runs, -2.0 (low) to +30.0 (high)" in found.answer
-    assert found.answer.endswith("mid learned a shaped reward: its values predict that one.")
-    assert "shaped" not in compare_values(members[:1]).answer
-    assert compare_values([a_member(template, "short")]).answer.startswith("Cannot be told")
+    answer = phrases.values(found)
+    assert "+1.0 in the median of 3 runs, -2.0 (low) to +30.0 (high)" in answer
+    assert answer.endswith("mid learned a shaped reward: its values predict that one.")
+    assert "shaped" not in phrases.values(compare_values(members[:1]))
+    short = compare_values([a_member(template, "short")])
+    assert phrases.values(short).startswith("Cannot be told")
 
 
 # Answers ----------------------------------------------------------------------------------------
@@ -443,8 +484,10 @@ def test_values_are_collected_over_runs(template):
 
 def test_gaits_that_differ_are_counted_by_controller(template, still):
     members = [a_member(template, "a"), a_member(template, "b"), a_member(still, "c")]
-    assert comparison_answers(members, None).gaits == "Yes: by mppi 2 hop and 1 static."
-    assert comparison_answers(members[:2], None).gaits == "No: by mppi 2 hop."
+    differ = phrases.gaits_differ(comparison_answers(members, None))
+    assert differ == "Yes: by mppi 2 hop and 1 static."
+    alike = phrases.gaits_differ(comparison_answers(members[:2], None))
+    assert alike == "No: by mppi 2 hop."
 
 
 def test_a_phase_that_a_run_lacks_and_another_has_is_named(template, still):
@@ -458,22 +501,22 @@ def test_a_phase_that_a_run_lacks_and_another_has_is_named(template, still):
     members = [a_member(template, "a"), a_member(lacking(template, "flight"), "b")]
     found = comparison_answers(members, None)
     assert found.lacking_phases == {"mppi": {"b": ("flight",)}}
-    assert found.lacking == "Yes: of 2 runs by mppi 1 without flight (b)."
+    assert phrases.phases_lacking(found) == "Yes: of 2 runs by mppi 1 without flight (b)."
     assert found.lacked_by_all == {"mppi": ()}
     hops = [a_member(template, name) for name in "ab"]
-    assert comparison_answers(hops, None).lacking.startswith("No: every run has")
+    assert phrases.phases_lacking(comparison_answers(hops, None)).startswith("No: every run has")
     both = [a_member(lacking(template, "flight"), name) for name in "ab"]
     found = comparison_answers(both, None)
-    assert found.lacking == "Yes: of 2 runs by mppi none with flight."
+    assert phrases.phases_lacking(found) == "Yes: of 2 runs by mppi none with flight."
     assert found.lacking_phases == {"mppi": {}}
 
 
 def test_runs_that_never_leave_the_floor_are_not_said_to_lack_nothing(still):
     found = comparison_answers([a_member(still, name) for name in "ab"], None)
     assert found.lacked_by_all["mppi"] and "flight" in found.lacked_by_all["mppi"]
-    assert found.lacking.startswith("Yes: of 2 runs by mppi none with ")
-    blank = replace(still, phases=())
-    assert comparison_answers([a_member(blank, "a")], None).lacking.startswith("Cannot be told")
+    assert phrases.phases_lacking(found).startswith("Yes: of 2 runs by mppi none with ")
+    blank = comparison_answers([a_member(replace(still, phases=()), "a")], None)
+    assert phrases.phases_lacking(blank).startswith("Cannot be told")
 
 
 @pytest.mark.parametrize(
@@ -486,8 +529,10 @@ def test_runs_that_never_leave_the_floor_are_not_said_to_lack_nothing(still):
         ({"pi": {"hop": 1, "knee-walk": 1, "split": 1}}, "Yes: "),
     ],
 )
-def test_gaits_differ_where_two_of_one_controller_have_names_of_their_own(gaits, answer):
-    assert _told_gaits(gaits).startswith(answer)
+def test_gaits_differ_where_two_of_one_controller_have_names_of_their_own(template, gaits, answer):
+    found = comparison_answers([a_member(template, "a")], None)
+    found = replace(found, gaits_by_controller=gaits)
+    assert phrases.gaits_differ(found).startswith(answer)
 
 
 @pytest.mark.parametrize("name", ["split", "undetermined", "static"])
@@ -508,14 +553,14 @@ def test_two_phases_with_one_label_are_merged(folder):
     [merged] = found.merged_phases["mppi"]["one"]
     assert set(merged) >= {"flight", "push-off"}
     assert not any("flight" in group for group in found.merged_phases["mppi"].get("apart", ()))
-    assert found.merged.startswith("Yes: in ")
+    assert phrases.phases_merged(found).startswith("Yes: in ")
 
 
 def test_without_labels_nothing_is_said_of_merged_phases(folder):
     bare = assessed(folder, trace_of("bare", [HOP], labels=False)).stability
     found = comparison_answers([a_member_as_it_is(bare, "bare")], None)
-    assert found.merged == "Cannot be told: no run has labels."
-    assert found.labels.startswith("Cannot be told")
+    assert phrases.phases_merged(found) == "Cannot be told: no run has labels."
+    assert phrases.labels_correspond(found).startswith("Cannot be told")
 
 
 def a_member_as_it_is(stability, name):
@@ -572,7 +617,8 @@ def test_more_episodes_of_a_run_are_no_more_runs(folder):
 def test_traces_alone_have_no_correspondence_and_say_why(rows):
     found = compare(rows)
     assert found.correspondence is None
-    assert found.no_correspondence == (
+    assert found.no_correspondence == TooFewCheckpoints(0, 4)
+    assert phrases.no_correspondence(found.no_correspondence) == (
         "it takes the checkpoints of two agents with labels, and 0 of 4 is at hand"
     )
 
@@ -589,7 +635,7 @@ def test_one_checkpoint_under_two_controllers_is_compared(rows):
 def test_unlike_episodes_are_a_doubt(rows, folder):
     short = trace_of("short", [replace(HOP, frames=200)] * 2)
     found = compare([*rows, assessed(folder, short)])
-    assert any("no common scale" in doubt for doubt in found.doubts)
+    assert any("no common scale" in doubt for doubt in phrases.caveats(found.caveats))
 
 
 def test_the_result_can_be_told_as_json(rows):
@@ -608,11 +654,16 @@ def test_the_terminal_tells_every_doubt_once(folder):
     print_together(together, console)
     text = console.file.getvalue()
     [own] = together.by_controller
-    doubts = (*own.stability_and_return.doubts, *own.groups.doubts, *together.doubts)
+    doubts = (
+        *phrases.correlation_caveats(own.stability_and_return),
+        *phrases.caveats(own.groups.caveats),
+        *phrases.caveats(together.caveats),
+    )
     assert any("does not count" in doubt for doubt in doubts)
     assert all(text.count(doubt) == 1 for doubt in doubts)
-    for told in (own.groups.answer, own.means.answer, told_returns(own.returns)):
-        assert told in text
+    assert phrases.groups(own.groups) in text
+    assert phrases.metric_means(own.means) in text
+    assert phrases.returns(own.returns) in text
 
 
 # Wording ----------------------------------------------------------------------------------------

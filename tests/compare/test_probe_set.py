@@ -16,6 +16,7 @@ from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.cli import app
 from glassviz.cli.tables import print_table
+from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import Correspondence, correspond
 from glassviz.compare.matching import Bank, draw, gather, label_observations, match_phases, profiles
@@ -24,8 +25,9 @@ from glassviz.envs.hopper import HopperBatch
 from glassviz.export.colors import GREYS, shared_colors
 from glassviz.export.product import Source
 from glassviz.metrics.fitted_labels import fit_labels
+from glassviz.report.documents import COMPARISON_FILES, pair_row, save_comparison
+from glassviz.report.phrases import comparison as phrases
 from glassviz.report.sections import table_of
-from glassviz.report.serialize import COMPARISON_FILES, pair_row, save_comparison
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.rollout import roll_out
@@ -208,7 +210,8 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
         3,
     }
     assert len(found.pairs) == 3 and found.consensus.low is not None
-    assert "The typical one is typical." in found.answer and "beyond it in" in found.answer
+    answer = phrases.correspondence(found)
+    assert "The typical one is typical." in answer and "beyond it in" in answer
 
 
 def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members):
@@ -244,7 +247,8 @@ def test_one_label_everywhere_cannot_be_told(members):
     bank = a_bank()
     constant = np.zeros(len(bank.cycle), int)
     found = corresponding({"one": constant, "two": constant + 1}, members, bank)
-    assert found.answer.startswith("Cannot be told") and found.pairs[0].agreement.ami is None
+    assert phrases.correspondence(found).startswith("Cannot be told")
+    assert found.pairs[0].agreement.ami is None
     assert pair_row(found.pairs[0])["in_cycles_ami_p"] is None
 
 
@@ -413,14 +417,18 @@ def test_agents_in_other_physics_are_not_compared_and_say_why(agents, folder):
     foreign = assessed(folder, trace_of("foreign", [UNLOCKED], env={"physics": "playground"}))
     found = compare([*rows, foreign])
     assert found.correspondence is None
-    assert found.no_correspondence == "runs differ in their physics: dm_control and playground"
+    assert found.no_correspondence == Mismatch("physics", ("dm_control", "playground"))
+    why = phrases.no_correspondence(found.no_correspondence)
+    assert why == "runs differ in their physics: dm_control and playground"
 
 
 def test_observations_of_another_size_are_not_compared(agents, folder):
     rows = assess_all([agents], RolloutOptions(2, ("pi",)), agents / "traces")
     foreign = assessed(folder, trace_of("sized", [UNLOCKED]))
     found = compare([*rows, foreign])
-    assert found.no_correspondence == "observations differ in size: 1 and 15"
+    assert found.no_correspondence == Mismatch("observation_size", ("1", "15"))
+    why = phrases.no_correspondence(found.no_correspondence)
+    assert why == "observations differ in size: 1 and 15"
 
 
 def test_nothing_to_compare_is_written_as_nothing(tmp_path):

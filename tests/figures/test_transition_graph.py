@@ -25,7 +25,7 @@ from glassviz.figures.style import shortened, text_width, wrapped
 from glassviz.figures.transition_graph import drawing_of, figure_of, hull_names, transition_graph
 from glassviz.gait.gait import describe
 from glassviz.metrics.transitions import transition_counts
-from glassviz.report.serialize import FORMATS, graph_dict, save_graphs, to_networkx
+from glassviz.report.documents import FORMATS, graph_dict, save_graph, to_networkx
 from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
 from tests.helpers.planted_runs import HOP, trace_of
 
@@ -236,8 +236,8 @@ def test_shares_are_written_with_the_digits_that_they_have():
 def test_json_and_graphml_read_back_as_the_counts(tmp_path, mode):
     graph = run_graph(wandering(8), mode)
     counts = graph.stats.prototypes.counts * (1 - np.eye(PROTOTYPES) if mode == "jump" else 1)
-    save_graphs(graph, tmp_path / "a.json")
-    save_graphs(graph, tmp_path / "a.graphml")
+    save_graph(graph, tmp_path / "a.json")
+    save_graph(graph, tmp_path / "a.graphml")
     read = json.loads((tmp_path / "a.json").read_text())
     for network in (
         nx.node_link_graph(read, edges="edges"),
@@ -257,26 +257,26 @@ def test_json_and_graphml_read_back_as_the_counts(tmp_path, mode):
 @pytest.mark.parametrize("ending", FORMATS)
 def test_equal_graphs_give_equal_files_and_none_is_replaced_unasked(tmp_path, ending):
     for name in ("a", "b"):
-        save_graphs(run_graph(wandering(4)), tmp_path / f"{name}{ending}")
+        save_graph(run_graph(wandering(4)), tmp_path / f"{name}{ending}")
     a, b = (tmp_path / f"{name}{ending}" for name in ("a", "b"))
     assert a.read_bytes() == b.read_bytes()
     with pytest.raises(GlassvizError, match="--overwrite"):
-        save_graphs(run_graph(wandering(5)), a)
-    save_graphs(run_graph(wandering(5)), a, overwrite=True)
+        save_graph(run_graph(wandering(5)), a)
+    save_graph(run_graph(wandering(5)), a, overwrite=True)
     assert a.read_bytes() != b.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [a.name, b.name]
 
 
 def test_the_text_of_an_svg_is_drawn_and_that_of_a_pdf_embedded(tmp_path):
-    save_graphs(run_graph(wandering(4)), tmp_path / "a.svg")
-    save_graphs(run_graph(wandering(4)), tmp_path / "a.pdf")
+    save_graph(run_graph(wandering(4)), tmp_path / "a.svg")
+    save_graph(run_graph(wandering(4)), tmp_path / "a.pdf")
     assert "<text" not in (tmp_path / "a.svg").read_text()
     assert b"/FontFile2" in (tmp_path / "a.pdf").read_bytes()
 
 
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"ends in \.png, \.svg, \.pdf, \.graphml, \.json"):
-        save_graphs(run_graph(wandering(4)), tmp_path / "a.docx")
+        save_graph(run_graph(wandering(4)), tmp_path / "a.docx")
 
 
 @pytest.mark.parametrize(
@@ -290,7 +290,7 @@ def test_degenerate_graphs_are_written_in_all_formats_without_nan(tmp_path, walk
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for ending in (".json", ".graphml", ".svg"):
-            save_graphs(graph, tmp_path / f"a{ending}")
+            save_graph(graph, tmp_path / f"a{ending}")
     assert "NaN" not in (tmp_path / "a.json").read_text()
     assert ">nan<" not in (tmp_path / "a.graphml").read_text()
     assert "nan," not in (tmp_path / "a.svg").read_text()
@@ -405,7 +405,7 @@ def test_runs_that_nothing_can_be_matched_by_are_refused():
 def test_a_difference_is_written_in_all_formats(tmp_path):
     found = flux_difference(source(wandering(5)), source(wandering(9, controller="mppi")), 9)
     for ending in FORMATS:
-        save_graphs(found, tmp_path / f"a{ending}")
+        save_graph(found, tmp_path / f"a{ending}")
     network = nx.read_graphml(tmp_path / "a.graphml", node_type=int)
     read = nx.to_numpy_array(network, nodelist=range(PROTOTYPES), weight="difference")
     assert read == pytest.approx(found.difference)

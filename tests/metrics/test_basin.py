@@ -1,14 +1,25 @@
 """The basin joins the verdicts on gait and labels, by episode and by run."""
 
+from dataclasses import replace
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from glassviz.gait.gait import describe
 from glassviz.gait.verdict import Criterion, GaitName, GaitVerdict, run_gait
 from glassviz.metrics.verdict import Basin, LabelVerdict, Verdict, basin, run_basin
+from glassviz.report.phrases.verdicts import (
+    basin_reasons,
+    cause_words,
+    episode_reason,
+    gait_reason,
+)
+from tests.helpers.synthetic import GaitPlan, synthesise
 
+A_GAIT = describe(synthesise(GaitPlan(), np.random.default_rng(0)).trace(), 0)
 GAITS = get_args(GaitName)
 LABELS = get_args(Verdict)
 RHYTHM = Criterion("rhythm", 0.5, 0.35, True)
@@ -17,8 +28,8 @@ KAPPA = Criterion("fleiss_kappa", 0.7, 0.6, True)
 
 def joined(gait: str, labels: str) -> Basin:
     return basin(
-        GaitVerdict(gait, (RHYTHM,), f"Gait: {gait}.", {gait: (RHYTHM,)}),
-        LabelVerdict(labels, f"Labels: {labels}.", (KAPPA,)),
+        GaitVerdict(gait, (RHYTHM,), A_GAIT, None, (), {gait: (RHYTHM,)}),
+        LabelVerdict(labels, 0, (KAPPA,)),
     )
 
 
@@ -34,13 +45,13 @@ def test_a_hop_with_locked_labels_is_the_only_stable_hop():
 @pytest.mark.parametrize("gait", ["knee-walk", "fall-recover", "static"])
 def test_another_gait_is_unstable_whatever_the_labels_and_is_named(gait, labels):
     found = joined(gait, labels)
-    assert found.name == "unstable" and found.cause.startswith(gait)
+    assert found.name == "unstable" and cause_words(found.cause).startswith(gait)
 
 
 @pytest.mark.parametrize("gait", GAITS)
 def test_oscillating_labels_are_unstable_whatever_the_gait_and_are_named(gait):
     found = joined(gait, "oscillating")
-    assert found.name == "unstable" and "labels oscillate" in found.cause
+    assert found.name == "unstable" and "labels oscillate" in cause_words(found.cause)
 
 
 @pytest.mark.parametrize(
@@ -54,12 +65,14 @@ def test_oscillating_labels_are_unstable_whatever_the_gait_and_are_named(gait):
     ],
 )
 def test_what_cannot_be_told_is_undetermined_and_says_what_is_missing(gait, labels, cause):
-    assert (joined(gait, labels).name, joined(gait, labels).cause) == ("undetermined", cause)
+    found = joined(gait, labels)
+    assert (found.name, cause_words(found.cause)) == ("undetermined", cause)
 
 
 def test_an_episode_keeps_both_verdicts_and_their_reasons():
     found = joined("hop", "locked")
-    assert found.reason == "Gait: hop. Labels: locked."
+    without = replace(found, labels=LabelVerdict("none", None, ()))
+    assert episode_reason(without) == f"{gait_reason(found.gait)} The agent has no labels."
     assert (found.gait.criteria, found.labels.criteria) == ((RHYTHM,), (KAPPA,))
 
 
@@ -67,7 +80,7 @@ def test_a_run_that_leaves_the_basin_in_two_ways_is_split_in_gait_only():
     episodes = [joined("static", "locked")] * 5 + [joined("knee-walk", "locked")] * 5
     found = run_basin(episodes)
     assert found.name == "unstable" and found.split == {"unstable": 10}
-    assert found.reasons == ("static 5/10", "knee-walk 5/10")
+    assert basin_reasons(found) == ("static 5/10", "knee-walk 5/10")
     assert run_gait([each.gait for each in episodes]).name == "split"
 
 
@@ -81,17 +94,20 @@ def test_a_run_is_named_by_more_than_three_quarters_of_its_episodes(stable, name
 
 
 def test_a_run_says_how_many_episodes_have_each_cause_unless_all_have():
-    assert run_basin([joined("hop", "none")] * 3).reasons == ("hop, no labels",)
+    assert basin_reasons(run_basin([joined("hop", "none")] * 3)) == ("hop, no labels",)
     mixed = [joined("hop", "oscillating")] * 2 + [joined("hop", "locked")]
-    assert run_basin(mixed).reasons == ("hop, labels oscillate 2/3", "hop, labels locked 1/3")
+    assert basin_reasons(run_basin(mixed)) == (
+        "hop, labels oscillate 2/3",
+        "hop, labels locked 1/3",
+    )
 
 
 def test_the_first_reason_is_one_for_the_basin_that_the_run_is_in():
     gaits = ["static", "knee-walk", "fall-recover"]
     episodes = [joined("hop", "none")] * 2 + [joined(gait, "none") for gait in gaits * 3]
-    assert run_basin(episodes).reasons[0] == "static 3/11"
+    assert basin_reasons(run_basin(episodes))[0] == "static 3/11"
     more = [joined("hop", "none")] * 4 + [joined(gait, "none") for gait in gaits * 2]
-    assert run_basin(more).reasons == (
+    assert basin_reasons(run_basin(more)) == (
         *(f"{gait} 2/10" for gait in gaits),
         "hop, no labels 4/10",
     )

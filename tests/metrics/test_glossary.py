@@ -26,7 +26,7 @@ from glassviz.metrics import calibration, labels, locking, nulls, segments, stat
 from glassviz.metrics.glossary import METRICS, Metric, metric
 from glassviz.metrics.stability import assess
 from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
-from glassviz.report.serialize import run_row
+from glassviz.report.documents import run_row
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.evaluate import Recorded
 from tests.helpers.planted_runs import trace_of
@@ -44,6 +44,7 @@ BOOKKEEPING = {
     *("obs", "cycle_frames", "episode_s", "runs", "gaits_by_controller", "colours"),
     *("soft", "switches", "one", "other", "frame_dt_s", "partition"),
     *("episode", "reset_seed", "cycle_episodes", "refits", "partner", "label_split"),
+    *("labelled_runs", "at_hand", "labelled"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 

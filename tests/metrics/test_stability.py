@@ -20,16 +20,17 @@ from glassviz.errors import GlassvizError
 from glassviz.metrics.labels import TAU_GRID
 from glassviz.metrics.stability import METRICS, OVER_ALL_FRAMES, assess, of_one_clock
 from glassviz.metrics.statistics import mean_interval, share_interval
-from glassviz.report.phrases import shown_mean
-from glassviz.report.serialize import COMPARISON_FILES as TOGETHER
-from glassviz.report.serialize import (
+from glassviz.report.documents import (
+    COMPARISON_FILES,
     STABILITY_FILES,
-    as_csv,
     episode_rows,
     run_dict,
     run_row,
     stability_json,
 )
+from glassviz.report.phrases.numbers import shown_mean
+from glassviz.report.phrases.verdicts import basin_reasons
+from glassviz.report.serialize import as_csv
 from glassviz.rollout.assess import Assessed, assess_all
 from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.traces import RolloutOptions
@@ -100,7 +101,7 @@ def test_planted_runs_are_in_the_basin_that_they_were_planted_in(
     plans, labels, gait, basin, reasons
 ):
     found = assess(planted(*plans, labels=labels))
-    assert (found.gait.name, found.basin.name, found.basin.reasons) == (gait, basin, reasons)
+    assert (found.gait.name, found.basin.name, basin_reasons(found.basin)) == (gait, basin, reasons)
 
 
 def test_a_trace_always_gives_the_same():
@@ -499,7 +500,10 @@ def test_json_and_csv_go_to_stdout_alone(folder):
 
 def test_results_are_written_and_not_overwritten_unasked(folder, tmp_path):
     assert stability(folder / "a.npz", "--out", tmp_path / "new").exit_code == 0
-    assert {path.name for path in (tmp_path / "new").iterdir()} == {*STABILITY_FILES, *TOGETHER}
+    assert {path.name for path in (tmp_path / "new").iterdir()} == {
+        *STABILITY_FILES,
+        *COMPARISON_FILES,
+    }
     assert len((tmp_path / "new" / "episodes.csv").read_text().splitlines()) == 3
     again = stability(folder / "b.npz", "--out", tmp_path / "new")
     assert again.exit_code != 0 and "--overwrite" in again.stderr
@@ -536,7 +540,7 @@ def test_a_split_run_fails_the_gate_for_its_unstable_episodes(tmp_path):
 
 def test_assessing_loads_neither_jax_nor_mujoco():
     script = (
-        "import sys, glassviz.stability, glassviz.report.serialize\n"
+        "import sys, glassviz.rollout.assess, glassviz.report.documents, glassviz.report.keys\n"
         "print(sorted({'jax', 'mujoco', 'umap', 'matplotlib'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)

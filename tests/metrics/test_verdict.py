@@ -5,6 +5,7 @@ import pytest
 
 from glassviz.metrics.labels import describe
 from glassviz.metrics.verdict import LabelThresholds, LabelVerdict, label_verdict
+from glassviz.report.phrases.verdicts import label_reason
 from tests.helpers.label_series import DT_S, Series, clock, gait, planted, unlocked
 
 
@@ -41,12 +42,14 @@ def test_chatter_within_locked_phases_oscillates():
     series = planted(rng())
     chatter = (series.label >= 2) & (rng(1).random(len(series.label)) < 0.5)
     found = judged(series._replace(label=np.where(chatter, 5, series.label)))
-    assert found.verdict == "oscillating" and "chatter" in found.reason
+    assert found.verdict == "oscillating" and "chatter" in label_reason(found)
 
 
 def test_one_label_is_locked_and_says_that_there_is_nothing_to_lock():
     found = judged(clock(labels=1))
-    assert found.verdict == "locked" and "One label, 0, for 100.0% of the time" in found.reason
+    assert found.verdict == "locked" and "One label, 0, for 100.0% of the time" in label_reason(
+        found
+    )
 
 
 def test_one_label_with_rare_slips_is_locked_although_kappa_is_low():
@@ -75,7 +78,7 @@ def test_a_low_kappa_of_cycles_that_are_alike_is_no_oscillation():
 
 def test_too_few_cycles_are_undetermined_and_counted():
     found = judged(clock(cycles=4))
-    assert found.verdict == "undetermined" and "4 gait cycles, 5 are needed" in found.reason
+    assert found.verdict == "undetermined" and "4 gait cycles, 5 are needed" in label_reason(found)
 
 
 @pytest.mark.parametrize("frames", [0, 3])
@@ -87,13 +90,13 @@ def test_too_few_frames_are_undetermined(frames):
 
 def test_agreement_between_the_lines_is_undetermined_and_names_what_is_missing():
     found = judged(planted(rng(3), lost=0.35))
-    assert found.verdict == "undetermined" and "fleiss_kappa" in found.reason
+    assert found.verdict == "undetermined" and "fleiss_kappa" in label_reason(found)
 
 
 def test_evidence_for_both_is_undetermined():
     limits = LabelThresholds(clear_word=1.0)
     found = judged(clock(), limits)
-    assert found.verdict == "undetermined" and "Evidence for both" in found.reason
+    assert found.verdict == "undetermined" and "Evidence for both" in label_reason(found)
 
 
 def test_every_criterion_is_shown_with_its_value_and_margin():
@@ -111,5 +114,5 @@ def test_every_criterion_is_shown_with_its_value_and_margin():
     "series", [clock(), clock(labels=1), unlocked(rng()), planted(rng(), lost=0.35), clock(2)]
 )
 def test_a_reason_is_one_sentence(series):
-    reason = judged(series).reason
+    reason = label_reason(judged(series))
     assert reason.endswith(".") and "\n" not in reason and len(reason) < 200

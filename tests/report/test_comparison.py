@@ -7,7 +7,8 @@ import pytest
 from glassviz.compare.compare import compare
 from glassviz.compare.returns import NAMED, PRIMARY
 from glassviz.figures.scatter import Panel, against_return
-from glassviz.report.phrases import p_value
+from glassviz.report.phrases.comparison import other_metrics
+from glassviz.report.phrases.numbers import p_value
 from glassviz.report.sections import parts_of
 from tests.helpers.planted_runs import HOP, UNLOCKED, assessed, trace_of
 
@@ -69,7 +70,7 @@ def test_metrics_other_than_the_named_are_in_a_table_with_their_tests(many):
         test = tested[row[0]].test
         assert (row[1], row[2]) == (str(len(tested[row[0]].runs)), f"{test.statistic:+.2f}")
         assert (row[4], row[5]) == (f"{test.p:.2g}", f"{test.smallest_p:.2g}")
-    assert own.stability_and_return.others in part.told
+    assert other_metrics(own.stability_and_return) in part.told
     assert set(tested).isdisjoint(labels.note.split(": ")[-1].rstrip(".").split(", "))
 
 

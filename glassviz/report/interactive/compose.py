@@ -38,7 +38,8 @@ from glassviz.report.interactive.page import (
     RunView,
     State,
 )
-from glassviz.report.phrases import named, shown_return
+from glassviz.report.phrases.numbers import named, shown_return
+from glassviz.report.phrases.verdicts import basin_reasons, episode_reason
 from glassviz.report.sections import answers_of
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
@@ -460,7 +461,7 @@ def _run(
                 episode_return=own.episode_return,
                 basin=own.basin.name,
                 tone=tone_of(own.basin.name),
-                reason=own.basin.reason,
+                reason=episode_reason(own.basin),
                 state=state[e],
                 gait=gait[e],
                 cycle=own.gait.cycles.cycle.astype(np.int16),
@@ -482,7 +483,7 @@ def _run(
         labels_from=run.labels_from,
         basin=named(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
-        reasons=run.basin.reasons,
+        reasons=basin_reasons(run.basin),
         summary=f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes. "
         f"Gait: {named(run.gait.name, run.gait.split)}.",
         episodes=len(run.episodes),

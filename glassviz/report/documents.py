@@ -1,0 +1,468 @@
+"""The documents of the commands: what `--json`, `--csv` and `--out` give."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from glassviz.compare.compare import Together
+from glassviz.compare.correspondence import LabelPair
+from glassviz.compare.fit import Fitted
+from glassviz.compare.graphs import FluxDifference, RunGraph
+from glassviz.errors import UsageError
+from glassviz.files import refuse_existing, replacing
+from glassviz.metrics.transitions import dominant_cycle
+from glassviz.report.serialize import as_csv, as_json, cell, flatten, plain
+from glassviz.rollout.assess import Assessed
+from glassviz.rollout.batch import Failed
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+    from glassviz.figures.transition_graph import Width
+    from glassviz.maps.maps import LatentMap
+    from glassviz.rollout.evaluate import Failed as NotEvaluated
+    from glassviz.rollout.evaluate import Fresh
+
+# Stability ----------------------------------------------------------------------------------------
+
+STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
+"""Files that `save` writes."""
+
+
+def save_stability(rows: Sequence[Assessed | Failed], folder: Path, together: Any = None) -> None:
+    """Write everything as JSON, a row a run and controller as CSV, and a row an episode.
+
+    Args:
+        rows: of `assess_all`.
+        folder: where to.
+        together: what the rows say together, as for `as_json`.
+
+    Raises:
+        GlassvizError: a file cannot be written.
+    """
+    texts = (
+        stability_json(rows, together) + "\n",
+        as_csv([run_row(row) for row in rows]),
+        as_csv([episode for row in rows for episode in episode_rows(row)]),
+    )
+    _write(folder, STABILITY_FILES, texts)
+
+
+def stability_json(rows: Sequence[Assessed | Failed], together: Any = None) -> str:
+    """One document: `runs`, a list with everything about every run, and `together`.
+
+    Args:
+        rows: of `assess_all`.
+        together: what they say together: the result of a comparison, a dataclass; None if there
+            is nothing to compare.
+    """
+    return as_json({"runs": [run_dict(row) for row in rows], "together": together})
+
+
+def run_dict(row: Assessed | Failed) -> dict[str, Any]:
+    """Plain containers only, without NaN: what is undefined is null."""
+    head = {"run": row.name, "target": str(row.target), "controller": row.controller}
+    if isinstance(row, Failed):
+        return head | {"error": row.error}
+    recorded = {"error": None, "trace": str(row.trace), "recorded": plain(row.recorded)}
+    return head | recorded | plain(row.stability)
+
+
+def run_row(row: Assessed | Failed) -> dict[str, Any]:
+    """One flat row: verdicts with their splits, and every metric's mean and interval."""
+    told = run_dict(row)
+    if isinstance(row, Failed):
+        return told
+    kept = (
+        *("run", "target", "controller", "checkpoint", "checkpoint_sha256", "trace"),
+        *("trace_sha256", "labels_from", "labels_sha256", "label_rule", "tau", "clusters"),
+        *("frames", "frame_dt_s", "reachable_clusters", "active_clusters", "map_agreement"),
+    )
+    flat = {name: told[name] for name in kept} | {"episodes": len(told["episodes"])}
+    for name in ("gait", "basin"):
+        flat |= {name: told[name]["name"], f"{name}_split": _split(told[name]["split"])}
+    flat |= {
+        "reasons": "; ".join(told["basin"]["reasons"]),
+        "label_verdict": told["label_verdict"],
+        "label_split": _split(told["label_split"]),
+    }
+    flat |= {"visited_labels": cell((told["occupancy"] or {}).get("visited"))}
+    flat["recorded_return"] = (told["recorded"] or {}).get("mean")
+    for name, interval in {"return": told["returns"], **told["metrics"]}.items():
+        for part in ("mean", "low", "high"):
+            flat[name if part == "mean" else f"{name}_{part}"] = (interval or {}).get(part)
+    flat |= {f"value_{name}": each for name, each in _calibration(told["calibration"]).items()}
+    return flat | {"error": None}
+
+
+def episode_rows(row: Assessed | Failed) -> list[dict[str, Any]]:
+    """One flat row an episode: everything in `to_dict` but lists of results."""
+    if isinstance(row, Failed):
+        return []
+    head = {"run": row.name, "controller": row.controller}
+    return [head | flatten(plain(each)) for each in row.stability.episodes]
+
+
+def _calibration(told: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Predicted against realised value; means of what has an interval."""
+    names = ("predicted", "realised", "bias", "rmse", "relative_rmse", "rank_correlation", "slope")
+    found = {name: (told or {}).get(name) for name in names}
+    return {
+        name: value["mean"] if isinstance(value, Mapping) else value
+        for name, value in found.items()
+    }
+
+
+def _split(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+# Comparison ---------------------------------------------------------------------------------------
+
+
+COMPARISON_FILES = ("together.json", "pairs.csv")
+"""Files that `save` writes."""
+
+
+def save_comparison(together: Together | None, folder: Path) -> None:
+    """Write everything as JSON, and a row for every two checkpoints with labels as CSV.
+
+    With nothing to compare the one holds null, and the other no row.
+
+    Raises:
+        GlassvizError: a file cannot be written.
+    """
+    found = together.correspondence if together else None
+    texts = (
+        as_json(together) + "\n",
+        as_csv([pair_row(pair) for pair in (found.pairs if found else ())]),
+    )
+    _write(folder, COMPARISON_FILES, texts)
+
+
+def _write(folder: Path, names: Sequence[str], texts: Sequence[str]) -> None:
+    for name, text in zip(names, texts, strict=True):
+        with replacing(folder / name) as partial:
+            partial.write_text(text, encoding="utf-8", newline="")
+
+
+def pair_row(pair: LabelPair) -> dict[str, Any]:
+    """One flat row: how far two checkpoints agree, and which label is which."""
+    told = plain(pair)
+    test = {"observed": None} | (told["test"] or {})
+    return (
+        {"one": pair.one, "other": pair.other}
+        | flatten(told["agreement"])
+        | {"matched_accuracy": pair.matched_accuracy, "partner": str(told["matching"]["partner"])}
+        | {f"in_cycles_{name}": value for name, value in (test["observed"] or {}).items()}
+        | {f"in_cycles_{name}": value for name, value in test.items() if name != "observed"}
+    )
+
+
+# Graphs -------------------------------------------------------------------------------------------
+
+
+FIGURES = (".png", ".svg", ".pdf")
+
+
+FORMATS = (*FIGURES, ".graphml", ".json")
+
+
+SCHEMA_VERSION = 1
+
+
+def check_format(path: Path) -> None:
+    """Refuse a file of another kind than `FORMATS`.
+
+    Raises:
+        UsageError: its name ends otherwise.
+    """
+    if path.suffix.lower() not in FORMATS:
+        raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
+
+
+def save_graph(
+    graph: RunGraph | FluxDifference,
+    path: Path,
+    overwrite: bool = False,
+    width: "Width" = "column",
+) -> None:
+    """Write a graph, or how two differ, to a file of the kind that its name ends in.
+
+    Whole or not at all; equal graphs give equal files.
+
+    Args:
+        graph: what to write.
+        path: of the file.
+        overwrite: whether it may replace one.
+        width: of a figure.
+
+    Raises:
+        UsageError: the name ends otherwise than `FORMATS`.
+        GlassvizError: there is a file already, or it cannot be written.
+    """
+    check_format(path)
+    refuse_existing(path, overwrite)
+    ending = path.suffix.lower()
+    if ending in FIGURES:
+        from glassviz.figures import style
+
+        style.save(_drawn(graph, width), path, overwrite, text_as_paths=True)
+        return
+    if ending == ".json":
+        text = graph_json(graph) + "\n"
+    else:
+        import networkx as nx
+
+        text = "\n".join(nx.generate_graphml(to_networkx(graph))) + "\n"
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8", newline="")
+
+
+def _drawn(graph: RunGraph | FluxDifference, width: "Width") -> Any:
+    from glassviz.figures.flux_difference import difference_figure_of, flux_difference
+    from glassviz.figures.transition_graph import figure_of, transition_graph
+
+    if isinstance(graph, FluxDifference):
+        return flux_difference(difference_figure_of(graph, width), width)
+    return transition_graph(figure_of(graph), width)
+
+
+def graph_json(graph: RunGraph | FluxDifference) -> str:
+    """Everything as JSON, which `networkx.node_link_graph(..., edges="edges")` reads as well."""
+    return as_json(graph_dict(graph), ascii_only=False)
+
+
+def graph_dict(graph: RunGraph | FluxDifference) -> dict[str, Any]:
+    """A graph as plain containers: nodes and edges, and under `graph` all that is known of it."""
+    network = to_networkx(graph)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "directed": True,
+        "multigraph": False,
+        "graph": _everything(graph),
+        "nodes": [{"id": key} | values for key, values in network.nodes(data=True)],
+        "edges": [
+            {"source": source, "target": target} | values
+            for source, target, values in network.edges(data=True)
+        ],
+    }
+
+
+def _everything(graph: RunGraph | FluxDifference) -> dict[str, Any]:
+    found: dict[str, Any] = plain(graph)
+    if isinstance(graph, FluxDifference):
+        return found
+    from glassviz.figures.transition_graph import caption, convention, drawing_of
+
+    for name in ("flow", "train"):
+        partition = getattr(graph.stats, name)
+        if partition:
+            found["stats"][name]["told"] = convention(partition)
+    return found | {
+        "cluster": graph.cluster.tolist(),
+        "frames": graph.frames,
+        "caption": caption(graph),
+        "drawing": plain(drawing_of(graph)),
+    }
+
+
+def to_networkx(graph: RunGraph | FluxDifference) -> "nx.DiGraph":
+    """A directed graph with all numbers of its nodes and edges as attributes.
+
+    Of a run: a node a prototype, an edge a transition of the graph's mode, with its count, the
+    probability P, the flux F (share of all steps) and the weight that it has in that mode.
+    """
+    import networkx as nx
+
+    from glassviz.figures.transition_graph import convention
+
+    network = nx.DiGraph()
+    if isinstance(graph, FluxDifference):
+        _add_difference(network, graph)
+        return network
+    prototypes, chain = graph.stats.prototypes, graph.stats.prototypes.chain
+    network.graph |= {
+        "run": graph.run,
+        "controller": graph.controller,
+        "mode": graph.mode,
+        "checkpoint_sha256": graph.checkpoint_sha256,
+        "structural_entropy": convention(graph.stats.flow),
+        "h1_bits": graph.stats.flow.entropy.h1_bits,
+        "h2_bits": graph.stats.flow.entropy.h2_bits,
+    }
+    named = {each.label: each.name for each in graph.names}
+    main = dominant_cycle(prototypes.cycles)
+    steps = set(_steps(main.states)) if main else set()
+    for i, k in enumerate(graph.cluster.tolist()):
+        network.add_node(
+            i,
+            cluster=k,
+            name=named.get(k, ""),
+            frames=int(prototypes.frames[i]),
+            share=float(prototypes.occupancy[i]),
+            stationary=float(prototypes.stationary[i]),
+            self_transitions=int(prototypes.counts[i, i]),
+        )
+    for i, j in np.argwhere(chain.counts > 0).tolist():
+        network.add_edge(
+            i,
+            j,
+            count=int(prototypes.counts[i, j]),
+            probability=float(chain.p[i, j]),
+            flux=float(chain.flow[i, j]),
+            weight=float(chain.weights[i, j]),
+            dominant=(i, j) in steps,
+        )
+    return network
+
+
+def _add_difference(network: "nx.DiGraph", found: FluxDifference) -> None:
+    network.graph |= {
+        "one": found.one,
+        "other": found.other,
+        "mode": found.mode,
+        "level": found.level,
+        "matched_by": found.matched_by,
+    }
+    for i, state in enumerate(found.states):
+        known = {name: getattr(state, name) for name in ("one", "other", "similarity")}
+        network.add_node(i, **{k: v for k, v in known.items() if v is not None})
+    either = (found.one_flux > 0) | (found.other_flux > 0)
+    for i, j in np.argwhere(either).tolist():
+        network.add_edge(
+            i,
+            j,
+            one=float(found.one_flux[i, j]),
+            other=float(found.other_flux[i, j]),
+            difference=float(found.difference[i, j]),
+        )
+
+
+def _steps(states: tuple[int, ...]) -> list[tuple[int, int]]:
+    return list(zip(states, states[1:] + states[:1], strict=True))
+
+
+# Evaluation, fits and maps ------------------------------------------------------------------------
+
+EVALUATION_COLUMNS = (
+    "checkpoint",
+    "controller",
+    "mean",
+    "low",
+    "high",
+    "min",
+    "max",
+    "episodes",
+    "recorded",
+    "recorded_episodes",
+    "above_recorded",
+    "recorded_place",
+    "error",
+)
+
+
+def evaluation_dict(row: "Fresh | NotEvaluated") -> dict[str, Any]:
+    """One checkpoint under one controller, with the return of every episode."""
+    from glassviz.rollout.evaluate import Fresh
+
+    head = {"checkpoint": str(row.path)}
+    if not isinstance(row, Fresh):
+        return head | {"controller": row.controller, "error": row.error}
+    interval = row.interval
+    return (
+        head
+        | plain(row.evaluation)
+        | {
+            "mean": row.evaluation.mean,
+            "low": interval.low,
+            "high": interval.high,
+            "level": interval.level,
+            "recorded": plain(row.recorded),
+            "above_recorded": row.above_recorded,
+            "recorded_place": row.recorded_place,
+        }
+    )
+
+
+def evaluation_row(row: "Fresh | NotEvaluated") -> dict[str, Any]:
+    """The same as one flat row."""
+    told = evaluation_dict(row)
+    if returns := told.get("returns"):
+        told |= {"min": min(returns), "max": max(returns), "episodes": len(returns)}
+    if recorded := told.get("recorded"):
+        told |= {"recorded": recorded["mean"], "recorded_episodes": recorded["episodes"]}
+    return told
+
+
+def fit_dict(row: Fitted | Failed) -> dict[str, Any]:
+    """Fitted labels of a checkpoint, without prototypes: those are in their file."""
+    if isinstance(row, Failed):
+        told: dict[str, Any] = plain(row)
+        return told
+    labels = row.labels
+    return {
+        "run": row.name,
+        "error": None,
+        "checkpoint_sha256": labels.checkpoint_sha256,
+        "file": str(row.path),
+        "labels_sha256": labels.sha256,
+        "traces": plain(row.traces),
+        "frames": labels.frames,
+        "seed": labels.seed,
+        "prototypes": len(labels.prototypes),
+        "clusters": labels.clusters,
+        "partition": labels.partition.tolist(),
+        "visited": list(row.visited),
+        "mean_cosine": labels.mean_cosine,
+        "h1_bits": labels.h1_bits,
+        "h2_bits": labels.h2_bits,
+        "gap": labels.gap,
+        "refits": plain(row.refits),
+        "learned": plain(row.comparison),
+    }
+
+
+def map_dict(row: "LatentMap | Failed") -> dict[str, Any]:
+    """A latent map, without coordinates: those are in its file."""
+    from glassviz.maps.coordinates import recorded_sha256
+
+    if isinstance(row, Failed):
+        told: dict[str, Any] = plain(row)
+        return told
+    encoder = row.encoder
+    return {
+        "run": row.name,
+        "error": None,
+        "options": plain(row.options),
+        "traces": [
+            {
+                "run": name,
+                "controller": trace.header["controller"],
+                "sha256": recorded_sha256(trace),
+                "checkpoint_sha256": trace.header["checkpoint"]["sha256"],
+                "episodes": trace.episodes,
+                "frames": trace.frames,
+            }
+            for name, trace in zip(row.names, row.traces, strict=True)
+        ],
+        "frames": len(row.frames),
+        "fitted": row.fitted,
+        "file": plain(row.path),
+        "reused": row.reused,
+        "encoder": encoder and {"name": encoder.name, "checkpoint_sha256": encoder.sha256},
+        "explained": plain(row.explained),
+        "quality": plain(row.quality),
+        "labels": plain(row.labels),
+        "prototypes": [
+            {"number": each.number, "label": each.label, "share": each.share, "xy": list(each.xy)}
+            for each in row.prototypes
+        ],
+        "dead_prototypes": list(row.dead_prototypes),
+        "cycles": [
+            {"trace": each.trace, "xy": each.xy.tolist(), "cycles": each.cycles, "of": each.of}
+            for each in row.cycles
+        ],
+    }

@@ -1,0 +1,200 @@
+"""The keys of results in JSON and CSV, where they are not their fields.
+
+They are properties that a reader would miss, and sentences, which results do not hold.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Int
+
+from glassviz.compare.compare import Together
+from glassviz.compare.correspondence import ComparisonAnswers, Correspondence
+from glassviz.compare.fit import Comparison
+from glassviz.compare.groups import ControllerPair, Controllers, GroupComparison
+from glassviz.compare.returns import MetricMeans, StabilityAndReturn, Values
+from glassviz.compare.runs import LeftOut
+from glassviz.gait.gait import Gait
+from glassviz.gait.verdict import Criterion, GaitVerdict, RunGait
+from glassviz.metrics.labels import LabelStats
+from glassviz.metrics.segments import Occupancy, Persistence
+from glassviz.metrics.stability import RunStability
+from glassviz.metrics.verdict import Basin, LabelVerdict, RunBasin
+from glassviz.report.phrases import comparison as phrases
+from glassviz.report.phrases.numbers import verdict
+from glassviz.report.phrases.verdicts import (
+    basin_reasons,
+    cause_words,
+    episode_reason,
+    gait_reason,
+    label_reason,
+)
+from glassviz.rollout.batch import Failed
+
+Of = Callable[[Any], Any]
+"""What a key holds, of the result that has it."""
+
+
+class Keys(NamedTuple):
+    """How the keys of a result differ from its fields.
+
+    Attributes:
+        without: fields that are left out.
+        before: more keys, each before the field that it is listed under.
+        last: keys behind the fields.
+    """
+
+    without: tuple[str, ...] = ()
+    before: Mapping[str, Mapping[str, Of]] = {}
+    last: Mapping[str, Of] = {}
+
+
+def _properties(*names: str) -> dict[str, Of]:
+    return {name: attrgetter(name) for name in names}
+
+
+def _after_opening(gait: Gait, frames: Int[np.ndarray, " events"]) -> list[float]:
+    """Times of events since the reset, s."""
+    return [round(frame * gait.dt_s, 6) for frame in frames[frames >= gait.opening_end].tolist()]
+
+
+def _falls(gait: Gait) -> list[dict[str, Any]]:
+    return [
+        {
+            "start_s": fall.start * gait.dt_s,
+            "hit_s": fall.hit * gait.dt_s,
+            "recovery_s": None if fall.recovery is None else fall.recovery * gait.dt_s,
+            "direction": fall.direction,
+            "manner": fall.manner,
+            "first": fall.first,
+        }
+        for fall in gait.falls
+    ]
+
+
+def _with_curves(run: RunStability) -> dict[str, Any] | None:
+    """Persistence with its curves, which are left out where each episode has its own."""
+    found = run.persistence
+    if found is None:
+        return None
+    return {each.name: getattr(found, each.name) for each in dataclasses.fields(found)}
+
+
+def _verdict(name: str) -> Of:
+    def text(pair: ControllerPair) -> str:
+        found: RunGait | RunBasin = getattr(pair, name)
+        return verdict(found.name, found.split)
+
+    return text
+
+
+_VERDICTS = ("planner_gait", "policy_gait", "planner_basin", "policy_basin")
+
+
+KEYS: dict[type, Keys] = {
+    Criterion: Keys(last=_properties("margin", "met")),
+    Occupancy: Keys(last=_properties("stuck")),
+    # Left out of gaits, labels and persistence is what is as long as the episode: its trace has it.
+    Gait: Keys(
+        without=("opening_end", "contacts", "cycles", "falls"),
+        last=_properties(
+            "duration_s",
+            "flight_share",
+            "fallen_share",
+            "falls_per_minute",
+            "longest_down_s",
+            "hops_per_s",
+            "detected_periods_s",
+            "period_spread",
+        )
+        | {
+            "cycles": lambda gait: gait.cycles.count,
+            "period_s": lambda gait: gait.cycles.period_s,
+            "period_cv": lambda gait: gait.cycles.period_cv,
+            "opening_s": lambda gait: gait.opening_end * gait.dt_s,
+            "touchdowns_s": lambda gait: _after_opening(gait, gait.contacts.touchdowns),
+            "liftoffs_s": lambda gait: _after_opening(gait, gait.contacts.liftoffs),
+            "falls": _falls,
+        },
+    ),
+    LabelStats: Keys(without=("segments", "raster")),
+    Persistence: Keys(without=("lag_s", "agreement", "kappa", "auto_information_bits")),
+    GaitVerdict: Keys(
+        without=("gait", "nearest", "unclear"), before={"candidates": {"reason": gait_reason}}
+    ),
+    LabelVerdict: Keys(without=("dominant",), before={"criteria": {"reason": label_reason}}),
+    Basin: Keys(
+        without=("cause",),
+        before={"gait": {"cause": lambda basin: cause_words(basin.cause)}},
+        last={"reason": episode_reason},
+    ),
+    RunBasin: Keys(
+        without=("causes",),
+        last={
+            "causes": lambda basin: {cause_words(cause): n for cause, n in basin.causes.items()},
+            "reasons": basin_reasons,
+        },
+    ),
+    RunStability: Keys(
+        without=("persistence",),
+        before={"persistence": {"persistence": _with_curves}},
+        last=_properties("label_verdict", "map_agreement"),
+    ),
+    Comparison: Keys(
+        without=("label_rules",),
+        before={"learned_visited": {"label_rule": lambda found: " and ".join(found.label_rules)}},
+        last=_properties("more_bits", "more_u"),
+    ),
+    LeftOut: Keys(without=("reason", "counted_as"), last={"reason": phrases.left_out}),
+    MetricMeans: Keys(last={"answer": phrases.metric_means}),
+    Values: Keys(last={"answer": phrases.values}),
+    StabilityAndReturn: Keys(
+        without=("mismatch", "caveats"),
+        last={
+            "answer": phrases.stability_and_return,
+            "others": phrases.other_metrics,
+            "doubts": phrases.correlation_caveats,
+        },
+    ),
+    GroupComparison: Keys(
+        without=("caveats",),
+        last={"answer": phrases.groups, "doubts": lambda found: phrases.caveats(found.caveats)},
+    ),
+    ControllerPair: Keys(
+        without=_VERDICTS,
+        before={"gait_differs": {name: _verdict(name) for name in _VERDICTS}},
+        last={"told": phrases.controller_pair},
+    ),
+    Controllers: Keys(without=("mismatch",), last={"answer": phrases.controllers}),
+    Correspondence: Keys(last={"answer": phrases.correspondence}),
+    ComparisonAnswers: Keys(
+        without=("labels_compared", "any_frames", "labelled_runs"),
+        before={
+            "gaits_by_controller": {
+                "gaits": phrases.gaits_differ,
+                "labels": phrases.labels_correspond,
+                "lacking": phrases.phases_lacking,
+                "merged": phrases.phases_merged,
+            }
+        },
+    ),
+    Together: Keys(
+        without=("caveats", "no_correspondence"),
+        before={
+            "by_controller": {"doubts": lambda found: phrases.caveats(found.caveats)},
+            "answers": {
+                "no_correspondence": lambda found: (
+                    found.no_correspondence and phrases.no_correspondence(found.no_correspondence)
+                )
+            },
+        },
+    ),
+    Failed: Keys(
+        without=("name", "target", "controller"),
+        before={"error": {"run": attrgetter("name")}},
+    ),
+}
+"""By the type of the result."""

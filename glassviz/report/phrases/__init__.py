@@ -1,0 +1,1 @@
+"""Every sentence about results, made from their numbers and names."""
