@@ -10,7 +10,6 @@ from glassviz.errors import GlassvizError
 
 PARTIAL_SUFFIX = ".partial"
 
-
 _NO_ROOM = {
     errno.ENOSPC: "a full disk",
     errno.EDQUOT: "a full disk quota",

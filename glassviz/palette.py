@@ -16,7 +16,6 @@ CLUSTER_COLORS = (
     "#83296A",  # plum
 )
 
-
 NO_CLUSTER_COLOR = "#808080"
 
 

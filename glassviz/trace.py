@@ -21,9 +21,7 @@ from glassviz.files import replacing
 LONGEST = 60
 """More of an entry is not shown."""
 
-
 _MISSING = object()
-
 
 _Entry = tuple[str, Callable[[Any], bool]]
 """What is expected, in words and as a test; of an entry that is missing, `_MISSING` is tested."""
@@ -128,16 +126,9 @@ def _is_fitted(found: Any) -> bool:
 
 
 _TEXT: _Entry = ("a text", _is(str))
-
-
 _OBJECT: _Entry = ("an object", _is(dict))
-
-
 _INTEGER: _Entry = ("an integer", _is(int))
-
-
 _TEXTS: _Entry = ("a list of texts", _list_of(str))
-
 
 _HEADER: dict[str, _Entry] = {
     "checkpoint.name": _TEXT,
@@ -164,7 +155,6 @@ _HEADER: dict[str, _Entry] = {
     "device": _TEXT,
     "fitted_labels": ("an object with sha256, if there is one", _or_missing(_is_fitted)),
 }
-
 
 SCHEMA_VERSION = 1
 
@@ -317,7 +307,6 @@ class Trace:
 
 
 ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
-
 
 UNREADABLE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),

@@ -9,20 +9,10 @@ from annotated_types import Ge, Interval
 from glassviz.errors import UsageError
 
 Count = Annotated[int, Ge(1)]
-
-
 Natural = Annotated[int, Ge(0)]
-
-
 Share = Annotated[float, Interval(ge=0, le=1)]
-
-
 Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
-
-
 NonNegative = Annotated[float, Interval(ge=0, lt=math.inf)]
-
-
 Finite = Annotated[float, Interval(gt=-math.inf, lt=math.inf)]
 
 

@@ -10,14 +10,8 @@ from glassviz.errors import GlassvizError
 from glassviz.validation import Count, Natural, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
-
-
 Task = Literal["hopper-hop", "hopper-stand"]
-
-
 Physics = Literal["dm_control", "playground"]
-
-
 _FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
 
 

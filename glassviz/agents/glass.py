@@ -16,10 +16,7 @@ from glassviz.agents.config import GlassConfig
 from glassviz.agents.networks import Params
 
 LabelRule = Literal["nearest-prototype", "soft"]
-
-
 SelfLoops = Literal["once", "dropped"]
-
 
 # Added to every entry of the transition counts in training, so that no row is empty.
 TRANSITION_FLOOR = 1e-4

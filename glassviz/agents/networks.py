@@ -245,8 +245,6 @@ def _apply(
 
 
 Arguments = TypeVar("Arguments")
-
-
 Result = TypeVar("Result")
 
 

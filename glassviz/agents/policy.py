@@ -12,11 +12,7 @@ from glassviz.agents.planner import PlannerState, plan
 from glassviz.agents.world_model import policy_action, q_values
 
 Controller = Literal["mppi", "pi"]
-
-
 CONTROLLERS: tuple[Controller, ...] = ("mppi", "pi")
-
-
 NO_CLUSTER = -1
 
 

@@ -69,11 +69,7 @@ def q_values(
 
 
 Latents = Float[Array, "rows latent"]
-
-
 SharedLatents = Float[Array, "*rows latent"]
-
-
 Actions = Float[Array, "rows act"]
 
 

@@ -8,18 +8,11 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import refuse_existing
 
 MAX_FILE_BYTES = 4 << 30
-
-
 _SAFETENSORS_LENGTH_BYTES = 8
-
-
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
-
 
 # First bytes of a pickle: PROTO; MARK, GLOBAL, EMPTY_DICT, EMPTY_LIST, … of the old protocols.
 _PICKLE_STARTS = b"\x80(c}])"
-
-
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 

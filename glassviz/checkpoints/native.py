@@ -52,14 +52,9 @@ class Checkpoint:
 
 Leaves = Mapping[str, np.ndarray]
 
-
 # Far beyond any agent of this kind; keeps a made-up configuration from costing anything.
 _MAX_SIZE = 1 << 20
-
-
 _MAX_LAYERS = 64
-
-
 _MAX_HEADS = 64
 
 
@@ -153,20 +148,10 @@ def check_leaves(place: str, config: AgentConfig, leaves: Leaves) -> None:
 
 
 FORMAT = "glassviz-safetensors"
-
-
 FORMAT_VERSION = 1
-
-
 StorageDType = Literal["float32", "float16"]
-
-
 _MAX_RANK = 3
-
-
 _MAX_JSON_DEPTH = 32
-
-
 _STORED = {"F32": np.float32, "F16": np.float16}
 
 

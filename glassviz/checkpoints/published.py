@@ -17,18 +17,11 @@ from glassviz.errors import GlassvizError
 from glassviz.text import printable
 
 NETS = ("enc", "dyn", "rew", "q", "pi")
-
-
 GLASS_LEAVES = ("prototypes", "assign_logits", "super_assign_logits")
-
 
 # A file may name the same dictionary over and over; nothing here walks more than this of each.
 _MAX_ENTRIES = 64
-
-
 _MAX_NAME = 64
-
-
 Leaves = dict[str, np.ndarray]
 
 
@@ -147,11 +140,7 @@ class _LeafReader:
 
 
 _TASKS: dict[str, Task] = {"hopperhop": "hopper-hop", "hopperstand": "hopper-stand"}
-
-
 _JUMPY_NETS = ("jdyn", "jrew")
-
-
 _SIMNORM_GROUPS = 8
 
 
@@ -298,13 +287,8 @@ class _Inference:
 
 
 FORMAT = "tdmpc-glass-pickle"
-
-
 _ABOUT = ("algo", "env_id", "seed", "env_steps", "best_mppi_step", "best_any_selector")
-
-
 _NOT_KEPT = ("target_params", "opt_state", "scale", "key", "glass_step")
-
 
 # Episodes of an evaluation in the published runs; the files keep only the means.
 _EVAL_EPISODES = {"tdmpc-glass": {"pi": 5, "mppi": 8}, "tdmpc2": {"pi": 5, "mppi": 3}}

@@ -15,8 +15,6 @@ from glassviz.errors import GlassvizError
 from glassviz.text import printable
 
 _PLAIN_DTYPE = re.compile(r"[biuf][1248]")
-
-
 _MAX_DIMENSIONS = 16
 
 
@@ -139,16 +137,13 @@ RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
 }
 """What is called in place of a name, with the arguments that the file gives."""
 
-
 BYTES_MAKERS = frozenset({"builtins.bytes", "builtins.bytearray", "_codecs.encode"})
 """How protocols 0 to 2 write bytes."""
-
 
 # Objects of these packages stand in optimiser states and environment states, which nobody needs.
 _STUBBED_PACKAGES = frozenset(
     {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
 )
-
 
 # Classes whose objects such states hold.
 _PLAIN_CLASSES = frozenset(
@@ -165,9 +160,7 @@ _PLAIN_CLASSES = frozenset(
     }
 )
 
-
 _KNOWN = RECONSTRUCTORS.keys() | BYTES_MAKERS | _PLAIN_CLASSES
-
 
 # Names that Python 2 and numpy 1 have for the same things.
 _RENAMED = (
@@ -188,32 +181,14 @@ def known_path(module: str, name: str) -> str | None:
 
 # A checkpoint has about 10⁴ opcodes; these many cost a second and some 20 MB at the worst.
 MAX_OPCODES = 200_000
-
-
 _MAX_INT_BITS = 128
-
-
 _MAX_KEY_BITS = 60  # numbers below 2⁶¹ − 1 are their own hash
-
-
 _HIGHEST_PROTOCOL = 5
-
-
 _FRAME_OPCODE_BYTES = 9
-
-
 _NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-
-
 _TEXTS = {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
-
-
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
-
-
 _LITERALS = _NUMBERS | _TEXTS | _BYTES
-
-
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 

@@ -24,20 +24,10 @@ from glassviz.agents.config import AgentConfig, EnvConfig, Physics, Task
 from glassviz.errors import GlassvizError
 
 CONTROL_DT_S = 0.02
-
-
 SUBSTEPS = 4
-
-
 STAND_HEIGHT_M = 0.6
-
-
 MAX_HEIGHT_M = 2.0
-
-
 HOP_SPEED_MPS = 2.0
-
-
 UPRIGHT_NOISE = 0.1
 
 

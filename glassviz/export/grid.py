@@ -134,20 +134,12 @@ def _piece(cycles: Cycles, episode: int, row: Sequence[int]) -> Piece:
 
 
 MARGIN = 16
-
-
 TITLE, TEXT = 22, 16
-
-
 MOST_WIDTH, MOST_HEIGHT = 1920, 1080
-
-
 TALLEST = 300
-
 
 SHORTEST = 88
 """A cell is drawn no smaller: a film of very many rows becomes taller than a screen instead."""
-
 
 GAP = 6
 """Between cells."""
@@ -243,25 +235,17 @@ def shortened(text: str, size: int, room: int) -> str:
 
 
 FPS = Fraction(30)
-
-
 COLUMNS = 6
-
-
 SPEEDS = (0.25, 0.5, 1.0)
-
 
 LASTS_S = 8.0
 """Of the film, at most about: the slowest of these speeds at which it does."""
 
-
 CYCLES = 2
 """Gait cycles that a cell shows, so that a label that lives around touchdown is seen whole."""
 
-
 FEWEST = 3
 """A label with fewer visits has no row: chance would decide what it shows."""
-
 
 HEADER = 210
 """Width of the rows' names, in pixels."""

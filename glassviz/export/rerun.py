@@ -28,14 +28,10 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".rrd"
-
-
 INK = "#22262E"
-
 
 FRAME_POINTS, HERE_POINTS = 1.6, 7.0
 """Sizes on the map: of all frames, and of the one that is shown."""
-
 
 Plane = Float32[np.ndarray, "episodes frames 2"]
 

@@ -20,23 +20,14 @@ from glassviz.video.mosaic import Bar, Cell, Mosaic, Track, label_bar
 from glassviz.video.renderer import BODY, Quality, Scene
 
 FPS = Fraction(30)
-
-
 SPEED = 0.5
-
 
 LASTS_S = 8.0
 """Of the film, at most about."""
 
-
 MOST_IN_ROW = 4
-
-
 MOST_RUNS = 16
-
-
 TALLEST = 420
-
 
 ABOVE, BELOW = 58, 28
 """Room for the name of a run, and for its bar."""

@@ -343,19 +343,13 @@ def _propose(
 
 # Of the roll-out that the gait is judged by: the drop at its start does not count.
 GAIT_STEPS = 300
-
-
 DROP_STEPS = 50
-
 
 # Below this an agent is in a bad basin, by the signal.
 LEAST: dict[Signal, float] = {"gait": 0.25, "prototypes": FEWEST_ACTIVE}
 
-
 # A new start of seed s is seeded s + n·this, well apart from the seeds that people choose.
 SEED_STRIDE = 10_000
-
-
 KMEANS_SAMPLE = 4096
 
 

@@ -16,7 +16,6 @@ from glassviz.training.replay import Sequences
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
 
-
 # Of the official TD-MPC2's Adam on its policy.
 OFFICIAL_POLICY_EPS = 1e-5
 

@@ -19,7 +19,6 @@ from glassviz.video.opengl import APT_PACKAGES, HEADLESS, find_backend, has_gpu,
 
 Status = Literal["ok", "note", "failed"]
 
-
 PACKAGES = (
     "mujoco",
     "dm_control",
@@ -32,7 +31,6 @@ PACKAGES = (
     "PyOpenGL",
     "safetensors",
 )
-
 
 _JAX_SCRIPT = "import jax, json; print(json.dumps([str(d) for d in jax.devices()]))"
 

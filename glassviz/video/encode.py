@@ -22,7 +22,6 @@ from glassviz.files import refuse_existing
 
 Format = Literal["mp4", "gif", "webm"]
 
-
 MIN_FPS, MAX_FPS = 5, 120
 """Slower is a slide show; faster is more than screens show, and players drop frames."""
 
@@ -53,7 +52,6 @@ _YUV_COLORS = (
     *("-color_primaries", "bt709", "-color_trc", "bt709"),
 )
 """What `pack` produces: BT.601 luma weights, studio range, sRGB's primaries."""
-
 
 SPECS: dict[Format, FormatSpec] = {
     "mp4": FormatSpec(
@@ -168,7 +166,6 @@ class Rung:
 
 WHOLE = Rung()
 
-
 LADDER = (
     WHOLE,
     Rung(colors=128),
@@ -226,14 +223,8 @@ def _run(arguments: list[str], messages: IO[bytes]) -> bool:
 
 
 _VIDEO = re.compile(r"Stream #0:0.*?: Video: (\w+).*?, (\w+)(?:\((.*?)\))?, (\d+)x(\d+)")
-
-
 _FPS = re.compile(r"([\d.]+) fps")
-
-
 _FRAMES = re.compile(r"frame=\s*(\d+)")
-
-
 _COMMENT = re.compile(r"^\s+comment\s+: (.*)$", re.IGNORECASE | re.MULTILINE)
 
 

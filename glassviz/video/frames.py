@@ -26,20 +26,14 @@ from glassviz.video.renderer import FrameRenderer, Scene
 
 MAX_JOBS = 8
 
-
 FRAMES_PER_JOB = 100
 """A process takes half a second to start: with fewer frames for each it does not pay."""
-
 
 SLOTS = 4
 """Frames that a process may be ahead of the encoder."""
 
-
 Frames = Generator[UInt8[np.ndarray, "..."], None, None]
-
-
 OpenRenderer = Callable[[Scene], FrameRenderer]
-
 
 Paint = Callable[[UInt8[np.ndarray, "height width 3"], int], None]
 """Draws frame t of a film onto a canvas of its size."""

@@ -16,18 +16,13 @@ from glassviz.video.overlay import PANEL_COLOR, TEXT_COLOR, Sprite, font, line_h
 from glassviz.video.renderer import FrameRenderer, Scene
 
 GROUND_COLOR = "#14161C"
-
-
 LANE_COLOR = "#2E313A"
-
 
 EDGE = 4
 """Width of a cell's edge while it is lit, in pixels."""
 
-
 UNLIT = 0.62
 """Brightness of a cell that is not."""
-
 
 Canvas = UInt8[np.ndarray, "height width 3"]
 

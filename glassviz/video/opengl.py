@@ -21,10 +21,7 @@ APT_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
 """What MuJoCo needs on Debian and Ubuntu to draw by EGL: the dispatch library (which brings
 Mesa's libEGL_mesa with it), an OpenGL library, and Mesa's drivers with the software one."""
 
-
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
-
-
 _INSTALL_MESA = f"apt install {' '.join(APT_PACKAGES)}"
 
 
@@ -148,7 +145,6 @@ FAILURES = (
 )
 """Known failures, the more specific before the more general: the first that matches counts."""
 
-
 SOFTWARE_ON_GPU = Failure(
     "software-on-gpu",
     "|".join(SOFTWARE_RENDERERS),
@@ -189,25 +185,14 @@ def diagnose_renderer(renderer: str, has_gpu: bool) -> Failure | None:
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
-
 HEADLESS = ("egl", "osmesa")
 """What is tried without being asked for, in this order."""
 
-
 PROBE_TIMEOUT_S = 60.0
-
-
 CACHE_VALID_S = 3600.0
-
-
 _SAME_AS_UNSET = ("", "1", "on", "true", "enable", "enabled")
-
-
 _SWITCHED_OFF = ("0", "off", "false", "disable", "disabled")
-
-
 _ALIASES = {"glx": "glfw"}
-
 
 _DECISIVE_VARIABLES = (
     "CUDA_VISIBLE_DEVICES",

@@ -108,13 +108,8 @@ def rounded_box(
 MIN_WIDTH, MIN_HEIGHT = 280, 200
 """Below this the panels would overlap, or the text be too small to read."""
 
-
 PANEL_COLOR = "#14161CB8"
-
-
 TEXT_COLOR = "#F4F5F7"
-
-
 FAINT_COLOR = "#B4B9C4"
 
 
@@ -175,16 +170,9 @@ class Layout:
 
 
 FOOT_COLOR = "#F4F5F7"
-
-
 OTHER_COLOR = "#A98467"
-
-
 LANE_COLOR = "#2B2E37"
-
-
 CONTACT_TITLE = "floor contact"
-
 
 AHEAD = 0.6
 """Brightness of what the film has not reached yet."""

@@ -15,20 +15,14 @@ from glassviz.video.opengl import choose_backend
 
 Quality = Literal["fast", "smooth", "full"]
 
-
 FLOOR_M = 100.0
 """How far the floor is drawn before and behind the start."""
 
-
 MULTISAMPLES: dict[Quality, int] = {"fast": 0, "smooth": 4, "full": 4}
-
-
 WHOLE = (0.0, 1.0)
-
 
 BODY = (0.255, 0.943)
 """What of a following camera's height the body needs, standing, in flight or on the floor."""
-
 
 BODY_SHAPE = 10 / 11
 """Width over height of a picture that shows it so."""
