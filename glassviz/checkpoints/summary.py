@@ -12,7 +12,7 @@ from glassviz.agents.config import AgentConfig
 from glassviz.agents.glass import active_in_partition
 from glassviz.agents.networks import input_dims, modules
 from glassviz.checkpoints.native import Checkpoint
-from glassviz.environment import shaped
+from glassviz.environment import reward_shaping
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def summarise(checkpoint: Checkpoint) -> Summary:
     }
     provenance = dict(checkpoint.provenance)
     if "shaped" in provenance:
-        provenance["shaped"] = shaped(provenance)
+        provenance["shaped"] = reward_shaping(provenance)
     return Summary(
         name=checkpoint.name,
         format=checkpoint.format,

@@ -294,7 +294,7 @@ def test_converting_replaces_nothing_unless_asked_to(tmp_path: Path) -> None:
     source = write(tmp_path / "best_mppi.pkl", payload())
     target = tmp_path / "best.safetensors"
     target.write_text("precious")
-    with pytest.raises(GlassvizError, match=r"there is a file already.*--overwrite"):
+    with pytest.raises(GlassvizError, match=r"already exists.*--overwrite"):
         convert(source, target)
     assert target.read_text() == "precious"
     convert(source, target, overwrite=True)

@@ -536,7 +536,7 @@ def test_a_tiny_agent_is_exported_from_its_checkpoint_by_a_real_renderer(tmp_pat
         colors = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
     assert len(colors) > 1000, "expected a rendered body"
     assert "no gait cycles" in told
-    assert "there is a file already" in glassviz(*options, "--strip", "-o", "strip.png", code=1)
+    assert "already exists" in glassviz(*options, "--strip", "-o", "strip.png", code=1)
 
 
 def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monkeypatch):
