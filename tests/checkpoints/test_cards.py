@@ -9,6 +9,7 @@ import pytest
 from glassviz import checkpoints
 from glassviz.environment import reward_shaping
 from glassviz.training.refine import shaping_of
+from glassviz.video import opengl
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
 FILES = sorted(SHIPPED.glob("*.safetensors"))
@@ -17,7 +18,7 @@ FILES = sorted(SHIPPED.glob("*.safetensors"))
 @pytest.fixture
 def make_card(monkeypatch):
     """The script as a module; a card's words need no OpenGL."""
-    monkeypatch.setattr(gl, "choose_backend", lambda: None)
+    monkeypatch.setattr(opengl, "choose_backend", lambda: None)
     spec = importlib.util.spec_from_file_location("make_card", SHIPPED / "make_card.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
