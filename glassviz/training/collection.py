@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from glassviz.agents import glass as glass_ops
-from glassviz.agents.networks import Params, encode, over_each
+from glassviz.agents.networks import Params, encode, map_stacked
 from glassviz.agents.planner import PlannerState, initial_state
 from glassviz.agents.policy import NO_CLUSTER, decide
 from glassviz.agents.world_model import policy_action
@@ -315,7 +315,7 @@ def _proposals(
         joined: Proposal = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *shares)
         return joined
 
-    result: Proposal = over_each(one_seed, (params, obs, plan, seeds))
+    result: Proposal = map_stacked(one_seed, (params, obs, plan, seeds))
     return result
 
 

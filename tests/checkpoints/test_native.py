@@ -180,7 +180,7 @@ def test_a_safetensors_file_of_another_program_is_told_apart() -> None:
         ({"num_bins": "101"}, "num_bins"),
         ({"glass": {"proto_temperature": 0.0}}, "proto_temperature"),
         ({"planner": {"samples": 8}}, "expected fewer policy trajectories"),
-        ({"latent_dim": 24, "simnorm_group": 5}, "SimNorm groups divide"),
+        ({"latent_dim": 24, "simnorm_group": 5}, "divisible by the SimNorm group"),
     ],
 )
 def test_an_impossible_configuration_is_told_in_one_sentence(
