@@ -100,7 +100,7 @@ def test_a_name_that_is_none_lists_the_good_ones(fresh, monkeypatch, value):
 
 def test_rendering_switched_off_is_refused(fresh, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "off")
-    with pytest.raises(UsageError, match="switches rendering off"):
+    with pytest.raises(UsageError, match="disables rendering"):
         choose_backend()
 
 
@@ -138,7 +138,7 @@ def test_mujoco_imported_before(environment, verdict):
 def test_asking_for_another_backend_than_the_imported_one_is_refused(fresh, monkeypatch):
     monkeypatch.setitem(sys.modules, "mujoco.egl", sys)
     monkeypatch.setenv("MUJOCO_GL", "osmesa")
-    with pytest.raises(GlassvizError, match="MuJoCo was imported with egl before"):
+    with pytest.raises(GlassvizError, match="MuJoCo was already imported with egl"):
         choose_backend()
 
 
