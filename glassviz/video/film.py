@@ -297,10 +297,10 @@ def _shots(traces: Sequence[Trace], options: FilmOptions) -> tuple[Shot, ...]:
         raise UsageError("film: expected at least one trace, found none")
     kinds = {(trace.header["env"]["physics"], trace.frame_dt_s) for trace in traces}
     if len(kinds) > 1:
+        found = ", ".join(f"{physics} at {dt:g} s" for physics, dt in sorted(kinds))
         raise UsageError(
-            f"film: expected traces of one physics profile and frame rate, found "
-            f"{', '.join(f'{physics} at {dt:g} s' for physics, dt in sorted(kinds))}: make one film "
-            f"per profile and rate"
+            f"film: expected traces of one physics profile and frame rate, found {found}: make "
+            f"one film per profile and rate"
         )
     rows = [tuple(traces)] if options.side_by_side else [(trace,) for trace in traces]
     if options.side_by_side:
