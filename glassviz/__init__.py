@@ -1,10 +1,10 @@
 """Films, label metrics and basin verdicts for TD-MPC2 and TD-MPC-Glass agents.
 
-    load: a checkpoint or a trace, to work with in a notebook.
-    GlassvizError: a mistake that the user can mend, told in one sentence.
+    load: open a checkpoint or a trace in a notebook.
+    GlassvizError: an error that the user can fix, stated in one sentence.
 
-The library's rooms are imported by name (`from glassviz.trace import Trace`); importing the
-package itself loads nothing that takes time.
+Import everything else from its module (`from glassviz.trace import Trace`). Importing the package
+itself is fast: it loads nothing heavy.
 """
 
 from typing import TYPE_CHECKING, Any

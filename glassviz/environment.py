@@ -13,21 +13,24 @@ import platformdirs
 
 from glassviz import __version__
 
+PACKAGES = ("jax", "flax", "numpy", "mujoco", "dm_control")
+"""Packages that a result can depend on."""
+
 
 def cache_dir() -> Path:
-    """The user's cache folder for glassviz; nothing in it is worth keeping."""
+    """The user's cache folder for glassviz; everything in it can be recreated."""
     return Path(platformdirs.user_cache_dir("glassviz"))
 
 
 def prepare_environment() -> None:
-    """Set JAX's environment variables that the user has not set; call before importing jax.
+    """Set JAX's environment variables, unless the user has; call before importing jax.
 
-    - `XLA_PYTHON_CLIENT_PREALLOCATE=false`: by default JAX takes most of a GPU's memory, and
-      OpenGL, which draws on the same card, starves.
-    - `JAX_COMPILATION_CACHE_DIR`: what one command compiled, the next one loads. Left alone when
-      the folder cannot be made (a read-only home), where JAX would warn at every compilation.
-    - `JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`: JAX keeps only what took over a second to
-      compile; a start consists of many shorter ones.
+    - `XLA_PYTHON_CLIENT_PREALLOCATE=false`: by default JAX reserves most of a GPU's memory, which
+      leaves too little for OpenGL on the same card.
+    - `JAX_COMPILATION_CACHE_DIR`: reuse compiled programs across commands. Not set when the
+      folder cannot be created (a read-only home), since JAX would warn at every compilation.
+    - `JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS=0`: by default JAX caches only programs that took
+      over a second to compile; start-up consists of many shorter ones.
     """
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
@@ -40,27 +43,55 @@ def prepare_environment() -> None:
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
 
 
-PACKAGES = ("jax", "flax", "numpy", "mujoco", "dm_control")
+def provenance(recipe: str) -> dict[str, Any]:
+    """Provenance of a training run started by this process."""
+    return {
+        "recipe": recipe,
+        "command": command(),
+        "versions": versions(),
+        "git_commit": git_commit(),
+    }
+
+
+def command() -> str:
+    """The command line of this process without private paths.
+
+    `--out` is left out, and absolute paths are cut to their file name.
+    """
+    words = iter(sys.argv[1:])
+    public = []
+    for word in words:
+        if word in ("--out", "-o"):
+            next(words, None)
+        elif not word.startswith("--out="):
+            option, equals, value = word.rpartition("=")
+            public.append(option + equals + _without_folder(value))
+    return " ".join(["glassviz", *public])
+
+
+def _without_folder(word: str) -> str:
+    path = Path(word)
+    return path.name if path.is_absolute() else word
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that a result can depend on."""
-    found = {
+    """Versions of Python, glassviz and `PACKAGES`."""
+    numbers = {
         "python": platform.python_version(),
         "glassviz": __version__,
     }
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            numbers[name] = version(name)
         except PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            numbers[name] = "not installed"
+    return numbers
 
 
 def git_commit() -> str | None:
-    """Commit of the source tree that this package runs from; None outside of one.
+    """Commit of the source tree that this package runs from.
 
-    A package that is installed within somebody else's repository is no part of it.
+    None outside of one; a package installed inside another project's repository does not count.
     """
     here = Path(__file__)
 
@@ -72,48 +103,18 @@ def git_commit() -> str | None:
 
     try:
         return (git("ls-files", here.name) and git("rev-parse", "HEAD")) or None
-    except OSError:  # no git on this machine
+    except OSError:  # git is not installed
         return None
 
 
-def describe(recipe: str) -> dict[str, Any]:
-    """Provenance of a training run that this process starts."""
-    return {
-        "recipe": recipe,
-        "command": command(),
-        "versions": versions(),
-        "git_commit": git_commit(),
-    }
+def reward_shaping(provenance: Mapping[str, Any]) -> Any:
+    """Whether an agent was trained on a shaped reward, according to its provenance.
 
-
-def shaped(made_by: Mapping[str, Any]) -> Any:
-    """What an agent's provenance says of shaping: whether it came of the task's reward alone.
-
-    True when the training reward was shaped, "policy search" when the search that refined its
-    policy had a shaped objective, False when neither was, None when the file does not say. A
-    search always has one (`glassviz.training.refine`), though older files say False.
+    Returns:
+        True if the training reward was shaped, "policy search" if only the objective of the search
+        that refined the policy was, False if neither was, None if the provenance does not say. The
+        search (`glassviz.training.refine`) always shapes its objective, though older files say
+        False.
     """
-    told = made_by.get("shaped")
-    return told or ("policy search" if made_by.get("refined") else told)
-
-
-def command() -> str:
-    """The command line of this process, without the folders on the user's disk.
-
-    Those are nobody else's business: `--out` is left out, and of an absolute path only the name
-    is kept.
-    """
-    words = iter(sys.argv[1:])
-    kept = []
-    for word in words:
-        if word in ("--out", "-o"):
-            next(words, None)
-        elif not word.startswith("--out="):
-            option, equals, value = word.rpartition("=")
-            kept.append(option + equals + _name(value))
-    return " ".join(["glassviz", *kept])
-
-
-def _name(word: str) -> str:
-    path = Path(word)
-    return path.name if path.is_absolute() else word
+    recorded = provenance.get("shaped")
+    return recorded or ("policy search" if provenance.get("refined") else recorded)

@@ -1,8 +1,8 @@
-"""The one exception that a user is meant to read."""
+"""Exceptions whose message is shown to the user."""
 
 
 class GlassvizError(Exception):
-    """A mistake that the user can mend, told in one sentence.
+    """An error that the user can fix, stated in one sentence.
 
     The message names the place (a file, an option), what was expected, what was found, and what
     to do. The command line prints it without a traceback and exits with `exit_code`.
@@ -11,11 +11,11 @@ class GlassvizError(Exception):
     exit_code = 1
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows in place of a traceback."""
+        """What IPython prints instead of a traceback."""
         return [f"{type(self).__name__}: {self}"]
 
 
 class UsageError(GlassvizError):
-    """The command or call itself was wrong: an unknown name, options that exclude each other."""
+    """An invalid command or call: an unknown name, options that exclude each other."""
 
     exit_code = 2

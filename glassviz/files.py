@@ -1,4 +1,4 @@
-"""Files change whole or not at all, and a full disk is told in one sentence."""
+"""Atomic file writes, with one-sentence errors when the disk is full."""
 
 import errno
 import os
@@ -10,48 +10,47 @@ from glassviz.errors import GlassvizError
 
 PARTIAL_SUFFIX = ".partial"
 
-
-_NO_ROOM = {
-    errno.ENOSPC: "a full disk",
-    errno.EDQUOT: "a full disk quota",
-    errno.EFBIG: "a limit on the size of a file",
+_NO_SPACE = {
+    errno.ENOSPC: "no space left on device",
+    errno.EDQUOT: "disk quota exceeded",
+    errno.EFBIG: "file size limit exceeded",
 }
 
 
 class DiskFullError(GlassvizError):
-    """There was no room for a file.
+    """A file did not fit on the disk.
 
     Attributes:
-        path: the file; what stood there before stands there still.
-        finding: what was expected of the place and what was found, without the remedy.
+        path: the file; its previous content is intact.
+        finding: the message without the remedy.
     """
 
-    def __init__(self, path: Path, size: int | None, found: str) -> None:
-        room = "room" if size is None else f"room for {max(size / 1e6, 0.1):.1f} MB"
+    def __init__(self, path: Path, size: int | None, reason: str) -> None:
+        needed = "" if size is None else f", {max(size / 1e6, 0.1):.1f} MB needed"
         self.path = path
-        self.finding = f"{path}: expected {room}, found {found}"
-        super().__init__(f"{self.finding}: free some room and try again")
+        self.finding = f"{path}: {reason}{needed}"
+        super().__init__(f"{self.finding}: free some space and try again")
 
 
 @contextmanager
 def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
-    """A place beside `path` to write a file to; it becomes `path` when the block ends well.
+    """Write a file atomically: yield a temporary path, renamed to `path` when the block succeeds.
 
-    Folders on the way are made. When the block fails, or is interrupted, what it wrote is removed
-    and an older file at `path` stays as it was. The file reaches the disk before its name does,
-    so that this holds for a power cut as well.
+    Parent folders are created. When the block fails or is interrupted, the temporary file is
+    removed and an older file at `path` stays as it was. The data is flushed to disk before the
+    rename, so this holds after a power cut too.
 
     Args:
-        path: the file.
-        size: how many bytes it will have, where that is known; said when they do not fit.
+        path: the file to write.
+        size: its size in bytes, if known; reported when it does not fit.
 
     Raises:
-        DiskFullError: there is no room for the file.
-        GlassvizError: it cannot be written for another reason (no permission).
+        DiskFullError: the file does not fit.
+        GlassvizError: it cannot be written for another reason, such as missing permission.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
-        with telling_no_room(path, size):
+        with write_errors(path, size):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield partial
             with partial.open("rb") as written:
@@ -63,22 +62,21 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
 
 
 def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise GlassvizError when there is a file at `path` and it may not be overwritten."""
+    """Raise GlassvizError if `path` exists and must not be overwritten."""
     if path.exists() and not overwrite:
         raise GlassvizError(
-            f"{path}: there is a file already: pass --overwrite to replace it, or choose another "
-            f"name"
+            f"{path}: already exists: pass --overwrite to replace it, or choose another name"
         )
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add `data` at the end of a file; when there is no room for all of it, nothing is added.
+    """Append `data` to a file, all of it or nothing.
 
     Raises:
-        DiskFullError: there is no room.
+        DiskFullError: the data does not fit.
         GlassvizError: the file cannot be written for another reason.
     """
-    with telling_no_room(path, len(data)), path.open("ab", buffering=0) as file:
+    with write_errors(path, len(data)), path.open("ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
         left = memoryview(data)
         try:
@@ -90,16 +88,16 @@ def append(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def telling_no_room(path: Path, size: int | None) -> Iterator[None]:
-    """Turn the system's errors in writing `path` into the user's.
+def write_errors(path: Path, size: int | None) -> Iterator[None]:
+    """Turn an OSError raised while writing `path` into a GlassvizError.
 
     Raises:
-        DiskFullError: there is no room.
-        GlassvizError: it cannot be written for another reason.
+        DiskFullError: the data does not fit.
+        GlassvizError: the file cannot be written for another reason.
     """
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM:
-            raise DiskFullError(path, size, _NO_ROOM[error.errno]) from None
+        if error.errno in _NO_SPACE:
+            raise DiskFullError(path, size, _NO_SPACE[error.errno]) from None
         raise GlassvizError(f"{path}: cannot be written: {error.strerror or error}") from None

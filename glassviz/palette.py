@@ -1,8 +1,8 @@
-"""The colours of the clusters: one palette for every film and figure.
+"""The cluster palette, shared by films and figures.
 
-The hues lie near those of Okabe & Ito ("Color Universal Design", 2008); their lightness is pulled
-apart, so that each pair stays distinct under protanopia, deuteranopia and tritanopia, and each
-colour from a black, a white and a grey ground.
+The hues are close to those of Okabe & Ito ("Color Universal Design", 2008). Their lightness is
+spread so that any two colours differ under protanopia, deuteranopia and tritanopia, and every
+colour stands out from black, white and grey.
 """
 
 CLUSTER_COLORS = (
@@ -15,27 +15,32 @@ CLUSTER_COLORS = (
     "#BE8BEA",  # lavender
     "#83296A",  # plum
 )
-
-
 NO_CLUSTER_COLOR = "#808080"
 
 
 def label_color(label: int) -> str:
     """Colour of cluster `label` as #RRGGBB; grey for a negative label, which means no cluster.
 
-    From the ninth cluster on the colours repeat: there the number tells the clusters apart.
+    Colours repeat from the ninth cluster on; there the printed number tells clusters apart.
+
+    >>> label_color(0), label_color(8), label_color(-1)
+    ('#EE8F1C', '#EE8F1C', '#808080')
     """
     return NO_CLUSTER_COLOR if label < 0 else CLUSTER_COLORS[label % len(CLUSTER_COLORS)]
 
 
 def to_rgb(color: str) -> tuple[int, int, int]:
-    """Red, green and blue of #RRGGBB, 0..255 each."""
+    """Red, green and blue of #RRGGBB, from 0 to 255.
+
+    >>> to_rgb("#EE8F1C")
+    (238, 143, 28)
+    """
     red, green, blue = bytes.fromhex(color.removeprefix("#"))
     return red, green, blue
 
 
 def ink_on(color: str) -> str:
-    """Black or white, whichever reads better on `color` (WCAG relative luminance)."""
+    """Black or white, whichever has more contrast on `color` (WCAG relative luminance)."""
     linear = (
         value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
         for value in (channel / 255 for channel in to_rgb(color))

@@ -1,4 +1,4 @@
-"""The trace: one recorded roll-out with every per-frame quantity, and its header."""
+"""The trace: a recorded roll-out with all per-frame quantities, and its validated header."""
 
 import dataclasses
 import hashlib
@@ -18,186 +18,38 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32
 from glassviz.errors import GlassvizError
 from glassviz.files import replacing
 
-LONGEST = 60
-"""More of an entry is not shown."""
-
-
-_MISSING = object()
-
-
-_Entry = tuple[str, Callable[[Any], bool]]
-"""What is expected, in words and as a test; of an entry that is missing, `_MISSING` is tested."""
-
-
-def check_header(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Refuse a header that lacks an entry, or has one that no trace has, or not of these arrays.
-
-    Args:
-        header: of a trace, of the present schema version.
-        arrays: of the same trace, with the axes that they must have.
-        path: of the trace, for the error.
-
-    Raises:
-        GlassvizError: the first such entry.
-    """
-    entries = _HEADER | _of(arrays)
-    if header.get("labels_from") == "fitted":
-        entries["fitted_labels"] = ("an object with sha256, for labels are fitted", _is_fitted)
-    for entry, (expected, holds) in entries.items():
-        found: Any = header
-        for key in entry.split("."):
-            found = found.get(key, _MISSING) if isinstance(found, dict) else _MISSING
-        if not holds(found):
-            told = "nothing" if found is _MISSING else json.dumps(found)
-            told = told if len(told) <= LONGEST else f"{told[:LONGEST]} …"
-            raise GlassvizError(
-                f"{path}: header entry {entry}: expected {expected}, found {told}: record it again "
-                f"with `glassviz rollout`"
-            )
-
-
-def _of(arrays: Mapping[str, np.ndarray]) -> dict[str, _Entry]:
-    """Entries that tell of axes of the arrays."""
-    episodes, geoms, bodies = (
-        arrays[name].shape[axis] for name, axis in (("time", 0), ("contacts", 2), ("angles", 2))
-    )
-    prototypes = arrays["soft_assignment"].shape[2]
-    rows = f"{prototypes} rows" if prototypes else "rows"
-    tau = "a positive number or null" if prototypes else "null, there being no soft assignments"
-    return {
-        "reset_seeds": (f"{episodes} integers, one an episode", _list_of(int, episodes)),
-        "geoms": (f"{geoms} names, one a column of contacts", _list_of(str, geoms)),
-        "bodies": (f"{bodies} names, one a column of angles", _list_of(str, bodies)),
-        "tau": (tau, lambda found: found is None or (prototypes > 0 and _is_positive(found))),
-        # Missing from older traces.
-        "partition": (
-            f"{rows} of as many numbers each, or null",
-            lambda found: found in (_MISSING, None) or _is_matrix(found, prototypes),
-        ),
-    }
-
-
-def _is(*kinds: type) -> Callable[[Any], bool]:
-    return lambda found: type(found) in kinds  # JSON's true is no integer.
-
-
-def _or_missing(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda found: found is _MISSING or holds(found)
-
-
-def _list_of(kind: type, count: int | None = None) -> Callable[[Any], bool]:
-    def holds(found: Any) -> bool:
-        right = isinstance(found, list) and all(type(each) is kind for each in found)
-        return right and count in (None, len(found))
-
-    return holds
-
-
-def _is_number(found: Any) -> bool:
-    """Whether it is finite, and so as a float: JSON has integers of any length."""
-    return type(found) in (int, float) and abs(found) <= sys.float_info.max
-
-
-def _is_positive(found: Any) -> bool:
-    return _is_number(found) and found > 0
-
-
-def _is_step(found: Any) -> bool:
-    """Whether it is a step of time that others can be told in."""
-    return _is_number(found) and 1e-6 <= found <= 3600
-
-
-def _is_matrix(found: Any, rows: int) -> bool:
-    """Whether it has rows of as many numbers each; so many rows, or any number for 0."""
-    return (
-        isinstance(found, list)
-        and len(found) > 0
-        and rows in (0, len(found))
-        and all(isinstance(row, list) and row and len(row) == len(found[0]) for row in found)
-        and all(_is_number(each) for row in found for each in row)
-    )
-
-
-def _is_glass(found: Any) -> bool:
-    clusters = found.get("clusters") if isinstance(found, dict) else None
-    return found is None or (type(clusters) is int and clusters > 0)
-
-
-def _is_fitted(found: Any) -> bool:
-    return isinstance(found, dict) and isinstance(found.get("sha256"), str)
-
-
-_TEXT: _Entry = ("a text", _is(str))
-
-
-_OBJECT: _Entry = ("an object", _is(dict))
-
-
-_INTEGER: _Entry = ("an integer", _is(int))
-
-
-_TEXTS: _Entry = ("a list of texts", _list_of(str))
-
-
-_HEADER: dict[str, _Entry] = {
-    "checkpoint.name": _TEXT,
-    "checkpoint.sha256": _TEXT,
-    "checkpoint.format": _TEXT,
-    "agent": _OBJECT,
-    "agent.planner": ("an object, if there is one", _or_missing(_is(dict))),
-    "agent.planner.discount": ("a number, if there is one", _or_missing(_is_number)),
-    "agent.glass": ("an object with clusters, or null", _or_missing(_is_glass)),
-    "controller": _TEXT,
-    "planner": _OBJECT,
-    "env.task": _TEXT,
-    "env.physics": _TEXT,
-    "env.action_repeat": (
-        "a positive integer",
-        lambda found: type(found) is int and _is_positive(found),
-    ),
-    "env.control_dt_s": ("a positive number of seconds, up to an hour", _is_step),
-    "seed": _INTEGER,
-    "label_rule": _TEXT,
-    "labels_from": ("glass, fitted or none", lambda found: found in ("glass", "fitted", "none")),
-    "assumptions": _TEXTS,
-    "versions": _OBJECT,
-    "device": _TEXT,
-    "fitted_labels": ("an object with sha256, if there is one", _or_missing(_is_fitted)),
-}
-
-
 SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True, eq=False)
 class Trace:
-    """Episodes of one checkpoint under one controller; E episodes of T frames each.
+    """E episodes of T frames, recorded from one checkpoint under one controller.
 
     Attributes:
-        header: where the trace came from: `schema_version`, `checkpoint` (name, sha256, format),
+        header: provenance of the trace: `schema_version`, `checkpoint` (name, sha256, format),
             `agent` (the whole agent configuration), `controller`, `planner`, `env` (task,
             physics, action_repeat, episode_steps, control_dt_s), `seed`, `reset_seeds`,
             `label_rule`, `labels_from` ("glass", "fitted" or "none"), `tau` (null without soft
             assignments), `partition` (rows of S; null without labels), `geoms` (names),
-            `assumptions`, `versions`, `device`; and `fitted_labels` where they are fitted.
-        time: s since the reset.
-        qpos, qvel: generalised positions and velocities, what the picture is drawn from.
+            `assumptions`, `versions`, `device`; with fitted labels also `fitted_labels`.
+        time: time since the reset, s.
+        qpos, qvel: generalised positions and velocities, from which the frame is drawn.
         obs: observation.
         latent: encoder output z.
-        soft_assignment: c over the N prototypes of Glass; N is 0 without, and where labels are
-            fitted.
+        soft_assignment: c over the N prototypes of Glass; N is 0 without Glass and with fitted
+            labels.
         prototype: nearest prototype n; -1 without labels.
-        label: cluster label k of this frame's observation; -1 without labels.
-        action: action taken from this frame.
-        policy_action: what the policy prior would have done.
+        label: cluster label k of the observation; -1 without labels.
+        action: action taken in this frame.
+        policy_action: action of the policy prior.
         value: predicted return-to-go. Under `mppi` the mean of the elites' values in the last
             iteration, under `pi` the mean of the Q heads at the action taken.
         value_spread: standard deviation of the same.
-        reward: reward that the action earned, summed over the action repeat.
+        reward: reward for the action, summed over the action repeat.
         height: torso over foot, m.
         speed: forward speed of the centre of mass, m/s.
-        angles: pitch of every body against the vertical, rad; bodies as in `header["bodies"]`.
-        contacts: whether each geom touches the floor; geoms as in `header["geoms"]`.
+        angles: pitch of the bodies against the vertical, rad; order as in `header["bodies"]`.
+        contacts: whether a geom touches the floor; order as in `header["geoms"]`.
         touch: toe and heel touch sensors, N.
     """
 
@@ -233,18 +85,18 @@ class Trace:
 
     @property
     def has_labels(self) -> bool:
-        """Whether there are clusters to name, learned or fitted."""
+        """Whether frames have cluster labels, learned or fitted."""
         return self.header["labels_from"] != "none"
 
     @property
     def partition(self) -> Float64[np.ndarray, "prototypes clusters"] | None:
-        """S; None without labels, and for a trace from before it was recorded."""
+        """S; None without labels and in traces older than this header entry."""
         rows = self.header.get("partition")
         return None if rows is None else np.array(rows, dtype=np.float64)
 
     @property
     def clusters(self) -> int:
-        """Number of labels K that there may be; of an unknown agent those up to the highest."""
+        """Number of possible labels K; the highest label + 1 if the agent's K is unknown."""
         rows, glass = self.header.get("partition"), self.header["agent"].get("glass")
         if rows is not None:
             return len(rows[0])
@@ -252,7 +104,7 @@ class Trace:
 
     @property
     def labels_sha256(self) -> str | None:
-        """Hash of the fitted labels that the frames go by; None for all others."""
+        """Hash of the file of fitted labels; None without fitted labels."""
         fitted = self.header.get("fitted_labels")
         return fitted["sha256"] if fitted else None
 
@@ -264,22 +116,22 @@ class Trace:
 
     @property
     def returns(self) -> Float[np.ndarray, " episodes"]:
-        """Return of each episode: its sum of rewards."""
+        """Sum of rewards per episode."""
         return self.reward.sum(axis=1)
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of header and arrays; what is derived from a trace carries it."""
+        """Hash of header and arrays, recorded in everything derived from the trace."""
         digest = hashlib.sha256(json.dumps(self.header, sort_keys=True).encode())
         for name in ARRAYS:
             digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
     def save(self, path: Path) -> None:
-        """Write the trace to `path` (.npz), whole or not at all.
+        """Write the trace to `path` (.npz) atomically.
 
         Raises:
-            GlassvizError: it cannot be written.
+            GlassvizError: the file cannot be written.
         """
         arrays = {name: getattr(self, name) for name in ARRAYS}
         header = np.frombuffer(json.dumps(self.header, sort_keys=True).encode(), dtype=np.uint8)
@@ -291,17 +143,17 @@ class Trace:
         """Read a trace.
 
         Raises:
-            GlassvizError: the file is missing, truncated, no trace, or of another schema version;
-                or its arrays, or an entry of its header, are none of a trace.
+            GlassvizError: the file is missing, truncated, not a trace or of another schema
+                version, or an array or header entry is invalid.
         """
         try:
-            # NumPy leaves a file that it opened itself open when it turns out to be no archive.
+            # If NumPy opened the file itself, it would leave it open when it is not an archive.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 header = json.loads(archive["header"].tobytes())
                 _check_version(header, path)
                 arrays = {name: archive[name] for name in ARRAYS}
-            if not all(isinstance(each, np.ndarray) for each in arrays.values()):
-                raise ValueError("members that are no arrays")
+            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+                raise ValueError("members that are not arrays")
         except GlassvizError:
             raise
         except FileNotFoundError:
@@ -312,33 +164,32 @@ class Trace:
                 f"({error}): record it again with `glassviz rollout`"
             ) from None
         _check_arrays(arrays, path)
-        check_header(header, arrays, path)
+        _check_header(header, arrays, path)
         return cls(header=header, **arrays)
 
 
 ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
 
-
 UNREADABLE = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
-    # An array that is no archive, and members of an archive that are no arrays.
+    # An array instead of an archive, and archive members that are not arrays.
     *(TypeError, AttributeError),
     *(zipfile.BadZipFile, zlib.error),
 )
-"""What damaged files, and files of another kind, make NumPy, zipfile and json raise."""
+"""Exceptions of NumPy, zipfile and json for damaged files and files of another kind."""
 
 
 def _check_version(header: Any, path: Path) -> None:
-    found = header.get("schema_version") if isinstance(header, dict) else None
-    if found != SCHEMA_VERSION:
+    version = header.get("schema_version") if isinstance(header, dict) else None
+    if version != SCHEMA_VERSION:
         raise GlassvizError(
-            f"{path}: expected trace schema version {SCHEMA_VERSION}, found {found}: record it "
+            f"{path}: expected trace schema version {SCHEMA_VERSION}, found {version}: record it "
             f"again with `glassviz rollout`"
         )
 
 
 def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Refuse arrays whose axes or kind are not those of the annotations of `Trace`."""
+    """Refuse arrays whose axes or kind differ from the annotations of `Trace`."""
     shape = arrays["time"].shape[:2]
     for field in dataclasses.fields(Trace):
         if field.name == "header":
@@ -352,6 +203,144 @@ def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
             )
         if array.dtype.kind != dtype.kind:
             raise GlassvizError(
-                f"{path}: {field.name} is of {array.dtype}, expected {dtype}: record it again "
+                f"{path}: {field.name} has dtype {array.dtype}, expected {dtype}: record it again "
                 f"with `glassviz rollout`"
             )
+
+
+_Entry = tuple[str, Callable[[Any], bool]]
+"""Expected value of a header entry, in words and as a predicate; absent entries are `_ABSENT`."""
+
+_ABSENT = object()
+_SHOWN_CHARACTERS = 60
+
+
+def _check_header(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], path: Path) -> None:
+    """Refuse a header with an entry that is absent, invalid or inconsistent with the arrays.
+
+    Args:
+        header: header of the current schema version.
+        arrays: arrays of the same trace, with valid axes.
+        path: the trace's file, for the error message.
+
+    Raises:
+        GlassvizError: names the first such entry.
+    """
+    entries = _HEADER | _array_entries(arrays)
+    if header.get("labels_from") == "fitted":
+        entries["fitted_labels"] = ("an object with sha256, since labels are fitted", _is_fitted)
+    for entry, (expected, is_valid) in entries.items():
+        value: Any = header
+        for key in entry.split("."):
+            value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
+        if not is_valid(value):
+            shown = "nothing" if value is _ABSENT else json.dumps(value)
+            if len(shown) > _SHOWN_CHARACTERS:
+                shown = f"{shown[:_SHOWN_CHARACTERS]} …"
+            raise GlassvizError(
+                f"{path}: header entry {entry}: expected {expected}, found {shown}: record it "
+                f"again with `glassviz rollout`"
+            )
+
+
+def _array_entries(arrays: Mapping[str, np.ndarray]) -> dict[str, _Entry]:
+    """Header entries that depend on the shapes of the arrays."""
+    episodes, geoms, bodies = (
+        arrays[name].shape[axis] for name, axis in (("time", 0), ("contacts", 2), ("angles", 2))
+    )
+    prototypes = arrays["soft_assignment"].shape[2]
+    rows = f"{prototypes} rows" if prototypes else "rows"
+    tau = "a positive number or null" if prototypes else "null without soft assignments"
+    return {
+        "reset_seeds": (f"{episodes} integers, one per episode", _list_of(int, episodes)),
+        "geoms": (f"{geoms} names, one per column of contacts", _list_of(str, geoms)),
+        "bodies": (f"{bodies} names, one per column of angles", _list_of(str, bodies)),
+        "tau": (tau, lambda value: value is None or (prototypes > 0 and _is_positive(value))),
+        # Absent from older traces.
+        "partition": (
+            f"{rows} of numbers, all of one length, or null",
+            lambda value: value in (_ABSENT, None) or _is_matrix(value, prototypes),
+        ),
+    }
+
+
+def _is(*kinds: type) -> Callable[[Any], bool]:
+    return lambda value: type(value) in kinds  # not isinstance: JSON's true is not an integer
+
+
+def _or_absent(predicate: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: value is _ABSENT or predicate(value)
+
+
+def _list_of(kind: type, count: int | None = None) -> Callable[[Any], bool]:
+    def predicate(value: Any) -> bool:
+        homogeneous = isinstance(value, list) and all(type(item) is kind for item in value)
+        return homogeneous and count in (None, len(value))
+
+    return predicate
+
+
+def _is_number(value: Any) -> bool:
+    """Whether `value` is a finite number that fits a float; JSON integers have any length."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def _is_positive(value: Any) -> bool:
+    return _is_number(value) and value > 0
+
+
+def _is_time_step(value: Any) -> bool:
+    """Whether `value` is a time step that durations can be divided by."""
+    return _is_number(value) and 1e-6 <= value <= 3600
+
+
+def _is_matrix(value: Any, rows: int) -> bool:
+    """Whether `value` is a matrix of numbers with `rows` rows; with any number of rows for 0."""
+    return (
+        isinstance(value, list)
+        and len(value) > 0
+        and rows in (0, len(value))
+        and all(isinstance(row, list) and row and len(row) == len(value[0]) for row in value)
+        and all(_is_number(item) for row in value for item in row)
+    )
+
+
+def _is_glass(value: Any) -> bool:
+    clusters = value.get("clusters") if isinstance(value, dict) else None
+    return value is None or (type(clusters) is int and clusters > 0)
+
+
+def _is_fitted(value: Any) -> bool:
+    return isinstance(value, dict) and isinstance(value.get("sha256"), str)
+
+
+_STRING: _Entry = ("a string", _is(str))
+_OBJECT: _Entry = ("an object", _is(dict))
+_INTEGER: _Entry = ("an integer", _is(int))
+_STRINGS: _Entry = ("a list of strings", _list_of(str))
+
+_HEADER: dict[str, _Entry] = {
+    "checkpoint.name": _STRING,
+    "checkpoint.sha256": _STRING,
+    "checkpoint.format": _STRING,
+    "agent": _OBJECT,
+    "agent.planner": ("an object, if present", _or_absent(_is(dict))),
+    "agent.planner.discount": ("a number, if present", _or_absent(_is_number)),
+    "agent.glass": ("an object with clusters, or null", _or_absent(_is_glass)),
+    "controller": _STRING,
+    "planner": _OBJECT,
+    "env.task": _STRING,
+    "env.physics": _STRING,
+    "env.action_repeat": (
+        "a positive integer",
+        lambda value: type(value) is int and _is_positive(value),
+    ),
+    "env.control_dt_s": ("a positive number of seconds, up to an hour", _is_time_step),
+    "seed": _INTEGER,
+    "label_rule": _STRING,
+    "labels_from": ("glass, fitted or none", lambda value: value in ("glass", "fitted", "none")),
+    "assumptions": _STRINGS,
+    "versions": _OBJECT,
+    "device": _STRING,
+    "fitted_labels": ("an object with sha256, if present", _or_absent(_is_fitted)),
+}

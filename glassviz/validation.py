@@ -1,4 +1,4 @@
-"""Types of numbers with a range, and pydantic's check of them where a configuration is made."""
+"""Number types with ranges, and validation of configurations against them by pydantic."""
 
 import dataclasses
 import math
@@ -9,30 +9,26 @@ from annotated_types import Ge, Interval
 from glassviz.errors import UsageError
 
 Count = Annotated[int, Ge(1)]
-
-
 Natural = Annotated[int, Ge(0)]
-
-
 Share = Annotated[float, Interval(ge=0, le=1)]
-
-
 Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
-
-
 NonNegative = Annotated[float, Interval(ge=0, lt=math.inf)]
-
-
 Finite = Annotated[float, Interval(gt=-math.inf, lt=math.inf)]
 
 
-def valid(place: str, kind: Any, value: Any) -> Any:
-    """`value` as what an annotation asks for, its range included.
+def check_value(place: str, kind: Any, value: Any) -> Any:
+    """`value` converted to the annotated type `kind`, its range checked.
+
+    >>> check_value("--steps", Count, 3)
+    3
+
+    Args:
+        place: what the error message calls the value.
 
     Raises:
-        UsageError: it is something else.
+        UsageError: the value does not fit the type.
     """
-    # Here, because the command line reads the ranges before any command runs.
+    # Imported late: the command line reads the ranges before any command runs.
     from pydantic import TypeAdapter, ValidationError
 
     try:
@@ -45,10 +41,10 @@ def valid(place: str, kind: Any, value: Any) -> Any:
 
 
 def check_fields(config: Any, place: str) -> None:
-    """Check every field of a dataclass, and of those in it, against its annotation.
+    """Check every field of a dataclass, nested ones included, against its annotation.
 
     Raises:
-        UsageError: naming the first field that is something else.
+        UsageError: a field does not fit its annotation; names the first such field.
     """
     kinds = get_type_hints(type(config), include_extras=True)
     for field in dataclasses.fields(config):
@@ -56,4 +52,4 @@ def check_fields(config: Any, place: str) -> None:
         if dataclasses.is_dataclass(value):
             check_fields(value, f"{place}{field.name}.")
         else:
-            valid(f"{place}{field.name}", kinds[field.name], value)
+            check_value(f"{place}{field.name}", kinds[field.name], value)

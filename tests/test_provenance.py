@@ -22,14 +22,14 @@ def test_the_command_is_kept_without_the_output_folder(monkeypatch):
         "y",
     ]
     monkeypatch.setattr(sys, "argv", command)
-    assert environment.describe("r")["command"] == "glassviz train --seed 3"
+    assert environment.provenance("r")["command"] == "glassviz train --seed 3"
 
 
 def test_of_absolute_paths_the_command_keeps_the_names(monkeypatch):
     command = ["glassviz", "train", "--demos", "/home/me/demos.npz", "--init=/tmp/a.safetensors"]
     monkeypatch.setattr(sys, "argv", [*command, "--recipe", "own/mine.toml"])
     kept = "glassviz train --demos demos.npz --init=a.safetensors --recipe own/mine.toml"
-    assert environment.describe("r")["command"] == kept
+    assert environment.provenance("r")["command"] == kept
 
 
 def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
@@ -43,7 +43,7 @@ def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
 
     git("init")
     git("commit", "--allow-empty", "-m", "somebody else's")
-    monkeypatch.setattr(provenance, "__file__", str(package))
+    monkeypatch.setattr(environment, "__file__", str(package))
     assert environment.git_commit() is None
     git("add", "env")
     git("commit", "-m", "the package")
@@ -65,7 +65,7 @@ def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
     ],
 )
 def test_a_policy_that_was_searched_for_is_never_called_unshaped(made_by, expected):
-    assert environment.shaped(made_by) == expected
+    assert environment.reward_shaping(made_by) == expected
 
 
 def test_versions_name_this_package_and_what_it_runs_on():

@@ -1,1 +1,1 @@
-"""Agents: networks, Glass, world model and planner, as pure functions over a parameter tree."""
+"""Agents: networks, Glass, world model and planner as pure functions of a parameter tree."""

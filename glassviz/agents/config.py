@@ -1,4 +1,4 @@
-"""Everything that tells one agent from another, as data that is stored with its parameters."""
+"""Configuration of an agent: its architecture and conventions, stored with its parameters."""
 
 import dataclasses
 import json
@@ -10,14 +10,8 @@ from glassviz.errors import GlassvizError
 from glassviz.validation import Count, Natural, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
-
-
 Task = Literal["hopper-hop", "hopper-stand"]
-
-
 Physics = Literal["dm_control", "playground"]
-
-
 _FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
 
 
@@ -30,10 +24,10 @@ class GlassConfig:
         clusters: K, the number of clusters that the prototypes are partitioned into.
         proto_temperature: τ of the soft assignment c = softmax(similarity / τ).
         assignment_temperature: temperature of the row-softmax that makes the partition S.
-        similarity: what a latent and a prototype are compared by.
+        similarity: similarity measure between latents and prototypes.
         cluster_obs: whether S[nearest prototype] is appended to z before policy and Q.
-        super_clusters: size of the second level over the clusters; 0 without one.
-        routed_critic: whether every cluster adds a correction of its own to the Q logits.
+        super_clusters: number of clusters of clusters; 0 for no second level.
+        routed_critic: whether each cluster adds a learned correction to the Q logits.
     """
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
@@ -50,25 +44,25 @@ class GlassConfig:
 
 @dataclass(frozen=True)
 class PlannerConfig:
-    """Constants of the planner (MPPI over the world model).
+    """Parameters of the planner (MPPI over the world model).
 
-    `variant` chooses the algorithm: `glass` keeps unweighted elite statistics, carries the std
-    over to the next step and acts with the mean; `tdmpc2` weights the elites by their value,
-    starts every plan from the widest std and acts with one elite drawn by weight.
+    `variant` selects the algorithm: `glass` weights all elites equally, carries the std over to
+    the next step and acts with the mean; `tdmpc2` weights the elites by value, resets the std to
+    `max_std` for every plan and acts with one elite drawn by weight.
 
     Attributes:
-        horizon: H, model steps looked ahead.
-        samples: NS, action sequences per iteration, those of the policy included.
+        horizon: H, number of model steps planned ahead.
+        samples: NS, action sequences per iteration, including the policy's.
         iterations: rounds of sampling and refitting per plan.
         policy_trajectories: sequences proposed by the policy, sampled once per plan.
-        elites: how many of the best sequences refit the distribution.
-        min_std, max_std: bounds of the sampling std; max_std is also where it starts.
+        elites: number of best sequences that the distribution is refitted to.
+        min_std, max_std: bounds of the sampling std; `max_std` is also its initial value.
         temperature: inverse temperature of the elite weights (`tdmpc2` only).
         discount: γ along the planned horizon, and of the TD target in training.
-        action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; the official
-            evaluation script leaves it on, its eval mode turns it off).
-        precision: what the model's matrix products are computed in. `bfloat16` keeps three
-            significant digits: faster where the hardware has it, and other actions.
+        action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; on in the
+            official evaluation script, off in its eval mode).
+        precision: precision of the model's matrix products. `bfloat16` keeps three significant
+            digits: faster on hardware that supports it, but the actions differ.
     """
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
@@ -89,8 +83,8 @@ class PlannerConfig:
     def __post_init__(self) -> None:
         if min(self.horizon, self.samples, self.iterations, self.elites) < 1:
             raise GlassvizError(
-                f"planner: horizon, samples, iterations and elites must be at least 1, "
-                f"found {self.horizon}, {self.samples}, {self.iterations}, {self.elites}"
+                f"planner: expected horizon, samples, iterations and elites of at least 1, "
+                f"found {self.horizon}, {self.samples}, {self.iterations} and {self.elites}"
             )
         if not 0 <= self.policy_trajectories < self.samples:
             raise GlassvizError(
@@ -106,7 +100,7 @@ class PlannerConfig:
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """The task that an agent was trained on, and the physics that it was trained in."""
+    """Task and physics profile that an agent was trained on."""
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
@@ -121,21 +115,21 @@ class AgentConfig:
     """Shapes and conventions of an agent: all that is needed to run its parameters.
 
     Attributes:
-        family: which implementation the agent follows; chooses the planner's variant too.
+        family: implementation that the agent follows; it also selects the training losses.
         obs_dim, action_dim, latent_dim: sizes of observation, action and latent z.
         encoder_widths: hidden layers of the encoder, before the layer that makes z.
         hidden_widths: hidden layers of dynamics, reward, Q and policy.
         activation: nonlinearity of the hidden layers.
         layer_norm_eps: ε of every LayerNorm.
         simnorm_group: values per SimNorm group; each group of z sums to 1.
-        final_norm: whether encoder and dynamics have a LayerNorm between last layer and SimNorm.
+        final_norm: whether encoder and dynamics apply a LayerNorm before SimNorm.
         symlog_obs: whether observations pass through symlog before the encoder.
-        num_q: heads of the Q ensemble.
+        num_q: number of heads of the Q ensemble.
         num_bins, bin_min, bin_max: bins of the reward and value distributions, in symlog space.
         log_std_min, log_std_max: bounds of the policy's log std.
-        glass: prototypes and clusters; None for an agent trained without them.
-        planner, env: how to plan with it, and what it acts in.
-        no_planner: why this agent cannot be planned with; empty when it can.
+        glass: prototypes and clusters; None for an agent trained without Glass.
+        planner, env: its planner and its environment.
+        no_planner: why the planner cannot run this agent; empty if it can.
     """
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
@@ -165,13 +159,13 @@ class AgentConfig:
     def __post_init__(self) -> None:
         if self.simnorm_group < 1 or self.latent_dim % self.simnorm_group:
             raise GlassvizError(
-                f"agent: expected a latent size that SimNorm groups divide, found latent_dim "
+                f"agent: expected a latent size divisible by the SimNorm group, found latent_dim "
                 f"{self.latent_dim} and simnorm_group {self.simnorm_group}"
             )
 
     @property
     def value_input_dim(self) -> int:
-        """Size of what policy and Q see: z, and the cluster row where the agent was given one."""
+        """Input size of policy and Q: z, plus the cluster row with `cluster_obs`."""
         extra = self.glass.clusters if self.glass and self.glass.cluster_obs else 0
         return self.latent_dim + extra
 
@@ -180,7 +174,7 @@ class AgentConfig:
         return dataclasses.replace(self, **changes)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain containers only, for JSON."""
+        """The configuration as plain containers, for JSON."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -188,7 +182,7 @@ class AgentConfig:
         """The inverse of `to_dict`.
 
         Raises:
-            GlassvizError: on a field that is unknown or of another type, naming it.
+            GlassvizError: a field is unknown or of the wrong type; names the field.
         """
         from pydantic import TypeAdapter, ValidationError
 
@@ -204,7 +198,11 @@ class AgentConfig:
 
 
 def tdmpc2_config(**changes: Any) -> AgentConfig:
-    """The official TD-MPC2 agent (5 M parameters) with some fields changed."""
+    """The official TD-MPC2 agent (5 M parameters) with some fields changed.
+
+    >>> tdmpc2_config(latent_dim=256).num_q
+    5
+    """
     defaults: dict[str, Any] = dict(
         family="tdmpc2",
         encoder_widths=(256,),

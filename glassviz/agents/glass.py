@@ -1,7 +1,7 @@
 """Glass: prototypes and clusters over the latent space of a world model.
 
-Prototypes μ_n are reference points in latent space; the partition S says which cluster each
-prototype belongs to. Both are trained on the transitions between prototypes, by minimising the
+Prototypes μ_n are reference points in latent space; the partition S assigns prototypes to
+clusters. Both are trained on the transitions between prototypes, by minimising the
 two-dimensional structural entropy of the transition graph (Li & Pan, IEEE Trans. Inf. Theory
 62(6), 2016) with soft memberships. Entropies are in bits.
 """
@@ -16,19 +16,16 @@ from glassviz.agents.config import GlassConfig
 from glassviz.agents.networks import Params
 
 LabelRule = Literal["nearest-prototype", "soft"]
-
-
 SelfLoops = Literal["once", "dropped"]
 
-
-# Added to every entry of the transition counts in training, so that no row is empty.
 TRANSITION_FLOOR = 1e-4
+"""Added to every transition count in training, so that no row is empty."""
 
 
 def similarity(
     glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
 ) -> Float[Array, "*batch prototypes"]:
-    """How alike each latent and each prototype are: cosine, or minus the squared L2 distance."""
+    """Similarity of latents to prototypes: cosine, or the negative squared L2 distance."""
     mu = params["prototypes"]
     if glass.similarity == "l2":
         return -jnp.sum((z[..., None, :] - mu) ** 2, axis=-1)
@@ -40,7 +37,7 @@ def similarity(
 def soft_assignment(
     glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
 ) -> Float[Array, "*batch prototypes"]:
-    """c = softmax(similarity / τ): how much z belongs to each prototype."""
+    """c = softmax(similarity / τ): degree of membership of z in each prototype."""
     return softmax(similarity(glass, params, z) / glass.proto_temperature, axis=-1)
 
 
@@ -50,19 +47,19 @@ def partition(glass: GlassConfig, params: Params) -> Float[Array, "prototypes cl
 
 
 def super_partition(glass: GlassConfig, params: Params) -> Float[Array, "clusters supers"]:
-    """Each cluster's distribution over the super-clusters."""
+    """Each cluster's distribution over the super-clusters: softmax(super-assignment)."""
     return softmax(params["super_assign_logits"] / glass.assignment_temperature, axis=-1)
 
 
 def coarse_partition(glass: GlassConfig, params: Params) -> Float[Array, "prototypes supers"]:
-    """S·softmax(super-assignment): each prototype's distribution over the super-clusters."""
+    """Each prototype's distribution over the super-clusters: S times `super_partition`."""
     return partition(glass, params) @ super_partition(glass, params)
 
 
 def nearest_prototype(
     glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
 ) -> Int[Array, "*batch"]:
-    """Index of the prototype that z is most similar to."""
+    """Index of the prototype most similar to z."""
     return jnp.argmax(similarity(glass, params, z), axis=-1)
 
 
@@ -74,8 +71,8 @@ def label(
 ) -> Int[Array, "*batch"]:
     """The cluster label k of a latent.
 
-    `nearest-prototype`: argmax S[argmax_n similarity]. `soft`: argmax of c·S. The two disagree
-    on a good share of frames at the usual τ, so the rule is kept with the labels.
+    `nearest-prototype`: argmax S[argmax_n similarity]. `soft`: argmax of c·S. At the usual τ the
+    two disagree on many frames, so the rule is recorded with the labels.
     """
     clusters = partition(glass, params)
     if rule == "soft":
@@ -84,9 +81,9 @@ def label(
 
 
 def active_in_partition(glass: GlassConfig, params: Params) -> Int[Array, ""]:
-    """#{k : mean_n S_nk > 0.05/K}, the training logs' count of "active clusters".
+    """#{k : mean_n S_nk > 0.05/K}, the "active clusters" of the training logs.
 
-    A property of S alone: it says nothing about what the agent does or visits.
+    A property of S alone, independent of which clusters the agent visits.
     """
     mass = partition(glass, params).mean(axis=0)
     return jnp.sum(mass > 0.05 / glass.clusters)
@@ -95,20 +92,20 @@ def active_in_partition(glass: GlassConfig, params: Params) -> Int[Array, ""]:
 def transition_matrix(
     c: Float[Array, "pairs prototypes"], c_next: Float[Array, "pairs prototypes"]
 ) -> Float[Array, "prototypes prototypes"]:
-    """P: row-normalised soft transition counts Σ c_t ⊗ c_{t+1}, with a floor on every entry."""
+    """P: row-normalised soft transition counts Σ c_t ⊗ c_{t+1} + `TRANSITION_FLOOR`."""
     counts = c.T @ c_next + TRANSITION_FLOOR
     return counts / counts.sum(axis=1, keepdims=True)
 
 
 def transition_graph(p: Float[Array, "nodes nodes"]) -> Float[Array, "nodes nodes"]:
-    """A = (P + Pᵀ)/2, the undirected graph whose structural entropy is trained."""
+    """A = (P + Pᵀ)/2, the undirected graph whose structural entropy is minimised."""
     return 0.5 * (p + p.T)
 
 
 def entropy_1d(
     graph: Float[Array, "nodes nodes"], self_loops: SelfLoops = "once"
 ) -> Float[Array, ""]:
-    """H¹ = −Σ (d/2m) log2(d/2m) of the degrees d of an undirected weighted graph."""
+    """H¹ = −Σ (d/2m) log2(d/2m) over the degrees d of an undirected weighted graph."""
     degree = _with_loops(graph, self_loops).sum(axis=1)
     return -_sum_p_log(degree / degree.sum(), degree / degree.sum())
 
@@ -126,8 +123,8 @@ def entropy_2d(
     Args:
         graph: symmetric non-negative weights A.
         membership: S; rows sum to 1.
-        self_loops: `once` counts the diagonal once in the degree, as the training loss does;
-            `dropped` removes it first, the convention for describing behaviour.
+        self_loops: `once` counts the diagonal once in the degree, as in the training loss;
+            `dropped` removes it first, as when describing behaviour.
     """
     graph = _with_loops(graph, self_loops)
     degree = graph.sum(axis=1)

@@ -1,7 +1,7 @@
 """Model-predictive path integral planning (MPPI) over a learned world model.
 
 Sources: TD-MPC2 (Hansen, Su & Wang, ICLR 2024), section 3.3, for the variant `tdmpc2`; the
-planner of TD-MPC-Glass for the variant `glass`. `PlannerConfig` says how the two differ.
+planner of TD-MPC-Glass for the variant `glass`. `PlannerConfig` lists the differences.
 """
 
 from functools import partial
@@ -18,9 +18,9 @@ from glassviz.errors import GlassvizError
 
 
 class PlannerState(NamedTuple):
-    """The sampling distribution, step by step over the horizon.
+    """The Gaussian sampling distribution over action sequences.
 
-    Between plans it is already shifted: its first row belongs to the action that comes next.
+    Between plans it is already shifted: its first row belongs to the next action.
     """
 
     mean: Float[Array, "*episodes horizon act"]
@@ -28,11 +28,11 @@ class PlannerState(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What came out of planning.
+    """Result of planning.
 
     Attributes:
-        action: what to do now, in [-1, 1].
-        state: what the next step's plan starts from.
+        action: action to take now, in [-1, 1].
+        state: initial state of the next step's plan.
         value: mean of the elites' values in the last iteration.
         value_spread: standard deviation of the same.
     """
@@ -44,7 +44,7 @@ class Plan(NamedTuple):
 
 
 class Trajectories(NamedTuple):
-    """Action sequences, the discounted model rewards that they earn, and where they end."""
+    """Action sequences, their discounted model rewards and their final latents."""
 
     actions: Float[Array, "rows horizon act"]
     rewards: Float[Array, " rows"]
@@ -52,7 +52,7 @@ class Trajectories(NamedTuple):
 
 
 class Elites(NamedTuple):
-    """The best action sequences, what they are worth, and how much each counts (sums to 1)."""
+    """The best action sequences, their values and their weights, which sum to 1."""
 
     actions: Float[Array, "*iterations elites horizon act"]
     values: Float[Array, "*iterations elites"]
@@ -60,10 +60,9 @@ class Elites(NamedTuple):
 
 
 def initial_state(config: AgentConfig, planner: PlannerConfig, episodes: int) -> PlannerState:
-    """The state at the start of an episode: mean 0, the widest std."""
+    """The state at the start of an episode: mean 0, std `max_std`."""
     shape = (episodes, planner.horizon, config.action_dim)
-    # The dtype is spelled out: of a weak type, it would have the planner compiled once more for the
-    # second step.
+    # With a weak type in place of an explicit dtype, the second step would recompile the planner.
     return PlannerState(
         jnp.zeros(shape, jnp.float32), jnp.full(shape, planner.max_std, jnp.float32)
     )
@@ -77,25 +76,25 @@ def plan(
     state: PlannerState,
     keys: Key[Array, " episodes"],
 ) -> Plan:
-    """Plan one action for each episode.
+    """Plan one action per episode.
 
     Pure; jit it with `config` and `planner` static, and vmap it over `params` for several agents
-    of one architecture. An episode's draws depend on its own key alone.
+    of one architecture. The random numbers of an episode depend on its key alone.
 
     Args:
-        config: the agent.
-        planner: the planner's constants; not necessarily `config.planner`.
-        params: its parameters, as `networks.init_params` lays them out.
+        config: configuration of the agent.
+        planner: parameters of the planner; not necessarily `config.planner`.
+        params: parameters of the agent, structured as by `networks.init_params`.
         z: latents of the current observations.
         state: `initial_state` at the start of an episode, then the previous plan's state.
-        keys: one a plan and episode, as `jax.random.split` makes them.
+        keys: one key per episode, fresh for every plan.
 
     Raises:
-        GlassvizError: the agent cannot be planned with.
+        GlassvizError: the planner cannot run this agent.
     """
     if config.no_planner:
         raise GlassvizError(
-            f"planner: expected an agent that can be planned with, found one that cannot "
+            f"planner: expected an agent that supports planning, found one that does not "
             f"({config.no_planner}): use the controller `pi`"
         )
     model = world_model(config, planner, params)
@@ -111,7 +110,7 @@ def search(
 ) -> Plan:
     """Plan one action of one episode with any world model.
 
-    `key` is split into one key for the policy's trajectories, one an iteration (split again into
+    `key` is split into one key for the policy's trajectories, one per iteration (split again into
     one for the samples and one for the terminal value), and one for the action.
     """
     propose_key, *iteration_keys, act_key = jax.random.split(key, planner.iterations + 2)
@@ -124,7 +123,7 @@ def search(
         elites = select(planner, candidates, evaluate(planner, model, candidates, value_key))
         return refit(planner, elites), elites
 
-    # A scan, and not a loop in Python, because it compiles in half the time and runs as fast.
+    # A scan compiles in half the time of a Python loop and runs as fast.
     fitted, history = jax.lax.scan(iterate, state, jnp.stack(iteration_keys))
     elites = jax.tree.map(lambda leaf: leaf[-1], history)
     return Plan(
@@ -138,7 +137,7 @@ def search(
 def propose(
     planner: PlannerConfig, model: Model, z: Float[Array, " latent"], key: Key[Array, ""]
 ) -> Trajectories:
-    """Trajectories of the policy prior, imagined step by step."""
+    """Trajectories of the policy prior in the world model."""
     latent = jnp.broadcast_to(z, (planner.policy_trajectories, *z.shape))
     rewards = jnp.zeros(planner.policy_trajectories)
     actions = []
@@ -164,7 +163,7 @@ def roll_out(
     z: Float[Array, " latent"],
     actions: Float[Array, "rows horizon act"],
 ) -> Trajectories:
-    """What the model expects of action sequences that all start in z."""
+    """Roll out action sequences from z in the world model."""
     latent, rewards = z, jnp.zeros(actions.shape[0])
     for t in range(planner.horizon):
         latent, reward = model.step(latent, actions[:, t])
@@ -183,7 +182,7 @@ def evaluate(
 def select(
     planner: PlannerConfig, candidates: Trajectories, values: Float[Array, " rows"]
 ) -> Elites:
-    """The best trajectories, all counting the same (`glass`) or by their value (`tdmpc2`)."""
+    """The best trajectories, weighted equally (`glass`) or by value (`tdmpc2`)."""
     elite_values, best = jax.lax.top_k(values, planner.elites)
     if planner.variant == "glass":
         weights = jnp.full_like(elite_values, 1.0 / planner.elites)
@@ -193,7 +192,7 @@ def select(
 
 
 def refit(planner: PlannerConfig, elites: Elites) -> PlannerState:
-    """Weighted mean and std of the elites, the std within its bounds."""
+    """Weighted mean and std of the elites, the std clipped to its bounds."""
     weights = elites.weights[:, None, None]
     mean = (weights * elites.actions).sum(axis=0)
     std = jnp.sqrt((weights * (elites.actions - mean) ** 2).sum(axis=0))
@@ -214,10 +213,11 @@ def act(
 
 
 def shift(planner: PlannerConfig, fitted: PlannerState) -> PlannerState:
-    """Where the next plan starts: one step on; the std is carried over by `glass` alone."""
+    """Initial state of the next plan, one step later; only `glass` carries the std over."""
     mean, std = fitted
-    widest = jnp.full_like(std, planner.max_std)
+    initial_std = jnp.full_like(std, planner.max_std)
+    glass_std = jnp.concatenate([std[1:], initial_std[:1]])
     return PlannerState(
         mean=jnp.concatenate([mean[1:], jnp.zeros_like(mean[:1])]),
-        std=jnp.concatenate([std[1:], widest[:1]]) if planner.variant == "glass" else widest,
+        std=glass_std if planner.variant == "glass" else initial_std,
     )

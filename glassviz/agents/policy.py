@@ -1,4 +1,4 @@
-"""An agent deciding: from observations to actions and labels, a batch at a time."""
+"""Decisions of an agent: from a batch of observations to actions and labels."""
 
 from typing import Literal, NamedTuple
 
@@ -12,23 +12,19 @@ from glassviz.agents.planner import PlannerState, plan
 from glassviz.agents.world_model import policy_action, q_values
 
 Controller = Literal["mppi", "pi"]
-
-
 CONTROLLERS: tuple[Controller, ...] = ("mppi", "pi")
-
-
 NO_CLUSTER = -1
 
 
 class Decision(NamedTuple):
-    """What an agent made of its observations; the fields of a trace's frame.
+    """An agent's response to observations; the fields of a trace's frame.
 
     Attributes:
         latent: encoder output z.
         soft_assignment: c over the prototypes; no columns without Glass.
         prototype, label: nearest prototype and cluster; -1 without Glass.
-        action: what the controller does.
-        policy_action: what the policy prior would do.
+        action: action of the controller.
+        policy_action: action of the policy prior.
         value, value_spread: predicted return-to-go. Under `mppi` mean and std of the elites'
             values, under `pi` mean and std of the Q heads at the action.
     """
@@ -53,7 +49,7 @@ def decide(
     state: PlannerState,
     keys: Key[Array, " episodes"],
 ) -> tuple[Decision, PlannerState]:
-    """One decision for each episode; pure, to be jitted. Arguments as for `planner.plan`."""
+    """One decision per episode. Pure; arguments as for `planner.plan`."""
     z = encode(config, params, obs)
     prior = policy_action(config, params, z)
     if controller == "mppi":

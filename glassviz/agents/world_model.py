@@ -1,4 +1,4 @@
-"""What a latent leads to: policy prior, Q heads, dynamics and reward."""
+"""The world model of an agent: policy prior, Q heads, dynamics and reward."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -11,12 +11,18 @@ from glassviz.agents import glass, networks
 from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.networks import Params
 
+Latents = Float[Array, "rows latent"]
+SharedLatents = Float[Array, "*rows latent"]
+Actions = Float[Array, "rows act"]
+
 
 def value_input(
     config: AgentConfig, params: Params, z: Float[Array, "*batch latent"]
 ) -> Float[Array, "*batch value_input"]:
-    """What policy and Q see of a latent: z, or [z, S[nearest prototype]] for agents whose
-    configuration says `cluster_obs`. The row of S carries no gradient."""
+    """Input of policy and Q: z, or [z, S[nearest prototype]] with `cluster_obs`.
+
+    No gradient flows through the row of S.
+    """
     if not (config.glass and config.glass.cluster_obs):
         return z
     nearest = glass.nearest_prototype(config.glass, params["glass"], z)
@@ -35,9 +41,9 @@ def policy_action(
 def routed_correction(
     config: AgentConfig, params: Params, z: Float[Array, "*batch latent"]
 ) -> Float[Array, "*batch bins"] | float:
-    """Σ_k s_k(z)·ΔQ_k with s = cS, added to the logits of every Q head; 0 for agents without.
+    """Σ_k s_k(z)·ΔQ_k with s = cS, added to the logits of every Q head; 0 without a routed critic.
 
-    The critic trains ΔQ through it, not the clusters: s carries no gradient.
+    The critic trains ΔQ but not the clusters: no gradient flows through s.
     """
     if not (config.glass and config.glass.routed_critic):
         return 0.0
@@ -53,7 +59,7 @@ def q_distribution(
     z: Float[Array, "*batch latent"],
     action: Float[Array, "*batch act"],
 ) -> Float[Array, "heads *batch bins"]:
-    """Logits over the value bins of taking `action` in z, one row a Q head."""
+    """Logits over the value bins of taking `action` in z, one row per Q head."""
     logits = networks.q_logits(config, params, value_input(config, params, z), action)
     return logits + routed_correction(config, params, z)
 
@@ -64,26 +70,17 @@ def q_values(
     z: Float[Array, "*batch latent"],
     action: Float[Array, "*batch act"],
 ) -> Float[Array, "heads *batch"]:
-    """Return-to-go of taking `action` in z, one estimate a Q head."""
+    """Return-to-go of taking `action` in z, one estimate per Q head."""
     return networks.expected_value(config, q_distribution(config, params, z, action))
 
 
-Latents = Float[Array, "rows latent"]
-
-
-SharedLatents = Float[Array, "*rows latent"]
-
-
-Actions = Float[Array, "rows act"]
-
-
 class Model(NamedTuple):
-    """All that the planner asks of a world model; rows are trajectories.
+    """Interface between planner and world model; rows are trajectories.
 
     Attributes:
-        step: latent and action to next latent and reward. The latent comes without the rows axis
-            where all rows share it.
-        terminal: return to go from a latent; the key is for models whose value is drawn.
+        step: maps latent and action to next latent and reward. A latent shared by all rows has no
+            rows axis.
+        terminal: return-to-go from a latent; the key is for models with a random value.
         policy: an action drawn from the policy prior.
     """
 
@@ -93,10 +90,10 @@ class Model(NamedTuple):
 
 
 def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> Model:
-    """The model of an agent, with the terminal value of the planner's variant.
+    """The world model of an agent, with the terminal value of the planner's variant.
 
-    `glass`: the smallest Q head at the policy's mean action, at least 0. `tdmpc2`: the mean of
-    two heads drawn at random, at an action drawn from the policy.
+    `glass`: the minimum of the Q heads at the policy's mean action, at least 0. `tdmpc2`: the
+    mean of two random heads at an action drawn from the policy.
     """
     nets = {name: _prepared(params[name], planner.precision) for name in ("dyn", "rew", "q", "pi")}
 
@@ -109,8 +106,8 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
         )
 
     def policy_gaussian(z: Latents) -> tuple[Actions, Actions]:
-        seen = value_input(config, params, z)
-        output = _rest(config, nets["pi"], _dense(nets["pi"]["Dense_0"], seen))
+        hidden = _dense(nets["pi"]["Dense_0"], value_input(config, params, z))
+        output = _rest(config, nets["pi"], hidden)
         return networks.gaussian(config, output)
 
     def policy(z: Latents, key: Key[Array, ""]) -> Actions:
@@ -124,7 +121,7 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
     def q_head(index: int | Int[Array, ""]) -> Params:
         return jax.tree.map(lambda leaf: leaf[index], nets["q"])
 
-    # One head after the other: a product over a stack of heads is slower on a CPU.
+    # Heads are evaluated one by one: on a CPU a batched product is slower.
     def terminal_glass(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
         mean, _ = policy_gaussian(z)
         values = [q(q_head(i), z, jnp.tanh(mean)) for i in range(config.num_q)]
@@ -132,9 +129,9 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
 
     def terminal_tdmpc2(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
         head_key, policy_key = jax.random.split(key)
-        drawn = jax.random.permutation(head_key, config.num_q)[:2]
+        two_heads = jax.random.permutation(head_key, config.num_q)[:2]
         action = policy(z, policy_key)
-        values = [q(q_head(i), z, action) for i in drawn]
+        values = [q(q_head(i), z, action) for i in two_heads]
         return jnp.stack(values).mean(axis=0)
 
     return Model(step, terminal_glass if planner.variant == "glass" else terminal_tdmpc2, policy)
@@ -143,8 +140,8 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
 def _prepared(net: Params, precision: str) -> Params:
     """A network with its kernels in `precision`, and centred where a LayerNorm follows.
 
-    LayerNorm subtracts the mean of a layer's outputs. Subtracted from each row of the kernel and
-    from the bias, it is 0 for every input, and what is left of the LayerNorm is a division.
+    Kernel rows and bias are centred in advance, so the layer's outputs have mean 0 for every
+    input and the LayerNorm reduces to a division.
     """
     layers = jax.tree.map(jnp.asarray, dict(net))
     for i in range(sum(name.startswith("Dense_") for name in net)):
@@ -161,14 +158,14 @@ def _first(net: Params, z: SharedLatents, action: Actions) -> Float[Array, "rows
     if z.ndim == action.ndim:
         return _dense(layer, jnp.concatenate([z, action], axis=-1))
     split = z.shape[-1]
-    of_z = _dense({"kernel": layer["kernel"][:split], "bias": layer["bias"]}, z)
-    return _dense({"kernel": layer["kernel"][split:], "bias": of_z}, action)
+    from_z = _dense({"kernel": layer["kernel"][:split], "bias": layer["bias"]}, z)
+    return _dense({"kernel": layer["kernel"][split:], "bias": from_z}, action)
 
 
 def _rest(
     config: AgentConfig, net: Params, x: Float[Array, "rows width"]
 ) -> Float[Array, "rows out"]:
-    """Output of a network, from its first Dense layer's output on."""
+    """Output of a network, given the output of its first Dense layer."""
     activation = networks.ACTIVATIONS[config.activation]
     depth = len(config.hidden_widths)
     for layer in range(depth):
@@ -180,7 +177,7 @@ def _rest(
 
 
 def _dense(layer: Params, x: Float[Array, "*rows features"]) -> Float[Array, "*rows out"]:
-    """x·kernel + bias, multiplied in the kernel's precision and summed in single precision."""
+    """x·kernel + bias, multiplied in the kernel's precision, accumulated in single precision."""
     kernel = layer["kernel"]
     product = jnp.matmul(x.astype(kernel.dtype), kernel, preferred_element_type=jnp.float32)
     return product + layer["bias"]
@@ -189,6 +186,6 @@ def _dense(layer: Params, x: Float[Array, "*rows features"]) -> Float[Array, "*r
 def _layer_norm(
     net: Params, x: Float[Array, "rows width"], eps: float
 ) -> Float[Array, "rows width"]:
-    """LayerNorm of outputs whose mean is 0, as those of `_prepared` layers."""
+    """LayerNorm of outputs with mean 0, as `_prepared` layers produce them."""
     variance = (x * x).mean(axis=-1, keepdims=True)
     return x * jax.lax.rsqrt(variance + eps) * net["scale"] + net["bias"]

@@ -1,7 +1,7 @@
-"""Checkpoints: trained parameters with the configuration that is needed to run them.
+"""Checkpoints: trained parameters with the configuration needed to run them.
 
-`load` reads the native format and the published pickle layout, and tells them apart by content;
-`save` writes the native format. Nothing that is read can run code.
+`load` reads the native format and the published pickle layout, distinguished by content; `save`
+writes the native format. Reading a file never executes code from it.
 """
 
 from glassviz.checkpoints.formats import convert, load

@@ -1,4 +1,4 @@
-"""Which format a checkpoint file has: load any, convert any into the native one."""
+"""Load a checkpoint of any supported format, and convert it to the native one."""
 
 from pathlib import Path
 
@@ -7,40 +7,33 @@ from glassviz.checkpoints.native import Checkpoint, save
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import refuse_existing
 
+SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 4 << 30
-
-
 _SAFETENSORS_LENGTH_BYTES = 8
-
-
 _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 
-
-# First bytes of a pickle: PROTO; MARK, GLOBAL, EMPTY_DICT, EMPTY_LIST, … of the old protocols.
+# First opcode of a pickle: PROTO; MARK, GLOBAL, EMPTY_DICT, EMPTY_LIST, … in the old protocols.
 _PICKLE_STARTS = b"\x80(c}])"
-
-
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 
 def load(path: Path) -> Checkpoint:
-    """Read a checkpoint of any layout that is known.
+    """Read a checkpoint in any supported format.
 
     Raises:
-        GlassvizError: there is no such file, its layout is not read, or it is damaged; the
-            message says which.
+        GlassvizError: the file is missing, damaged or of an unsupported format.
     """
     return read(_bytes(path), path)
 
 
 def read(data: bytes, path: Path) -> Checkpoint:
-    """The same, of a file that is in memory already; `path` names it."""
+    """Read a checkpoint from the bytes of its file; `path` is used for the name and messages."""
     if data[_SAFETENSORS_LENGTH_BYTES : _SAFETENSORS_LENGTH_BYTES + 1] == b"{":
         return native.read(data, path)
     if data.startswith(b"PK\x03\x04"):
-        raise _unread_zip(data, path)
+        raise _unsupported_zip(data, path)
     if data.startswith(_LEGACY_TORCH):
-        raise _unread(path, "a PyTorch checkpoint of the old layout")
+        raise _unsupported(path, "a PyTorch checkpoint in the legacy format")
     if data[0] in _PICKLE_STARTS:
         return published.read(data, path)
     raise GlassvizError(
@@ -49,10 +42,54 @@ def read(data: bytes, path: Path) -> Checkpoint:
     )
 
 
+def convert(
+    source: Path, target: Path, *, half: bool = False, overwrite: bool = False
+) -> Checkpoint:
+    """Convert a checkpoint to the native format.
+
+    Configuration, provenance and assumptions are kept; what is lost is listed in the provenance's
+    `losses`.
+
+    Args:
+        source: a checkpoint in any format that `load` supports.
+        target: a `.safetensors` path.
+        half: store parameters in half precision.
+        overwrite: replace `target` if it exists.
+
+    Returns:
+        The checkpoint as read back from `target`.
+
+    Raises:
+        UsageError: `target` has another suffix.
+        GlassvizError: `target` exists and `overwrite` is false, `source` cannot be read, or
+            `target` cannot be written.
+    """
+    if target.suffix != SUFFIX:
+        raise UsageError(f"{target}: expected a name ending in {SUFFIX}, the native format")
+    refuse_existing(target, overwrite)
+    checkpoint = load(source)
+    provenance = dict(checkpoint.provenance)
+    if half:
+        losses = provenance.get("losses")
+        provenance["losses"] = [
+            *(losses if isinstance(losses, list) else []),
+            "parameters were rounded to half precision",
+        ]
+    save(
+        target,
+        checkpoint.config,
+        checkpoint.params,
+        provenance,
+        assumptions=checkpoint.assumptions,
+        dtype="float16" if half else "float32",
+    )
+    return load(target)
+
+
 def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise _unread_folder(path)
+            raise _unsupported_folder(path)
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise GlassvizError(
@@ -69,69 +106,25 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _unread(path: Path, what: str) -> GlassvizError:
+def _unsupported(path: Path, kind: str) -> GlassvizError:
     return GlassvizError(
-        f"{path}: expected a native .safetensors or a TD-MPC-Glass .pkl, found {what}: this "
-        f"layout is not read yet"
+        f"{path}: expected a native .safetensors or a TD-MPC-Glass .pkl, found {kind}: this "
+        f"format is not supported yet"
     )
 
 
-def _unread_zip(data: bytes, path: Path) -> GlassvizError:
+def _unsupported_zip(data: bytes, path: Path) -> GlassvizError:
     if b"/data.pkl" in data:
-        return _unread(path, "a PyTorch checkpoint (.pt)")
+        return _unsupported(path, "a PyTorch checkpoint (.pt)")
     if b"header.npy" in data:
         return GlassvizError(f"{path}: expected a checkpoint, found a trace")
-    return _unread(path, "a zip archive")
+    return _unsupported(path, "a zip archive")
 
 
-def _unread_folder(path: Path) -> GlassvizError:
+def _unsupported_folder(path: Path) -> GlassvizError:
     if any((path / marker).exists() for marker in _ORBAX_MARKERS):
-        return _unread(path, "an orbax checkpoint folder")
+        return _unsupported(path, "an orbax checkpoint folder")
     return GlassvizError(
-        f"{path}: expected a checkpoint file, found a folder: name the file in it, such as "
+        f"{path}: expected a checkpoint file, found a folder: name a file in it, such as "
         f"best_mppi.pkl"
     )
-
-
-SUFFIX = ".safetensors"
-
-
-def convert(
-    source: Path, target: Path, *, half: bool = False, overwrite: bool = False
-) -> Checkpoint:
-    """Read `source`, write it to `target` in the native format, and return what was written.
-
-    Configuration, provenance and assumptions go along; what does not is listed in the
-    provenance's `losses`.
-
-    Args:
-        source: a checkpoint of any layout that `load` reads.
-        target: a `.safetensors` path.
-        half: store half precision.
-        overwrite: replace `target` if it exists.
-
-    Raises:
-        UsageError: `target` has another suffix.
-        GlassvizError: `target` exists and is not to be replaced, `source` cannot be read, or
-            `target` not be written.
-    """
-    if target.suffix != SUFFIX:
-        raise UsageError(f"{target}: expected a name that ends in {SUFFIX}, the native format")
-    refuse_existing(target, overwrite)
-    checkpoint = load(source)
-    provenance = dict(checkpoint.provenance)
-    if half:
-        earlier = provenance.get("losses")
-        provenance["losses"] = [
-            *(earlier if isinstance(earlier, list) else []),
-            "parameters were rounded to half precision",
-        ]
-    save(
-        target,
-        checkpoint.config,
-        checkpoint.params,
-        provenance,
-        assumptions=checkpoint.assumptions,
-        dtype="float16" if half else "float32",
-    )
-    return load(target)

@@ -1,4 +1,4 @@
-"""Checkpoints: their parts, the check of their parameters, and the native safetensors format."""
+"""The checkpoint, its native safetensors format, and the validation of its parameters."""
 
 import dataclasses
 import hashlib
@@ -23,22 +23,35 @@ from glassviz.errors import GlassvizError
 from glassviz.files import replacing
 from glassviz.text import printable
 
+FORMAT = "glassviz-safetensors"
+FORMAT_VERSION = 1
+StorageDType = Literal["float32", "float16"]
+Leaves = Mapping[str, np.ndarray]
+_STORED = {"F32": np.float32, "F16": np.float16}
+_MAX_RANK = 3
+_MAX_JSON_DEPTH = 32
+
+# Far beyond any real agent: a malicious configuration must not exhaust memory.
+_MAX_SIZE = 1 << 20
+_MAX_LAYERS = 64
+_MAX_HEADS = 64
+
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """A trained agent as it was read from a file, every leaf checked against its configuration.
+    """A trained agent read from a file, its parameters validated against its configuration.
 
     Attributes:
-        config: all that is needed to run the parameters.
-        params: tree of float32 arrays, laid out as `agents.networks.init_params` does.
-        name: what films and tables call it: the file's name without its suffix.
-        format: layout that the file was read from.
+        config: configuration needed to run the parameters.
+        params: tree of float32 arrays, structured as by `agents.networks.init_params`.
+        name: name in films and tables: the file name without its suffix.
+        format: format of the file.
         sha256: hash of the file.
-        provenance: where the parameters came from. `save` keeps what it is given; an imported
-            file has `algo`, `env_id`, `seed`, `env_steps`, `returns` as far as it told them,
-            `source` (file, format and hash), `ignored_leaves` (parameters that this package has
-            no use for) and `losses` (what else did not come over, a sentence each).
-        assumptions: what the file did not say and the reader assumed, a sentence each.
+        provenance: origin of the parameters. `save` stores it unchanged; an imported file has
+            `algo`, `env_id`, `seed`, `env_steps` and `returns` if it contains them, `source`
+            (file, format and hash), `ignored_leaves` (parameters that this package does not use)
+            and `losses` (what else was not imported, one sentence per item).
+        assumptions: what the file did not specify and the reader assumed, one sentence per item.
     """
 
     config: AgentConfig
@@ -50,126 +63,6 @@ class Checkpoint:
     assumptions: tuple[str, ...] = ()
 
 
-Leaves = Mapping[str, np.ndarray]
-
-
-# Far beyond any agent of this kind; keeps a made-up configuration from costing anything.
-_MAX_SIZE = 1 << 20
-
-
-_MAX_LAYERS = 64
-
-
-_MAX_HEADS = 64
-
-
-def check_config(place: str, config: AgentConfig) -> None:
-    """Raise GlassvizError unless every number in `config` is one that an agent can have."""
-    for name, value in _numbers(dataclasses.asdict(config)):
-        if isinstance(value, float) and not math.isfinite(value):
-            raise GlassvizError(f"{place}: {name} is {value}, expected a finite number")
-        if isinstance(value, int) and not 0 <= value <= _MAX_SIZE:
-            raise GlassvizError(f"{place}: {name} is {value}, expected 0 to {_MAX_SIZE}")
-    layers = max(len(config.encoder_widths), len(config.hidden_widths))
-    if layers > _MAX_LAYERS or config.num_q > _MAX_HEADS:
-        raise GlassvizError(
-            f"{place}: expected at most {_MAX_LAYERS} layers and {_MAX_HEADS} Q heads, found "
-            f"{layers} and {config.num_q}"
-        )
-    sizes = {
-        "obs_dim": config.obs_dim,
-        "action_dim": config.action_dim,
-        "latent_dim": config.latent_dim,
-        "simnorm_group": config.simnorm_group,
-        "num_q": config.num_q,
-        "num_bins": config.num_bins - 1,  # two bins at least span a range
-        "bin_max - bin_min": config.bin_max - config.bin_min,
-        "layer_norm_eps": config.layer_norm_eps,
-        "narrowest layer": min((*config.encoder_widths, *config.hidden_widths), default=1),
-    }
-    if config.glass:
-        sizes |= {
-            "prototypes": config.glass.prototypes,
-            "clusters": config.glass.clusters,
-            "proto_temperature": config.glass.proto_temperature,
-            "assignment_temperature": config.glass.assignment_temperature,
-        }
-    for name, size in sizes.items():
-        if size <= 0:
-            raise GlassvizError(f"{place}: {name} is too small for an agent: found {size}")
-
-
-def _numbers(tree: Any, name: str = "configuration") -> Iterator[tuple[str, int | float]]:
-    if isinstance(tree, Mapping):
-        for key, value in tree.items():
-            yield from _numbers(value, str(key))
-    elif isinstance(tree, tuple):
-        for value in tree:
-            yield from _numbers(value, name)
-    elif isinstance(tree, int | float):
-        yield name, tree
-
-
-@lru_cache(maxsize=16)
-def expected_shapes(config: AgentConfig) -> dict[str, tuple[int, ...]]:
-    """Shape of every leaf that `config` implies, by name (`dyn/Dense_0/kernel`)."""
-    tree = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    return {name: leaf.shape for name, leaf in flatten_dict(tree, sep="/").items()}
-
-
-def check_leaves(place: str, config: AgentConfig, leaves: Leaves) -> None:
-    """Raise GlassvizError unless `leaves` are the finite float32 arrays that `config` implies.
-
-    The message names the first leaf that is missing, unexpected, of another shape or dtype, or
-    not finite.
-    """
-    expected = expected_shapes(config)
-    for name, shape in expected.items():
-        if name not in leaves:
-            raise GlassvizError(
-                f"{place}: leaf {name} is missing, expected shape {shape}: was the file written "
-                f"by another version or for another agent?"
-            )
-    for name, leaf in leaves.items():
-        label = printable(name)
-        if name not in expected:
-            raise GlassvizError(
-                f"{place}: leaf {label} of shape {leaf.shape} is unexpected: the configuration "
-                f"of this agent has no such parameter"
-            )
-        if leaf.shape != expected[name]:
-            raise GlassvizError(
-                f"{place}: leaf {label} has shape {leaf.shape}, expected {expected[name]}: the "
-                f"networks of the file do not fit together"
-            )
-        if leaf.dtype != np.float32:
-            raise GlassvizError(f"{place}: leaf {label} has dtype {leaf.dtype}, expected float32")
-        broken = leaf.size - int(np.isfinite(leaf).sum())
-        if broken:
-            raise GlassvizError(
-                f"{place}: leaf {label} has {broken} of {leaf.size} values that are not finite: "
-                f"training diverged, so use an earlier checkpoint"
-            )
-
-
-FORMAT = "glassviz-safetensors"
-
-
-FORMAT_VERSION = 1
-
-
-StorageDType = Literal["float32", "float16"]
-
-
-_MAX_RANK = 3
-
-
-_MAX_JSON_DEPTH = 32
-
-
-_STORED = {"F32": np.float32, "F16": np.float16}
-
-
 def save(
     path: Path,
     config: AgentConfig,
@@ -179,23 +72,23 @@ def save(
     assumptions: Sequence[str] = (),
     dtype: StorageDType = "float32",
 ) -> str:
-    """Write a checkpoint: beside `path` first, then renamed into place.
+    """Write a checkpoint in the native format, atomically.
 
     Args:
-        path: where to; an existing file is replaced.
+        path: file to write; an existing one is replaced.
         config: configuration of the agent.
-        params: its parameters, float32, as `init_params` lays them out.
-        provenance: where they came from, in JSON's types: recipe, command, seed, env_steps,
+        params: parameters of the agent, float32, structured as by `init_params`.
+        provenance: origin of the parameters, in JSON types: recipe, command, seed, env_steps,
             returns with their episode counts, versions, git commit.
-        assumptions: what had to be assumed about them, a sentence each.
-        dtype: `float16` halves the file; the leaves come back as the nearest float32.
+        assumptions: what was assumed about the agent, one sentence per item.
+        dtype: `float16` halves the file size; parameters are read back as float32.
 
     Returns:
         The sha256 of the file.
 
     Raises:
-        GlassvizError: the parameters do not fit the configuration, are not finite, or do not fit
-            into half precision. Nothing is written then.
+        GlassvizError: the parameters do not match the configuration, are not finite, or overflow
+            half precision; or the file cannot be written. An existing file is then left as it was.
     """
     leaves = {name: np.asarray(leaf) for name, leaf in flatten_dict(params, sep="/").items()}
     check_config(str(path), config)
@@ -226,23 +119,23 @@ def _stored(path: Path, name: str, leaf: np.ndarray, dtype: StorageDType) -> np.
 
 
 def read(data: bytes, path: Path) -> Checkpoint:
-    """The checkpoint in the bytes of a native file.
+    """Read a checkpoint from the bytes of a native file.
 
     Raises:
-        GlassvizError: the file is truncated, damaged, of another format version, or its leaves
-            are not those that its configuration implies.
+        GlassvizError: the file is truncated, damaged or of another format version, or its leaves
+            do not match its configuration.
     """
     try:
         tensors = safetensors.deserialize(data)
     except safetensors.SafetensorError as error:
         raise GlassvizError(
-            f"{path}: expected a whole safetensors file, found one that is damaged or cut short "
+            f"{path}: expected a complete safetensors file, found a damaged or truncated one "
             f"({printable(str(error))}): copy it again from where it was written"
         ) from None
     metadata = _metadata(data)
     if metadata.get("format") != FORMAT:
         raise GlassvizError(
-            f"{path}: expected a checkpoint of glassviz, found a safetensors file without its "
+            f"{path}: expected a glassviz checkpoint, found a safetensors file without its "
             f"header: it was written by another program"
         )
     version = metadata.get("format_version", "none")
@@ -266,7 +159,7 @@ def read(data: bytes, path: Path) -> Checkpoint:
 
 
 def _metadata(data: bytes) -> dict[str, str]:
-    """The header's text entries, of a file that the library found to be whole."""
+    """Metadata in the header of a file that safetensors has validated."""
     (length,) = struct.unpack_from("<Q", data)
     return json.loads(data[8 : 8 + length]).get("__metadata__") or {}
 
@@ -285,7 +178,7 @@ def _json(path: Path, metadata: dict[str, str], key: str, kind: type) -> Any:
 
 
 def _deeper_than(limit: int, value: Any) -> bool:
-    """Whether containers are nested deeper than `limit`: what walks them would not come back."""
+    """Whether containers are nested deeper than `limit`, which could overflow recursive code."""
     level = [value]
     for _ in range(limit):
         containers = [item for item in level if isinstance(item, dict | list)]
@@ -310,3 +203,92 @@ def _leaf(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray:
         )
     array: np.ndarray = np.ndarray(tensor["shape"], stored, buffer=tensor["data"])
     return array.astype(np.float32)
+
+
+def check_config(place: str, config: AgentConfig) -> None:
+    """Raise GlassvizError if a number in `config` is out of range for any agent."""
+    for name, value in _numbers(dataclasses.asdict(config)):
+        if isinstance(value, float) and not math.isfinite(value):
+            raise GlassvizError(f"{place}: {name} is {value}, expected a finite number")
+        if isinstance(value, int) and not 0 <= value <= _MAX_SIZE:
+            raise GlassvizError(f"{place}: {name} is {value}, expected 0 to {_MAX_SIZE}")
+    layers = max(len(config.encoder_widths), len(config.hidden_widths))
+    if layers > _MAX_LAYERS or config.num_q > _MAX_HEADS:
+        raise GlassvizError(
+            f"{place}: expected at most {_MAX_LAYERS} layers and {_MAX_HEADS} Q heads, found "
+            f"{layers} and {config.num_q}"
+        )
+    sizes = {
+        "obs_dim": config.obs_dim,
+        "action_dim": config.action_dim,
+        "latent_dim": config.latent_dim,
+        "simnorm_group": config.simnorm_group,
+        "num_q": config.num_q,
+        "num_bins": config.num_bins - 1,  # at least two bins span a range
+        "bin_max - bin_min": config.bin_max - config.bin_min,
+        "layer_norm_eps": config.layer_norm_eps,
+        "narrowest layer": min((*config.encoder_widths, *config.hidden_widths), default=1),
+    }
+    if config.glass:
+        sizes |= {
+            "prototypes": config.glass.prototypes,
+            "clusters": config.glass.clusters,
+            "proto_temperature": config.glass.proto_temperature,
+            "assignment_temperature": config.glass.assignment_temperature,
+        }
+    for name, size in sizes.items():
+        if size <= 0:
+            raise GlassvizError(f"{place}: {name} is too small for an agent: found {size}")
+
+
+def _numbers(tree: Any, name: str = "configuration") -> Iterator[tuple[str, int | float]]:
+    if isinstance(tree, Mapping):
+        for key, value in tree.items():
+            yield from _numbers(value, str(key))
+    elif isinstance(tree, tuple):
+        for value in tree:
+            yield from _numbers(value, name)
+    elif isinstance(tree, int | float):
+        yield name, tree
+
+
+@lru_cache(maxsize=16)
+def expected_shapes(config: AgentConfig) -> dict[str, tuple[int, ...]]:
+    """Shapes of the parameters of an agent by leaf name, such as `dyn/Dense_0/kernel`."""
+    tree = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    return {name: leaf.shape for name, leaf in flatten_dict(tree, sep="/").items()}
+
+
+def check_leaves(place: str, config: AgentConfig, leaves: Leaves) -> None:
+    """Raise GlassvizError unless `leaves` are finite float32 arrays that match `config`.
+
+    The message names the first leaf that is missing, unexpected, not finite, or of another shape
+    or dtype.
+    """
+    expected = expected_shapes(config)
+    for name, shape in expected.items():
+        if name not in leaves:
+            raise GlassvizError(
+                f"{place}: leaf {name} is missing, expected shape {shape}: was the file written "
+                f"by another version or for another agent?"
+            )
+    for name, leaf in leaves.items():
+        label = printable(name)
+        if name not in expected:
+            raise GlassvizError(
+                f"{place}: leaf {label} of shape {leaf.shape} is unexpected: this agent's "
+                f"configuration has no such parameter"
+            )
+        if leaf.shape != expected[name]:
+            raise GlassvizError(
+                f"{place}: leaf {label} has shape {leaf.shape}, expected {expected[name]}: the "
+                f"networks in the file do not match each other"
+            )
+        if leaf.dtype != np.float32:
+            raise GlassvizError(f"{place}: leaf {label} has dtype {leaf.dtype}, expected float32")
+        nonfinite = leaf.size - int(np.isfinite(leaf).sum())
+        if nonfinite:
+            raise GlassvizError(
+                f"{place}: leaf {label} has {nonfinite} of {leaf.size} values that are not "
+                f"finite: training diverged, so use an earlier checkpoint"
+            )

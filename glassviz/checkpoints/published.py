@@ -1,4 +1,4 @@
-"""Published pickles of TD-MPC-Glass: their leaves, their configuration, the checkpoint."""
+"""Import of published TD-MPC-Glass pickles: parameters, configuration and provenance."""
 
 import hashlib
 import math
@@ -16,31 +16,114 @@ from glassviz.checkpoints.unpickler import PickledArray, read_pickle
 from glassviz.errors import GlassvizError
 from glassviz.text import printable
 
+FORMAT = "tdmpc-glass-pickle"
 NETS = ("enc", "dyn", "rew", "q", "pi")
-
-
 GLASS_LEAVES = ("prototypes", "assign_logits", "super_assign_logits")
+_RUN_FACTS = ("algo", "env_id", "seed", "env_steps", "best_mppi_step", "best_any_selector")
+_TRAINING_STATE = ("target_params", "opt_state", "scale", "key", "glass_step")
 
+# Episodes per evaluation in the published runs; the files contain only the means.
+_EVAL_EPISODES = {"tdmpc-glass": {"pi": 5, "mppi": 8}, "tdmpc2": {"pi": 5, "mppi": 3}}
 
-# A file may name the same dictionary over and over; nothing here walks more than this of each.
+_JUMPY_NETS = ("jdyn", "jrew")
+_TASKS: dict[str, Task] = {"hopperhop": "hopper-hop", "hopperstand": "hopper-stand"}
+_SIMNORM_GROUPS = 8
+
+# A malicious file may refer to one dictionary many times: bounds on what is traversed.
 _MAX_ENTRIES = 64
-
-
 _MAX_NAME = 64
-
 
 Leaves = dict[str, np.ndarray]
 
 
+def read(data: bytes, path: Path) -> Checkpoint:
+    """Read a checkpoint from the bytes of a published pickle.
+
+    Raises:
+        GlassvizError: the file is damaged, refers to code, is not a checkpoint, or contains an
+            unsupported architecture.
+    """
+    place = str(path)
+    payload = read_pickle(data, place)
+    if not (isinstance(payload, dict) and isinstance(payload.get("params"), dict)):
+        raise GlassvizError(
+            f"{place}: expected a TD-MPC-Glass checkpoint (a dictionary with 'params'), found a "
+            f"pickle of something else"
+        )
+    params = read_leaves(payload["params"], place, budget=len(data))
+    inferred = infer_config(payload, params, place)
+    leaves = dict(params.leaves)
+    ignored = [*params.other_nets, *params.other_leaves]
+    losses = []
+    if inferred.glass_switched_off:
+        unused = [name for name in leaves if name.startswith("glass/")]
+        leaves = {name: leaf for name, leaf in leaves.items() if name not in unused}
+        ignored += unused
+        losses.append("prototypes and clusters, since Glass was switched off in training")
+    if params.rounded:
+        losses.append(f"double precision of {params.rounded} leaves, rounded to float32")
+    if training_state := [key for key in _TRAINING_STATE if key in payload]:
+        losses.append(f"what only training needs: {', '.join(training_state)}")
+    check_config(place, inferred.config)
+    check_leaves(place, inferred.config, leaves)
+    sha256 = hashlib.sha256(data).hexdigest()
+    returns, episode_assumption = _returns(payload)
+    provenance = (
+        _run_facts(payload)
+        | ({"returns": returns} if returns else {})
+        | {
+            "source": {"file": path.name, "format": FORMAT, "sha256": sha256},
+            "ignored_leaves": [printable(name) for name in ignored],
+            "losses": losses,
+        }
+    )
+    return Checkpoint(
+        config=inferred.config,
+        params=unflatten_dict(leaves, sep="/"),
+        name=path.stem,
+        format=FORMAT,
+        sha256=sha256,
+        provenance=provenance,
+        assumptions=(*inferred.assumptions, *episode_assumption),
+    )
+
+
+def _run_facts(payload: Mapping[Any, Any]) -> dict[str, Any]:
+    """The `_RUN_FACTS` that the file contains."""
+    facts: dict[str, Any] = {}
+    for key in _RUN_FACTS:
+        value = payload.get(key)
+        if isinstance(value, str):
+            facts[key] = printable(value)
+        elif isinstance(value, int | float) and math.isfinite(value):
+            facts[key] = value
+    return facts
+
+
+def _returns(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
+    """Mean return per controller, and the assumption about the number of episodes, if any."""
+    algo = payload.get("algo")
+    episodes = _EVAL_EPISODES.get(algo, {}) if isinstance(algo, str) else {}
+    returns: dict[str, Any] = {}
+    for controller in ("pi", "mppi"):
+        mean = payload.get(f"{controller}_reward")
+        if isinstance(mean, int | float) and math.isfinite(mean):
+            returns[controller] = {"mean": float(mean), "episodes": episodes.get(controller)}
+    if not (returns and episodes):
+        return returns, []
+    counts = " and ".join(f"{episodes[name]} ({name})" for name in returns)
+    return returns, [f"returns: means over {counts} episodes, as in the published runs"]
+
+
 @dataclass(frozen=True)
 class PublishedLeaves:
-    """What was found under `params`.
+    """Parameters read from a pickle.
 
     Attributes:
-        leaves: float32 arrays by name, those of Glass included.
-        other_nets: networks that this package has no use for.
-        other_leaves: leaves beside prototypes and assignment logits in `glass`.
-        rounded: how many leaves were stored in double precision.
+        leaves: float32 arrays by name, including those of Glass.
+        other_nets: networks that this package does not use.
+        other_leaves: leaves of `glass` besides prototypes and assignment logits.
+        rounded: number of leaves that were stored in double precision.
     """
 
     leaves: Leaves
@@ -50,16 +133,16 @@ class PublishedLeaves:
 
 
 def read_leaves(params: dict[Any, Any], place: str, budget: int) -> PublishedLeaves:
-    """The leaves under `params`.
+    """Read the leaves under `params`.
 
     Args:
         params: the file's parameters by network.
-        place: what messages call the file.
-        budget: bytes that the leaves may take together, the file's size; a file in which many
-            leaves share their bytes would otherwise grow without bound.
+        place: the file's name in messages.
+        budget: maximum total size of the leaves in bytes, namely the file's size: leaves that
+            share their bytes could otherwise expand without bound.
 
     Raises:
-        GlassvizError: a network is missing, or is not made of NormMLPs.
+        GlassvizError: a network is missing or does not consist of NormMLPs.
     """
     return _LeafReader(place, budget).read(params)
 
@@ -90,7 +173,7 @@ class _LeafReader:
         )
 
     def _heads(self, net: str, branch: Any) -> list[Leaves]:
-        """The NormMLPs of a network, in their order, with the same leaves in each."""
+        """The NormMLPs of a network in order, checked to have equal shapes."""
         modules = self._entries(branch, net).get("params") if isinstance(branch, dict) else None
         if not modules:
             raise self._error(
@@ -98,16 +181,16 @@ class _LeafReader:
                 f"checkpoint of TD-MPC-Glass?"
             )
         modules = self._entries(modules, net)
-        wanted = [f"NormMLP_{index}" for index in range(len(modules) if net == "q" else 1)]
+        expected = [f"NormMLP_{index}" for index in range(len(modules) if net == "q" else 1)]
         for module in modules:
-            if module not in wanted:
+            if module not in expected:
                 raise self._error(
                     f"network {net!r} has a module {printable(module)}, expected "
-                    f"{' and '.join(wanted)}: agents with residual, attention or other networks "
-                    f"are not run by this version"
+                    f"{' and '.join(expected)}: agents with residual, attention or other networks "
+                    f"are not supported"
                 )
-        heads = [self._mlp(net, modules[module]) for module in wanted]
-        for module, head in zip(wanted, heads, strict=True):
+        heads = [self._mlp(net, modules[module]) for module in expected]
+        for module, head in zip(expected, heads, strict=True):
             if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in heads[0].items()}:
                 raise self._error(f"network {net!r}: {module} has other shapes than NormMLP_0")
         return heads
@@ -120,67 +203,63 @@ class _LeafReader:
         }
 
     def _entries(self, branch: Any, name: str) -> dict[str, Any]:
-        """`branch`, if it is a dictionary with a few short names."""
+        """`branch`, checked to be a small dictionary with short names."""
         if not isinstance(branch, dict):
-            raise self._error(f"{printable(name)} is no dictionary, expected parameters by name")
+            raise self._error(f"{printable(name)} is not a dictionary, expected parameters by name")
         if len(branch) > _MAX_ENTRIES:
-            raise self._error(f"{printable(name)} has {len(branch)} entries, expected a few")
+            raise self._error(
+                f"{printable(name)} has {len(branch)} entries, expected at most {_MAX_ENTRIES}"
+            )
         for key in branch:
             if not (isinstance(key, str) and 0 < len(key) <= _MAX_NAME):
-                raise self._error(f"{printable(name)} has an entry without a usable name")
+                raise self._error(
+                    f"{printable(name)} has an invalid key, expected a string of 1 to {_MAX_NAME} "
+                    f"characters"
+                )
         return branch
 
     def _array(self, name: str, leaf: Any) -> np.ndarray:
         """A float32 copy of a leaf."""
         values = leaf.values if isinstance(leaf, PickledArray) else None
         if values is None or values.dtype.kind != "f":
-            raise self._error(f"leaf {printable(name)} is no array of floats, expected float32")
+            raise self._error(f"leaf {printable(name)} is not an array of floats, expected float32")
         self.budget -= values.nbytes
         if self.budget < 0:
-            raise self._error("many leaves share the same bytes, expected each to have its own")
+            raise self._error("leaves share bytes, expected separate data for every leaf")
         self.rounded += values.dtype.itemsize > np.float32().itemsize
-        with np.errstate(over="ignore"):  # what overflows is refused as not finite
+        with np.errstate(over="ignore"):  # check_leaves refuses values that overflow
             return values.astype(np.float32)
 
     def _error(self, problem: str) -> GlassvizError:
         return GlassvizError(f"{self.place}: {problem}")
 
 
-_TASKS: dict[str, Task] = {"hopperhop": "hopper-hop", "hopperstand": "hopper-stand"}
-
-
-_JUMPY_NETS = ("jdyn", "jrew")
-
-
-_SIMNORM_GROUPS = 8
-
-
 @dataclass(frozen=True)
 class InferredConfig:
-    """A configuration, and what it rests on besides the file."""
+    """A configuration, and the assumptions behind it."""
 
     config: AgentConfig
     assumptions: tuple[str, ...]
     glass_switched_off: bool
 
 
-def infer_config(payload: Mapping[Any, Any], found: PublishedLeaves, place: str) -> InferredConfig:
-    """The configuration that the shapes of the leaves and `glass_config` imply.
+def infer_config(payload: Mapping[Any, Any], params: PublishedLeaves, place: str) -> InferredConfig:
+    """Infer the configuration from the shapes of the leaves and from `glass_config`.
 
     Raises:
-        GlassvizError: a leaf that the sizes are read from is missing or of another rank, a
-            setting is unusable, or the task is none of the hopper's.
+        GlassvizError: a leaf that determines a size is missing or of another rank, a setting is
+            invalid, or the task is not one of the hopper's.
     """
-    return _Inference(payload, found, place).infer()
+    return _Inference(payload, params, place).infer()
 
 
 class _Inference:
-    def __init__(self, payload: Mapping[Any, Any], found: PublishedLeaves, place: str) -> None:
+    def __init__(self, payload: Mapping[Any, Any], params: PublishedLeaves, place: str) -> None:
         settings = payload.get("glass_config")
         self.settings: Mapping[Any, Any] = settings if isinstance(settings, dict) else {}
         self.env_id = payload.get("env_id")
-        self.found = found
-        self.leaves: Mapping[str, np.ndarray] = found.leaves
+        self.params = params
+        self.leaves: Mapping[str, np.ndarray] = params.leaves
         self.place = place
         self.assumptions: list[str] = []
 
@@ -189,8 +268,8 @@ class _Inference:
         latent = encoder[-1]
         if latent % _SIMNORM_GROUPS or not latent:
             raise self._error(
-                f"the latent has {latent} values, expected a multiple of the {_SIMNORM_GROUPS} "
-                f"SimNorm groups of this layout"
+                f"the latent has {latent} values, expected a multiple of {_SIMNORM_GROUPS}, the "
+                f"number of SimNorm groups in this format"
             )
         glass = self._glass(latent)
         switched_off = (
@@ -256,24 +335,24 @@ class _Inference:
             self.assumptions.append(f"Glass: {key} is 1")
             return 1.0
         if not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
-            raise self._error(f"glass_config has no usable {key}, expected a number above 0")
+            raise self._error(f"glass_config has an invalid {key}, expected a number above 0")
         return float(value)
 
     def _task(self) -> Task:
         if self.env_id is None:
             self.assumptions.append("environment: the task is hopper-hop")
             return "hopper-hop"
-        name = self.env_id if isinstance(self.env_id, str) else "no text"
+        name = self.env_id if isinstance(self.env_id, str) else "not a string"
         task = _TASKS.get("".join(c for c in name.lower() if c.isalnum()))
         if task is None:
             raise self._error(
                 f"env_id is {printable(name)}, expected HopperHop or HopperStand: other robots "
-                f"are not simulated by this version"
+                f"are not supported"
             )
         return task
 
     def _no_planner(self) -> str:
-        jumpy = [net for net in _JUMPY_NETS if net in self.found.other_nets]
+        jumpy = [net for net in _JUMPY_NETS if net in self.params.other_nets]
         if not jumpy:
             return ""
         return (
@@ -295,95 +374,3 @@ class _Inference:
 
     def _error(self, problem: str) -> GlassvizError:
         return GlassvizError(f"{self.place}: {problem}")
-
-
-FORMAT = "tdmpc-glass-pickle"
-
-
-_ABOUT = ("algo", "env_id", "seed", "env_steps", "best_mppi_step", "best_any_selector")
-
-
-_NOT_KEPT = ("target_params", "opt_state", "scale", "key", "glass_step")
-
-
-# Episodes of an evaluation in the published runs; the files keep only the means.
-_EVAL_EPISODES = {"tdmpc-glass": {"pi": 5, "mppi": 8}, "tdmpc2": {"pi": 5, "mppi": 3}}
-
-
-def read(data: bytes, path: Path) -> Checkpoint:
-    """The checkpoint in the bytes of a published pickle.
-
-    Raises:
-        GlassvizError: the file is damaged or refers to code, is no checkpoint, or holds an
-            architecture that this package does not run.
-    """
-    place = str(path)
-    payload = read_pickle(data, place)
-    if not (isinstance(payload, dict) and isinstance(payload.get("params"), dict)):
-        raise GlassvizError(
-            f"{place}: expected a TD-MPC-Glass checkpoint (a dictionary with 'params'), found a "
-            f"pickle of something else"
-        )
-    found = read_leaves(payload["params"], place, budget=len(data))
-    inferred = infer_config(payload, found, place)
-    leaves = dict(found.leaves)
-    ignored = [*found.other_nets, *found.other_leaves]
-    losses = []
-    if inferred.glass_switched_off:
-        unused = [name for name in leaves if name.startswith("glass/")]
-        leaves = {name: leaf for name, leaf in leaves.items() if name not in unused}
-        ignored += unused
-        losses.append("prototypes and clusters, since Glass was switched off in training")
-    if found.rounded:
-        losses.append(f"double precision of {found.rounded} leaves, rounded to float32")
-    if kept_back := [key for key in _NOT_KEPT if key in payload]:
-        losses.append(f"what only training needs: {', '.join(kept_back)}")
-    check_config(place, inferred.config)
-    check_leaves(place, inferred.config, leaves)
-    sha256 = hashlib.sha256(data).hexdigest()
-    returns, counted = _returns(payload)
-    provenance = (
-        _about(payload)
-        | ({"returns": returns} if returns else {})
-        | {
-            "source": {"file": path.name, "format": FORMAT, "sha256": sha256},
-            "ignored_leaves": [printable(name) for name in ignored],
-            "losses": losses,
-        }
-    )
-    return Checkpoint(
-        config=inferred.config,
-        params=unflatten_dict(leaves, sep="/"),
-        name=path.stem,
-        format=FORMAT,
-        sha256=sha256,
-        provenance=provenance,
-        assumptions=(*inferred.assumptions, *counted),
-    )
-
-
-def _about(payload: Mapping[Any, Any]) -> dict[str, Any]:
-    """The short facts that a file tells about its run."""
-    about: dict[str, Any] = {}
-    for key in _ABOUT:
-        value = payload.get(key)
-        if isinstance(value, str):
-            about[key] = printable(value)
-        elif isinstance(value, int | float) and math.isfinite(value):
-            about[key] = value
-    return about
-
-
-def _returns(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Mean return of each controller, and what is assumed about its number of episodes."""
-    algo = payload.get("algo")
-    episodes = _EVAL_EPISODES.get(algo, {}) if isinstance(algo, str) else {}
-    returns: dict[str, Any] = {}
-    for controller in ("pi", "mppi"):
-        mean = payload.get(f"{controller}_reward")
-        if isinstance(mean, int | float) and math.isfinite(mean):
-            returns[controller] = {"mean": float(mean), "episodes": episodes.get(controller)}
-    if not (returns and episodes):
-        return returns, []
-    counts = " and ".join(f"{episodes[name]} ({name})" for name in returns)
-    return returns, [f"returns: means over {counts} episodes, as in the published runs"]

@@ -1,4 +1,4 @@
-"""Summary of a checkpoint: sizes, parameters, provenance, as rows."""
+"""Summary of a checkpoint: sizes, parameters and provenance, also as table rows."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -11,19 +11,19 @@ from glassviz.agents.config import AgentConfig
 from glassviz.agents.glass import active_in_partition
 from glassviz.agents.networks import input_dims, modules
 from glassviz.checkpoints.native import Checkpoint
-from glassviz.environment import shaped
+from glassviz.environment import reward_shaping
 
 
 @dataclass(frozen=True)
 class GlassSummary:
-    """Prototypes and clusters.
+    """Prototypes and clusters of a checkpoint.
 
     Attributes:
         prototypes, clusters, super_clusters: N, K and the size of the second level (0: none).
         tau: temperature of the soft assignment.
         assignment_temperature: temperature of the partition S.
-        similarity: what latents and prototypes are compared by.
-        cluster_obs: whether policy and Q see the cluster row.
+        similarity: similarity measure between latents and prototypes.
+        cluster_obs: whether the cluster row is an input of policy and Q.
         clusters_active_in_partition: #{k : mean_n S_nk > 0.05/K}, a property of the parameters,
             not of behaviour.
     """
@@ -40,21 +40,21 @@ class GlassSummary:
 
 @dataclass(frozen=True)
 class Summary:
-    """A checkpoint in words and numbers.
+    """Contents of a checkpoint.
 
     Attributes:
-        name, format, sha256: of the file.
+        name, format, sha256: name, format and hash of the file.
         family: implementation that the agent follows.
-        networks: sizes from input to output of each network.
-        parameters: number of parameters, all in all.
-        parameters_by_network: the same by network.
-        glass: prototypes and clusters, None without them.
-        planner, env: constants of the planner, and of the environment trained in.
-        no_planner: why it cannot be planned with; empty when it can.
-        provenance: where it came from.
-        assumptions: what the file did not say.
-        ignored_leaves: parameters in the file that are not used.
-        losses: what else of the file is not kept.
+        networks: layer sizes from input to output, by network.
+        parameters: total number of parameters.
+        parameters_by_network: number of parameters by network.
+        glass: prototypes and clusters; None without Glass.
+        planner, env: parameters of the planner and of the training environment.
+        no_planner: why the planner cannot run this agent; empty if it can.
+        provenance: origin of the parameters.
+        assumptions: what the file did not specify and the reader assumed.
+        ignored_leaves: unused parameters in the file.
+        losses: what else of the file was not imported.
     """
 
     name: str
@@ -75,7 +75,14 @@ class Summary:
 
 
 def summarise(checkpoint: Checkpoint) -> Summary:
-    """What `checkpoint` holds."""
+    """Summarise a checkpoint.
+
+    >>> from pathlib import Path
+    >>> from glassviz import checkpoints
+    >>> summary = summarise(checkpoints.load(Path("checkpoints/glass-small-s1.safetensors")))
+    >>> summary.glass.clusters
+    8
+    """
     config = checkpoint.config
     counts = {
         net: sum(leaf.size for leaf in jax.tree.leaves(branch))
@@ -83,7 +90,7 @@ def summarise(checkpoint: Checkpoint) -> Summary:
     }
     provenance = dict(checkpoint.provenance)
     if "shaped" in provenance:
-        provenance["shaped"] = shaped(provenance)
+        provenance["shaped"] = reward_shaping(provenance)
     return Summary(
         name=checkpoint.name,
         format=checkpoint.format,
@@ -104,7 +111,7 @@ def summarise(checkpoint: Checkpoint) -> Summary:
 
 
 def _networks(config: AgentConfig) -> dict[str, str]:
-    """Sizes of each network: `516 → 512 → 512 → 101, 2 heads`."""
+    """Layer sizes by network, such as `516 → 512 → 512 → 101, 2 heads`."""
     dims = input_dims(config)
     sizes = {
         name: " → ".join(str(size) for size in (dims[name], *net.hidden, net.out))
@@ -135,7 +142,7 @@ def _texts(items: Any) -> tuple[str, ...]:
 
 
 def rows_of(summary: Summary) -> Iterator[tuple[str, str]]:
-    """Name and value of every line of the table."""
+    """Rows of the summary table: name and value."""
     yield "checkpoint", f"{summary.name} ({summary.format})"
     yield "sha256", summary.sha256
     yield "family", summary.family
@@ -143,7 +150,7 @@ def rows_of(summary: Summary) -> Iterator[tuple[str, str]]:
     for network, sizes in summary.networks.items():
         yield f"  {network}", sizes
     if summary.glass is None:
-        yield "Glass", "none: labels say so until they are fitted"
+        yield "Glass", "none: no labels unless they are fitted"
     else:
         glass = summary.glass
         yield (
@@ -156,7 +163,7 @@ def rows_of(summary: Summary) -> Iterator[tuple[str, str]]:
         if glass.super_clusters:
             yield "  super-clusters", str(glass.super_clusters)
         if glass.cluster_obs:
-            yield "  cluster row", "policy and Q see it"
+            yield "  cluster row", "input of policy and Q"
         yield (
             "  clusters active in S",
             (
@@ -172,7 +179,7 @@ def rows_of(summary: Summary) -> Iterator[tuple[str, str]]:
 
 
 def remarks_of(summary: Summary) -> Iterator[tuple[str, str]]:
-    """What was assumed, what is not used and what got lost."""
+    """Table rows about what was assumed, ignored and lost in the import."""
     yield from (("assumed", item) for item in summary.assumptions)
     yield from (("ignored", item) for item in summary.ignored_leaves)
     yield from (("not kept", item) for item in summary.losses)

@@ -1,4 +1,4 @@
-"""A pickle reader that runs no code: opcodes, allowed names, arrays."""
+"""A safe pickle reader: reads plain data and arrays and never executes code."""
 
 import math
 import pickletools
@@ -15,18 +15,16 @@ from glassviz.errors import GlassvizError
 from glassviz.text import printable
 
 _PLAIN_DTYPE = re.compile(r"[biuf][1248]")
-
-
 _MAX_DIMENSIONS = 16
 
 
 class ArrayError(Exception):
-    """An array that is not rebuilt; the message says what was found."""
+    """An array that is refused; the message says what was found."""
 
 
 @dataclass(slots=True, eq=False)
 class PickledDType:
-    """A dtype; its byte order comes with the state that follows."""
+    """A dtype; the pickle sets its byte order afterwards."""
 
     dtype: np.dtype[Any]
 
@@ -40,7 +38,7 @@ class PickledDType:
 
 @dataclass(slots=True, eq=False)
 class PickledArray:
-    """An array; `values` is None until its state was read."""
+    """An array; `values` is None until its state has been read."""
 
     values: np.ndarray | None = None
 
@@ -53,14 +51,14 @@ class PickledArray:
 def make_dtype(name: Any, align: Any = False, copy: Any = False) -> PickledDType:
     """`numpy.dtype(name, align, copy)` for booleans, integers and floats."""
     if isinstance(name, str) and name.startswith("O"):
-        raise ArrayError("an object array, which can hold anything")
+        raise ArrayError("an object array, which may contain any Python object")
     if not (isinstance(name, str) and _PLAIN_DTYPE.fullmatch(name)):
-        raise ArrayError("an array of something else than booleans, integers and floats")
+        raise ArrayError("an array whose elements are not booleans, integers or floats")
     return PickledDType(np.dtype(name))
 
 
 def make_empty(subtype: Any, shape: Any, typecode: Any) -> PickledArray:
-    """`_reconstruct(ndarray, (0,), b'b')`: the array whose state follows (protocols 0 to 4)."""
+    """`_reconstruct(ndarray, (0,), b'b')`: an array whose state follows (protocols 0 to 4)."""
     return PickledArray()
 
 
@@ -74,31 +72,31 @@ def make_from_buffer(
 
 
 def make_scalar(dtype: Any, raw: Any) -> bool | int | float:
-    """`scalar(dtype, raw)`: a numpy scalar, as the Python number."""
+    """`scalar(dtype, raw)`: a NumPy scalar, as a Python number."""
     number: bool | int | float = _view(raw, dtype, (), "C").item()
     return number
 
 
 def make_jax_array(function: Any, args: Any, state: Any, aval_state: Any) -> PickledArray:
-    """`jax._src.array._reconstruct_array`: the numpy array inside."""
+    """`jax._src.array._reconstruct_array`: the NumPy array inside."""
     array = PickledArray()
     array.set_state(state)
     return array
 
 
 def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray:
-    """A read-only view of `raw`, which must be exactly as long as `shape` and `dtype` say."""
+    """A read-only view of `raw`, whose length must match `shape` and `dtype`."""
     if isinstance(raw, list):
-        raise ArrayError("an object array, which can hold anything")
+        raise ArrayError("an object array, which may contain any Python object")
     if not (isinstance(raw, bytes | bytearray) and isinstance(dtype, PickledDType)):
         raise ArrayError("an array without its bytes")
     if not (isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS):
         raise ArrayError("an array without a shape")
     if not all(type(n) is int and n >= 0 for n in shape):
         raise ArrayError("an array without a shape")
-    wanted = math.prod(shape) * dtype.dtype.itemsize
-    if wanted != len(raw):
-        raise ArrayError(f"an array that claims {wanted:.4g} bytes and holds {len(raw)}")
+    size = math.prod(shape) * dtype.dtype.itemsize
+    if size != len(raw):
+        raise ArrayError(f"an array of {size:.4g} bytes with {len(raw)} bytes of data")
     array: np.ndarray = np.ndarray(shape, dtype.dtype, buffer=raw, order=order)
     array.flags.writeable = False
     return array
@@ -106,21 +104,21 @@ def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndar
 
 @dataclass(frozen=True, slots=True)
 class Global:
-    """A name that the file refers to."""
+    """A name referenced by the file."""
 
     path: str
 
 
 @dataclass(frozen=True, slots=True)
 class Opaque:
-    """Where an object of a class that was not imported would be; holds nothing of it."""
+    """Placeholder for an object whose class is not imported; its content is discarded."""
 
     path: str
 
 
 def _frozen_dict(content: Any) -> dict[Any, Any]:
     if not isinstance(content, dict):
-        raise TypeError("a FrozenDict of something that is no dictionary")
+        raise TypeError("a FrozenDict whose content is not a dictionary")
     return content
 
 
@@ -137,20 +135,17 @@ RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "flax.core.frozen_dict.FrozenDict": _frozen_dict,
     "collections.OrderedDict": _ordered_dict,
 }
-"""What is called in place of a name, with the arguments that the file gives."""
+"""Functions called instead of the named ones, with the arguments in the file."""
 
+BYTES_CONSTRUCTORS = frozenset({"builtins.bytes", "builtins.bytearray", "_codecs.encode"})
+"""How protocols 0 to 2 encode bytes."""
 
-BYTES_MAKERS = frozenset({"builtins.bytes", "builtins.bytearray", "_codecs.encode"})
-"""How protocols 0 to 2 write bytes."""
-
-
-# Objects of these packages stand in optimiser states and environment states, which nobody needs.
+# Optimiser and environment states, which are discarded, contain objects of these packages …
 _STUBBED_PACKAGES = frozenset(
     {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
 )
 
-
-# Classes whose objects such states hold.
+# … and of these classes.
 _PLAIN_CLASSES = frozenset(
     {
         "builtins.complex",
@@ -165,11 +160,9 @@ _PLAIN_CLASSES = frozenset(
     }
 )
 
+_KNOWN = RECONSTRUCTORS.keys() | BYTES_CONSTRUCTORS | _PLAIN_CLASSES
 
-_KNOWN = RECONSTRUCTORS.keys() | BYTES_MAKERS | _PLAIN_CLASSES
-
-
-# Names that Python 2 and numpy 1 have for the same things.
+# Names of the same objects in Python 2 and NumPy 1.
 _RENAMED = (
     ("__builtin__.", "builtins."),
     ("copy_reg.", "copyreg."),
@@ -178,7 +171,7 @@ _RENAMED = (
 
 
 def known_path(module: str, name: str) -> str | None:
-    """The full name, in today's spelling, of something that a file may refer to; else None."""
+    """The full current name of an object that a file may refer to; None for any other object."""
     path = f"{module}.{name}"
     for old, new in _RENAMED:
         if path.startswith(old):
@@ -186,67 +179,51 @@ def known_path(module: str, name: str) -> str | None:
     return path if path in _KNOWN or module.split(".")[0] in _STUBBED_PACKAGES else None
 
 
-# A checkpoint has about 10⁴ opcodes; these many cost a second and some 20 MB at the worst.
+# A checkpoint has about 10⁴ opcodes; this limit costs at most one second and about 20 MB.
 MAX_OPCODES = 200_000
-
-
 _MAX_INT_BITS = 128
-
-
-_MAX_KEY_BITS = 60  # numbers below 2⁶¹ − 1 are their own hash
-
-
+_MAX_KEY_BITS = 60  # integers below 2⁶¹ − 1 hash to themselves
 _HIGHEST_PROTOCOL = 5
-
-
 _FRAME_OPCODE_BYTES = 9
-
-
 _NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-
-
 _TEXTS = {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
-
-
 _BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
-
-
 _LITERALS = _NUMBERS | _TEXTS | _BYTES
-
-
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 
 
 def read_pickle(data: bytes, place: str) -> Any:
-    """The plain data in a pickle: dicts, lists, tuples, numbers, text, bytes, `PickledArray`s.
+    """Read the plain data in a pickle: dicts, lists, tuples, numbers, strings, bytes and arrays.
+
+    Arrays are returned as `PickledArray`s.
 
     Args:
-        data: the whole file.
-        place: what messages call it.
+        data: content of the file.
+        place: the file's name in messages.
 
     Raises:
-        GlassvizError: the stream is damaged or cut short, refers to a name that a checkpoint has
-            no need of, or claims more than it holds.
+        GlassvizError: the stream is damaged or truncated, refers to a name that no checkpoint
+            needs, or contains less data than it declares.
     """
     machine = _Machine(data, place)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd escapes in text opcodes
+            warnings.simplefilter("ignore")  # invalid escapes in text opcodes
             return machine.run()
     except ArrayError as error:
         raise GlassvizError(
             f"{place}: expected arrays of numbers, found {error}: nothing was loaded"
         ) from None
-    # Opcodes that do not fit together end in one of these, wherever they meet.
+    # Inconsistent opcodes raise one of these.
     except (ValueError, IndexError, KeyError, TypeError, OverflowError):
         raise GlassvizError(
-            f"{place}: expected a whole pickle, found one that is damaged or cut short near byte "
-            f"{machine.position} of {len(data)}: copy the file again from where it was written"
+            f"{place}: expected a complete pickle, found one that is damaged or truncated near "
+            f"byte {machine.position} of {len(data)}: copy the file again from where it was written"
         ) from None
 
 
 class _Machine:
-    """The stack machine: one method a kind of opcode."""
+    """The stack machine: one method per kind of opcode."""
 
     def __init__(self, data: bytes, place: str) -> None:
         self.data = data
@@ -263,7 +240,7 @@ class _Machine:
             if count >= MAX_OPCODES:
                 raise GlassvizError(
                     f"{self.place}: expected a checkpoint of at most {MAX_OPCODES} pickle opcodes, "
-                    f"found more: if it holds a replay buffer, use the file without it"
+                    f"found more: if it contains a replay buffer, use the file without it"
                 )
             if opcode.name == "STOP":
                 return self.stack.pop()
@@ -281,25 +258,25 @@ class _Machine:
             self.stack.append(self.memo[int(arg)])
         elif handler := getattr(self, f"_op_{op.lower()}", None):
             handler(arg) if arg is not None else handler()
-        else:  # STRING (Python 2), PERSID, EXT1, NEXT_BUFFER and their like
-            self._refuse(f"opcode {op}, which no checkpoint has")
+        else:  # STRING (Python 2), PERSID, EXT1, NEXT_BUFFER and the like
+            self._refuse(f"opcode {op}, which no checkpoint uses")
 
     def _push_literal(self, value: Any) -> None:
         if isinstance(value, int) and value.bit_length() > _MAX_INT_BITS:
-            raise ValueError("an integer that no checkpoint holds")
+            raise ValueError("an integer too large for a checkpoint")
         self.stack.append(value)
 
-    def _refuse(self, what: str) -> NoReturn:
+    def _refuse(self, content: str) -> NoReturn:
         raise GlassvizError(
             f"{self.place}: expected the plain data of a checkpoint, found a pickle with "
-            f"{printable(what)}: it was not run, and the file should not be trusted"
+            f"{printable(content)}: nothing was executed; do not trust this file"
         )
 
     # -- the stream
 
     def _op_proto(self, version: int) -> None:
         if version > _HIGHEST_PROTOCOL:
-            raise ValueError("a protocol of the future")
+            raise ValueError("an unknown protocol")
 
     def _op_frame(self, length: int) -> None:
         if length > len(self.data) - self.position - _FRAME_OPCODE_BYTES:
@@ -384,7 +361,7 @@ class _Machine:
         if isinstance(target, list):
             target.extend(items)
         elif not isinstance(target, Opaque):
-            raise TypeError("items for something that is no list")
+            raise TypeError("items added to an object that is not a list")
 
     def _op_setitem(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -398,14 +375,14 @@ class _Machine:
         if isinstance(target, Opaque):
             return
         if not isinstance(target, dict):
-            raise TypeError("entries for something that is no dictionary")
+            raise TypeError("entries added to an object that is not a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             # Hashing a deeply nested tuple would overflow the C stack.
             if not (key is None or isinstance(key, str | bytes | int)):
-                raise TypeError("a dictionary key that is no plain value")
-            # Larger numbers can be chosen so that they all collide, and each costs all before it.
+                raise TypeError("a dictionary key that is not a plain value")
+            # Larger integers can be chosen to collide, which makes insertion quadratic.
             if isinstance(key, int) and key.bit_length() > _MAX_KEY_BITS:
-                raise TypeError("a dictionary key that is too large a number")
+                raise TypeError("a dictionary key that is too large an integer")
             target[key] = value
 
     # -- names and calls
@@ -416,7 +393,7 @@ class _Machine:
     def _op_stack_global(self) -> None:
         name, module = self.stack.pop(), self.stack.pop()
         if not (isinstance(name, str) and isinstance(module, str)):
-            raise TypeError("a name that is no text")
+            raise TypeError("a name that is not a string")
         self.stack.append(self._find(module, name))
 
     def _find(self, module: str, name: str) -> Global:
@@ -444,8 +421,8 @@ class _Machine:
 
     def _call(self, function: Any, args: Any) -> None:
         if not (isinstance(function, Global) and isinstance(args, tuple)):
-            raise TypeError("a call of something that is no name")
-        if function.path in BYTES_MAKERS:
+            raise TypeError("a call of an object that is not a name")
+        if function.path in BYTES_CONSTRUCTORS:
             self.stack.append(self._bytes(*args))
         elif make := RECONSTRUCTORS.get(function.path):
             self.stack.append(make(*args))
@@ -458,19 +435,19 @@ class _Machine:
         if isinstance(target, PickledArray | PickledDType):
             target.set_state(state)
         elif not isinstance(target, Opaque):
-            raise TypeError("a state for something that has none")
+            raise TypeError("a state for an object without one")
 
     def _bytes(self, text: Any = b"", encoding: Any = "latin1") -> bytes:
-        """Bytes as protocols 0 to 2 write them: text and the name of its encoding."""
+        """Bytes as encoded by protocols 0 to 2: a string and the name of its encoding."""
         if isinstance(text, bytes | bytearray):
             return bytes(text) if len(text) == 0 else self._counted(bytes(text))
         if not (isinstance(text, str) and encoding in ("latin1", "latin-1")):
-            raise TypeError("bytes that are neither text nor bytes")
+            raise TypeError("bytes from an object that is neither a string nor bytes")
         return self._counted(text.encode("latin1"))
 
-    def _counted(self, made: bytes) -> bytes:
-        # Every byte made honestly has its character in the file; a memoised text does not pay.
-        self.encoded += len(made)
+    def _counted(self, encoded: bytes) -> bytes:
+        # A regular file contains one character per encoded byte; a memoised string could expand.
+        self.encoded += len(encoded)
         if self.encoded > len(self.data):
-            raise ValueError("more bytes than the file holds")
-        return made
+            raise ValueError("more bytes than the file contains")
+        return encoded

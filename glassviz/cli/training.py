@@ -100,7 +100,7 @@ def demonstrate(
             left_out = "" if good else ", left out"
             bar.console.print(f"seed {demo.seed}: return {demo.total:.1f}{left_out}")
     made_by = demonstrations.describe(config, mpc, episodes, min_return, around)
-    demonstrations.save(out, kept, made_by | environment.describe("demonstrations"))
+    demonstrations.save(out, kept, made_by | environment.provenance("demonstrations"))
     mean = sum(demo.total for demo in kept) / len(kept)
     typer.echo(f"{out}: {len(kept)} of {episodes} episodes, mean return {mean:.1f}")
 
@@ -274,7 +274,7 @@ def train(
     run = _seeded(run, chosen[0])
     title = " + ".join([Path(name).stem, *added])
     folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"
-    made_by = environment.describe(recipe=f"{title} ({preset})")
+    made_by = environment.provenance(recipe=f"{title} ({preset})")
     if demos and not run.demo_batch:
         raise UsageError(
             "--demos: expected a run that learns from demonstrations, found a share of 0 of its "

@@ -1,1 +1,1 @@
-"""Environments on raw MuJoCo, in batches."""
+"""Batched environments on raw MuJoCo."""

@@ -1,9 +1,9 @@
 """The planar hopper of the dm_control suite on raw MuJoCo, stepped in batches.
 
-Two physics profiles exist in the wild. `dm_control` is the suite's own: one control step is
-mj_step2, three mj_step, mj_step1, so that derived quantities (heights, contacts, sensors) belong
-to the new positions. `playground` (MuJoCo Playground) takes the same XML with a cheaper solver
-and four mj_step: derived quantities are one substep old.
+There are two physics profiles. `dm_control` is the suite's: one control step is mj_step2, three
+mj_step, mj_step1, so derived quantities (heights, contacts, sensors) belong to the new positions.
+`playground` (MuJoCo Playground) uses the same XML with a cheaper solver and four mj_step: derived
+quantities are one substep old.
 
 Falling never ends an episode, and every episode starts with a drop from one metre in a random
 pose. References: Tassa et al., "DeepMind Control Suite", 2018; Zakka et al., "MuJoCo Playground",
@@ -24,38 +24,28 @@ from glassviz.agents.config import AgentConfig, EnvConfig, Physics, Task
 from glassviz.errors import GlassvizError
 
 CONTROL_DT_S = 0.02
-
-
 SUBSTEPS = 4
-
-
 STAND_HEIGHT_M = 0.6
-
-
 MAX_HEIGHT_M = 2.0
-
-
 HOP_SPEED_MPS = 2.0
-
-
 UPRIGHT_NOISE = 0.1
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a batch of hoppers shows after a reset or a step.
+    """Observable quantities of a batch of hoppers after a reset or a step.
 
     Attributes:
         obs: qpos[1:], qvel, log1p of the touch sensors.
-        reward: of the step just taken, summed over the action repeat; zero after a reset.
-        time: s since the reset.
+        reward: reward of the step, summed over the action repeat; zero after a reset.
+        time: time since the reset, s.
         qpos, qvel: generalised positions and velocities.
         height: torso over foot (body centres of mass), m.
         speed: forward speed of the centre of mass, m/s.
-        angles: pitch of every body but the world against the vertical, rad.
-        contacts: whether each geom touches the floor.
+        angles: pitch of the bodies, without the world, against the vertical, rad.
+        contacts: whether a geom touches the floor.
         touch: toe and heel touch sensors, N.
-        geom_heights: of the centre of each geom above the floor, m.
+        geom_heights: height of the geom centres above the floor, m.
     """
 
     obs: Float32[np.ndarray, "envs obs"]
@@ -72,7 +62,7 @@ class Step:
 
 
 def model_path() -> Path:
-    """The suite's description of the hopper, found without importing the suite.
+    """The suite's XML model of the hopper, located without importing the suite.
 
     Raises:
         GlassvizError: dm_control is not installed.
@@ -85,7 +75,7 @@ def model_path() -> Path:
 
 @lru_cache
 def load_model(physics: Physics) -> mujoco.MjModel:
-    """The hopper's compiled model under a physics profile. Shared: do not modify it."""
+    """The hopper's compiled model for a physics profile. Cached and shared: do not modify it."""
     model = mujoco.MjModel.from_xml_path(str(model_path()))
     if physics == "playground":
         model.opt.iterations = 4
@@ -95,30 +85,37 @@ def load_model(physics: Physics) -> mujoco.MjModel:
 
 
 def check_sizes(name: str, config: AgentConfig) -> None:
-    """Refuse an agent of another robot.
+    """Refuse an agent for another robot.
 
     Args:
-        name: what the message calls the agent.
+        name: the agent's name, for the error message.
 
     Raises:
-        GlassvizError: its observations or actions are of other sizes than the hopper's.
+        GlassvizError: the agent's observation or action size is not the hopper's.
     """
     hopper = HopperBatch(config.env, 0)
     sizes = hopper.obs_dim, hopper.action_dim
     if (config.obs_dim, config.action_dim) != sizes:
         raise GlassvizError(
-            f"{name}: expected an agent of the hopper, with {sizes[0]} observations and {sizes[1]} "
-            f"actions, found one with {config.obs_dim} and {config.action_dim}: no other robot can "
-            f"be rolled out"
+            f"{name}: expected an agent for the hopper, with {sizes[0]} observations and "
+            f"{sizes[1]} actions, found one with {config.obs_dim} and {config.action_dim}: other "
+            f"robots are not supported"
         )
 
 
 class HopperBatch:
     """A batch of independent hoppers.
 
+    >>> hoppers = HopperBatch(EnvConfig(task="hopper-hop", action_repeat=2), num=3)
+    >>> hoppers.reset(seeds=[0, 1, 2]).obs.shape
+    (3, 15)
+    >>> step = hoppers.step(np.zeros((3, hoppers.action_dim)))
+    >>> step.reward.shape, float(step.time[0])
+    ((3,), 0.04)
+
     Args:
         config: task, physics profile and action repeat.
-        num: how many hoppers.
+        num: number of hoppers.
     """
 
     def __init__(self, config: EnvConfig, num: int) -> None:
@@ -151,20 +148,21 @@ class HopperBatch:
         return int(self.model.nu)
 
     def reset(self, seeds: Sequence[int], upright: int = 0) -> Step:
-        """Start an episode in every hopper; a seed determines its pose completely.
+        """Start an episode in every hopper; its seed determines the initial pose completely.
 
-        The pose is drawn as the suite draws it from `numpy.random.RandomState(seed)`: limited
-        joints uniform in their range, the pitch uniform in ±π, the torso at 1 m.
+        The pose is drawn from `numpy.random.RandomState(seed)` as in the suite: limited joints
+        uniform in their range, the pitch uniform in ±π, the torso at 1 m.
 
         Args:
-            upright: how many hoppers, the first ones, stand instead: joints and pitch within
-                ±0.1 rad of the model's own pose. Not the task's resets.
+            seeds: one seed per hopper.
+            upright: number of hoppers, counted from the first, that start upright instead: joints
+                and pitch within ±0.1 rad of the model's default pose. Not part of the task.
         """
         if len(seeds) != self.num:
             raise GlassvizError(f"reset: expected {self.num} seeds, found {len(seeds)}")
         actuation = mujoco.mjtDisableBit.mjDSBL_ACTUATION
         flags = self.model.opt.disableflags
-        self.model.opt.disableflags = flags | actuation  # as the suite does: no controls yet
+        self.model.opt.disableflags = flags | actuation  # as in the suite: no controls yet
         for i, (data, seed) in enumerate(zip(self._data, seeds, strict=True)):
             mujoco.mj_resetData(self.model, data)
             random = np.random.RandomState(seed)
@@ -177,7 +175,7 @@ class HopperBatch:
         return self._observe(np.zeros(self.num))
 
     def step(self, actions: Float[np.ndarray, "envs act"]) -> Step:
-        """Act for one decision: `action_repeat` control steps of 20 ms."""
+        """Apply actions for `action_repeat` control steps of 20 ms."""
         reward = np.zeros(self.num)
         for _ in range(self.config.action_repeat):
             for data, action in zip(self._data, actions, strict=True):
@@ -187,7 +185,7 @@ class HopperBatch:
         return self._observe(reward)
 
     def get_state(self) -> Float64[np.ndarray, "envs state"]:
-        """Everything that the future of the simulation depends on, for `set_state`."""
+        """The complete simulation state, for `set_state`."""
         spec = mujoco.mjtState.mjSTATE_INTEGRATION
         state = np.empty((self.num, mujoco.mj_stateSize(self.model, spec)))
         for data, row in zip(self._data, state, strict=True):
@@ -195,16 +193,16 @@ class HopperBatch:
         return state
 
     def set_state(self, state: Float64[np.ndarray, "envs state"]) -> Step:
-        """Continue from a state that `get_state` returned.
+        """Continue from a state returned by `get_state`.
 
-        The future is the same to the last bit. What is shown now is derived from the state anew:
-        quantities that a running simulation shows a substep late (touch sensors, and under
+        The continuation is bitwise reproducible. The returned step is recomputed from the state:
+        quantities that lag one substep in a running simulation (touch sensors, and under
         `playground` heights and contacts) are up to date here.
         """
         for data, row in zip(self._data, state, strict=True):
             mujoco.mj_setState(self.model, data, row, mujoco.mjtState.mjSTATE_INTEGRATION)
             mujoco.mj_forward(self.model, data)
-            # mj_forward overwrites the warm start, on which the next solver call depends.
+            # mj_forward overwrites the solver's warm start: restore it.
             mujoco.mj_setState(self.model, data, row, mujoco.mjtState.mjSTATE_INTEGRATION)
         return self._observe(np.zeros(self.num))
 
@@ -239,7 +237,7 @@ class HopperBatch:
     def _observe(self, reward: Float64[np.ndarray, " envs"]) -> Step:
         qpos = np.array([data.qpos for data in self._data])
         qvel = np.array([data.qvel for data in self._data])
-        sensors = self._sensors()  # 3 for the velocity of the centre of mass, toe, heel
+        sensors = self._sensors()  # velocity of the centre of mass (3), toe, heel
         touch = sensors[:, 3:5]
         axes = np.array([data.xmat[1:] for data in self._data])
         return Step(
@@ -275,8 +273,13 @@ def task_reward(
     """Reward of one control step, in [0, 1]: standing × hopping, or standing × small control.
 
     standing is 1 for 0.6 m ≤ height ≤ 2 m, else 0; hopping is clip(speed/2, 0, 1); small control
-    is 0.8 + 0.2·mean(max(1 − u², 0)). Operations are in the suite's order, so that rewards are
-    equal to its to the last bit.
+    is 0.8 + 0.2·mean(max(1 − u², 0)). Operations are in the suite's order, so rewards are bitwise
+    equal to the suite's.
+
+    Args:
+        height: torso over foot, m.
+        speed: forward speed, m/s.
+        ctrl: actions u.
     """
     standing = np.where((height >= STAND_HEIGHT_M) & (height <= MAX_HEIGHT_M), 1.0, 0.0)
     if task == "hopper-hop":

@@ -15,25 +15,18 @@ from glassviz.video.film import frames_between
 from glassviz.video.renderer import StillMaker, consecutive_cycles
 
 PICTURES = 6
-
-
 ROWS = 2
-
 
 PICTURE = 400, 440
 """Width and height of a picture in pixels: 700 to an inch of the strip's width."""
 
-
 RASTER_ROW_INCHES = 0.7
-
 
 CYCLES_SHOWN = 6
 """Gait cycles of the part that a timeline shows at large."""
 
-
 LONGEST_S, SHORTEST_S = 6.0, 2.0
 """Of that part."""
-
 
 Part = tuple[float, float]
 """Seconds of an episode, from and to."""

@@ -16,7 +16,7 @@ from glassviz.text import count_of, listed
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Format
 from glassviz.video.mosaic import (
-    GROUND_COLOR,
+    BACKGROUND_COLOR,
     Bar,
     Cell,
     Mosaic,
@@ -26,7 +26,7 @@ from glassviz.video.mosaic import (
     share_bar,
 )
 from glassviz.video.overlay import FAINT_COLOR, TEXT_COLOR, font
-from glassviz.video.renderer import BODY, BODY_SHAPE, Quality, Scene
+from glassviz.video.renderer import BODY_ASPECT, BODY_VIEW, Quality, Scene
 
 BEFORE_S, AFTER_S = 0.4, 0.8
 """Of a label's onset, where there are no gait cycles to align by."""
@@ -135,20 +135,12 @@ def _piece(cycles: Cycles, episode: int, row: Sequence[int]) -> Piece:
 
 
 MARGIN = 16
-
-
 TITLE, TEXT = 22, 16
-
-
 MOST_WIDTH, MOST_HEIGHT = 1920, 1080
-
-
 TALLEST = 300
-
 
 SHORTEST = 88
 """A cell is drawn no smaller: a film of very many rows becomes taller than a screen instead."""
-
 
 GAP = 6
 """Between cells."""
@@ -164,9 +156,9 @@ def fitted_cell(
         beside, above: pixels that something else takes.
         tallest: that a cell may become.
     """
-    room = (MOST_WIDTH - beside) / columns / BODY_SHAPE - GAP, (MOST_HEIGHT - above) / rows - GAP
+    room = (MOST_WIDTH - beside) / columns / BODY_ASPECT - GAP, (MOST_HEIGHT - above) / rows - GAP
     height = max(SHORTEST, min(tallest, *room))
-    return 2 * int(height * BODY_SHAPE / 2), 2 * int(height / 2)
+    return 2 * int(height * BODY_ASPECT / 2), 2 * int(height / 2)
 
 
 class Sheet:
@@ -174,12 +166,12 @@ class Sheet:
 
     def __init__(self, width: int, height: int) -> None:
         self.width, self.height = width + width % 2, height
-        self._picture = Image.new("RGB", (self.width, height), GROUND_COLOR)
+        self._picture = Image.new("RGB", (self.width, height), BACKGROUND_COLOR)
 
     def grow(self, height: int) -> None:
         """Add room below, up to an even height."""
         self.height += height + (self.height + height) % 2
-        taller = Image.new("RGB", (self.width, self.height), GROUND_COLOR)
+        taller = Image.new("RGB", (self.width, self.height), BACKGROUND_COLOR)
         taller.paste(self._picture, (0, 0))
         self._picture = taller
 
@@ -244,25 +236,17 @@ def shortened(text: str, size: int, room: int) -> str:
 
 
 FPS = Fraction(30)
-
-
 COLUMNS = 6
-
-
 SPEEDS = (0.25, 0.5, 1.0)
-
 
 LASTS_S = 8.0
 """Of the film, at most about: the slowest of these speeds at which it does."""
 
-
 CYCLES = 2
 """Gait cycles that a cell shows, so that a label that lives around touchdown is seen whole."""
 
-
 FEWEST = 3
 """A label with fewer visits has no row: chance would decide what it shows."""
-
 
 HEADER = 210
 """Width of the rows' names, in pixels."""
@@ -381,7 +365,7 @@ def grid_film(
                     y=y,
                     track=track,
                     colors=source.colors,
-                    lit=track.label == row.label,
+                    highlighted=track.label == row.label,
                     note=f"episode {piece.episode + 1}, {clip.time[piece.first]:.1f} s",
                 )
             )
@@ -399,7 +383,7 @@ def grid_film(
     for k, line in enumerate(foot):
         sheet.text(16, top + len(plan.rows) * (height + GAP) + 12 + 22 * k, line, faint=True)
     physics = source.trace.header["env"]["physics"]
-    scene = Scene(physics, "cam0", width, height, quality, BODY)
+    scene = Scene(physics, "cam0", width, height, quality, BODY_VIEW)
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, len(clock))
 
 

@@ -199,7 +199,7 @@ def _single(
             format=film_format(path),
             overwrite=overwrite,
             jobs=studio.jobs,
-            most_bytes=GIF_BYTES,
+            max_bytes=GIF_BYTES,
         )
         backend, draw = studio.light(), studio.open_renderer
         return _told(
@@ -241,7 +241,7 @@ def _shoot(
                 studio.light(),
                 overwrite=overwrite,
                 jobs=studio.jobs,
-                most_bytes=GIF_BYTES,
+                max_bytes=GIF_BYTES,
                 progress=progress,
                 open_renderer=studio.open_renderer,
             )

@@ -19,9 +19,8 @@ from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.encode import SPECS, Format
-from glassviz.video.frames import OpenRenderer
 from glassviz.video.opengl import Backend, choose_backend
-from glassviz.video.renderer import MujocoRenderer, Quality, StillMaker
+from glassviz.video.renderer import MujocoRenderer, OpenRenderer, Quality, StillMaker
 
 FIGURES = (".pdf", ".svg", ".png")
 

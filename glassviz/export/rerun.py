@@ -19,8 +19,7 @@ from glassviz.palette import label_color
 from glassviz.report.interactive.compose import Projectionist, places_of
 from glassviz.rollout.find import MAP_SUFFIX
 from glassviz.trace import Trace
-from glassviz.video.frames import OpenRenderer
-from glassviz.video.renderer import MujocoRenderer
+from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 
 if TYPE_CHECKING:
     from rerun import RecordingStream, TimeColumn
@@ -28,14 +27,10 @@ if TYPE_CHECKING:
 
 
 SUFFIX = ".rrd"
-
-
 INK = "#22262E"
-
 
 FRAME_POINTS, HERE_POINTS = 1.6, 7.0
 """Sizes on the map: of all frames, and of the one that is shown."""
-
 
 Plane = Float32[np.ndarray, "episodes frames 2"]
 

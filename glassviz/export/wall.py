@@ -18,26 +18,17 @@ from glassviz.text import count_of, listed
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Format
 from glassviz.video.mosaic import Bar, Cell, Mosaic, Track, label_bar
-from glassviz.video.renderer import BODY, Quality, Scene
+from glassviz.video.renderer import BODY_VIEW, Quality, Scene
 
 FPS = Fraction(30)
-
-
 SPEED = 0.5
-
 
 LASTS_S = 8.0
 """Of the film, at most about."""
 
-
 MOST_IN_ROW = 4
-
-
 MOST_RUNS = 16
-
-
 TALLEST = 420
-
 
 ABOVE, BELOW = 58, 28
 """Room for the name of a run, and for its bar."""
@@ -142,7 +133,7 @@ def wall_film(
     for k, line in enumerate(foot):
         sheet.text(MARGIN, top + rows * (height + beside) + 4 + 22 * k, line, faint=True)
     physics = sources[0].trace.header["env"]["physics"]
-    scene = Scene(physics, "cam0", width, height, quality, BODY)
+    scene = Scene(physics, "cam0", width, height, quality, BODY_VIEW)
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, frames)
 
 

@@ -49,38 +49,24 @@ HOPPER_HOP_POLICY = PublishedReturns(
     best=(294.0, 462.0, 512.0, 549.0, 578.0),
 )
 
-
 TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
-
 
 # Dark ones first: thin lines on white. When they are used up they come again, dashed, then dotted.
 _COLORS = tuple(CLUSTER_COLORS[k] for k in (4, 5, 2, 7, 0, 6, 1, 3))
-
-
 _DASHES = ("-", "--", ":")
-
-
 PANEL_INCHES = 1.4
-
-
 LINE_INCHES = 0.15
-
 
 SHORT_NAME = 26
 """Longest name in the legend of which two stand beside each other."""
 
-
 LEGEND_ROOM = 1.25
 """The line that names the published band stands over the curves, not on them."""
-
 
 VISIBLE = 1.2
 """How far beyond the first published step runs must go for a band to be seen."""
 
-
 _BAND = "#E0E3E8"
-
-
 _MEDIAN = "#9AA0AB"
 
 

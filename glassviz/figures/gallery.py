@@ -19,14 +19,10 @@ from glassviz.video.renderer import MujocoRenderer, OpenRenderer, StillMaker
 COLUMN_ROWS = 8
 """More prototypes than this stand in two columns, on the width of a page."""
 
-
 HEAD_INCHES = 0.62
 """Left of a row: the prototype's number, label and share."""
 
-
 ROW_INCHES = 0.74
-
-
 CAPTION_INCHES = 0.105
 
 
@@ -104,7 +100,6 @@ def _head(figure: Figure, entry: Entry, x: float, y: float, height: float) -> No
 
 
 EXAMPLES = 5
-
 
 PICTURE = (240, 264)
 """Width and height of a picture, in pixels."""

@@ -27,50 +27,37 @@ from glassviz.palette import ink_on, label_color
 WIDTH, HEIGHT = 240.0, 222.0
 """Of a drawing: as wide as a column of a page."""
 
-
 MARGIN_X, MARGIN_Y = 4.0, 22.0
 """Around the hulls: room for their names."""
-
 
 LARGEST_UNIT = 0.17
 """Of a prototype's place, diameter, in sides of the page."""
 
-
 RING_GAP, RING_WIDTH = 1.7, 1.3
 """Between a disc and the ring of its self-transitions, and of the ring."""
-
 
 NUMBER_SIZE, SHARE_SIZE = 6.0, 6.0
 """Of the texts: numbers of prototypes, and shares."""
 
-
 MIN_TOLD = 10.5
 """Radius of a disc in which a share fits below the number."""
-
 
 THINNEST, THICKEST = 0.35, 3.6
 """Of arrows: the widest has all of the latter, the others in proportion, but for the former."""
 
-
 LINE_WIDEST = 1.0
 """Of lines without a direction: there is one between any two prototypes."""
-
 
 MAIN, MINOR, LINE = INK, "#9AA1AC", "#BCC2CB"
 """Colours of arrows in the dominant cycle, of others, and of lines without a direction."""
 
-
 MORE, LESS = "#2166AC", "#B35806"
 """Colours of arrows of a difference."""
-
 
 MOST_SHARES = 8
 """Arrows that tell their share: the widest, if it is a fair part of the widest one's."""
 
-
 FAIR_PART = 0.12
-
-
 Point = tuple[float, float]
 
 

@@ -13,14 +13,10 @@ from glassviz.figures.style import LINE_HEIGHT, text_width
 PAD = 0.22
 """Between the discs of a cluster and its hull."""
 
-
 GAP = 0.5
 """Between hulls, at least."""
 
-
 _ROTATIONS = 144
-
-
 Points = Float64[np.ndarray, "points 2"]
 
 
@@ -141,41 +137,28 @@ def _scale(
 
 
 Point = tuple[float, float]
-
-
 Vector = Float64[np.ndarray, "2"]
-
 
 BENDS = (0.16, 0.24, 0.34, 0.46, 0.08)
 """How far arrows bend to their left, in parts of their length, the preferred first: the way back
 bends to the other side."""
 
-
 STRAIGHT = (0.0, 0.12, -0.12, 0.25, -0.25)
 """The same for lines without a direction."""
-
 
 CLEARANCE = 1.5
 """Between a line and the nodes that it passes, in points."""
 
-
 HEAD_WIDTH = 2.6
 """Of an arrowhead, in widths of its line, on top of `HEAD_LEAST`."""
 
-
 HEAD_LEAST = 2.2
-
 
 LONG = 2.2
 """Widths of its text in a curve that the text may lie on."""
 
-
 _CORNERS = 24
-
-
 _SAMPLES = np.linspace(0.0, 1.0, 17)[1:-1]
-
-
 _PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
 
 
@@ -281,10 +264,8 @@ def _point(vector: Vector) -> Point:
 NAME_SIZE = 6.5
 """Of the names of hulls; the first line is bold."""
 
-
 INWARDS = 0.3
 """How far a name may lie towards the middle, where the arrows are: the cosine."""
-
 
 AIR = 0.8
 """Kept free around every text, in points."""

@@ -93,41 +93,27 @@ GROUP_COLORS = (
 Told apart under every kind of colour blindness, as those are.
 """
 
-
 PANEL_INCHES = 1.6
 """Height of a panel."""
-
 
 SIDE_BY_SIDE = 4
 """So many maps of one panel each fill the width of a page."""
 
-
 HEAD_INCHES = 0.2
-
-
 GAP_INCHES = 0.12
-
 
 SIDE_INCHES = 0.07
 """Beside titles and caption."""
 
-
 CAPTION_SIZE = 6.0
-
-
 LEGEND_INCHES = 0.4
-
-
 TITLE_INCHES = 0.2
-
 
 TEXT_INCHES = 0.105
 """Height of a line of the caption."""
 
-
 LEAP = 0.04
 """Where a path is further from any frame, in widths of the map, it goes from island to island."""
-
 
 Plane = Float[np.ndarray, "frames 2"]
 
@@ -464,8 +450,6 @@ def _draw_marks(axes: Axes, marks: Sequence[Mark], by_label: bool) -> None:
 
 
 NO_DISTANCES = "Distances between islands mean nothing."
-
-
 SHADOW = "What lies together here may lie apart in the other directions."
 
 
@@ -540,13 +524,8 @@ def _quality(maps: Sequence[LatentMap]) -> list[str]:
 
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run"]
-
-
 OnMap = Bool[np.ndarray, " frames"]
-
-
 COLORS: tuple[Color, ...] = get_args(Color)
-
 
 TITLES: dict[Color, str] = {
     "label": "Label",
@@ -556,7 +535,6 @@ TITLES: dict[Color, str] = {
     "episode": "Episode",
     "run": "Run",
 }
-
 
 CONTROLLERS = {"mppi": "planner (mppi)", "pi": "policy (pi)"}
 

@@ -17,27 +17,19 @@ from glassviz.palette import ink_on, label_color
 WIDTH_MM = 85.0
 """A column of most journals."""
 
-
 INCH_MM = 25.4
-
 
 SMALL = 6.5
 """Smallest size of type, in points."""
 
-
 GAP_MM = 0.6
-
-
 BAR_MM = 3.0
-
 
 LEAST_ROOM_M = 0.1
 """Heights that differ by less than twice this are not drawn as if they differed by much."""
 
-
 NUMBERED_MM = 2.2
 """A narrower segment has no room for its number."""
-
 
 Ticks = Mapping[float, str]
 """What is written where: at 0 on the left end, at 1 on the right."""

@@ -17,35 +17,25 @@ from glassviz.palette import CLUSTER_COLORS, ink_on, label_color, to_rgb
 PAGE_INCHES = 7.0
 """Width of a page between its margins."""
 
-
 ROW_CYCLES = 180
 """Cycles in a row of a raster; an episode that does not fit begins the next row."""
-
 
 GAP_CYCLES = 3
 """Between episodes."""
 
-
 ROW_INCHES = 0.95
-
 
 ROW_GAP = 0.25
 """Between rows of a raster, in heights of a row: room for the episodes' numbers."""
 
-
 RIDGE_INCHES = 0.36
-
-
 MOST_BARS = 60
-
 
 TAIL = 0.98
 """Dwells beyond this quantile are counted in the last bar."""
 
-
 NUMBERED_SHARE = 0.035
 """A part of an occupancy bar that is smaller has no room for its number."""
-
 
 Raster = Int[np.ndarray, "cycles bins"]
 
@@ -237,10 +227,8 @@ def _colored(label: Int[np.ndarray, "bins cycles"]) -> UInt8[np.ndarray, "bins c
 
 TICKS = (0.02, 0.1, 0.5, 2.0)
 
-
 AIR = 1.3
 """Factor that the axes of temperature go beyond the first and the last."""
-
 
 Curve = Sequence[float | None]
 

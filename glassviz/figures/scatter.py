@@ -17,27 +17,19 @@ from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 WIDTH = 360.0
 """Of the figure, in points, as all lengths here."""
 
-
 COLUMNS = 2
-
-
 PANEL = (134.0, 100.0)
-
 
 LEFT, TOP, BOTTOM, LEGEND = 38.0, 16.0, 27.0, 18.0
 """Margins of a panel, and the height of the legend."""
 
-
 NUMBER_SIZE = 6.5
-
 
 POINT = 2.6
 """Radius of a point."""
 
-
 FAR = 10.0
 """From here on a line leads from a number to its point."""
-
 
 LOOKS = {
     "stable-hop": ("o", CLUSTER_COLORS[2]),

@@ -22,16 +22,11 @@ from glassviz.files import refuse_existing, replacing
 
 FORMATS = (".png", ".pdf", ".svg")
 
-
 COLUMN_INCHES = 85 / 25.4
 """Width of a column of most journals; text is sized to be read at this width."""
 
-
 INK = "#22262E"
-
-
 FAINT = "#D9DCE1"
-
 
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
@@ -65,7 +60,6 @@ STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "glassviz",
 }
-
 
 # What Matplotlib would write into a file that two equal figures do not share.
 _NO_DATE = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
@@ -115,7 +109,6 @@ def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: boo
 
 
 ROUNDED = 0.98
-
 
 LINE_HEIGHT = 1.2
 """Of a line, in font sizes."""

@@ -48,27 +48,15 @@ from glassviz.palette import label_color
 from glassviz.text import printable
 
 Width = Literal["column", "page"]
-
-
 POINTS = 72.0
-
 
 COLUMN = COLUMN_INCHES * POINTS
 """Width of a column; a page has two."""
 
-
 TITLE_SIZE, CAPTION_SIZE, TICK_SIZE = 8.0, 6.0, 6.0
-
-
 CAPTION_STEP = CAPTION_SIZE * LINE_HEIGHT
-
-
 MARGIN = 4.0
-
-
 TITLE_HEIGHT = 13.0
-
-
 _HEAT = LinearSegmentedColormap.from_list("ink", ["#FFFFFF", "#8FB1D1", "#1F4E86", "#0B2038"])
 
 
@@ -288,18 +276,14 @@ def _name(axes: Axes, lines: Sequence[str], at: tuple[float, float], color: str)
 STRIP = 2.4
 """Of the clusters' colours along a matrix."""
 
-
 LEFT, BETWEEN = 13.0, 15.0
 """Of the first matrix, and from it to the second: room for numbers."""
-
 
 HEAD, FOOT = 11.0, 17.0
 """Above a matrix its title, below it its scale."""
 
-
 LETTERS = 7.0
 """Below S the letters of the best clusters."""
-
 
 SIGN, INDENT, KEY_STEP = 16.0, 19.0, 8.6
 """Of the key: width of a sign, where its text begins, and height of a line."""
@@ -442,10 +426,8 @@ def _sign(axes: Axes, sign: Sign, x: float, y: float) -> None:
 
 NONE = "–"
 
-
 LONGEST = 10
 """States of a cycle that are told, its return to the first included."""
-
 
 MODES: dict[Mode, str] = {
     "frame": "frame: every frame leads to the next one, self-transitions kept",

@@ -106,7 +106,7 @@ class Run:
     def _facts(self) -> Iterator[tuple[str, str]]:
         """What matters first."""
         from glassviz.checkpoints import remarks_of, summarise
-        from glassviz.environment import shaped
+        from glassviz.environment import reward_shaping
         from glassviz.rollout.evaluate import recorded_in
 
         summary, told = summarise(self.checkpoint), self.checkpoint.provenance
@@ -123,7 +123,7 @@ class Run:
             if name in told:
                 yield name, str(told[name])
         if "shaped" in told:
-            yield "shaped", str(shaped(told))
+            yield "shaped", str(reward_shaping(told))
         for controller in ("mppi", "pi"):
             recorded = recorded_in(told, controller)
             if recorded:

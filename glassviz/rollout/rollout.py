@@ -11,7 +11,7 @@ from jaxtyping import Array, Float32, Key
 
 from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.glass import LabelRule
-from glassviz.agents.networks import Params, over_each, stack
+from glassviz.agents.networks import Params, map_stacked, stack
 from glassviz.agents.planner import PlannerState, initial_state
 from glassviz.agents.policy import Controller, Decision, decide
 from glassviz.envs.hopper import Step
@@ -174,7 +174,7 @@ def _decider(
             own_params, (own_obs, own_state) = share
             return one(own_params, own_obs, own_state, keys)
 
-        decided = over_each(decide_one, (params, shares))
+        decided = map_stacked(decide_one, (params, shares))
         # Spelled out: −1 would not do where an array is empty, as those of labels without Glass.
         return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), decided)
 

@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 from glassviz import checkpoints, environment
 from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfig
 from glassviz.agents.glass import LabelRule, partition
-from glassviz.agents.networks import gain_from_company
+from glassviz.agents.networks import batching_is_faster
 from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
@@ -306,7 +306,7 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
 
     Otherwise each by itself: its trace is written the earlier, and needs the less memory.
     """
-    if not gain_from_company():
+    if not batching_is_faster():
         return [[job] for job in jobs]
     batches: dict[Any, list[_Job]] = {}
     for job in jobs:

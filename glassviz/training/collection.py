@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
 from glassviz.agents import glass as glass_ops
-from glassviz.agents.networks import Params, encode, over_each
+from glassviz.agents.networks import Params, encode, map_stacked
 from glassviz.agents.planner import PlannerState, initial_state
 from glassviz.agents.policy import NO_CLUSTER, decide
 from glassviz.agents.world_model import policy_action
@@ -315,7 +315,7 @@ def _proposals(
         joined: Proposal = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *shares)
         return joined
 
-    result: Proposal = over_each(one_seed, (params, obs, plan, seeds))
+    result: Proposal = map_stacked(one_seed, (params, obs, plan, seeds))
     return result
 
 
@@ -343,19 +343,13 @@ def _propose(
 
 # Of the roll-out that the gait is judged by: the drop at its start does not count.
 GAIT_STEPS = 300
-
-
 DROP_STEPS = 50
-
 
 # Below this an agent is in a bad basin, by the signal.
 LEAST: dict[Signal, float] = {"gait": 0.25, "prototypes": FEWEST_ACTIVE}
 
-
 # A new start of seed s is seeded s + n·this, well apart from the seeds that people choose.
 SEED_STRIDE = 10_000
-
-
 KMEANS_SAMPLE = 4096
 
 

@@ -85,8 +85,6 @@ def load_agent_gait(path: Path) -> AgentGait:
 
 
 SCHEMA_VERSION = 1
-
-
 REPAIR = "make it again with `glassviz demonstrate`"
 
 

@@ -9,13 +9,12 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, UInt32
 
-from glassviz.agents.networks import Params, init_params, matmul_dtype, over_each
+from glassviz.agents.networks import Params, init_params, map_stacked, matmul_dtype
 from glassviz.training.config import TrainConfig
 from glassviz.training.losses import HEADS, LEAST_SCALE, Batch, Metrics, Schedule, total_loss
 from glassviz.training.replay import Sequences
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
-
 
 # Of the official TD-MPC2's Adam on its policy.
 OFFICIAL_POLICY_EPS = 1e-5
@@ -147,7 +146,7 @@ def _compiled_round(
         state, metrics = jax.lax.scan(one_update, state, batches)
         return state, _mean_or_first_broken(metrics)
 
-    result: tuple[LearnerState, SeedMetrics] = over_each(one_seed, (state, batches, schedule))
+    result: tuple[LearnerState, SeedMetrics] = map_stacked(one_seed, (state, batches, schedule))
     return result
 
 

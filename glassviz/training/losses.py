@@ -15,10 +15,7 @@ from glassviz.agents.world_model import policy_action, q_distribution, value_inp
 from glassviz.training.config import GlassTraining, TrainConfig
 
 Metrics = dict[str, Float[Array, ""]]
-
-
 CONTRAST_TEMPERATURE = 0.5
-
 
 # The contrast compares all pairs of frames: many more sequences would cost more than the rest.
 CONTRAST_SEQUENCES = 64
@@ -149,10 +146,7 @@ def _overfull(mass: Float[Array, " groups"]) -> Float[Array, ""]:
 
 
 HEADS = ("rew", "q", "pi")
-
-
 SCALE_EMA = 0.01
-
 
 # Of the spread that the policy loss is divided by; the most is of the family `glass` alone.
 LEAST_SCALE, MOST_SCALE = 1.0, 4.0

@@ -14,7 +14,7 @@ from pydantic.dataclasses import dataclass as validated
 
 from glassviz.errors import UsageError
 from glassviz.training.config import Algo, Preset, TrainConfig, official, preset
-from glassviz.validation import valid
+from glassviz.validation import check_value
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def apply(
                 f"{place}: {name} is a setting of Glass, found a run without it: leave the "
                 f"setting out, or train with Glass"
             )
-        changes[setting.path] = valid(f"{place}: {name}", setting.range, value)
+        changes[setting.path] = check_value(f"{place}: {name}", setting.range, value)
     return _replace(train, changes)
 
 

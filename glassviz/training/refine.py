@@ -152,7 +152,7 @@ def provenance_of(
     evaluations = ("evaluation", "returns")
     kept = {key: value for key, value in checkpoint.provenance.items() if key not in evaluations}
     last: dict[str, Any] = {
-        **environment.describe("policy refined by evolution strategies"),
+        **environment.provenance("policy refined by evolution strategies"),
         "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
         "es": dataclasses.asdict(es),
         "iterations": iterations,
@@ -160,7 +160,7 @@ def provenance_of(
     }
     last["objective"] = f"shaped: {shaping_of(last['es'])}"
     kept["refined"] = [*checkpoint.provenance.get("refined", []), last]
-    return kept | {"shaped": environment.shaped(kept)}
+    return kept | {"shaped": environment.reward_shaping(kept)}
 
 
 def shaping_of(es: Mapping[str, Any]) -> str:

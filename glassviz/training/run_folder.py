@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import PARTIAL_SUFFIX, DiskFullError, replacing, telling_no_room
+from glassviz.files import PARTIAL_SUFFIX, DiskFullError, replacing, write_errors
 from glassviz.training.config import TrainConfig
 
 CHANGEABLE = frozenset(
@@ -144,7 +144,7 @@ def locked(folder: Path) -> Iterator[None]:
     with file:
         _take(file.fileno(), path)
         holder = f"process {os.getpid()} on {platform.node()}\n".encode()
-        with telling_no_room(path, len(holder)):
+        with write_errors(path, len(holder)):
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), holder)
         _sweep(folder)

@@ -16,23 +16,11 @@ from glassviz.agents.config import Physics
 from glassviz.envs.hopper import HOP_SPEED_MPS, STAND_HEIGHT_M, SUBSTEPS, load_model, model_path
 
 POSITIONS = slice(0, 7)
-
-
 VELOCITIES = slice(7, 14)
-
-
 PITCH = 2
-
-
 JOINTS = slice(3, 7)
-
-
 JOINT_VELOCITIES = slice(10, 14)
-
-
 States = Float64[np.ndarray, "batch 14"]
-
-
 Actions = Float64[np.ndarray, "batch 4"]
 
 
@@ -119,23 +107,13 @@ class HopModel:
 REST_POSE = np.array([0.0, -0.8, 1.2, -0.4])
 """Joint angles (waist, hip, knee, ankle) that a fallen hopper holds until it lies still, rad."""
 
-
 HOLD_STIFFNESS, HOLD_DAMPING = 2.0, 0.15
-
 
 # What the gait's inputs are measured from and by: height and pitch, joints, velocities.
 _ORIGIN = np.array([-0.15, 0.1, 0, -0.8, 1.2, -0.4, 1, 0, 0, 0, 0, 0, 0])
-
-
 _SCALE = np.array([0.2, 0.3, 0.3, 0.5, 0.5, 0.3, 1, 1, 3, 3, 4, 5, 6])
-
-
 _AHEAD_SCALE_M = 0.2
-
-
 _FULL_TOUCH_N = 20.0
-
-
 _RISE_SCALE_MPS = 0.1
 
 
@@ -217,10 +195,7 @@ def _actions(
 
 
 Phase = Literal["lie", "roll over", "stand up", "hop"]
-
-
 State = Float64[np.ndarray, " 14"]
-
 
 Gait = Callable[[States, Readings], Actions]
 """What the planner adds its noise to: actions in a batch of states."""

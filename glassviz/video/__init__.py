@@ -1,1 +1,1 @@
-"""Films: OpenGL, renderer, overlay, encoder."""
+"""Films of traces: OpenGL, renderer, overlay and encoder."""

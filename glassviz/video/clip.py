@@ -1,4 +1,4 @@
-"""One episode of a trace, reduced to what a film of it shows."""
+"""The clip: an episode of a trace reduced to what a film shows."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -12,19 +12,18 @@ CONTROLLER_NAMES = {"mppi": "planner (mppi)", "pi": "policy (pi)"}
 
 @dataclass(frozen=True, eq=False)
 class Clip:
-    """What is filmed, and what is written over it, frame by frame; T frames.
+    """T frames of one episode, with the quantities of the overlay.
 
     Attributes:
-        controller: who acts, in the words of the overlay.
-        episode, episodes: number of this episode, from 1, and how many the trace has.
+        controller: name of the controller in the overlay.
+        episode, episodes: number of this episode, from 1, and number of episodes in the trace.
         has_labels: whether the frames have clusters.
-        fitted: whether these were fitted to the agent's latents, and not learned by it.
+        fitted: whether the clusters were fitted to the agent's latents rather than learned.
         qpos, qvel: the state that the picture is drawn from.
-        time: s since the reset.
-        total: return so far, the reward of this frame's action included.
-        label, prototype: cluster and nearest prototype of this frame; -1 without
-            clusters.
-        foot, other: whether the foot, and whether any other part of the body, touches the floor.
+        time: time since the reset, s.
+        total: return so far, including the reward of this frame's action.
+        label, prototype: cluster and nearest prototype; -1 without clusters.
+        foot, other: floor contact of the foot, and of any other part of the body.
     """
 
     controller: str
@@ -47,17 +46,17 @@ class Clip:
         return len(self.time)
 
     def part(self, first: int, last: int) -> "Clip":
-        """The frames from `first` to before `last`."""
+        """The frames from `first` up to but not including `last`."""
         arrays = {
-            each.name: getattr(self, each.name)[first:last]
-            for each in fields(self)
-            if isinstance(getattr(self, each.name), np.ndarray)
+            field.name: getattr(self, field.name)[first:last]
+            for field in fields(self)
+            if isinstance(getattr(self, field.name), np.ndarray)
         }
         return replace(self, **arrays)
 
     @classmethod
     def of(cls, trace: Trace, episode: int) -> "Clip":
-        """The clip of `episode`, counted from 0."""
+        """The clip of an episode, counted from 0."""
         geoms = trace.header["geoms"]
         foot = np.array([name == "foot" for name in geoms])
         other = np.array([name not in ("foot", "floor") for name in geoms])

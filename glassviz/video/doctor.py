@@ -1,4 +1,4 @@
-"""Can this machine make films? Each thing that is needed, what was found, and how to mend it."""
+"""Diagnosis of this machine: what films need, what is installed, and how to fix what is not."""
 
 import json
 import os
@@ -19,7 +19,6 @@ from glassviz.video.opengl import APT_PACKAGES, HEADLESS, find_backend, has_gpu,
 
 Status = Literal["ok", "note", "failed"]
 
-
 PACKAGES = (
     "mujoco",
     "dm_control",
@@ -33,20 +32,18 @@ PACKAGES = (
     "safetensors",
 )
 
-
 _JAX_SCRIPT = "import jax, json; print(json.dumps([str(d) for d in jax.devices()]))"
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """Result of one check.
 
     Attributes:
-        name: what it is.
-        status: "ok"; "note" when films can be made but something is worth knowing; "failed"
-            when they cannot.
-        found: what is there, in words.
-        fix: what to do about it, empty when nothing needs doing.
+        name: what was checked.
+        status: "ok"; "note" if films work but something is suboptimal; "failed" if they do not.
+        found: the finding.
+        fix: what to do; empty if nothing needs fixing.
     """
 
     name: str
@@ -57,27 +54,27 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """All checks of one machine."""
+    """All checks of this machine."""
 
     checks: tuple[Check, ...]
 
     @property
     def can_film(self) -> bool:
-        """Whether nothing that films need is missing."""
+        """Whether films can be made."""
         return all(check.status != "failed" for check in self.checks)
 
 
 def examine() -> Report:
-    """Look at everything; takes some seconds, since JAX and OpenGL are started for real."""
+    """Run all checks; takes some seconds, since JAX and OpenGL are actually started."""
     choice = check_choice()
-    spare = choice.status != "failed"
+    optional = choice.status != "failed"
     return Report(
         (
             check_python(),
             check_packages(),
             check_jax(),
             choice,
-            *(check_backend(name, spare) for name in HEADLESS),
+            *(check_backend(name, optional) for name in HEADLESS),
             check_encoder(),
             check_hardware(),
             check_cache(),
@@ -86,7 +83,7 @@ def examine() -> Report:
 
 
 def check_python() -> Check:
-    """The interpreter and glassviz itself."""
+    """Versions of Python and glassviz."""
     return Check(
         "python",
         "ok",
@@ -96,25 +93,25 @@ def check_python() -> Check:
 
 
 def check_packages() -> Check:
-    """Versions of the packages that films depend on."""
-    found, missing = [], []
+    """Versions of the packages that films need."""
+    installed, missing = [], []
     for name in PACKAGES:
         try:
-            found.append(f"{name} {version(name)}")
+            installed.append(f"{name} {version(name)}")
         except PackageNotFoundError:
             missing.append(name)
     if missing:
         return Check(
             "packages",
             "failed",
-            f"missing: {', '.join(missing)}; found: {', '.join(found)}",
+            f"missing: {', '.join(missing)}; found: {', '.join(installed)}",
             f"pip install {' '.join(missing)}",
         )
-    return Check("packages", "ok", ", ".join(found))
+    return Check("packages", "ok", ", ".join(installed))
 
 
 def check_jax() -> Check:
-    """The devices that JAX finds; in a child process, since a broken CUDA set-up aborts."""
+    """JAX's devices, listed in a child process, since a broken CUDA installation aborts."""
     done = subprocess.run(
         [sys.executable, "-c", _JAX_SCRIPT], capture_output=True, text=True, errors="replace"
     )
@@ -124,41 +121,41 @@ def check_jax() -> Check:
     devices = json.loads(done.stdout.splitlines()[-1])
     found = f"devices: {', '.join(devices)}"
     if has_gpu() and all("cpu" in device.lower() for device in devices):
-        return Check("jax", "note", f"{found}, and not the GPU", "pip install 'glassviz[cuda]'")
+        return Check("jax", "note", f"{found}, but not the GPU", "pip install 'glassviz[cuda]'")
     return Check("jax", "ok", found)
 
 
-def check_backend(name: str, spare: bool) -> Check:
-    """One OpenGL backend, tried by drawing a picture with it.
+def check_backend(name: str, optional: bool) -> Check:
+    """An OpenGL backend, tested by drawing a picture.
 
     Args:
         name: egl or osmesa.
-        spare: whether films can be drawn without it, so that it needs no mending.
+        optional: whether films can be drawn without it.
     """
     attempt = probe(name)
     if attempt.renderer:
         return Check(f"gl {name}", "ok", attempt.renderer)
-    if spare:
-        return Check(f"gl {name}", "ok", f"does not work, and need not: {attempt.cause}")
+    if optional:
+        return Check(f"gl {name}", "ok", f"does not work, but is not needed: {attempt.cause}")
     fix = attempt.failure.fix if attempt.failure else f"apt install {' '.join(APT_PACKAGES)}"
     return Check(f"gl {name}", "failed", f"does not work: {attempt.cause}", fix)
 
 
 def check_choice() -> Check:
-    """The backend that films are drawn with, tried now whatever an earlier command remembered."""
+    """The backend for films, tested anew rather than read from the cache."""
     try:
         backend = find_backend()
     except GlassvizError as error:
         return Check("gl", "failed", str(error))
     kind = "software" if backend.software else "hardware"
-    found = f"films are drawn by {backend.name}: {backend.renderer} ({kind})"
+    found = f"films are drawn with {backend.name}: {backend.renderer} ({kind})"
     if backend.note:
         return Check("gl", "note", found, backend.note)
     return Check("gl", "ok", found)
 
 
 def check_encoder() -> Check:
-    """ffmpeg, and whether it can write H.264."""
+    """ffmpeg, and its support for H.264."""
     import imageio_ffmpeg
 
     fix = "pip install --force-reinstall imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to an ffmpeg"
@@ -168,7 +165,7 @@ def check_encoder() -> Check:
             [executable, "-encoders"], capture_output=True, text=True, errors="replace"
         )
     except (RuntimeError, OSError) as error:
-        return Check("encoder", "failed", f"no ffmpeg that runs ({error})", fix)
+        return Check("encoder", "failed", f"ffmpeg does not run ({error})", fix)
     number = re.search(r"ffmpeg version (\S+)", listing.stdout + listing.stderr)
     found = f"ffmpeg {number.group(1) if number else 'of unknown version'} ({executable})"
     if not re.search(r"\blibx264\b", listing.stdout):
@@ -177,14 +174,14 @@ def check_encoder() -> Check:
 
 
 def check_hardware() -> Check:
-    """Cores and memory that this process may use."""
+    """Cores and memory available to this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     gib = _memory_bytes() / 2**30
     return Check("hardware", "ok", f"{cores} cores, {gib:.1f} GiB of memory")
 
 
 def check_cache() -> Check:
-    """The folder where compiled programs are kept."""
+    """The cache folder for compiled programs."""
     directory = cache_dir()
     try:
         directory.mkdir(parents=True, exist_ok=True)
@@ -194,14 +191,14 @@ def check_cache() -> Check:
         return Check(
             "cache",
             "note",
-            f"{directory} cannot be written to ({error.strerror}): every start compiles anew",
-            "set XDG_CACHE_HOME to a folder that can be written to",
+            f"{directory} is not writable ({error.strerror}): every start recompiles",
+            "set XDG_CACHE_HOME to a writable folder",
         )
     return Check("cache", "ok", str(directory))
 
 
 def _memory_bytes() -> int:
-    """Physical memory, or the container's share of it where that is less."""
+    """Physical memory, or the container's limit if that is lower."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
         limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()

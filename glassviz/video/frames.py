@@ -1,8 +1,7 @@
-"""Draws the frames of a film in their order, in several processes where that pays.
+"""Draw the frames of a film in order, in several processes where that is faster.
 
-The frames are dealt to the processes in turn, so that all work on the same stretch of the film:
-nothing has to be put back in order, and what is held at any time is a few frames, however long
-the film is.
+Frames are assigned to processes round-robin, so all of them work on the same stretch of the film:
+frames arrive in order, and only a few are in memory at a time.
 """
 
 import ctypes
@@ -22,24 +21,17 @@ from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError
 from glassviz.video.encode import Format, pack, packed_size
-from glassviz.video.renderer import FrameRenderer, Scene
+from glassviz.video.renderer import FrameRenderer, OpenRenderer, Scene
 
 MAX_JOBS = 8
 
-
 FRAMES_PER_JOB = 100
-"""A process takes half a second to start: with fewer frames for each it does not pay."""
-
+"""Starting a process takes half a second, which does not pay off for fewer frames."""
 
 SLOTS = 4
-"""Frames that a process may be ahead of the encoder."""
-
+"""Number of frames that a process may be ahead of the encoder."""
 
 Frames = Generator[UInt8[np.ndarray, "..."], None, None]
-
-
-OpenRenderer = Callable[[Scene], FrameRenderer]
-
 
 Paint = Callable[[UInt8[np.ndarray, "height width 3"], int], None]
 """Draws frame t of a film onto a canvas of its size."""
@@ -47,7 +39,7 @@ Paint = Callable[[UInt8[np.ndarray, "height width 3"], int], None]
 
 @runtime_checkable
 class Reel(Protocol):
-    """All that is needed to draw a film's frames; picklable, for it is sent to the processes."""
+    """Everything needed to draw the frames of a film; picklable, since processes receive it."""
 
     @property
     def frames(self) -> int:
@@ -66,26 +58,26 @@ class Reel(Protocol):
 
     @property
     def scene(self) -> Scene:
-        """What the renderer is opened for."""
+        """Scene that the renderer is opened with."""
         ...
 
     @property
     def format(self) -> Format:
-        """Decides how the frames' pixels are laid out."""
+        """File format, which determines the pixel layout."""
         ...
 
     def painter(self, renderer: FrameRenderer) -> Paint:
-        """What draws the frames with a renderer, asked for rising t."""
+        """A function that draws the frames, to be called with increasing t."""
         ...
 
 
 def choose_jobs(frames: int) -> int:
-    """How many processes to draw a film of that many frames with, on this machine."""
+    """Number of processes for drawing a film of `frames` frames on this machine."""
     return max(1, min(len(os.sched_getaffinity(0)), MAX_JOBS, frames // FRAMES_PER_JOB))
 
 
 def draw_frames(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
-    """The film's frames in order, laid out for the encoder; each is good until the next one.
+    """Yield the frames in order, packed for the encoder; a frame is valid until the next one.
 
     Raises:
         GlassvizError: the renderer cannot be opened, or a process died.
@@ -96,7 +88,7 @@ def draw_frames(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
 
 
 def _draw_share(reel: Reel, open_renderer: OpenRenderer, first: int, jobs: int) -> Frames:
-    """Every frame of the film whose number leaves the remainder `first` when divided by `jobs`."""
+    """Yield the frames `first`, `first + jobs`, `first + 2·jobs`, …"""
     canvas = np.empty((reel.height, reel.width, 3), np.uint8)
     with closing(open_renderer(reel.scene)) as renderer:
         paint = reel.painter(renderer)
@@ -106,25 +98,25 @@ def _draw_share(reel: Reel, open_renderer: OpenRenderer, first: int, jobs: int) 
 
 
 def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
-    # Spawned, not forked: neither GL contexts nor JAX's threads survive a fork.
+    # Spawn rather than fork: neither GL contexts nor JAX's threads survive a fork.
     context = multiprocessing.get_context("spawn")
     size = packed_size(reel.width, reel.height, reel.format)
     workers: list[tuple[BaseProcess, Connection, UInt8[np.ndarray, "slots bytes"]]] = []
     try:
         for first in range(jobs):
             memory = context.RawArray(ctypes.c_uint8, SLOTS * size)
-            ours, theirs = context.Pipe()
-            arguments = (reel, open_renderer, first, jobs, memory, theirs)
+            parent_end, child_end = context.Pipe()
+            arguments = (reel, open_renderer, first, jobs, memory, child_end)
             process = context.Process(target=_work, args=arguments, daemon=True)
-            _start_deaf_to_interrupts(process)
-            theirs.close()
-            workers.append((process, ours, _slots(memory)))
+            _start_ignoring_interrupts(process)
+            child_end.close()
+            workers.append((process, parent_end, _slots(memory)))
         for i in range(reel.frames):
             worker, connection, slots = workers[i % jobs]
             _await_frame(worker, connection)
             yield slots[i // jobs % SLOTS]
             if i + jobs * SLOTS < reel.frames:
-                with suppress(BrokenPipeError):  # of a process that died: noticed above, next time
+                with suppress(BrokenPipeError):  # a dead process is reported by _await_frame
                     connection.send(None)
     finally:
         for worker, connection, _ in workers:
@@ -133,9 +125,9 @@ def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Fr
             worker.join()
 
 
-def _start_deaf_to_interrupts(process: BaseProcess) -> None:
-    """Start a process that Ctrl-C does not reach: its parent ends it, without a traceback."""
-    resource_tracker.ensure_running()  # its own start, inside of ours, would unblock the signal
+def _start_ignoring_interrupts(process: BaseProcess) -> None:
+    """Start a process that ignores Ctrl-C: its parent terminates it, without a traceback."""
+    resource_tracker.ensure_running()  # starting it within process.start() would unblock the signal
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         process.start()
@@ -164,7 +156,7 @@ def _work(
     memory: Any,
     connection: Connection,
 ) -> None:
-    """Draw one process's share into `memory`, telling of each frame and waiting for free slots."""
+    """Draw one process's share of the frames into `memory`, waiting for free slots."""
     threads = max(1, len(os.sched_getaffinity(0)) // jobs)
     os.environ.setdefault("LP_NUM_THREADS", str(threads))  # Mesa's software renderer
     cv2.setNumThreads(threads)
@@ -178,7 +170,7 @@ def _work(
     except GlassvizError as error:
         connection.send(error)
     except (EOFError, OSError):
-        return  # the film was given up
+        return  # the film was abandoned
 
 
 def _slots(memory: Any) -> UInt8[np.ndarray, "slots bytes"]:

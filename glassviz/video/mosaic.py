@@ -1,4 +1,4 @@
-"""Films made of many: clips in cells, each on a clock of its own, with bars that follow it."""
+"""Films of many clips in cells, with independent clocks, and bars with playheads."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,31 +15,25 @@ from glassviz.video.frames import Paint
 from glassviz.video.overlay import PANEL_COLOR, TEXT_COLOR, Sprite, font, line_height, rounded_box
 from glassviz.video.renderer import FrameRenderer, Scene
 
-GROUND_COLOR = "#14161C"
-
-
+BACKGROUND_COLOR = "#14161C"
 LANE_COLOR = "#2E313A"
 
-
 EDGE = 4
-"""Width of a cell's edge while it is lit, in pixels."""
+"""Width of the border of a highlighted cell, pixels."""
 
-
-UNLIT = 0.62
-"""Brightness of a cell that is not."""
-
+DIMMED = 0.62
+"""Brightness of a cell that is not highlighted."""
 
 Canvas = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """What a cell shows, frame by frame of the film; F frames.
+    """A clip resampled to the F frames of the film.
 
     Attributes:
-        qpos, qvel: the state that the picture is drawn from, between two recorded frames
-            interpolated.
-        label: of the recorded frame that was reached last.
+        qpos, qvel: the state that the picture is drawn from, interpolated between frames.
+        label: label of the latest frame reached in the clip.
     """
 
     qpos: Float64[np.ndarray, "film nq"]
@@ -48,15 +42,15 @@ class Track:
 
     @classmethod
     def of(cls, clip: Clip, at: Float64[np.ndarray, " film"]) -> Self:
-        """A clip on another clock.
+        """Resample a clip.
 
         Args:
-            clip: of an episode.
-            at: the place in the clip, in frames and parts of frames, of each frame of the film;
-                places outside of the clip show its first or last frame.
+            clip: the clip.
+            at: position in the clip by frame of the film, in fractional frames; positions outside
+                of the clip show its first or last frame.
         """
         at = np.clip(at, 0, clip.frames - 1)
-        # Places are computed from phases: one that is a frame must not fall short of it.
+        # Positions are computed from phases: rounding errors must not miss a whole frame.
         low = np.floor(at + 1e-6).astype(np.int64)
         high = np.minimum(low + 1, clip.frames - 1)
         weight = np.clip(at - low, 0, 1)[:, None]
@@ -69,21 +63,21 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One picture of the mosaic, which has the size of the scene.
+    """One picture of the mosaic, with the size of the scene.
 
     Attributes:
-        x, y: its upper left corner.
-        track: what it shows.
-        colors: of its labels, by label; empty for an agent without.
-        lit: while it is, it has its full brightness, and an edge in its label's colour.
-        note: a few words along its lower edge.
+        x, y: upper left corner.
+        track: the clip shown.
+        colors: colours by label; empty for an agent without labels.
+        highlighted: whether the cell has full brightness and a border in its label's colour.
+        note: short text at the lower edge.
     """
 
     x: int
     y: int
     track: Track
     colors: tuple[str, ...]
-    lit: Bool[np.ndarray, " film"]
+    highlighted: Bool[np.ndarray, " film"]
     note: str = ""
 
 
@@ -92,31 +86,31 @@ class Bar:
     """A strip with a playhead.
 
     Attributes:
-        x, y: its upper left corner.
+        x, y: upper left corner.
         picture: the strip.
-        place: of the playhead, from 0 at its left end to 1 at its right.
+        playhead: position of the playhead, from 0 (left) to 1 (right).
     """
 
     x: int
     y: int
     picture: Canvas
-    place: Float64[np.ndarray, " film"]
+    playhead: Float64[np.ndarray, " film"]
 
 
 @dataclass(frozen=True, eq=False)
 class Mosaic:
-    """The reel of a film made of many clips.
+    """A reel of many clips side by side.
 
     Attributes:
-        ground: what does not move: titles, and the ground behind all.
+        background: the static part: background and titles.
         cells: the pictures.
         bars: the strips.
-        scene: what each cell is drawn with.
-        format: of the film.
+        scene: scene of a cell.
+        format: file format.
         frames: number of frames of the film.
     """
 
-    ground: Canvas
+    background: Canvas
     cells: tuple[Cell, ...]
     bars: tuple[Bar, ...]
     scene: Scene
@@ -126,31 +120,31 @@ class Mosaic:
     @property
     def width(self) -> int:
         """Width of a frame."""
-        return self.ground.shape[1]
+        return self.background.shape[1]
 
     @property
     def height(self) -> int:
         """Height of a frame."""
-        return self.ground.shape[0]
+        return self.background.shape[0]
 
     def painter(self, renderer: FrameRenderer) -> Paint:
-        """What draws the frames."""
+        """A function that draws the frames."""
         width, height = self.scene.width, self.scene.height
         size = chip_size(height)
         chips: dict[tuple[int, str], Sprite] = {}
         notes = [_note(cell.note, height) if cell.note else None for cell in self.cells]
 
         def paint(canvas: Canvas, t: int) -> None:
-            canvas[:] = self.ground
+            canvas[:] = self.background
             for cell, note in zip(self.cells, notes, strict=True):
                 panel = canvas[cell.y : cell.y + height, cell.x : cell.x + width]
                 panel[:] = renderer.render(cell.track.qpos[t], cell.track.qvel[t])
                 label = int(cell.track.label[t])
-                if not cell.lit[t]:
-                    np.multiply(panel, UNLIT, out=panel, casting="unsafe")
+                if not cell.highlighted[t]:
+                    np.multiply(panel, DIMMED, out=panel, casting="unsafe")
                 if cell.colors and label >= 0:
                     color = cell.colors[label]
-                    if cell.lit[t]:
+                    if cell.highlighted[t]:
                         _edge(panel, color)
                     if (label, color) not in chips:
                         chips[label, color] = Sprite(number_chip(label, color, size))
@@ -164,7 +158,7 @@ class Mosaic:
 
 
 def chip_size(height: int) -> int:
-    """Size of type of the numbers in cells of that height."""
+    """Font size of the numbers in cells of the given height, pixels."""
     return max(13, round(height / 13))
 
 
@@ -182,12 +176,12 @@ def number_chip(label: int, color: str, size: int) -> Image.Image:
 def label_bar(
     label: Int[np.ndarray, " film"], colors: Sequence[str], width: int, height: int
 ) -> Canvas:
-    """A strip in the colours of a film's labels from its first frame to its last.
+    """A strip in the colours of the labels over the frames of the film.
 
     Args:
-        label: of each frame of the film; −1: none.
-        colors: by label.
-        width, height: of the strip.
+        label: label by frame of the film; −1 for none.
+        colors: colours by label.
+        width, height: size of the strip, pixels.
     """
     palette = np.array([to_rgb(color) for color in (*colors, LANE_COLOR)], np.uint8)
     columns = label[np.arange(width) * len(label) // width]
@@ -195,7 +189,7 @@ def label_bar(
 
 
 def share_bar(share: Float64[np.ndarray, " film"], color: str, width: int, height: int) -> Canvas:
-    """A strip whose columns are filled from below by a share, from 0 to 1."""
+    """A bar chart of a share from 0 to 1 over the frames of the film."""
     columns = share[np.arange(width) * len(share) // width]
     filled = np.arange(height)[::-1, None] < columns * height
     inks = np.array([to_rgb(LANE_COLOR), to_rgb(color)], np.uint8)
@@ -221,6 +215,6 @@ def _note(text: str, height: int) -> Sprite:
 def _draw_bar(canvas: Canvas, bar: Bar, t: int) -> None:
     height, width, _ = bar.picture.shape
     canvas[bar.y : bar.y + height, bar.x : bar.x + width] = bar.picture
-    at = bar.x + round(float(bar.place[t]) * (width - 1))
+    at = bar.x + round(float(bar.playhead[t]) * (width - 1))
     canvas[bar.y - 2 : bar.y + height + 2, at - 2 : at + 3] = 0
     canvas[bar.y - 2 : bar.y + height + 2, at - 1 : at + 2] = 255

@@ -1,7 +1,7 @@
-"""Draw one picture and print the name of the renderer; run as a script, in its own process.
+"""Script that draws one picture and prints the name of the renderer.
 
-A backend that is half there raises, aborts or hangs, and leaves its state behind: whoever asks
-runs this file in a child process with MUJOCO_GL set. It imports nothing of glassviz.
+An incomplete backend may raise, abort or hang, so `opengl.probe` runs this file in a child
+process with MUJOCO_GL set. It imports nothing of glassviz.
 """
 
 import json
@@ -16,7 +16,7 @@ SCENE = """
 
 
 def main() -> None:
-    """Print `{"renderer": …}`, or fail with MuJoCo's own words."""
+    """Print `{"renderer": …}`, or fail with MuJoCo's error."""
     import mujoco
 
     model = mujoco.MjModel.from_xml_string(SCENE)

@@ -1,4 +1,4 @@
-"""Overlay of a film: the chip with K=, the timeline, contact lanes."""
+"""The overlay of a film: cluster badge, status, and a timeline of labels and contacts."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -14,22 +14,112 @@ from glassviz.palette import NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
 from glassviz.video.clip import Clip
 
 SUPERSAMPLING = 4
-"""Pillow draws shapes without smoothing: they are drawn larger and scaled down."""
+"""Pillow does not antialias shapes: they are drawn larger and scaled down."""
+
+MIN_WIDTH, MIN_HEIGHT = 280, 200
+"""Below this size panels overlap or text becomes unreadable."""
+
+PANEL_COLOR = "#14161CB8"
+TEXT_COLOR = "#F4F5F7"
+FAINT_COLOR = "#B4B9C4"
+FOOT_COLOR = "#F4F5F7"
+OTHER_COLOR = "#A98467"
+LANE_COLOR = "#2B2E37"
+CONTACT_TITLE = "floor contact"
+
+AHEAD = 0.6
+"""Brightness of the part of the timeline that is still ahead."""
+
+Pair = tuple[int, int]
+"""Label and prototype."""
+
+
+class Overlay:
+    """Draws the overlay of a clip into its pictures.
+
+    Raises:
+        UsageError: the pictures are too small for an overlay.
+    """
+
+    def __init__(self, clip: Clip, width: int, height: int) -> None:
+        layout = Layout.of(width, height)
+        self._parts = (_Badge(clip, layout), _Status(clip, layout), Timeline(clip, layout))
+
+    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+        """Draw the overlay of frame t into its picture."""
+        for part in self._parts:
+            part.draw(frame, t)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes in pixels, derived from the size of the picture.
+
+    Attributes:
+        width, height: size of the picture.
+        margin: distance of the panels from the picture's edge.
+        padding: distance of a panel's content from its edge.
+        text, chip_text, small_text: font sizes.
+        radius: radius of a panel's corners.
+    """
+
+    width: int
+    height: int
+    margin: int
+    padding: int
+    text: int
+    chip_text: int
+    small_text: int
+    radius: float
+
+    @classmethod
+    def of(cls, width: int, height: int) -> Self:
+        """The layout for a picture.
+
+        Raises:
+            UsageError: the picture is too small for an overlay.
+        """
+        if width < MIN_WIDTH or height < MIN_HEIGHT:
+            raise UsageError(
+                f"size: expected at least {MIN_WIDTH}x{MIN_HEIGHT} per picture for an overlay, "
+                f"found {width}x{height}: choose a larger size or omit the overlay"
+            )
+        unit = min(height, 0.75 * width)
+        text = round(6 + unit / 45)
+        return cls(
+            width=width,
+            height=height,
+            margin=round(unit / 48),
+            padding=round(unit / 60) + 1,
+            text=text,
+            chip_text=round(1.6 * text),
+            small_text=max(10, round(0.8 * text)),
+            radius=unit / 80 + 1,
+        )
+
+    @property
+    def header_height(self) -> int:
+        """Height of the panels at the top: two lines of text."""
+        return 2 * line_height(self.text) + 3 * self.padding
+
+    def panel(self, width: int, height: int) -> Image.Image:
+        """The dark, semi-transparent background of a part of the overlay."""
+        return rounded_box(width, height, self.radius, PANEL_COLOR)
 
 
 class Sprite:
-    """A picture with transparency, prepared so that blending is two passes over its pixels."""
+    """A picture with transparency, prepared for blending in two passes over its pixels."""
 
     def __init__(self, picture: Image.Image) -> None:
         rgba = np.asarray(picture.convert("RGBA"))
         alpha = rgba[..., 3:]
         self.width, self.height = picture.size
-        self._kept = np.repeat(255 - alpha, 3, axis=2)
-        self._added = np.round(rgba[..., :3] * (alpha / 255.0)).astype(np.uint8)
+        self._transparency = np.repeat(255 - alpha, 3, axis=2)
+        self._premultiplied = np.round(rgba[..., :3] * (alpha / 255.0)).astype(np.uint8)
 
     @classmethod
     def text(cls, text: str, size: int, color: str) -> Self:
-        """A line of text, as tall as the font's line."""
+        """A line of text with the font's line height."""
         glyphs = font(size)
         width = max(1, round(glyphs.getlength(text)))
         picture = Image.new("RGBA", (width, line_height(size)), color + "00")
@@ -39,14 +129,14 @@ class Sprite:
     def draw(self, frame: UInt8[np.ndarray, "height width 3"], x: int, y: int) -> None:
         """Blend into `frame` with the upper left corner at (x, y)."""
         region = frame[y : y + self.height, x : x + self.width]
-        cv2.multiply(region, self._kept, dst=region, scale=1 / 255)
-        cv2.add(region, self._added, dst=region)
+        cv2.multiply(region, self._transparency, dst=region, scale=1 / 255)
+        cv2.add(region, self._premultiplied, dst=region)
 
 
 class NumberWriter:
-    """Writes numbers that change from frame to frame, from letters that are drawn once.
+    """Writes changing numbers from cached glyphs.
 
-    Digits all take the width of the widest one, so that a running figure does not tremble.
+    All digits take the width of the widest, so that a running number does not jitter.
     """
 
     def __init__(self, size: int, color: str) -> None:
@@ -78,21 +168,21 @@ class NumberWriter:
 
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
-    """Pillow's own typeface (Aileron) at `size` pixels."""
-    found = ImageFont.load_default(size)
-    assert isinstance(found, ImageFont.FreeTypeFont)
-    return found
+    """Pillow's default typeface (Aileron) at `size` pixels."""
+    typeface = ImageFont.load_default(size)
+    assert isinstance(typeface, ImageFont.FreeTypeFont)
+    return typeface
 
 
 def line_height(size: int) -> int:
-    """Height of a line of text, from the top of the tallest letter to the lowest descender."""
+    """Height of a line of text, from the tallest ascender to the lowest descender."""
     return sum(font(size).getmetrics())
 
 
 def rounded_box(
     width: int, height: int, radius: float, fill: str, outline: str | None = None, line: float = 0.0
 ) -> Image.Image:
-    """A box with smooth rounded corners; colours are #RRGGBB or #RRGGBBAA."""
+    """A box with antialiased rounded corners; colours are #RRGGBB or #RRGGBBAA."""
     scale = SUPERSAMPLING
     large = Image.new("RGBA", (width * scale, height * scale), fill[:7] + "00")
     ImageDraw.Draw(large).rounded_rectangle(
@@ -105,243 +195,8 @@ def rounded_box(
     return large.reduce(scale)
 
 
-MIN_WIDTH, MIN_HEIGHT = 280, 200
-"""Below this the panels would overlap, or the text be too small to read."""
-
-
-PANEL_COLOR = "#14161CB8"
-
-
-TEXT_COLOR = "#F4F5F7"
-
-
-FAINT_COLOR = "#B4B9C4"
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Sizes in pixels, all derived from the size of the picture.
-
-    Attributes:
-        width, height: of the picture.
-        margin: between the panels and the picture's edge.
-        padding: between a panel's edge and what is in it.
-        text, chip_text, small_text: sizes of type.
-        radius: of a panel's corners.
-    """
-
-    width: int
-    height: int
-    margin: int
-    padding: int
-    text: int
-    chip_text: int
-    small_text: int
-    radius: float
-
-    @classmethod
-    def of(cls, width: int, height: int) -> Self:
-        """The layout of a picture.
-
-        Raises:
-            UsageError: the picture is too small for an overlay.
-        """
-        if width < MIN_WIDTH or height < MIN_HEIGHT:
-            raise UsageError(
-                f"size: expected at least {MIN_WIDTH}x{MIN_HEIGHT} a picture for an overlay, found "
-                f"{width}x{height}: choose a larger size, or leave the overlay out"
-            )
-        unit = min(height, 0.75 * width)
-        text = round(6 + unit / 45)
-        return cls(
-            width=width,
-            height=height,
-            margin=round(unit / 48),
-            padding=round(unit / 60) + 1,
-            text=text,
-            chip_text=round(1.6 * text),
-            small_text=max(10, round(0.8 * text)),
-            radius=unit / 80 + 1,
-        )
-
-    @property
-    def header_height(self) -> int:
-        """Height of the panels along the top: two lines of text."""
-        return 2 * line_height(self.text) + 3 * self.padding
-
-    def panel(self, width: int, height: int) -> Image.Image:
-        """The dark, half transparent ground of a part of the overlay."""
-        return rounded_box(width, height, self.radius, PANEL_COLOR)
-
-
-FOOT_COLOR = "#F4F5F7"
-
-
-OTHER_COLOR = "#A98467"
-
-
-LANE_COLOR = "#2B2E37"
-
-
-CONTACT_TITLE = "floor contact"
-
-
-AHEAD = 0.6
-"""Brightness of what the film has not reached yet."""
-
-
-class Timeline:
-    """Label and contacts of a clip's every frame, with a playhead.
-
-    Attributes:
-        height: of the whole panel, in pixels.
-    """
-
-    def __init__(self, clip: Clip, layout: Layout) -> None:
-        width = layout.width - 2 * layout.margin
-        padding = layout.padding
-        gap = max(2, layout.margin // 4)
-        bars = _bars(clip, width - 2 * padding, layout)
-        legend = _legend(clip, width - 2 * padding, layout)
-        self._bars_top = padding + legend.height + gap
-        self.height = self._bars_top + bars.shape[0] + padding
-        panel = layout.panel(width, self.height)
-        panel.paste(legend, (padding, padding), legend)
-        ahead = Image.fromarray((bars * AHEAD).astype(np.uint8))
-        panel.paste(ahead, (padding, self._bars_top))
-        self._panel = Sprite(panel)
-        self._bars = bars
-        self._frames = clip.frames
-        self._left = layout.margin
-        self._top = layout.height - layout.margin - self.height
-        self._padding = padding
-        self._playhead = _playhead(bars.shape[0] + 2 * gap, layout)
-        self._overhang = gap
-
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
-        """Draw it into the picture of frame t, which is the last one that the playhead passed."""
-        self._panel.draw(frame, self._left, self._top)
-        height, width, _ = self._bars.shape
-        reached = round((t + 1) / self._frames * width)
-        left, top = self._left + self._padding, self._top + self._bars_top
-        frame[top : top + height, left : left + reached] = self._bars[:, :reached]
-        head = left + reached - self._playhead.width // 2
-        self._playhead.draw(frame, head, top - self._overhang)
-
-
-def _bars(clip: Clip, width: int, layout: Layout) -> UInt8[np.ndarray, "height width 3"]:
-    """Labels above, below them a lane for the foot and one for the rest of the body."""
-    label_height = round(layout.text * 0.85)
-    lane_height = max(3, round(layout.text * 0.32))
-    gap = max(1, round(layout.text * 0.1))
-    ground = np.zeros((1, width, 3), np.uint8)
-    rows = (
-        (_label_row(clip.label, width), label_height),
-        (ground, gap),
-        (_contact_row(clip.foot, width, FOOT_COLOR), lane_height),
-        (ground, gap),
-        (_contact_row(clip.other, width, OTHER_COLOR), lane_height),
-    )
-    return np.concatenate([np.repeat(row, height, axis=0) for row, height in rows])
-
-
-def _label_row(label: Int32[np.ndarray, " frames"], width: int) -> UInt8[np.ndarray, "1 width 3"]:
-    """One colour a pixel column: that of the most frequent label among its frames."""
-    labels, which = np.unique(label, return_inverse=True)
-    colors = np.array([to_rgb(label_color(int(k))) for k in labels], np.uint8)
-    shares = np.stack([_column_means(which == i, width) for i in range(len(labels))])
-    return colors[shares.argmax(axis=0)][None]
-
-
-def _contact_row(
-    contact: Bool[np.ndarray, " frames"], width: int, color: str
-) -> UInt8[np.ndarray, "1 width 3"]:
-    """Brightness tells in what share of a column's frames there was contact."""
-    share = _column_means(contact, width)[:, None]
-    row = np.array(to_rgb(color)) * share + np.array(to_rgb(LANE_COLOR)) * (1 - share)
-    return row.round().astype(np.uint8)[None]
-
-
-def _column_means(values: Bool[np.ndarray, " frames"], width: int) -> Float64[np.ndarray, " width"]:
-    """Mean over the frames, or parts of frames, that fall on each pixel column."""
-    total = np.concatenate([[0.0], np.cumsum(values)])
-    edges = np.linspace(0, len(values), width + 1)
-    return np.diff(np.interp(edges, np.arange(len(total)), total)) * width / len(values)
-
-
-def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
-    """Which clusters occur in the episode, and what the contact lanes mean."""
-    size = layout.small_text
-    height = line_height(size) + 2
-    legend = Image.new("RGBA", (width, height))
-    ink = ImageDraw.Draw(legend)
-    middle = height / 2
-    gap = round(size * 0.45)
-
-    right = width
-    for name, color in (("other", OTHER_COLOR), ("foot", FOOT_COLOR)):
-        right -= round(font(size).getlength(name))
-        ink.text((right, middle), name, fill=FAINT_COLOR, font=font(size), anchor="lm")
-        side = round(size * 0.7)
-        right -= side + gap
-        box = rounded_box(side, side, side * 0.25, color)
-        legend.paste(box, (right, round(middle - side / 2)), box)
-        right -= 2 * gap
-
-    labels = [int(k) for k in np.unique(clip.label)] if clip.has_labels else []
-    learned = "fitted clusters" if clip.fitted else "clusters"
-    title = learned if labels else "no clusters"
-    ink.text((0, middle), title, fill=FAINT_COLOR, font=font(size), anchor="lm")
-    pen = round(font(size).getlength(title)) + gap
-    for label in labels:
-        swatch = _swatch(str(label), label_color(label), size, height)
-        if pen + swatch.width > right:
-            break
-        legend.paste(swatch, (pen, 0), swatch)
-        pen += swatch.width + max(2, gap // 2)
-
-    if right - font(size).getlength(CONTACT_TITLE) > pen:
-        ink.text((right, middle), CONTACT_TITLE, fill=FAINT_COLOR, font=font(size), anchor="rm")
-    return legend
-
-
-def _swatch(text: str, color: str, size: int, height: int) -> Image.Image:
-    width = max(height, round(font(size).getlength(text) + size * 0.8))
-    box = rounded_box(width, height, height * 0.25, color)
-    ink = ImageDraw.Draw(box)
-    ink.text((width / 2, height / 2), text, fill=ink_on(color), font=font(size), anchor="mm")
-    return box
-
-
-def _playhead(height: int, layout: Layout) -> Sprite:
-    line = max(1.0, layout.height / 360)
-    width = round(3 * line)
-    return Sprite(rounded_box(width, height, width / 2, "#FFFFFF", outline="#000000", line=line))
-
-
-Pair = tuple[int, int]
-"""Label and prototype."""
-
-
-class Overlay:
-    """Draws one clip's overlay into pictures of one size.
-
-    Raises:
-        UsageError: the pictures are too small for an overlay.
-    """
-
-    def __init__(self, clip: Clip, width: int, height: int) -> None:
-        layout = Layout.of(width, height)
-        self._parts = (_Badge(clip, layout), _Status(clip, layout), Timeline(clip, layout))
-
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
-        """Draw the overlay of the clip's frame t into its picture."""
-        for part in self._parts:
-            part.draw(frame, t)
-
-
 class _Badge:
-    """Upper left: the cluster as a coloured chip, and the prototype behind it."""
+    """Upper left: the cluster as a coloured chip, followed by the prototype."""
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
         self._clip = clip
@@ -385,7 +240,7 @@ def _grey_badge(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
 
 
 def _chip(text: str, color: str, size: int, width: int, room: float, layout: Layout) -> Image.Image:
-    """A panel with a coloured chip in it, and room for more on its right."""
+    """A panel with a coloured chip, and `room` pixels to its right."""
     panel = layout.panel(round(width + 2 * layout.padding + room), layout.header_height)
     box = rounded_box(width, layout.header_height - 2 * layout.padding, layout.radius, color)
     ImageDraw.Draw(box).text(
@@ -396,7 +251,7 @@ def _chip(text: str, color: str, size: int, width: int, room: float, layout: Lay
 
 
 class _Status:
-    """Upper right: who acts, which episode, time and return so far."""
+    """Upper right: controller, episode, time and return so far."""
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
         self._clip = clip
@@ -444,3 +299,132 @@ class _Status:
 
 def _number(value: float) -> str:
     return f"{value:.2f}"
+
+
+class Timeline:
+    """Bottom: labels and contacts over the clip, with a playhead.
+
+    Attributes:
+        height: height of the panel, pixels.
+    """
+
+    def __init__(self, clip: Clip, layout: Layout) -> None:
+        width = layout.width - 2 * layout.margin
+        padding = layout.padding
+        gap = max(2, layout.margin // 4)
+        bars = _bars(clip, width - 2 * padding, layout)
+        legend = _legend(clip, width - 2 * padding, layout)
+        self._bars_top = padding + legend.height + gap
+        self.height = self._bars_top + bars.shape[0] + padding
+        panel = layout.panel(width, self.height)
+        panel.paste(legend, (padding, padding), legend)
+        ahead = Image.fromarray((bars * AHEAD).astype(np.uint8))
+        panel.paste(ahead, (padding, self._bars_top))
+        self._panel = Sprite(panel)
+        self._bars = bars
+        self._frames = clip.frames
+        self._left = layout.margin
+        self._top = layout.height - layout.margin - self.height
+        self._padding = padding
+        self._playhead = _playhead(bars.shape[0] + 2 * gap, layout)
+        self._overhang = gap
+
+    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+        """Draw the timeline into the picture of frame t, with the playhead at the frame's end."""
+        self._panel.draw(frame, self._left, self._top)
+        height, width, _ = self._bars.shape
+        reached = round((t + 1) / self._frames * width)
+        left, top = self._left + self._padding, self._top + self._bars_top
+        frame[top : top + height, left : left + reached] = self._bars[:, :reached]
+        head = left + reached - self._playhead.width // 2
+        self._playhead.draw(frame, head, top - self._overhang)
+
+
+def _bars(clip: Clip, width: int, layout: Layout) -> UInt8[np.ndarray, "height width 3"]:
+    """Labels at the top; below, a contact lane for the foot and one for the rest of the body."""
+    label_height = round(layout.text * 0.85)
+    lane_height = max(3, round(layout.text * 0.32))
+    gap = max(1, round(layout.text * 0.1))
+    black = np.zeros((1, width, 3), np.uint8)
+    rows = (
+        (_label_row(clip.label, width), label_height),
+        (black, gap),
+        (_contact_row(clip.foot, width, FOOT_COLOR), lane_height),
+        (black, gap),
+        (_contact_row(clip.other, width, OTHER_COLOR), lane_height),
+    )
+    return np.concatenate([np.repeat(row, height, axis=0) for row, height in rows])
+
+
+def _label_row(label: Int32[np.ndarray, " frames"], width: int) -> UInt8[np.ndarray, "1 width 3"]:
+    """One colour per pixel column: that of the most frequent label among its frames."""
+    labels, index = np.unique(label, return_inverse=True)
+    colors = np.array([to_rgb(label_color(int(k))) for k in labels], np.uint8)
+    shares = np.stack([_column_means(index == i, width) for i in range(len(labels))])
+    return colors[shares.argmax(axis=0)][None]
+
+
+def _contact_row(
+    contact: Bool[np.ndarray, " frames"], width: int, color: str
+) -> UInt8[np.ndarray, "1 width 3"]:
+    """One colour per pixel column, interpolated by the share of its frames with contact."""
+    share = _column_means(contact, width)[:, None]
+    row = np.array(to_rgb(color)) * share + np.array(to_rgb(LANE_COLOR)) * (1 - share)
+    return row.round().astype(np.uint8)[None]
+
+
+def _column_means(values: Bool[np.ndarray, " frames"], width: int) -> Float64[np.ndarray, " width"]:
+    """Mean per pixel column, over the frames and parts of frames that it covers."""
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    edges = np.linspace(0, len(values), width + 1)
+    return np.diff(np.interp(edges, np.arange(len(total)), total)) * width / len(values)
+
+
+def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
+    """Legend of the clusters in the episode and of the contact lanes."""
+    size = layout.small_text
+    height = line_height(size) + 2
+    legend = Image.new("RGBA", (width, height))
+    ink = ImageDraw.Draw(legend)
+    middle = height / 2
+    gap = round(size * 0.45)
+
+    right = width
+    for name, color in (("other", OTHER_COLOR), ("foot", FOOT_COLOR)):
+        right -= round(font(size).getlength(name))
+        ink.text((right, middle), name, fill=FAINT_COLOR, font=font(size), anchor="lm")
+        side = round(size * 0.7)
+        right -= side + gap
+        box = rounded_box(side, side, side * 0.25, color)
+        legend.paste(box, (right, round(middle - side / 2)), box)
+        right -= 2 * gap
+
+    labels = [int(k) for k in np.unique(clip.label)] if clip.has_labels else []
+    kind = "fitted clusters" if clip.fitted else "clusters"
+    title = kind if labels else "no clusters"
+    ink.text((0, middle), title, fill=FAINT_COLOR, font=font(size), anchor="lm")
+    pen = round(font(size).getlength(title)) + gap
+    for label in labels:
+        swatch = _swatch(str(label), label_color(label), size, height)
+        if pen + swatch.width > right:
+            break
+        legend.paste(swatch, (pen, 0), swatch)
+        pen += swatch.width + max(2, gap // 2)
+
+    if right - font(size).getlength(CONTACT_TITLE) > pen:
+        ink.text((right, middle), CONTACT_TITLE, fill=FAINT_COLOR, font=font(size), anchor="rm")
+    return legend
+
+
+def _swatch(text: str, color: str, size: int, height: int) -> Image.Image:
+    width = max(height, round(font(size).getlength(text) + size * 0.8))
+    box = rounded_box(width, height, height * 0.25, color)
+    ink = ImageDraw.Draw(box)
+    ink.text((width / 2, height / 2), text, fill=ink_on(color), font=font(size), anchor="mm")
+    return box
+
+
+def _playhead(height: int, layout: Layout) -> Sprite:
+    line = max(1.0, layout.height / 360)
+    width = round(3 * line)
+    return Sprite(rounded_box(width, height, width / 2, "#FFFFFF", outline="#000000", line=line))

@@ -1,4 +1,4 @@
-"""MuJoCo drawn off screen, frame by frame, and stills of a trace."""
+"""Off-screen rendering with MuJoCo: frames of films, and stills."""
 
 import copy
 from collections.abc import Callable
@@ -15,37 +15,31 @@ from glassviz.video.opengl import choose_backend
 
 Quality = Literal["fast", "smooth", "full"]
 
-
 FLOOR_M = 100.0
-"""How far the floor is drawn before and behind the start."""
-
+"""Extent of the drawn floor in front of and behind the start."""
 
 MULTISAMPLES: dict[Quality, int] = {"fast": 0, "smooth": 4, "full": 4}
+FULL_VIEW = (0.0, 1.0)
 
+BODY_VIEW = (0.255, 0.943)
+"""Part of a following camera's view that contains the body, standing, in flight or fallen."""
 
-WHOLE = (0.0, 1.0)
-
-
-BODY = (0.255, 0.943)
-"""What of a following camera's height the body needs, standing, in flight or on the floor."""
-
-
-BODY_SHAPE = 10 / 11
-"""Width over height of a picture that shows it so."""
+BODY_ASPECT = 10 / 11
+"""Width over height of a picture with that view."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a renderer is opened for.
+    """Settings that a renderer is opened with.
 
     Attributes:
-        physics: profile that names the model.
+        physics: physics profile of the model.
         camera: a camera of the model: `cam0` follows from the side, `back` from behind.
-        width, height: of the picture, in pixels.
-        quality: `full` draws shadows and reflections and samples each pixel four times; `smooth`
-            only samples so, and `fast` does none of that.
-        window: top and bottom of what is drawn of the camera's picture, as shares of its height;
-            in its middle as wide as the shape of this picture makes it.
+        width, height: size of the picture, pixels.
+        quality: `full` draws shadows, reflections and four samples per pixel, `smooth` four
+            samples only, `fast` none of these.
+        window: top and bottom of the drawn part of the camera's view, as shares of its height;
+            horizontally it is centred, with the width given by the picture's aspect ratio.
     """
 
     physics: Physics
@@ -53,30 +47,33 @@ class Scene:
     width: int
     height: int
     quality: Quality
-    window: tuple[float, float] = WHOLE
+    window: tuple[float, float] = FULL_VIEW
 
 
 @runtime_checkable
 class FrameRenderer(Protocol):
-    """Whatever turns a state of the body into a picture."""
+    """Draws a state of the body."""
 
     def render(
         self, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """A picture of the state, RGB, the caller's to draw on until the next call."""
+        """An RGB picture of the state; the caller may draw on it until the next call."""
         ...
 
     def close(self) -> None:
-        """Free what the renderer holds."""
+        """Free the renderer's resources."""
         ...
 
 
+OpenRenderer = Callable[[Scene], FrameRenderer]
+
+
 class MujocoRenderer:
-    """Draws with MuJoCo's own renderer. Close it, or use it as a context manager.
+    """Draws with MuJoCo's renderer. Close it, or use it as a context manager.
 
     Raises:
         UsageError: the model has no such camera.
-        GlassvizError: no GL backend works, or it cannot draw at this size.
+        GlassvizError: no OpenGL backend works, or the picture is too large for it.
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -89,8 +86,8 @@ class MujocoRenderer:
         model.vis.global_.offwidth = scene.width
         model.vis.global_.offheight = scene.height
         model.vis.quality.offsamples = MULTISAMPLES[scene.quality]
-        # The suite's floor is drawn from two metres behind the start, and an agent that goes
-        # backwards would move through the void; contacts know no edge.
+        # The suite draws the floor from two metres behind the start only, though contacts have
+        # no edge: an agent moving backwards would seem to leave it.
         model.geom("floor").pos[0] = 0.0
         model.geom("floor").size[0] = FLOOR_M
         cameras = [model.camera(i).name for i in range(model.ncam)]
@@ -117,7 +114,7 @@ class MujocoRenderer:
     def render(
         self, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """A picture of the state, RGB; overwritten by the next call."""
+        """An RGB picture of the state; overwritten by the next call."""
         self._data.qpos[:] = qpos
         self._data.qvel[:] = qvel
         self._forward(self._model, self._data)
@@ -126,8 +123,8 @@ class MujocoRenderer:
         return self._renderer.render(out=self._picture)
 
     def _narrow(self) -> None:
-        """Cut the view down to the window: it costs no more pixels than are kept."""
-        if self._window == WHOLE:
+        """Crop the view to the window before rendering, so that no pixels are wasted."""
+        if self._window == FULL_VIEW:
             return
         above, below = self._window
         for camera in self._renderer.scene.camera:
@@ -136,7 +133,7 @@ class MujocoRenderer:
             camera.frustum_bottom = top - below * height
 
     def close(self) -> None:
-        """Free the GL context. Left to the interpreter's end, that comes too late to work."""
+        """Free the OpenGL context; at interpreter shutdown it would be too late."""
         self._renderer.close()
 
     def __enter__(self) -> Self:
@@ -146,23 +143,20 @@ class MujocoRenderer:
         self.close()
 
 
-OpenRenderer = Callable[[Scene], FrameRenderer]
-
-
 class StillMaker:
-    """Draws the body, each kind of picture with one renderer. Close it, or use it in `with`."""
+    """Draws stills of the body, with one renderer per scene. Close it, or use it in `with`."""
 
     def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
         self._open = open_renderer
         self._renderers: dict[Scene, FrameRenderer] = {}
 
     def prepare(self, physics: Physics, width: int, height: int) -> Scene:
-        """Open what draws pictures of such a size, once.
+        """Open a renderer for pictures of a size, unless one is open.
 
         Raises:
-            GlassvizError: nothing can be drawn here.
+            GlassvizError: no OpenGL backend works.
         """
-        scene = Scene(physics, "cam0", width, height, "full", BODY)
+        scene = Scene(physics, "cam0", width, height, "full", BODY_VIEW)
         if scene not in self._renderers:
             self._renderers[scene] = self._open(scene)
         return scene
@@ -170,11 +164,11 @@ class StillMaker:
     def draw(
         self, scene: Scene, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
     ) -> UInt8[np.ndarray, "height width 3"]:
-        """A picture of a state, RGB."""
+        """An RGB picture of the state."""
         return self._renderers[scene].render(qpos, qvel).copy()
 
     def close(self) -> None:
-        """Free what the renderers hold."""
+        """Free the resources of all renderers."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
@@ -187,22 +181,27 @@ class StillMaker:
 
 
 def consecutive_cycles(cycles: Cycles, most: int) -> tuple[int, int] | None:
-    """First of the gait cycles of a strip, and how many: `most`, or fewer if there are no more.
+    """The longest run of up to `most` consecutive gait cycles, nearest to the middle of all.
 
-    They follow each other, as near to the middle of all cycles as such are. None without cycles.
+    Returns:
+        Index of the first cycle, and the number of cycles; None without cycles.
     """
     for count in range(most, 0, -1):
-        follow = np.flatnonzero(
+        starts = np.flatnonzero(
             [
                 bool((cycles.ends[j : j + count - 1] == cycles.starts[j + 1 : j + count]).all())
                 for j in range(cycles.count - count + 1)
             ]
         )
-        if len(follow):
-            return int(follow[len(follow) // 2]), count
+        if len(starts):
+            return int(starts[len(starts) // 2]), count
     return None
 
 
 def evenly(first: int, last: int, count: int) -> Int[np.ndarray, " chosen"]:
-    """So many frames from `first` to `last`; fewer if there are not so many."""
+    """Up to `count` evenly spaced frames from `first` to `last`, without duplicates.
+
+    >>> evenly(0, 10, 3)
+    array([ 0,  5, 10])
+    """
     return np.unique(np.linspace(first, last, count).round().astype(np.int64))

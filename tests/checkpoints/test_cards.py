@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from glassviz import checkpoints
-from glassviz.environment import shaped
+from glassviz.environment import reward_shaping
 from glassviz.training.refine import shaping_of
+from glassviz.video import opengl
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
 FILES = sorted(SHIPPED.glob("*.safetensors"))
@@ -17,7 +18,7 @@ FILES = sorted(SHIPPED.glob("*.safetensors"))
 @pytest.fixture
 def make_card(monkeypatch):
     """The script as a module; a card's words need no OpenGL."""
-    monkeypatch.setattr(gl, "choose_backend", lambda: None)
+    monkeypatch.setattr(opengl, "choose_backend", lambda: None)
     spec = importlib.util.spec_from_file_location("make_card", SHIPPED / "make_card.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -36,7 +37,7 @@ def test_a_card_has_the_facts_of_its_file(make_card, path):
 def test_a_card_of_a_refined_policy_says_how_its_search_was_shaped():
     path = SHIPPED / "refined-small-s1.safetensors"
     made_by = checkpoints.load(path).provenance
-    assert shaped(made_by) == "policy search"
+    assert reward_shaping(made_by) == "policy search"
     card = path.with_suffix(".md").read_text()
     assert all(shaping_of(search["es"]) in card for search in made_by["refined"])
     # "reward not shaped" would be read as being about all of it.

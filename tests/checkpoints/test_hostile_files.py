@@ -74,7 +74,7 @@ BOMB_SQUAD = """
 import resource, sys
 from pathlib import Path
 import tests.helpers.hostile_files as hostile_files
-from glassviz.checkpoints import detect
+from glassviz.checkpoints import formats
 from glassviz.errors import GlassvizError
 
 def peak_kib():
@@ -83,7 +83,7 @@ def peak_kib():
 for name, data in hostile_files.bombs().items():
     before = peak_kib()
     try:
-        detect.read(data, Path(name))
+        formats.read(data, Path(name))
     except GlassvizError:
         print(peak_kib() - before, name, sep=chr(9), flush=True)
     else:
@@ -121,18 +121,18 @@ def test_broken_and_foreign_files_end_in_one_sentence(tmp_path: Path, case: str)
 def test_folders_and_absent_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(GlassvizError, match="no such file"):
         load(tmp_path / "absent.pkl")
-    with pytest.raises(GlassvizError, match="found a folder: name the file in it"):
+    with pytest.raises(GlassvizError, match="found a folder: name a file in it"):
         load(tmp_path)
     (tmp_path / "_CHECKPOINT_METADATA").touch()
-    with pytest.raises(GlassvizError, match="orbax checkpoint folder: this layout is not read yet"):
+    with pytest.raises(GlassvizError, match="orbax checkpoint folder: this format is not"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("a PyTorch file", "PyTorch checkpoint .* not read yet"),
-        ("an old PyTorch file", "PyTorch checkpoint .* not read yet"),
+        ("a PyTorch file", "PyTorch checkpoint .* not supported yet"),
+        ("an old PyTorch file", "PyTorch checkpoint .* not supported yet"),
         ("an object array", "found an object array"),
         ("an object array in protocol 2", "found an object array"),
         ("text", "neither"),

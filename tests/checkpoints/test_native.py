@@ -180,7 +180,7 @@ def test_a_safetensors_file_of_another_program_is_told_apart() -> None:
         ({"num_bins": "101"}, "num_bins"),
         ({"glass": {"proto_temperature": 0.0}}, "proto_temperature"),
         ({"planner": {"samples": 8}}, "expected fewer policy trajectories"),
-        ({"latent_dim": 24, "simnorm_group": 5}, "SimNorm groups divide"),
+        ({"latent_dim": 24, "simnorm_group": 5}, "divisible by the SimNorm group"),
     ],
 )
 def test_an_impossible_configuration_is_told_in_one_sentence(
@@ -225,13 +225,13 @@ def test_leaves_of_other_types_are_refused(leaf: np.ndarray) -> None:
 def test_a_file_that_is_cut_short_is_refused(kept: float) -> None:
     data = stored(good_leaves(), metadata())
     end = int(kept * len(data)) if isinstance(kept, float) else kept
-    with pytest.raises(GlassvizError, match="damaged or cut short"):
+    with pytest.raises(GlassvizError, match="damaged or truncated"):
         read(data[:end])
 
 
 def test_a_header_that_claims_more_than_the_file_is_refused() -> None:
     for length in (1 << 40, (1 << 63) + 5):
-        with pytest.raises(GlassvizError, match="damaged or cut short"):
+        with pytest.raises(GlassvizError, match="damaged or truncated"):
             read(struct.pack("<Q", length) + b'{"a":1}')
 
 
@@ -294,7 +294,7 @@ def test_converting_replaces_nothing_unless_asked_to(tmp_path: Path) -> None:
     source = write(tmp_path / "best_mppi.pkl", payload())
     target = tmp_path / "best.safetensors"
     target.write_text("precious")
-    with pytest.raises(GlassvizError, match=r"there is a file already.*--overwrite"):
+    with pytest.raises(GlassvizError, match=r"already exists.*--overwrite"):
         convert(source, target)
     assert target.read_text() == "precious"
     convert(source, target, overwrite=True)
@@ -303,7 +303,7 @@ def test_converting_replaces_nothing_unless_asked_to(tmp_path: Path) -> None:
 
 def test_converting_wants_the_suffix_that_other_tools_go_by(tmp_path: Path) -> None:
     source = write(tmp_path / "best_mppi.pkl", payload())
-    with pytest.raises(UsageError, match=r"ends in \.safetensors"):
+    with pytest.raises(UsageError, match=r"ending in \.safetensors"):
         convert(source, tmp_path / "best.pkl")
 
 

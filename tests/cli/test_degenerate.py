@@ -120,11 +120,11 @@ UNREADABLE = {
     "half an action repeat": (header(env=ENV | {"action_repeat": 0.5}), "positive integer"),
     "fewer seeds than episodes": (
         header(reset_seeds=[0]),
-        r"reset_seeds: expected 2 integers, one an episode, found \[0\]",
+        r"reset_seeds: expected 2 integers, one per episode, found \[0\]",
     ),
     "more geoms than columns": (
         header(geoms=[*SOUND.header["geoms"], "tail"]),
-        "geoms: expected 7 names, one a column of contacts",
+        "geoms: expected 7 names, one per column of contacts",
     ),
     "fewer bodies than columns": (header(bodies=["torso", "thigh"]), "bodies: expected 5 names"),
     "geoms that are numbers": (header(geoms=list(range(7))), "geoms: expected 7 names"),
@@ -144,13 +144,13 @@ UNREADABLE = {
     ),
     "a discount that is none": (
         header(agent={"planner": {"discount": 10**400}}),
-        "agent.planner.discount: expected a number, if there is one, found 1",
+        "agent.planner.discount: expected a number, if present, found 1",
     ),
     "fitted labels of no file": (header(labels_from="fitted"), "fitted_labels: expected an object"),
     "fitted labels without a hash": (header(fitted_labels={}), "fitted_labels: expected an object"),
     "a temperature of nothing": (
         replace(SOUND, soft_assignment=SOUND.soft_assignment[..., :0]),
-        "tau: expected null, there being no soft assignments, found 0.1",
+        "tau: expected null without soft assignments, found 0.1",
     ),
     "a temperature of 0": (header(tau=0), "tau: expected a positive number or null, found 0"),
     "a seed in words": (header(seed="one"), "seed: expected an integer, found"),

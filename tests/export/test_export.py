@@ -123,8 +123,8 @@ def test_cells_are_lit_while_they_have_their_rows_label_and_it_is_the_frames_own
     reel = grid_film(source, plan, "mp4", "fast", 4, 0.25)
     for i, row in enumerate(plan.rows):
         for cell in reel.cells[4 * i : 4 * i + 4]:
-            assert cell.lit.any() and not cell.lit.all()
-            np.testing.assert_array_equal(cell.lit, cell.track.label == row.label)
+            assert cell.highlighted.any() and not cell.highlighted.all()
+            np.testing.assert_array_equal(cell.highlighted, cell.track.label == row.label)
 
 
 def test_rows_come_in_the_order_of_the_gait_and_show_different_cycles(runs):
@@ -536,7 +536,7 @@ def test_a_tiny_agent_is_exported_from_its_checkpoint_by_a_real_renderer(tmp_pat
         colors = np.unique(np.asarray(image.convert("RGB")).reshape(-1, 3), axis=0)
     assert len(colors) > 1000, "expected a rendered body"
     assert "no gait cycles" in told
-    assert "there is a file already" in glassviz(*options, "--strip", "-o", "strip.png", code=1)
+    assert "already exists" in glassviz(*options, "--strip", "-o", "strip.png", code=1)
 
 
 def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monkeypatch):

@@ -145,7 +145,7 @@ def test_without_opengl_the_rest_is_written_and_the_reason_told(source, tmp_path
 def test_an_existing_file_is_kept(source, tmp_path):
     path = tmp_path / "a.rrd"
     path.write_bytes(b"mine")
-    with pytest.raises(GlassvizError, match="there is a file already"):
+    with pytest.raises(GlassvizError, match="already exists"):
         rerun.write(source, path, open_renderer=FakeRenderer)
     assert path.read_bytes() == b"mine"
     rerun.write(source, path, overwrite=True, open_renderer=FakeRenderer)

@@ -606,7 +606,7 @@ def test_the_command_draws_a_map_of_every_checkpoint(folder, tmp_path):
     assert printed.splitlines()[2].startswith("glass")
     assert str(out) in printed
     assert len(maps_in(folder)) == 2
-    assert "there is a file already" in glassviz(folder, "-o", out, code=1)
+    assert "already exists" in glassviz(folder, "-o", out, code=1)
 
 
 def test_json_tells_all_and_reuses_what_is_there(folder, tmp_path):
@@ -671,7 +671,7 @@ def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, 
     assert "Run" in titles(figure([joint]))
     Path("g-two-last.npz.png").write_text("mine")
     options = ("one", "two", "--method", "pca", "-o", "map.png", "--gallery", "g.png")
-    assert "g-two-last.npz.png: there is a file already" in glassviz(*options, code=1)
+    assert "g-two-last.npz.png: already exists" in glassviz(*options, code=1)
     assert not Path("map.png").exists()
     glassviz(*options, "--overwrite")
     assert {path.name for path in Path().glob("g*")} == {"g-one-last.npz.png", "g-two-last.npz.png"}

@@ -188,7 +188,7 @@ def test_a_film_plays_in_the_page_and_can_be_saved(filmed, tmp_path):
     kind, data = video.get("src").split(",")
     assert kind == "data:video/mp4;base64" and base64.b64decode(data) == film.mp4
     assert film.save(tmp_path / "clock.mp4").read_bytes() == film.mp4
-    with pytest.raises(gv.GlassvizError, match="there is a file already"):
+    with pytest.raises(gv.GlassvizError, match="already exists"):
         film.save(tmp_path / "clock.mp4")
 
 

@@ -431,7 +431,7 @@ def test_other_formats_are_refused(folder, tmp_path, name):
 def test_an_existing_report_is_refused_before_any_work(tmp_path, there):
     (tmp_path / there).write_text("mine")
     done = report(tmp_path / "none.npz", "-o", tmp_path / "r.md")
-    assert done.exit_code == 1 and f"{there}: there is a file already" in done.stderr
+    assert done.exit_code == 1 and f"{there}: already exists" in done.stderr
 
 
 def test_figures_need_neither_jax_nor_mujoco():

@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.config import EnvConfig
-from glassviz.agents.networks import init_params, over_each, stack
+from glassviz.agents.networks import init_params, map_stacked, stack
 from glassviz.cli import app
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
@@ -100,7 +100,7 @@ def test_progress_counts_every_decision(agents):
 
 def test_over_each_does_each_entry():
     trees = [{"a": np.arange(3.0) + i, "b": np.full((2, 2), i)} for i in range(4)]
-    doubled = jax.jit(lambda tree: over_each(lambda one: (one["a"] * 2, one["b"].sum()), tree))
+    doubled = jax.jit(lambda tree: map_stacked(lambda one: (one["a"] * 2, one["b"].sum()), tree))
     a, b = doubled(stack(trees))
     assert np.array_equal(a, 2 * np.stack([tree["a"] for tree in trees]))
     assert np.array_equal(b, [0, 4, 8, 12])

@@ -313,7 +313,7 @@ def test_the_command_leaves_poor_episodes_out_and_says_so(tmp_path):
     assert {"command", "versions", "planner"} <= set(loaded.header)
     assert loaded.header["agent"] is None
     again = CliRunner().invoke(app, command)
-    assert again.exit_code == 1 and "there is a file already" in again.output
+    assert again.exit_code == 1 and "already exists" in again.output
     assert demonstrations.load(out).seeds == (6, 7)
     command.append("--overwrite")
     around = CliRunner().invoke(app, [*command, "--agent", str(HOPPING)])

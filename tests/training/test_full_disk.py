@@ -58,7 +58,7 @@ def test_a_full_disk_ends_a_save_in_one_sentence_with_the_last_one_intact(small_
     with pytest.raises(GlassvizError) as told, run_folder.telling_last_save(small_disk):
         save(folder, 200, 200_000)
     assert str(told.value) == (
-        f"{folder}/resume.npz: expected room for 0.2 MB, found a full disk: the last good save is "
+        f"{folder}/resume.npz: no space left on device, 0.2 MB needed: the last good save is "
         f"{folder}/resume.npz of step 100, free some room and continue with --resume"
     )
     assert not list(small_disk.rglob("*.partial"))
@@ -80,7 +80,7 @@ def test_a_disk_that_is_full_from_the_start_ends_a_training_in_one_sentence(smal
     done = CliRunner().invoke(app, command)
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1
     assert " ".join(done.output.split()).endswith(
-        "seed_1/lock: expected room for 0.1 MB, found a full disk: nothing was saved yet, "
+        "seed_1/lock: no space left on device, 0.1 MB needed: nothing was saved yet, "
         "free some room and start again"
     )
     # Nothing is left that would keep the run from being started once there is room.
@@ -97,7 +97,9 @@ def test_a_full_disk_leaves_a_checkpoint_as_it_was(small_disk):
     params = jax.tree.map(np.asarray, init_params(config, jax.random.key(0)))
     checkpoints.save(path, config, params, {"env_steps": 1})
     fill(small_disk)
-    with pytest.raises(DiskFullError, match=r"last\.safetensors: expected room for 0\.\d MB"):
+    with pytest.raises(
+        DiskFullError, match=r"last\.safetensors: no space left on device, 0\.\d MB needed"
+    ):
         checkpoints.save(path, config, params, {"env_steps": 2})
     assert checkpoints.load(path).provenance == {"env_steps": 1}
     assert [path.name for path in path.parent.iterdir()] == ["last.safetensors"]
@@ -108,7 +110,7 @@ def test_a_full_disk_leaves_whole_lines_in_every_log(small_disk, tensorboard):
     log = RunLog(small_disk, 1, tensorboard)
     log.start()
     filler = fill(small_disk, leave=20_000)
-    told = pytest.raises(GlassvizError, match="found a full disk: nothing was saved yet")
+    told = pytest.raises(GlassvizError, match=r"no space left on device.*: nothing was saved yet")
     with told, run_folder.telling_last_save(small_disk):
         for step in range(1, 10_000):
             log_span(log, ["round"] * (step - 1) + ["pi"], step - 1)
@@ -166,7 +168,7 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path, action, place)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
-        f"{tmp_path}/{place}: expected room for 0.2 MB, found a limit on the size of a file: the "
+        f"{tmp_path}/{place}: file size limit exceeded, 0.2 MB needed: the "
         f"last good save is {folder}/resume.npz of step 100, free some room and continue with "
         f"--resume\n"
     )
@@ -176,8 +178,8 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path, action, place)
 
 
 def test_a_file_elsewhere_is_told_without_a_save(tmp_path):
-    outside = DiskFullError(tmp_path / "film.mp4", None, "a full disk")
-    told = pytest.raises(DiskFullError, match=r"film\.mp4: expected room, found a full disk: free")
+    outside = DiskFullError(tmp_path / "film.mp4", None, "no space left on device")
+    told = pytest.raises(DiskFullError, match=r"film\.mp4: no space left on device: free")
     with told, run_folder.telling_last_save(tmp_path / "run"):
         raise outside
 

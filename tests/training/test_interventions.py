@@ -217,7 +217,7 @@ def test_a_good_run_is_not_restarted(tmp_path):
 
 
 def test_a_bad_basin_begins_again_with_another_seed(tmp_path, monkeypatch):
-    monkeypatch.setattr(rescue, "basin_signal", lambda *args: 0.125)
+    monkeypatch.setattr(collection, "basin_signal", lambda *args: 0.125)
     changes = {"basin_restart": "gait", "basin_check_at": 100, "basin_max_attempts": 1}
     trainer = run(tmp_path, changes, until=120)
     seed_run = trainer.runs[0]
@@ -301,7 +301,7 @@ def test_a_run_that_would_begin_anew_cannot_start_from_an_agent(baseline, tmp_pa
 def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, monkeypatch):
     judge, judged = collection.basin_signal, []
     monkeypatch.setattr(
-        rescue, "basin_signal", lambda *of: judged.append((judge(*of), of[2])) or 1.0
+        collection, "basin_signal", lambda *of: judged.append((judge(*of), of[2])) or 1.0
     )
     changes = {"multitask": True, "upright_resets": 1.0, "basin_restart": "gait",
                "basin_check_at": 200}  # fmt: skip

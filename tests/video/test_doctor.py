@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from glassviz.cli import app
 from glassviz.errors import GlassvizError
-from glassviz.video import doctor
+from glassviz.video import doctor, opengl
 from glassviz.video.doctor import Check, Report, examine
 from glassviz.video.opengl import FAILURES, Attempt, choose_backend, diagnose, diagnose_renderer
 
@@ -174,7 +174,7 @@ def test_no_backend_means_no_films_and_names_the_packages(monkeypatch):
 
 def test_what_an_earlier_command_remembered_is_not_believed(monkeypatch):
     choose_backend()
-    monkeypatch.setattr(gl, "probe", lambda name: Attempt(name, None, "gladLoadGL error"))
+    monkeypatch.setattr(opengl, "probe", lambda name: Attempt(name, None, "gladLoadGL error"))
     assert doctor.check_choice().status == "failed"
 
 

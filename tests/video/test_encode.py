@@ -137,7 +137,7 @@ def test_an_error_while_filming_leaves_nothing(tmp_path, format, error):
 def test_an_existing_film_is_kept_unless_overwriting_is_asked_for(tmp_path):
     path = tmp_path / "film.mp4"
     path.write_text("precious")
-    with pytest.raises(GlassvizError, match=r"there is a file already.*--overwrite"):
+    with pytest.raises(GlassvizError, match=r"already exists.*--overwrite"):
         write(path, "mp4")
     assert path.read_text() == "precious"
     write(path, "mp4", overwrite=True)
@@ -165,7 +165,7 @@ def test_a_film_that_appears_meanwhile_is_not_overwritten(tmp_path):
         yield from pictures()
         path.write_text("somebody else's")
 
-    with pytest.raises(GlassvizError, match="there is a file already"):
+    with pytest.raises(GlassvizError, match="already exists"):
         write(path, "mp4", frames=slow())
     assert path.read_text() == "somebody else's"
 

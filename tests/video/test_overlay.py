@@ -206,7 +206,7 @@ def test_the_overlay_draws_into_one_half_of_a_wider_frame_only():
 
 
 def test_too_small_a_picture_is_refused_with_the_size_it_needs():
-    with pytest.raises(UsageError, match=r"at least 280x200 a picture .* found 240x180"):
+    with pytest.raises(UsageError, match=r"at least 280x200 per picture .* found 240x180"):
         Overlay(Clip.of(clock_trace(), 0), 240, 180)
 
 

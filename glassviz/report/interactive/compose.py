@@ -46,8 +46,7 @@ from glassviz.rollout.batch import Failed
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
-from glassviz.video.frames import OpenRenderer
-from glassviz.video.renderer import BODY, FrameRenderer, MujocoRenderer, Scene
+from glassviz.video.renderer import BODY_VIEW, FrameRenderer, MujocoRenderer, OpenRenderer, Scene
 
 SIZE = (400, 300)
 
@@ -105,7 +104,7 @@ class Projectionist:
 
     def _renderer(self, physics: str) -> FrameRenderer:
         if physics not in self._renderers:
-            scene = Scene(physics, "cam0", *SIZE, "smooth", BODY)  # type: ignore[arg-type]
+            scene = Scene(physics, "cam0", *SIZE, "smooth", BODY_VIEW)  # type: ignore[arg-type]
             self._renderers[physics] = self._open(scene)
         return self._renderers[physics]
 
