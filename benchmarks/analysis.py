@@ -220,10 +220,10 @@ def parts(frames: int = 1000) -> None:
         "– locking": lambda: locking.locking(*series, rng()),
         "– – rotation null, 999": lambda: nulls.rotation_test(counts, switches, rng()),
         "– – shuffled null, 49": lambda: nulls.shuffled_information_bits(*series, rng()),
-        "– kappa and its bootstrap, 999": lambda: locking.agreement(raster, rng()),
+        "– kappa and its bootstrap, 999": lambda: locking.cycle_agreement(raster, rng()),
         "– persistence": lambda: segments.persistence(label, dt_s),
         "– window information": windows,
-        "– words of cycles": lambda: locking.cycle_words(label, cycle),
+        "– words of cycles": lambda: locking.cycle_motifs(label, cycle),
         "labels, steady frames": lambda: labels.describe(
             *series, dt_s, CLUSTERS, rng(), within_cycles=everything
         ),

@@ -17,9 +17,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from glassviz.metrics.agreement import agreement_test, on_other_clocks
+from glassviz.metrics.agreement import agreement_test, warped_circular_shifts
 from glassviz.metrics.information import information_bits
-from glassviz.metrics.locking import agreement, onset_locking, phase_raster
+from glassviz.metrics.locking import cycle_agreement, onset_locking, phase_raster
 from glassviz.metrics.nulls import cycle_counts, rotation_test, switch_counts
 from glassviz.metrics.segments import find_segments
 from tests.helpers.label_series import Series, gait, planted, sticky, unlocked
@@ -156,7 +156,8 @@ def agreement_errors(samples: int) -> None:
           "| by AMI |\n|---|---|---|---|---|")  # fmt: skip
     for name, draw in PAIRS:
         row: list[float] = []
-        for null in (on_other_clocks, rotated_cycles)[: 1 if name.startswith("power") else 2]:
+        nulls = (warped_circular_shifts, rotated_cycles)
+        for null in nulls[: 1 if name.startswith("power") else 2]:
             rng = np.random.default_rng(0)
             p = [agreement_p(draw(rng), null, rng) for _ in range(samples // 2)]
             row += (np.array(p, dtype=float) <= ALPHA).mean(axis=0).tolist()
@@ -260,8 +261,8 @@ def bootstrap_coverage(samples: int) -> None:
     print("|---" * (3 + len(CYCLES)) + "|")
     rng = np.random.default_rng(0)
     for name, draw in RASTERS:
-        truth = agreement(draw(rng, 4000), rng, 1)
-        found = [[agreement(draw(rng, n), rng, 399) for _ in range(samples)] for n in CYCLES]
+        truth = cycle_agreement(draw(rng, 4000), rng, 1)
+        found = [[cycle_agreement(draw(rng, n), rng, 399) for _ in range(samples)] for n in CYCLES]
         for what, value, low, high in INTERVALS:
             true = getattr(truth, value)
             row = [share_covered([(getattr(a, low), getattr(a, high)) for a in own], true)

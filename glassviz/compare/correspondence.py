@@ -19,10 +19,10 @@ from glassviz.metrics.agreement import (
     agreement,
     agreement_test,
     consensus,
-    contingency,
     match_by_frames,
-    on_other_clocks,
+    warped_circular_shifts,
 )
+from glassviz.metrics.information import contingency
 from glassviz.metrics.labels import PhaseUse
 from glassviz.metrics.segments import VISITED_SHARE
 from glassviz.metrics.statistics import benjamini_hochberg
@@ -176,7 +176,7 @@ def _null(label: Labels, bank: Bank, rng: np.random.Generator) -> list[Labels] |
     """
     if len(np.unique(bank.cycle[bank.cycle >= 0])) < 2:
         return None
-    return list(on_other_clocks(label, bank.cycle, rng, REPLICATES, bank.episode))
+    return list(warped_circular_shifts(label, bank.cycle, rng, REPLICATES, bank.episode))
 
 
 def _pair(

@@ -15,9 +15,8 @@ from glassviz.metrics.agreement import (
     AgreementTest,
     agreement,
     agreement_test,
-    contingency,
     match_by_frames,
-    on_other_clocks,
+    warped_circular_shifts,
 )
 from glassviz.metrics.fitted_labels import (
     PROTOTYPES,
@@ -28,6 +27,7 @@ from glassviz.metrics.fitted_labels import (
     fit_labels,
     refit_stability,
 )
+from glassviz.metrics.information import contingency
 from glassviz.metrics.locking import Locking, locking
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
@@ -69,8 +69,8 @@ class Comparison:
         label_rules: how latents got their learned labels.
         learned_visited: learned labels with more than 1 % of the frames.
         ami: adjusted mutual information of both; None where it is undefined.
-        test: agreement over frames in gait cycles, against the fitted labels on other
-            clocks (`agreement.on_other_clocks`) within their episodes; None without gait cycles.
+        test: agreement over frames in gait cycles, against `warped_circular_shifts` of the fitted
+            labels within their episodes; None without gait cycles.
         partner: fitted label that each learned label is matched with; −1: none.
         similarity: Jaccard index of each of these pairs, in [0, 1]; 0 where there is none.
         matched_share: share of the frames whose two labels are matched with each other.
@@ -183,7 +183,7 @@ def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTe
     )
     # That labels of one episode or controller do not occur in another is chance too.
     span = np.repeat(np.arange(len(episodes)), [len(each.cycle) for each in episodes])
-    return agreement_test(label, other, on_other_clocks(other, cycle, rng, REPLICATES, span))
+    return agreement_test(label, other, warped_circular_shifts(other, cycle, rng, REPLICATES, span))
 
 
 def _reading(own: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:

@@ -14,13 +14,13 @@ from glassviz.gait.gait import Gait, describe
 from glassviz.gait.verdict import gait_answers, gait_verdict, run_gait
 from glassviz.metrics.agreement import (
     Matching,
-    contingency,
     match_by_frames,
     match_by_phase,
     phase_profiles,
 )
 from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.metrics.graph_stats import GraphStats, States, Walks, graph_stats
+from glassviz.metrics.information import contingency
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.stability import phases_of
 from glassviz.metrics.transitions import Mode, markov_chain, transition_counts

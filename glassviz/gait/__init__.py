@@ -1,1 +1,1 @@
-"""Gait: what the body does, from physics alone."""
+"""Gait from physics alone: floor contacts, falls, cycles, rhythm, and the gait verdict."""

@@ -1,4 +1,4 @@
-"""Floor contacts, and the events of falling and getting up that follow from them."""
+"""Floor contacts, the end of the initial transient, and falls."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,20 +13,22 @@ FOOT = "foot"
 
 
 BODY = ("torso", "nose", "pelvis", "thigh")
+"""Geoms other than the foot that count as the body touching the floor. The calf does not count: its
+ends lie inside foot and thigh."""
 
 
 DEBOUNCE_S = 0.06
-"""Contact, or its absence, that does not last as long is flicker: three control steps."""
+"""Shorter contacts, and shorter gaps between contacts, are flicker: three control steps."""
 
 
 @dataclass(frozen=True, eq=False)
 class FloorContacts:
-    """What touches the floor, frame by frame; runs shorter than the debounce are gone.
+    """Debounced floor contacts of every geom, frame by frame.
 
     Attributes:
-        geoms: names, the floor's own left out.
+        geoms: names of the geoms, without the floor.
         touching: whether each geom touches the floor.
-        stance: whether anything touches it.
+        stance: whether any geom touches the floor.
     """
 
     geoms: tuple[str, ...]
@@ -45,31 +47,31 @@ class FloorContacts:
 
     @property
     def body(self) -> Bool[np.ndarray, " frames"]:
-        """Whether torso, nose, pelvis or thigh does."""
-        own = [self.geoms.index(geom) for geom in BODY]
-        return np.any(self.touching[:, own], axis=1)
+        """Whether torso, nose, pelvis or thigh touches the floor."""
+        columns = [self.geoms.index(geom) for geom in BODY]
+        return np.any(self.touching[:, columns], axis=1)
 
     @property
     def foot_only(self) -> Bool[np.ndarray, " frames"]:
-        """Whether the foot does and the body does not."""
+        """Whether the foot touches the floor and the body does not."""
         return self.foot & ~self.body
 
     @property
     def touchdowns(self) -> Int[np.ndarray, " touchdowns"]:
-        """Frames at which a flight ends."""
-        return rising(self.stance)
+        """Frames in which a flight ends."""
+        return rising_edges(self.stance)
 
     @property
     def liftoffs(self) -> Int[np.ndarray, " liftoffs"]:
-        """Frames at which a flight begins."""
-        return rising(self.flight)
+        """Frames in which a flight begins."""
+        return rising_edges(self.flight)
 
     def since(self, frame: int) -> "FloorContacts":
-        """The contacts from `frame` on, counted from there."""
+        """Contacts from `frame` on; `frame` becomes frame 0."""
         return FloorContacts(self.geoms, self.touching[frame:], self.stance[frame:])
 
     def shares(self) -> dict[str, float | None]:
-        """Share of the stance frames in which each geom touches; None without any stance."""
+        """Share of the stance frames in which each geom touches the floor; None without stance."""
         return {
             geom: share(touching, self.stance)
             for geom, touching in zip(self.geoms, self.touching.T, strict=True)
@@ -81,8 +83,8 @@ def floor_contacts(
 ) -> FloorContacts:
     """Debounce recorded contacts.
 
-    The stance is debounced by itself: where one geom takes over from another in flickering
-    contact, the body does not fly.
+    Stance is debounced separately, so that a flickering hand-over from one geom to another does
+    not count as flight.
 
     Args:
         contacts: whether each geom touches the floor.
@@ -98,27 +100,32 @@ def floor_contacts(
             f"trace: expected contacts of the hopper's geoms, found none of {', '.join(missing)}: "
             f"gaits are described for the hopper only"
         )
-    own = [i for i, geom in enumerate(geoms) if geom != "floor"]
-    touching = [debounce(contacts[:, i], dt_s) for i in own]
+    columns = [i for i, geom in enumerate(geoms) if geom != "floor"]
+    touching = [debounce(contacts[:, i], dt_s) for i in columns]
     return FloorContacts(
-        geoms=tuple(geoms[i] for i in own),
+        geoms=tuple(geoms[i] for i in columns),
         touching=np.stack(touching, axis=1),
-        stance=debounce(np.any(contacts[:, own], axis=1), dt_s),
+        stance=debounce(np.any(contacts[:, columns], axis=1), dt_s),
     )
 
 
 def debounce(
-    signal: Bool[np.ndarray, " frames"], dt_s: float, least_s: float = DEBOUNCE_S
+    signal: Bool[np.ndarray, " frames"], dt_s: float, min_duration_s: float = DEBOUNCE_S
 ) -> Bool[np.ndarray, " frames"]:
-    """Keep a change only if it lasts: a run shorter than `least_s` continues what was before.
+    """Remove runs shorter than `min_duration_s`: they take the value of the run before them.
 
-    A change that lasts is dated at its first frame. Short runs at the beginning take the value of
-    the first lasting run; where no run lasts, all is False.
+    A lasting run starts at its first frame. Short runs at the beginning take the value of the
+    first lasting run. If no run lasts, the result is all False.
+
+    Example:
+        >>> signal = np.array([0, 1, 0, 1, 1, 1, 0, 1, 0, 0, 0], bool)
+        >>> debounce(signal, dt_s=0.02).astype(int)
+        array([1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0])
     """
-    least = max(1, round(least_s / dt_s))
+    min_frames = max(1, round(min_duration_s / dt_s))
     starts = np.flatnonzero(np.diff(signal, prepend=~signal[:1]))
     lengths = np.diff(starts, append=len(signal))
-    lasting = lengths >= min(least, len(signal))
+    lasting = lengths >= min(min_frames, len(signal))
     if not lasting.any():
         return np.zeros_like(signal)
     latest = np.maximum.accumulate(np.where(lasting, np.arange(len(starts)), -1))
@@ -126,40 +133,42 @@ def debounce(
     return np.repeat(signal[starts[latest]], lengths)
 
 
-def rising(signal: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " edges"]:
-    """Frames at which the signal turns True; a signal that begins True does not turn there."""
+def rising_edges(signal: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " edges"]:
+    """Frames in which the signal turns True; frame 0 is never an edge."""
     return np.flatnonzero(signal[1:] & ~signal[:-1]) + 1
 
 
 def share(part: Bool[np.ndarray, " frames"], whole: Bool[np.ndarray, " frames"]) -> float | None:
-    """Share of the frames of `whole` that are in `part` too; None where there are none."""
+    """Share of the frames of `whole` that are also in `part`; None if `whole` is empty."""
     total = int(whole.sum())
     return int((part & whole).sum()) / total if total else None
 
 
+# Initial transient and falls ----------------------------------------------------------------------
+
 STAND_HEIGHT_M = 0.6
-"""Torso over foot; the task's own measure of standing."""
+"""Height of the torso above the foot from which the task counts the body as standing."""
 
 
 IMPACT_S = 0.3
-"""Legs that hit the floor from one metre give way within this time, if they do."""
+"""Legs that give way after a drop from one metre do so within this time."""
 
 
 STAND_S = 0.2
-"""What lasts shorter, after the drop, is a bounce and no stand."""
+"""After the drop, a shorter stand is a bounce."""
 
 
 LONGEST_OPENING_S = 5.0
-"""Getting up that takes longer is what the episode is about. Of ten episodes of a hopping agent
-the slowest was up after 4.0 s."""
+"""Getting up that takes longer belongs to the behaviour of the episode. In ten episodes of a
+hopping agent the slowest was up after 4.0 s."""
 
 
 LEANING_RAD = np.pi / 4
-"""A torso that leans further, when the body hits the floor, goes down forward or backward."""
+"""A torso that leans further at the impact falls forward or backward."""
 
 
 FOLDED_RAD = np.pi / 2
-"""A torso that leans further from the thigh, when the body hits the floor, is folded over it."""
+"""A larger angle between torso and thigh at the impact counts as folded."""
 
 
 Direction = Literal["forward", "backward", "upright"]
@@ -170,18 +179,17 @@ Manner = Literal["sits", "folds", "topples"]
 
 @dataclass(frozen=True)
 class Fall:
-    """From standing to the floor, and up again.
+    """A fall: from standing to the floor, and up again.
 
     Attributes:
-        start: last frame that stood.
+        start: last standing frame.
         hit: first frame in which the body (torso, nose, pelvis or thigh) touches the floor.
-        recovery: first frame that stands again; None if none does.
-        direction: where the torso leans at the hit, by more than 45°; it is followed from the
-            start, so that a somersault forward is one forward.
-        manner: `sits`: pelvis first, and neither nose nor torso; `folds`: torso and thigh lean
-            apart by more than 90° at the hit; `topples`: neither, the body goes over as one
-            piece.
-        first: geoms that hit the floor first.
+        recovery: next standing frame; None if there is none.
+        direction: which way the torso leans at the hit, by more than 45°. The pitch is unwrapped
+            from `start` on, so that a forward somersault counts as forward.
+        manner: `sits`: the pelvis lands first, without nose or torso; `folds`: more than 90°
+            between torso and thigh at the hit; `topples`: neither, the body falls as one piece.
+        first: geoms on the floor at the hit.
     """
 
     start: int
@@ -193,20 +201,20 @@ class Fall:
 
 
 def standing(height: Float64[np.ndarray, " frames"], dt_s: float) -> Bool[np.ndarray, " frames"]:
-    """Whether the body stands: a height of 0.6 m, changes within three control steps ignored."""
+    """Whether the body stands: at least 0.6 m high, debounced over three control steps."""
     return debounce(height >= STAND_HEIGHT_M, dt_s)
 
 
 def opening_end(
     contacts: FloorContacts, height: Float64[np.ndarray, " frames"], dt_s: float
 ) -> int:
-    """First frame after the opening, 0..T-1.
+    """First frame after the initial transient, 0..T-1.
 
-    Every episode begins with a drop from one metre in a random pose, and most agents get up from
-    it. The opening ends with the first stand (height of 0.6 m, for 0.2 s) later than 0.3 s after
-    the first contact with the floor. Without one in the first 5 s it ends 0.3 s after that
-    contact, and all that the agent does on the floor is left to be described. Without any contact
-    there is no opening.
+    Every episode begins with a drop from one metre in a random pose, from which most agents get
+    up. The transient ends with the first stand (0.6 m high for 0.2 s) later than 0.3 s after the
+    first floor contact. If there is no stand in the first 5 s, it ends 0.3 s after that contact,
+    and everything the agent does on the floor is described. Without any contact there is no
+    transient.
     """
     touching = np.flatnonzero(contacts.stance)
     if not len(touching):
@@ -214,9 +222,9 @@ def opening_end(
     settled = min(int(touching[0]) + round(IMPACT_S / dt_s), len(height) - 1)
     latest = settled + max(1, round(LONGEST_OPENING_S / dt_s) - settled)
     high = height[settled:latest] >= STAND_HEIGHT_M
-    # As if it had lain before, or the moment before a stand would be taken for a part of it.
-    before = np.zeros(round(STAND_S / dt_s), bool)
-    stands = debounce(np.concatenate([before, high]), dt_s, STAND_S)[len(before) :]
+    # Padding with frames on the floor keeps the debounce from dating the first stand too early.
+    padding = np.zeros(round(STAND_S / dt_s), bool)
+    stands = debounce(np.concatenate([padding, high]), dt_s, STAND_S)[len(padding) :]
     return settled + int(np.argmax(stands))
 
 
@@ -228,32 +236,31 @@ def find_falls(
     dt_s: float,
     begin: int = 0,
 ) -> tuple[Fall, ...]:
-    """Every fall: the body stood, and then torso, nose, pelvis or thigh touches the floor.
+    """Find all falls: the body stands, and later torso, nose, pelvis or thigh touches the floor.
 
-    A body that went down has fallen once until it stands again. A gait that comes down on its
-    knee and stands up again in every cycle falls in every cycle; whether that is its way of
-    walking is for the verdict to say.
+    From the hit until the next stand it is one fall. A gait that lands on its knee and stands up
+    again in every cycle falls in every cycle; the verdict on the gait takes care of that.
 
     Args:
-        contacts: with the floor.
-        height: torso over foot, m.
-        torso, thigh: pitch against the vertical, rad; leaning forward is positive.
+        contacts: debounced floor contacts.
+        height: height of the torso above the foot, m.
+        torso, thigh: pitch from the vertical, rad; positive when leaning forward.
         dt_s: seconds between frames.
-        begin: first frame that counts, the opening's end.
+        begin: first frame to look at, usually the end of the initial transient.
     """
-    counts = np.arange(len(height)) >= begin
-    stands = standing(height, dt_s) & counts
-    down = contacts.body & ~stands & counts
-    # Frames in which it neither stands nor lies belong to the state before.
-    telling = np.flatnonzero(stands | down)
-    hits = telling[rising(down[telling])]
-    rises = telling[rising(stands[telling])]
+    considered = np.arange(len(height)) >= begin
+    stands = standing(height, dt_s) & considered
+    down = contacts.body & ~stands & considered
+    # A frame that neither stands nor touches the floor continues the state before it.
+    decided = np.flatnonzero(stands | down)
+    hits = decided[rising_edges(down[decided])]
+    rises = decided[rising_edges(stands[decided])]
     starts = np.maximum.accumulate(np.where(stands, np.arange(len(stands)), 0))[hits]
     recoveries = np.searchsorted(rises, hits)
 
-    turned = np.unwrap(torso)
-    upright = 2 * np.pi * np.round(turned[starts] / (2 * np.pi))
-    lean = turned[hits] - upright
+    unwrapped = np.unwrap(torso)
+    upright = 2 * np.pi * np.round(unwrapped[starts] / (2 * np.pi))
+    lean = unwrapped[hits] - upright
     fold = np.abs(np.angle(np.exp(1j * (torso[hits] - thigh[hits]))))
     falls = []
     for i, hit in enumerate(hits):
@@ -277,7 +284,7 @@ def find_falls(
 
 
 def fallen_frames(falls: tuple[Fall, ...], frames: int) -> Bool[np.ndarray, " frames"]:
-    """Whether a frame lies after the last stand before a fall and before the next one."""
+    """Whether each frame lies between the last stand before a fall and the next stand."""
     change = np.zeros(frames + 1, int)
     np.add.at(change, [fall.start + 1 for fall in falls], 1)
     np.add.at(change, [frames if f.recovery is None else f.recovery for f in falls], -1)

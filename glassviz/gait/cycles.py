@@ -1,4 +1,4 @@
-"""Rhythm and gait cycles: period, phase, and where each cycle begins."""
+"""Rhythm and gait cycles: period detectors, cycle boundaries and phase."""
 
 from dataclasses import dataclass
 
@@ -7,40 +7,43 @@ from jaxtyping import Bool, Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, hilbert, sosfiltfilt
 
-from glassviz.gait.contacts import FloorContacts, debounce, rising
+from glassviz.gait.contacts import FloorContacts, debounce, rising_edges
 
 SLOWEST_S = 2.5
-"""Agents that fall and get up all the time take 1.7 to 2.1 s for it."""
+"""Longest period, s. Agents that repeatedly fall and get up have periods of 1.7 to 2.1 s."""
 
 
 FASTEST_S = 1 / 6
+"""Shortest period, s."""
 
 
 FIRST_PEAK = 0.75
-"""The first peak that reaches this share of the highest one is the period. The highest may be a
-multiple of it: hops that alternate are more alike two or three hops apart than one, and their
-first peak has 0.81 to 0.84 of the highest, in shipped agents that hop to the eye. None of these
-agents has a second peak within a gait cycle, which a lower share could mistake for its end."""
+"""The period is the lag of the first peak that reaches this share of the highest peak. The highest
+peak may lie at a multiple of the period: alternating hops resemble the second or third next hop
+more than the next one. In shipped agents that visibly hop, the first peak has 0.81 to 0.84 of the
+highest. None of them has a second peak within a gait cycle, which a lower share could mistake for
+the period."""
 
 
 MONOTONE = 0.95
-"""Share of the frames in which a Hilbert phase must advance to be one."""
+"""A Hilbert phase is accepted if it advances in at least this share of the frames."""
 
 
 BAND = (0.5, 1.5)
-"""Pass band of the Hilbert phase, in units of the autocorrelation's frequency."""
+"""Pass band of the Hilbert phase, relative to the frequency found by autocorrelation."""
 
 
 FILTER_ORDER = 2
+"""Order of the Butterworth filter of the Hilbert phase."""
 
 
 @dataclass(frozen=True)
 class Rhythm:
-    """First peak of an autocorrelation.
+    """First high peak of an autocorrelation.
 
     Attributes:
-        period_s: its lag, between frames by a parabola.
-        strength: its height, at most 1; 1 is a clock.
+        period_s: lag of the peak, s, interpolated between frames by a parabola.
+        strength: height of the peak, at most 1; 1 for a perfectly periodic signal.
     """
 
     period_s: float
@@ -50,13 +53,20 @@ class Rhythm:
 def autocorrelation(
     signal: Float64[np.ndarray, " frames"], mask: Bool[np.ndarray, " frames"], lags: int
 ) -> Float64[np.ndarray, " lags"] | None:
-    """Autocorrelation at lags 0..`lags`, over pairs of frames that are both in the mask.
+    """Autocorrelation at lags 0..`lags`, over pairs of frames that both lie in the mask.
 
-    r(l) = mean of x_t x_{t+l} / mean of x_t², x the signal about its mean over the mask; by FFT.
+    r(l) = mean of x_t x_{t+l} / mean of x_t², with x the signal minus its mean over the mask;
+    computed by FFT.
 
     Returns:
-        In [-1, 1] up to the noise of few pairs, 0 where there is no pair; None if the signal does
-        not move.
+        Values in [-1, 1] up to sampling noise of few pairs, 0 at lags without a pair; None if the
+        signal is constant.
+
+    Example:
+        >>> signal = np.sin(2 * np.pi * np.arange(200) / 20)
+        >>> r = autocorrelation(signal, np.ones(200, bool), lags=30)
+        >>> r[[10, 20]].round(2)
+        array([-1.,  1.])
     """
     if not mask.any() or np.ptp(signal[mask]) < 1e-9:
         return None
@@ -74,17 +84,22 @@ def autocorrelation(
 def autocorrelation_rhythm(
     height: Float64[np.ndarray, " frames"], mask: Bool[np.ndarray, " frames"], dt_s: float
 ) -> Rhythm | None:
-    """The first high peak of the height's autocorrelation; None without a positive peak.
+    """First high peak of the autocorrelation of the height; None without a positive peak.
 
-    Longer lags than half of the frames in the mask are left out: less than two periods are no
-    rhythm.
+    Lags longer than half the frames in the mask are ignored: fewer than two periods are no rhythm.
+
+    Example:
+        >>> height = np.sin(2 * np.pi * np.arange(400) / 20)
+        >>> rhythm = autocorrelation_rhythm(height, np.ones(400, bool), dt_s=0.02)
+        >>> round(rhythm.period_s, 2), round(rhythm.strength, 2)
+        (0.4, 1.0)
     """
     lags = min(round(SLOWEST_S / dt_s), int(mask.sum()) // 2) + 1
-    least = max(1, int(np.ceil(FASTEST_S / dt_s)))
-    r = autocorrelation(height, mask, lags) if lags > least + 1 else None
+    shortest = max(1, int(np.ceil(FASTEST_S / dt_s)))
+    r = autocorrelation(height, mask, lags) if lags > shortest + 1 else None
     if r is None:
         return None
-    inner = np.arange(least, len(r) - 1)
+    inner = np.arange(shortest, len(r) - 1)
     peaks = inner[(r[inner] > 0) & (r[inner] >= r[inner - 1]) & (r[inner] > r[inner + 1])]
     if not len(peaks):
         return None
@@ -100,13 +115,14 @@ def hilbert_period(
     dt_s: float,
     around_s: float,
 ) -> float | None:
-    """Period by the phase of the analytic signal x + i H[x], x the height in a band.
+    """Period from the phase of the analytic signal x + i H[x] of the band-passed height x.
 
-    The band reaches from half of the frequency 1 / `around_s` to one and a half of it, and the
-    filter shifts no phase. One period at each end is dropped.
+    The zero-phase filter passes 0.5 to 1.5 times the frequency 1 / `around_s`. One period at each
+    end is dropped.
 
     Returns:
-        s; None if the phase does not advance in 95 % of the frames, or these are too few.
+        Period, s; None if the phase advances in less than 95 % of the frames, or if there are too
+        few frames.
     """
     edge = round(around_s / dt_s)
     band = [min(factor * 2 * dt_s / around_s, 0.99) for factor in BAND]
@@ -115,32 +131,35 @@ def hilbert_period(
     pairs = inside[1:] & inside[:-1]
     if pairs.sum() < 2 * edge:
         return None
-    at = np.flatnonzero(mask)
-    filled = np.interp(np.arange(len(height)), at, height[at])
+    known = np.flatnonzero(mask)
+    filled = np.interp(np.arange(len(height)), known, height[known])
     sos = butter(FILTER_ORDER, band, btype="bandpass", output="sos")
-    # The fast length spares a slow transform of a length with large prime factors.
-    narrow = sosfiltfilt(sos, filled, padlen=min(3 * edge, len(filled) - 1))
-    analytic = hilbert(narrow, next_fast_len(len(narrow)))[: len(narrow)]
+    band_passed = sosfiltfilt(sos, filled, padlen=min(3 * edge, len(filled) - 1))
+    # The FFT is slow for lengths with large prime factors.
+    analytic = hilbert(band_passed, next_fast_len(len(band_passed)))[: len(band_passed)]
     steps = np.angle(analytic[1:] * np.conj(analytic[:-1]))[pairs]
     if (steps > 0).mean() < MONOTONE:
         return None
     return float(2 * np.pi * dt_s / steps.mean())
 
 
+# Gait cycles --------------------------------------------------------------------------------------
+
 REGULAR = (0.5, 1.5)
-"""Between two touchdowns that lie further apart than one and a half median periods one was missed,
-and such an interval is no cycle; nor is one of less than half a period."""
+"""Durations accepted as cycles, relative to the median: a longer interval has missed a touchdown, a
+shorter one has an extra touchdown."""
 
 
 @dataclass(frozen=True, eq=False)
 class Cycles:
-    """The cycles of an episode, J of them.
+    """The J gait cycles of an episode.
 
     Attributes:
-        starts: frame of the touchdown that begins each.
-        ends: frame of the touchdown that ends it, the next one's start if that follows directly.
-        phase: in [0, 2π), linear between touchdowns; NaN outside of cycles.
-        cycle: number of the cycle, 0..J-1; -1 outside.
+        starts: frame of the touchdown that begins each cycle.
+        ends: frame of the touchdown that ends each cycle; the start of the next cycle if that
+            follows directly.
+        phase: phase in [0, 2π), linear between touchdowns; NaN outside of cycles.
+        cycle: index of the cycle, 0..J-1; -1 outside of cycles.
         dt_s: seconds between frames.
     """
 
@@ -157,17 +176,17 @@ class Cycles:
 
     @property
     def periods_s(self) -> Float64[np.ndarray, " cycles"]:
-        """Duration of each, s."""
+        """Duration of each cycle, s."""
         return (self.ends - self.starts) * self.dt_s
 
     @property
     def period_s(self) -> float | None:
-        """Mean duration, s; None without cycles."""
+        """Mean duration of a cycle, s; None without cycles."""
         return float(self.periods_s.mean()) if self.count else None
 
     @property
     def period_cv(self) -> float | None:
-        """Coefficient of variation of the durations, 0 for a clock; None below two cycles."""
+        """Coefficient of variation of the durations; None with fewer than two cycles."""
         periods = self.periods_s
         return float(periods.std(ddof=1) / periods.mean()) if self.count > 1 else None
 
@@ -175,20 +194,30 @@ class Cycles:
 def find_cycles(
     touchdowns: Int[np.ndarray, " touchdowns"], mask: Bool[np.ndarray, " frames"], dt_s: float
 ) -> Cycles:
-    """Cut an episode into cycles at its touchdowns.
+    """Segment an episode into cycles at its touchdowns.
 
-    A cycle is what lies between two successive touchdowns, if all its frames are in the mask, it
-    lasts 1/6 to 2.5 s, and between 0.5 and 1.5 times the median of these.
+    A cycle is an interval between successive touchdowns that lies in the mask completely, lasts
+    1/6 to 2.5 s, and 0.5 to 1.5 times the median of all such intervals.
+
+    Args:
+        touchdowns: frames of the touchdowns, ascending.
+        mask: frames that may belong to a cycle.
+        dt_s: seconds between frames.
+
+    Example:
+        >>> cycles = find_cycles(np.array([0, 20, 41, 61]), np.ones(70, bool), dt_s=0.02)
+        >>> cycles.count, cycles.periods_s.round(2).tolist()
+        (3, [0.4, 0.42, 0.4])
     """
     starts, ends = touchdowns[:-1], touchdowns[1:]
     outside = np.concatenate([[0], np.cumsum(~mask)])
     lengths = ends - starts
-    good = (outside[ends] == outside[starts]) & (lengths * dt_s >= FASTEST_S - dt_s / 2)
-    good &= lengths * dt_s <= SLOWEST_S
-    if good.any():
-        usual = np.median(lengths[good])
-        good &= (lengths >= REGULAR[0] * usual) & (lengths <= REGULAR[1] * usual)
-    starts, ends = starts[good], ends[good]
+    accepted = (outside[ends] == outside[starts]) & (lengths * dt_s >= FASTEST_S - dt_s / 2)
+    accepted &= lengths * dt_s <= SLOWEST_S
+    if accepted.any():
+        median = np.median(lengths[accepted])
+        accepted &= (lengths >= REGULAR[0] * median) & (lengths <= REGULAR[1] * median)
+    starts, ends = starts[accepted], ends[accepted]
 
     frames = np.arange(len(mask))
     cycle = np.searchsorted(starts, frames, side="right") - 1
@@ -196,23 +225,23 @@ def find_cycles(
     if len(starts):
         cycle = np.where(frames < ends[cycle], cycle, -1)
         inside = cycle >= 0
-        own = cycle[inside]
-        phase[inside] = 2 * np.pi * (frames[inside] - starts[own]) / (ends[own] - starts[own])
+        start, end = starts[cycle[inside]], ends[cycle[inside]]
+        phase[inside] = 2 * np.pi * (frames[inside] - start) / (end - start)
     return Cycles(starts, ends, phase, cycle, dt_s)
 
 
 def body_touchdowns(
     contacts: FloorContacts, height: Float64[np.ndarray, " frames"], dt_s: float
 ) -> Int[np.ndarray, " touchdowns"]:
-    """Frames at which torso, nose, pelvis or thigh comes down, once for every rise of the torso.
+    """Frames in which torso, nose, pelvis or thigh touches down, one per rise of the torso.
 
-    The cycle of a gait that does not stay on its foot begins when the body touches the floor. It
-    may do so several times before it rises (nose, then knee), so that only the first touch after
-    the torso was above its mean height counts.
+    Gaits that are not on the foot alone have cycles that begin with a touchdown of the body. The
+    body may touch down several times before it rises (nose, then knee); only the first touchdown
+    after the torso was above its mean height counts.
     """
-    high = debounce(height > height.mean(), dt_s)
+    above_mean = debounce(height > height.mean(), dt_s)
     rises = np.zeros(len(height), int)
-    rises[rising(high)] = 1
-    touches = rising(contacts.body)
+    rises[rising_edges(above_mean)] = 1
+    touches = rising_edges(contacts.body)
     _, first = np.unique(np.cumsum(rises)[touches], return_index=True)
     return touches[first]

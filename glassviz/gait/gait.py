@@ -1,4 +1,4 @@
-"""Gait of an episode: contacts, cycles, falls, return map, in one description."""
+"""Gait of one episode: support, falls, cycles, period detectors and return map."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,25 +27,30 @@ from glassviz.gait.cycles import (
 )
 from glassviz.trace import Trace
 
+# Return map ---------------------------------------------------------------------------------------
+
 FEWEST_CYCLES = 10
+"""A return map is fitted to at least this many cycles."""
 
 
 RESAMPLES = 200
+"""Bootstrap replicates of the interval of ρ."""
 
 
 LEVEL = 0.95
+"""Confidence level of that interval."""
 
 
 @dataclass(frozen=True)
 class ReturnMap:
-    """The largest Floquet multiplier of the linear return map.
+    """Largest Floquet multiplier of the linear return map.
 
     Attributes:
-        rho: spectral radius ρ(A); below 1 disturbances die out from cycle to cycle.
-        low, high: percentile interval of ρ over cycles drawn with replacement. Drawing repeats
-            cycles, and a fit to fewer cycles scatters more: it lies rather high.
-        level: share of the resampled values within the interval.
-        cycles: number of cycles that it is fitted to.
+        rho: spectral radius ρ(A); below 1, perturbations decay from cycle to cycle.
+        low, high: percentile bootstrap interval of ρ over cycles. Resamples contain fewer distinct
+            cycles, so their fits are noisier and the interval is biased upwards.
+        level: confidence level of the interval.
+        cycles: number of cycles fitted.
     """
 
     rho: float
@@ -61,26 +66,28 @@ def return_map(
     torso: Float64[np.ndarray, " frames"],
     rng: np.random.Generator,
 ) -> ReturnMap | None:
-    """Fit y_{j+1} = A y_j + b to what the body does at touchdowns; None below 10 cycles.
+    """Fit y_{j+1} = A y_j + b to the state of the body at touchdowns; None below 10 cycles.
 
-    y is (rate of the height, pitch of the torso, its rate): with 20 cycles no more than three
-    features can be fitted, and the interval is wide even so (Hurmuzlu & Basdogan, "On the
-    measurement of dynamic stability of human locomotion", 1994).
+    y is (rate of the height, pitch of the torso, pitch rate). 20 cycles support a fit of no more
+    than three features, and the interval is wide even so.
 
     Args:
-        cycles: of the gait; each gives one pair (y_j, y_{j+1}).
-        height: torso over foot, m.
-        torso: pitch, rad.
-        rng: draws the cycles of the bootstrap.
+        cycles: gait cycles; each gives one pair (y_j, y_{j+1}).
+        height: height of the torso above the foot, m.
+        torso: pitch of the torso, rad.
+        rng: draws the bootstrap resamples.
+
+    References:
+        Hurmuzlu & Basdogan, "On the measurement of dynamic stability of human locomotion", 1994.
     """
     if cycles.count < FEWEST_CYCLES:
         return None
-    # Pitch is an angle: taken from its mean direction, whole turns drop out.
-    towards = np.exp(1j * torso)
-    pitch = np.angle(towards / towards[cycles.starts].mean())
+    # Pitch is taken relative to its circular mean, which removes whole turns.
+    direction = np.exp(1j * torso)
+    pitch = np.angle(direction / direction[cycles.starts].mean())
     states = np.stack([np.gradient(height), pitch, np.gradient(np.unwrap(torso))], axis=1)
     before, after = states[cycles.starts], states[cycles.ends]
-    # The same scale on both sides leaves the eigenvalues alone and the fit well conditioned.
+    # Scaling both sides alike conditions the fit and leaves the eigenvalues unchanged.
     centre, scale = before.mean(axis=0), before.std(axis=0)
     scale[scale < 1e-12] = 1.0
     x = np.column_stack([(before - centre) / scale, np.ones(cycles.count)])
@@ -96,41 +103,45 @@ def return_map(
     return ReturnMap(float(rho), float(low), float(high), LEVEL, cycles.count)
 
 
+# Gait of an episode -------------------------------------------------------------------------------
+
 ON_FOOT = 0.8
-"""Foot-only stance share from which cycles begin with a touchdown of the foot. Hopping episodes
-have 0.92 and more, all others 0.76 and less."""
+"""Share of the stance on the foot alone from which touchdowns of the foot begin the cycles. Hopping
+episodes have 0.92 or more, all others 0.76 or less."""
 
 
 MOVING_MPS = 0.1
-"""A slower centre of mass stays where it is."""
+"""The centre of mass moves at this speed or faster."""
 
 
 @dataclass(frozen=True, eq=False)
 class Gait:
-    """The description of one episode.
+    """Gait of one episode. Shares, means and falls exclude the initial transient.
 
     Attributes:
         dt_s: seconds between frames.
-        opening_end: first frame after the opening drop and the getting up.
-        contacts: with the floor, of the whole episode.
-        falls: after the opening; frames are the episode's.
-        geom_shares: share of the stance frames in which each geom touches; None without stance.
-        foot_only_share: share in which the foot does and torso, nose, pelvis and thigh do not.
-        body_share: share in which one of these four does.
+        opening_end: first frame after the initial transient (the drop and the getting up).
+        contacts: floor contacts of the whole episode.
+        falls: falls, in frames of the episode.
+        geom_shares: share of the stance frames in which each geom touches the floor; None without
+            stance.
+        foot_only_share: share of the stance frames in which the foot touches the floor, and torso,
+            nose, pelvis and thigh do not.
+        body_share: share of the stance frames in which torso, nose, pelvis or thigh does.
         standing_rate: share of the frames with a height of at least 0.6 m.
-        mean_height_m: of the torso over the foot.
-        distance_m: that the centre of mass went, negative backward.
-        first_fall_m: how far it went until the first fall hit the floor; None without falls.
-        mean_speed_mps: of the centre of mass.
-        moving_share: share of the frames in which it moves by 0.1 m/s or more, either way.
-        torso_mean_rad, torso_sd_rad: circular mean and standard deviation of the torso's pitch.
-        on_foot: whether the foot alone carries the gait; its touchdowns begin the cycles then,
-            and those of the rest of the body otherwise.
-        cycles: the first detector's: touchdowns.
-        hilbert_period_s: the second detector's; None if it finds no rhythm.
-        rhythm: the third detector's: autocorrelation of the height; None if it finds none.
+        mean_height_m: mean height of the torso above the foot, m.
+        distance_m: distance covered by the centre of mass, m; negative backward.
+        first_fall_m: distance covered before the first fall, m; None without falls.
+        mean_speed_mps: mean forward speed of the centre of mass, m/s.
+        moving_share: share of the frames with a speed of 0.1 m/s or more, in either direction.
+        torso_mean_rad, torso_sd_rad: circular mean and standard deviation of the torso pitch, rad.
+        on_foot: whether the foot alone carries the gait. Cycles then begin with touchdowns of the
+            foot, otherwise with touchdowns of the body.
+        cycles: gait cycles between touchdowns, the first period detector.
+        hilbert_period_s: period of the Hilbert phase, the second detector, s; None if not found.
+        rhythm: autocorrelation of the height, the third detector; None if not found.
         duty_factor: share of the frames in cycles that are stance; None without cycles.
-        return_map: physical stability of the cycles; None if they are too few.
+        return_map: orbital stability of the cycles; None with fewer than 10.
     """
 
     dt_s: float
@@ -157,12 +168,12 @@ class Gait:
 
     @property
     def frames(self) -> int:
-        """Frames of the episode, the opening included."""
+        """Frames of the episode, including the initial transient."""
         return len(self.contacts.stance)
 
     @property
     def duration_s(self) -> float:
-        """Seconds after the opening."""
+        """Duration after the initial transient, s."""
         return (self.frames - self.opening_end) * self.dt_s
 
     @property
@@ -172,45 +183,45 @@ class Gait:
 
     @property
     def fallen_share(self) -> float:
-        """Share of the frames in a fall, until it stands again."""
+        """Share of the frames in a fall, getting up included."""
         return float(self.fallen[self.opening_end :].mean())
 
     @cached_property
     def fallen(self) -> Bool[np.ndarray, " frames"]:
-        """Whether a frame of the episode is in a fall."""
+        """Whether each frame of the episode lies in a fall."""
         return fallen_frames(self.falls, self.frames)
 
     @property
     def steady(self) -> Bool[np.ndarray, " frames"]:
-        """Frames in gait cycles; if the gait is on the foot, there is no fall in them."""
+        """Whether each frame lies in a gait cycle. Cycles on the foot contain no fall."""
         return self.cycles.cycle >= 0
 
     @property
     def falls_per_minute(self) -> float:
-        """Falls a minute."""
+        """Falls per minute."""
         return 60 * len(self.falls) / self.duration_s
 
     @property
     def longest_down_s(self) -> float:
-        """Longest time from a hit to the recovery, or to the episode's end; 0 without falls."""
+        """Longest time from hit to recovery, or to the end of the episode, s; 0 without falls."""
         ends = [self.frames if fall.recovery is None else fall.recovery for fall in self.falls]
         downs = [end - fall.hit for fall, end in zip(self.falls, ends, strict=True)]
         return max(downs, default=0) * self.dt_s
 
     @property
     def frames_to_first_fall(self) -> int | None:
-        """Frames from the opening's end to the first hit; None without falls."""
+        """Frames from the end of the initial transient to the first hit; None without falls."""
         return self.falls[0].hit - self.opening_end if self.falls else None
 
     @property
     def hops_per_s(self) -> float | None:
-        """Hops a second while it hops; None for a gait that is not on the foot or has no cycle."""
+        """Hops per second within cycles; None if the gait is not on the foot or has no cycle."""
         period = self.cycles.period_s
         return 1 / period if self.on_foot and period else None
 
     @property
     def detected_periods_s(self) -> dict[str, float | None]:
-        """The period of each detector, None where it found none."""
+        """Period by detector, s; None if the detector finds no rhythm."""
         return {
             "touchdown": self.cycles.period_s,
             "hilbert": self.hilbert_period_s,
@@ -219,9 +230,9 @@ class Gait:
 
     @property
     def period_spread(self) -> float | None:
-        """How far the detectors disagree: (longest - shortest) / median period.
+        """Disagreement of the detectors: (longest - shortest) / median period.
 
-        None unless all three found one.
+        None unless all three detectors find a period.
         """
         periods = [period for period in self.detected_periods_s.values() if period is not None]
         if len(periods) < 3:
@@ -230,16 +241,15 @@ class Gait:
 
 
 def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None) -> Gait:
-    """Describe what the body does in one episode of a trace.
+    """Describe the gait of one episode of a trace.
 
     Args:
-        trace: of the hopper.
-        episode: which one, from 0.
-        rng: for the bootstrap of the return map; the same for every call by default.
+        trace: a trace of the hopper.
+        episode: index of the episode, from 0.
+        rng: bootstrap of the return map; by default seeded alike in every call.
 
     Raises:
-        GlassvizError: the trace has no frames, or a number that is none; or it is not of the
-            hopper.
+        GlassvizError: the trace has no frames, contains NaN or infinity, or is not of the hopper.
     """
     signals = _signals(trace, episode)
     height, speed, torso = signals["height"], signals["speed"], signals["torso"]
@@ -260,7 +270,7 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
     cycles = find_cycles(touchdowns, mask, dt_s)
     rhythm = autocorrelation_rhythm(height, mask, dt_s)
     around_s = rhythm.period_s if rhythm else None
-    towards = np.exp(1j * torso[begin:]).mean()
+    mean_direction = np.exp(1j * torso[begin:]).mean()
     return Gait(
         dt_s=dt_s,
         opening_end=begin,
@@ -275,8 +285,8 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         first_fall_m=float(speed[begin : falls[0].hit].sum() * dt_s) if falls else None,
         mean_speed_mps=float(speed[begin:].mean()),
         moving_share=float((np.abs(speed[begin:]) >= MOVING_MPS).mean()),
-        torso_mean_rad=float(np.angle(towards)),
-        torso_sd_rad=circular_sd(float(np.abs(towards))),
+        torso_mean_rad=float(np.angle(mean_direction)),
+        torso_sd_rad=circular_sd(float(np.abs(mean_direction))),
         on_foot=on_foot,
         cycles=cycles,
         hilbert_period_s=hilbert_period(height, mask, dt_s, around_s) if around_s else None,
@@ -287,12 +297,18 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
 
 
 def circular_sd(resultant: float) -> float:
-    """Circular standard deviation √(−2 ln R) of directions with mean resultant length R, rad."""
+    """Circular standard deviation √(−2 ln R), rad, from the mean resultant length R.
+
+    Example:
+        >>> angles = np.array([0.1, -0.1, 0.2, -0.2])
+        >>> round(circular_sd(np.abs(np.exp(1j * angles).mean())), 3)
+        0.158
+    """
     return float(np.sqrt(-2 * np.log(np.clip(resultant, np.finfo(float).tiny, 1.0))))
 
 
 def _signals(trace: Trace, episode: int) -> dict[str, Float64[np.ndarray, " frames"]]:
-    """The signals of an episode that a gait is made of, each of them finite."""
+    """The signals that describe a gait: height, speed, and pitch of torso and thigh."""
     place = f"trace of {trace.header['checkpoint']['name']}, episode {episode}"
     bodies = trace.header["bodies"]
     missing = [body for body in ("torso", "thigh") if body not in bodies]
@@ -306,10 +322,11 @@ def _signals(trace: Trace, episode: int) -> dict[str, Float64[np.ndarray, " fram
     signals = {"height": trace.height[episode], "speed": trace.speed[episode]}
     signals |= {body: trace.angles[episode, :, bodies.index(body)] for body in ("torso", "thigh")}
     for name, values in signals.items():
-        broken = np.flatnonzero(~np.isfinite(values))
-        if len(broken):
+        not_finite = np.flatnonzero(~np.isfinite(values))
+        if len(not_finite):
+            frame = not_finite[0]
             raise GlassvizError(
-                f"{place}: expected finite numbers, found {values[broken[0]]} for the {name} in "
-                f"frame {broken[0]}: record it again with `glassviz rollout`"
+                f"{place}: expected finite numbers, found {values[frame]} for the {name} in "
+                f"frame {frame}: record it again with `glassviz rollout`"
             )
     return signals

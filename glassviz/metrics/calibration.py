@@ -1,15 +1,20 @@
-"""Whether an agent's predicted values are what it then gets."""
+"""Value calibration: predicted values against realised discounted returns."""
 
 from dataclasses import dataclass
 from math import ceil, log
 
 import numpy as np
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Float, Float64
 
-from glassviz.metrics.statistics import REPLICATES, MeanInterval, mean_interval
+from glassviz.metrics.statistics import (
+    REPLICATES,
+    MeanInterval,
+    bootstrap_weights,
+    mean_interval,
+)
 
 TAIL_WEIGHT = 0.01
-"""Frames count if what comes after the episode's end would weigh at most this much in them."""
+"""Frames count if rewards after the end of the episode would have at most this weight."""
 
 
 PerFrame = Float[np.ndarray, "episodes frames"]
@@ -17,24 +22,23 @@ PerFrame = Float[np.ndarray, "episodes frames"]
 
 @dataclass(frozen=True)
 class ValueCalibration:
-    """Predicted value against realised discounted return-to-go, over the frames that have enough
-    of the episode before them; n is the number of episodes, and all is within one run.
+    """Predicted value against realised discounted return-to-go, over the episodes of one run.
 
     Attributes:
-        episodes: n.
-        frames: of each episode that count: the first ones.
+        episodes: number of episodes n.
+        frames: number of frames per episode that count, from the first one on.
         discount: γ per frame.
         predicted, realised: means over frames, in discounted reward.
-        bias: predicted − realised, a mean per episode; above 0: the agent expects too much.
-        rmse: root of the mean squared difference, in discounted reward.
-        relative_rmse: rmse / standard deviation of what was realised; from 1 on the mean of what
-            was realised would have predicted better. None where that is constant.
+        bias: mean of predicted − realised per episode; positive if the agent overestimates.
+        rmse: root mean squared error, in discounted reward.
+        relative_rmse: rmse / standard deviation of the realised values. From 1 on, the mean
+            realised value is the better prediction. None if realised values are constant.
         rank_correlation: Spearman's ρ of both within an episode, over the episodes in which
-            neither is constant; None if there is none.
-        slope: of the least-squares line of what was realised on what was predicted: 1 if
-            calibrated, below 1 if predictions differ more than what comes of them. None where
-            predictions are constant.
-        slope_low, slope_high: 95 % percentile interval, resampling episodes; None with one.
+            neither is constant; None without such an episode.
+        slope: calibration slope, the least-squares slope of realised on predicted values: 1 if
+            calibrated, below 1 if predictions vary too much. None if predictions are constant.
+        slope_low, slope_high: 95 % percentile bootstrap interval over episodes; None with a single
+            episode.
     """
 
     episodes: int
@@ -54,21 +58,27 @@ class ValueCalibration:
 def value_calibration(
     value: PerFrame, reward: PerFrame, discount: float, rng: np.random.Generator
 ) -> ValueCalibration | None:
-    """Compare values with the discounted sums of the rewards that followed.
+    """Compare predicted values with the discounted sums of the rewards that follow.
 
-    Episodes end by the clock, and what would have come after is not known. Frames of which it
-    would weigh more than 1 % (γᵐ, m rewards being left) are left out: with γ = 0.99 the last 458.
-    Nothing is bootstrapped from the values that are put to the test.
+    Episodes are truncated, and later rewards are unknown. Frames in which those would weigh more
+    than 1 % (γᵐ for m remaining rewards) are left out: the last 458 at γ = 0.99. Returns are not
+    bootstrapped from the values under test.
 
     Args:
-        value: predicted at each frame, before its reward.
-        reward: of each frame.
+        value: value predicted at each frame, before its reward.
+        reward: reward of each frame.
         discount: γ per frame.
         rng: resamples episodes.
 
     Returns:
-        None when episodes are too short, the discount is not between 0 and 1, or a number is not
-        finite.
+        None if episodes are too short, the discount is not in (0, 1), or a number is not finite.
+
+    Example:
+        >>> reward = np.random.default_rng(0).uniform(size=(3, 100))
+        >>> value = returns_to_go(reward, 0.9) + 0.5
+        >>> found = value_calibration(value, reward, 0.9, np.random.default_rng(0))
+        >>> found.frames, round(found.bias.mean, 3), round(found.slope, 3)
+        (57, 0.5, 1.0)
     """
     frames = reward.shape[1] - frames_ahead(discount) + 1 if 0 < discount < 1 else 0
     if frames < 1 or not len(reward) or not (np.isfinite(value) & np.isfinite(reward)).all():
@@ -77,7 +87,7 @@ def value_calibration(
     g = returns_to_go(reward, discount)[:, :frames]
     rho = _rank_correlations(v, g)
     slope, low, high = _slope(v, g, rng)
-    rmse, spread = float(np.sqrt(np.square(v - g).mean())), float(g.std())
+    rmse, sd = float(np.sqrt(np.square(v - g).mean())), float(g.std())
     return ValueCalibration(
         episodes=len(v),
         frames=frames,
@@ -86,7 +96,7 @@ def value_calibration(
         realised=float(g.mean()),
         bias=mean_interval((v - g).mean(axis=1).tolist()),
         rmse=rmse,
-        relative_rmse=rmse / spread if np.ptp(g) > 0 else None,
+        relative_rmse=rmse / sd if np.ptp(g) > 0 else None,
         rank_correlation=mean_interval(rho.tolist()) if len(rho) else None,
         slope=slope,
         slope_low=low,
@@ -95,12 +105,22 @@ def value_calibration(
 
 
 def frames_ahead(discount: float) -> int:
-    """Rewards that a frame needs before the end, its own included, for γᵐ to be at most 1 %."""
+    """Number of rewards m from a frame to the end, inclusive, that makes γᵐ at most 1 %.
+
+    Example:
+        >>> frames_ahead(0.99)
+        459
+    """
     return ceil(log(TAIL_WEIGHT) / log(discount))
 
 
 def returns_to_go(reward: PerFrame, discount: float) -> Float64[np.ndarray, "episodes frames"]:
-    """G_t = Σ_k γᵏ r_{t+k} up to the episode's end."""
+    """Discounted return-to-go G_t = Σ_k γᵏ r_{t+k} up to the end of the episode.
+
+    Example:
+        >>> returns_to_go(np.array([[1.0, 1.0, 1.0]]), discount=0.5)
+        array([[1.75, 1.5 , 1.  ]])
+    """
     from scipy.signal import lfilter
 
     backwards = reward[:, ::-1].astype(np.float64)
@@ -112,9 +132,9 @@ def _rank_correlations(
 ) -> Float64[np.ndarray, " defined"]:
     from scipy.stats import rankdata
 
-    varied = (np.ptp(v, axis=1) > 0) & (np.ptp(g, axis=1) > 0)
-    ranks = [rankdata(each[varied], axis=1) for each in (v, g)]
-    a, b = (each - each.mean(axis=1, keepdims=True) for each in ranks)
+    varying = (np.ptp(v, axis=1) > 0) & (np.ptp(g, axis=1) > 0)
+    ranks = [rankdata(values[varying], axis=1) for values in (v, g)]
+    a, b = (rank - rank.mean(axis=1, keepdims=True) for rank in ranks)
     return (a * b).sum(axis=1) / np.sqrt(np.square(a).sum(axis=1) * np.square(b).sum(axis=1))
 
 
@@ -123,24 +143,23 @@ def _slope(
     g: Float64[np.ndarray, "episodes frames"],
     rng: np.random.Generator,
 ) -> tuple[float | None, float | None, float | None]:
-    """The slope over all frames, and its interval."""
+    """Slope over all frames, and the bounds of its interval."""
     if np.ptp(v) == 0:
         return None, None, None
-    # Centred first, so that the sums of squares lose no digits.
+    # Centring preserves the precision of the sums of squares.
     v, g = v - v.mean(), g - g.mean()
-    sums = np.stack([each.mean(axis=1) for each in (v, g, v * v, v * g)])
+    sums = np.stack([values.mean(axis=1) for values in (v, g, v * v, v * g)])
     episodes = len(v)
 
-    def slope(weight: Int[np.ndarray, "samples episodes"]) -> Float64[np.ndarray, " samples"]:
+    def slopes(weight: Float64[np.ndarray, "samples episodes"]) -> Float64[np.ndarray, " samples"]:
         mean_v, mean_g, vv, vg = sums @ weight.T / episodes
-        spread = vv - mean_v**2
-        known = spread > 1e-12 * np.square(v).mean()
-        return (vg - mean_v * mean_g)[known] / spread[known]
+        variance = vv - mean_v**2
+        defined = variance > 1e-12 * np.square(v).mean()
+        return (vg - mean_v * mean_g)[defined] / variance[defined]
 
-    [whole] = slope(np.ones((1, episodes), np.int64)).tolist()
+    [slope] = slopes(np.ones((1, episodes))).tolist()
     if episodes < 2:
-        return whole, None, None
-    drawn = rng.integers(episodes, size=(REPLICATES, episodes))
-    weight = (drawn[:, :, None] == np.arange(episodes)).sum(axis=1)
-    low, high = np.quantile(slope(weight), [0.025, 0.975]).tolist()
-    return whole, low, high
+        return slope, None, None
+    resampled = slopes(bootstrap_weights(episodes, REPLICATES, rng))
+    low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
+    return slope, low, high

@@ -1,8 +1,8 @@
-"""How far a plane keeps the neighbourhoods of the space that it is a map of.
+"""Quality of a 2-D embedding: neighbourhood preservation, and separation of labels.
 
-Consecutive frames are each other's neighbours in any space and on any map. Counting them would
-flatter every map, so frames of one episode that lie nearer to each other in time than a window
-(Theiler's, half a gait cycle) are no neighbours here.
+Consecutive frames are neighbours in any space and on any map, and counting them would flatter every
+map. Frames of one episode closer in time than a Theiler window (half a gait cycle) therefore do not
+count as neighbours.
 """
 
 from dataclasses import dataclass
@@ -12,10 +12,11 @@ import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
 NEIGHBOURS = 15
+"""Default neighbourhood size k."""
 
 
 SAMPLE = 2000
-"""Every two frames of a sample are compared: time and memory grow with its square."""
+"""Default sample size; time and memory grow with its square."""
 
 
 Metric = Literal["cosine", "euclidean"]
@@ -32,19 +33,20 @@ Ranks = Int[np.ndarray, "frames frames"]
 
 @dataclass(frozen=True)
 class EmbeddingQuality:
-    """What a map keeps, over a sample of its frames; None where the sample is too small.
+    """Neighbourhood preservation of a map, over a sample of its frames.
 
     Attributes:
-        frames: n, the size of the sample.
-        neighbours: k.
-        trustworthiness: in [0, 1]; 1 if no frames are neighbours on the map that are none in the
-            space, and about 1/2 by chance.
-        continuity: the same with the two exchanged: 1 if no neighbours were torn apart.
-        neighbour_preservation: Q_k, the share of a frame's k nearest that is among its k nearest
-            in both; k over the number of candidates by chance.
-        neighbours_over_chance: R_k, the same rescaled to 0 by chance; 1 at best.
-        neighbour_preservation_auc: mean of R_k over ln k, up to nearly all frames, so that
-            small neighbourhoods count as much as large ones.
+        frames: sample size n.
+        neighbours: neighbourhood size k.
+        trustworthiness: in [0, 1]; 1 if all neighbours on the map are neighbours in the space,
+            about 1/2 by chance.
+        continuity: in [0, 1]; 1 if all neighbours in the space are neighbours on the map, about 1/2
+            by chance.
+        neighbour_preservation: Q_k, share of the k nearest neighbours in the space that are also
+            among the k nearest on the map; k / candidates by chance.
+        neighbours_over_chance: R_k, Q_k rescaled to 0 by chance and 1 at best.
+        neighbour_preservation_auc: mean of R_k over ln k for nearly all k, which weighs small and
+            large neighbourhoods alike.
     """
 
     frames: int
@@ -58,16 +60,16 @@ class EmbeddingQuality:
 
 @dataclass(frozen=True)
 class LabelSeparation:
-    """How far labels lie apart, in the space and on the map; None where that is undefined.
+    """Separation of labels, in the space and on the map.
 
     Attributes:
-        frames: with labels, in the sample.
-        labels: how many occur in it.
-        chance_purity: Σ p_k², what purities would be if labels knew nothing of places.
-        purity_space, purity_plane: mean share of a frame's k nearest that have its label.
-        silhouette_space, silhouette_plane: mean of (b − a)/max(a, b) with a the mean distance to
-            frames of the same label and b that to the nearest other one, in [−1, 1]; by the
-            space's own measure of distance.
+        frames: number of labelled frames in the sample.
+        labels: number of labels in the sample.
+        chance_purity: Σ p_k², the purity of labels independent of position.
+        purity_space, purity_plane: mean share of the k nearest neighbours with the same label.
+        silhouette_space, silhouette_plane: mean silhouette (b − a)/max(a, b), in [−1, 1], with a
+            the mean distance to frames of the same label and b that to the nearest other label, by
+            the metric of each space. None with a single label.
     """
 
     frames: int
@@ -80,7 +82,7 @@ class LabelSeparation:
 
 
 def draw_sample(frames: int, rng: np.random.Generator, size: int = SAMPLE) -> Int[np.ndarray, " n"]:
-    """Numbers of the frames of a sample, all if there are no more; rising."""
+    """Sorted indices of a random sample of frames; of all frames if there are at most `size`."""
     return np.sort(rng.choice(frames, size, replace=False)) if frames > size else np.arange(frames)
 
 
@@ -96,85 +98,97 @@ def embedding_quality(
 ) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
     """Compare neighbourhoods on a map with those in its space.
 
-    Each frame's ranks are among its own candidates, the m frames outside of its window. With a
-    window of 0 or 1 these are all others, and trustworthiness is scikit-learn's.
+    A frame is ranked among its candidates, the frames outside of its Theiler window. With a window
+    of 0 or 1 these are all other frames, and trustworthiness equals scikit-learn's.
 
     Args:
-        space: what was mapped; a few thousand frames at most.
-        plane: where each frame is on the map.
-        series: which episode each frame is of.
-        time: number of each frame in its episode.
-        window: frames of one episode that are fewer steps apart are no neighbours; one number, or
-            one for each frame.
-        label: of each frame; −1: left out. None: no labels.
-        metric: of the space; the plane's is Euclidean.
-        neighbours: k, or half of the fewest candidates if that is less.
+        space: the mapped vectors, at most a few thousand.
+        plane: position of each frame on the map.
+        series: episode of each frame.
+        time: index of each frame in its episode.
+        window: Theiler window, frames: one number, or one per frame.
+        label: label of each frame; −1 leaves a frame out. None without labels.
+        metric: metric of the space; the plane is Euclidean.
+        neighbours: k, limited to half the smallest number of candidates.
 
     Returns:
-        Quality, None if some frame has fewer than two candidates; and separation of the labels,
-        None then, and without labels.
+        Quality, None if a frame has fewer than two candidates; and separation of the labels, None
+        without quality, labels or candidates.
 
     References:
         Venna & Kaski, "Neighborhood preservation in nonlinear projection methods", 2001.
         Lee & Verleysen, "Quality assessment of dimensionality reduction", Neurocomputing 72, 2009.
         Theiler, "Spurious dimension from correlation algorithms", Phys. Rev. A 34, 1986.
+
+    Example:
+        >>> plane = np.random.default_rng(0).normal(size=(100, 2))
+        >>> space = np.column_stack([plane, np.zeros(100)])
+        >>> series, time = np.zeros(100, int), np.arange(100)
+        >>> quality, _ = embedding_quality(space, plane, series, time, 5, metric="euclidean")
+        >>> quality.trustworthiness, quality.continuity
+        (1.0, 1.0)
     """
     from sklearn.metrics import pairwise_distances
 
-    near = np.abs(time[:, None] - time) < np.reshape(window, (-1, 1))
-    allowed = ~(near & (series[:, None] == series))
+    in_window = np.abs(time[:, None] - time) < np.reshape(window, (-1, 1))
+    allowed = ~(in_window & (series[:, None] == series))
     np.fill_diagonal(allowed, False)
     candidates = allowed.sum(axis=1)
     fewest = int(candidates.min(initial=len(space)))
     if fewest < 2:
         return None, None
     k = min(neighbours, fewest // 2)
-    far = pairwise_distances(space.astype(np.float64), metric=metric)
-    flat = pairwise_distances(plane.astype(np.float64))
-    ranks_far, ranks_flat = _ranks(far, allowed), _ranks(flat, allowed)
-    over_chance = _neighbour_preservation(np.maximum(ranks_far, ranks_flat), candidates, fewest - 1)
+    in_space = pairwise_distances(space.astype(np.float64), metric=metric)
+    on_map = pairwise_distances(plane.astype(np.float64))
+    space_ranks, map_ranks = _ranks(in_space, allowed), _ranks(on_map, allowed)
+    larger = np.maximum(space_ranks, map_ranks)
+    over_chance = _neighbour_preservation(larger, candidates, fewest - 1)
     chance = k / candidates
     quality = EmbeddingQuality(
         frames=len(space),
         neighbours=k,
-        trustworthiness=_trust(ranks_far, ranks_flat, candidates, k),
-        continuity=_trust(ranks_flat, ranks_far, candidates, k),
+        trustworthiness=_trustworthiness(space_ranks, map_ranks, candidates, k),
+        continuity=_trustworthiness(map_ranks, space_ranks, candidates, k),
         neighbour_preservation=float((chance + over_chance[:, k - 1] * (1 - chance)).mean()),
         neighbours_over_chance=float(over_chance[:, k - 1].mean()),
         neighbour_preservation_auc=_mean_over_log(over_chance.mean(axis=0)),
     )
     if label is None or not (label >= 0).any():
         return quality, None
-    return quality, _separation(far, flat, allowed, label, neighbours)
+    return quality, _separation(in_space, on_map, allowed, label, neighbours)
 
 
 def _ranks(distance: Pairs, allowed: Allowed) -> Ranks:
-    """Rank of each candidate by distance, from 1; those that are none come last."""
+    """Rank of each candidate by distance, from 1; other frames come last."""
     order = np.argsort(np.where(allowed, distance, np.inf), axis=1, kind="stable")
     ranks = np.empty_like(order)
     np.put_along_axis(ranks, order, np.arange(1, len(order) + 1)[None], axis=1)
     return ranks
 
 
-def _trust(true: Ranks, shown: Ranks, candidates: Int[np.ndarray, " frames"], k: int) -> float:
-    """1 − Σ (true rank − k)⁺ over the k that are shown nearest, over the largest such sum."""
+def _trustworthiness(
+    true: Ranks, shown: Ranks, candidates: Int[np.ndarray, " frames"], k: int
+) -> float:
+    """1 − Σ (true rank − k)⁺ over the k nearest shown neighbours / its maximum."""
     penalty = np.where(shown <= k, np.maximum(true - k, 0), 0).sum(axis=1)
     worst = k * (2 * candidates - 3 * k + 1) / 2
     return float(1 - (penalty / worst).mean())
 
 
 def _neighbour_preservation(
-    larger: Ranks, candidates: Int[np.ndarray, " frames"], upto: int
+    larger: Ranks, candidates: Int[np.ndarray, " frames"], most: int
 ) -> Float64[np.ndarray, "frames ks"]:
-    """R_k of each frame for k from 1 on; two frames are neighbours in both up to k if the larger
-    of their ranks is at most k."""
+    """R_k of each frame for k = 1 … most, from the larger of both ranks of every pair.
+
+    Frames are among the k nearest both in the space and on the map if that rank is at most k.
+    """
     n = len(larger)
     flat = np.arange(n)[:, None] * (n + 1) + larger
     counts = np.bincount(flat.ravel(), minlength=n * (n + 1)).reshape(n, n + 1)
-    k = np.arange(1, upto + 1)
-    kept = np.cumsum(counts[:, 1 : upto + 1], axis=1) / k
+    k = np.arange(1, most + 1)
+    preserved = np.cumsum(counts[:, 1 : most + 1], axis=1) / k
     chance = k / candidates[:, None]
-    return (kept - chance) / (1 - chance)
+    return (preserved - chance) / (1 - chance)
 
 
 def _mean_over_log(values: Float64[np.ndarray, " ks"]) -> float:
@@ -183,29 +197,29 @@ def _mean_over_log(values: Float64[np.ndarray, " ks"]) -> float:
 
 
 def _separation(
-    far: Pairs,
-    flat: Pairs,
+    in_space: Pairs,
+    on_map: Pairs,
     allowed: Allowed,
     label: Int[np.ndarray, " frames"],
     neighbours: int,
 ) -> LabelSeparation | None:
-    """Of the frames with labels, among themselves."""
-    kept = np.flatnonzero(label >= 0)
-    pairs = np.ix_(kept, kept)
-    far, flat, allowed = far[pairs], flat[pairs], allowed[pairs]
+    """Separation of the labelled frames among themselves."""
+    labelled = np.flatnonzero(label >= 0)
+    pairs = np.ix_(labelled, labelled)
+    in_space, on_map, allowed = in_space[pairs], on_map[pairs], allowed[pairs]
     fewest = int(allowed.sum(axis=1).min())
     if fewest < 1:
         return None
     k = min(neighbours, fewest)
-    _, own, counts = np.unique(label[kept], return_inverse=True, return_counts=True)
+    _, index, counts = np.unique(label[labelled], return_inverse=True, return_counts=True)
     return LabelSeparation(
-        frames=len(kept),
+        frames=len(labelled),
         labels=len(counts),
-        chance_purity=float(np.square(counts / len(kept)).sum()),
-        purity_space=_purity(far, allowed, own, k),
-        purity_plane=_purity(flat, allowed, own, k),
-        silhouette_space=_silhouette(far, allowed, own),
-        silhouette_plane=_silhouette(flat, allowed, own),
+        chance_purity=float(np.square(counts / len(labelled)).sum()),
+        purity_space=_purity(in_space, allowed, index, k),
+        purity_plane=_purity(on_map, allowed, index, k),
+        silhouette_space=_silhouette(in_space, allowed, index),
+        silhouette_plane=_silhouette(on_map, allowed, index),
     )
 
 
@@ -217,15 +231,15 @@ def _purity(distance: Pairs, allowed: Allowed, label: Int[np.ndarray, " frames"]
 def _silhouette(
     distance: Pairs, allowed: Allowed, label: Int[np.ndarray, " frames"]
 ) -> float | None:
-    """Mean silhouette; 0 for a frame without others of its label, as in scikit-learn."""
+    """Mean silhouette; 0 for a frame alone with its label, as in scikit-learn."""
     member = (label[:, None] == np.arange(label.max() + 1)).astype(np.float64)
     if member.shape[1] < 2:
         return None
     count = allowed.astype(np.float64) @ member
     total = np.where(allowed, distance, 0.0) @ member
     mean = np.divide(total, count, out=np.full_like(total, np.inf), where=count > 0)
-    own = member.astype(bool)
-    a, b = mean[own], np.where(own, np.inf, mean).min(axis=1)
+    is_label = member.astype(bool)
+    a, b = mean[is_label], np.where(is_label, np.inf, mean).min(axis=1)
     defined = np.isfinite(a) & np.isfinite(b) & (np.maximum(a, b) > 0)
     value = np.zeros(len(label))
     value[defined] = (b - a)[defined] / np.maximum(a, b)[defined]

@@ -1,4 +1,4 @@
-"""Labels for agents without Glass: prototypes by spherical k-means, clusters, their file."""
+"""Labels for agents without Glass: prototypes by spherical k-means, clusters by low entropy."""
 
 import hashlib
 import json
@@ -22,17 +22,21 @@ from glassviz.metrics.structural_entropy import (
 )
 from glassviz.metrics.transitions import transition_counts
 
+# Spherical k-means --------------------------------------------------------------------------------
+
 RESTARTS = 8
+"""Number of k-means++ initialisations."""
 
 
 ITERATIONS = 100
+"""Maximum number of Lloyd iterations."""
 
 
 SAMPLE = 8192
-"""Starts are compared on so many vectors; consecutive frames are much alike."""
+"""Initialisations are compared on this many vectors, since consecutive frames are similar."""
 
 
-_SAME = 1e-6  # Latents with 1 − cos below this are the same, in single precision.
+_SAME = 1e-6  # Latents with 1 − cos below this are identical in single precision.
 
 
 Unit = Float32[np.ndarray, "frames latent"]
@@ -42,84 +46,94 @@ Centres = Float32[np.ndarray, "prototypes latent"]
 
 
 def unit_vectors(x: Float[np.ndarray, "*batch latent"]) -> Float32[np.ndarray, "*batch latent"]:
-    """x / (|x| + 1e-8), as Glass normalises latents."""
+    """x / (|x| + 1e-8), the normalisation of latents in Glass."""
     return (x / (np.linalg.norm(x, axis=-1, keepdims=True) + 1e-8)).astype(np.float32)
 
 
 def spherical_kmeans(
     unit: Unit, prototypes: int, rng: np.random.Generator, restarts: int = RESTARTS
 ) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
-    """Directions that maximise the mean cosine between each vector and its nearest direction.
+    """Spherical k-means: unit centres that maximise the mean cosine to the nearest centre.
 
-    Lloyd's algorithm, started as in k-means++ with 1 − cos for the squared distance, from the best
-    of several starts on a sample of the vectors.
+    Lloyd's algorithm with k-means++ initialisation (1 − cos as squared distance), from the best of
+    several initialisations on a sample of the vectors.
 
     Args:
-        unit: vectors of length 1.
-        prototypes: N.
-        rng: draws the starts.
-        restarts: number of starts.
+        unit: unit vectors.
+        prototypes: number of centres N.
+        rng: draws the initialisations.
+        restarts: number of initialisations.
 
     Returns:
-        Directions of length 1, those of most vectors first; the nearest direction of each vector;
+        Unit centres, ordered by decreasing number of vectors; the nearest centre of each vector;
         and the mean cosine between them, in [−1, 1].
 
     Raises:
-        UsageError: fewer than N of the vectors differ.
+        UsageError: there are fewer than N distinct vectors.
 
     References:
         Dhillon & Modha, "Concept decompositions for large sparse text data using clustering",
         2001. Arthur & Vassilvitskii, "k-means++", 2007.
+
+    Example:
+        >>> unit = np.eye(3, dtype=np.float32)[[0, 0, 0, 1, 1, 2]]
+        >>> centres, nearest, cosine = spherical_kmeans(unit, 3, np.random.default_rng(0))
+        >>> nearest, cosine
+        (array([0, 0, 0, 1, 1, 2]), 1.0)
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # So that sums come out the same whatever the number of cores.
-        return _fitted(unit, prototypes, rng, restarts)
+    with threadpool_limits(1):  # Makes sums independent of the number of cores.
+        return _best_of_restarts(unit, prototypes, rng, restarts)
 
 
-def _fitted(
+def _best_of_restarts(
     unit: Unit, prototypes: int, rng: np.random.Generator, restarts: int
 ) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
-    few = unit[rng.choice(len(unit), SAMPLE, replace=False)] if len(unit) > SAMPLE else unit
-    runs = [_lloyd(few, _start(few, prototypes, rng)) for _ in range(restarts)]
-    start, _, _ = max(runs, key=lambda run: run[2])
-    centres, nearest, cosine = _lloyd(unit, start)
+    sample = unit[rng.choice(len(unit), SAMPLE, replace=False)] if len(unit) > SAMPLE else unit
+    fits = [lloyd(sample, _initial_centres(sample, prototypes, rng)) for _ in range(restarts)]
+    start, _, _ = max(fits, key=lambda fit: fit[2])
+    centres, nearest, cosine = lloyd(unit, start)
     order = np.argsort(-np.bincount(nearest, minlength=prototypes), kind="stable")
     return centres[order], np.argsort(order)[nearest], cosine
 
 
-def _start(unit: Unit, prototypes: int, rng: np.random.Generator) -> Centres:
+def _initial_centres(unit: Unit, prototypes: int, rng: np.random.Generator) -> Centres:
     chosen: list[int] = []
     distance = np.ones(len(unit))
     while len(chosen) < prototypes:
-        upto = np.cumsum(distance)
-        if not len(unit) or upto[-1] == 0:
+        cumulative = np.cumsum(distance)
+        if not len(unit) or cumulative[-1] == 0:
             raise UsageError(
-                f"prototypes: expected at most as many as there are different latents "
-                f"({len(chosen)}), found {prototypes}: ask for fewer"
+                f"prototypes: expected at most the number of different latents ({len(chosen)}), "
+                f"found {prototypes}: ask for fewer"
             )
-        chosen.append(int(np.searchsorted(upto, rng.random() * upto[-1], side="right")))
-        apart = 1.0 - unit @ unit[chosen[-1]]
-        distance = np.minimum(distance, np.where(apart < _SAME, 0.0, apart))
+        threshold = rng.random() * cumulative[-1]
+        chosen.append(int(np.searchsorted(cumulative, threshold, side="right")))
+        from_last = 1.0 - unit @ unit[chosen[-1]]
+        distance = np.minimum(distance, np.where(from_last < _SAME, 0.0, from_last))
     return unit[chosen]
 
 
-def _lloyd(unit: Unit, centres: Centres) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
+def lloyd(unit: Unit, centres: Centres) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
+    """Lloyd's algorithm from these centres: centres, nearest centre of each vector, mean cosine."""
     nearest = np.full(len(unit), -1)
     for _ in range(ITERATIONS):
         cosine = unit @ centres.T
-        before, nearest = nearest, cosine.argmax(axis=1)
-        if np.array_equal(before, nearest):
+        previous, nearest = nearest, cosine.argmax(axis=1)
+        if np.array_equal(previous, nearest):
             break
         member = (nearest == np.arange(len(centres))[:, None]).astype(np.float32)
         sums = member @ unit
         empty = np.flatnonzero(np.bincount(nearest, minlength=len(centres)) == 0)
-        if len(empty):  # They take the vectors that are served worst.
+        if len(empty):  # Empty clusters take the vectors farthest from their centres.
             sums[empty] = unit[cosine.max(axis=1).argsort(kind="stable")[: len(empty)]]
         centres = unit_vectors(sums)
     cosine = unit @ centres.T
     return centres, cosine.argmax(axis=1), float(cosine.max(axis=1).mean(dtype=np.float64))
 
+
+# Fitted labels and their file ---------------------------------------------------------------------
 
 FORMAT = "glassviz-labels"
 
@@ -140,19 +154,19 @@ _HEADER: dict[str, type] = {
 
 @dataclass(frozen=True, eq=False)
 class FittedLabels:
-    """Prototypes and clusters that were fitted to the latents of one checkpoint.
+    """Prototypes and clusters fitted to the latents of one checkpoint.
 
     Attributes:
-        prototypes: μ, of length 1; those with most frames first.
-        partition: cluster of each prototype, 0 to K − 1, numbered by their first prototypes.
-        mean_cosine: between the latents and their nearest prototypes, in [−1, 1]: what k-means
-            maximised.
-        h1_bits, h2_bits: structural entropies of the prototypes' transition graph without
-            self-transitions, without and with the partition; the latter was minimised.
-        seed: of the starts of k-means.
-        frames: how many latents there were.
-        checkpoint_sha256: of the checkpoint whose latents they are.
-        fitted_on: what the latents came from, such as hashes of traces.
+        prototypes: unit prototypes μ, ordered by decreasing number of frames.
+        partition: cluster of each prototype, 0 to K − 1, numbered by first prototype.
+        mean_cosine: mean cosine of latents and their nearest prototypes, in [−1, 1]; the objective
+            of k-means.
+        h1_bits, h2_bits: structural entropy of the transition graph of prototypes without
+            self-transitions: H¹ without the partition, and H² with it, which was minimised.
+        seed: seed of the k-means initialisations.
+        frames: number of latents.
+        checkpoint_sha256: hash of the checkpoint that made the latents.
+        fitted_on: provenance of the latents, such as hashes of traces.
     """
 
     prototypes: Float32[np.ndarray, "prototypes latent"]
@@ -167,26 +181,26 @@ class FittedLabels:
 
     @property
     def clusters(self) -> int:
-        """K, the number of clusters."""
+        """Number of clusters K."""
         return int(self.partition.max()) + 1
 
     @property
     def gap(self) -> float | None:
-        """θ = (H¹ − H²)/H¹, the share that the partition explains; None without transitions."""
+        """θ = (H¹ − H²)/H¹, share of H¹ that the partition explains; None without transitions."""
         return (self.h1_bits - self.h2_bits) / self.h1_bits if self.h1_bits > 0 else None
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of the file that `save` writes; what is derived from the labels carries it."""
+        """Hash of the file that `save` writes; results derived from the labels record it."""
         return hashlib.sha256(self._encoded).hexdigest()
 
     def labels(
         self, latent: Float[np.ndarray, "*batch latent"]
     ) -> tuple[Int32[np.ndarray, "*batch"], Int32[np.ndarray, "*batch"]]:
-        """The nearest prototype of each latent by cosine, and its cluster.
+        """Nearest prototype of each latent by cosine, and its cluster.
 
         Raises:
-            GlassvizError: the latents are of another size.
+            GlassvizError: the latents have another dimension.
         """
         if latent.shape[-1] != self.prototypes.shape[1]:
             raise GlassvizError(
@@ -198,10 +212,10 @@ class FittedLabels:
         return prototype, np.asarray(self.partition[prototype])
 
     def save(self, path: Path) -> None:
-        """Write the labels to `path` (.safetensors), whole or not at all.
+        """Write the labels to `path` (.safetensors) atomically.
 
         Raises:
-            GlassvizError: it cannot be written.
+            GlassvizError: the file cannot be written.
         """
         data = self._encoded
         with replacing(path, len(data)) as partial:
@@ -209,12 +223,12 @@ class FittedLabels:
 
     @cached_property
     def _encoded(self) -> bytes:
-        """The file's contents, the same for the same labels."""
+        """Contents of the file; deterministic."""
         from safetensors.numpy import save
 
         header = {"schema_version": SCHEMA_VERSION, "clusters": self.clusters}
         header |= {name: getattr(self, name) for name in _HEADER}
-        # One entry only: safetensors writes several in an order that differs from run to run.
+        # safetensors writes several metadata entries in random order, so there is only one.
         return save(
             {"prototypes": self.prototypes, "partition": self.partition},
             {FORMAT: json.dumps(header, sort_keys=True)},
@@ -225,11 +239,11 @@ class FittedLabels:
         """Read fitted labels.
 
         Args:
-            path: of the file.
-            checkpoint_sha256: of the checkpoint that is to be labelled; None: any will do.
+            path: path of the file.
+            checkpoint_sha256: hash of the checkpoint to be labelled; None accepts any.
 
         Raises:
-            GlassvizError: the file is missing, damaged, of another kind or schema version, or was
+            GlassvizError: the file is missing, damaged, of another kind or schema version, or
                 fitted to another checkpoint.
         """
         text, arrays = _read(path)
@@ -244,7 +258,7 @@ class FittedLabels:
 
 
 def _read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
-    """The header, not yet parsed, and the arrays that there should be."""
+    """The unparsed header and the expected arrays of a file."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -270,18 +284,18 @@ def _read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
 
 
 def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
-    """Arrays and entries of the header, if they belong to fitted labels."""
+    """Fields of `FittedLabels` from the header and arrays of a file."""
     try:
         header = json.loads(text)
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict):
         header = {"schema_version": SCHEMA_VERSION}
-    found = header.get("schema_version")
-    if found != SCHEMA_VERSION:
+    schema_version = header.get("schema_version")
+    if schema_version != SCHEMA_VERSION:
         raise GlassvizError(
             f"{path}: expected schema version {SCHEMA_VERSION} of fitted labels, found "
-            f"{found!r:.12}: fit them again with `glassviz fit`"
+            f"{schema_version!r:.12}: fit the labels again with `glassviz fit`"
         )
     damaged = any(not isinstance(header.get(name), kind) for name, kind in _HEADER.items())
     prototypes, partition = arrays.get("prototypes"), arrays.get("partition")
@@ -298,21 +312,25 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
         or not np.array_equal(used := np.unique(partition), np.arange(len(used)))
     ):
         raise GlassvizError(
-            f"{path}: expected prototypes, the cluster of each and where they are from, found "
-            f"something else: make the labels again with `glassviz fit`"
+            f"{path}: expected prototypes, their clusters and their provenance, found something "
+            f"else: fit the labels again with `glassviz fit`"
         )
     values = {name: header[name] for name in _HEADER}
     return values | arrays | {"fitted_on": tuple(str(item) for item in header["fitted_on"])}
 
 
+# Fitting ------------------------------------------------------------------------------------------
+
 PROTOTYPES = 16
+"""Default number of prototypes N."""
 
 
 REFITS = 20
+"""Default number of refits with other seeds."""
 
 
 Latents = Sequence[Float[np.ndarray, "_ latent"]]
-"""One array an episode."""
+"""One array per episode."""
 
 
 def fit_labels(
@@ -325,21 +343,28 @@ def fit_labels(
 ) -> FittedLabels:
     """Fit prototypes and clusters to the latents of one checkpoint.
 
-    The graph has the symmetrised counts of transitions between consecutive frames of an episode,
-    that is their empirical flow, without self-transitions. The same latents and seed give the
-    same labels.
+    Clusters minimise the structural entropy of the graph of symmetrised transition counts between
+    consecutive frames of an episode (the empirical flow), without self-transitions. The same
+    latents and seed give the same labels.
 
     Args:
-        latents: of each episode, frame by frame.
-        checkpoint_sha256: of the checkpoint.
-        prototypes: N.
-        clusters: K; None: as many as minimise the structural entropy.
-        seed: of the starts of k-means.
-        fitted_on: to be noted down.
+        latents: latents of each episode, frame by frame.
+        checkpoint_sha256: hash of the checkpoint.
+        prototypes: number of prototypes N.
+        clusters: number of clusters K; None chooses the K of lowest structural entropy.
+        seed: seed of the k-means initialisations.
+        fitted_on: provenance to record.
 
     Raises:
-        UsageError: N or K is out of range, or fewer than N latents differ.
+        UsageError: N or K is out of range, or there are fewer than N distinct latents.
         GlassvizError: there are no latents, or they are not finite.
+
+    Example:
+        >>> angle = np.linspace(0, 20 * np.pi, 400)
+        >>> latents = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+        >>> labels = fit_labels([latents], checkpoint_sha256="0" * 64, prototypes=8)
+        >>> len(labels.prototypes), labels.frames, labels.mean_cosine > 0.9
+        (8, 400, True)
     """
     check_numbers(prototypes, clusters)
     unit = _pooled(latents)
@@ -364,24 +389,24 @@ def fit_labels(
 
 
 def check_numbers(prototypes: int, clusters: int | None) -> None:
-    """Raise UsageError for numbers of prototypes and clusters that no latents can have."""
-    if not 1 <= (1 if clusters is None else clusters) <= prototypes:
-        wanted = "1" if clusters is None else clusters
+    """Raise UsageError unless 1 <= clusters <= prototypes."""
+    at_least = 1 if clusters is None else clusters
+    if not 1 <= at_least <= prototypes:
         raise UsageError(
-            f"labels to fit: expected 1 <= clusters <= prototypes, found {wanted} clusters and "
+            f"labels to fit: expected 1 <= clusters <= prototypes, found {at_least} clusters and "
             f"{prototypes} prototypes: ask for other numbers"
         )
 
 
 @dataclass(frozen=True)
 class RefitStability:
-    """How much fits with other seeds say the same of the same frames.
+    """Agreement of fits with different seeds on the same frames.
 
     Attributes:
         clusters: K of each refit.
-        label_ami_mean, label_ami_min: adjusted mutual information of their labels, over pairs of
-            refits; at most 1, 0 by chance. None when it is undefined for all of them.
-        prototype_ami_mean, prototype_ami_min: the same of their prototypes.
+        label_ami_mean, label_ami_min: mean and minimum over pairs of refits of the adjusted mutual
+            information of their labels; at most 1, 0 by chance. None if undefined for all pairs.
+        prototype_ami_mean, prototype_ami_min: the same for their prototypes.
     """
 
     clusters: tuple[int, ...]
@@ -397,14 +422,14 @@ def refit_stability(
     clusters: int | None = None,
     refits: int = REFITS,
 ) -> RefitStability:
-    """Fit with seeds 0, 1, …, and compare the labels of every pair of fits.
+    """Fit with seeds 0, 1, …, and compare the labels of all pairs of fits.
 
     Args:
         latents, prototypes, clusters: as in `fit_labels`.
-        refits: how many.
+        refits: number of fits.
 
     Raises:
-        UsageError, GlassvizError: as `fit_labels`.
+        UsageError, GlassvizError: as in `fit_labels`.
     """
     fits = [fit_labels(latents, "", prototypes, clusters, seed) for seed in range(refits)]
     frames = np.concatenate(latents)
@@ -433,10 +458,10 @@ def _pooled(latents: Latents) -> Float32[np.ndarray, "frames latent"]:
             "`glassviz rollout`"
         )
     frames = np.concatenate(latents)
-    broken = int((~np.isfinite(frames).all(axis=1)).sum())
-    if broken:
+    not_finite = int((~np.isfinite(frames).all(axis=1)).sum())
+    if not_finite:
         raise GlassvizError(
-            f"latents: expected finite numbers, found others in {broken} of {len(frames)} frames: "
-            f"leave those frames out, or record the traces again with `glassviz rollout`"
+            f"latents: expected finite numbers, found others in {not_finite} of {len(frames)} "
+            f"frames: leave those frames out, or record the traces again with `glassviz rollout`"
         )
     return unit_vectors(frames)

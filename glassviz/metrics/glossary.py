@@ -1,7 +1,7 @@
-"""What every metric means: definition, formula, range, direction, null, source, reading and trap.
+"""Glossary of metrics: definition, formula, unit, range, null, interpretation and pitfalls.
 
-The texts are in `glossary.toml`, the one place that the command line, the documentation and
-whatever else shows a number take them from.
+The texts are in `glossary.toml`. The command line, the documentation and the reports take them from
+there.
 """
 
 import tomllib
@@ -15,32 +15,32 @@ from typing import Any, Literal
 from glassviz.errors import UsageError
 
 ENDINGS = ("_low", "_high", "_all_frames")
-"""What columns of runs.csv add to a metric: bounds of its interval; over all frames after the
-opening, those outside of gait cycles included."""
+"""Suffixes of metrics in columns of runs.csv: bounds of the interval; computed over all frames
+after the initial transient, not only those in gait cycles."""
 
 
 SUGGESTIONS = 3
-"""So many names at most are offered in place of an unknown one."""
+"""Maximum number of names suggested in place of an unknown one."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a metric means, in words that can be shown.
+    """Glossary entry of a metric.
 
     Attributes:
-        name: of the field that carries it, or of a verdict's criterion; where several fields of
-            different meaning have one name, a longer one.
-        group: title of the group that it is listed under.
-        what: definition, one line.
-        formula: in plain text.
-        unit: `none` for pure numbers.
-        range: and when it is undefined.
-        good: which direction is good, if any is.
-        null: what it would be by chance, and how that is found.
-        reading: how to read it.
-        trap: how it misleads.
+        name: name of the field that holds it, or of a criterion of a verdict; longer if fields of
+            different meaning share a name.
+        group: title of its group.
+        what: definition in one line.
+        formula: formula in plain text.
+        unit: unit; `none` for dimensionless numbers.
+        range: range, and when it is undefined.
+        good: whether high or low values are good, or neither.
+        null: value by chance, and the null model.
+        reading: interpretation.
+        trap: pitfalls.
         source: author, venue, year.
-        fields: results that carry it, its interval or its null: `Class.field`, a function, or a
+        fields: results that hold it, its interval or its null: `Class.field`, a function, or a
             column of runs.csv.
     """
 
@@ -59,16 +59,22 @@ class Metric:
 
 
 def metric(name: str) -> Metric:
-    """Look a metric up.
+    """Look up a metric.
 
     Args:
-        name: of the metric, of a field that carries it, or `Class.field` where several metrics
-            have fields of that name; also with an ending of `ENDINGS`.
+        name: name of the metric, of a field that holds it, or `Class.field` if several metrics
+            have fields of that name; optionally with a suffix of `ENDINGS`.
 
     Raises:
-        UsageError: there is none, or a field's name is that of several.
+        UsageError: the name is unknown, or the name of a field of several metrics.
+
+    Example:
+        >>> metric("fleiss_kappa").good
+        'high'
+        >>> metric("kappa_low").name
+        'fleiss_kappa'
     """
-    # Before fields, of which one may have the name of a metric's bound.
+    # Metrics come before fields, one of which may be named like the bound of a metric.
     bare = _without_endings(name)
     if bare in METRICS:
         return METRICS[bare]
@@ -81,10 +87,10 @@ def metric(name: str) -> Metric:
                 f"metric {name!r}: expected the name of one metric, found a field of several: ask "
                 f"for one of {', '.join(carriers)}"
             )
-    known = {_names(each)[1] for m in METRICS.values() for each in (m.name, *m.fields)}
-    near = get_close_matches(name, sorted(known), SUGGESTIONS)
-    remedy = f"try {' or '.join(near)}" if near else "`glassviz explain` lists all"
-    raise UsageError(f"metric {name!r}: expected the name of a metric, found no such: {remedy}")
+    known = {_names(alias)[1] for m in METRICS.values() for alias in (m.name, *m.fields)}
+    similar = get_close_matches(name, sorted(known), SUGGESTIONS)
+    remedy = f"try {' or '.join(similar)}" if similar else "`glassviz explain` lists all"
+    raise UsageError(f"metric {name!r}: expected the name of a metric, found none: {remedy}")
 
 
 def _without_endings(name: str) -> str:
@@ -94,7 +100,7 @@ def _without_endings(name: str) -> str:
 
 
 def _names(field: str) -> tuple[str, str]:
-    """Both ways to ask for a field: with and without its class."""
+    """Names of a field, with and without its class."""
     return field, field.rpartition(".")[2]
 
 
@@ -120,4 +126,4 @@ def _one_line(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 METRICS: Mapping[str, Metric] = _read()
-"""Every metric by name, in the order of the file, group by group."""
+"""All metrics by name, in the order of the file."""

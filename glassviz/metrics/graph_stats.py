@@ -1,13 +1,13 @@
-"""A transition graph in numbers: its chain of prototypes, its chain of labels, its partition.
+"""Statistics of a transition graph: chains of prototypes and labels, and their partition.
 
-Two conventions for structural entropy, always to be printed with it:
+Structural entropy follows one of two conventions, which is printed with it:
 
-    flow     (F + Fᵀ)/2 of the flow F_ij = π_i P_ij, self-transitions dropped, the cluster of each
-             prototype: what describes behaviour. The modes `frame`, `jump` and `flow` agree on it.
+    flow     (F + Fᵀ)/2 of the flow F_ij = π_i P_ij, self-transitions dropped, hard clusters:
+             describes behaviour. The modes `frame`, `jump` and `flow` agree on it.
     train    (P + Pᵀ)/2 of soft counts with a floor, rows normalised, self-transitions once, the
-             soft S: the loss that Glass is trained on, unweighted by visits.
+             soft S: the training loss of Glass, not weighted by visits.
 
-Both keep all edges, however weak.
+Both keep all edges, including weak ones.
 """
 
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float, Float64, Int
 
+from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.structural_entropy import (
-    REPLICATES,
     Cut,
     Graph,
     SelfLoops,
@@ -60,11 +60,11 @@ States = Int[np.ndarray, "episodes frames"]
 
 @dataclass(frozen=True, eq=False)
 class Walks:
-    """Where episodes were, frame by frame; −1: left out, and nothing is counted across it.
+    """State sequences of episodes; frames labelled −1 are left out, with transitions across them.
 
     Attributes:
-        prototype, label: of every frame.
-        soft: c, the soft assignment of every frame; None where there are none.
+        prototype, label: prototype and label of every frame.
+        soft: soft assignment c of every frame; None without soft assignments.
     """
 
     prototype: States
@@ -74,20 +74,21 @@ class Walks:
 
 @dataclass(frozen=True, eq=False)
 class ChainStats:
-    """A chain of states, prototypes or labels.
+    """Statistics of one Markov chain, over prototypes or labels.
 
     Attributes:
-        chain: of the mode that was asked for.
-        counts: C_ij, how often a frame of state i is followed by one of j, whatever the mode.
-        frames: how many each state has.
-        entropy_rate_bits, entropy_rate: how uncertain the next state is; of that chain.
-        irreversibility: how much of the traffic goes one way only; of that chain.
-        cycles: that the path of states is made of, those with the most switches first.
-        stationary: share of the time in each state in the long run, by the chain `frame`.
-        occupancy: share of the frames that each state has.
-        occupancy_distance: ½ Σ |stationary − occupancy|, in [0, 1]; None without a transition.
-        spectral_gap, timescales: how fast the chain `frame` forgets.
-        slowest_s: slowest relaxation time by lag in frames.
+        chain: the chain, in the requested mode.
+        counts: frame-to-frame transition counts C_ij, in any mode.
+        frames: number of frames in each state.
+        entropy_rate_bits, entropy_rate: entropy rate of `chain`, in bits and normalised.
+        irreversibility: irreversibility of `chain`.
+        cycles: cycle decomposition of the state sequence, cycles with the most switches first.
+        stationary: stationary distribution of the chain in mode `frame`.
+        occupancy: share of the frames in each state.
+        occupancy_distance: total variation distance ½ Σ |stationary − occupancy|, in [0, 1]; None
+            without transitions.
+        spectral_gap, timescales: spectral gap and timescales of the chain in mode `frame`.
+        slowest_s: slowest relaxation time, s, by lag in frames.
     """
 
     chain: Chain
@@ -111,25 +112,24 @@ class ChainStats:
 
     @property
     def switches(self) -> int:
-        """How often the state changed, over all episodes."""
+        """Number of switches over all episodes."""
         return int(self.counts.sum() - np.trace(self.counts))
 
 
 @dataclass(frozen=True, eq=False)
 class PartitionStats:
-    """A partition of the prototypes, on the graph of one convention.
+    """Statistics of a partition of the prototypes, by one convention.
 
     Attributes:
-        convention: which.
-        graph: its weights, symmetric.
-        entropy: H¹, H² and gap, against random partitions of the same sizes.
-        cut: how much of the weight crosses clusters, against the same.
-        modularity: Q of the directed flow, or of the symmetric graph of training.
-        best: cluster of each prototype in the best partition that a greedy search finds, or in
-            the learned one, if that is better; for `flow` in as many clusters as tell most, for
-            `train`, where self-transitions make singletons look best, in as many as the learned
-            one.
-        best_h2_bits, best_gap: of that.
+        convention: the convention.
+        graph: symmetric edge weights.
+        entropy: H¹, H² and gap, against random partitions with the same cluster sizes.
+        cut: share of the weight that crosses clusters, against the same null.
+        modularity: Q of the directed flow, or of the symmetric training graph.
+        best: cluster of each prototype in the partition of lowest H²: that of a greedy search, or
+            the learned one if it is better. The search chooses the number of clusters for `flow`.
+            For `train`, where self-transitions favour singletons, it keeps the learned number.
+        best_h2_bits, best_gap: H² and gap of that partition.
     """
 
     convention: Convention
@@ -144,13 +144,13 @@ class PartitionStats:
 
 @dataclass(frozen=True, eq=False)
 class GraphStats:
-    """A transition graph in numbers.
+    """Statistics of a transition graph.
 
     Attributes:
-        mode: of its chains.
-        prototypes, labels: the two levels.
-        flow: what the partition tells about the traffic.
-        train: what the training loss makes of it; None without soft assignments.
+        mode: mode of the chains.
+        prototypes, labels: chains of the two levels.
+        flow: partition statistics by the convention `flow`.
+        train: partition statistics by the convention `train`; None without soft assignments.
     """
 
     mode: Mode
@@ -168,18 +168,21 @@ def graph_stats(
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> GraphStats:
-    """Describe the transitions of episodes, pooled; none are counted across episodes.
+    """Describe the transitions of pooled episodes; none are counted across episodes.
 
     Args:
-        walks: where they were; for the mode `soft-train` with soft assignments.
-        partition: S, of learned or fitted clusters.
-        mode: of the chains.
+        walks: state sequences; mode `soft-train` needs soft assignments.
+        partition: S of learned or fitted clusters.
+        mode: mode of the chains.
         dt_s: seconds between frames.
-        rng: for the random partitions.
-        replicates: how many of them.
+        rng: draws random partitions.
+        replicates: number of random partitions.
+
+    Raises:
+        ValueError: `soft-train` without soft assignments.
     """
-    kept = walks.prototype >= 0
-    soft = None if walks.soft is None else np.where(kept[..., None], walks.soft, 0)
+    assigned = walks.prototype >= 0
+    soft = None if walks.soft is None else np.where(assigned[..., None], walks.soft, 0)
     counts, soft_counts = _counts(walks.prototype, soft, len(partition))
     prototypes = chain_stats(walks.prototype, counts, soft_counts, mode, dt_s)
     clustered = None if soft is None else soft @ partition
@@ -203,7 +206,7 @@ def graph_stats(
 def _counts(
     states: States, soft: Float[np.ndarray, "episodes frames states"] | None, count: int
 ) -> tuple[Float64[np.ndarray, "states states"], Float64[np.ndarray, "states states"] | None]:
-    """Hard and soft transition counts; frames that are left out have soft assignments of 0."""
+    """Hard and soft transition counts; soft assignments are 0 in frames that are left out."""
     hard = transition_counts(states, count)
     return hard, None if soft is None else soft_transition_counts(soft)
 
@@ -218,10 +221,10 @@ def chain_stats(
     """Describe the chain of one level.
 
     Args:
-        states: of every frame; −1: left out.
-        counts: of transitions from frame to frame.
-        soft_counts: the same of soft assignments, for the mode `soft-train`.
-        mode: of the chain.
+        states: state of every frame; −1 leaves a frame out.
+        counts: frame-to-frame transition counts.
+        soft_counts: soft transition counts, for mode `soft-train`.
+        mode: mode of the chain.
         dt_s: seconds between frames.
 
     Raises:
@@ -261,24 +264,25 @@ def partition_stats(
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> PartitionStats:
-    """Describe what a partition tells about a graph, by a convention.
+    """Describe a partition of a graph, by one convention.
 
     Args:
-        convention: which; `flow` takes the cluster of each prototype, `train` S as it is.
-        weights: the flow, or the graph that is trained on.
+        convention: `flow` uses hard clusters, `train` the soft S.
+        weights: the flow, or the training graph.
         partition: S.
-        rng: for the random partitions.
-        replicates: how many of them.
+        rng: draws random partitions.
+        replicates: number of random partitions.
     """
     loops = _LOOPS[convention]
     graph = symmetrised(weights)
-    member = partition.argmax(axis=1)
-    learned = partition if convention == "train" else member
+    hard = partition.argmax(axis=1)
+    learned = partition if convention == "train" else hard
     entropy = structural_entropy(graph, learned, rng, loops, replicates)
-    clusters = len(np.unique(member)) if convention == "train" else None
-    found = (greedy_partition(graph, clusters, loops), member)
+    clusters = len(np.unique(hard)) if convention == "train" else None
+    candidates = (greedy_partition(graph, clusters, loops), hard)
     best_h2, best = min(
-        ((entropy_2d(graph, each, loops), each) for each in found), key=lambda pair: pair[0]
+        ((entropy_2d(graph, candidate, loops), candidate) for candidate in candidates),
+        key=lambda pair: pair[0],
     )
     h1 = entropy.h1_bits
     return PartitionStats(

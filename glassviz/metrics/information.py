@@ -1,19 +1,74 @@
-"""Entropies, what a label says about time, and what windows of frames have in common. In bits."""
+"""Entropy, mutual information and divergence of labels and distributions, in bits."""
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.special import entr
 
+ROUNDING_BITS = 1e-9
+"""Entropies and information below this are rounding errors."""
+
+
 RANDOM_FRAMES = 10_000
-"""So many frames in random order have a steady mean; more would only cost time."""
+"""A mean over this many frames in random order is stable enough."""
 
 
 Distributions = Float64[np.ndarray, "frames outcomes"]
-"""One distribution over clusters or prototypes a frame; one-hot for hard labels."""
+"""One distribution over clusters or prototypes per frame; one-hot for hard labels."""
+
+
+# Tables of counts ---------------------------------------------------------------------------------
+
+
+def contingency(
+    a: Int[np.ndarray, " frames"],
+    b: Int[np.ndarray, " frames"],
+    rows: int | None = None,
+    columns: int | None = None,
+) -> Float64[np.ndarray, "rows columns"]:
+    """Contingency table n_ij: number of frames with label i of a and label j of b.
+
+    Args:
+        a, b: two labellings of the same frames; frames with −1 in either are left out.
+        rows, columns: numbers of labels; by default one more than the highest label that occurs.
+
+    Example:
+        >>> contingency(np.array([0, 0, 1, -1]), np.array([1, 1, 0, 0]))
+        array([[0., 2.],
+               [1., 0.]])
+    """
+    labelled = (a >= 0) & (b >= 0)
+    a, b = a[labelled].astype(np.int64), b[labelled].astype(np.int64)
+    rows = rows or int(a.max(initial=-1)) + 1
+    columns = columns or int(b.max(initial=-1)) + 1
+    counts = np.bincount(a * columns + b, minlength=rows * columns)
+    return counts.reshape(rows, columns).astype(np.float64)
+
+
+def normalised_rows(
+    counts: Float64[np.ndarray, "rows columns"],
+) -> Float64[np.ndarray, "rows columns"]:
+    """Rows scaled to sum to 1; rows of zeros stay zero."""
+    total = counts.sum(axis=1, keepdims=True)
+    return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+
+
+def one_hot(
+    label: Int[np.ndarray, " frames"], clusters: int
+) -> Float64[np.ndarray, "frames clusters"]:
+    """Hard labels as distributions; frames labelled −1 have a row of zeros."""
+    return (label[:, None] == np.arange(clusters)).astype(np.float64)
+
+
+# Entropy and information --------------------------------------------------------------------------
 
 
 def entropy_bits(p: Float64[np.ndarray, "*more outcomes"]) -> Float64[np.ndarray, "*more"] | float:
-    """H = −Σ p log2 p over the last axis, with 0 log 0 = 0: in [0, log2 outcomes]."""
+    """H = −Σ p log2 p over the last axis, with 0 log 0 = 0: in [0, log2 outcomes].
+
+    Example:
+        >>> float(entropy_bits(np.array([0.5, 0.25, 0.25])))
+        1.5
+    """
     return entr(p).sum(axis=-1) / np.log(2)
 
 
@@ -22,18 +77,36 @@ def information_bits(
 ) -> Float64[np.ndarray, "*more"] | float:
     """Plug-in mutual information I = H(row) + H(column) − H(row, column) of tables of counts.
 
-    At least 0, at most the smaller of the two entropies. Biased upwards by about
-    (rows − 1)(columns − 1) / (2 n ln 2) bits where the two are independent.
+    In [0, min(H(row), H(column))]. Biased upwards by about (rows − 1)(columns − 1) / (2 n ln 2)
+    bits for independent variables.
+
+    Example:
+        >>> float(information_bits(np.array([[5.0, 0.0], [0.0, 5.0]])))
+        1.0
     """
     p = counts / counts.sum(axis=(-2, -1), keepdims=True)
     joint = entropy_bits(p.reshape(*p.shape[:-2], -1))
     return np.maximum(entropy_bits(p.sum(-1)) + entropy_bits(p.sum(-2)) - joint, 0.0)
 
 
-def miller_madow_bits(counts: Float64[np.ndarray, "*shape"]) -> float:
-    """Entropy of counts, corrected for their number: H + (m − 1) / (2 n ln 2), m non-empty cells.
+def expected_information_bits(table: Float64[np.ndarray, "rows columns"]) -> float:
+    """Expected mutual information of random labellings with the margins of this table.
 
-    Reference: Miller, "Note on the bias of information estimates", 1955.
+    References:
+        Vinh, Epps & Bailey, "Information theoretic measures for clusterings comparison", JMLR
+        2010.
+    """
+    from sklearn.metrics.cluster import expected_mutual_information
+
+    occupied = table[table.any(axis=1)][:, table.any(axis=0)].astype(np.int64)
+    return float(expected_mutual_information(occupied, int(occupied.sum())) / np.log(2))
+
+
+def miller_madow_bits(counts: Float64[np.ndarray, "*shape"]) -> float:
+    """Entropy with the Miller-Madow bias correction: H + (m − 1) / (2 n ln 2), m non-empty cells.
+
+    References:
+        Miller, "Note on the bias of information estimates", 1955.
     """
     total = counts.sum()
     correction = (np.count_nonzero(counts) - 1) / (2 * total * np.log(2))
@@ -45,74 +118,74 @@ def divergence_bits(
 ) -> Float64[np.ndarray, "*more"] | float:
     """Jensen-Shannon divergence H((p + q)/2) − (H(p) + H(q))/2, in [0, 1] bit.
 
-    SciPy's `jensenshannon` is its square root, in nats unless told otherwise.
+    SciPy's `jensenshannon` is its square root, and in nats by default.
     """
     mixed = entropy_bits((p + q) / 2) - (entropy_bits(p) + entropy_bits(q)) / 2
     return np.maximum(mixed, 0.0)
 
 
-def one_hot(
-    label: Int[np.ndarray, " frames"], clusters: int
-) -> Float64[np.ndarray, "frames clusters"]:
-    """Hard labels as distributions; a frame that is left out (−1) has a row of zeros."""
-    return (label[:, None] == np.arange(clusters)).astype(np.float64)
+# Distributions over time --------------------------------------------------------------------------
 
 
-def stretches(kept: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " frames"]:
-    """Number the unbroken stretches of kept frames 0, 1, …; −1 for frames that are left out.
+def contiguous_blocks(labelled: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " frames"]:
+    """Number the blocks of consecutive labelled frames 0, 1, …; −1 for all other frames.
 
-    What compares a frame with a later one stays within a stretch.
+    Comparisons of a frame with a later one stay within a block.
+
+    Example:
+        >>> contiguous_blocks(np.array([True, True, False, True]))
+        array([ 0,  0, -1,  1])
     """
-    starts = kept & ~np.concatenate([[False], kept[:-1]])
-    return np.where(kept, np.cumsum(starts) - 1, -1)
+    starts = labelled & ~np.concatenate([[False], labelled[:-1]])
+    return np.where(labelled, np.cumsum(starts) - 1, -1)
 
 
 def random_order(
-    kept: Bool[np.ndarray, " frames"], rng: np.random.Generator
+    labelled: Bool[np.ndarray, " frames"], rng: np.random.Generator
 ) -> Int[np.ndarray, " drawn"]:
-    """Kept frames in random order, at most 10,000: what there is without any order in time."""
-    return rng.permutation(np.flatnonzero(kept))[:RANDOM_FRAMES]
+    """At most 10,000 of the labelled frames in random order: the null without temporal order."""
+    return rng.permutation(np.flatnonzero(labelled))[:RANDOM_FRAMES]
 
 
 def window_mi_bits(
-    p: Distributions, window: int, stretch: Int[np.ndarray, " frames"]
+    p: Distributions, window: int, block: Int[np.ndarray, " frames"]
 ) -> float | None:
-    """How much the distribution changes within a sliding window of frames.
+    """Mutual information of time and outcome within a sliding window of frames.
 
-    Mean over windows of H(mean of p over the window) − mean of H(p) over the window. 0: nothing
-    changes within any window; at most min(log2 window, log2 outcomes). Read it beside the value
-    of the same frames in random order: nearly flat distributions have a low one whatever they do.
+    Mean over windows of H(mean of p over the window) − mean of H(p) over the window. 0 if nothing
+    changes within any window; at most min(log2 window, log2 outcomes). Compare it with the value
+    for the same frames in random order: nearly flat distributions have a low value in any order.
 
     Args:
-        p: a distribution a frame.
-        window: its length in frames.
-        stretch: from `stretches`; no window reaches across two.
+        p: one distribution per frame.
+        window: length of the window, frames.
+        block: block of each frame, from `contiguous_blocks`; windows lie within one block.
 
     Returns:
-        None when no stretch is as long as the window.
+        None if no block is as long as the window.
     """
     frames = len(p) - window + 1
     if frames < 1:
         return None
-    inside = (stretch[:frames] >= 0) & (stretch[:frames] == stretch[window - 1 :])
+    inside = (block[:frames] >= 0) & (block[:frames] == block[window - 1 :])
     if not inside.any():
         return None
     mixed = np.asarray(entropy_bits(_sliding_mean(p, window)))[inside]
-    own = _sliding_mean(np.asarray(entropy_bits(p))[:, None], window)[inside, 0]
-    return max(float(np.mean(mixed - own)), 0.0)
+    conditional = _sliding_mean(np.asarray(entropy_bits(p))[:, None], window)[inside, 0]
+    return max(float(np.mean(mixed - conditional)), 0.0)
 
 
 def between_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> float | None:
-    """How much groups of frames differ: the generalised Jensen-Shannon divergence.
+    """Generalised Jensen-Shannon divergence between groups of frames.
 
     I(group; outcome) = H(mean_w q_w) − mean_w H(q_w), with q_w the mean distribution of group w
-    and all groups weighing the same; in [0, min(log2 groups, log2 outcomes)], 0: all alike. Only
+    and equal weights; in [0, min(log2 groups, log2 outcomes)], 0 if all groups are alike. Only
     groups of whole gait cycles are comparable: a perfect cycle of 40 frames has 0 bits between
     windows of 40 frames, and 2 bits between windows of 10.
 
     Args:
-        p: a distribution a frame.
-        group: of each frame; −1 for frames that are left out.
+        p: one distribution per frame.
+        group: group of each frame; −1 leaves a frame out.
 
     Returns:
         None without groups.
@@ -120,25 +193,25 @@ def between_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> 
     References:
         Lin, "Divergence measures based on the Shannon entropy", 1991.
     """
-    kept = group >= 0
-    if not kept.any():
+    grouped = group >= 0
+    if not grouped.any():
         return None
-    q = _group_means(p[kept], group[kept])
+    q = _group_means(p[grouped], group[grouped])
     return max(float(entropy_bits(q.mean(axis=0)) - np.mean(entropy_bits(q))), 0.0)
 
 
 def within_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> float | None:
-    """How much the frames of one group differ: mean_w [H(q_w) − mean of H(p) over group w].
+    """Mean divergence of the frames within a group: mean_w [H(q_w) − mean of H(p) over group w].
 
-    Over gait cycles: how well the labels resolve the phase, up to log2 outcomes. Arguments and
-    None as in `between_groups_bits`.
+    With gait cycles as groups it measures how well labels resolve the phase, up to log2 outcomes.
+    Arguments and None as in `between_groups_bits`.
     """
-    kept = group >= 0
-    if not kept.any():
+    grouped = group >= 0
+    if not grouped.any():
         return None
-    own = np.asarray(entropy_bits(p[kept]))[:, None]
-    mixed = entropy_bits(_group_means(p[kept], group[kept]))
-    return max(float(np.mean(mixed - _group_means(own, group[kept])[:, 0])), 0.0)
+    frame_entropy = np.asarray(entropy_bits(p[grouped]))[:, None]
+    mixed = entropy_bits(_group_means(p[grouped], group[grouped]))
+    return max(float(np.mean(mixed - _group_means(frame_entropy, group[grouped])[:, 0])), 0.0)
 
 
 def _sliding_mean(
@@ -148,13 +221,13 @@ def _sliding_mean(
     mean = sums[window - 1 :].copy()
     mean[1:] -= sums[:-window]
     mean /= window
-    # Differences of sums may come out as −1e-17, whose entropy would be −∞.
+    # Differences of sums may round to −1e-17, whose entropy would be −∞.
     return np.maximum(mean, 0.0, out=mean)
 
 
 def _group_means(
     values: Float64[np.ndarray, "frames columns"], group: Int[np.ndarray, " frames"]
 ) -> Float64[np.ndarray, "groups columns"]:
-    _, place, size = np.unique(group, return_inverse=True, return_counts=True)
-    sums = [np.bincount(place, weights=column) for column in values.T]
+    _, index, size = np.unique(group, return_inverse=True, return_counts=True)
+    sums = [np.bincount(index, weights=column) for column in values.T]
     return np.stack(sums, axis=1) / size[:, None]

@@ -1,4 +1,4 @@
-"""Everything about the labels of an episode, hard and soft, and names for them."""
+"""Labels of an episode: names by gait phase, and statistics of hard and soft labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -11,23 +11,24 @@ from glassviz.errors import UsageError
 from glassviz.metrics.information import (
     Distributions,
     between_groups_bits,
+    contiguous_blocks,
+    contingency,
     divergence_bits,
     entropy_bits,
     one_hot,
     random_order,
-    stretches,
     window_mi_bits,
     within_groups_bits,
 )
 from glassviz.metrics.locking import (
-    Agreement,
-    CycleWords,
+    CycleAgreement,
+    CycleMotifs,
     Locking,
     OnsetLocking,
     PhaseMap,
     Raster,
-    agreement,
-    cycle_words,
+    cycle_agreement,
+    cycle_motifs,
     in_modal_cycle,
     locking,
     onset_locking,
@@ -42,27 +43,30 @@ from glassviz.metrics.segments import (
     Persistence,
     Segments,
     Switching,
-    clock_cv,
     dwell_times,
     find_segments,
     occupancy,
     persistence,
     switching,
+    within_label_cv,
 )
 
+# Gait phases and label names ----------------------------------------------------------------------
+
 GAIT_PHASES = ("stance", "push-off", "flight", "landing", "lean", "fold", "recover")
-"""The first four of an upright body, the others of one that fell or is about to."""
+"""The first four phases are those of an upright body, the others those of a fall."""
 
 
 RISE_MPS = 0.3
-"""Height changes more slowly than this at the turn of a stance, neither landing nor pushing off.
+"""Below this vertical speed the body is in stance, neither landing nor pushing off.
 
-A trained hop of 2.8 cycles a second extends its leg at up to 0.7 m/s, and turns below 0.3: with
-that line its three labels are stance, push-off and flight, as a film shows them."""
+A trained hop with 2.8 cycles per second extends its leg at up to 0.7 m/s and turns around below 0.3
+m/s. With this threshold its three labels are stance, push-off and flight, as in the film."""
 
 
 FOLDED_HEIGHT_M = 0.6
-"""Torso over foot below which a body that is not upright has folded: the task's standing height."""
+"""A body that is not upright has folded below this height of the torso above the foot: the standing
+height of the task."""
 
 
 Categories = Int[np.ndarray, " frames"]
@@ -74,33 +78,33 @@ def gait_phases(
     rise_mps: Float64[np.ndarray, " frames"],
     upright: Bool[np.ndarray, " frames"],
 ) -> Categories:
-    """Sort frames into `GAIT_PHASES`, by index.
+    """Gait phase of each frame, as an index into `GAIT_PHASES`.
 
-    Upright: flight off the floor; on it landing while the body sinks, push-off while it rises,
-    stance in between. Otherwise: recover while it rises, else fold below standing height and lean
-    above it.
+    Upright: flight off the floor; on the floor landing while the body sinks, push-off while it
+    rises, and stance in between. Not upright: recover while the body rises, otherwise fold below
+    standing height and lean above it.
 
     Args:
-        stance: whether the body touches the floor.
-        height: of the torso over the foot, m.
-        rise_mps: rate of change of the torso's height, m/s.
-        upright: whether the body stands.
+        stance: whether anything touches the floor.
+        height: height of the torso above the foot, m.
+        rise_mps: rate of change of that height, m/s.
+        upright: whether the body is upright.
     """
     rises, sinks = rise_mps > RISE_MPS, rise_mps < -RISE_MPS
-    on_foot = np.select([~stance, rises, sinks], [2, 1, 3], 0)
+    standing = np.select([~stance, rises, sinks], [2, 1, 3], 0)
     fallen = np.select([rises, height < FOLDED_HEIGHT_M], [6, 5], 4)
-    return np.where(upright, on_foot, fallen)
+    return np.where(upright, standing, fallen)
 
 
 @dataclass(frozen=True)
 class LabelName:
-    """What a label stands for.
+    """Name of a label: the category in which it occurs most.
 
     Attributes:
-        label: which.
-        name: the category that most of its frames lie in; of equal ones the first.
-        share: share of its frames that do, in (0, 1].
-        frames: how many frames it has.
+        label: the label.
+        name: most frequent category of its frames; the first of ties.
+        share: share of its frames in that category, in (0, 1].
+        frames: number of its frames.
     """
 
     label: int
@@ -111,14 +115,13 @@ class LabelName:
 
 @dataclass(frozen=True)
 class PhaseUse:
-    """How much of a run a phase of the gait is, and which label it has.
+    """Occupancy of a gait phase, and its most frequent label.
 
     Attributes:
-        name: of the phase, one of `GAIT_PHASES`.
-        share: of the frames, in [0, 1].
-        label: the one that most of its frames have, of equal ones the lowest; None without frames
-            or labels.
-        label_share: share of its frames that do.
+        name: the phase, one of `GAIT_PHASES`.
+        share: share of the frames in this phase, in [0, 1].
+        label: most frequent label of its frames; the lowest of ties; None without frames or labels.
+        label_share: share of its frames with that label; None without frames or labels.
     """
 
     name: str
@@ -127,37 +130,26 @@ class PhaseUse:
     label_share: float | None
 
 
-def phase_table(
-    label: Int[np.ndarray, " frames"], category: Categories, clusters: int, categories: int
-) -> Int[np.ndarray, "clusters categories"]:
-    """Frames by label and category; −1 in either leaves a frame out.
-
-    A column of zeros is a phase that the run lacks; columns whose largest entries lie in one row
-    are phases that share a label.
-    """
-    kept = (label >= 0) & (category >= 0)
-    flat = np.bincount(
-        label[kept].astype(np.int64) * categories + category[kept],
-        minlength=clusters * categories,
-    )
-    return flat.reshape(clusters, categories)
-
-
 def name_labels(
     label: Int[np.ndarray, " frames"],
     category: Categories,
     clusters: int,
     names: tuple[str, ...] = GAIT_PHASES,
 ) -> tuple[LabelName, ...]:
-    """Name every label that occurs, by label.
+    """Name every label that occurs, ordered by label.
 
     Args:
-        label: of each frame; −1: left out.
-        category: index into `names` of each frame; −1: none.
+        label: label of each frame; −1 leaves a frame out.
+        category: index into `names` of each frame; −1 leaves a frame out.
         clusters: K.
-        names: of the categories.
+        names: names of the categories.
+
+    Example:
+        >>> [name] = name_labels(np.array([1, 1, 1]), np.array([2, 2, 0]), clusters=2)
+        >>> name.label, name.name, round(name.share, 2)
+        (1, 'flight', 0.67)
     """
-    table = phase_table(label, category, clusters, len(names))
+    table = contingency(label, category, clusters, len(names))
     return tuple(
         LabelName(k, names[int(row.argmax())], float(row.max() / row.sum()), int(row.sum()))
         for k, row in enumerate(table)
@@ -168,11 +160,11 @@ def name_labels(
 def phase_uses(
     label: Int[np.ndarray, " frames"] | None, category: Categories, clusters: int
 ) -> tuple[PhaseUse, ...]:
-    """Every one of `GAIT_PHASES`, in that order; none without frames.
+    """Occupancy and label of all `GAIT_PHASES`, in that order; empty without frames.
 
     Args:
-        label: of each frame; −1: left out. None: an agent without labels.
-        category: index into `GAIT_PHASES` of each frame; −1: none.
+        label: label of each frame; −1 leaves a frame out. None for an agent without labels.
+        category: index into `GAIT_PHASES` of each frame; −1 leaves a frame out.
         clusters: K.
     """
     count = np.bincount(category[category >= 0], minlength=len(GAIT_PHASES))
@@ -184,7 +176,7 @@ def phase_uses(
             PhaseUse(name, share, None, None)
             for name, share in zip(GAIT_PHASES, shares, strict=True)
         )
-    table = phase_table(label, category, clusters, len(GAIT_PHASES))
+    table = contingency(label, category, clusters, len(GAIT_PHASES))
     return tuple(
         PhaseUse(name, share, int(column.argmax()), float(column.max() / column.sum()))
         if column.any()
@@ -193,20 +185,24 @@ def phase_uses(
     )
 
 
+# Hard labels --------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, eq=False)
 class CycleStats:
-    """What hard labels do within gait cycles; K clusters.
+    """Statistics of hard labels within gait cycles; K clusters.
 
     Attributes:
-        between_cycle_mi_bits: how much the labels' shares differ from cycle to cycle; 0: not.
-        within_cycle_mi_bits: how much labels differ within a cycle, in [0, log2 K]; high where
-            they resolve the phase. A good gait has a low former and may have a high latter.
-        locking: information about the phase, and its test; None without cycles.
-        raster: label by cycle and phase bin; −1: no frame.
-        phase_map: label by phase bin.
-        agreement: of cycles; None with fewer than two.
-        words: of cycles; None without cycles.
-        clear_words: of cycles, without stretches as short as flicker; None without cycles.
+        between_cycle_mi_bits: information of the cycle about the label, bits; 0 if all cycles have
+            the same label frequencies. Low in a steady gait. None without cycles.
+        within_cycle_mi_bits: information of the position in the cycle about the label, in
+            [0, log2 K] bits; high if labels resolve the phase. None without cycles.
+        locking: phase locking and its test; None without cycles.
+        raster: label by cycle and phase bin; −1 without a frame.
+        phase_map: most frequent label by phase bin.
+        agreement: agreement of cycles; None with fewer than two.
+        words: label motifs of cycles; None without cycles.
+        clear_words: the same without segments as short as flicker; None without cycles.
     """
 
     between_cycle_mi_bits: float | None
@@ -214,33 +210,31 @@ class CycleStats:
     locking: Locking | None
     raster: Raster
     phase_map: PhaseMap
-    agreement: Agreement | None
-    words: CycleWords | None
-    clear_words: CycleWords | None
+    agreement: CycleAgreement | None
+    words: CycleMotifs | None
+    clear_words: CycleMotifs | None
 
 
 @dataclass(frozen=True, eq=False)
 class LabelStats(CycleStats):
-    """The hard labels of one episode, or of its steady frames; K clusters.
+    """Statistics of the hard labels of one episode, or of its steady frames; K clusters.
 
     Attributes:
-        frames: that were described.
-        seconds: how long they last.
-        segments: runs of one label.
-        switching: rates of switches, flicker.
-        chatter_share: share of the frames that are in flicker, outside of cycles spelled like
-            most. A short label that every cycle has at the same place is the gait's. None without
+        frames: number of labelled frames.
+        seconds: their duration, s.
+        segments: runs of the same label.
+        switching: switch rates and flicker.
+        chatter_share: share of the frames that are flicker, outside of cycles with the modal motif:
+            a short label that most cycles have at the same place belongs to the gait. None without
             frames.
-        dwell: by label that occurs.
-        dwell_cv: within labels, see `clock_cv`.
-        occupancy: shares of labels.
-        persistence: against lag; None without frames.
-        window_mi_5_bits, window_mi_10_bits: of one-hot labels over sliding windows of 5 and 10
-            frames; 0: no window sees a switch. None where no window fits.
-        window_mi_5_random_bits, window_mi_10_random_bits: such frames in random order.
-        onsets: by label with an onset in a cycle.
-
-    And all that is in `CycleStats`.
+        dwell: dwell times of every label that occurs.
+        dwell_cv: mean coefficient of variation of the dwell time, see `within_label_cv`.
+        occupancy: distribution of the frames over the labels.
+        persistence: autocorrelation of the labels; None without frames.
+        window_mi_5_bits, window_mi_10_bits: `window_mi_bits` of one-hot labels over 5 and 10
+            frames; 0 if no window contains a switch. None if no window fits.
+        window_mi_5_random_bits, window_mi_10_random_bits: the same for frames in random order.
+        onsets: onset statistics of every label with an onset in a cycle.
     """
 
     frames: int
@@ -272,19 +266,27 @@ def describe(
     """Describe the labels of one episode.
 
     Args:
-        label: of each frame, 0 … K − 1; −1 leaves a frame out, and nothing is counted across it.
-            For steady frames only, call with `np.where(steady, label, -1)`.
-        phase: of the gait, rad in [0, 2π); NaN outside of gait cycles.
+        label: label of each frame, 0 … K − 1; −1 leaves a frame out, and nothing is counted across
+            it. For steady frames only, pass `np.where(steady, label, -1)`.
+        phase: phase of the gait, rad in [0, 2π); NaN outside of gait cycles.
         cycle: gait cycle of each frame; −1 outside of cycles.
         dt_s: seconds between frames.
         clusters: K.
-        rng: for the nulls and the bootstrap; determines the result.
-        replicates: of the rotation null.
-        within_cycles: what is known already of the same labels within the same cycles, such as
-            from all frames for steady ones.
+        rng: draws the nulls and the bootstrap.
+        replicates: replicates of the rotation null.
+        within_cycles: statistics within cycles if known already: those of all frames hold for
+            steady frames.
 
     Raises:
         UsageError: a label is not below K.
+
+    Example:
+        >>> cycle = np.repeat(np.arange(10), 20)
+        >>> phase = np.tile(np.arange(20) * 2 * np.pi / 20, 10)
+        >>> label = np.tile(np.repeat([0, 1], 10), 10)
+        >>> stats = describe(label, phase, cycle, 0.02, 2, np.random.default_rng(0), replicates=99)
+        >>> round(stats.switching.rate_hz, 2), stats.words.modal, stats.agreement.fleiss_kappa
+        (4.77, (0, 1), 1.0)
     """
     if len(label) and int(label.max()) >= clusters:
         raise UsageError(
@@ -292,33 +294,32 @@ def describe(
             f"number of clusters of the agent that they come from"
         )
     label = np.where(label >= 0, label, -1).astype(np.int64)
-    kept = label >= 0
+    labelled = label >= 0
     segments = find_segments(label)
-    switches = switching(label, cycle, segments, dt_s)
     dwell = dwell_times(segments, dt_s)
-    hard, stretch = one_hot(label, clusters), stretches(kept)
-    # Streams of their own: p-values do not depend on how many frames lie outside of cycles.
+    hard, block = one_hot(label, clusters), contiguous_blocks(labelled)
+    # Separate streams keep p-values independent of the number of frames outside of cycles.
     orders, rotations, resamples = rng.spawn(3)
-    shuffled = hard[random_order(kept, orders)]
-    whole = np.zeros(len(shuffled), np.int64)
-    found = within_cycles or _within_cycles(
+    shuffled = hard[random_order(labelled, orders)]
+    one_block = np.zeros(len(shuffled), np.int64)
+    cycle_stats = within_cycles or _within_cycles(
         label, phase, cycle, hard, rotations, resamples, replicates
     )
     return LabelStats(
-        **{each.name: getattr(found, each.name) for each in fields(CycleStats)},
-        frames=int(kept.sum()),
-        seconds=float(kept.sum() * dt_s),
+        **{field.name: getattr(cycle_stats, field.name) for field in fields(CycleStats)},
+        frames=int(labelled.sum()),
+        seconds=float(labelled.sum() * dt_s),
         segments=segments,
-        switching=switches,
-        chatter_share=_chatter(segments, found.words, cycle, label),
+        switching=switching(label, cycle, segments, dt_s),
+        chatter_share=_chatter(segments, cycle_stats.words, cycle, label),
         dwell=dwell,
-        dwell_cv=clock_cv(dwell),
+        dwell_cv=within_label_cv(dwell),
         occupancy=occupancy(label, clusters),
         persistence=persistence(label, dt_s),
-        window_mi_5_bits=window_mi_bits(hard, 5, stretch),
-        window_mi_10_bits=window_mi_bits(hard, 10, stretch),
-        window_mi_5_random_bits=window_mi_bits(shuffled, 5, whole),
-        window_mi_10_random_bits=window_mi_bits(shuffled, 10, whole),
+        window_mi_5_bits=window_mi_bits(hard, 5, block),
+        window_mi_10_bits=window_mi_bits(hard, 10, block),
+        window_mi_5_random_bits=window_mi_bits(shuffled, 5, one_block),
+        window_mi_10_random_bits=window_mi_bits(shuffled, 10, one_block),
         onsets=onset_locking(segments, phase),
     )
 
@@ -340,37 +341,39 @@ def _within_cycles(
         locking=locking(label, phase, cycle, rotations, replicates),
         raster=raster,
         phase_map=phase_map(raster),
-        agreement=agreement(raster, resamples),
-        words=cycle_words(label, cycle),
-        clear_words=cycle_words(label, cycle, FLICKER_FRAMES + 1),
+        agreement=cycle_agreement(raster, resamples),
+        words=cycle_motifs(label, cycle),
+        clear_words=cycle_motifs(label, cycle, FLICKER_FRAMES + 1),
     )
 
 
 def _chatter(
     segments: Segments,
-    words: CycleWords | None,
+    motifs: CycleMotifs | None,
     cycle: Int[np.ndarray, " frames"],
     label: Int[np.ndarray, " frames"],
 ) -> float | None:
     frames = int(segments.length.sum())
     if not frames:
         return None
-    stray = segments.flicker
-    if words is not None:
-        stray = stray & ~in_modal_cycle(words, cycle, label)[segments.start]
-    return float(segments.length[stray].sum() / frames)
+    chatter = segments.flicker
+    if motifs is not None:
+        chatter = chatter & ~in_modal_cycle(motifs, cycle, label)[segments.start]
+    return float(segments.length[chatter].sum() / frames)
 
+
+# Soft assignments ---------------------------------------------------------------------------------
 
 TAU_GRID = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 2.0)
-"""Temperatures of an audit: from hard assignments to flat ones."""
+"""Temperatures of an audit, from hard to flat assignments."""
 
 
 AUDIT_FRAMES = 100_000
-"""An audit looks at so many frames at most: more would not move its curves."""
+"""Maximum number of frames of an audit; more would not change its curves."""
 
 
 ACTIVE_SHARE = 0.05
-"""A cluster is active in S with more than this part of an even share of the prototypes."""
+"""A cluster is active if its share of S exceeds this fraction of a uniform share."""
 
 
 Assignments = Float[np.ndarray, "frames prototypes"]
@@ -381,15 +384,14 @@ Partition = Float[np.ndarray, "prototypes clusters"]
 
 @dataclass(frozen=True)
 class Change:
-    """How much soft assignments change over time. All at least 0; 0: not at all.
+    """Change of soft assignments over time; 0 if constant. None without consecutive frames.
 
     Attributes:
-        window_mi_5_bits, window_mi_10_bits: of c over sliding windows of 5 and 10 frames.
-        step_jsd_bits: mean Jensen-Shannon divergence of consecutive s, in [0, 1].
-        temporal: mean squared distance of consecutive s, the trained term of this name.
-        temp_stability: mean 1 − cosine of consecutive s, the trained term of this name.
-
-    None where no two consecutive frames, or no window of them, were kept.
+        window_mi_5_bits, window_mi_10_bits: `window_mi_bits` of c over 5 and 10 frames; None if no
+            window fits.
+        step_jsd_bits: mean Jensen-Shannon divergence of consecutive s, in [0, 1] bit.
+        temporal: mean squared distance of consecutive s, the training term of this name.
+        temp_stability: mean 1 − cosine of consecutive s, the training term of this name.
     """
 
     window_mi_5_bits: float | None
@@ -401,22 +403,22 @@ class Change:
 
 @dataclass(frozen=True)
 class SoftStats:
-    """Soft assignments of an episode at one temperature; c over prototypes, s = c S over clusters.
+    """Statistics of soft assignments at one temperature: c over prototypes, s = c S over clusters.
 
     Attributes:
-        tau: the temperature of c.
-        change: how much they change.
-        change_in_random_order: of such frames in random order; what `change` would be if time
-            did not matter. `change` says something only as far as it is smaller.
-        between_cycle_mi_bits: how much s differs from gait cycle to gait cycle, in
-            [0, log2 K]; low in a steady gait, whatever its labels.
-        within_cycle_mi_bits: how much s differs within a cycle, in [0, log2 K]; high where the
-            clusters resolve the phase. None without gait cycles, as the former.
-        confidence: mean of the largest entry of s, in [1/K, 1].
-        margin: mean of the largest less the second largest entry, in [0, 1]; None with K = 1.
-        entropy: mean H(s) / log K, in [0, 1]; 1: flat. None with K = 1.
-        rule_agreement: share of frames in which the cluster of the nearest prototype is the
-            largest entry of s. Low: soft and hard labels tell different stories.
+        tau: temperature of c.
+        change: change over time.
+        change_in_random_order: the same for frames in random order. `change` is informative only
+            as far as it is smaller.
+        between_cycle_mi_bits: divergence of s between gait cycles, in [0, log2 K]; low in a steady
+            gait with any labels. None without gait cycles.
+        within_cycle_mi_bits: divergence of s within a cycle, in [0, log2 K]; high if the clusters
+            resolve the phase. None without gait cycles.
+        confidence: mean largest entry of s, in [1/K, 1].
+        margin: mean difference of the two largest entries of s, in [0, 1]; None with K = 1.
+        entropy: mean normalised entropy H(s) / log K, in [0, 1]; 1 if uniform. None with K = 1.
+        rule_agreement: share of the frames in which the cluster of the nearest prototype is the
+            largest entry of s. If low, hard and soft labels disagree.
     """
 
     tau: float
@@ -440,28 +442,34 @@ def describe_soft(
     """Describe the soft assignments of one episode, or of its steady frames.
 
     Args:
-        c: soft assignment of each frame; a frame of NaN is left out.
-        partition: S, rows summing to 1.
-        tau: temperature of c, to be printed beside every number.
+        c: soft assignment of each frame; NaN leaves a frame out.
+        partition: S, rows sum to 1.
+        tau: temperature of c.
         cycle: gait cycle of each frame; −1 outside of cycles.
-        rng: for the random order.
+        rng: draws the random order.
 
     Returns:
-        None when every frame is left out.
+        None if every frame is left out.
+
+    Example:
+        >>> c = np.tile([[0.9, 0.1], [0.2, 0.8]], (5, 1))
+        >>> stats = describe_soft(c, np.eye(2), 0.1, np.full(10, -1), np.random.default_rng(0))
+        >>> round(stats.confidence, 2), round(stats.margin, 2), stats.rule_agreement
+        (0.85, 0.7, 1.0)
     """
-    kept = ~np.isnan(c[:, 0])
-    if not kept.any():
+    assigned = ~np.isnan(c[:, 0])
+    if not assigned.any():
         return None
-    # Sums of sliding windows run over all frames, though only windows of kept ones are looked at.
-    c = np.where(kept[:, None], c, 0).astype(np.float64)
+    # Cumulative sums run over all frames; windows with frames left out are discarded later.
+    c = np.where(assigned[:, None], c, 0).astype(np.float64)
     s = c @ partition.astype(np.float64)
-    order = random_order(kept, rng)
-    change = _change(c, s, stretches(kept))
+    order = random_order(assigned, rng)
+    change = _change(c, s, contiguous_blocks(assigned))
     in_random_order = _change(c[order], s[order], np.zeros(len(order), np.int64))
-    nearest = np.argmax(partition, axis=1)[np.argmax(c, axis=1)[kept]]
-    known, clusters = s[kept], partition.shape[1]
-    group = np.where(kept, cycle, -1)
-    ranked = np.sort(known, axis=1)
+    nearest = np.argmax(partition, axis=1)[np.argmax(c, axis=1)[assigned]]
+    over_clusters, clusters = s[assigned], partition.shape[1]
+    group = np.where(assigned, cycle, -1)
+    ranked = np.sort(over_clusters, axis=1)
     several = clusters > 1
     return SoftStats(
         tau=tau,
@@ -471,8 +479,10 @@ def describe_soft(
         within_cycle_mi_bits=within_groups_bits(s, group),
         confidence=float(ranked[:, -1].mean()),
         margin=float((ranked[:, -1] - ranked[:, -2]).mean()) if several else None,
-        entropy=float(np.mean(entropy_bits(known)) / np.log2(clusters)) if several else None,
-        rule_agreement=float(np.mean(nearest == np.argmax(known, axis=1))),
+        entropy=float(np.mean(entropy_bits(over_clusters)) / np.log2(clusters))
+        if several
+        else None,
+        rule_agreement=float(np.mean(nearest == np.argmax(over_clusters, axis=1))),
     )
 
 
@@ -483,47 +493,53 @@ def temperature_audit(
     rng: np.random.Generator,
     grid: Sequence[float] = TAU_GRID,
 ) -> tuple[SoftStats, ...]:
-    """Soft metrics as they would be at other temperatures than the checkpoint's own.
+    """Statistics of soft assignments at several temperatures.
 
     Args:
-        cosine: similarity of each latent and each prototype, or `cosine_up_to_a_constant`.
+        cosine: cosine of each latent and each prototype, or `cosine_up_to_a_constant`.
         partition: S.
         cycle: gait cycle of each frame; −1 outside of cycles.
-        rng: for the random orders.
-        grid: temperatures; include the checkpoint's own, to mark it.
+        rng: draws the random orders.
+        grid: temperatures, including that of the checkpoint.
 
     Returns:
-        One description a temperature, of the first 100,000 frames; empty when every one of them
-        is left out.
+        Statistics of the first 100,000 frames by temperature; empty if all are left out.
     """
     cosine, cycle = cosine[:AUDIT_FRAMES], cycle[:AUDIT_FRAMES]
-    described = (describe_soft(assign(cosine, tau), partition, tau, cycle, rng) for tau in grid)
-    return tuple(stats for stats in described if stats is not None)
+    audit = (
+        describe_soft(soft_assignment(cosine, tau), partition, tau, cycle, rng) for tau in grid
+    )
+    return tuple(stats for stats in audit if stats is not None)
 
 
-def assign(cosine: Assignments, tau: float) -> Float64[np.ndarray, "frames prototypes"]:
+def soft_assignment(cosine: Assignments, tau: float) -> Float64[np.ndarray, "frames prototypes"]:
     """c = softmax(cosine / τ)."""
     return softmax(cosine.astype(np.float64) / tau, axis=1)
 
 
 def cosine_up_to_a_constant(c: Assignments, tau: float) -> Float64[np.ndarray, "frames prototypes"]:
-    """Recover cosines from assignments at a known τ: τ log c.
+    """Recover cosines from soft assignments at a known τ, up to a constant per frame: τ log c.
 
-    Each frame's are off by one constant, which a softmax at any temperature takes out again.
-    Entries that underflowed to 0 are taken for the smallest number that does not.
+    A softmax at any temperature removes the constant. Entries that underflowed to 0 are treated as
+    the smallest positive number.
     """
     return tau * np.log(np.maximum(c.astype(np.float64), np.finfo(np.float32).tiny))
 
 
 def reachable_clusters(partition: Partition) -> int:
-    """How many clusters the label rule can produce: #{argmax_k S_nk over prototypes n}."""
+    """Number of clusters that the label rule can produce: #{argmax_k S_nk over prototypes n}.
+
+    Example:
+        >>> reachable_clusters(np.array([[0.9, 0.1], [0.6, 0.4]]))
+        1
+    """
     return len(np.unique(np.argmax(partition, axis=1)))
 
 
 def active_clusters(partition: Partition) -> int:
-    """#{k : mean_n S_nk > 0.05/K}, the training logs' count.
+    """Number of active clusters #{k : mean_n S_nk > 0.05/K}, as counted in the training logs.
 
-    A property of S alone: it says nothing about what the agent does or visits.
+    A property of S alone, independent of behaviour.
     """
     return int((partition.mean(axis=0) > ACTIVE_SHARE / partition.shape[1]).sum())
 
@@ -531,18 +547,18 @@ def active_clusters(partition: Partition) -> int:
 def _change(
     c: Float64[np.ndarray, "frames prototypes"],
     s: Float64[np.ndarray, "frames clusters"],
-    stretch: Int[np.ndarray, " frames"],
+    block: Int[np.ndarray, " frames"],
 ) -> Change:
-    # First, as they take most of the memory.
-    windows = [window_mi_bits(c, window, stretch) for window in (5, 10)]
-    pair = (stretch[:-1] >= 0) & (stretch[:-1] == stretch[1:])
+    # First, since they take most of the memory.
+    windows = [window_mi_bits(c, window, block) for window in (5, 10)]
+    pair = (block[:-1] >= 0) & (block[:-1] == block[1:])
     now, after = s[:-1][pair], s[1:][pair]
-    some = bool(pair.any())
+    defined = bool(pair.any())
     norm = np.linalg.norm(now, axis=1) * np.linalg.norm(after, axis=1)
     return Change(
         window_mi_5_bits=windows[0],
         window_mi_10_bits=windows[1],
-        step_jsd_bits=float(np.mean(divergence_bits(now, after))) if some else None,
-        temporal=float(np.square(now - after).sum(axis=1).mean()) if some else None,
-        temp_stability=float(np.mean(1 - (now * after).sum(axis=1) / norm)) if some else None,
+        step_jsd_bits=float(np.mean(divergence_bits(now, after))) if defined else None,
+        temporal=float(np.square(now - after).sum(axis=1).mean()) if defined else None,
+        temp_stability=float(np.mean(1 - (now * after).sum(axis=1) / norm)) if defined else None,
     )

@@ -1,58 +1,66 @@
-"""Labels against the gait cycle: phase information, onsets, agreement between cycles."""
+"""Labels against the gait cycle: phase locking, onsets, agreement of cycles, and motifs."""
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 from scipy.special import gammaln
 
-from glassviz.metrics.information import entropy_bits, information_bits, miller_madow_bits
+from glassviz.metrics.information import (
+    ROUNDING_BITS,
+    entropy_bits,
+    expected_information_bits,
+    information_bits,
+    miller_madow_bits,
+)
 from glassviz.metrics.nulls import (
     PHASE_BINS,
     REPLICATES,
+    batch_sizes,
     cycle_counts,
     phase_bin,
-    portions,
     rotation_test,
     shuffled_information_bits,
     switch_counts,
 )
 from glassviz.metrics.segments import Segments
+from glassviz.metrics.statistics import bootstrap_weights
+
+# Phase locking ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Locking:
-    """What the phase of the gait says about the label, over frames within gait cycles.
+    """Mutual information of gait phase and label, over the frames within gait cycles.
 
     Attributes:
-        cycles, frames: that were looked at.
+        cycles, frames: numbers of gait cycles and of labelled frames in them.
         phase_information_bits: I(phase bin; label), Miller-Madow corrected, at least 0.
-        null_information_bits: mean of the plug-in I over rotated cycles; what `I` is without any
+        null_information_bits: mean plug-in I under the rotation null, the value without phase
             locking. None with a single cycle or label.
-        shuffled_information_bits: mean of the plug-in I over segments in random order, a weaker
-            null that breaks the labels' order too; None with one label.
-        locking_u: U = I / H(label), the share of the label's entropy that the phase explains, in
-            [0, 1]. None with one label ("one label"): nothing is left to explain.
-        nmi: plug-in I over the mean of both entropies, in [0, 1].
-        ami: the same above what frames dealt out at random share, for unbalanced labels; at most
-            1, 0 by chance (Vinh, Epps & Bailey, 2010).
-        locking_p: chance that cycles agree as much on the phases of their switches, under
-            rotation of each cycle by its own amount; None with one label or fewer than three
-            cycles.
+        shuffled_information_bits: mean plug-in I under the shuffle null, which is weaker: it also
+            destroys the order of the segments. None with a single label.
+        locking_u: uncertainty coefficient U = I / H(label), the share of the label entropy that
+            the phase explains, in [0, 1]. None with a single label.
+        nmi: normalised mutual information, plug-in I over the mean of both entropies, in [0, 1].
+        ami: adjusted mutual information: the same, corrected for chance, for unbalanced labels; at
+            most 1, 0 by chance (Vinh, Epps & Bailey, 2010).
+        locking_p: p-value of the rotation test on label switches. None with a single label or
+            fewer than three cycles.
     """
 
     cycles: int
     frames: int
     phase_information_bits: float
-    null_information_bits: float | None
-    shuffled_information_bits: float | None
-    locking_u: float | None
-    nmi: float | None
-    ami: float | None
-    locking_p: float | None
+    null_information_bits: float | None = None
+    shuffled_information_bits: float | None = None
+    locking_u: float | None = None
+    nmi: float | None = None
+    ami: float | None = None
+    locking_p: float | None = None
 
 
 def locking(
@@ -62,35 +70,41 @@ def locking(
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> Locking | None:
-    """Measure and test phase locking.
+    """Measure and test phase locking of labels to the gait.
 
     Args:
-        label: of each frame; −1: left out.
-        phase: of the gait, rad in [0, 2π); NaN outside of cycles.
+        label: label of each frame; −1 leaves a frame out.
+        phase: phase of the gait, rad in [0, 2π); NaN outside of cycles.
         cycle: gait cycle of each frame; −1 outside of cycles.
-        rng: for both nulls.
-        replicates: B of the rotations; p = (1 + #{null >= observed}) / (B + 1).
+        rng: draws both nulls.
+        replicates: B of the rotation null; p = (1 + #{null >= observed}) / (B + 1).
 
     Returns:
-        None when no labelled frame lies in a gait cycle.
+        None if no labelled frame lies in a gait cycle.
+
+    Example:
+        >>> cycle = np.repeat(np.arange(20), 40)
+        >>> phase = np.tile(np.arange(40) * 2 * np.pi / 40, 20)
+        >>> label = np.tile(np.repeat([0, 1, 2, 3], 10), 20)
+        >>> found = locking(label, phase, cycle, np.random.default_rng(0), replicates=99)
+        >>> found.cycles, round(found.locking_u, 2), found.locking_p
+        (20, 1.0, 0.01)
     """
     counts = cycle_counts(label, phase, cycle)
     if not len(counts):
         return None
     table = counts.sum(axis=0)
-    information = _corrected_information(table)
-    result = Locking(len(counts), int(table.sum()), information, None, None, None, None, None, None)
+    information = _corrected_information_bits(table)
+    result = Locking(len(counts), int(table.sum()), information)
     if table.shape[1] < 2:
         return result
     switches = switch_counts(label, phase, cycle)
     null_information, p = rotation_test(counts, switches, rng, replicates)
     plug_in = float(information_bits(table))
     entropies = [float(entropy_bits(table.sum(axis=i) / table.sum())) for i in (0, 1)]
-    chance = _chance_information(table)
-    return Locking(
-        cycles=result.cycles,
-        frames=result.frames,
-        phase_information_bits=information,
+    chance = expected_information_bits(table)
+    return replace(
+        result,
         null_information_bits=null_information,
         shuffled_information_bits=shuffled_information_bits(label, phase, cycle, rng),
         locking_u=min(information / miller_madow_bits(table.sum(axis=0)), 1.0),
@@ -100,31 +114,27 @@ def locking(
     )
 
 
-def _corrected_information(table: Float64[np.ndarray, "bins labels"]) -> float:
-    one = miller_madow_bits(table.sum(axis=0)) + miller_madow_bits(table.sum(axis=1))
-    return max(one - miller_madow_bits(table), 0.0)
+def _corrected_information_bits(table: Float64[np.ndarray, "bins labels"]) -> float:
+    marginal = miller_madow_bits(table.sum(axis=0)) + miller_madow_bits(table.sum(axis=1))
+    return max(marginal - miller_madow_bits(table), 0.0)
 
 
-def _chance_information(table: Float64[np.ndarray, "bins labels"]) -> float:
-    """Expected plug-in information of frames dealt out at random with these margins, in bits."""
-    from sklearn.metrics.cluster import expected_mutual_information
-
-    occupied = table[table.sum(axis=1) > 0].astype(np.int64)
-    return float(expected_mutual_information(occupied, int(table.sum())) / np.log(2))
+# Onsets -------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class OnsetLocking:
-    """Where in the gait cycle a label begins.
+    """Circular statistics of the phases at which a label begins.
 
     Attributes:
-        label: which.
-        onsets: n, its segments that begin within a gait cycle, behind another label.
-        concentration: R = |mean of exp(iφ)| over onsets, in [0, 1]; 1: always at one phase.
-        mean_phase_rad: circular mean, in [0, 2π).
-        circular_sd_rad: √(−2 ln R); infinite where R is 0.
-        rayleigh_p: of the Rayleigh test against onsets anywhere. Of onsets, not of frames, and
-            blind to labels that begin twice a cycle.
+        label: the label.
+        onsets: number n of its segments that begin within a gait cycle, after another label.
+        concentration: mean resultant length R = |mean of exp(iφ)|, in [0, 1]; 1 if all onsets have
+            the same phase.
+        mean_phase_rad: circular mean of the phase, in [0, 2π).
+        circular_sd_rad: circular standard deviation √(−2 ln R), rad; infinite if R is 0.
+        rayleigh_p: p-value of the Rayleigh test against uniform phases. Its samples are onsets,
+            not frames. It has no power against labels that begin twice per cycle.
     """
 
     label: int
@@ -138,11 +148,11 @@ class OnsetLocking:
 def onset_locking(
     segments: Segments, phase: Float64[np.ndarray, " frames"]
 ) -> tuple[OnsetLocking, ...]:
-    """Onset statistics of every label with an onset, by label."""
-    begun = ~segments.open_start
-    at, label = phase[segments.start[begun]], segments.label[begun]
-    at, label = at[np.isfinite(at)], label[np.isfinite(at)]
-    return tuple(_onsets(int(k), at[label == k]) for k in np.unique(label))
+    """Onset statistics of every label with an onset in a gait cycle, ordered by label."""
+    observed = ~segments.open_start
+    onset, label = phase[segments.start[observed]], segments.label[observed]
+    onset, label = onset[np.isfinite(onset)], label[np.isfinite(onset)]
+    return tuple(_onsets(int(k), onset[label == k]) for k in np.unique(label))
 
 
 def _onsets(label: int, phase: Float64[np.ndarray, " onsets"]) -> OnsetLocking:
@@ -159,20 +169,25 @@ def _onsets(label: int, phase: Float64[np.ndarray, " onsets"]) -> OnsetLocking:
 
 
 def rayleigh_p(n: int, r: float) -> float:
-    """P of a resultant as long as R = `r` from n uniform phases (Zar's approximation, 2010).
+    """P-value of the Rayleigh test of n phases with mean resultant length `r`.
 
-    p = exp(√(1 + 4n + 4n²(1 − R²)) − (1 + 2n)).
+    p = exp(√(1 + 4n + 4n²(1 − R²)) − (1 + 2n)) (Zar's approximation, 2010).
+
+    Example:
+        >>> round(rayleigh_p(10, 0.6), 3)
+        0.023
     """
     return float(min(np.exp(np.sqrt(1 + 4 * n + 4 * n**2 * (1 - r**2)) - (1 + 2 * n)), 1.0))
 
 
+# Agreement of gait cycles -------------------------------------------------------------------------
+
 RESAMPLES = 999
+"""Bootstrap resamples of cycles."""
 
 
 INTERVAL = (0.025, 0.975)
-
-
-Word = tuple[int, ...]
+"""Quantiles of the percentile bootstrap."""
 
 
 Raster = Int[np.ndarray, "cycles bins"]
@@ -187,47 +202,71 @@ def phase_raster(
     cycle: Int[np.ndarray, " frames"],
     bins: int = PHASE_BINS,
 ) -> Raster:
-    """The most frequent label of every gait cycle in every phase bin.
+    """Most frequent label of every gait cycle in every phase bin.
 
-    Of equally frequent labels the one that was there first; −1 where a cycle has no frame.
+    Ties go to the label that comes first; −1 where a cycle has no labelled frame.
 
     Args:
-        label: of each frame; −1: left out.
-        phase: of the gait, rad in [0, 2π).
+        label: label of each frame; −1 leaves a frame out.
+        phase: phase of the gait, rad in [0, 2π).
         cycle: gait cycle of each frame; −1 outside of cycles.
-        bins: equal parts of the cycle.
+        bins: number of equal parts of the cycle.
+
+    Example:
+        >>> phase = np.tile([0.1, 1.7, 3.3, 4.9], 2)
+        >>> label = np.array([0, 0, 1, 1, 0, 2, 1, -1])
+        >>> phase_raster(label, phase, np.repeat([0, 1], 4), bins=4)
+        array([[ 0,  0,  1,  1],
+               [ 0,  2,  1, -1]])
     """
     part = phase_bin(phase, cycle, bins)
-    kept = np.flatnonzero((part >= 0) & (label >= 0))
-    cycles, j = np.unique(cycle[kept], return_inverse=True)
+    labelled = np.flatnonzero((part >= 0) & (label >= 0))
+    cycles, j = np.unique(cycle[labelled], return_inverse=True)
     raster = np.full(len(cycles) * bins, -1, np.int64)
-    cell = j * bins + part[kept]
-    raster[np.unique(cell)] = _modes(cell, label[kept])
+    cell = j * bins + part[labelled]
+    raster[np.unique(cell)] = _modes(cell, label[labelled])
     return raster.reshape(len(cycles), bins)
 
 
 def phase_map(raster: Raster) -> PhaseMap:
-    """The most frequent label of every phase bin over cycles; −1 where no cycle has one."""
-    kept = raster.T >= 0
-    part = np.nonzero(kept)[0]
+    """Most frequent label of every phase bin over cycles; −1 where no cycle has one.
+
+    Args:
+        raster: raster, from `phase_raster`.
+    """
+    labelled = raster.T >= 0
+    part = np.nonzero(labelled)[0]
     modes = np.full(raster.shape[1], -1, np.int64)
-    modes[np.unique(part)] = _modes(part, raster.T[kept])
+    modes[np.unique(part)] = _modes(part, raster.T[labelled])
     return modes
 
 
+def _modes(
+    group: Int[np.ndarray, " items"], value: Int[np.ndarray, " items"]
+) -> Int[np.ndarray, " groups"]:
+    """Most frequent value of each group, ordered by group; the first value of ties."""
+    if not len(group):
+        return np.zeros(0, np.int64)
+    width = int(value.max()) + 1
+    pair, first, count = np.unique(group * width + value, return_index=True, return_counts=True)
+    ranked = np.lexsort((first, -count, pair // width))
+    is_mode = np.concatenate([[True], np.diff(pair[ranked] // width) != 0])
+    return (pair[ranked] % width)[is_mode].astype(np.int64)
+
+
 @dataclass(frozen=True)
-class Agreement:
+class CycleAgreement:
     """Agreement of gait cycles on the label of each phase bin.
 
     Attributes:
-        cycles: J, the raters; phase bins are what they rate.
+        cycles: number of cycles J, the raters; phase bins are the subjects they rate.
         pairwise_agreement: share of equal labels over bins and pairs of cycles, in [0, 1].
-        fleiss_kappa: the same beyond chance, (P − P_e) / (1 − P_e), P_e = Σ p_k²; 1: all cycles
-            alike, 0: labels have nothing to do with the phase. None when one label is
-            everywhere. With one label nearly everywhere it may be low although cycles agree:
-            read it beside `pairwise_agreement`.
-        pairwise_low, pairwise_high, kappa_low, kappa_high: 95 % percentile bootstrap over cycles;
-            within this episode only. Pairs of a cycle with itself do not count.
+        fleiss_kappa: Fleiss' kappa (P − P_e) / (1 − P_e), P_e = Σ p_k²: 1 if all cycles are alike,
+            0 if labels are independent of the phase. None with a single label. With one label
+            nearly everywhere it may be low although cycles agree: read it with
+            `pairwise_agreement`.
+        pairwise_low, pairwise_high, kappa_low, kappa_high: 95 % percentile bootstrap intervals
+            over the cycles of this episode, without pairs of a cycle with itself.
 
     References:
         Fleiss, "Measuring nominal scale agreement among many raters", 1971.
@@ -242,15 +281,21 @@ class Agreement:
     kappa_high: float | None
 
 
-def agreement(
+def cycle_agreement(
     raster: Raster, rng: np.random.Generator, resamples: int = RESAMPLES
-) -> Agreement | None:
-    """Compare gait cycles with each other; None with fewer than two cycles.
+) -> CycleAgreement | None:
+    """Agreement of the gait cycles of an episode; None with fewer than two cycles.
 
     Args:
-        raster: from `phase_raster`.
-        rng: draws the cycles of the bootstrap.
-        resamples: of the bootstrap.
+        raster: raster, from `phase_raster`.
+        rng: draws the bootstrap resamples.
+        resamples: number of bootstrap resamples.
+
+    Example:
+        >>> raster = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]])
+        >>> found = cycle_agreement(raster, np.random.default_rng(0))
+        >>> round(found.pairwise_agreement, 3), round(found.fleiss_kappa, 3)
+        (0.833, 0.657)
     """
     cycles = len(raster)
     if cycles < 2 or (raster < 0).all():
@@ -259,15 +304,14 @@ def agreement(
     [pairwise], [kappa] = _fleiss(rated, np.ones((1, cycles)))
     if np.isnan(pairwise):
         return None  # No two cycles have a frame in the same bin.
-    drawn = []
-    for count in portions(resamples, cycles):
-        flat = rng.integers(cycles, size=(count, cycles)) + cycles * np.arange(count)[:, None]
-        weight = np.bincount(flat.ravel(), minlength=count * cycles).reshape(count, cycles)
-        drawn.append(_fleiss(rated, weight.astype(np.float64)))
-    pairwise_low, pairwise_high = _interval(np.concatenate([draw[0] for draw in drawn]))
-    low, high = _interval(np.concatenate([draw[1] for draw in drawn]))
+    resampled = [
+        _fleiss(rated, bootstrap_weights(cycles, count, rng))
+        for count in batch_sizes(resamples, cycles)
+    ]
+    pairwise_low, pairwise_high = _interval(np.concatenate([values for values, _ in resampled]))
+    low, high = _interval(np.concatenate([values for _, values in resampled]))
     defined = not np.isnan(kappa)
-    return Agreement(
+    return CycleAgreement(
         cycles=cycles,
         pairwise_agreement=float(pairwise),
         fleiss_kappa=float(kappa) if defined else None,
@@ -282,13 +326,13 @@ def _fleiss(
     rated: Float64[np.ndarray, "cycles bins labels"],
     weight: Float64[np.ndarray, "samples cycles"],
 ) -> tuple[Float64[np.ndarray, " samples"], Float64[np.ndarray, " samples"]]:
-    """Pairwise agreement and kappa of cycles that were drawn `weight` times; NaN: undefined."""
+    """Pairwise agreement and kappa of resampled cycles; NaN where undefined."""
     flat = rated.reshape(len(rated), -1)
     count = (weight @ flat).reshape(-1, *rated.shape[1:])
     rating = count.sum(axis=2)
-    itself = np.square(weight) @ rated.sum(axis=2)
-    same = (np.square(count).sum(axis=2) - itself).sum(axis=1)
-    pairs = (np.square(rating) - itself).sum(axis=1)
+    with_itself = np.square(weight) @ rated.sum(axis=2)
+    same = (np.square(count).sum(axis=2) - with_itself).sum(axis=1)
+    pairs = (np.square(rating) - with_itself).sum(axis=1)
     share = count.sum(axis=1) / rating.sum(axis=1, keepdims=True)
     chance = np.square(share).sum(axis=1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -298,73 +342,90 @@ def _fleiss(
 
 
 def _interval(values: Float64[np.ndarray, " samples"]) -> tuple[float, float]:
-    known = values[~np.isnan(values)]  # A draw of one cycle only, or of one label only, has none.
-    if not len(known):
+    # Resamples of a single cycle, or with a single label, are undefined.
+    defined = values[~np.isnan(values)]
+    if not len(defined):
         return float("nan"), float("nan")
-    low, high = np.quantile(known, INTERVAL).tolist()
+    low, high = np.quantile(defined, INTERVAL).tolist()
     return low, high
 
 
+# Motifs of gait cycles ----------------------------------------------------------------------------
+
+Motif = tuple[int, ...]
+"""Sequence of labels in a gait cycle, repeats collapsed."""
+
+
 @dataclass(frozen=True, eq=False)
-class CycleWords:
-    """Each gait cycle as a word: its labels from touchdown on, repeats collapsed.
+class CycleMotifs:
+    """Label motif of each gait cycle: its labels from touchdown on, repeats collapsed.
 
     Attributes:
-        words: one a cycle, in the order of time.
-        modal: the most frequent word; of equally frequent ones the first.
-        modal_share: share of the cycles with that word, in (0, 1].
-        mean_distance: mean over cycles of the Levenshtein distance to it, over the length of the
-            longer word; in [0, 1], 0: all alike.
+        words: motif of each cycle, in temporal order.
+        modal: most frequent motif; ties go to the motif that comes first.
+        modal_share: share of the cycles with the modal motif, in (0, 1].
+        mean_distance: mean over cycles of the Levenshtein distance to the modal motif, relative to
+            the longer of the two; in [0, 1], 0 if all cycles are alike.
     """
 
-    words: tuple[Word, ...]
-    modal: Word
+    words: tuple[Motif, ...]
+    modal: Motif
     modal_share: float
     mean_distance: float
 
 
-def cycle_words(
-    label: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"], least_frames: int = 1
-) -> CycleWords | None:
-    """Spell the gait cycles; None without any.
+def cycle_motifs(
+    label: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"], min_frames: int = 1
+) -> CycleMotifs | None:
+    """Label motifs of the gait cycles; None without cycles.
 
     Args:
         label, cycle: as in `phase_raster`.
-        least_frames: stretches of a label that are shorter within their cycle are left out, as if
-            the labels before and behind them met.
+        min_frames: segments that are shorter within their cycle are removed, and their neighbours
+            joined.
+
+    Example:
+        >>> label = np.array([0, 0, 1, 1, 0, 2, 1, 1])
+        >>> cycle_motifs(label, np.repeat([0, 1], 4)).words
+        ((0, 1), (0, 2, 1))
     """
-    kept = (cycle >= 0) & (label >= 0)
-    if not kept.any():
+    labelled = (cycle >= 0) & (label >= 0)
+    if not labelled.any():
         return None
-    value, of = label[kept], cycle[kept]
-    starts = _changes(value, of)
+    value, owner = label[labelled], cycle[labelled]
+    starts = _segment_starts(value, owner)
     length = np.diff(np.append(np.flatnonzero(starts), len(value)))
-    value, of = value[starts], of[starts]
-    cycles = np.unique(of)
-    value, of = value[length >= least_frames], of[length >= least_frames]
-    starts = _changes(value, of)
-    value, of = value[starts], of[starts]
-    parts = np.split(value, np.searchsorted(of, cycles[1:]))
-    words = tuple(tuple(part.tolist()) for part in parts)
-    counts = Counter(words)
-    [(modal, most)] = counts.most_common(1)
+    value, owner = value[starts], owner[starts]
+    cycles = np.unique(owner)
+    value, owner = value[length >= min_frames], owner[length >= min_frames]
+    starts = _segment_starts(value, owner)
+    value, owner = value[starts], owner[starts]
+    parts = np.split(value, np.searchsorted(owner, cycles[1:]))
+    motifs = tuple(tuple(part.tolist()) for part in parts)
+    counts = Counter(motifs)
+    [(modal, modal_count)] = counts.most_common(1)
     distances = [
-        times * levenshtein(word, modal) / max(len(word), len(modal), 1)
-        for word, times in counts.items()
+        count * levenshtein(motif, modal) / max(len(motif), len(modal), 1)
+        for motif, count in counts.items()
     ]
-    return CycleWords(words, modal, most / len(words), sum(distances) / len(words))
+    return CycleMotifs(motifs, modal, modal_count / len(motifs), sum(distances) / len(motifs))
 
 
-def _changes(
-    value: Int[np.ndarray, " frames"], of: Int[np.ndarray, " frames"]
+def _segment_starts(
+    value: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"]
 ) -> Bool[np.ndarray, " frames"]:
-    """Where a label or a cycle begins."""
+    """Frames in which a label or a cycle begins."""
     first = np.ones(min(len(value), 1), bool)
-    return np.concatenate([first, (np.diff(value) != 0) | (np.diff(of) != 0)])
+    return np.concatenate([first, (np.diff(value) != 0) | (np.diff(cycle) != 0)])
 
 
-def levenshtein(a: Word, b: Word) -> int:
-    """Fewest insertions, deletions and substitutions that turn one word into the other."""
+def levenshtein(a: Motif, b: Motif) -> int:
+    """Levenshtein distance: fewest insertions, deletions and substitutions that turn a into b.
+
+    Example:
+        >>> levenshtein((0, 1, 2), (0, 2, 3))
+        2
+    """
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, start=1):
         above, row = row, [i]
@@ -374,42 +435,29 @@ def levenshtein(a: Word, b: Word) -> int:
 
 
 def in_modal_cycle(
-    words: CycleWords, cycle: Int[np.ndarray, " frames"], label: Int[np.ndarray, " frames"]
+    motifs: CycleMotifs, cycle: Int[np.ndarray, " frames"], label: Int[np.ndarray, " frames"]
 ) -> Bool[np.ndarray, " frames"]:
-    """Whether a frame's gait cycle is spelled like most are."""
-    kept = (cycle >= 0) & (label >= 0)
-    modal = np.array([word == words.modal for word in words.words])
-    _, place = np.unique(cycle[kept], return_inverse=True)
+    """Whether each frame lies in a gait cycle with the modal motif."""
+    labelled = (cycle >= 0) & (label >= 0)
+    modal = np.array([motif == motifs.modal for motif in motifs.words])
+    _, index = np.unique(cycle[labelled], return_inverse=True)
     inside = np.zeros(len(cycle), bool)
-    inside[kept] = modal[place]
+    inside[labelled] = modal[index]
     return inside
 
 
-def _modes(
-    group: Int[np.ndarray, " items"], value: Int[np.ndarray, " items"]
-) -> Int[np.ndarray, " groups"]:
-    """The most frequent value of each group, by group; of equals the first to occur."""
-    if not len(group):
-        return np.zeros(0, np.int64)
-    width = int(value.max()) + 1
-    pair, first, count = np.unique(group * width + value, return_index=True, return_counts=True)
-    best = np.lexsort((first, -count, pair // width))
-    leads = np.concatenate([[True], np.diff(pair[best] // width) != 0])
-    return (pair[best] % width)[leads].astype(np.int64)
-
-
-_ROUNDING = 1e-9
+# Agreement of phase maps between episodes ---------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class MapAgreement:
-    """Whether two episodes of one agent have the same labels at the same phases.
+    """Agreement of the phase maps of two episodes of one agent.
 
     Attributes:
-        bins: phase bins that both episodes have a label for.
-        agreement: share of them with the same label, in [0, 1].
-        ami: adjusted mutual information of both maps: 1 the same up to the labels' names, 0 by
-            chance. None when either map has a single label, or every bin a label of its own.
+        bins: number of phase bins in which both episodes have a label.
+        agreement: share of those bins with the same label, in [0, 1].
+        ami: adjusted mutual information of both maps: 1 if they are the same up to a relabelling,
+            0 by chance. None if either map has a single label, or all labels of both are distinct.
     """
 
     bins: int
@@ -420,31 +468,31 @@ class MapAgreement:
 def map_agreements(
     maps: Int[np.ndarray, "episodes bins"],
 ) -> Iterator[tuple[int, int, MapAgreement]]:
-    """Compare the phase maps of one agent's episodes, each with all later ones.
+    """Compare the phase maps of all pairs of episodes of one agent.
 
     Args:
-        maps: from `phase_map`; −1: no label.
+        maps: phase maps, from `phase_map`; −1 for no label.
 
     Yields:
-        Both episodes and how far they agree, for pairs with a bin in common.
+        Both episodes and their agreement, for pairs with a labelled bin in common.
     """
     labels = np.unique(maps[maps >= 0])
-    has = (maps[..., None] == labels).astype(np.float64)
+    member = (maps[..., None] == labels).astype(np.float64)
     for i in range(len(maps) - 1):
-        tables = np.einsum("bk,ebl->ekl", has[i], has[i + 1 :])
+        tables = np.einsum("bk,ebl->ekl", member[i], member[i + 1 :])
         bins = tables.sum(axis=(1, 2))
         common = np.flatnonzero(bins > 0)
         if not len(common):
             continue
         same = np.trace(tables, axis1=1, axis2=2)
         ami = _ami(tables[common], maps.shape[1])
-        for place, value in zip(common.tolist(), ami.tolist(), strict=True):
+        for j, value in zip(common.tolist(), ami.tolist(), strict=True):
             yield (
                 i,
-                i + 1 + place,
+                i + 1 + j,
                 MapAgreement(
-                    bins=int(bins[place]),
-                    agreement=float(same[place] / bins[place]),
+                    bins=int(bins[j]),
+                    agreement=float(same[j] / bins[j]),
                     ami=None if np.isnan(value) else value,
                 ),
             )
@@ -453,35 +501,36 @@ def map_agreements(
 def _ami(
     tables: Float64[np.ndarray, "pairs labels labels"], most: int
 ) -> Float64[np.ndarray, " pairs"]:
-    """AMI by the mean entropy of tables of at most so many counts; NaN where undefined."""
+    """AMI, normalised by the mean entropy, of tables of at most `most` counts; NaN if undefined."""
     rows, columns = tables.sum(axis=2), tables.sum(axis=1)
     count = rows.sum(axis=1, keepdims=True)
-    entropies = [np.asarray(entropy_bits(each / count)) for each in (rows, columns)]
-    n, a, b = (each.astype(np.int64) for each in (count, rows, columns))
+    entropies = [np.asarray(entropy_bits(margin / count)) for margin in (rows, columns)]
+    n, a, b = (margin.astype(np.int64) for margin in (count, rows, columns))
     chance = _expected_bits(most)[n[:, :, None], a[:, :, None], b[:, None, :]].sum(axis=(1, 2))
-    room = (entropies[0] + entropies[1]) / 2 - chance
-    undefined = (np.minimum(*entropies) < _ROUNDING) | (room < _ROUNDING)
-    beyond = np.asarray(information_bits(tables)) - chance
-    return np.where(undefined, np.nan, beyond / np.where(undefined, 1.0, room))
+    largest = (entropies[0] + entropies[1]) / 2 - chance
+    undefined = (np.minimum(*entropies) < ROUNDING_BITS) | (largest < ROUNDING_BITS)
+    excess = np.asarray(information_bits(tables)) - chance
+    return np.where(undefined, np.nan, excess / np.where(undefined, 1.0, largest))
 
 
 @cache
 def _expected_bits(most: int) -> Float64[np.ndarray, "n a b"]:
-    """What a label with a of n bins and one with b of them share by chance, for all up to `most`.
+    """Expected information of one pair of labels with a and b of n bins, for all n up to `most`.
 
-    The mean of m/n log2(n m / (a b)) over the hypergeometric m; the sum over all pairs of labels
-    is the expected mutual information (Vinh, Epps & Bailey, JMLR 2010).
+    The mean of m/n log2(n m / (a b)) over the hypergeometric m. Its sum over all pairs of labels
+    is the expected mutual information (Vinh, Epps & Bailey, JMLR 2010). The table replaces
+    `expected_information_bits`, which is slow for many small tables.
     """
     size = np.arange(most + 1)
     n, a, b, m = np.meshgrid(size, size, size, size, indexing="ij", sparse=True)
     possible = (m > 0) & (a <= n) & (b <= n) & (m <= a) & (m <= b) & (m >= a + b - n)
 
     def log_factorials(*counts: Int[np.ndarray, "..."]) -> Float64[np.ndarray, "..."]:
-        """Of the product of the counts' factorials."""
+        """Logarithm of the product of the factorials of the counts."""
         return np.asarray(sum(gammaln(np.maximum(count, 0) + 1.0) for count in counts))
 
-    chance = log_factorials(a, b, n - a, n - b)
-    chance = np.exp(chance - log_factorials(n, m, a - m, b - m, n - a - b + m))
-    told = np.log2(np.where(possible, n * m, 1) / np.where(possible, a * b, 1))
-    each = np.where(possible, m / np.maximum(n, 1) * told * chance, 0.0)
-    return np.asarray(each.sum(axis=3))
+    probability = log_factorials(a, b, n - a, n - b)
+    probability = np.exp(probability - log_factorials(n, m, a - m, b - m, n - a - b + m))
+    bits = np.log2(np.where(possible, n * m, 1) / np.where(possible, a * b, 1))
+    terms = np.where(possible, m / np.maximum(n, 1) * bits * probability, 0.0)
+    return np.asarray(terms.sum(axis=3))

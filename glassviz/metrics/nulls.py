@@ -1,18 +1,56 @@
-"""Counts of frames by cycle, phase and label, and what locking would be by chance."""
+"""Rotation and shuffle nulls of phase locking, on counts by gait cycle, phase bin and label."""
 
 from collections.abc import Iterator
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Bool, Float64, Int
 
-from glassviz.metrics.information import information_bits
+from glassviz.metrics.information import contingency, information_bits
 from glassviz.metrics.segments import find_segments
 
 PHASE_BINS = 12
+"""Default number of equal parts of a gait cycle."""
+
+
+REPLICATES = 999
+"""Default number of replicates of a null, B."""
+
+
+SHUFFLES = 49
+"""Replicates of the shuffle null: enough for its mean, and each one rearranges all segments."""
+
+
+_MAX_NUMBERS = 2_000_000  # Numbers of a null held in memory at once.
 
 
 CycleCounts = Float64[np.ndarray, "cycles bins labels"]
-"""By gait cycle, phase bin and label; of the cycles and labels that occur together."""
+"""Counts by gait cycle, phase bin and label; cycles and labels without a frame are absent."""
+
+
+# Monte Carlo tests --------------------------------------------------------------------------------
+
+
+def monte_carlo_p(as_extreme: Bool[np.ndarray, " replicates"]) -> float:
+    """p = (1 + #{null at least as extreme as observed}) / (B + 1) of a Monte Carlo test.
+
+    References:
+        Phipson & Smyth, "Permutation p-values should never be zero", 2010.
+
+    Example:
+        >>> monte_carlo_p(np.array([True] * 4 + [False] * 95))
+        0.05
+    """
+    return float((1 + as_extreme.sum()) / (len(as_extreme) + 1))
+
+
+def batch_sizes(replicates: int, numbers: int) -> Iterator[int]:
+    """Split replicates that need `numbers` numbers each into batches that fit into memory."""
+    most = max(_MAX_NUMBERS // max(numbers, 1), 1)
+    for first in range(0, replicates, most):
+        yield min(most, replicates - first)
+
+
+# Counts by cycle and phase ------------------------------------------------------------------------
 
 
 def phase_bin(
@@ -20,7 +58,12 @@ def phase_bin(
     cycle: Int[np.ndarray, " frames"],
     bins: int = PHASE_BINS,
 ) -> Int[np.ndarray, " frames"]:
-    """Which of `bins` equal parts of the cycle a frame lies in; −1 outside of cycles."""
+    """Index of the phase bin of each frame, 0..bins-1; −1 outside of cycles.
+
+    Example:
+        >>> phase_bin(np.array([0.0, 3.2, np.nan]), np.array([0, 0, -1]), bins=4)
+        array([ 0,  2, -1])
+    """
     inside = (cycle >= 0) & np.isfinite(phase)
     part = np.floor(np.where(inside, phase, 0.0) * (bins / (2 * np.pi))).astype(np.int64)
     return np.where(inside, np.clip(part, 0, bins - 1), -1)
@@ -32,12 +75,11 @@ def cycle_counts(
     cycle: Int[np.ndarray, " frames"],
     bins: int = PHASE_BINS,
 ) -> CycleCounts:
-    """Frames by gait cycle, phase bin and label."""
+    """Number of frames by gait cycle, phase bin and label."""
     part = phase_bin(phase, cycle, bins)
-    cycles, labels, kept, j, k = _occurring(label, part, cycle)
-    shape = (cycles, bins, labels)
-    flat = np.bincount((j * bins + part[kept]) * labels + k, minlength=int(np.prod(shape)))
-    return flat.reshape(shape).astype(np.float64)
+    cycles, labels, labelled, j, k = _occurring(label, part, cycle)
+    counts = contingency(j * bins + part[labelled], k, cycles * bins, labels)
+    return counts.reshape(cycles, bins, labels)
 
 
 def switch_counts(
@@ -46,21 +88,21 @@ def switch_counts(
     cycle: Int[np.ndarray, " frames"],
     bins: int = PHASE_BINS,
 ) -> CycleCounts:
-    """Beginnings less ends of each label, by gait cycle and phase; cells as in `cycle_counts`.
+    """Onsets minus offsets of each label, in the cells of `cycle_counts`.
 
-    A switch is shared out between the bin that it lies in and the next one, so that the sum over
-    both is 1 for the new label and −1 for the old one: by this much the label's share of each bin
-    differs from that of the bin before. No switch is counted across a frame that is left out.
+    A switch is split linearly between its bin and the next, so that both add up to 1 for the new
+    label and −1 for the old one: the amount by which the label's share of a bin differs from that
+    of the bin before. Switches across a frame that is left out do not count.
     """
     part = phase_bin(phase, cycle, bins)
-    cycles, labels, kept, j, k = _occurring(label, part, cycle)
-    switch = np.flatnonzero((np.diff(kept) == 1) & (np.diff(k) != 0)) + 1
-    at = phase[kept[switch]] * (bins / (2 * np.pi))
-    into = np.mod(at, 1.0)
-    own = np.floor(at).astype(np.int64)
+    cycles, labels, labelled, j, k = _occurring(label, part, cycle)
+    switch = np.flatnonzero((np.diff(labelled) == 1) & (np.diff(k) != 0)) + 1
+    position = phase[labelled[switch]] * (bins / (2 * np.pi))
+    fraction = np.mod(position, 1.0)
+    first_bin = np.floor(position).astype(np.int64)
     cells, weights = [], []
-    for place, weight in ((own, 1 - into), (own + 1, into)):
-        cell = (j[switch] * bins + place % bins) * labels
+    for at, weight in ((first_bin, 1 - fraction), (first_bin + 1, fraction)):
+        cell = (j[switch] * bins + at % bins) * labels
         cells += [cell + k[switch], cell + k[switch - 1]]
         weights += [weight, -weight]
     flat = np.bincount(
@@ -73,22 +115,21 @@ def _occurring(
     label: Int[np.ndarray, " frames"],
     part: Int[np.ndarray, " frames"],
     cycle: Int[np.ndarray, " frames"],
-) -> tuple[int, int, Int[np.ndarray, " kept"], Int[np.ndarray, " kept"], Int[np.ndarray, " kept"]]:
-    """How many cycles and labels occur together, in which frames, and which these have."""
-    kept = np.flatnonzero((part >= 0) & (label >= 0))
-    cycles, j = np.unique(cycle[kept], return_inverse=True)
-    labels, k = np.unique(label[kept], return_inverse=True)
-    return len(cycles), len(labels), kept, j, k
+) -> tuple[
+    int,
+    int,
+    Int[np.ndarray, " labelled"],
+    Int[np.ndarray, " labelled"],
+    Int[np.ndarray, " labelled"],
+]:
+    """Numbers of cycles and labels, the labelled frames in cycles, and their cycle and label."""
+    labelled = np.flatnonzero((part >= 0) & (label >= 0))
+    cycles, j = np.unique(cycle[labelled], return_inverse=True)
+    labels, k = np.unique(label[labelled], return_inverse=True)
+    return len(cycles), len(labels), labelled, j, k
 
 
-REPLICATES = 999
-
-
-SHUFFLES = 49
-"""Replicates of the weaker null, enough for a mean: each has to lay all segments out anew."""
-
-
-_AT_ONCE = 2_000_000  # Numbers of a null that are in memory together.
+# Nulls of phase locking ---------------------------------------------------------------------------
 
 
 def rotation_test(
@@ -97,26 +138,28 @@ def rotation_test(
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> tuple[float | None, float | None]:
-    """Test whether cycles agree on the phase at which labels take over from each other.
+    """Test whether gait cycles agree on the phases of their label switches.
 
-    The null rotates the bins of every cycle by an amount of its own. The statistic is the
-    agreement of cycles on their switches, Σ over bins and labels of N² / p, with N the switches of
-    all cycles (beginnings less ends of the label) and p the label's share of the frames. (Frames
-    in the place of switches, or I itself, would not do: a rotation tears a label that lasts from
-    one cycle into the next apart at the seam, which the observed series is not, so that labels
-    independent of the gait come out less significant than they should, the longer their dwell:
-    0.2 % at 0.05 for a dwell of one cycle. Switches have no seam: `benchmarks/validate_labels.py`.)
+    The rotation null shifts every cycle circularly by an independent random number of bins. The
+    statistic is Σ N² / p over bins and labels, with N the net onsets of a label over all cycles
+    (onsets minus offsets) and p its share of the frames.
+
+    The test compares switches, not frames or I itself. Rotation cuts a label that lasts from one
+    cycle into the next at the cycle boundary, which never happens in the observed series. With
+    frames, labels independent of the gait would therefore come out as less significant than they
+    should, the more so the longer their dwell: 0.2 % rejected at 0.05 for a dwell of one cycle
+    (`benchmarks/validate_labels.py`). Switches have no such seam.
 
     Args:
-        counts: frames by cycle, phase bin and label.
-        switches: beginnings less ends, in the same cells.
+        counts: frames, from `cycle_counts`.
+        switches: onsets minus offsets, from `switch_counts`.
         rng: draws the rotations.
         replicates: B.
 
     Returns:
-        Mean of the plug-in information under the null, None with one cycle; and
+        Mean plug-in information under the null, None with a single cycle; and
         p = (1 + #{null >= observed}) / (B + 1), None with fewer than three cycles, which agree by
-        chance too often to tell.
+        chance too often.
     """
     cycles, bins, labels = counts.shape
     if cycles < 2:
@@ -131,25 +174,24 @@ def rotation_test(
     def rotated(
         shift: Int[np.ndarray, "replicates cycles"],
     ) -> tuple[Float64[np.ndarray, " replicates"], Float64[np.ndarray, " replicates"]]:
-        """Agreement and information of cycles rotated by so many bins."""
+        """Statistic and information of cycles rotated by these numbers of bins."""
         spectra = (turns[:, shift] @ spectrum).transpose(1, 0, 2)
         tables = np.fft.irfft(spectra, bins, axis=1)
         frames = np.maximum(np.rint(tables[..., :labels]), 0.0)
-        agreement = np.square(tables[..., labels:]).sum(axis=(1, 2))
-        return agreement, np.asarray(information_bits(frames))
+        statistic = np.square(tables[..., labels:]).sum(axis=(1, 2))
+        return statistic, np.asarray(information_bits(frames))
 
     [observed], _ = rotated(np.zeros((1, cycles), np.int64))
     null = [
         rotated(rng.integers(bins, size=(count, cycles)))
-        for count in portions(replicates, len(spectrum) * cycles)
+        for count in batch_sizes(replicates, len(spectrum) * cycles)
     ]
-    values = np.concatenate([value for value, _ in null])
+    statistics = np.concatenate([statistic for statistic, _ in null])
     mean = float(np.concatenate([information for _, information in null]).mean())
     if cycles < 3:
         return mean, None
-    # Rotations that change nothing must tie with what was observed, in spite of rounding.
-    reached = values >= observed - 1e-9 * (1 + abs(observed))
-    return mean, float((1 + reached.sum()) / (replicates + 1))
+    # Rotations that change nothing must tie with the observed value despite rounding.
+    return mean, monte_carlo_p(statistics >= observed - 1e-9 * (1 + abs(observed)))
 
 
 def shuffled_information_bits(
@@ -159,40 +201,33 @@ def shuffled_information_bits(
     rng: np.random.Generator,
     replicates: int = SHUFFLES,
 ) -> float | None:
-    """Mean of the plug-in information when segments within cycles are laid out in random order.
+    """Mean plug-in information when the label segments within cycles are shuffled.
 
-    A weaker null than rotation: it keeps every segment's label and dwell, and nothing of their
-    order. A value to compare with, not a test: segments that merely take turns are not
-    exchangeable, and a test by their order would reject up to twice as often as it should.
+    A weaker null than rotation: it preserves the label and dwell of every segment, but not their
+    order. Use it for reference, not as a test: alternating segments are not exchangeable, and a
+    test based on their order would reject up to twice as often as it should.
 
     Args:
         label, phase, cycle: as in `cycle_counts`.
-        rng: draws the orders.
-        replicates: how many.
+        rng: draws the permutations.
+        replicates: number of permutations.
 
     Returns:
-        None when no labelled frame lies in a gait cycle.
+        None if no labelled frame lies in a gait cycle.
     """
     part = phase_bin(phase, cycle)
-    kept = (part >= 0) & (label >= 0)
-    if not kept.any():
+    labelled = (part >= 0) & (label >= 0)
+    if not labelled.any():
         return None
-    segments = find_segments(np.where(kept, label, -1))
+    segments = find_segments(np.where(labelled, label, -1))
     labels, count = np.unique(segments.label), len(segments.label)
-    upto = np.zeros((int(kept.sum()) + 1, PHASE_BINS))
-    np.cumsum(part[kept, None] == np.arange(PHASE_BINS), axis=0, out=upto[1:])
-    drawn = []
-    for portion in portions(replicates, count * PHASE_BINS):
-        order = rng.permuted(np.tile(np.arange(count), (portion, 1)), axis=1)
+    cumulative = np.zeros((int(labelled.sum()) + 1, PHASE_BINS))
+    np.cumsum(part[labelled, None] == np.arange(PHASE_BINS), axis=0, out=cumulative[1:])
+    information = []
+    for batch in batch_sizes(replicates, count * PHASE_BINS):
+        order = rng.permuted(np.tile(np.arange(count), (batch, 1)), axis=1)
         ends = np.cumsum(segments.length[order], axis=1)
-        bins = np.diff(upto[ends], axis=1, prepend=0.0)
+        bins = np.diff(cumulative[ends], axis=1, prepend=0.0)
         member = segments.label[order][:, None] == labels[:, None]
-        drawn.append(np.asarray(information_bits(member.astype(np.float64) @ bins)))
-    return float(np.concatenate(drawn).mean())
-
-
-def portions(total: int, each: int) -> Iterator[int]:
-    """Split replicates that need `each` numbers into portions that fit into memory."""
-    most = max(_AT_ONCE // max(each, 1), 1)
-    for first in range(0, total, most):
-        yield min(most, total - first)
+        information.append(np.asarray(information_bits(member.astype(np.float64) @ bins)))
+    return float(np.concatenate(information).mean())

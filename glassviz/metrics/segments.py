@@ -1,4 +1,4 @@
-"""Segments of labels (dwell, switches, occupancy), and how labels persist over lags."""
+"""Labels in time: segments, switch rates, dwell times, occupancy, and persistence over lags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
@@ -8,18 +8,18 @@ from jaxtyping import Bool, Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import find_peaks
 
-from glassviz.metrics.information import entropy_bits, information_bits, stretches
+from glassviz.metrics.information import contiguous_blocks, entropy_bits, information_bits
 
 FLICKER_FRAMES = 2
-"""A segment of so many frames or fewer is taken for flicker."""
+"""A segment of at most this many frames is flicker."""
 
 
 VISITED_SHARE = 0.01
-"""A label counts as visited with more than this share of the frames."""
+"""A label is visited if it has more than this share of the frames."""
 
 
 STUCK_SHARE = 0.8
-"""With one label for so much of the time, a run is called stuck."""
+"""A run is stuck if one label has at least this share of the frames."""
 
 
 Labels = Int[np.ndarray, " frames"]
@@ -27,14 +27,14 @@ Labels = Int[np.ndarray, " frames"]
 
 @dataclass(frozen=True, eq=False)
 class Segments:
-    """Maximal runs of one label in consecutive frames, in the order of time.
+    """Maximal runs of consecutive frames with the same label, in temporal order.
 
     Attributes:
-        label: of each segment.
-        start: its first frame.
-        length: d, in frames.
-        open_start, open_end: whether the frame before, or behind, is left out, so that the
-            segment may be longer than what was seen of it.
+        label: label of each segment.
+        start: first frame of each segment.
+        length: length d of each segment, frames.
+        open_start, open_end: whether the segment begins or ends at the boundary of the observed
+            frames, so that its true length is unknown.
     """
 
     label: Int[np.ndarray, " segments"]
@@ -45,63 +45,74 @@ class Segments:
 
     @property
     def censored(self) -> Bool[np.ndarray, " segments"]:
-        """Segments whose whole length is unknown."""
+        """Segments whose true length is unknown."""
         return self.open_start | self.open_end
 
     @property
     def flicker(self) -> Bool[np.ndarray, " segments"]:
-        """Segments that are seen whole, and last two frames at most."""
+        """Uncensored segments of at most two frames."""
         return ~self.censored & (self.length <= FLICKER_FRAMES)
 
     @property
     def returns(self) -> Bool[np.ndarray, " segments"]:
-        """Flicker B in A-B-A: the label comes back to what it was."""
-        around = np.zeros(len(self.label), bool)
-        around[1:-1] = self.label[:-2] == self.label[2:]
-        return self.flicker & around
+        """Flicker B in A-B-A: the label returns to the one before."""
+        same_neighbours = np.zeros(len(self.label), bool)
+        same_neighbours[1:-1] = self.label[:-2] == self.label[2:]
+        return self.flicker & same_neighbours
 
 
 def find_segments(label: Labels) -> Segments:
-    """Cut an episode's labels into segments."""
-    stretch = stretches(label >= 0)
-    kept = np.flatnonzero(stretch >= 0)
-    if not len(kept):
+    """Segment the labels of an episode; frames labelled −1 belong to no segment.
+
+    Example:
+        >>> segments = find_segments(np.array([2, 2, 2, 5, 5, -1, 5]))
+        >>> segments.label, segments.length
+        (array([2, 5, 5]), array([3, 2, 1]))
+        >>> segments.open_end
+        array([False,  True,  True])
+    """
+    block = contiguous_blocks(label >= 0)
+    labelled = np.flatnonzero(block >= 0)
+    if not len(labelled):
         empty, none = np.zeros(0, np.int64), np.zeros(0, bool)
         return Segments(empty, empty, empty, none, none)
-    value, part = label[kept], stretch[kept]
-    cut = np.flatnonzero((np.diff(value) != 0) | (np.diff(part) != 0)) + 1
+    value, block = label[labelled], block[labelled]
+    cut = np.flatnonzero((np.diff(value) != 0) | (np.diff(block) != 0)) + 1
     first = np.concatenate([[0], cut])
-    last = np.concatenate([cut, [len(kept)]]) - 1
-    alone = np.concatenate([[True], np.diff(part[first]) != 0, [True]])
+    last = np.concatenate([cut, [len(labelled)]]) - 1
+    boundary = np.concatenate([[True], np.diff(block[first]) != 0, [True]])
     return Segments(
         label=value[first].astype(np.int64),
-        start=kept[first],
+        start=labelled[first],
         length=last - first + 1,
-        open_start=alone[:-1],
-        open_end=alone[1:],
+        open_start=boundary[:-1],
+        open_end=boundary[1:],
     )
 
 
 def pooled(episodes: Sequence[Segments], frames: int) -> Segments:
-    """The segments of several episodes of so many frames each, laid one behind the other."""
-    parts = [replace(each, start=each.start + i * frames) for i, each in enumerate(episodes)]
+    """Concatenate the segments of episodes of `frames` frames each."""
+    shifted = [replace(part, start=part.start + i * frames) for i, part in enumerate(episodes)]
     names = [field.name for field in fields(Segments)]
-    return Segments(**{n: np.concatenate([getattr(each, n) for each in parts]) for n in names})
+    return Segments(**{n: np.concatenate([getattr(part, n) for part in shifted]) for n in names})
+
+
+# Switches, dwell and occupancy --------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Switching:
-    """How often the label changes.
+    """Switch rates and flicker.
 
     Attributes:
-        rate_hz: switches per second of observed time. 0: a constant label.
-        per_cycle: switches per gait cycle. A clean gait of m phases has m; more is chatter.
-        flicker_share: share of the segments seen whole that last two frames or fewer, in [0, 1].
-        return_share: share of the segments seen whole that are such flicker and lead back to the
-            label before (A-B-A), in [0, flicker_share].
-
-    Each is None where it has nothing to be computed from: no two consecutive frames, no gait
-    cycle, no segment seen whole.
+        rate_hz: switches per second of observed time; 0 for a constant label. None without two
+            consecutive frames.
+        per_cycle: switches per gait cycle: m for a clean gait of m phases, more with chatter. None
+            without a gait cycle.
+        flicker_share: share of the uncensored segments that last at most two frames, in [0, 1].
+            None without an uncensored segment.
+        return_share: share of the uncensored segments that are flicker and return to the label
+            before (A-B-A), in [0, flicker_share]. None without an uncensored segment.
     """
 
     rate_hz: float | None
@@ -116,15 +127,15 @@ def switching(
     """Count the switches of an episode.
 
     Args:
-        label: of each frame; −1: left out.
+        label: label of each frame; −1 leaves a frame out.
         cycle: gait cycle of each frame; −1 outside of cycles.
-        segments: of these labels.
+        segments: segments of these labels.
         dt_s: seconds between frames.
     """
     pair = (label[1:] >= 0) & (label[:-1] >= 0)
     changed = pair & (label[1:] != label[:-1])
     rate = changed.sum() / pair.sum() if pair.any() else None
-    # A pair belongs to the cycle of its second frame, so that each cycle has as many as frames.
+    # A pair belongs to the cycle of its second frame, so that cycles have as many pairs as frames.
     inside = cycle >= 0
     in_cycle = pair & inside[1:]
     per_cycle = None
@@ -132,29 +143,29 @@ def switching(
         counted = inside & (label >= 0)
         period = counted.sum() / len(np.unique(cycle[counted]))
         per_cycle = float(changed[inside[1:]].sum() / in_cycle.sum() * period)
-    whole = int((~segments.censored).sum())
+    uncensored = int((~segments.censored).sum())
     return Switching(
         rate_hz=float(rate / dt_s) if rate is not None else None,
         per_cycle=per_cycle,
-        flicker_share=float(segments.flicker.sum() / whole) if whole else None,
-        return_share=float(segments.returns.sum() / whole) if whole else None,
+        flicker_share=float(segments.flicker.sum() / uncensored) if uncensored else None,
+        return_share=float(segments.returns.sum() / uncensored) if uncensored else None,
     )
 
 
 @dataclass(frozen=True)
 class Dwell:
-    """How long one label stays, from the segments that were seen whole.
+    """Dwell times of one label, from its uncensored segments; None without any.
 
     Attributes:
-        label: which.
-        segments: seen whole.
-        censored: segments cut off by the ends of what was observed; not in the figures below.
-        median_frames, mean_frames, iqr_frames: of the length; iqr from quartile to quartile.
-        median_s, mean_s, iqr_s: the same in seconds.
-        cv: standard deviation over mean. Near 1 for a memoryless label, far below for a clocked
-            one, 0 for a perfect clock. None with fewer than two segments.
-
-    The figures are None without a segment seen whole.
+        label: the label.
+        segments: number of uncensored segments.
+        censored: number of segments cut off by the boundary of the observed frames; not in the
+            statistics below.
+        median_frames, mean_frames, iqr_frames: median, mean and interquartile range of the dwell
+            time, frames.
+        median_s, mean_s, iqr_s: the same, s.
+        cv: coefficient of variation: near 1 for a memoryless label, 0 for a perfectly periodic
+            one. None with fewer than two segments.
     """
 
     label: int
@@ -170,14 +181,20 @@ class Dwell:
 
 
 def dwell_times(segments: Segments, dt_s: float) -> tuple[Dwell, ...]:
-    """The dwell of every label that occurs, by label."""
+    """Dwell times of every label that occurs, ordered by label.
+
+    Example:
+        >>> labels = np.array([0, 1, 1, 1, 0, 0, 1, 1, 1, 0])
+        >>> [(dwell.label, dwell.mean_s) for dwell in dwell_times(find_segments(labels), dt_s=0.5)]
+        [(0, 1.0), (1, 1.5)]
+    """
     return tuple(_dwell(segments, int(k), dt_s) for k in np.unique(segments.label))
 
 
 def _dwell(segments: Segments, label: int, dt_s: float) -> Dwell:
-    own = segments.label == label
-    length = segments.length[own & ~segments.censored]
-    censored = int((own & segments.censored).sum())
+    selected = segments.label == label
+    length = segments.length[selected & ~segments.censored]
+    censored = int((selected & segments.censored).sum())
     if not len(length):
         return Dwell(label, 0, censored)
     low, median, high = np.quantile(length, [0.25, 0.5, 0.75]).tolist()
@@ -196,31 +213,33 @@ def _dwell(segments: Segments, label: int, dt_s: float) -> Dwell:
     )
 
 
-def clock_cv(dwells: Sequence[Dwell]) -> float | None:
-    """Coefficient of variation of the dwell within labels: mean over labels, by segments.
+def within_label_cv(dwells: Sequence[Dwell]) -> float | None:
+    """Mean over labels of the coefficient of variation of the dwell time, weighted by segments.
 
-    Pooled over labels a perfect clock with long and short phases would look irregular. None when
-    no label has two segments seen whole.
+    Pooling the dwell times of all labels would make a perfect clock with long and short phases
+    look irregular. None if no label has two uncensored segments.
     """
-    rated = [(dwell.cv, dwell.segments) for dwell in dwells if dwell.cv is not None]
-    if not rated:
+    defined = [(dwell.cv, dwell.segments) for dwell in dwells if dwell.cv is not None]
+    if not defined:
         return None
-    cv, weight = zip(*rated, strict=True)
+    cv, weight = zip(*defined, strict=True)
     return float(np.average(cv, weights=weight))
 
 
 @dataclass(frozen=True, eq=False)
 class Occupancy:
-    """How the frames are shared out between the labels.
+    """Distribution of the frames over the labels.
 
     Attributes:
-        share: p_k of each of the K labels; all 0 without frames.
-        visited: labels with more than 1 % of the frames. What happens, as opposed to the
-            clusters that are active in the partition.
-        entropy: −Σ p log p / log K, in [0, 1]; 0 for a stuck run, neither good nor bad by itself.
-            None with K = 1 or without frames.
-        effective_labels: 2^H, the number of equally frequent labels with the same entropy.
-        dominant: the most frequent label, and `dominant_share` its share; None without frames.
+        share: share p_k of the frames of each of the K labels; all 0 without frames.
+        visited: labels with more than 1 % of the frames. They depend on behaviour; the active
+            clusters of the partition do not.
+        entropy: normalised entropy −Σ p log p / log K, in [0, 1]; 0 for a single label. None with
+            K = 1 or without frames.
+        effective_labels: 2^H, the number of equally frequent labels with the same entropy; None
+            without frames.
+        dominant: most frequent label; None without frames.
+        dominant_share: its share of the frames; None without frames.
     """
 
     share: Float64[np.ndarray, " clusters"]
@@ -232,12 +251,18 @@ class Occupancy:
 
     @property
     def stuck(self) -> bool:
-        """Whether one label has four fifths of the frames or more."""
+        """Whether one label has at least 80 % of the frames."""
         return self.dominant_share is not None and self.dominant_share >= STUCK_SHARE
 
 
 def occupancy(label: Labels, clusters: int) -> Occupancy:
-    """Count the frames of each of K labels."""
+    """Occupancy of each of `clusters` labels; frames labelled −1 are left out.
+
+    Example:
+        >>> found = occupancy(np.array([0, 0, 2, 2, -1]), clusters=4)
+        >>> found.visited, found.effective_labels, found.entropy
+        ((0, 2), 2.0, 0.5)
+    """
     count = np.bincount(label[label >= 0], minlength=clusters)
     if not count.any():
         return Occupancy(np.zeros(clusters), (), None, None, None, None)
@@ -253,38 +278,41 @@ def occupancy(label: Labels, clusters: int) -> Occupancy:
     )
 
 
+# Persistence --------------------------------------------------------------------------------------
+
 MAX_LAG_S = 4.0
-"""Two periods of the slowest rhythm that is looked for, 0.5 Hz."""
+"""Longest lag, s: two periods of the slowest rhythm considered, 0.5 Hz."""
 
 
 HOLD_FRAMES = (2, 3, 5, 10)
-"""Label resolution: a label every so many frames, held in between."""
+"""Label intervals i of `hold_agreement`, frames."""
 
 
 NEARLY_HIGHEST = 0.9
-"""The period is the first peak of this share of the highest: peaks return at its multiples."""
+"""The period is the lag of the first peak that reaches this share of the highest peak, since peaks
+recur at multiples of the period."""
 
 
-_BLOCKS_AT_ONCE = 256
+_BLOCKS_PER_BATCH = 256
 
 
 @dataclass(frozen=True, eq=False)
 class Persistence:
-    """Labels against labels τ later, for τ = 1, 2, … frames.
+    """Autocorrelation of labels at lags τ = 1, 2, … frames. NaN at lags without a pair of frames.
 
     Attributes:
-        lag_s: τ in seconds.
+        lag_s: τ, s.
         agreement: A(τ) = P(k_t = k_{t+τ}), in [0, 1].
-        kappa: (A − Σ p²) / (1 − Σ p²), agreement beyond chance: 1 the same, 0 independent,
-            negative where labels avoid each other. NaN for a constant label.
-        auto_information_bits: I(k_t; k_{t+τ}), plug-in; in [0, H(k)].
-        period_s: the label's own period: place of the first high peak of kappa behind its first
-            dip below zero. None when there is none.
-        periodicity: kappa there, in [0, 1]; 1 for labels that repeat exactly.
-        hold_agreement: (i, share of frames that keep their label when only every i-th frame is
-            labelled and the label held), over all starts. High: a low frame rate will do.
-
-    Lags without a single pair of frames are NaN.
+        kappa: chance-corrected agreement (A − Σ p²) / (1 − Σ p²): 1 for identical labels, 0 for
+            independent ones, negative if labels avoid each other. NaN for a constant label.
+        auto_information_bits: plug-in mutual information I(k_t; k_{t+τ}), in [0, H(k)].
+        period_s: period of the labels, s: lag of the first high peak of kappa after its first
+            zero crossing. None without such a peak.
+        periodicity: kappa at that lag, in [0, 1]; 1 for labels that repeat exactly. None without
+            a period.
+        hold_agreement: pairs (i, share of frames whose label is unchanged if only every i-th frame
+            is labelled and the label held in between), averaged over all offsets. If high, a low
+            label rate suffices.
     """
 
     lag_s: Float64[np.ndarray, " lags"]
@@ -299,17 +327,21 @@ class Persistence:
 def persistence(
     label: Int[np.ndarray, " frames"], dt_s: float, max_lag_s: float = MAX_LAG_S
 ) -> Persistence | None:
-    """Compare labels with later ones; frames labelled −1 are left out of every pair.
-
-    The time taken grows linearly with the frames.
+    """Autocorrelation of labels, in time linear in the number of frames.
 
     Args:
-        label: of each frame.
+        label: label of each frame; frames labelled −1 enter no pair.
         dt_s: seconds between frames.
-        max_lag_s: longest lag; no lag is longer than half of the frames.
+        max_lag_s: longest lag, s; lags are limited to half the number of frames.
 
     Returns:
-        None when every frame is left out.
+        None if no frame is labelled.
+
+    Example:
+        >>> labels = np.tile(np.repeat([0, 1, 2], 5), 20)
+        >>> found = persistence(labels, dt_s=0.02)
+        >>> round(found.period_s, 2), round(found.periodicity, 2)
+        (0.3, 1.0)
     """
     if not (label >= 0).any():
         return None
@@ -323,15 +355,15 @@ def persistence(
         information = np.asarray(information_bits(counts))
     if len(counts[0]) < 2:
         kappa = np.full_like(kappa, np.nan)
-    place = _period(kappa)
+    period = _period(kappa)
     return Persistence(
         lag_s=np.arange(1, lags + 1) * dt_s,
         agreement=agreement[1:],
         kappa=kappa[1:],
         auto_information_bits=information[1:],
-        period_s=place * dt_s if place is not None else None,
-        periodicity=float(kappa[place]) if place is not None else None,
-        # A frame labelled d frames ago keeps its label with A(d), and d runs from 0 to i − 1.
+        period_s=period * dt_s if period is not None else None,
+        periodicity=float(kappa[period]) if period is not None else None,
+        # A label held for d frames is still right with probability A(d), d = 0 … i − 1.
         hold_agreement=tuple((i, float(agreement[:i].mean())) for i in HOLD_FRAMES if i <= lags),
     )
 
@@ -339,14 +371,14 @@ def persistence(
 def lagged_counts(
     label: Int[np.ndarray, " frames"], lags: int
 ) -> Float64[np.ndarray, "lags_and_zero occurring occurring"]:
-    """Count, for every lag τ = 0 … lags, the pairs (k_t = a, k_{t+τ} = b) of occurring labels.
+    """Count the pairs (k_t = a, k_{t+τ} = b) of occurring labels at every lag τ = 0 … lags.
 
-    Cross-correlations by Fourier transforms of blocks of a few times `lags` frames, summed over
-    blocks before they are transformed back: linear in the frames, and exact after rounding.
+    Cross-correlations by FFT over blocks of a few times `lags` frames, summed over blocks in the
+    frequency domain: linear in the number of frames, and exact after rounding.
 
     Args:
-        label: of each frame; −1: left out.
-        lags: the longest lag, in frames.
+        label: label of each frame; −1 leaves a frame out.
+        lags: longest lag, frames.
     """
     occurring = np.unique(label[label >= 0])
     block = max(3 * lags, 1024)
@@ -356,21 +388,21 @@ def lagged_counts(
     padded[: len(label)] = label
     total = np.zeros((size // 2 + 1, len(occurring), len(occurring)), np.complex128)
     windows = np.lib.stride_tricks.sliding_window_view(padded, block + lags)[::block]
-    for first in range(0, blocks, _BLOCKS_AT_ONCE):
-        later = windows[first : first + _BLOCKS_AT_ONCE, :, None] == occurring
+    for first in range(0, blocks, _BLOCKS_PER_BATCH):
+        later = windows[first : first + _BLOCKS_PER_BATCH, :, None] == occurring
         spectrum = rfft(later[:, :block].astype(np.float64), size, axis=1)
         spectrum_later = rfft(later.astype(np.float64), size, axis=1)
-        # By frequency: the sum over blocks of conj(a) · b.
+        # At each frequency, the sum over blocks of conj(a) · b.
         total += spectrum.conj().transpose(1, 2, 0) @ spectrum_later.transpose(1, 0, 2)
     return np.maximum(np.rint(irfft(total, size, axis=0)[: lags + 1]), 0.0)
 
 
 def _period(kappa: Float64[np.ndarray, " lags_and_zero"]) -> int | None:
-    below = np.flatnonzero(kappa < 0)
-    if not len(below):
+    negative = np.flatnonzero(kappa < 0)
+    if not len(negative):
         return None
-    peaks, _ = find_peaks(kappa[below[0] :], height=0.0)
+    peaks, _ = find_peaks(kappa[negative[0] :], height=0.0)
     if not len(peaks):
         return None
-    peaks += below[0]
+    peaks += negative[0]
     return int(peaks[np.argmax(kappa[peaks] >= NEARLY_HIGHEST * kappa[peaks].max())])

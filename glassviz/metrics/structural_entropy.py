@@ -1,4 +1,4 @@
-"""Structural entropy of a graph, partitions with little of it, and cuts."""
+"""Structural entropy, cut and modularity of partitioned graphs, and partitions of low entropy."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,11 +7,9 @@ import numpy as np
 from jaxtyping import Float64, Int
 
 from glassviz.metrics.information import entropy_bits, one_hot
+from glassviz.metrics.nulls import REPLICATES, monte_carlo_p
 
 SelfLoops = Literal["dropped", "once", "twice"]
-
-
-REPLICATES = 999
 
 
 _LOOP_FACTOR: dict[SelfLoops, float] = {"dropped": 0.0, "once": 1.0, "twice": 2.0}
@@ -24,24 +22,74 @@ Graph = Float64[np.ndarray, "nodes nodes"]
 
 
 Partition = Int[np.ndarray, " nodes"] | Float64[np.ndarray, "nodes clusters"]
+"""Cluster of every node, or S, a distribution over clusters for every node."""
+
+
+Clustering = Int[np.ndarray, " nodes"]
+"""Cluster of every node."""
+
+
+# Graphs and partitions ----------------------------------------------------------------------------
 
 
 def symmetrised(weights: Graph) -> Graph:
     """(W + Wᵀ)/2: the undirected graph of a directed one, such as a flow.
 
-    Its H² is the directed structural entropy of a flow, with loops counted once.
+    Its H² is the directed structural entropy of a flow, with self-loops counted once.
     """
     return (weights + weights.T) / 2
+
+
+def _with_loops(graph: Graph, self_loops: SelfLoops) -> Graph:
+    """The graph with its diagonal scaled to count as requested in the degrees."""
+    return graph * np.where(np.eye(len(graph), dtype=bool), _LOOP_FACTOR[self_loops], 1.0)
+
+
+def _membership(partition: Partition) -> Float64[np.ndarray, "nodes clusters"]:
+    """The matrix S of a partition; one-hot for hard clusters."""
+    if partition.ndim == 2:
+        return partition
+    return one_hot(partition, int(partition.max()) + 1)
+
+
+def _permuted_memberships(
+    weights: Graph,
+    membership: Float64[np.ndarray, "nodes clusters"],
+    rng: np.random.Generator,
+    replicates: int,
+) -> Float64[np.ndarray, "replicates nodes clusters"]:
+    """Random partitions with the same cluster sizes: memberships permuted among linked nodes."""
+    linked = np.flatnonzero(weights.any(axis=1) | weights.any(axis=0))
+    order = np.tile(np.arange(len(weights)), (replicates, 1))
+    order[:, linked] = rng.permuted(np.tile(linked, (replicates, 1)), axis=1)
+    return membership[order]
+
+
+def _lower_than_null(
+    observed: float, null: Float64[np.ndarray, " replicates"]
+) -> tuple[float, float | None, float]:
+    """Mean of the null, z-score of the observed value, and lower-tail p."""
+    mean, sd = float(null.mean()), float(null.std())
+    z = (observed - mean) / sd if sd > _ROUNDING else None
+    return mean, z, monte_carlo_p(null <= observed + _ROUNDING)
+
+
+# Structural entropy -------------------------------------------------------------------------------
 
 
 def entropy_1d(graph: Graph, self_loops: SelfLoops = "dropped") -> float:
     """H¹ = −Σ_v d_v/2m log2(d_v/2m) of the degrees d, in [0, log2 nodes]; 0 without edges.
 
     Args:
-        graph: symmetric weights, at least 0.
-        self_loops: how the diagonal counts.
+        graph: symmetric non-negative weights.
+        self_loops: how the diagonal counts in the degrees.
+
+    Example:
+        >>> ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
+        >>> entropy_1d(ring)
+        2.0
     """
-    degree = with_loops(graph, self_loops).sum(axis=1)
+    degree = _with_loops(graph, self_loops).sum(axis=1)
     return float(entropy_bits(degree / degree.sum())) if degree.any() else 0.0
 
 
@@ -51,32 +99,37 @@ def entropy_2d(graph: Graph, partition: Partition, self_loops: SelfLoops = "drop
     With volumes V_k = Σ_v S_vk d_v, cuts g_k = Σ_v S_vk (d_v − (A S)_vk) and 2m = Σ d:
     H² = −Σ_k g_k/2m log2(V_k/2m) − Σ_k Σ_v S_vk d_v/2m log2(d_v/V_k)
        = H¹ + Σ_k (V_k − g_k)/2m log2(V_k/2m).
-    A soft S takes the mean over memberships outside of the logarithm, as the training loss does
-    (the entropy of the mixture, inside, would differ).
+    A soft S averages over memberships outside of the logarithm, as the training loss does; the
+    entropy of the mixture would differ.
 
     Args:
-        graph: symmetric weights, at least 0.
-        partition: cluster of every node, or S, the distribution of every node over clusters.
-        self_loops: how the diagonal counts.
+        graph: symmetric non-negative weights.
+        partition: cluster of every node, or S.
+        self_loops: how the diagonal counts in the degrees.
+
+    Example:
+        >>> ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
+        >>> entropy_2d(ring, np.array([0, 0, 1, 1]))
+        1.5
     """
-    weights = with_loops(graph, self_loops)
-    saved = _saved_bits(weights, membership_of(partition)[None])
+    weights = _with_loops(graph, self_loops)
+    saved = _saved_bits(weights, _membership(partition)[None])
     return entropy_1d(weights, "once") - float(saved[0])
 
 
 @dataclass(frozen=True)
 class StructuralEntropy:
-    """What a partition tells about a graph.
+    """Structural entropy of a graph under a partition, against random partitions.
 
     Attributes:
-        self_loops: how the diagonal was counted.
-        h1_bits, h2_bits: entropies without and with the partition.
-        gap: θ = (H¹ − H²)/H¹, in [0, 1]: the share that the partition explains. Without self-loops
-            0 for one block and for singletons. None without edges.
-        null_h2_bits: mean H² of random partitions of the same sizes.
-        z: (H² − mean)/standard deviation over those; below 0: better than chance. None when
-            they are all alike.
-        p: (1 + #{null <= H²})/(B + 1), how often chance is as good.
+        self_loops: how the diagonal counts in the degrees.
+        h1_bits, h2_bits: structural entropy without and with the partition.
+        gap: θ = (H¹ − H²)/H¹, the share of H¹ that the partition explains, in [0, 1]. Without
+            self-loops it is 0 for a single cluster and for singletons. None without edges.
+        null_h2_bits: mean H² of random partitions with the same cluster sizes.
+        z: z-score of H² under that null; negative if lower than by chance. None if the null has no
+            variance.
+        p: lower-tail p-value, (1 + #{null <= H²})/(B + 1).
     """
 
     self_loops: SelfLoops
@@ -95,51 +148,26 @@ def structural_entropy(
     self_loops: SelfLoops = "dropped",
     replicates: int = REPLICATES,
 ) -> StructuralEntropy:
-    """Entropies of a graph under a partition, beside random partitions of the same sizes.
+    """Structural entropy of a graph under a partition, against random partitions.
 
     Args:
         graph, partition, self_loops: as in `entropy_2d`.
-        rng: deals the memberships out anew among the nodes with edges; others keep theirs.
+        rng: permutes the memberships of nodes with edges; nodes without edges keep theirs.
         replicates: B.
     """
-    weights, membership = with_loops(graph, self_loops), membership_of(partition)
+    weights, membership = _with_loops(graph, self_loops), _membership(partition)
     h1, h2 = entropy_1d(weights, "once"), entropy_2d(weights, membership, "once")
-    null = h1 - _saved_bits(weights, dealt_out(weights, membership, rng, replicates))
-    mean, sd = float(null.mean()), float(null.std())
+    null = h1 - _saved_bits(weights, _permuted_memberships(weights, membership, rng, replicates))
+    mean, z, p = _lower_than_null(h2, null)
     return StructuralEntropy(
         self_loops=self_loops,
         h1_bits=h1,
         h2_bits=h2,
         gap=(h1 - h2) / h1 if h1 > 0 else None,
         null_h2_bits=mean,
-        z=(h2 - mean) / sd if sd > _ROUNDING else None,
-        p=float((1 + (null <= h2 + _ROUNDING).sum()) / (replicates + 1)),
+        z=z,
+        p=p,
     )
-
-
-def with_loops(graph: Graph, self_loops: SelfLoops) -> Graph:
-    """The graph with its diagonal as often in it as it is to count in the degree."""
-    return graph * np.where(np.eye(len(graph), dtype=bool), _LOOP_FACTOR[self_loops], 1.0)
-
-
-def membership_of(partition: Partition) -> Float64[np.ndarray, "nodes clusters"]:
-    """S of a partition, one-hot where that is given as the cluster of every node."""
-    if partition.ndim == 2:
-        return partition
-    return one_hot(partition, int(partition.max()) + 1)
-
-
-def dealt_out(
-    weights: Graph,
-    membership: Float64[np.ndarray, "nodes clusters"],
-    rng: np.random.Generator,
-    replicates: int,
-) -> Float64[np.ndarray, "replicates nodes clusters"]:
-    """Random partitions of the same sizes: memberships dealt anew among the nodes with edges."""
-    linked = np.flatnonzero(weights.any(axis=1) | weights.any(axis=0))
-    order = np.tile(np.arange(len(weights)), (replicates, 1))
-    order[:, linked] = rng.permuted(np.tile(linked, (replicates, 1)), axis=1)
-    return membership[order]
 
 
 def _saved_bits(
@@ -151,125 +179,136 @@ def _saved_bits(
         return np.zeros(len(membership))
     volume = np.einsum("n,pnk->pk", weights.sum(axis=1), membership) / total
     inside = (membership * (weights @ membership)).sum(axis=1) / total
-    return -(inside * log2_or_0(volume)).sum(axis=1)
+    return -(inside * _log2_or_0(volume)).sum(axis=1)
 
 
-def log2_or_0(x: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    """log2 x, and 0 at 0, where it is only ever multiplied by 0."""
+def _log2_or_0(x: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+    """log2 x, and 0 at 0; the result is only multiplied by 0 there."""
     return np.log2(np.where(x > 0, x, 1.0))
 
 
-Members = Int[np.ndarray, " nodes"]
+# Partitions of low structural entropy -------------------------------------------------------------
 
 
 def greedy_partition(
     graph: Graph, clusters: int | None = None, self_loops: SelfLoops = "dropped"
-) -> Members:
-    """A partition with low H², by merging from singletons on and then moving nodes.
+) -> Clustering:
+    """A partition of low H², by agglomerative merging and local moves.
 
-    Always merges the two clusters whose merger lowers H² most, or raises it least, down to one
-    cluster. At each number of clusters single nodes are then moved while that lowers H². Merging
-    alone cuts two triangles that a bridge joins into three pairs; moves from a merger too far
-    find the triangles.
+    Starting from singletons, the two clusters whose merger changes H² most favourably are merged
+    repeatedly. At each number of clusters, single nodes are then moved while that lowers H².
+    Merging alone would cut two triangles joined by a bridge into three pairs; the moves find the
+    triangles.
 
     Args:
-        graph: symmetric weights, at least 0.
-        clusters: K, of which as many are made as there are nodes; None: whichever K has the
-            lowest H², with nodes without edges by themselves.
-        self_loops: how the diagonal counts.
+        graph: symmetric non-negative weights.
+        clusters: K, at most the number of nodes; None chooses the K with the lowest H² and leaves
+            nodes without edges as singletons.
+        self_loops: how the diagonal counts in the degrees.
 
     Returns:
-        Cluster of every node, numbered by their first nodes.
+        Cluster of every node, numbered by first node.
+
+    Example:
+        >>> triangles = np.kron(np.eye(2), np.ones((3, 3)) - np.eye(3))
+        >>> triangles[2, 3] = triangles[3, 2] = 0.1
+        >>> greedy_partition(triangles)
+        array([0, 0, 0, 1, 1, 1])
     """
-    weights = with_loops(graph, self_loops)
+    weights = _with_loops(graph, self_loops)
     if clusters is not None:
         return _numbered(_best(_dendrogram(weights, clusters)[-1:], weights))
     linked = weights.any(axis=1)
-    member = np.arange(len(weights))
+    cluster = np.arange(len(weights))
     if linked.any():
         inner = weights[np.ix_(linked, linked)]
-        member[linked] = len(weights) + _best(_dendrogram(inner, 1), inner)
-    return _numbered(member)
+        cluster[linked] = len(weights) + _best(_dendrogram(inner, 1), inner)
+    return _numbered(cluster)
 
 
-def _dendrogram(weights: Graph, clusters: int) -> list[Members]:
-    """Partitions from singletons down to so many clusters, each one merger from the last."""
+def _dendrogram(weights: Graph, clusters: int) -> list[Clustering]:
+    """Partitions from singletons down to this number of clusters, one merger apart."""
     between = weights.copy()
-    member = np.arange(len(weights))
-    levels = [member]
+    cluster = np.arange(len(weights))
+    levels = [cluster]
     while len(between) > max(clusters, 1):
         volume, inside = between.sum(axis=1), np.diag(between)
-        together = inside[:, None] + inside + 2 * between
-        own = _kept(inside, volume, weights)
-        change = _kept(together, volume[:, None] + volume, weights) - own[:, None] - own
+        merged_inside = inside[:, None] + inside + 2 * between
+        single = _h2_term(inside, volume, weights)
+        merged = _h2_term(merged_inside, volume[:, None] + volume, weights)
+        change = merged - single[:, None] - single
         change[np.tril_indices(len(change))] = np.inf
-        # Equals up to rounding are merged in the order of their nodes.
+        # Ties, up to rounding, are merged in node order.
         i, j = np.unravel_index(np.round(change, 12).argmin(), change.shape)
-        member = np.where(member == j, i, member)
-        member = member - (member > j)
-        levels.append(member)
+        cluster = np.where(cluster == j, i, cluster)
+        cluster = cluster - (cluster > j)
+        levels.append(cluster)
         between[i] += between[j]
         between[:, i] += between[:, j]
         between = np.delete(np.delete(between, j, axis=0), j, axis=1)
     return levels
 
 
-def _best(levels: list[Members], weights: Graph) -> Members:
-    """The lowest in H² of these partitions after moves; the first one of equals."""
-    refined = [_moved(member, weights) for member in levels]
-    h2 = [entropy_2d(weights, member, "once") for member in refined]
+def _best(levels: list[Clustering], weights: Graph) -> Clustering:
+    """The partition with the lowest H² after local moves; the first of ties."""
+    refined = [_moved(cluster, weights) for cluster in levels]
+    h2 = [entropy_2d(weights, cluster, "once") for cluster in refined]
     return refined[int(np.argmin(np.round(h2, 12)))]
 
 
-def _moved(member: Members, weights: Graph) -> Members:
-    """Move nodes one by one to the cluster that lowers H² most, until no move does.
+def _moved(cluster: Clustering, weights: Graph) -> Clustering:
+    """Move single nodes to the cluster that lowers H² most, until no move does.
 
-    No cluster loses its last node.
+    No cluster becomes empty.
     """
-    member, clusters = member.copy(), int(member.max()) + 1
+    cluster, clusters = cluster.copy(), int(cluster.max()) + 1
     degree, loop = weights.sum(axis=1), np.diag(weights)
     while True:
         moved = False
         for v in range(len(weights)):
-            s = one_hot(member, clusters)
-            if s[:, member[v]].sum() == 1:
+            s = one_hot(cluster, clusters)
+            if s[:, cluster[v]].sum() == 1:
                 continue
             s[v] = 0
             volume, inside = s.T @ degree, np.einsum("nk,nm,mk->k", s, weights, s)
-            joined = inside + 2 * weights[v] @ s + loop[v]
-            change = _kept(joined, volume + degree[v], weights) - _kept(inside, volume, weights)
+            with_v = _h2_term(inside + 2 * weights[v] @ s + loop[v], volume + degree[v], weights)
+            change = with_v - _h2_term(inside, volume, weights)
             target = int(change.argmin())
-            if change[target] < change[member[v]] - _ROUNDING:
-                member[v], moved = target, True
+            if change[target] < change[cluster[v]] - _ROUNDING:
+                cluster[v], moved = target, True
         if not moved:
-            return member
+            return cluster
 
 
-def _kept(
+def _h2_term(
     inside: Float64[np.ndarray, "*shape"], volume: Float64[np.ndarray, "*shape"], weights: Graph
 ) -> Float64[np.ndarray, "*shape"]:
-    """(V − g)/2m log2(V/2m), a cluster's part of H² − H¹: at most 0."""
+    """(V − g)/2m log2(V/2m), the contribution of a cluster to H² − H¹: at most 0."""
     total = weights.sum() or 1.0
-    return inside / total * log2_or_0(volume / total)
+    return inside / total * _log2_or_0(volume / total)
 
 
-def _numbered(member: Members) -> Members:
-    """The same partition with clusters numbered by their first nodes."""
-    _, first, inverse = np.unique(member, return_index=True, return_inverse=True)
+def _numbered(cluster: Clustering) -> Clustering:
+    """The same partition with clusters numbered by first node."""
+    _, first, inverse = np.unique(cluster, return_index=True, return_inverse=True)
     rank = np.argsort(np.argsort(first))
     return np.asarray(rank[inverse])
 
 
+# Cut and modularity -------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True)
 class Cut:
-    """How much crosses from one cluster into another.
+    """Edge weight between clusters, against random partitions.
 
     Attributes:
-        share: of the weight of all edges, in [0, 1]; None without edges.
-        null_share: mean over random partitions of the same sizes.
-        z: (share − mean)/standard deviation over those; below 0: less than by chance. None when
-            they are all alike.
-        p: (1 + #{null <= share})/(B + 1), how often chance cuts as little.
+        share: share of the edge weight that crosses clusters, in [0, 1]; None without edges.
+        null_share: mean share under random partitions with the same cluster sizes; None without
+            edges.
+        z: z-score of the share under that null; negative if lower than by chance. None if the null
+            has no variance.
+        p: lower-tail p-value, (1 + #{null <= share})/(B + 1).
     """
 
     share: float | None
@@ -285,46 +324,41 @@ def cut(
     self_loops: SelfLoops = "dropped",
     replicates: int = REPLICATES,
 ) -> Cut:
-    """Σ_k g_k / 2m under a partition, beside random partitions of the same sizes.
+    """Cut Σ_k g_k / 2m of a partition, against random partitions.
 
     Args:
-        graph: weights, at least 0; directed or not.
+        graph: non-negative weights; directed or undirected.
         partition, self_loops: as in `entropy_2d`.
-        rng: deals the memberships out anew among the nodes with edges; others keep theirs.
-        replicates: B.
+        rng, replicates: as in `structural_entropy`.
     """
-    weights, membership = with_loops(graph, self_loops), membership_of(partition)
+    weights, membership = _with_loops(graph, self_loops), _membership(partition)
     total = weights.sum()
     if total <= 0:
         return Cut(None, None, None, 1.0)
-    every = np.concatenate([membership[None], dealt_out(weights, membership, rng, replicates)])
-    inside = np.einsum("pnk,pnk->p", every, weights @ every) / total
-    share, null = float(1 - inside[0]), 1 - inside[1:]
-    mean, sd = float(null.mean()), float(null.std())
-    return Cut(
-        share=max(share, 0.0),
-        null_share=max(mean, 0.0),
-        z=(share - mean) / sd if sd > _ROUNDING else None,
-        p=float((1 + (null <= share + _ROUNDING).sum()) / (replicates + 1)),
-    )
+    permuted = _permuted_memberships(weights, membership, rng, replicates)
+    memberships = np.concatenate([membership[None], permuted])
+    inside = np.einsum("pnk,pnk->p", memberships, weights @ memberships) / total
+    share = float(1 - inside[0])
+    mean, z, p = _lower_than_null(share, 1 - inside[1:])
+    return Cut(share=max(share, 0.0), null_share=max(mean, 0.0), z=z, p=p)
 
 
 def modularity(
     graph: Graph, partition: Partition, self_loops: SelfLoops = "dropped"
 ) -> float | None:
-    """Q = 1/m Σ_ij (W_ij − k_i^out k_j^in / m) S_i·S_j, of a directed graph.
+    """Directed modularity Q = 1/m Σ_ij (W_ij − k_i^out k_j^in / m) S_i·S_j, in [−1, 1].
 
-    In [−1, 1]: 0 where as much stays within clusters as the degrees alone would have it, above 0
-    where more does. None without edges.
+    0 if the weight within clusters is as expected from the degrees, positive if it is higher. None
+    without edges.
 
     Args:
-        graph: weights, at least 0; directed or not.
+        graph: non-negative weights; directed or undirected.
         partition, self_loops: as in `entropy_2d`.
 
     References:
         Leicht & Newman, "Community structure in directed networks", Phys. Rev. Lett. 100, 2008.
     """
-    weights, membership = with_loops(graph, self_loops), membership_of(partition)
+    weights, membership = _with_loops(graph, self_loops), _membership(partition)
     total = weights.sum()
     if total <= 0:
         return None

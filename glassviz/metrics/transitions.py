@@ -1,4 +1,4 @@
-"""Transitions between states: counts, chains, cycles, and how fast chains forget."""
+"""Transition counts, Markov chains, dominant cycles and relaxation times of state sequences."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int
 
-from glassviz.metrics.information import entropy_bits
+from glassviz.metrics.information import contingency, entropy_bits, normalised_rows
 
 Mode = Literal["frame", "jump", "soft-train", "flow"]
 
@@ -17,60 +17,62 @@ TRANSITION_FLOOR = 1e-4
 """Added to every soft count, as in training, so that no row is empty."""
 
 
-FEWEST_ROUNDS, LEAST_SHARE = 2, 0.1
-"""Of a cycle that is called dominant: how often it was completed, and its share of the switches."""
-
-
 Counts = Float64[np.ndarray, "states states"]
+
+
+# Counts -------------------------------------------------------------------------------------------
 
 
 def transition_counts(
     labels: Int[np.ndarray, "episodes frames"], states: int, lag: int = 1
 ) -> Counts:
-    """C_ij: how often a frame of state i is followed by one of state j, `lag` frames later.
+    """Transition counts C_ij: number of frames in state i that are in state j `lag` frames later.
 
     Args:
-        labels: state of every frame of every episode; −1: left out, and nothing is counted across
-            it. Counts of traces of other lengths can be added up.
+        labels: state of every frame of every episode; −1 leaves a frame out, and transitions
+            across it are not counted. Counts of traces of different lengths can be added.
         states: number of states.
-        lag: in frames.
+        lag: lag, frames.
+
+    Example:
+        >>> transition_counts(np.array([[0, 0, 1, 1, -1, 0]]), states=2)
+        array([[1., 1.],
+               [0., 1.]])
     """
-    stretch = np.cumsum(labels < 0, axis=1)
-    kept = (labels[:, :-lag] >= 0) & (stretch[:, :-lag] == stretch[:, lag:])
-    pairs = labels[:, :-lag][kept].astype(np.int64) * states + labels[:, lag:][kept]
-    counts = np.bincount(pairs, minlength=states**2)
-    return counts.reshape(states, states).astype(np.float64)
+    gaps = np.cumsum(labels < 0, axis=1)
+    counted = (labels[:, :-lag] >= 0) & (gaps[:, :-lag] == gaps[:, lag:])
+    return contingency(labels[:, :-lag][counted], labels[:, lag:][counted], states, states)
 
 
 def soft_transition_counts(c: Float[np.ndarray, "episodes frames states"]) -> Counts:
-    """Σ_t c_t ⊗ c_{t+1} over the frames of each episode, of soft assignments c.
+    """Soft transition counts Σ_t c_t ⊗ c_{t+1} within episodes, of soft assignments c.
 
-    Defined on distributions; the floor that training adds comes in with mode `soft-train`.
+    The floor that training adds is added by `markov_chain` in mode `soft-train`.
     """
     counts = np.zeros((c.shape[-1],) * 2)
-    for episode in c:  # One at a time, for a copy in double precision would not be small.
+    for episode in c:  # One episode at a time, since it is copied in double precision.
         episode = episode.astype(np.float64)
         counts += episode[:-1].T @ episode[1:]
     return counts
 
 
+# Markov chains ------------------------------------------------------------------------------------
+
+
 @dataclass(frozen=True, eq=False)
 class Chain:
-    """A Markov chain as far as it was observed.
+    """Empirical Markov chain. Without transitions π, empirical shares and flow are 0.
 
     Attributes:
-        mode: which graph `weights` are of.
-        counts: C, of this mode (without diagonal for `jump`, with the floor for `soft-train`).
-        p: C with rows normalised; rows of zeros for states that were never left.
-        connected: states that lead to each other and back; of several such groups the one with
-            the most transitions. A state passed through once, at the reset or in a fall that
-            ends the episode, is none of them.
-        stationary: π = π P within the connected states, 0 elsewhere.
-        empirical: share of the transitions that leave each state. Differs from π where episodes
-            begin and end elsewhere than they stay.
-        flow: F_ij = π_i P_ij, within the connected states; sums to 1.
-
-    Without any transition π, shares and flow are 0.
+        mode: the graph that `weights` describes.
+        counts: transition counts C of this mode (no diagonal for `jump`, floor for `soft-train`).
+        p: transition matrix P, C with normalised rows; rows of zeros for states never left.
+        connected: states of the strongly connected component with the most transitions. It
+            excludes states passed through once, at the reset or in a fall that ends the episode.
+        stationary: stationary distribution π = π P on the connected states, 0 elsewhere.
+        empirical: share of the transitions that leave each state. Differs from π if episodes begin
+            and end in states where they do not stay.
+        flow: stationary flow F_ij = π_i P_ij on the connected states; sums to 1.
     """
 
     mode: Mode
@@ -83,18 +85,24 @@ class Chain:
 
     @property
     def weights(self) -> Float64[np.ndarray, "states states"]:
-        """Edge weights of the graph: P, for `soft-train` (P + Pᵀ)/2, for `flow` F."""
+        """Edge weights of the graph: P; (P + Pᵀ)/2 for `soft-train`; F for `flow`."""
         if self.mode == "soft-train":
             return (self.p + self.p.T) / 2
         return self.flow if self.mode == "flow" else self.p
 
 
 def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
-    """The chain that transition counts make.
+    """Estimate a Markov chain from transition counts.
 
     Args:
-        counts: from `transition_counts`, or for `soft-train` from `soft_transition_counts`.
-        mode: which graph is asked for.
+        counts: counts, from `transition_counts`, or `soft_transition_counts` for `soft-train`.
+        mode: `frame` counts every frame, `jump` only switches, `soft-train` adds the floor of the
+            training loss, and `flow` weights edges by stationary flow.
+
+    Example:
+        >>> chain = markov_chain(np.array([[8.0, 2.0], [4.0, 6.0]]))
+        >>> chain.p.tolist(), chain.stationary.round(3).tolist()
+        ([[0.8, 0.2], [0.4, 0.6]], [0.667, 0.333])
     """
     if mode == "jump":
         counts = counts * (1 - np.eye(len(counts)))
@@ -105,13 +113,13 @@ def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
     stationary, flow = np.zeros(len(counts)), np.zeros_like(counts)
     if connected.any():
         within = np.ix_(connected, connected)
-        p = _rows_normalised(counts[within])
+        p = normalised_rows(counts[within])
         stationary[connected] = _stationary(p)
         flow[within] = stationary[connected, None] * p
     return Chain(
         mode=mode,
         counts=counts,
-        p=_rows_normalised(counts),
+        p=normalised_rows(counts),
         connected=connected,
         stationary=stationary,
         empirical=counts.sum(axis=1) / (total if total > 0 else 1.0),
@@ -119,16 +127,11 @@ def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
     )
 
 
-def _rows_normalised(counts: Counts) -> Counts:
-    total = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
-
-
 def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
-    """The strongly connected states with the most transitions between them.
+    """States of the strongly connected component with the most transitions.
 
-    Switches count first: a state in which an episode ends, however long, is no chain where there
-    is another. Where nothing switches and returns, the most occupied one is.
+    Components are compared by switches, so that a state in which an episode ends does not win by
+    its dwell. If no component has a switch, the most occupied state is chosen.
     """
     from scipy.sparse.csgraph import connected_components
 
@@ -144,32 +147,35 @@ def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
 
 
 def _stationary(p: Float64[np.ndarray, "states states"]) -> Float64[np.ndarray, " states"]:
-    """π of an irreducible chain: π (I − P) = 0, of which one equation gives way to Σ π = 1."""
+    """π of an irreducible chain: π (I − P) = 0, with one equation replaced by Σ π = 1."""
     equations = (np.eye(len(p)) - p).T
     equations[-1] = 1.0
-    solved = np.linalg.solve(equations, np.eye(len(p))[-1])
-    # A state that is hardly ever visited may come out as −1e-17.
-    positive = np.maximum(solved, 0.0)
+    solution = np.linalg.solve(equations, np.eye(len(p))[-1])
+    # Rarely visited states may round to −1e-17.
+    positive = np.maximum(solution, 0.0)
     return positive / positive.sum()
 
 
 def entropy_rate_bits(chain: Chain) -> float | None:
-    """h = −Σ_i π_i Σ_j P_ij log2 P_ij: how uncertain the next state is.
+    """Entropy rate h = −Σ_i π_i Σ_j P_ij log2 P_ij: uncertainty of the next state.
 
-    In bits per frame, or per switch for the mode `jump`, whose h is 0 for a clock whatever its
-    dwell. At most log2 of the states that can follow. None without a transition.
+    In bits per frame, or bits per switch in mode `jump`, where h is 0 for a fixed order of states
+    with any dwell. At most log2 of the number of possible next states. None without transitions.
+
+    Example:
+        >>> round(entropy_rate_bits(markov_chain(np.array([[5.0, 5.0], [5.0, 5.0]]))), 3)
+        1.0
     """
     if not chain.connected.any():
         return None
     within = chain.p[np.ix_(chain.connected, chain.connected)]
-    return float(chain.stationary[chain.connected] @ entropy_bits(_rows_normalised(within)))
+    return float(chain.stationary[chain.connected] @ entropy_bits(normalised_rows(within)))
 
 
 def entropy_rate(chain: Chain) -> float | None:
-    """The entropy rate over its largest value, log2 of the connected states that can follow.
+    """Entropy rate normalised by log2 of the number of possible next states.
 
-    In [0, 1]: 0 for a clock, 1 for a die. None where one state, or in the mode `jump` one other
-    state, is all that can follow.
+    In [0, 1]: 0 for a deterministic chain, 1 for a uniform one. None if only one state can follow.
     """
     bits = entropy_rate_bits(chain)
     choices = int(chain.connected.sum()) - (chain.mode == "jump")
@@ -177,10 +183,10 @@ def entropy_rate(chain: Chain) -> float | None:
 
 
 def irreversibility(chain: Chain) -> float | None:
-    """Σ_{i<j} |F_ij − F_ji| / Σ_{i≠j} F_ij: how much of the traffic goes one way only.
+    """Irreversibility Σ_{i<j} |F_ij − F_ji| / Σ_{i≠j} F_ij: net flow over total flow.
 
-    In [0, 1]: 1 for a pure one-way cycle, 0 for a chain that looks the same backwards, which any
-    chain of two states does. None when the state never changes.
+    In [0, 1]: 1 for a one-way cycle, 0 under detailed balance, which any chain of two states
+    fulfils. None if the state never changes.
     """
     between = chain.flow.sum() - np.trace(chain.flow)
     if between <= 0:
@@ -188,14 +194,24 @@ def irreversibility(chain: Chain) -> float | None:
     return min(float(np.abs(chain.flow - chain.flow.T).sum() / 2 / between), 1.0)
 
 
+# Cycles -------------------------------------------------------------------------------------------
+
+FEWEST_ROUNDS = 2
+"""A dominant cycle was completed at least this often."""
+
+
+LEAST_SHARE = 0.1
+"""A dominant cycle has at least this share of the switches."""
+
+
 @dataclass(frozen=True)
 class Cycle:
-    """A sequence of states that leads back to its first.
+    """A closed path of distinct states.
 
     Attributes:
-        states: in order, each once, the smallest first.
-        count: how often it was completed.
-        share: of all switches, those that were part of it, in [0, 1].
+        states: states in order, starting with the smallest.
+        count: number of completions.
+        share: share of all switches that belong to it, in [0, 1].
     """
 
     states: tuple[int, ...]
@@ -204,38 +220,42 @@ class Cycle:
 
 
 def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, ...]:
-    """Cycles that the path of states is made of, those with the most switches first.
+    """Cycle decomposition of the state sequence, cycles with the most switches first.
 
-    Follows the path with repeats dropped; as soon as it comes back to a state, the loop in
-    between is counted as a cycle and erased. Unlike net flux this counts cycles of two states
-    too, and needs no model. Shares sum to 1 but for the last, open piece of each path.
+    Follows the path with repeats collapsed. Whenever it returns to a state, the loop in between is
+    counted as a cycle and erased. Unlike net flux this includes cycles of two states and needs no
+    model. Shares sum to 1 except for the unfinished end of each path.
 
     Args:
-        labels: state of every frame of every episode; −1: left out, where a new path begins.
+        labels: state of every frame of every episode; a new path begins after frames labelled −1.
 
     References:
         MacQueen, "Circuit processes", 1981. Kalpazidou, "Cycle representations of Markov
         processes", 2006.
+
+    Example:
+        >>> dominant_cycles(np.array([[0, 1, 2, 0, 1, 2, 0, 2, 0]]))[0]
+        Cycle(states=(0, 1, 2), count=2, share=0.75)
     """
     completed: Counter[tuple[int, ...]] = Counter()
     switches = 0
     for episode in labels:
         switched = np.diff(episode, prepend=episode[:1] - 1) != 0
         path: list[int] = []
-        place: dict[int, int] = {}
+        position: dict[int, int] = {}
         for state in episode[switched].tolist():
             if state < 0:
-                path, place = [], {}
+                path, position = [], {}
                 continue
             switches += bool(path)
-            start = place.get(state)
+            start = position.get(state)
             if start is not None:
                 loop = tuple(path[start:])
                 completed[loop] += 1
                 for erased in loop:
-                    del place[erased]
+                    del position[erased]
                 del path[start:]
-            place[state] = len(path)
+            position[state] = len(path)
             path.append(state)
     rotated: Counter[tuple[int, ...]] = Counter()
     for states, count in completed.items():
@@ -248,19 +268,20 @@ def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, 
 
 
 def dominant_cycle(cycles: Sequence[Cycle]) -> Cycle | None:
-    """The cycle that may be called so: with the most switches, a tenth of all, more than once.
+    """First cycle completed at least twice and with a tenth of the switches; None without one.
 
-    A long loop that was completed once can have more switches than any other, and is no habit.
+    A long loop that was completed once may have the most switches, but is not a habit.
 
     Args:
-        cycles: of `dominant_cycles`.
+        cycles: cycles, from `dominant_cycles`.
     """
-    repeated = (each for each in cycles if each.count >= FEWEST_ROUNDS)
-    return next((each for each in repeated if each.share >= LEAST_SHARE), None)
+    return next((c for c in cycles if c.count >= FEWEST_ROUNDS and c.share >= LEAST_SHARE), None)
 
+
+# Timescales ---------------------------------------------------------------------------------------
 
 LAGS = (1, 2, 5, 10, 20)
-"""Frames between the two ends of a step, at which the slowest time is looked at."""
+"""Lags at which the slowest relaxation time is estimated, frames."""
 
 
 _ROUNDING = 1e-9
@@ -268,12 +289,12 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class Timescale:
-    """One process that a chain is made of.
+    """One eigenprocess of a chain.
 
     Attributes:
-        relaxation_s: after so long 1/e of it is left, −lag dt / ln |λ|; None: it never fades, as
-            in a clock.
-        turn_s: time of a turn, 2π lag dt / |arg λ|; None for a process that does not turn.
+        relaxation_s: relaxation time −lag dt / ln |λ|, s; None if it does not decay, as in a
+            perfectly periodic chain.
+        turn_s: period of rotation 2π lag dt / |arg λ|, s; None if it does not rotate.
     """
 
     relaxation_s: float | None
@@ -281,36 +302,41 @@ class Timescale:
 
 
 def timescales(chain: Chain, dt_s: float, lag: int = 1) -> tuple[Timescale, ...]:
-    """The processes of a chain by the eigenvalues λ of its P, slowest first.
+    """Timescales of a chain from the eigenvalues λ of P on the connected states, slowest first.
 
-    Within the connected states, and without the stationary one, for which λ = 1; pairs of
-    conjugates count once, and what is forgotten within a step is left out.
+    Leaves out the stationary process (λ = 1) and processes that decay within one step (λ = 0);
+    pairs of conjugates count once.
 
     Args:
-        chain: of the mode `frame`, whose steps are steps in time.
+        chain: a chain of mode `frame`, whose steps are steps in time.
         dt_s: seconds between frames.
-        lag: of its counts, in frames.
+        lag: lag of its counts, frames.
+
+    Example:
+        >>> chain = markov_chain(np.array([[9.0, 1.0], [1.0, 9.0]]))
+        >>> [round(t.relaxation_s, 4) for t in timescales(chain, dt_s=0.02)]
+        [0.0896]
     """
     found = []
     for value in _eigenvalues(chain)[1:]:
-        size, angle = float(np.abs(value)), float(np.angle(value))
-        if size < _ROUNDING or angle < -_ROUNDING:
+        modulus, angle = float(np.abs(value)), float(np.angle(value))
+        if modulus < _ROUNDING or angle < -_ROUNDING:
             continue
-        forgets = size < 1 - _ROUNDING
-        turns = angle > _ROUNDING
+        decays = modulus < 1 - _ROUNDING
+        rotates = angle > _ROUNDING
         found.append(
             Timescale(
-                relaxation_s=-lag * dt_s / float(np.log(size)) if forgets else None,
-                turn_s=2 * np.pi * lag * dt_s / angle if turns else None,
+                relaxation_s=-lag * dt_s / float(np.log(modulus)) if decays else None,
+                turn_s=2 * np.pi * lag * dt_s / angle if rotates else None,
             )
         )
     return tuple(found)
 
 
 def spectral_gap(chain: Chain) -> float | None:
-    """1 − |λ₂|: how much of the slowest process is forgotten in a step.
+    """Spectral gap 1 − |λ₂|: share of the slowest process that decays in one step.
 
-    In [0, 1]: 0 for a clock, 1 without memory. None with fewer than two connected states.
+    In [0, 1]: 0 for a periodic chain, 1 without memory. None with fewer than two connected states.
     """
     values = _eigenvalues(chain)
     return None if len(values) < 2 else float(np.clip(1 - np.abs(values[1]), 0.0, 1.0))
@@ -322,19 +348,20 @@ def slowest_by_lag(
     dt_s: float,
     lags: Sequence[int] = LAGS,
 ) -> dict[int, float | None]:
-    """The slowest relaxation time, s, estimated with steps of several lengths.
+    """Slowest relaxation time, s, estimated at several lags (implied timescales).
 
-    For a Markov chain it does not depend on the lag. One that grows with it is of states that do
-    not tell all that matters, as the dwell of a clock is not told by its label.
+    For a Markov chain it does not depend on the lag. If it grows with the lag, the states are not
+    Markovian: the label of a periodic signal, for instance, does not contain the time since its
+    onset.
 
     Args:
-        states: of every frame; −1: left out.
+        states: state of every frame; −1 leaves a frame out.
         count: number of states.
         dt_s: seconds between frames.
-        lags: in frames.
+        lags: lags, frames.
 
     Returns:
-        By lag; None where nothing fades, or there is no second state.
+        Relaxation time by lag; None if nothing decays, or with fewer than two states.
     """
     found: dict[int, float | None] = {}
     for lag in lags:
@@ -345,12 +372,10 @@ def slowest_by_lag(
 
 
 def _eigenvalues(chain: Chain) -> Complex128[np.ndarray, " connected"]:
-    """λ of P within the connected states, the largest first; of a pair the one that turns on."""
+    """λ of P on the connected states, largest modulus first; of a pair, positive angle first."""
     within = chain.p[np.ix_(chain.connected, chain.connected)]
-    # A connected state may be left for good in a few steps: those are not steps within.
-    total = within.sum(axis=1, keepdims=True)
-    rows = np.divide(within, total, out=np.zeros_like(within), where=total > 0)
-    values = np.linalg.eigvals(rows).astype(np.complex128)
-    # Rounded, or equal sizes would come in an order that rounding decides.
+    # Some transitions lead out of the connected states; the rows are normalised without them.
+    values = np.linalg.eigvals(normalised_rows(within)).astype(np.complex128)
+    # Rounded moduli keep the order of ties independent of rounding errors.
     order = np.lexsort((-values.imag, -values.real, -np.round(np.abs(values), 9)))
     return np.asarray(values[order])

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple, Self
 
 from glassviz.gait.verdict import GAIT_THRESHOLDS, Criterion, GaitName, GaitThresholds, GaitVerdict
 from glassviz.metrics.labels import LabelName, LabelStats
-from glassviz.metrics.locking import Word
+from glassviz.metrics.locking import Motif
 
 Verdict = Literal["locked", "oscillating", "none", "undetermined"]
 
@@ -295,7 +295,7 @@ class LabelAnswers:
 
     visited: tuple[int, ...]
     in_step: bool | None
-    word: Word | None
+    word: Motif | None
     word_share: float | None
     names: tuple[LabelName, ...]
     dominant: int | None

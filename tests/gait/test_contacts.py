@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassviz.errors import GlassvizError
-from glassviz.gait.contacts import DEBOUNCE_S, debounce, floor_contacts, rising, share
+from glassviz.gait.contacts import DEBOUNCE_S, debounce, floor_contacts, rising_edges, share
 
 DT_S = 0.02
 GEOMS = ("floor", "torso", "nose", "pelvis", "thigh", "calf", "foot")
@@ -73,7 +73,7 @@ def test_touchdowns_and_liftoffs_are_dated_at_their_first_frame():
 
 
 def test_a_signal_that_begins_true_does_not_rise_there():
-    assert rising(bits("1100110")).tolist() == [4]
+    assert rising_edges(bits("1100110")).tolist() == [4]
 
 
 def test_the_calf_in_a_hard_landing_is_still_the_foot():

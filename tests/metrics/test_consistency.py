@@ -13,8 +13,8 @@ from hypothesis.extra.numpy import arrays
 from sklearn.metrics import adjusted_mutual_info_score
 
 from glassviz.metrics.locking import (
-    agreement,
-    cycle_words,
+    cycle_agreement,
+    cycle_motifs,
     levenshtein,
     map_agreements,
     phase_map,
@@ -41,7 +41,7 @@ def test_every_cycle_of_a_clock_is_the_same_row():
     raster = phase_raster(*clock())
     assert raster.shape == (20, 12)
     assert (raster == np.repeat([0, 1, 2, 3], 3)).all()
-    found = agreement(raster, rng())
+    found = cycle_agreement(raster, rng())
     assert (found.pairwise_agreement, found.fleiss_kappa) == (1, 1)
     assert (found.kappa_low, found.kappa_high) == (1, 1)
 
@@ -61,7 +61,7 @@ def test_a_bin_has_its_most_frequent_label_and_of_equals_the_first():
     arrays(np.int64, st.tuples(st.integers(2, 8), st.integers(1, 12)), elements=st.integers(0, 3))
 )
 def test_kappa_is_that_of_statsmodels(raster):
-    found = agreement(raster, rng(), resamples=9)
+    found = cycle_agreement(raster, rng(), resamples=9)
     if len(np.unique(raster)) == 1:
         assert found.fleiss_kappa is None and found.pairwise_agreement == 1
     else:
@@ -71,8 +71,8 @@ def test_kappa_is_that_of_statsmodels(raster):
 
 @given(arrays(np.int64, (5, 7), elements=st.integers(0, 3)), st.permutations(range(4)))
 def test_agreement_does_not_depend_on_the_labels_names_nor_on_the_order_of_cycles(raster, names):
-    one = agreement(raster, rng(), resamples=5)
-    other = agreement(np.array(names)[raster[::-1]], rng(), resamples=5)
+    one = cycle_agreement(raster, rng(), resamples=5)
+    other = cycle_agreement(np.array(names)[raster[::-1]], rng(), resamples=5)
     assert other.pairwise_agreement == pytest.approx(one.pairwise_agreement)
     assert (one.fleiss_kappa is None) == (other.fleiss_kappa is None)
     if one.fleiss_kappa is not None:
@@ -88,7 +88,7 @@ def test_agreement_is_counted_over_pairs_of_cycles_where_both_have_a_label(raste
         for a, b in zip(raster[i], raster[j], strict=True)
         if a >= 0 and b >= 0
     ]
-    found = agreement(raster, rng(), resamples=5)
+    found = cycle_agreement(raster, rng(), resamples=5)
     if same:
         assert found.pairwise_agreement == pytest.approx(np.mean(same))
     else:
@@ -97,14 +97,20 @@ def test_agreement_is_counted_over_pairs_of_cycles_where_both_have_a_label(raste
 
 def test_independent_labels_have_no_kappa_on_average():
     draws = rng()
-    kappas = [agreement(phase_raster(*unlocked(draws)), draws, 1).fleiss_kappa for _ in range(200)]
+    kappas = [
+        cycle_agreement(phase_raster(*unlocked(draws)), draws, 1).fleiss_kappa for _ in range(200)
+    ]
     assert np.mean(kappas) == pytest.approx(0, abs=0.02)
 
 
 def test_the_bootstrap_covers_the_kappa_of_many_cycles():
-    truth = agreement(phase_raster(*planted(rng(), cycles=4000, lost=0.3)), rng(), 1).fleiss_kappa
+    truth = cycle_agreement(
+        phase_raster(*planted(rng(), cycles=4000, lost=0.3)), rng(), 1
+    ).fleiss_kappa
     draws = rng(1)
-    found = [agreement(phase_raster(*planted(draws, lost=0.3)), draws, 199) for _ in range(200)]
+    found = [
+        cycle_agreement(phase_raster(*planted(draws, lost=0.3)), draws, 199) for _ in range(200)
+    ]
     covered = np.mean([each.kappa_low <= truth <= each.kappa_high for each in found])
     assert 0.85 <= covered <= 0.99
 
@@ -112,7 +118,7 @@ def test_the_bootstrap_covers_the_kappa_of_many_cycles():
 @pytest.mark.parametrize("cycles", [0, 1])
 def test_one_cycle_agrees_with_nobody(cycles):
     raster = phase_raster(*clock())[:cycles]
-    assert agreement(raster, rng()) is None
+    assert cycle_agreement(raster, rng()) is None
     labels = [0, 1, 2, 3] if cycles else [-1]
     assert phase_map(raster).tolist() == np.repeat(labels, 12 // len(labels)).tolist()
 
@@ -120,24 +126,24 @@ def test_one_cycle_agrees_with_nobody(cycles):
 def test_words_are_spelled_from_touchdown_with_repeats_collapsed():
     label = np.array([3, 3, 4, 3, 3, 4, 4, 4, 3, 4, 4, 4, 5, 9])
     cycle = np.array([0, 0, 0, 1, 1, 1, 1, 1, 2, 2, 2, 2, 2, -1])
-    found = cycle_words(label, cycle)
+    found = cycle_motifs(label, cycle)
     assert found.words == ((3, 4), (3, 4), (3, 4, 5))
     assert found.modal == (3, 4)
     assert found.modal_share == pytest.approx(2 / 3)
     assert found.mean_distance == pytest.approx((0 + 0 + 1 / 3) / 3)
-    assert cycle_words(label, np.full(14, -1)) is None
+    assert cycle_motifs(label, np.full(14, -1)) is None
 
 
 def test_short_stretches_can_be_left_out_of_words():
     label = np.array([3, 3, 5, 3, 3, 4, 4, 4, 3, 3, 4, 5, 4])
     cycle = np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2, 2])
-    assert cycle_words(label, cycle, 2).words == ((3, 4), (3,), ())
-    assert cycle_words(label, cycle).words == ((3, 5, 3, 4), (4, 3), (4, 5, 4))
-    assert cycle_words(label, cycle, 9).modal_share == 1
+    assert cycle_motifs(label, cycle, 2).words == ((3, 4), (3,), ())
+    assert cycle_motifs(label, cycle).words == ((3, 5, 3, 4), (4, 3), (4, 5, 4))
+    assert cycle_motifs(label, cycle, 9).modal_share == 1
 
 
 def test_a_label_that_lasts_into_the_next_cycle_begins_its_word():
-    assert cycle_words(np.array([1, 1, 1, 1]), np.array([0, 0, 1, 1])).words == ((1,), (1,))
+    assert cycle_motifs(np.array([1, 1, 1, 1]), np.array([0, 0, 1, 1])).words == ((1,), (1,))
 
 
 @pytest.mark.parametrize(

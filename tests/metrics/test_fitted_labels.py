@@ -85,10 +85,10 @@ def test_the_mean_cosine_is_at_least_that_of_scikit_learns_k_means():
 
 def test_a_direction_that_loses_its_vectors_takes_others():
     """Started from equal directions all but one lose theirs."""
-    from glassviz.metrics.fitted_labels import _lloyd
+    from glassviz.metrics.fitted_labels import lloyd
 
     unit = unit_vectors(np.repeat(np.eye(4), 5, axis=0))
-    _, nearest, cosine = _lloyd(unit, unit[[0, 0, 0, 0]])
+    _, nearest, cosine = lloyd(unit, unit[[0, 0, 0, 0]])
     assert len(set(nearest)) == 4 and cosine == pytest.approx(1.0)
 
 

@@ -102,7 +102,7 @@ def test_every_number_of_every_result_is_explained():
 
 def test_numbers_of_all_shapes_are_looked_for():
     assert {
-        "Agreement.fleiss_kappa",  # float | None
+        "CycleAgreement.fleiss_kappa",  # float | None
         "Gait.flight_share",  # a property
         "Gait.geom_shares",  # a dictionary
         "Persistence.kappa",  # an array

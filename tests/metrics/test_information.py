@@ -11,12 +11,12 @@ from sklearn.metrics import mutual_info_score
 
 from glassviz.metrics.information import (
     between_groups_bits,
+    contiguous_blocks,
     divergence_bits,
     entropy_bits,
     information_bits,
     miller_madow_bits,
     one_hot,
-    stretches,
     window_mi_bits,
     within_groups_bits,
 )
@@ -95,15 +95,15 @@ def test_window_mi_is_the_mean_over_windows_taken_one_by_one(weights, window):
         for t in range(30 - window + 1)
         if kept[t : t + window].all()
     ]
-    found = window_mi_bits(p, window, stretches(kept))
+    found = window_mi_bits(p, window, contiguous_blocks(kept))
     assert found == pytest.approx(np.mean(one_by_one), abs=1e-9)
     assert 0 <= found <= np.log2(min(window, 4)) + 1e-9
 
 
 def test_there_is_no_window_longer_than_what_was_kept_and_no_group_without_frames():
     kept = np.array([True, True, True, False, True, True, True])
-    assert stretches(kept).tolist() == [0, 0, 0, -1, 1, 1, 1]
-    assert window_mi_bits(FOUR[:7], 5, stretches(kept)) is None
+    assert contiguous_blocks(kept).tolist() == [0, 0, 0, -1, 1, 1, 1]
+    assert window_mi_bits(FOUR[:7], 5, contiguous_blocks(kept)) is None
     assert window_mi_bits(FOUR[:3], 5, WHOLE[:3]) is None
     assert between_groups_bits(FOUR[:3], np.full(3, -1)) is None
     assert within_groups_bits(FOUR[:3], np.full(3, -1)) is None

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glassviz.metrics.labels import GAIT_PHASES, gait_phases, name_labels, phase_table, phase_uses
+from glassviz.metrics.information import contingency
+from glassviz.metrics.labels import GAIT_PHASES, gait_phases, name_labels, phase_uses
 
 KINDS = arrays(np.int64, 40, elements=st.integers(-1, 6))
 
@@ -36,7 +37,7 @@ def test_a_label_is_named_after_where_most_of_its_frames_lie():
 
 @given(KINDS, KINDS)
 def test_every_frame_with_a_label_and_a_phase_counts_once(label, category):
-    table = phase_table(label, category, 7, 7)
+    table = contingency(label, category, 7, 7)
     assert table.sum() == np.sum((label >= 0) & (category >= 0))
     for name in name_labels(label, category, 7):
         assert name.frames == table[name.label].sum()

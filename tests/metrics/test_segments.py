@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from glassviz.metrics.segments import clock_cv, dwell_times, find_segments, occupancy, switching
+from glassviz.metrics.segments import (
+    dwell_times,
+    find_segments,
+    occupancy,
+    switching,
+    within_label_cv,
+)
 from tests.helpers.label_series import DT_S, clock, sticky
 
 LABELS = arrays(np.int64, st.integers(0, 60), elements=st.integers(-1, 4))
@@ -73,27 +79,27 @@ def test_dwell_is_known_on_a_clock_and_drops_the_censored_ends():
         assert (dwell.median_frames, dwell.mean_frames, dwell.iqr_frames) == (20, 20, 0)
         assert (dwell.median_s, dwell.mean_s, dwell.iqr_s) == (20 * DT_S, 20 * DT_S, 0)
         assert dwell.cv == 0
-    assert clock_cv(dwells) == 0
+    assert within_label_cv(dwells) == 0
 
 
 def test_a_clock_with_long_and_short_phases_is_regular_within_labels():
     label = np.tile(np.repeat([0, 1, 2], [30, 8, 2]), 10)
     segments = find_segments(label)
-    assert clock_cv(dwell_times(segments, DT_S)) == 0
+    assert within_label_cv(dwell_times(segments, DT_S)) == 0
     assert segments.length.std() / segments.length.mean() > 0.5
 
 
 def test_memoryless_labels_have_the_cv_of_a_geometric_dwell():
     label = sticky(200_000, labels=2, dwell=10, rng=np.random.default_rng(0))
     # Half of the draws repeat the label, so segments end with chance 1/20.
-    cv = clock_cv(dwell_times(find_segments(label), DT_S))
+    cv = within_label_cv(dwell_times(find_segments(label), DT_S))
     assert cv == pytest.approx(np.sqrt(1 - 1 / 20), abs=0.03)
 
 
 def test_a_label_that_is_never_seen_whole_has_no_dwell():
     [dwell] = dwell_times(find_segments(np.zeros(9, int)), DT_S)
     assert (dwell.segments, dwell.censored, dwell.median_s, dwell.cv) == (0, 1, None, None)
-    assert clock_cv([dwell]) is None
+    assert within_label_cv([dwell]) is None
 
 
 def test_occupancy_of_a_clock_is_even():

@@ -14,10 +14,10 @@ from glassviz.agents.glass import active_in_partition, partition
 from glassviz.metrics.information import between_groups_bits, window_mi_bits
 from glassviz.metrics.labels import (
     active_clusters,
-    assign,
     cosine_up_to_a_constant,
     describe_soft,
     reachable_clusters,
+    soft_assignment,
     temperature_audit,
 )
 from glassviz.training.losses import _turn, window_spread
@@ -47,7 +47,7 @@ def test_a_perfect_four_phase_cycle_looks_still_at_the_usual_temperatures(tau, l
     own, other = np.exp(1 / tau) / (np.exp(1 / tau) + 15), 1 / (np.exp(1 / tau) + 15)
     mixed = np.repeat([(own + 3 * other) / 4, other], [4, 12])
     by_hand = entropy(mixed, base=2) - entropy(np.repeat([own, other], [1, 15]), base=2)
-    found = between_groups_bits(assign(COSINE, tau), CLOCK.label)
+    found = between_groups_bits(soft_assignment(COSINE, tau), CLOCK.label)
     assert found == pytest.approx(by_hand)
     assert low <= found <= high, "of 2 bits that the hard labels have"
 
@@ -55,20 +55,20 @@ def test_a_perfect_four_phase_cycle_looks_still_at_the_usual_temperatures(tau, l
 @given(st.integers(0, 1000), st.sampled_from([0.05, 0.3, 1.0]), st.sampled_from([0.1, 0.7, 2.0]))
 def test_assignments_at_another_temperature_follow_from_those_at_a_known_one(seed, known, other):
     cosine, _ = drawn(seed, frames=5)
-    c = assign(cosine, known).astype(np.float32)
-    found = assign(cosine_up_to_a_constant(c, known), other)
-    assert found == pytest.approx(assign(cosine, other), abs=1e-5)
+    c = soft_assignment(cosine, known).astype(np.float32)
+    found = soft_assignment(cosine_up_to_a_constant(c, known), other)
+    assert found == pytest.approx(soft_assignment(cosine, other), abs=1e-5)
 
 
 def test_an_entry_that_underflowed_stays_the_smallest():
     cosine = cosine_up_to_a_constant(np.array([[1.0, 0.0]], np.float32), 0.005)
-    c = assign(cosine, 0.005)
+    c = soft_assignment(cosine, 0.005)
     assert np.isfinite(cosine).all() and c[0, 1] < 1e-30
 
 
 def test_trained_terms_are_those_of_training():
     cosine, s_of = drawn(0)
-    c = assign(cosine, 0.7)
+    c = soft_assignment(cosine, 0.7)
     found = describe_soft(c, s_of, 0.7, np.full(200, -1), rng())
     s = jnp.asarray(c @ s_of)
     assert found.change.temporal == pytest.approx(
@@ -80,7 +80,7 @@ def test_trained_terms_are_those_of_training():
 
 
 def test_a_clock_is_sure_and_steady_when_cold():
-    found = describe_soft(assign(COSINE, 0.02), PAIRS, 0.02, CLOCK.cycle, rng())
+    found = describe_soft(soft_assignment(COSINE, 0.02), PAIRS, 0.02, CLOCK.cycle, rng())
     # Prototypes 0 to 3 belong to clusters 0 and 1 only.
     assert found.within_cycle_mi_bits == pytest.approx(1)
     assert found.between_cycle_mi_bits == pytest.approx(0, abs=1e-9)
@@ -122,7 +122,8 @@ def test_an_audit_goes_from_sure_to_flat():
 def test_numbers_stay_in_their_ranges_and_do_not_depend_on_the_clusters_names(cosine, names, tau):
     s_of, cycle = softmax(rng().normal(size=(4, 3)), axis=1), np.arange(30) // 10
     one, other = (
-        describe_soft(assign(cosine, tau), s, tau, cycle, rng()) for s in (s_of, s_of[:, names])
+        describe_soft(soft_assignment(cosine, tau), s, tau, cycle, rng())
+        for s in (s_of, s_of[:, names])
     )
     for name in ("between_cycle_mi_bits", "within_cycle_mi_bits", "confidence", "margin"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), abs=1e-9)
@@ -133,7 +134,7 @@ def test_numbers_stay_in_their_ranges_and_do_not_depend_on_the_clusters_names(co
 
 
 def test_frames_of_nan_are_left_out_and_nothing_is_compared_across_them():
-    c = assign(COSINE, 0.02)[:21].copy()
+    c = soft_assignment(COSINE, 0.02)[:21].copy()
     c[10] = np.nan  # the last frame of phase 0 …, so that the only switch is not seen
     c[20] = np.nan
     found = describe_soft(c, np.eye(16), 0.02, NOBODY[:21], rng())
@@ -146,14 +147,14 @@ def test_frames_of_nan_are_left_out_and_nothing_is_compared_across_them():
 
 
 def test_three_frames_have_steps_and_no_windows_and_one_has_neither():
-    three = describe_soft(assign(COSINE[:3], 0.7), PAIRS, 0.7, NOBODY[:3], rng())
+    three = describe_soft(soft_assignment(COSINE[:3], 0.7), PAIRS, 0.7, NOBODY[:3], rng())
     assert three.change.window_mi_5_bits is None and three.change.step_jsd_bits is not None
-    one = describe_soft(assign(COSINE[:1], 0.7), PAIRS, 0.7, NOBODY[:1], rng())
+    one = describe_soft(soft_assignment(COSINE[:1], 0.7), PAIRS, 0.7, NOBODY[:1], rng())
     assert one.change.step_jsd_bits is None and one.confidence > 0
 
 
 def test_one_cluster_has_neither_margin_nor_entropy():
-    found = describe_soft(assign(COSINE, 0.7), np.ones((16, 1)), 0.7, NOBODY, rng())
+    found = describe_soft(soft_assignment(COSINE, 0.7), np.ones((16, 1)), 0.7, NOBODY, rng())
     assert (found.margin, found.entropy, found.confidence) == (None, None, pytest.approx(1))
 
 
