@@ -274,7 +274,7 @@ class Attempt:
 
 def probe(name: str) -> Attempt:
     """Draw a picture with one backend, in a child process."""
-    command = [sys.executable, "-P", str(Path(__file__).with_name("gl_probe.py"))]
+    command = [sys.executable, "-P", str(Path(__file__).with_name("opengl_probe.py"))]
     environment = os.environ | {"MUJOCO_GL": name}
     try:
         done = subprocess.run(
