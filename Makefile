@@ -1,5 +1,5 @@
 # make demo: install, and film a shipped agent into renders/
-# make test: lint, types, tests
+# make test: lint, types, order of imports, tests
 # make clean: remove what the two have made, and everything else in renders/
 
 PYTHON ?= python3
@@ -23,10 +23,11 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist .import_linter_cache .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find renders -mindepth 1 ! -name README.md -delete
 
 # The extra packages of the tests are installed over the plain ones, so that either comes first.

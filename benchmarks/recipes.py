@@ -49,17 +49,17 @@ RUNS_PER_CACHE = 8
 
 CHANGE_NOTHING = {
     "tdmpc2": "it is the preset without Glass",
-    "m": "its settings are those of j: it was published with the smoothing term absent from the "
-    "graph before 250k steps, which changes no number",
-    "P": "its bonus is the entropy of the labels, and this agent has one label all the time; tests "
+    "m": "same settings as j; the published run left the smoothing term out of the graph before "
+    "250k steps, which changes no number",
+    "P": "the bonus is the entropy of the labels, and this agent always has the same label; tests "
     "cover the bonus",
-    "Pa": "it is P with less of that bonus, which is nothing here",
-    "aa_k64": "its 64 updates a round are those of z",
-    "ab": "its settings are those of aa_k128: it was meant for five seeds",
-    "basin_restart_prototypes": "its signal, fewer than four clusters active in the partition, is "
-    "not met by this agent; a test covers a run that meets it",
+    "Pa": "it is P with a smaller bonus, and the bonus is zero here",
+    "aa_k64": "64 updates per round is the setting of z",
+    "ab": "same settings as aa_k128, intended for five seeds",
+    "basin_restart_prototypes": "its trigger, fewer than four active clusters in the partition, "
+    "does not occur in this run; a test covers one in which it does",
 }
-"""Recipes that are to be the same as their parents, and why."""
+"""Recipes that must train exactly as their parents do, and why."""
 
 History = list[dict[str, Any]]
 
@@ -239,7 +239,7 @@ def main() -> None:
     runs = Runs(options.rounds)
     for name in PRESETS:
         assert not first_difference(runs(name), runs.anew(name)), f"{name} is not reproducible"
-    lines = ["| recipe | against | settings of its own | what differs first |", "|---|---|---|---|"]
+    lines = ["| recipe | against | changed settings | first difference |", "|---|---|---|---|"]
     print(*lines, sep="\n", flush=True)
     wrong = []
     for name in options.only:
