@@ -1,4 +1,4 @@
-"""Fitted labels of runs, beside those that the agents learned."""
+"""Labels fitted to the latents of runs, and their comparison with learned labels."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -47,12 +47,12 @@ _ROUNDING = 1e-9
 
 @dataclass(frozen=True)
 class PhaseReading:
-    """What labels say about the gait phase: means over episodes with gait cycles.
+    """Phase locking of labels, averaged over episodes with gait cycles.
 
     Attributes:
-        phase_information_bits: I(phase bin; label). More labels can say more.
-        locking_u: the share of the labels' entropy that the phase explains, in [0, 1]; over the
-            episodes in which both sets of labels have one. None without such.
+        phase_information_bits: I(phase bin; label), bits; can be higher with more labels.
+        locking_u: share of the label entropy that the phase explains, in [0, 1]; over the episodes
+            in which it is defined for both labellings. None without such an episode.
     """
 
     phase_information_bits: float
@@ -61,22 +61,20 @@ class PhaseReading:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The labels that an agent learned beside those that were fitted to the same frames.
-
-    All but `test` is over the frames after the openings, or, for the phase, in gait cycles.
+    """Learned against fitted labels of the same frames, after the initial transients.
 
     Attributes:
-        label_rules: how latents got their learned labels.
+        label_rules: rules by which latents got their learned labels.
         learned_visited: learned labels with more than 1 % of the frames.
-        ami: adjusted mutual information of both; None where it is undefined.
+        ami: adjusted mutual information of both labellings; None if undefined.
         test: agreement over frames in gait cycles, against `warped_circular_shifts` of the fitted
             labels within their episodes; None without gait cycles.
-        partner: fitted label that each learned label is matched with; −1: none.
-        similarity: Jaccard index of each of these pairs, in [0, 1]; 0 where there is none.
+        partner: matched fitted label of each learned label; −1 if unmatched.
+        similarity: Jaccard index of each pair, in [0, 1]; 0 if unmatched.
         matched_share: share of the frames whose two labels are matched with each other.
-        cycle_episodes: episodes with gait cycles.
-        learned, fitted: what each says about the phase; None without gait cycles.
-        fitted_ahead: episodes in which the fitted labels have more bits about the phase.
+        cycle_episodes: number of episodes with gait cycles.
+        learned, fitted: phase locking of both labellings; None without gait cycles.
+        fitted_ahead: number of episodes in which fitted labels have more phase information.
     """
 
     label_rules: tuple[str, ...]
@@ -93,14 +91,14 @@ class Comparison:
 
     @property
     def more_bits(self) -> float | None:
-        """Bits that the fitted labels say more about the phase; None without gait cycles."""
+        """Phase information of fitted minus learned labels, bits; None without gait cycles."""
         if self.learned is None or self.fitted is None:
             return None
         return self.fitted.phase_information_bits - self.learned.phase_information_bits
 
     @property
     def more_u(self) -> float | None:
-        """How much higher the U of the fitted labels is; None where U is undefined."""
+        """Locking U of fitted minus learned labels; None if undefined."""
         if self.learned is None or self.fitted is None:
             return None
         if self.learned.locking_u is None or self.fitted.locking_u is None:
@@ -148,7 +146,7 @@ def compare(traces: Sequence[Trace], fitted: FittedLabels, seed: int = 0) -> Com
 
 @dataclass(frozen=True, eq=False)
 class _Episode:
-    """Labels of an episode, −1 in its opening, and what each says about its gait cycles."""
+    """Both labellings of an episode, −1 in its initial transient, and their phase locking."""
 
     learned: Labels
     fitted: Labels
@@ -165,7 +163,7 @@ def _episodes(trace: Trace, fitted: FittedLabels, rng: np.random.Generator) -> I
             np.where(after, each.label[i].astype(np.int64), -1) for each in (trace, found)
         )
         phase, cycle = gait.cycles.phase, gait.cycles.cycle
-        # One rotation, for the p-values are not asked for.
+        # A single rotation, since the p-values are not used.
         here, there = (locking(each, phase, cycle, rng, 1) for each in (label, other))
         yield _Episode(label, other, cycle, (here, there) if here and there else None)
 
@@ -173,7 +171,7 @@ def _episodes(trace: Trace, fitted: FittedLabels, rng: np.random.Generator) -> I
 def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTest:
     label = np.concatenate([each.learned for each in episodes])
     other = np.concatenate([each.fitted for each in episodes])
-    # Cycles of different episodes must not have the same number.
+    # Cycles of different episodes need different numbers.
     ends = np.cumsum([0, *(each.cycle.max() + 1 for each in episodes)])
     cycle = np.concatenate(
         [
@@ -181,13 +179,14 @@ def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTe
             for each, end in zip(episodes, ends[:-1], strict=True)
         ]
     )
-    # That labels of one episode or controller do not occur in another is chance too.
+    # Surrogates stay within episodes: labels confined to one episode or controller are no evidence
+    # of agreement.
     span = np.repeat(np.arange(len(episodes)), [len(each.cycle) for each in episodes])
     return agreement_test(label, other, warped_circular_shifts(other, cycle, rng, REPLICATES, span))
 
 
 def _reading(own: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:
-    """What labels say about the phase, U over the episodes in which the others have one too."""
+    """Mean phase locking; U over the episodes in which it is defined for both labellings."""
     if not own:
         return None
     u = [
@@ -203,13 +202,13 @@ def _reading(own: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading |
 
 @dataclass(frozen=True)
 class FitOptions:
-    """How labels are fitted.
+    """Options of a fit.
 
     Attributes:
-        prototypes: N.
-        clusters: K; None: as many as minimise the structural entropy.
-        seed: of the starts of k-means.
-        refits: how many fits with other seeds are compared; below 2 none are.
+        prototypes: number of prototypes N.
+        clusters: number of clusters K; None chooses the K of lowest structural entropy.
+        seed: seed of the k-means initialisations.
+        refits: number of fits with other seeds to compare; below 2 none are compared.
 
     Raises:
         UsageError: N or K is out of range.
@@ -226,16 +225,16 @@ class FitOptions:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Labels that were fitted to one checkpoint.
+    """Labels fitted to one checkpoint.
 
     Attributes:
-        name: what tables call the checkpoint.
-        path: the file of the labels.
-        traces: that they were fitted on.
-        labels: as in the file.
+        name: name of the checkpoint in tables.
+        path: file of the labels.
+        traces: traces that the labels were fitted to.
+        labels: the fitted labels.
         visited: labels with more than 1 % of all frames.
-        refits: how much fits with other seeds agree; None without refits.
-        comparison: with the labels that the agent learned; None without Glass.
+        refits: agreement of fits with other seeds; None without refits.
+        comparison: comparison with learned labels; None without Glass.
     """
 
     name: str

@@ -17,7 +17,7 @@ from glassviz.errors import UsageError
 from glassviz.figures.rasters import PAGE_INCHES
 from glassviz.figures.style import COLUMN_INCHES, INK, phase_colors, scale_colors, style, wrapped
 from glassviz.maps.coordinates import NEIGHBOURS
-from glassviz.maps.features import CLOCKLESS_WINDOW_S, METRICS, TOLD, CyclePath
+from glassviz.maps.features import CLOCKLESS_WINDOW_S, SPACE_METRICS, SPACE_NAMES, CyclePath
 from glassviz.maps.maps import LatentMap
 from glassviz.palette import ink_on, label_color
 from glassviz.text import printable
@@ -473,7 +473,7 @@ def caption(maps: Sequence[LatentMap]) -> str:
 def method_told(found: LatentMap) -> str:
     """How a map was made, in a few words."""
     if found.options.method == "umap":
-        metric = METRICS[found.options.space]
+        metric = SPACE_METRICS[found.options.space]
         return f"UMAP ({metric}, {NEIGHBOURS} neighbours, seed {found.options.seed})"
     first, second = found.explained or (0.0, 0.0)
     return f"PCA ({first:.0%} and {second:.0%} of the variance)"
@@ -487,7 +487,9 @@ def _made(maps: Sequence[LatentMap]) -> str:
         encoder = f" that {printable(first.encoder.name)} makes of all observations"
     counts = [f"{each.fitted:,}" for each in maps]
     told = " and ".join(dict.fromkeys(counts)) if len(set(counts)) < 3 else ", ".join(counts)
-    told = f"{method} of the {TOLD[first.options.space]}{encoder}, n\u00a0=\u00a0{told} frames"
+    told = (
+        f"{method} of the {SPACE_NAMES[first.options.space]}{encoder}, n\u00a0=\u00a0{told} frames"
+    )
     thinned = [each for each in maps if each.fitted < len(each.frames)]
     if thinned:
         of = sum(len(each.frames) for each in thinned)

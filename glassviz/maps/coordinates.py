@@ -1,4 +1,4 @@
-"""Coordinates of latent maps by UMAP or PCA, kept beside the traces."""
+"""Coordinates of latent maps by UMAP or PCA, cached next to the traces."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import replacing
-from glassviz.maps.features import METRICS, Encoder, Space, features, pool, thin
+from glassviz.maps.features import SPACE_METRICS, Encoder, Space, features, pool, thin
 from glassviz.metrics.embedding import Metric
 from glassviz.rollout.find import MAP_SUFFIX
 from glassviz.trace import UNREADABLE, Trace
@@ -29,29 +29,33 @@ Rows = Float32[np.ndarray, "frames features"]
 Plane = Float32[np.ndarray, "frames 2"]
 
 
+# Projection ---------------------------------------------------------------------------------------
+
 NEIGHBOURS = 30
+"""Number of neighbours of UMAP."""
 
 
 MIN_DIST = 0.1
+"""Minimum distance of UMAP."""
 
 
 FEWEST = 4
-"""Frames without which there is no map."""
+"""Minimum number of frames of a map."""
 
 
 PLACED_BY = 5
-"""A frame that was not fitted stands between so many of those that were."""
+"""A frame that was not fitted is interpolated between this many fitted ones."""
 
 
 @dataclass(frozen=True, eq=False)
 class Projection:
-    """A map of some frames, and how others are placed on it.
+    """A fitted 2-D projection.
 
     Attributes:
-        xy: where the fitted frames are.
-        place: where further frames are. Under PCA that is exact; under UMAP they stand between
-            the fitted frames that are nearest to them, by 1/distance.
-        explained: share of the variance along each axis; None under UMAP.
+        xy: positions of the fitted frames.
+        place: computes positions of further frames: exact for PCA; for UMAP interpolated between
+            the nearest fitted frames, weighted by 1/distance.
+        explained: share of the variance along each axis; None for UMAP.
     """
 
     xy: Plane
@@ -60,24 +64,29 @@ class Projection:
 
 
 def project(rows: Rows, method: Method, seed: int, metric: Metric = "cosine") -> Projection:
-    """Fit a map; the same rows and seed give the same map on the same machine.
+    """Fit a projection, reproducible for the same rows and seed on the same machine.
 
     Args:
-        rows: vectors of length 1, or standardised features.
-        method: `umap` keeps neighbourhoods, `pca` the directions of largest variance.
-        seed: of UMAP's layout.
-        metric: what UMAP takes for distance; `cosine` needs vectors of length 1.
+        rows: unit vectors, or standardised features.
+        method: `umap` preserves neighbourhoods, `pca` the directions of largest variance.
+        seed: seed of the UMAP layout.
+        metric: distance of UMAP; `cosine` requires unit vectors.
 
     Raises:
-        GlassvizError: there are fewer than four frames, or than two numbers in each.
+        GlassvizError: there are fewer than four frames, or fewer than two features.
 
     References:
         McInnes, Healy & Melville, "UMAP", 2018.
+
+    Example:
+        >>> rows = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+        >>> project(rows, "pca", seed=0).xy.shape
+        (50, 2)
     """
     if rows.shape[1] < 2:
         raise GlassvizError(
-            f"map: expected at least 2 numbers a frame, found {rows.shape[1]}: there is nothing to "
-            f"lay flat"
+            f"map: expected at least 2 features per frame, found {rows.shape[1]}: there is nothing "
+            f"to project"
         )
     if len(rows) < FEWEST:
         raise GlassvizError(
@@ -103,22 +112,21 @@ def _principal_axes(
     from threadpoolctl import threadpool_limits
 
     mean = rows.mean(axis=0, dtype=np.float64)
-    with threadpool_limits(1):  # So that sums come out the same whatever the number of cores.
+    with threadpool_limits(1):  # Makes sums independent of the number of cores.
         centred = rows - mean
         values, vectors = np.linalg.eigh(centred.T @ centred)
     axes = vectors[:, [-1, -2]]
-    # An axis has no direction of its own: its largest entry is to be positive.
+    # The sign of an axis is arbitrary: its largest entry is made positive.
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
     shares = np.maximum(values, 0) / np.maximum(values, 0).sum()
     return mean, axes, (float(shares[-1]), float(shares[-2]))
 
 
 def _umap(rows: Rows, seed: int, metric: Metric) -> Projection:
-    """UMAP on exact neighbours, begun from the principal axes.
+    """UMAP with exact neighbours, initialised by PCA.
 
-    The two steps of `umap.UMAP.fit`, with neighbours that are given: those that it looks for
-    itself are approximate, and compiling that search takes longer than exact distances between
-    50,000 frames.
+    The two steps of `umap.UMAP.fit` with precomputed neighbours: its own search is approximate, and
+    compiling it takes longer than exact distances between 50,000 frames.
     """
     umap_ = _import_umap()
     neighbours = min(NEIGHBOURS, len(rows) - 1)
@@ -149,19 +157,19 @@ def _umap(rows: Rows, seed: int, metric: Metric) -> Projection:
     xy = np.asarray(xy, dtype=np.float32)
 
     def place(more: Rows) -> Plane:
-        away, by = _nearest(rows, more, min(PLACED_BY, len(rows)), metric)
-        weight = 1 / np.maximum(away, 1e-6)
+        distance, index = _nearest(rows, more, min(PLACED_BY, len(rows)), metric)
+        weight = 1 / np.maximum(distance, 1e-6)
         weight /= weight.sum(axis=1, keepdims=True)
-        return np.einsum("fn,fnd->fd", weight, xy[by]).astype(np.float32)
+        return np.einsum("fn,fnd->fd", weight, xy[index]).astype(np.float32)
 
     return Projection(xy, place, None)
 
 
 def _import_umap() -> ModuleType:
     with warnings.catch_warnings():
-        # It mentions that TensorFlow is not installed, which only its neural variant needs.
+        # TensorFlow is needed by parametric UMAP only.
         warnings.simplefilter("ignore", ImportWarning)
-        # Nor does it matter that a notebook has no widgets for the progress of its neural variant.
+        # Notebook widgets are needed by the progress bar of parametric UMAP only.
         warnings.filterwarnings("ignore", "IProgress not found")
         import umap.umap_
 
@@ -171,21 +179,24 @@ def _import_umap() -> ModuleType:
 def _nearest(
     among: Rows, rows: Rows, count: int, metric: Metric
 ) -> tuple[Float32[np.ndarray, "frames count"], Int32[np.ndarray, "frames count"]]:
-    """Distances to the nearest rows, and which these are; a row is its own nearest."""
+    """Distances and indices of the nearest rows; a row is its own nearest."""
     from sklearn.neighbors import NearestNeighbors
 
-    found = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(among)
-    distance, index = found.kneighbors(rows)
-    # Of vectors of length 1, half the squared distance is 1 − cos.
-    away = np.square(distance) / 2 if metric == "cosine" else distance
-    return away.astype(np.float32), index.astype(np.int32)
+    fitted = NearestNeighbors(n_neighbors=count, algorithm="brute").fit(among)
+    distance, index = fitted.kneighbors(rows)
+    if metric == "cosine":
+        # For unit vectors half the squared Euclidean distance is 1 − cos.
+        distance = np.square(distance) / 2
+    return distance.astype(np.float32), index.astype(np.int32)
 
+
+# Coordinates and their file -----------------------------------------------------------------------
 
 SCHEMA_VERSION = 2
 
 
 MAX_POINTS = 100_000
-"""Frames that are fitted at most: those that UMAP takes about a minute for on two cores."""
+"""Maximum number of fitted frames: UMAP takes about a minute for them on two cores."""
 
 
 Planes = Float32[np.ndarray, "episodes frames 2"]
@@ -193,18 +204,18 @@ Planes = Float32[np.ndarray, "episodes frames 2"]
 
 @dataclass(frozen=True)
 class MapOptions:
-    """How a map is made.
+    """Options of a map.
 
     Attributes:
-        method: `umap`, or `pca`.
-        seed: of UMAP's layout and of the thinning.
-        space: what is mapped.
-        max_points: frames that are fitted at most; of more, as many of every episode, gait cycle
-            and phase.
-        place_rest: whether the others are placed on the fitted map; they are left out otherwise.
+        method: `umap` or `pca`.
+        seed: seed of the UMAP layout and of the thinning.
+        space: feature space.
+        max_points: maximum number of fitted frames; more are thinned evenly over episodes, gait
+            cycles and phases.
+        place_rest: whether the other frames are placed on the fitted map or left out.
 
     Raises:
-        UsageError: too few points, or a seed out of range.
+        UsageError: there are too few points, or the seed is out of range.
     """
 
     method: Method = "umap"
@@ -224,13 +235,14 @@ class MapOptions:
 
 @dataclass(frozen=True, eq=False)
 class Coordinates:
-    """Where the frames of traces are on their map.
+    """Coordinates of the frames of traces on their map.
 
     Attributes:
-        inputs: all that they depend on but the machine, as plain data.
-        xy: of every frame, by the trace's hash; NaN for frames that were not placed.
-        fitted: whether a frame was fitted, and not placed afterwards or left out; likewise.
-        explained: share of the variance along each axis; None under UMAP.
+        inputs: everything that determines them except for the machine, as plain data.
+        xy: position of every frame, by hash of the trace; NaN for frames that were not placed.
+        fitted: whether each frame was fitted, rather than placed afterwards or left out; by hash
+            of the trace.
+        explained: share of the variance along each axis; None for UMAP.
     """
 
     inputs: dict[str, Any]
@@ -240,19 +252,19 @@ class Coordinates:
 
     @property
     def file_name(self) -> str:
-        """Name of the file: the same inputs always lead to the same file."""
+        """Name of the file, determined by the inputs."""
         return file_name(self.inputs)
 
     def save(self, path: Path) -> None:
-        """Write them to `path`, whole or not at all.
+        """Write the coordinates to `path` atomically.
 
         Raises:
-            GlassvizError: they cannot be written.
+            GlassvizError: the file cannot be written.
         """
         header = {"inputs": self.inputs, "explained": self.explained}
         text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
-        arrays: dict[str, Any] = {f"xy-{sha256}": each for sha256, each in self.xy.items()}
-        arrays |= {f"fitted-{sha256}": each for sha256, each in self.fitted.items()}
+        arrays: dict[str, Any] = {f"xy-{sha256}": xy for sha256, xy in self.xy.items()}
+        arrays |= {f"fitted-{sha256}": fitted for sha256, fitted in self.fitted.items()}
         with replacing(path) as partial, partial.open("wb") as file:
             np.savez_compressed(file, header=text, **arrays)
 
@@ -261,7 +273,7 @@ class Coordinates:
         """Read coordinates.
 
         Raises:
-            GlassvizError: there are none, or the file is of another kind or damaged.
+            GlassvizError: the file is missing, of another kind, or damaged.
         """
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -277,16 +289,16 @@ class Coordinates:
         except UNREADABLE as error:
             raise GlassvizError(
                 f"{path}: expected coordinates of a map, found a file that cannot be read as such "
-                f"({error}): delete it, and it is made again"
+                f"({error}): delete it to fit the map again"
             ) from None
 
 
 def inputs_of(
     traces: Sequence[Trace], options: MapOptions, encoder: Encoder | None = None
 ) -> dict[str, Any]:
-    """All that coordinates depend on but the machine.
+    """Everything that determines coordinates except for the machine.
 
-    Labels are not among it: a trace that goes by fitted labels has the map of the recorded one.
+    Labels do not: a trace with fitted labels shares the map of the recorded trace.
     """
     package = "umap-learn" if options.method == "umap" else "numpy"
     return {
@@ -301,7 +313,7 @@ def inputs_of(
 
 
 def recorded_sha256(trace: Trace) -> str:
-    """Hash of the trace as it was recorded, whatever labels it goes by now."""
+    """Hash of the trace as recorded, also if it has fitted labels."""
     fitted = trace.header.get("fitted_labels")
     return fitted["recorded_trace_sha256"] if fitted else trace.sha256
 
@@ -353,7 +365,7 @@ def coordinates_of(
         try:
             fitted.save(path)
         except GlassvizError as error:
-            tell(f"the map's coordinates are not kept: {error}")
+            tell(f"the coordinates of the map are not saved: {error}")
             path = None
     return fitted, path, False
 
@@ -367,7 +379,7 @@ def _fit(
     kept = np.arange(len(rows))
     if len(rows) > options.max_points:
         kept = thin(pool(ordered), options.max_points, options.seed)
-    projection = project(rows[kept], options.method, options.seed, METRICS[options.space])
+    projection = project(rows[kept], options.method, options.seed, SPACE_METRICS[options.space])
     xy = np.full((len(rows), 2), np.nan, np.float32)
     xy[kept] = projection.xy
     fitted = np.zeros(len(rows), bool)

@@ -1,4 +1,4 @@
-"""What a latent map is made of: latents, frames, landmarks."""
+"""Inputs of a latent map: encoder, pooled frames, landmarks, thinning, and feature spaces."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,25 +22,28 @@ if TYPE_CHECKING:
     from glassviz.checkpoints import Checkpoint
 
 
+# Encoder ------------------------------------------------------------------------------------------
+
 BATCH = 4096
+"""Observations encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """An agent that is shown what others saw.
+    """Encoder of one agent, applied to the observations of others.
 
     Attributes:
-        checkpoint: of the agent.
+        checkpoint: checkpoint of the agent.
     """
 
     checkpoint: "Checkpoint"
 
     @classmethod
     def load(cls, path: Path) -> "Encoder":
-        """Read an agent.
+        """Load the encoder of a checkpoint.
 
         Raises:
-            GlassvizError: the file is no checkpoint.
+            GlassvizError: the file is not a checkpoint.
         """
         from glassviz import checkpoints
 
@@ -48,19 +51,19 @@ class Encoder:
 
     @property
     def name(self) -> str:
-        """Of the agent."""
+        """Name of the agent."""
         return self.checkpoint.name
 
     @property
     def sha256(self) -> str:
-        """Of the agent's file."""
+        """Hash of the checkpoint."""
         return self.checkpoint.sha256
 
     def latents(self, trace: Trace) -> Float32[np.ndarray, "frames latent"]:
-        """What the agent makes of every observation of a trace.
+        """Latents of all observations of a trace.
 
         Raises:
-            GlassvizError: its observations have another number of values.
+            GlassvizError: the observations have another dimension.
         """
         import jax
 
@@ -74,37 +77,38 @@ class Encoder:
                 f"{trace.header['checkpoint']['name']} does, found {self.name} with "
                 f"{config.obs_dim}: name another"
             )
-        found = jax.jit(
+        latents = jax.jit(
             lambda rows: jax.lax.map(lambda x: encode(config, params, x), rows, batch_size=BATCH)
         )(obs)
-        return np.asarray(found, np.float32)
+        return np.asarray(latents, np.float32)
 
+
+# Frames -------------------------------------------------------------------------------------------
 
 CLOCKLESS_WINDOW_S = 0.5
-"""Frames nearer than this are no neighbours in runs without gait cycles, which have no half one."""
+"""Theiler window of runs without gait cycles, s."""
 
 
 DISCOUNT = 0.99
-"""Of an agent whose trace tells none."""
+"""Discount per frame if the trace has none."""
 
 
 @dataclass(frozen=True, eq=False)
 class Frames:
-    """All frames of all traces, openings included.
+    """Pooled frames of all traces, including initial transients.
 
     Attributes:
-        shapes: episodes and frames of each trace.
-        trace: number of the trace that each frame is of.
-        series: number of its episode, among those of all traces.
-        episode: number of its episode in its trace.
-        time: number of the frame in its episode.
-        phase: in its gait cycle, [0, 2π); NaN outside of cycles.
-        cycle: number of its gait cycle, among those of all traces; −1 outside.
-        window: half a gait cycle of its trace, in frames.
-        label, prototype: of the frame; −1 without labels.
-        to_go: its return-to-go. What comes after the episode's end is taken to be like what came
-            before it, or all late frames would look poor.
-        gait_phase: the entry of `GAIT_PHASES` that it belongs to; −1 in openings.
+        shapes: numbers of episodes and frames of each trace.
+        trace: index of the trace of each frame.
+        series: index of its episode among all traces.
+        episode: index of its episode in its trace.
+        time: index of the frame in its episode.
+        phase: phase in its gait cycle, [0, 2π); NaN outside of cycles.
+        cycle: index of its gait cycle among all traces; −1 outside of cycles.
+        window: Theiler window, half a gait cycle of its trace, frames.
+        label, prototype: label and prototype; −1 without labels.
+        to_go: normalised return-to-go, see `return_to_go`.
+        gait_phase: index into `GAIT_PHASES`; −1 in initial transients.
     """
 
     shapes: tuple[tuple[int, int], ...]
@@ -124,7 +128,7 @@ class Frames:
         return len(self.trace)
 
     def label_names(self, clusters: int) -> tuple[LabelName, ...]:
-        """What each label stands for, by the phase of the gait that it lives in."""
+        """Names of the labels by gait phase."""
         return name_labels(self.label.astype(np.int64), self.gait_phase, clusters)
 
 
@@ -183,16 +187,16 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
 
 
 def discount_of(trace: Trace) -> float:
-    """γ per frame of the agent; 0.99 where the trace does not tell."""
-    found = trace.header["agent"].get("planner", {}).get("discount")
-    return found if found is not None and 0 < found < 1 else DISCOUNT
+    """γ per frame of the agent; 0.99 if the trace has none."""
+    discount = trace.header["agent"].get("planner", {}).get("discount")
+    return discount if discount is not None and 0 < discount < 1 else DISCOUNT
 
 
 def return_to_go(trace: Trace) -> Float64[np.ndarray, "episodes frames"]:
-    """Σ γʲ r over the rest of the episode, divided by 1 − γᵐ where m frames are left.
+    """Normalised return-to-go: Σ γʲ r over the rest of the episode / (1 − γᵐ), m frames left.
 
-    That is the discounted mean of the rewards to come over 1 − γ: on the scale of values, and not
-    falling to zero at the episode's end, where the clock cuts it off.
+    The discounted mean of the remaining rewards / (1 − γ). It is on the scale of values and does
+    not fall to zero at the end of an episode, which is a truncation.
     """
     discount = discount_of(trace)
     left = np.arange(trace.frames, 0, -1)
@@ -202,7 +206,7 @@ def return_to_go(trace: Trace) -> Float64[np.ndarray, "episodes frames"]:
 def split(
     frames: Frames, rows: Float32[np.ndarray, "frames columns"]
 ) -> tuple[Float32[np.ndarray, "episodes length columns"], ...]:
-    """Rows of all frames as one array a trace."""
+    """Split rows of all frames into one array per trace."""
     sizes = [episodes * length for episodes, length in frames.shapes]
     parts = np.split(rows, np.cumsum(sizes)[:-1])
     return tuple(
@@ -211,22 +215,26 @@ def split(
     )
 
 
+# Landmarks ----------------------------------------------------------------------------------------
+
 CYCLE_STEPS = 24
+"""Phases at which cycles are compared."""
 
 
 FEWEST_CYCLES = 3
+"""A typical cycle needs at least this many cycles."""
 
 
 COMPARED = 400
-"""Of more cycles so many are compared with each other, evenly drawn."""
+"""Maximum number of cycles compared pairwise, evenly spaced."""
 
 
 AVERAGED = 0.25
-"""Share of the cycles, those nearest to the typical one, that its path is the mean of."""
+"""Share of the cycles, nearest to the medoid, that are averaged."""
 
 
 NEAREST = 15
-"""Frames around a prototype, whose midst it stands in."""
+"""Number of frames around a prototype, whose medoid is its position."""
 
 
 Plane = Float32[np.ndarray, "frames 2"]
@@ -234,13 +242,13 @@ Plane = Float32[np.ndarray, "frames 2"]
 
 @dataclass(frozen=True, eq=False)
 class CyclePath:
-    """The typical gait cycle of one trace, as a path on the map.
+    """Typical gait cycle of one trace, as a path on the map.
 
     Attributes:
-        trace: number of the trace.
-        xy: where it is at phases 0, 1/24, 2/24 … of the cycle.
-        cycles: how many cycles it is the mean of.
-        of: how many there are.
+        trace: index of the trace.
+        xy: position at phases 0, 1/24, 2/24 … of the cycle.
+        cycles: number of averaged cycles.
+        of: number of all cycles.
     """
 
     trace: int
@@ -251,14 +259,14 @@ class CyclePath:
 
 @dataclass(frozen=True, eq=False)
 class PlacedPrototype:
-    """A prototype that is the nearest one of some frame.
+    """Position of a prototype that is the nearest one of some frame.
 
     Attributes:
-        number: n.
-        label: the commonest label of its frames.
-        share: of all frames with prototypes, those that it is nearest to.
-        xy: where it stands: at one of the frames that are nearest to it, the one in their midst.
-        nearest: these frames, the nearest first; numbers in `Frames`.
+        number: index of the prototype.
+        label: most frequent label of its frames.
+        share: share of the frames whose nearest prototype it is.
+        xy: its position: that of the medoid of the frames nearest to it.
+        nearest: those frames, nearest first; indices into `Frames`.
     """
 
     number: int
@@ -269,26 +277,27 @@ class PlacedPrototype:
 
 
 def typical_cycle(frames: Frames, xy: Plane, trace: int) -> CyclePath | None:
-    """The path of the gait cycle that is least far from all others, and of those nearest to it.
+    """Mean path of the gait cycles nearest to the medoid cycle.
 
-    A mean over all cycles would run where no cycle does, if there are two kinds of them.
+    If there are two kinds of cycles, a mean over all of them would run where no cycle does.
 
     Args:
-        frames: of all traces.
-        xy: where each is; NaN: nowhere.
-        trace: number of the trace whose cycles count.
+        frames: pooled frames of all traces.
+        xy: position of each frame; NaN if it is not on the map.
+        trace: index of the trace.
 
     Returns:
         None with fewer than three cycles.
     """
     inside = (frames.trace == trace) & (frames.cycle >= 0) & np.isfinite(xy).all(axis=1)
-    kept = np.flatnonzero(inside)
-    curves = _curves(frames.cycle[kept], frames.phase[kept], xy[kept])
+    rows = np.flatnonzero(inside)
+    curves = _curves(frames.cycle[rows], frames.phase[rows], xy[rows])
     if len(curves) < FEWEST_CYCLES:
         return None
-    some = curves[np.linspace(0, len(curves) - 1, min(len(curves), COMPARED)).round().astype(int)]
-    apart = np.linalg.norm(some[:, None] - some[None], axis=3).mean(axis=2)
-    medoid = some[int(apart.sum(axis=1).argmin())]
+    sample = np.linspace(0, len(curves) - 1, min(len(curves), COMPARED)).round().astype(int)
+    compared = curves[sample]
+    distance = np.linalg.norm(compared[:, None] - compared[None], axis=3).mean(axis=2)
+    medoid = compared[int(distance.sum(axis=1).argmin())]
     order = np.argsort(np.linalg.norm(curves - medoid, axis=2).mean(axis=1), kind="stable")
     count = max(1, round(AVERAGED * len(curves)))
     return CyclePath(trace, curves[order[:count]].mean(axis=0), count, len(curves))
@@ -297,15 +306,15 @@ def typical_cycle(frames: Frames, xy: Plane, trace: int) -> CyclePath | None:
 def _curves(
     cycle: Int[np.ndarray, " frames"], phase: Float64[np.ndarray, " frames"], xy: Plane
 ) -> Float64[np.ndarray, "cycles steps 2"]:
-    """Every cycle that has frames in each third of it, at equal steps of its phase."""
+    """Cycles with frames in all thirds, interpolated at equal steps of phase."""
     steps = np.arange(CYCLE_STEPS) * (2 * np.pi / CYCLE_STEPS)
     curves = []
     cuts = np.flatnonzero(np.diff(cycle)) + 1
-    for own in np.split(np.arange(len(cycle)), cuts):
-        if len(np.unique(phase[own] // (2 * np.pi / 3))) < 3:
+    for rows in np.split(np.arange(len(cycle)), cuts):
+        if len(np.unique(phase[rows] // (2 * np.pi / 3))) < 3:
             continue
         curves.append(
-            [np.interp(steps, phase[own], xy[own, axis], period=2 * np.pi) for axis in (0, 1)]
+            [np.interp(steps, phase[rows], xy[rows, axis], period=2 * np.pi) for axis in (0, 1)]
         )
     return np.array(curves, dtype=np.float64).reshape(-1, 2, CYCLE_STEPS).transpose(0, 2, 1)
 
@@ -313,174 +322,177 @@ def _curves(
 def place_prototypes(
     traces: Sequence[Trace], frames: Frames, xy: Plane
 ) -> tuple[PlacedPrototype, ...]:
-    """Every prototype that is the nearest one of a frame, by number.
+    """Positions of all prototypes that are the nearest one of a frame on the map, by number.
 
-    Frames are near to a prototype by their soft assignment to it; where there is none (fitted
-    labels), by their cosine with the mean direction of all frames that it is the nearest of, which
-    is what a fitted prototype is.
+    Nearness to a prototype is the soft assignment. For fitted labels, which have none, it is the
+    cosine with the mean direction of the prototype's frames, by which a fitted prototype is
+    defined.
 
     Args:
-        traces: of one checkpoint.
-        frames: theirs.
-        xy: where each frame is; NaN: nowhere.
+        traces: traces of one checkpoint.
+        frames: their pooled frames.
+        xy: position of each frame; NaN if it is not on the map.
     """
     on_map = np.isfinite(xy).all(axis=1)
     total = int((frames.prototype >= 0).sum())
     placed = []
     for number in np.unique(frames.prototype[frames.prototype >= 0]).tolist():
-        own = frames.prototype == number
-        kept = np.flatnonzero(own & on_map)
-        if not len(kept):
+        assigned = frames.prototype == number
+        rows = np.flatnonzero(assigned & on_map)
+        if not len(rows):
             continue
-        nearness = _nearness(traces, own, kept, number)
-        nearest = kept[np.argsort(-nearness, kind="stable")[:NEAREST]]
-        apart = np.linalg.norm(xy[nearest][:, None] - xy[nearest], axis=2).sum(axis=1)
-        x, y = xy[nearest[int(apart.argmin())]].tolist()
-        label = int(np.bincount(frames.label[own]).argmax())
-        share = float(own.sum() / total)
+        nearness = _nearness(traces, assigned, rows, number)
+        nearest = rows[np.argsort(-nearness, kind="stable")[:NEAREST]]
+        distance = np.linalg.norm(xy[nearest][:, None] - xy[nearest], axis=2).sum(axis=1)
+        x, y = xy[nearest[int(distance.argmin())]].tolist()
+        label = int(np.bincount(frames.label[assigned]).argmax())
+        share = float(assigned.sum() / total)
         placed.append(PlacedPrototype(number, label, share, (x, y), nearest))
     return tuple(placed)
 
 
 def by_nearness(traces: Sequence[Trace], frames: Frames, number: int) -> Int[np.ndarray, " frames"]:
-    """Frames that prototype `number` is the nearest of, those nearest to it first."""
-    own = frames.prototype == number
-    kept = np.flatnonzero(own)
-    return kept[np.argsort(-_nearness(traces, own, kept, number), kind="stable")]
+    """Frames whose nearest prototype is `number`, nearest first."""
+    assigned = frames.prototype == number
+    rows = np.flatnonzero(assigned)
+    return rows[np.argsort(-_nearness(traces, assigned, rows, number), kind="stable")]
 
 
 def _nearness(
     traces: Sequence[Trace],
-    own: Bool[np.ndarray, " frames"],
-    kept: Int[np.ndarray, " kept"],
+    assigned: Bool[np.ndarray, " frames"],
+    rows: Int[np.ndarray, " rows"],
     number: int,
-) -> Float[np.ndarray, " kept"]:
+) -> Float[np.ndarray, " rows"]:
     if all(trace.soft_assignment.shape[2] > number for trace in traces):
-        return np.concatenate([t.soft_assignment[..., number].reshape(-1) for t in traces])[kept]
+        return np.concatenate([t.soft_assignment[..., number].reshape(-1) for t in traces])[rows]
     unit = unit_vectors(np.concatenate([t.latent.reshape(-1, t.latent.shape[2]) for t in traces]))
-    return unit[kept] @ unit_vectors(unit[own].mean(axis=0))
+    return unit[rows] @ unit_vectors(unit[assigned].mean(axis=0))
 
+
+# Thinning -----------------------------------------------------------------------------------------
 
 Numbers = Int[np.ndarray, " frames"]
 
 
 def thin(frames: Frames, most: int, seed: int) -> Numbers:
-    """Numbers of at most `most` frames, rising; the same seed keeps the same ones.
+    """Sorted indices of at most `most` frames, stratified and reproducible by the seed.
 
-    Every episode keeps equally many frames, as long as it has them. So does every phase bin of an
-    episode, its frames outside of cycles being a bin more, and so does every cycle in a bin. Bins
-    begin with different cycles, and episodes with different bins, so that what is few in each is
-    even over all. Who comes first, and which frame of a cycle's bin, is drawn at random.
+    Frames are balanced over episodes, over the phase bins of an episode (frames outside of cycles
+    are one more bin), and over the cycles in a bin. Bins start with different cycles and episodes
+    with different bins, so that remainders are balanced too. The order within a stratum is random.
 
     Args:
-        frames: to choose from.
-        most: how many to keep.
-        seed: of the draw.
+        frames: pooled frames.
+        most: maximum number of frames.
+        seed: seed of the random order.
     """
     if len(frames) <= most:
         return np.arange(len(frames))
     rng = np.random.default_rng(seed)
     part = phase_bin(frames.phase, frames.cycle, PHASE_BINS)
     part = rng.permutation(PHASE_BINS + 1)[np.where(part < 0, PHASE_BINS, part)]
-    episode = _drawn(frames.series, rng)
-    cycle = _drawn(frames.cycle, rng)
+    episode = _shuffled_ids(frames.series, rng)
+    cycle = _shuffled_ids(frames.cycle, rng)
     bins = len(np.unique(episode * (PHASE_BINS + 1) + part))
-    a_bin, an_episode = (max(1, round(most / n)) for n in (bins, int(episode.max()) + 1))
+    per_bin, per_episode = (max(1, round(most / n)) for n in (bins, int(episode.max()) + 1))
 
-    order = _place((rng.permutation(len(frames)),), (episode, part, cycle))
-    order = _place((order, _turned(cycle, part * a_bin, episode)), (episode, part))
-    order = _place((order, (part + episode * an_episode) % (PHASE_BINS + 1)), (episode,))
-    return np.sort(np.lexsort((episode, order))[:most])
-
-
-def _drawn(group: Numbers, rng: np.random.Generator) -> Numbers:
-    """Numbers of groups, 0, 1, 2 …, anew and at random."""
-    names, number = np.unique(group, return_inverse=True)
-    return rng.permutation(len(names))[number]
+    rank = _rank((rng.permutation(len(frames)),), (episode, part, cycle))
+    rank = _rank((rank, _rotated_cycle_rank(cycle, part * per_bin, episode)), (episode, part))
+    rank = _rank((rank, (part + episode * per_episode) % (PHASE_BINS + 1)), (episode,))
+    return np.sort(np.lexsort((episode, rank))[:most])
 
 
-def _turned(cycle: Numbers, by: Numbers, episode: Numbers) -> Numbers:
-    """The place of each frame's cycle among those of its episode, moved on by so many of them."""
+def _shuffled_ids(group: Numbers, rng: np.random.Generator) -> Numbers:
+    """Renumber groups 0, 1, 2 … in random order."""
+    ids, index = np.unique(group, return_inverse=True)
+    return rng.permutation(len(ids))[index]
+
+
+def _rotated_cycle_rank(cycle: Numbers, shift: Numbers, episode: Numbers) -> Numbers:
+    """Rank of the cycle of each frame in its episode, shifted circularly."""
     cycles = int(cycle.max()) + 1
-    pairs, number = np.unique(episode * cycles + cycle, return_inverse=True)
-    owner = pairs // cycles
-    begins = np.searchsorted(owner, owner)
-    count = np.searchsorted(owner, owner, side="right") - begins
-    place = np.arange(len(pairs)) - begins
-    return (place[number] + by) % count[number]
+    pairs, index = np.unique(episode * cycles + cycle, return_inverse=True)
+    pair_episode = pairs // cycles
+    first = np.searchsorted(pair_episode, pair_episode)
+    count = np.searchsorted(pair_episode, pair_episode, side="right") - first
+    rank = np.arange(len(pairs)) - first
+    return (rank[index] + shift) % count[index]
 
 
-def _place(order: tuple[Numbers, ...], within: tuple[Numbers, ...]) -> Numbers:
-    """The place of every frame among those of its group, 0 for the first.
+def _rank(keys: tuple[Numbers, ...], groups: tuple[Numbers, ...]) -> Numbers:
+    """Rank of each frame within its group, from 0.
 
     Args:
-        order: what frames are ordered by, the first before the others.
-        within: what the frames of a group have in common.
+        keys: sort keys, the primary one first.
+        groups: a group is a combination of these values.
     """
-    keys = (*within, *order)
-    drawn = np.lexsort(keys[::-1])
-    joint = np.stack(within)[:, drawn]
-    first = np.append(True, (np.diff(joint, axis=1) != 0).any(axis=0))
-    begins = np.flatnonzero(first)
-    place = np.empty(len(drawn), np.int64)
-    place[drawn] = np.arange(len(drawn)) - np.repeat(begins, np.diff(begins, append=len(drawn)))
-    return place
+    order = np.lexsort((*groups, *keys)[::-1])
+    sorted_groups = np.stack(groups)[:, order]
+    is_first = np.append(True, (np.diff(sorted_groups, axis=1) != 0).any(axis=0))
+    first = np.flatnonzero(is_first)
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order)) - np.repeat(first, np.diff(first, append=len(order)))
+    return rank
 
+
+# Feature spaces -----------------------------------------------------------------------------------
 
 Space = Literal["latent", "obs", "gait"]
 
 
-METRICS: dict[Space, Metric] = {"latent": "cosine", "obs": "euclidean", "gait": "euclidean"}
-"""Latents are compared by cosine, as Glass does; the others in units of their own spread."""
+SPACE_METRICS: dict[Space, Metric] = {"latent": "cosine", "obs": "euclidean", "gait": "euclidean"}
+"""Latents are compared by cosine, as in Glass; the other spaces are standardised."""
 
 
-TOLD: dict[Space, str] = {
+SPACE_NAMES: dict[Space, str] = {
     "latent": "latents",
     "obs": "observations, each standardised",
     "gait": "gait features (height, speed, pitch of every body, floor contacts), each standardised",
 }
+"""Descriptions for captions."""
 
 
 def features(
     traces: Sequence[Trace], space: Space, encoder: Encoder | None = None
 ) -> Float32[np.ndarray, "frames features"]:
-    """What every frame of traces is in a space, one trace after the other.
+    """Feature vectors of all frames, trace by trace.
 
-    Latents have length 1, so that their Euclidean distance ranks as their cosine does.
+    Latents are unit vectors, so that Euclidean distance and cosine give the same ranks.
 
     Args:
-        traces: whose frames.
-        space: what they are compared in.
-        encoder: makes the latents; each trace's own agent if None.
+        traces: traces.
+        space: feature space.
+        encoder: encoder of the latents; None uses the recorded ones.
 
     Raises:
-        GlassvizError: a number is not finite, traces have unlike spaces, or all frames are alike.
+        GlassvizError: a number is not finite, dimensions differ, or all frames are identical.
     """
     rows = [_rows(trace, space, encoder) for trace in traces]
-    if len({each.shape[1] for each in rows}) > 1:
+    dimensions = {part.shape[1] for part in rows}
+    if len(dimensions) > 1:
         raise GlassvizError(
-            f"map: expected {TOLD[space].split(',')[0]} with one number of values, found "
-            f"{' and '.join(sorted({str(each.shape[1]) for each in rows}))}: map the runs one by "
-            f"one"
+            f"map: expected {SPACE_NAMES[space].split(',')[0]} of one dimension, found "
+            f"{' and '.join(sorted(map(str, dimensions)))}: map the runs one by one"
         )
-    for trace, own in zip(traces, rows, strict=True):
-        broken = int((~np.isfinite(own).all(axis=1)).sum())
-        if broken:
+    for trace, part in zip(traces, rows, strict=True):
+        not_finite = int((~np.isfinite(part).all(axis=1)).sum())
+        if not_finite:
             raise GlassvizError(
                 f"trace of {trace.header['checkpoint']['name']}: expected finite numbers to map, "
-                f"found others in {broken} of {len(own)} frames: record it again with `glassviz "
-                f"rollout`"
+                f"found others in {not_finite} of {len(part)} frames: record it again with "
+                f"`glassviz rollout`"
             )
     joined = np.concatenate(rows)
-    found = unit_vectors(joined) if space == "latent" else _standardised(joined)
-    spread = found.var(axis=0, dtype=np.float64).sum()
-    if spread < 1e-9:
+    vectors = unit_vectors(joined) if space == "latent" else _standardised(joined)
+    variance = vectors.var(axis=0, dtype=np.float64).sum()
+    if variance < 1e-9:
         raise GlassvizError(
             f"trace of {traces[0].header['checkpoint']['name']}: expected frames that differ, "
-            f"found the same {TOLD[space].split(',')[0]} in all {len(found)}: there is nothing to "
-            f"map"
+            f"found the same {SPACE_NAMES[space].split(',')[0]} in all {len(vectors)}: there is "
+            f"nothing to map"
         )
-    return found
+    return vectors
 
 
 def _rows(
@@ -499,14 +511,14 @@ def _rows(
         np.cos(trace.angles),
         trace.contacts,
     )
-    both = np.concatenate([part.astype(np.float64) for part in parts], axis=2)
-    return both.reshape(-1, both.shape[2])
+    rows = np.concatenate([part.astype(np.float64) for part in parts], axis=2)
+    return rows.reshape(-1, rows.shape[2])
 
 
 def _standardised(
     rows: Float[np.ndarray, "frames features"],
 ) -> Float32[np.ndarray, "frames features"]:
-    """Each feature with mean 0 and standard deviation 1; constant ones are 0."""
+    """Features with mean 0 and standard deviation 1; constant features are 0."""
     centred = rows - rows.mean(axis=0)
     scale = centred.std(axis=0)
     return np.divide(centred, scale, out=np.zeros_like(centred), where=scale > 1e-9).astype(

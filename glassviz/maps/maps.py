@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
 from glassviz.maps.features import (
-    METRICS,
+    SPACE_METRICS,
     CyclePath,
     Encoder,
     Frames,
@@ -187,7 +187,7 @@ def _quality(
         frames.time[drawn],
         frames.window[drawn],
         frames.label[drawn].astype(np.int64) if labelled else None,
-        METRICS[options.space],
+        SPACE_METRICS[options.space],
     )
 
 

@@ -170,7 +170,7 @@ def test_a_folder_that_takes_no_files_keeps_nobody_from_their_map(mppi, tmp_path
     told: list[str] = []
     found = make_map([mppi], PCA, tmp_path / "file", tell=told.append)
     assert found.path is None
-    assert "coordinates are not kept" in told[0]
+    assert "coordinates of the map are not saved" in told[0]
 
 
 def test_fitted_labels_share_the_map_of_the_recorded_trace(mppi, tmp_path):
