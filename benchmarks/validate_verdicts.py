@@ -53,7 +53,7 @@ def main(traces: Annotated[Path | None, typer.Argument(help="Folder of traces.")
     print(f"### Gait, {len(episodes)} episodes\n")
     _print_confusion(gaits)
     held = [pair for e, pair in zip(episodes, gaits, strict=True) if e.agent not in FIRST]
-    print(f"\nOf agents that the thresholds were not drawn with: {_told(held)}.\n")
+    print(f"\nFor agents that were not used to choose the thresholds: {_told(held)}.\n")
 
     labelled = [e for e in episodes if e.label_values]
     rhythmic = [e for e in labelled if (e.label_values["cycles"] or 0) >= CYCLES]
@@ -224,7 +224,7 @@ def _print_confusion(pairs: Iterable[tuple[str, str]]) -> None:
 def _told(pairs: Sequence[tuple[str, str]]) -> str:
     score = Counter(_outcome(*pair) for pair in pairs)
     return (
-        f"{score['right']} of {len(pairs)} alike, {score['wrong']} under another name, in "
+        f"{score['right']} of {len(pairs)} agree, {score['wrong']} have different names, and in "
         f"{score['unsure']} one of the two is undetermined"
     )
 
