@@ -377,7 +377,7 @@ def two_group_test(
         The test of mean(x) − mean(y); None if a group is empty.
 
     Example:
-        >>> two_group_test([310, 290, 330], [120, 90, 200], np.random.default_rng(0))
+        >>> two_group_test([310.0, 290.0, 330.0], [120.0, 90.0, 200.0], np.random.default_rng(0))
         PermutationTest(statistic=173.33333333333334, p=0.1, smallest_p=0.1, exact=True)
     """
     if not len(x) or not len(y):
@@ -417,7 +417,7 @@ def paired_test(
         The test of mean(x − y); None without pairs.
 
     Example:
-        >>> paired_test([310, 290, 330], [120, 90, 200], np.random.default_rng(0)).p
+        >>> paired_test([310.0, 290.0, 330.0], [120.0, 90.0, 200.0], np.random.default_rng(0)).p
         0.25
     """
     difference = _array(x) - _array(y)
@@ -455,7 +455,8 @@ def rank_correlation_test(
         None if the correlation is undefined: fewer than two seeds, or a constant.
 
     Example:
-        >>> test = rank_correlation_test([1, 2, 3, 4], [10, 20, 30, 40], np.random.default_rng(0))
+        >>> x, y = [1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]
+        >>> test = rank_correlation_test(x, y, np.random.default_rng(0))
         >>> round(test.statistic, 3), round(test.p, 3)
         (1.0, 0.083)
     """
