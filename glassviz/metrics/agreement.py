@@ -170,8 +170,8 @@ def agreement(a: Labels, b: Labels) -> Agreement:
     """Agreement of two labellings of the same frames.
 
     Example:
-        >>> found = agreement(np.array([0, 0, 1, 1]), np.array([5, 5, 3, 3]))
-        >>> found.ari, found.ami, found.vi_bits
+        >>> result = agreement(np.array([0, 0, 1, 1]), np.array([5, 5, 3, 3]))
+        >>> result.ari, result.ami, result.vi_bits
         (1.0, 1.0, 0.0)
     """
     table = contingency(a, b)
@@ -362,8 +362,8 @@ def consensus(
 
     Example:
         >>> labels = np.array([[0, 0, 1, 1, 2, 2], [1, 1, 0, 0, 2, 2], [0, 0, 1, 1, 1, 1]])
-        >>> found = consensus(labels, np.random.default_rng(0))
-        >>> round(found.mean_ami, 2), found.medoid
+        >>> result = consensus(labels, np.random.default_rng(0))
+        >>> round(result.mean_ami, 2), result.medoid
         (0.74, 0)
     """
     ami = pairwise_ami(labels)

@@ -76,8 +76,8 @@ def value_calibration(
     Example:
         >>> reward = np.random.default_rng(0).uniform(size=(3, 100))
         >>> value = returns_to_go(reward, 0.9) + 0.5
-        >>> found = value_calibration(value, reward, 0.9, np.random.default_rng(0))
-        >>> found.frames, round(found.bias.mean, 3), round(found.slope, 3)
+        >>> result = value_calibration(value, reward, 0.9, np.random.default_rng(0))
+        >>> result.frames, round(result.bias.mean, 3), round(result.slope, 3)
         (57, 0.5, 1.0)
     """
     frames = reward.shape[1] - frames_ahead(discount) + 1 if 0 < discount < 1 else 0

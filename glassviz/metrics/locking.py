@@ -86,8 +86,8 @@ def locking(
         >>> cycle = np.repeat(np.arange(20), 40)
         >>> phase = np.tile(np.arange(40) * 2 * np.pi / 40, 20)
         >>> label = np.tile(np.repeat([0, 1, 2, 3], 10), 20)
-        >>> found = locking(label, phase, cycle, np.random.default_rng(0), replicates=99)
-        >>> found.cycles, round(found.locking_u, 2), found.locking_p
+        >>> result = locking(label, phase, cycle, np.random.default_rng(0), replicates=99)
+        >>> result.cycles, round(result.locking_u, 2), result.locking_p
         (20, 1.0, 0.01)
     """
     counts = cycle_counts(label, phase, cycle)
@@ -293,8 +293,8 @@ def cycle_agreement(
 
     Example:
         >>> raster = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]])
-        >>> found = cycle_agreement(raster, np.random.default_rng(0))
-        >>> round(found.pairwise_agreement, 3), round(found.fleiss_kappa, 3)
+        >>> result = cycle_agreement(raster, np.random.default_rng(0))
+        >>> round(result.pairwise_agreement, 3), round(result.fleiss_kappa, 3)
         (0.833, 0.657)
     """
     cycles = len(raster)

@@ -259,8 +259,8 @@ def occupancy(label: Labels, clusters: int) -> Occupancy:
     """Occupancy of each of `clusters` labels; frames labelled −1 are left out.
 
     Example:
-        >>> found = occupancy(np.array([0, 0, 2, 2, -1]), clusters=4)
-        >>> found.visited, found.effective_labels, found.entropy
+        >>> result = occupancy(np.array([0, 0, 2, 2, -1]), clusters=4)
+        >>> result.visited, result.effective_labels, result.entropy
         ((0, 2), 2.0, 0.5)
     """
     count = np.bincount(label[label >= 0], minlength=clusters)
@@ -339,8 +339,8 @@ def persistence(
 
     Example:
         >>> labels = np.tile(np.repeat([0, 1, 2], 5), 20)
-        >>> found = persistence(labels, dt_s=0.02)
-        >>> round(found.period_s, 2), round(found.periodicity, 2)
+        >>> result = persistence(labels, dt_s=0.02)
+        >>> round(result.period_s, 2), round(result.periodicity, 2)
         (0.3, 1.0)
     """
     if not (label >= 0).any():

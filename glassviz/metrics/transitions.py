@@ -317,20 +317,20 @@ def timescales(chain: Chain, dt_s: float, lag: int = 1) -> tuple[Timescale, ...]
         >>> [round(t.relaxation_s, 4) for t in timescales(chain, dt_s=0.02)]
         [0.0896]
     """
-    found = []
+    processes = []
     for value in _eigenvalues(chain)[1:]:
         modulus, angle = float(np.abs(value)), float(np.angle(value))
         if modulus < _ROUNDING or angle < -_ROUNDING:
             continue
         decays = modulus < 1 - _ROUNDING
         rotates = angle > _ROUNDING
-        found.append(
+        processes.append(
             Timescale(
                 relaxation_s=-lag * dt_s / float(np.log(modulus)) if decays else None,
                 turn_s=2 * np.pi * lag * dt_s / angle if rotates else None,
             )
         )
-    return tuple(found)
+    return tuple(processes)
 
 
 def spectral_gap(chain: Chain) -> float | None:
@@ -363,12 +363,12 @@ def slowest_by_lag(
     Returns:
         Relaxation time by lag; None if nothing decays, or with fewer than two states.
     """
-    found: dict[int, float | None] = {}
+    slowest: dict[int, float | None] = {}
     for lag in lags:
         chain = markov_chain(transition_counts(states, count, lag))
-        slowest = timescales(chain, dt_s, lag)
-        found[lag] = slowest[0].relaxation_s if slowest else None
-    return found
+        processes = timescales(chain, dt_s, lag)
+        slowest[lag] = processes[0].relaxation_s if processes else None
+    return slowest
 
 
 def _eigenvalues(chain: Chain) -> Complex128[np.ndarray, " connected"]:
