@@ -10,7 +10,8 @@ import typer
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from glassviz.rollout.evaluate import Failed, Fresh
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.evaluate import Fresh
     from glassviz.rollout.traces import Recording, RolloutOptions
 
 
@@ -164,7 +165,8 @@ def evaluate(
     from glassviz.cli.progress import progress_bar
     from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
     from glassviz.report.serialize import as_csv, as_json
-    from glassviz.rollout.evaluate import FRESH_SEED, Failed, reevaluate
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.evaluate import FRESH_SEED, reevaluate
 
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=None)
@@ -191,7 +193,8 @@ def _print_table(rows: Sequence["Fresh | Failed"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from glassviz.rollout.evaluate import Failed, Fresh
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.evaluate import Fresh
     from glassviz.text import printable
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -202,10 +205,9 @@ def _print_table(rows: Sequence["Fresh | Failed"]) -> None:
     table.add_column("fresh against recorded")
     for row in rows:
         # Text, not markup: names and errors come from files.
-        path = Text(printable(str(row.path), limit=1000))
+        path = Text(printable(str(row.target), limit=1000))
         if isinstance(row, Failed):
-            reason = row.error.removeprefix(f"{row.path}: ")
-            failed = Text(f"failed: {printable(reason, limit=1000)}")
+            failed = Text(f"failed: {printable(row.reason, limit=1000)}")
             table.add_row(path, row.controller or "", "", "", "", "", "", failed)
         else:
             table.add_row(path, row.controller, *_cells(row))

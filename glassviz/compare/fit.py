@@ -31,7 +31,7 @@ from glassviz.metrics.information import contingency
 from glassviz.metrics.locking import Locking, locking
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once
+from glassviz.rollout.batch import NOBODY, Failed, Listener, for_each
 from glassviz.rollout.relabel import labels_path, relabelled
 from glassviz.trace import Trace
 
@@ -296,17 +296,18 @@ def fit_all(
             f"--out: expected one checkpoint, found {len(found)} ({names}): fit them one by one, "
             f"or leave --out out"
         )
-    rows: list[Fitted | Failed] = []
-    for done, (sha256, checkpoint) in enumerate(found.items(), start=1):
+
+    def fitted(item: tuple[str, _Checkpoint]) -> Fitted:
+        sha256, checkpoint = item
         first = next(iter(checkpoint.by_hash.values()))
         path = out or labels_path(first.parent, sha256)
-        try:
-            refuse_existing(path, overwrite)
-            rows.append(_fitted(checkpoint, sha256, path, fit))
-        except GlassvizError as error:
-            rows.append(Failed(checkpoint.name, checkpoint.target, None, str(error)))
-        listener.on_run(done, len(found))
-    return rows + failed
+        refuse_existing(path, overwrite)
+        return _fitted(checkpoint, sha256, path, fit)
+
+    def broken(item: tuple[str, _Checkpoint], error: GlassvizError) -> Failed:
+        return Failed(item[1].name, item[1].target, None, str(error))
+
+    return [*for_each(found.items(), fitted, broken, listener.on_run), *failed]
 
 
 def _checkpoints(
@@ -316,17 +317,16 @@ def _checkpoints(
     from glassviz.rollout.traces import find_traces
 
     found: dict[str, _Checkpoint] = {}
-    failed: list[Failed] = []
-    for row in find_traces(arguments, options, folder, listener):
+    rows = find_traces(arguments, options, folder, listener)
+    for row in rows:
         if isinstance(row, Failed):
-            failed.append(row)
             continue
         trace = Trace.load(row.path)
         origin = trace.header["checkpoint"]
         name = row.name or origin["name"]
         checkpoint = found.setdefault(origin["sha256"], _Checkpoint(name, row.target, {}))
         checkpoint.by_hash.setdefault(trace.sha256, row.path)
-    return found, each_once(failed)
+    return found, [row for row in rows if isinstance(row, Failed)]
 
 
 def _fitted(checkpoint: _Checkpoint, sha256: str, path: Path, fit: FitOptions) -> Fitted:

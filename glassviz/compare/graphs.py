@@ -24,7 +24,15 @@ from glassviz.metrics.information import contingency
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.stability import phases_of
 from glassviz.metrics.transitions import Mode, markov_chain, transition_counts
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, file_stem, told_apart
+from glassviz.rollout.batch import (
+    NOBODY,
+    Failed,
+    Listener,
+    each_once,
+    file_stem,
+    for_each,
+    told_apart,
+)
 from glassviz.rollout.relabel import FITTED, LEARNED, check_labels, labels_path, load_labelled
 from glassviz.text import printable
 from glassviz.trace import Trace
@@ -323,22 +331,17 @@ def graph_all(
     check_labels(labels)
     from glassviz.rollout.traces import find_traces
 
-    found = find_traces(arguments, options, folder, listener)
-    rows: list[Graphed | Failed] = []
-    for done, each in enumerate(found, start=1):
-        rows.append(each if isinstance(each, Failed) else _row(each, mode, labels))
-        listener.on_run(done, len(found))
-    graphed = [row for row in rows if isinstance(row, Graphed)]
-    return [*_told_apart(graphed), *each_once(row for row in rows if isinstance(row, Failed))]
-
-
-def _row(located: "Located", mode: Mode, labels: str) -> Graphed | Failed:
-    try:
+    def graphed(located: "Located") -> Graphed:
         trace = load_labelled(located.path, labels, located.target)
         graph = run_graph(trace, mode, located.name)
-    except GlassvizError as error:
-        return located.failed(error)
-    return Graphed(located.target, located.path, labels, graph)
+        return Graphed(located.target, located.path, labels, graph)
+
+    found = find_traces(arguments, options, folder, listener)
+    rows = each_once(
+        for_each(found, graphed, lambda row, error: row.failed(error), listener.on_run)
+    )
+    graphs = [row for row in rows if isinstance(row, Graphed)]
+    return [*_told_apart(graphs), *(row for row in rows if isinstance(row, Failed))]
 
 
 def _told_apart(rows: list[Graphed]) -> list[Graphed]:

@@ -33,7 +33,7 @@ from glassviz.files import DiskFullError, refuse_existing
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.report.phrases.verdicts import failure
 from glassviz.rollout.assess import Assessed
-from glassviz.rollout.batch import Failed
+from glassviz.rollout.batch import Failed, for_each
 from glassviz.text import escaped
 from glassviz.video.film import FilmOptions, FilmReport, film, shoot
 from glassviz.video.mosaic import Mosaic
@@ -372,19 +372,17 @@ def export_all(
                 captions[name] = caption
             write_captions(folder, captions, left_out)
 
+    def failed(row: Assessed, error: GlassvizError) -> Failed:
+        return Failed(row.name, row.target, None, str(error))
+
     sources: list[Source] = []
-    for row in rows:
-        if isinstance(row, Failed):
-            leave_out(row.name, GlassvizError(failure(row)))
+    for each in for_each(rows, lambda row: Source.of(row, episode), failed):
+        if isinstance(each, Failed):
+            leave_out(each.name, GlassvizError(failure(each)))
             continue
-        try:
-            source = Source.of(row, episode)
-        except GlassvizError as error:
-            leave_out(row.name, error)
-            continue
-        sources.append(source)
-        for kind, plan in _of_one(source, studio):
-            make(f"{kind} of {source.title}", plan)
+        sources.append(each)
+        for kind, plan in _of_one(each, studio):
+            make(f"{kind} of {each.title}", plan)
     if len(sources) > 1:
         make("wall", lambda: wall(sources, studio, tell=tell))
     write_captions(folder, captions, left_out)

@@ -30,12 +30,12 @@ from glassviz.metrics.embedding import (
     embedding_quality,
 )
 from glassviz.metrics.labels import LabelName
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, told_apart
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each, told_apart
 from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
-    from glassviz.rollout.traces import RolloutOptions
+    from glassviz.rollout.traces import Located, RolloutOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -243,20 +243,24 @@ def map_all(
     if encoder and not (joint and options.space == "latent"):
         raise UsageError("--encoder: expected --joint latent with it: add that, or leave it out")
     shown_to = Encoder.load(encoder) if encoder else None
-    found, failed = _sources(arguments, rollout, folder, labels, listener)
+    found, broken = _sources(arguments, rollout, folder, labels, listener)
     groups: dict[str, list[_Source]] = {}
     for source in found:
         groups.setdefault("all" if joint else source.checkpoint, []).append(source)
-    maps: list[LatentMap] = []
-    for done, group in enumerate(groups.values(), start=1):
-        try:
-            maps.append(_map(group, options, listener.tell, shown_to))
-        except GlassvizError as error:
-            if joint:
-                raise
-            failed.append(Failed(group[0].name, group[0].target, None, str(error)))
-        listener.on_run(done, len(groups))
-    return [*maps, *failed]
+
+    def failed(group: list[_Source], error: GlassvizError) -> Failed:
+        if joint:
+            raise error
+        return Failed(group[0].name, group[0].target, None, str(error))
+
+    maps = for_each(
+        groups.values(),
+        lambda group: _map(group, options, listener.tell, shown_to),
+        failed,
+        listener.on_run,
+    )
+    made = [row for row in maps if isinstance(row, LatentMap)]
+    return [*made, *broken, *(row for row in maps if isinstance(row, Failed))]
 
 
 def _map(
@@ -279,20 +283,23 @@ def _sources(
     """The traces that arguments lead to, each once; and what leads to none."""
     from glassviz.rollout.traces import find_traces
 
+    def source(located: "Located") -> _Source:
+        trace = load_labelled(located.path, labels, located.target)
+        name = located.name or trace.header["checkpoint"]["name"]
+        return _Source(name, located.target, trace, located.path.parent)
+
+    rows = each_once(
+        for_each(
+            find_traces(arguments, rollout, folder, listener),
+            source,
+            lambda row, error: row.failed(error),
+        )
+    )
     found: dict[str, _Source] = {}
-    failed: list[Failed] = []
-    for row in find_traces(arguments, rollout, folder, listener):
-        if isinstance(row, Failed):
-            failed.append(row)
-            continue
-        try:
-            trace = load_labelled(row.path, labels, row.target)
-        except GlassvizError as error:
-            failed.append(row.failed(error))
-            continue
-        name = row.name or trace.header["checkpoint"]["name"]
-        found.setdefault(trace.sha256, _Source(name, row.target, trace, row.path.parent))
-    return _told_apart(list(found.values())), each_once(failed)
+    for row in rows:
+        if isinstance(row, _Source):
+            found.setdefault(row.trace.sha256, row)
+    return _told_apart(list(found.values())), [row for row in rows if isinstance(row, Failed)]
 
 
 def _told_apart(sources: list[_Source]) -> list[_Source]:

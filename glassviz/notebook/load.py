@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self, get_args
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.notebook.results import Rollout, check_choice, fact_table, progress
-from glassviz.rollout.find import TRACE_SUFFIX, NoTarget, find_targets
+from glassviz.rollout.batch import Failed
+from glassviz.rollout.find import TRACE_SUFFIX, find_targets
 
 if TYPE_CHECKING:
     from glassviz.agents.policy import Controller
@@ -149,12 +150,13 @@ def load(path: str | PathLike[str]) -> Run | Rollout:
     _prepare()
     found = find_targets([Path(path)])
     if len(found) > 1:
-        names = ", ".join(str(each.path) for each in found[:3])
+        paths = (each.target if isinstance(each, Failed) else each.path for each in found[:3])
+        names = ", ".join(map(str, paths))
         raise UsageError(
             f"{path}: expected one run, found {len(found)} ({names}, …): load them one by one"
         )
     [target] = found
-    if isinstance(target, NoTarget):
+    if isinstance(target, Failed):
         raise GlassvizError(target.error)
     if target.path.suffix == TRACE_SUFFIX:
         return Rollout.load(target.path)

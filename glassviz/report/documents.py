@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from glassviz.figures.transition_graph import Width
     from glassviz.maps.maps import LatentMap
-    from glassviz.rollout.evaluate import Failed as NotEvaluated
     from glassviz.rollout.evaluate import Fresh
 
 # Stability ----------------------------------------------------------------------------------------
@@ -364,11 +363,11 @@ EVALUATION_COLUMNS = (
 )
 
 
-def evaluation_dict(row: "Fresh | NotEvaluated") -> dict[str, Any]:
+def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
     """One checkpoint under one controller, with the return of every episode."""
     from glassviz.rollout.evaluate import Fresh
 
-    head = {"checkpoint": str(row.path)}
+    head = {"checkpoint": str(row.target)}
     if not isinstance(row, Fresh):
         return head | {"controller": row.controller, "error": row.error}
     interval = row.interval
@@ -387,7 +386,7 @@ def evaluation_dict(row: "Fresh | NotEvaluated") -> dict[str, Any]:
     )
 
 
-def evaluation_row(row: "Fresh | NotEvaluated") -> dict[str, Any]:
+def evaluation_row(row: "Fresh | Failed") -> dict[str, Any]:
     """The same as one flat row."""
     told = evaluation_dict(row)
     if returns := told.get("returns"):

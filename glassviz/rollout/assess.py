@@ -2,7 +2,7 @@
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
 from glassviz.metrics.stability import RunStability, assess
-from glassviz.rollout.batch import NOBODY, Failed, Listener, told_apart
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each, told_apart
 from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
 from glassviz.trace import Trace
 
@@ -84,27 +84,25 @@ def assess_all(
     from glassviz.rollout.traces import find_traces
 
     rows = find_traces(arguments, options, folder, listener)
-    located = [row for row in rows if not isinstance(row, Failed)]
-    found: list[RunStability | GlassvizError] = []
-    for each in _assess_files([(each.path, labels, each.target) for each in located], jobs):
-        found.append(each)
-        listener.on_run(len(found), len(located))
-    rest = iter(found)
-    told = (row if isinstance(row, Failed) else _row(row, next(rest), labels) for row in rows)
-    return _told_apart(dict.fromkeys(told))  # What is wrong for both controllers is said once.
+    files = [(row.path, labels, row.target) for row in rows if not isinstance(row, Failed)]
+    results = _assess_files(files, jobs)
 
+    def assessed(located: "Located") -> Assessed:
+        found = next(results)
+        if isinstance(found, GlassvizError):
+            raise found
+        return Assessed(
+            located.name or found.checkpoint,
+            located.target,
+            located.path,
+            located.reused,
+            located.recorded,
+            found,
+            labels,
+        )
 
-def _row(located: "Located", found: RunStability | GlassvizError, labels: str) -> Assessed | Failed:
-    if isinstance(found, GlassvizError):
-        return located.failed(found)
-    return Assessed(
-        located.name or found.checkpoint,
-        located.target,
-        located.path,
-        located.reused,
-        located.recorded,
-        found,
-        labels,
+    return _told_apart(
+        each_once(for_each(rows, assessed, lambda row, error: row.failed(error), listener.on_run))
     )
 
 
@@ -129,9 +127,8 @@ def _assess_file(file: tuple[Path, str, Path]) -> RunStability | GlassvizError:
         return error
 
 
-def _told_apart(found: Iterable[Assessed | Failed]) -> list[Assessed | Failed]:
+def _told_apart(rows: Sequence[Assessed | Failed]) -> list[Assessed | Failed]:
     """The same rows; those of one name and controller are called by their files, or paths."""
-    rows = list(found)
     names = told_apart(
         [row.name for row in rows],
         [row.target for row in rows],

@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -18,9 +18,9 @@ from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
-from glassviz.rollout.batch import NOBODY, Failed, Listener
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.evaluate import Recorded, recorded_in
-from glassviz.rollout.find import NoTarget, find_targets
+from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
 from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
 from glassviz.trace import SCHEMA_VERSION, Trace
@@ -143,7 +143,7 @@ def traces_of(
 ) -> list[Recording]:
     """The traces of checkpoints and trace files, in the order of `targets`, then of controllers.
 
-    As `locate_traces`, but nothing is recorded unless all targets are sound.
+    As `find_traces`, but nothing is recorded unless all targets are sound.
 
     Args:
         labels: that the traces are to go by, as for `relabel.load_labelled`.
@@ -153,13 +153,15 @@ def traces_of(
     """
     check_labels(labels)
 
-    def fail(target: Path, controller: Controller | None, error: GlassvizError) -> NoReturn:
+    def fail(target: Target, error: GlassvizError, controller: object = None) -> NoReturn:
         raise error
 
-    located = locate_traces(targets, options, fail, folder, tell, on_progress)
+    listener = Listener(tell=tell, on_recording=on_progress)
+    found = [Target(path, None) for path in targets]
     return [
         Recording(each.path, load_labelled(each.path, labels, each.target), each.reused)
-        for each in located
+        for each in _located(found, options, folder, listener, fail)
+        if isinstance(each, Located)
     ]
 
 
@@ -169,53 +171,7 @@ def find_traces(
     folder: Path | None = None,
     listener: Listener = NOBODY,
 ) -> list[Located | Failed]:
-    """The traces that arguments lead to; what leads to none does not keep the others.
-
-    Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `targets.find_targets`.
-        options: how checkpoints are rolled out whose traces are missing.
-        folder: of the traces; renders/traces by default.
-        listener: who is told what is chosen, reused and recorded.
-
-    Returns:
-        In the order of `arguments`; of each first what is broken, then by controller.
-    """
-    targets = find_targets(arguments, listener.tell)
-    names = {each.path: None if isinstance(each, NoTarget) else each.name for each in targets}
-    rows: dict[Path, list[Located | Failed]] = {
-        each.path: [Failed(str(each.path), each.path, None, each.error)]
-        if isinstance(each, NoTarget)
-        else []
-        for each in targets
-    }
-
-    def on_broken(path: Path, controller: Controller | None, error: GlassvizError) -> None:
-        rows[path].append(Failed(names[path] or str(path), path, controller, str(error)))
-
-    for located in locate_traces(
-        [each.path for each in targets if not isinstance(each, NoTarget)],
-        options,
-        on_broken,
-        folder or TRACE_FOLDER,
-        listener.tell,
-        listener.on_recording,
-        listener.on_estimate,
-    ):
-        rows[located.target].append(replace(located, name=names[located.target]))
-    return [row for of_target in rows.values() for row in of_target]
-
-
-def locate_traces(
-    targets: Sequence[Path],
-    options: RolloutOptions,
-    on_broken: Callable[[Path, Controller | None, GlassvizError], None],
-    folder: Path = TRACE_FOLDER,
-    tell: Callable[[str], None] = lambda line: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    on_estimate: Callable[[int, float], None] | None = None,
-) -> list[Located]:
-    """The trace files of checkpoints, and trace files themselves; those missing are recorded.
+    """The traces that arguments lead to; those missing are recorded.
 
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
     `folder` by its inputs, and recorded there if missing; on an accelerator missing traces of one
@@ -223,48 +179,85 @@ def locate_traces(
     interruption leaves nothing half-written.
 
     Args:
-        on_broken: called with a target that cannot be read or rolled out as asked, the controller
-            (None: all) and what is wrong, before anything is recorded; the others go on.
-        tell: called with each line that a user should see: what is assumed, reused, recorded.
-        on_progress: called with decisions done and in all, for the recordings to make.
-        on_estimate: called before anything is recorded with the number of missing traces and the
-            seconds that they will take, by a trial of a few decisions.
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
+            `find.find_targets`.
+        options: how checkpoints are rolled out whose traces are missing.
+        folder: of the traces; renders/traces by default.
+        listener: progress callbacks.
 
     Returns:
-        In the order of `targets`, then of controllers, without what is broken.
+        In the order of `arguments`, then of controllers. An argument that leads to no trace does
+        not stop the others.
     """
-    found: list[tuple[Located, _Job | None]] = []
-    for target in targets:
-        try:
-            if target.suffix == ".npz":
-                Trace.load(target)
-                found.append((Located(target, target, reused=True), None))
-                continue
-            checkpoint = checkpoints.load(target)
-        except GlassvizError as error:
-            on_broken(target, None, error)
-            continue
-        for assumption in checkpoint.assumptions:
-            tell(f"{checkpoint.name}: assumed: {assumption}")
-        for controller in options.controllers:
-            try:
-                job = _job(checkpoint, controller, options)
-            except GlassvizError as error:
-                on_broken(target, controller, error)
-                continue
-            path = folder / job.file_name
-            recorded = recorded_in(checkpoint.provenance, controller)
-            found.append((Located(target, path, _reusable(path, tell), recorded), job))
+    targets = find_targets(arguments, listener.tell)
+    return each_once(_located(targets, options, folder or TRACE_FOLDER, listener, Target.failed))
 
-    missing = {each.path: job for each, job in found if job and not each.reused}
-    batches = _batches(list(missing.values()))
-    if missing and on_estimate:
-        on_estimate(len(missing), _estimate_s(batches))
-    for job, trace in _record(batches, on_progress):
+
+def _located(
+    targets: Sequence[Target | Failed],
+    options: RolloutOptions,
+    folder: Path,
+    listener: Listener,
+    failed: Callable[..., Failed],
+) -> list[Located | Failed]:
+    """The traces of targets; those missing are recorded once all targets have been looked at."""
+    plans: list[_Plan | Failed] = []
+    for row in for_each(
+        targets, lambda target: _plans(target, options, folder, listener.tell, failed), failed
+    ):
+        plans += [row] if isinstance(row, Failed) else row
+    jobs = {
+        each.located.path: each.missing
+        for each in plans
+        if not isinstance(each, Failed) and each.missing
+    }
+    batches = _batches(list(jobs.values()))
+    if jobs and listener.on_estimate:
+        listener.on_estimate(len(jobs), _estimate_s(batches))
+    for job, trace in _record(batches, listener.on_recording):
         path = folder / job.file_name
         trace.save(path)
-        tell(f"recorded {path}")
-    return [each for each, _ in found]
+        listener.tell(f"recorded {path}")
+    return [each if isinstance(each, Failed) else each.located for each in plans]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A trace that is wanted, and the job that records it; None where it is there already."""
+
+    located: Located
+    missing: _Job | None
+
+
+def _plans(
+    target: Target,
+    options: RolloutOptions,
+    folder: Path,
+    tell: Callable[[str], None],
+    failed: Callable[..., Failed],
+) -> list[_Plan | Failed]:
+    """The traces of one target: itself, or one per controller of a checkpoint."""
+    if target.path.suffix == TRACE_SUFFIX:
+        Trace.load(target.path)
+        return [_Plan(Located(target.path, target.path, reused=True, name=target.name), None)]
+    checkpoint = checkpoints.load(target.path)
+    for assumption in checkpoint.assumptions:
+        tell(f"{checkpoint.name}: assumed: {assumption}")
+    check_sizes(checkpoint.name, checkpoint.config)
+
+    def plan(wanted: tuple[Target, Controller]) -> _Plan:
+        _, controller = wanted
+        job = _job(checkpoint, controller, options)
+        path = folder / job.file_name
+        reused = _reusable(path, tell)
+        recorded = recorded_in(checkpoint.provenance, controller)
+        located = Located(target.path, path, reused, recorded, target.name)
+        return _Plan(located, None if reused else job)
+
+    def cannot(wanted: tuple[Target, Controller], error: GlassvizError) -> Failed:
+        return failed(target, error, wanted[1])
+
+    return for_each([(target, controller) for controller in options.controllers], plan, cannot)
 
 
 def _reusable(path: Path, tell: Callable[[str], None]) -> bool:
@@ -282,7 +275,6 @@ def _reusable(path: Path, tell: Callable[[str], None]) -> bool:
 
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:
     config = checkpoint.config
-    check_sizes(checkpoint.name, config)
     if controller == "mppi" and config.no_planner:
         raise GlassvizError(
             f"{checkpoint.name}: expected a planner for mppi, found none: {config.no_planner}"

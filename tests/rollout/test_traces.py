@@ -14,8 +14,9 @@ import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import batching_is_faster, init_params
 from glassviz.errors import GlassvizError
-from glassviz.rollout.evaluate import Failed, reevaluate
-from glassviz.rollout.traces import RolloutOptions, locate_traces, traces_of
+from glassviz.rollout.batch import Failed, Listener
+from glassviz.rollout.evaluate import reevaluate
+from glassviz.rollout.traces import RolloutOptions, find_traces, traces_of
 from glassviz.trace import ARRAYS, Trace
 
 OPTIONS = RolloutOptions(episodes=2, controllers=("mppi", "pi"), steps=6)
@@ -112,27 +113,24 @@ def test_what_is_broken_is_named_and_the_others_are_located(recorded, checkpoint
     agent = checkpoints.load(checkpoint)
     checkpoints.save(jumpy, agent.config.replace(no_planner="it jumps"), agent.params, {})
     truncated.write_bytes(first[0].path.read_bytes()[:500])
-    broken: list[tuple[str, str | None, str]] = []
     targets = [truncated, checkpoint, tmp_path / "none.safetensors", jumpy]
     options = dataclasses.replace(OPTIONS, seed=5)
-    located = locate_traces(
-        targets,
-        options,
-        lambda *found: broken.append((found[0].name, *map(str, found[1:]))),
-        tmp_path,
-    )
+    rows = find_traces(targets, options, tmp_path)
+    located = [row for row in rows if not isinstance(row, Failed)]
     assert [(each.target, each.reused) for each in located] == [
         (checkpoint, False),
         (checkpoint, False),
         (jumpy, False),
     ]
     assert all(each.path.exists() for each in located)
-    assert [found[:2] for found in broken] == [
-        ("truncated.npz", "None"),
-        ("none.safetensors", "None"),
+    broken = [row for row in rows if isinstance(row, Failed)]
+    assert [(row.target.name, row.controller) for row in broken] == [
+        ("truncated.npz", None),
+        ("none.safetensors", None),
         ("jumpy.safetensors", "mppi"),
     ]
-    assert "expected a planner for mppi, found none: it jumps" in broken[2][2]
+    assert "expected a planner for mppi, found none: it jumps" in broken[2].error
+    assert [type(row) is Failed for row in rows] == [True, False, False, True, True, False]
 
 
 def test_the_time_that_missing_traces_take_is_estimated_before_they_are_recorded(
@@ -142,14 +140,12 @@ def test_the_time_that_missing_traces_take_is_estimated_before_they_are_recorded
     events: list[object] = []
 
     def locate(into: Path) -> None:
-        locate_traces(
-            [checkpoint],
-            dataclasses.replace(OPTIONS, controllers=("pi",)),
-            lambda *found: None,
-            into,
-            on_progress=lambda done, total: events.append(done),
+        listener = Listener(
+            on_recording=lambda done, total: events.append(done),
             on_estimate=lambda missing, seconds: events.append((missing, 0 < seconds < 60)),
         )
+        options = dataclasses.replace(OPTIONS, controllers=("pi",))
+        find_traces([checkpoint], options, into, listener)
 
     locate(folder)
     assert events == []
@@ -161,9 +157,7 @@ def test_the_recorded_return_comes_with_a_located_trace(checkpoint, tmp_path):
     agent = checkpoints.load(checkpoint)
     told = {"evaluation": {"pi": {"mean": 12.5, "returns": [12.0, 13.0]}}}
     checkpoints.save(tmp_path / "told.safetensors", agent.config, agent.params, told)
-    planned, prior = locate_traces(
-        [tmp_path / "told.safetensors"], OPTIONS, lambda *found: None, tmp_path
-    )
+    planned, prior = find_traces([tmp_path / "told.safetensors"], OPTIONS, tmp_path)
     assert planned.recorded is None and prior.recorded.mean == 12.5
 
 
