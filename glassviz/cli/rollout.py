@@ -12,7 +12,8 @@ from glassviz.errors import UsageError
 if TYPE_CHECKING:
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.evaluate import Fresh
-    from glassviz.rollout.traces import Recording, RolloutOptions
+    from glassviz.rollout.run import Run
+    from glassviz.rollout.traces import RolloutOptions
 
 
 ControllerChoice = Literal["mppi", "pi", "both"]
@@ -92,8 +93,8 @@ def rollout(
         physics=physics,
         rule=rule,
     )
-    for recording in record(targets, options, out):
-        typer.echo(describe_returns(recording))
+    for run in record(targets, options, out):
+        typer.echo(describe_returns(run))
 
 
 def controllers(choice: ControllerChoice) -> tuple[Literal["mppi", "pi"], ...]:
@@ -106,7 +107,7 @@ def record(
     options: "RolloutOptions",
     folder: Path | None = None,
     labels: str = "learned",
-) -> list["Recording"]:
+) -> list["Run"]:
     """The traces of `targets`, with a progress bar while missing ones are recorded."""
     from functools import partial
 
@@ -127,12 +128,12 @@ def record(
         )
 
 
-def describe_returns(recording: "Recording") -> str:
+def describe_returns(run: "Run") -> str:
     """One line: file, controller, return of each episode."""
-    trace = recording.trace
+    trace = run.trace
     returns = " ".join(f"{value:.1f}" for value in trace.returns)
     return (
-        f"{recording.path}: {trace.header['controller']}, {trace.episodes} episodes of "
+        f"{run.trace_path}: {trace.header['controller']}, {trace.episodes} episodes of "
         f"{trace.frames} frames, mean return {trace.returns.mean():.1f} ({returns})"
     )
 

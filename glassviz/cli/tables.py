@@ -26,8 +26,8 @@ from glassviz.report.phrases.verdicts import (
     reasons_of,
     shown_locking,
 )
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.text import printable
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ _STABILITY_NOTES = (
 
 
 def print_table(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     together: "Together | None" = None,
     console: Console | None = None,
 ) -> None:
@@ -115,10 +115,10 @@ def print_table(
     for row in rows:
         # Text, not markup: names and errors come from files.
         name = Text(printable(row.name, limit=1000))
-        cells = _cells(row.stability) if isinstance(row, Assessed) else _failed(row)
+        cells = _cells(row.stability) if isinstance(row, Run) else _failed(row)
         table.add_row(name, row.controller or "", *cells)
     console.print(table)
-    assessed = [row.stability for row in rows if isinstance(row, Assessed)]
+    assessed = [row.stability for row in rows if isinstance(row, Run)]
     if assessed:
         console.print(Text(_STABILITY_NOTES, "dim"))
     for line in labels_used(assessed):

@@ -1,6 +1,6 @@
 """What several runs say together; n is the number of checkpoints, never of episodes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -51,9 +51,8 @@ from glassviz.compare.runs import (
     member,
 )
 from glassviz.metrics.fitted_labels import FittedLabels
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
-from glassviz.trace import Trace
+from glassviz.rollout.run import Run
 
 
 @dataclass(frozen=True)
@@ -107,7 +106,7 @@ class Together:
 
 
 def compare(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     tell: Callable[[str], None] = lambda line: None,
 ) -> Together | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
@@ -125,12 +124,12 @@ def compare(
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.
     """
-    kept, left_out = each_once([row for row in rows if isinstance(row, Assessed)])
+    kept, left_out = each_once([row for row in rows if isinstance(row, Run)])
     if len(kept) + len(left_out) < 2:
         return None
-    members, frames = _read(kept)
+    members, frames = _members(kept), _draw(kept)
     rng = _rng(members)
-    correspondence, reason = _correspondence(members, frames, rng, tell)
+    correspondence, reason = _correspondence(kept, members, frames, rng, tell)
     caveats = (
         *dependence(members),
         mixed_recipes(list({each.name: each for each in members}.values())),
@@ -174,7 +173,7 @@ class MatchedLabels:
 
 
 def match_labels(
-    rows: Sequence[Assessed], tell: Callable[[str], None] = lambda line: None
+    rows: Sequence[Run], tell: Callable[[str], None] = lambda line: None
 ) -> MatchedLabels | None:
     """Match the labels of checkpoints by what they call the same observations.
 
@@ -188,30 +187,30 @@ def match_labels(
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.
     """
-    members, frames = _read(each_once(rows)[0])
-    found, _ = _correspondence(members, frames, _rng(members), tell)
+    kept, _ = each_once(rows)
+    members = _members(kept)
+    found, _ = _correspondence(kept, members, _draw(kept), _rng(members), tell)
     if found is None:
         return None
     return MatchedLabels(found, {each.checkpoint: each.name for each in members})
 
 
-def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
-    """Members, and frames of their traces for the bank."""
-    members, frames = [], []
-    provenances: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        key = row.stability.checkpoint_sha256
-        if row.target != row.trace and key not in provenances:
-            from glassviz import checkpoints
+def _members(runs: Sequence[Run]) -> list[Member]:
+    """The runs as members, with one name per checkpoint."""
+    provenance: dict[str, Mapping[str, Any]] = {}
+    for run in runs:
+        if run.checkpoint:
+            provenance.setdefault(run.checkpoint_sha256, run.provenance)
+    return called_apart([member(run, provenance.get(run.checkpoint_sha256, {})) for run in runs])
 
-            provenances[key] = checkpoints.load(row.target).provenance
-        trace = Trace.load(row.trace)
-        members.append(member(row, trace, provenances.get(key, {})))
-        frames.append(draw(trace, row.stability, BANK_FRAMES // len(rows)))
-    return called_apart(members), frames
+
+def _draw(runs: Sequence[Run]) -> list[Frames]:
+    """Frames of each run for the bank."""
+    return [draw(run, BANK_FRAMES // len(runs)) for run in runs]
 
 
 def _correspondence(
+    runs: Sequence[Run],
     members: Sequence[Member],
     frames: Sequence[Frames],
     rng: np.random.Generator,
@@ -219,19 +218,20 @@ def _correspondence(
 ) -> tuple[Correspondence | None, NoCorrespondence | None]:
     """Of the checkpoints with labels that are at hand; or why there is none."""
     labelled: dict[str, list[Member]] = {}
-    for each in members:
+    found: dict[str, Run] = {}
+    for run, each in zip(runs, members, strict=True):
         if each.labelled:
             labelled.setdefault(each.name, []).append(each)
-    files = {name: [each.file for each in own if each.file] for name, own in labelled.items()}
+            if run.checkpoint:
+                found.setdefault(each.name, run)
     missing = tuple(
         LeftOut(each.name, each.controller, "no-checkpoint")
         for name, own in labelled.items()
-        if not files[name]
+        if name not in found
         for each in own
     )
-    found = {name: own[0] for name, own in files.items() if own}
     if len(found) < 2:
-        return None, TooFewCheckpoints(len(found), len(files))
+        return None, TooFewCheckpoints(len(found), len(labelled))
     reason = _incomparable(members, frames)
     if reason:
         return None, reason
@@ -241,10 +241,12 @@ def _correspondence(
     bank = gather(frames)
     tell(f"labelling {len(bank.obs)} observations of all runs with {len(found)} checkpoints")
     labels = {}
-    for name, file in found.items():
-        own = labelled[name][0]
-        fitted = FittedLabels.load(own.fitted, own.checkpoint) if own.fitted else None
-        labels[name] = label_observations(checkpoints.load(file), bank.obs, own.label_rule, fitted)
+    for name, run in found.items():
+        assert run.checkpoint is not None
+        fitted = run.fitted_labels
+        known = FittedLabels.load(fitted, run.checkpoint_sha256) if fitted else None
+        agent, rule = checkpoints.load(run.checkpoint), labelled[name][0].label_rule
+        labels[name] = label_observations(agent, bank.obs, rule, known)
     return correspond(bank, members, labels, labelled, missing, rng), None
 
 

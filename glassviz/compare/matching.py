@@ -8,12 +8,13 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from glassviz.compare.runs import Member
+from glassviz.gait.gait import Gait
 from glassviz.gait.verdict import GaitName
 from glassviz.metrics.agreement import Matching, Profiles, match_by_phase
 from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.metrics.nulls import PHASE_BINS
 from glassviz.metrics.stability import RunStability, of_one_clock
-from glassviz.trace import Trace
+from glassviz.rollout.run import Run
 
 if TYPE_CHECKING:
     from glassviz.agents.glass import LabelRule
@@ -60,20 +61,20 @@ class Bank:
     source: Int[np.ndarray, " frames"]
 
 
-def draw(trace: Trace, stability: RunStability, quota: int) -> Frames:
-    """Draw frames of a trace: whole gait cycles, and stretches of what lies between them.
+def draw(run: Run, quota: int) -> Frames:
+    """Draw frames of a run: whole gait cycles, and stretches of what lies between them.
 
     The same trace and quota always give the same frames.
 
     Args:
-        trace: where from.
-        stability: of that trace.
+        run: where from.
         quota: how many frames, or all if there are fewer.
     """
-    obs = trace.obs.reshape(-1, trace.obs.shape[2])
-    cycle, piece = _pieces(trace, stability)
+    episodes, frames, size = run.obs.shape
+    obs = run.obs.reshape(-1, size)
+    cycle, piece = _pieces(run.gaits, frames)
     piece[~np.isfinite(obs).all(axis=1)] = -1
-    rng = np.random.default_rng(int(trace.sha256[:16], 16))
+    rng = np.random.default_rng(int(run.recorded_sha256[:16], 16))
     length = np.bincount(piece[piece >= 0])
     order = rng.permutation(len(length))
     upto = np.cumsum(length[order])
@@ -83,7 +84,7 @@ def draw(trace: Trace, stability: RunStability, quota: int) -> Frames:
         # The stretch that is one too many fills up what is left; a part is no cycle.
         part = np.flatnonzero(piece == over[0])[: quota - int(kept.sum())]
         kept[part], cycle[part] = True, -1
-    episode = np.repeat(np.arange(trace.episodes), trace.frames)
+    episode = np.repeat(np.arange(episodes), frames)
     return Frames(obs[kept], cycle[kept], episode[kept])
 
 
@@ -105,22 +106,21 @@ def gather(frames: Sequence[Frames]) -> Bank:
 
 
 def _pieces(
-    trace: Trace, stability: RunStability
+    gaits: Sequence[Gait], frames: int
 ) -> tuple[Int[np.ndarray, " all_frames"], Int[np.ndarray, " all_frames"]]:
     """Gait cycle and stretch of every frame of all episodes; −1: none, or in an opening."""
     cycles, pieces = [], []
     first_cycle = first_piece = 0
-    span = max(round(PIECE_S / trace.frame_dt_s), 1)
-    frame = np.arange(trace.frames)
-    for episode in stability.episodes:
-        found = episode.gait.cycles
-        cycle = found.cycle
+    frame = np.arange(frames)
+    for gait in gaits:
+        span = max(round(PIECE_S / gait.dt_s), 1)
+        cycle = gait.cycles.cycle
         changes = (np.diff(cycle, prepend=-2) != 0) | ((cycle < 0) & (frame % span == 0))
         piece = np.cumsum(changes) - 1
-        after = frame >= episode.gait.opening_end
+        after = frame >= gait.opening_end
         cycles.append(np.where(cycle >= 0, cycle + first_cycle, -1))
         pieces.append(np.where(after, piece + first_piece, -1))
-        first_cycle += found.count
+        first_cycle += gait.cycles.count
         first_piece += int(piece.max(initial=-1)) + 1
     return np.concatenate(cycles), np.concatenate(pieces)
 

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from glassviz.metrics.stability import RunStability
-from glassviz.rollout.assess import Assessed
-from glassviz.rollout.relabel import FITTED, labels_path
-from glassviz.trace import Trace
+from glassviz.rollout.run import Run
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,7 @@ class Member:
     Attributes:
         name: as in the table of runs.
         stability: what was found about it.
-        file: the checkpoint; None for a run that was given as a trace.
         glass: whether the agent was trained with Glass.
-        fitted: the file of fitted labels, for a run that goes by such.
         recipe, seed: that it was trained with; None where the file is missing or does not say.
         started_from: hash of the checkpoint that its training, or refinement, went on from.
         shaped: whether it was trained on another reward than the task's; None if unknown.
@@ -43,9 +38,7 @@ class Member:
 
     name: str
     stability: RunStability
-    file: Path | None
     glass: bool
-    fitted: Path | None
     recipe: str | None
     seed: int | None
     started_from: str | None
@@ -95,12 +88,12 @@ class LeftOut:
     counted_as: str | None = None
 
 
-def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, ...]]:
+def each_once(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
     """One row for each checkpoint and controller, by name; of several the one with most frames.
 
     Of equally long ones that of the checkpoint comes before that of its trace, which knows less.
     """
-    best: dict[tuple[str, str], Assessed] = {}
+    best: dict[tuple[str, str], Run] = {}
     left_out = []
     for row in sorted(rows, key=_worth):
         key = row.stability.checkpoint_sha256, row.controller
@@ -111,33 +104,33 @@ def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, 
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
-def _worth(row: Assessed) -> tuple[int, bool, str, str]:
-    return -_frames(row), row.target == row.trace, row.name, str(row.trace)
+def _worth(row: Run) -> tuple[int, bool, str, str]:
+    return -_frames(row), row.checkpoint is None, row.name, str(row.trace_path)
 
 
-def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member:
-    """A row, with what its trace and its checkpoint say of where it comes from.
+def member(run: Run, provenance: Mapping[str, Any]) -> Member:
+    """A run, with what its trace and its checkpoint say of where it comes from.
 
     Args:
-        row: of the table.
-        trace: its trace, as it was recorded.
+        run: that was assessed.
         provenance: of its checkpoint; empty if that is not at hand.
     """
-    env, agent = trace.header["env"], trace.header["agent"]
+    header, stability = run.header, run.stability
+    env, agent = header["env"], header["agent"]
     init = provenance.get("init")
     recipe, seed, shaped = (provenance.get(name) for name in ("recipe", "seed", "shaped"))
     return Member(
-        name=row.name,
-        stability=row.stability,
-        file=None if row.target == row.trace else row.target,
-        glass=bool(agent.get("glass")) or trace.header["labels_from"] == "glass",
-        fitted=_fitted(row),
+        name=run.name,
+        stability=stability,
+        glass=bool(agent.get("glass")) or header["labels_from"] == "glass",
         # Older files write the preset without brackets.
         recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
         seed=seed if isinstance(seed, int) else None,
         started_from=init.get("sha256") if isinstance(init, Mapping) else None,
         shaped=shaped if isinstance(shaped, bool) else None,
-        setting=Setting(env["task"], env["physics"], round(trace.frames * trace.frame_dt_s, 6)),
+        setting=Setting(
+            env["task"], env["physics"], round(stability.frames * stability.frame_dt_s, 6)
+        ),
     )
 
 
@@ -160,17 +153,9 @@ def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
     return found
 
 
-def _fitted(row: Assessed) -> Path | None:
-    if row.stability.labels_from != FITTED:
-        return None
-    if row.labels == FITTED:
-        return labels_path(row.trace.parent, row.stability.checkpoint_sha256)
-    return Path(row.labels)
-
-
-def _frames(row: Assessed) -> int:
+def _frames(row: Run) -> int:
     return len(row.stability.episodes) * row.stability.frames
 
 
-def _key(row: Assessed) -> tuple[str, str]:
+def _key(row: Run) -> tuple[str, str]:
     return row.stability.checkpoint_sha256, row.controller

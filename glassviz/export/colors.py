@@ -43,7 +43,7 @@ def shared_colors(
     checkpoints = {source.run.checkpoint_sha256 for source in labelled}
     if len(checkpoints) < 2:
         return SharedColors(tuple(source.colors for source in sources), "")
-    found = match_labels([source.row for source in labelled], tell)
+    found = match_labels([source.run for source in labelled], tell)
     if found and all(found.names[sha] in found.correspondence.colours for sha in checkpoints):
         partners = {sha: found.correspondence.colours[found.names[sha]] for sha in checkpoints}
         reference = found.correspondence.reference
@@ -59,12 +59,12 @@ def shared_colors(
 
 
 def _by_phase(labelled: Sequence[Source]) -> tuple[dict[str, tuple[int, ...]], str]:
-    alike = [[gaits_correspond(a.run, b.run) for b in labelled] for a in labelled]
+    alike = [[gaits_correspond(a.stability, b.stability) for b in labelled] for a in labelled]
     reference = labelled[max(range(len(labelled)), key=lambda i: sum(alike[i]))]
     partners = {reference.run.checkpoint_sha256: tuple(range(len(reference.colors)))}
     for other in labelled:
-        if gaits_correspond(other.run, reference.run):
-            found = match_by_phase(profiles(other.run), profiles(reference.run))
+        if gaits_correspond(other.stability, reference.stability):
+            found = match_by_phase(profiles(other.stability), profiles(reference.stability))
             partners.setdefault(other.run.checkpoint_sha256, tuple(found.partner.tolist()))
     return partners, reference.name
 

@@ -167,12 +167,12 @@ def _places(
 ) -> Float64[np.ndarray, " film"]:
     if piece:
         return piece.place(share * plan.cycles)
-    start = source.run.episodes[source.episode].gait.opening_end
+    start = source.stability.episodes[source.episode].gait.opening_end
     return start + share * plan.seconds / source.trace.frame_dt_s
 
 
 def _about(source: Source, piece: Piece | None, plan: WallPlan, speed: float) -> str:
-    gait = source.run.episodes[source.episode].gait_verdict.name
+    gait = source.stability.episodes[source.episode].gait_verdict.name
     told = f"{gait}, return {source.trace.returns[source.episode]:.0f}"
     if piece is None or plan.period_s is None:
         return f"{told}; real time, speed {speed:.2f}"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
@@ -92,7 +92,7 @@ class Run:
             [made] = traces_of(
                 [self.path], options, Path(folder or TRACE_FOLDER), on_progress=on_progress
             )
-        return Rollout(made.path, made.trace, self.path, self.name, made.reused)
+        return Rollout(replace(made, name=self.name))
 
     def __repr__(self) -> str:
         glass = self.checkpoint.config.glass

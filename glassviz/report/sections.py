@@ -45,7 +45,7 @@ from glassviz.report.page import (
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import NONE, interval, p_value, shown_return
 from glassviz.report.phrases.verdicts import NO_LABELS
-from glassviz.rollout.assess import Assessed
+from glassviz.rollout.run import Run
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import (
@@ -64,7 +64,7 @@ MOST_RETURNS = 20
 """More returns than this are not listed one by one."""
 
 
-def answers_of(row: Assessed) -> tuple[Answer, ...]:
+def answers_of(row: Run) -> tuple[Answer, ...]:
     """The answers about one checkpoint under one controller."""
     run = row.stability
     gaits = [episode.gait_answers for episode in run.episodes]

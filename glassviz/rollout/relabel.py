@@ -53,7 +53,20 @@ def load_labelled(path: Path, labels: str = LEARNED, target: Path | None = None)
         GlassvizError: the trace or the labels cannot be read, there are no fitted labels yet, or
             they are another checkpoint's.
     """
-    trace = Trace.load(path)
+    return labelled(Trace.load(path), path, labels, target)
+
+
+def labelled(trace: Trace, path: Path, labels: str, target: Path | None = None) -> Trace:
+    """A trace as it was recorded, given the labels that are asked for.
+
+    Args:
+        trace: as recorded.
+        path, labels, target: as for `load_labelled`.
+
+    Raises:
+        GlassvizError: the labels cannot be read, there are no fitted labels yet, or they are
+            another checkpoint's.
+    """
     if labels == LEARNED:
         return trace
     checkpoint = trace.header["checkpoint"]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -19,10 +19,11 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
-from glassviz.rollout.evaluate import Recorded, recorded_in
+from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
-from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
+from glassviz.rollout.relabel import LEARNED, check_labels
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
+from glassviz.rollout.run import Run, TraceCache
 from glassviz.trace import SCHEMA_VERSION, Trace
 
 TRACE_FOLDER = Path("renders") / "traces"
@@ -56,39 +57,6 @@ class RolloutOptions:
     precision: Literal["float32", "bfloat16"] | None = None
     physics: Physics | None = None
     rule: LabelRule = "nearest-prototype"
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A trace with the labels asked for, its file, and whether that was there already."""
-
-    path: Path
-    trace: Trace
-    reused: bool
-
-
-@dataclass(frozen=True)
-class Located:
-    """Where a trace lies.
-
-    Attributes:
-        target: what it was asked for by.
-        path: the trace file.
-        reused: whether it was there already.
-        recorded: what the checkpoint says of its evaluation in training under the trace's
-            controller; None if nothing, and for a target that is a trace.
-        name: what tables call it; None for a trace, which knows its checkpoint's name.
-    """
-
-    target: Path
-    path: Path
-    reused: bool
-    recorded: Recorded | None = None
-    name: str | None = None
-
-    def failed(self, error: GlassvizError) -> Failed:
-        """The run, where nothing can be made of its trace."""
-        return Failed(self.name or str(self.target), self.target, None, str(error))
 
 
 @dataclass(frozen=True)
@@ -140,10 +108,10 @@ def traces_of(
     tell: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     labels: str = LEARNED,
-) -> list[Recording]:
-    """The traces of checkpoints and trace files, in the order of `targets`, then of controllers.
+) -> list[Run]:
+    """The runs of checkpoints and trace files, in the order of `targets`, then of controllers.
 
-    As `find_traces`, but nothing is recorded unless all targets are sound.
+    As `find_runs`, but nothing is recorded unless all targets are sound.
 
     Args:
         labels: that the traces are to go by, as for `relabel.load_labelled`.
@@ -156,22 +124,22 @@ def traces_of(
     def fail(target: Target, error: GlassvizError, controller: object = None) -> NoReturn:
         raise error
 
-    listener = Listener(tell=tell, on_recording=on_progress)
-    found = [Target(path, None) for path in targets]
-    return [
-        Recording(each.path, load_labelled(each.path, labels, each.target), each.reused)
-        for each in _located(found, options, folder, listener, fail)
-        if isinstance(each, Located)
-    ]
+    finder = _Finder(options, folder, labels, Listener(tell=tell, on_recording=on_progress), fail)
+    rows = finder.runs([Target(path, None) for path in targets])
+    runs = [row for row in rows if isinstance(row, Run)]
+    for run in runs:
+        finder.traces.load(run.trace_path, labels, run.target)
+    return runs
 
 
-def find_traces(
+def find_runs(
     arguments: Sequence[Path],
     options: RolloutOptions,
     folder: Path | None = None,
+    labels: str = LEARNED,
     listener: Listener = NOBODY,
-) -> list[Located | Failed]:
-    """The traces that arguments lead to; those missing are recorded.
+) -> list[Run | Failed]:
+    """The runs that arguments lead to; traces that are missing are recorded.
 
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
     `folder` by its inputs, and recorded there if missing; on an accelerator missing traces of one
@@ -183,94 +151,99 @@ def find_traces(
             `find.find_targets`.
         options: how checkpoints are rolled out whose traces are missing.
         folder: of the traces; renders/traces by default.
+        labels: to go by, as for `relabel.load_labelled`.
         listener: progress callbacks.
 
     Returns:
         In the order of `arguments`, then of controllers. An argument that leads to no trace does
         not stop the others.
+
+    Raises:
+        GlassvizError: no run can have such labels.
     """
+    check_labels(labels)
     targets = find_targets(arguments, listener.tell)
-    return each_once(_located(targets, options, folder or TRACE_FOLDER, listener, Target.failed))
-
-
-def _located(
-    targets: Sequence[Target | Failed],
-    options: RolloutOptions,
-    folder: Path,
-    listener: Listener,
-    failed: Callable[..., Failed],
-) -> list[Located | Failed]:
-    """The traces of targets; those missing are recorded once all targets have been looked at."""
-    plans: list[_Plan | Failed] = []
-    for row in for_each(
-        targets, lambda target: _plans(target, options, folder, listener.tell, failed), failed
-    ):
-        plans += [row] if isinstance(row, Failed) else row
-    jobs = {
-        each.located.path: each.missing
-        for each in plans
-        if not isinstance(each, Failed) and each.missing
-    }
-    batches = _batches(list(jobs.values()))
-    if jobs and listener.on_estimate:
-        listener.on_estimate(len(jobs), _estimate_s(batches))
-    for job, trace in _record(batches, listener.on_recording):
-        path = folder / job.file_name
-        trace.save(path)
-        listener.tell(f"recorded {path}")
-    return [each if isinstance(each, Failed) else each.located for each in plans]
+    finder = _Finder(options, folder or TRACE_FOLDER, labels, listener, Target.failed)
+    return each_once(finder.runs(targets))
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """A trace that is wanted, and the job that records it; None where it is there already."""
+class _Finder:
+    """Finds the runs of targets, and records what is missing."""
 
-    located: Located
-    missing: _Job | None
+    options: RolloutOptions
+    folder: Path
+    labels: str
+    listener: Listener
+    failed: Callable[..., Failed]
+    traces: TraceCache = field(default_factory=TraceCache)
 
+    def runs(self, targets: Sequence[Target | Failed]) -> list[Run | Failed]:
+        """The runs of all targets; nothing is recorded before all have been looked at."""
+        rows: list[Run | Failed] = []
+        missing: dict[Path, _Job] = {}
+        work = partial(self._runs_of, missing=missing)
+        for found in for_each(targets, work, self.failed):
+            rows += [found] if isinstance(found, Failed) else found
+        self._record(list(missing.values()))
+        return rows
 
-def _plans(
-    target: Target,
-    options: RolloutOptions,
-    folder: Path,
-    tell: Callable[[str], None],
-    failed: Callable[..., Failed],
-) -> list[_Plan | Failed]:
-    """The traces of one target: itself, or one per controller of a checkpoint."""
-    if target.path.suffix == TRACE_SUFFIX:
-        Trace.load(target.path)
-        return [_Plan(Located(target.path, target.path, reused=True, name=target.name), None)]
-    checkpoint = checkpoints.load(target.path)
-    for assumption in checkpoint.assumptions:
-        tell(f"{checkpoint.name}: assumed: {assumption}")
-    check_sizes(checkpoint.name, checkpoint.config)
+    def _runs_of(self, target: Target, missing: dict[Path, _Job]) -> list[Run | Failed]:
+        """A trace as a run, or a checkpoint as one run per controller."""
+        if target.path.suffix == TRACE_SUFFIX:
+            trace = self.traces.load(target.path)
+            return [replace(Run.of(trace, target.path), labels=self.labels, traces=self.traces)]
+        checkpoint = checkpoints.load(target.path)
+        for assumption in checkpoint.assumptions:
+            self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
+        check_sizes(checkpoint.name, checkpoint.config)
 
-    def plan(wanted: tuple[Target, Controller]) -> _Plan:
-        _, controller = wanted
-        job = _job(checkpoint, controller, options)
-        path = folder / job.file_name
-        reused = _reusable(path, tell)
-        recorded = recorded_in(checkpoint.provenance, controller)
-        located = Located(target.path, path, reused, recorded, target.name)
-        return _Plan(located, None if reused else job)
+        def run_of(wanted: tuple[Target, Controller]) -> Run:
+            _, controller = wanted
+            job = _job(checkpoint, controller, self.options)
+            path = self.folder / job.file_name
+            reused = self._is_usable(path)
+            if not reused:
+                missing[path] = job
+            return Run(
+                target=target.path,
+                trace_path=path,
+                name=target.name or checkpoint.name,
+                controller=controller,
+                checkpoint_sha256=checkpoint.sha256,
+                reused=reused,
+                recorded=recorded_in(checkpoint.provenance, controller),
+                provenance=checkpoint.provenance,
+                labels=self.labels,
+                traces=self.traces,
+            )
 
-    def cannot(wanted: tuple[Target, Controller], error: GlassvizError) -> Failed:
-        return failed(target, error, wanted[1])
+        def failed(wanted: tuple[Target, Controller], error: GlassvizError) -> Failed:
+            return self.failed(target, error, wanted[1])
 
-    return for_each([(target, controller) for controller in options.controllers], plan, cannot)
+        return for_each([(target, each) for each in self.options.controllers], run_of, failed)
 
+    def _is_usable(self, path: Path) -> bool:
+        """Whether a trace lies there that can be read; a damaged one is recorded anew."""
+        if not path.exists():
+            return False
+        try:
+            self.traces.load(path)
+        except GlassvizError as error:
+            self.listener.tell(f"recording anew what cannot be used: {error}")
+            return False
+        self.listener.tell(f"reusing {path}")
+        return True
 
-def _reusable(path: Path, tell: Callable[[str], None]) -> bool:
-    """Whether a trace lies there that can be read; a damaged one is recorded anew."""
-    if not path.exists():
-        return False
-    try:
-        Trace.load(path)
-    except GlassvizError as error:
-        tell(f"recording anew what cannot be used: {error}")
-        return False
-    tell(f"reusing {path}")
-    return True
+    def _record(self, jobs: list[_Job]) -> None:
+        batches = _batches(jobs)
+        if jobs and self.listener.on_estimate:
+            self.listener.on_estimate(len(jobs), _estimate_s(batches))
+        for job, trace in _record(batches, self.listener.on_recording):
+            path = self.folder / job.file_name
+            trace.save(path)
+            self.traces.put(trace, path)
+            self.listener.tell(f"recorded {path}")
 
 
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:

@@ -31,6 +31,7 @@ from glassviz.report.sections import table_of
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.rollout import roll_out
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
@@ -60,48 +61,43 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def hops(folder):
     trace = with_places(trace_of("hops", [HOP, HOP]))
-    return trace, assessed(folder, trace).stability
+    return assessed(folder, trace)
 
 
 @pytest.mark.parametrize("quota", [1, 50, 333, 10_000])
 def test_a_source_gives_its_quota_or_all_it_has_and_nothing_of_its_openings(hops, quota):
-    trace, stability = hops
-    frames = draw(trace, stability, quota)
-    usable = sum(trace.frames - each.gait.opening_end for each in stability.episodes)
+    frames = draw(hops, quota)
+    usable = sum(hops.trace.frames - gait.opening_end for gait in hops.gaits)
     assert len(frames.obs) == min(quota, usable)
     for episode, frame in frames.obs.astype(int):
-        assert frame >= stability.episodes[episode].gait.opening_end
+        assert frame >= hops.gaits[episode].opening_end
     assert (frames.obs[:, 0] == frames.episode).all()
 
 
 def test_cycles_of_the_bank_are_whole_and_in_a_row(hops):
-    trace, stability = hops
-    frames = draw(trace, stability, 300)
+    frames = draw(hops, 300)
     assert len(np.unique(frames.cycle)) > 5
     for cycle in np.unique(frames.cycle[frames.cycle >= 0]):
         inside = np.flatnonzero(frames.cycle == cycle)
         episode, first = frames.obs[inside[0]].astype(int)
-        own = stability.episodes[episode].gait.cycles.cycle
+        own = hops.gaits[episode].cycles.cycle
         assert (np.diff(inside) == 1).all() and (np.diff(frames.obs[inside, 1]) == 1).all()
         assert len(inside) == (own == own[first]).sum()
 
 
 def test_the_same_trace_gives_the_same_frames(hops):
-    trace, stability = hops
-    one, other = draw(trace, stability, 200), draw(replace(trace), stability, 200)
+    one, other = draw(hops, 200), draw(Run.of(replace(hops.trace), hops.trace_path), 200)
     assert np.array_equal(one.obs, other.obs)
 
 
 def test_observations_that_are_no_numbers_are_left_out(hops):
-    trace, stability = hops
-    broken = replace(trace, obs=trace.obs.copy())
+    broken = replace(hops.trace, obs=hops.trace.obs.copy())
     broken.obs[0] = np.nan
-    assert (draw(broken, stability, 10_000).episode == 1).all()
+    assert (draw(Run.of(broken, hops.trace_path), 10_000).episode == 1).all()
 
 
 def test_sources_are_gathered_one_after_the_other(hops):
-    trace, stability = hops
-    frames = draw(trace, stability, 200)
+    frames = draw(hops, 200)
     bank = gather([frames, frames])
     assert (np.bincount(bank.source) == 200).all() and (np.diff(bank.source) >= 0).all()
     kept = bank.cycle >= 0
@@ -142,8 +138,7 @@ def members(folder) -> list[Member]:
     planted = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
     found = []
     for name, plans in planted.items():
-        trace = trace_of(name, plans)
-        found.append(member(assessed(folder, trace), trace, {}))
+        found.append(member(assessed(folder, trace_of(name, plans)), {}))
     return found
 
 
@@ -265,8 +260,7 @@ def test_labels_of_one_gait_are_matched_by_phase(members):
 
 def test_a_planted_permutation_of_phases_is_found(folder):
     def hopper(name, phases):
-        trace = trace_of(name, [replace(HOP, map=phases)])
-        return member(assessed(folder, trace), trace, {})
+        return member(assessed(folder, trace_of(name, [replace(HOP, map=phases)])), {})
 
     [match] = match_phases([hopper("p1", (0, 1, 2, 3))], [hopper("p2", (3, 2, 0, 1))])
     assert match.matching.partner[:4].tolist() == [3, 2, 0, 1]
@@ -274,8 +268,8 @@ def test_a_planted_permutation_of_phases_is_found(folder):
 
 
 def test_gaits_that_differ_are_not_matched_by_phase(folder, members):
-    trace = trace_of("walks", [KNEE, KNEE])
-    assert match_phases([members[0]], [member(assessed(folder, trace), trace, {})]) == ()
+    walks = member(assessed(folder, trace_of("walks", [KNEE, KNEE])), {})
+    assert match_phases([members[0]], [walks]) == ()
 
 
 # Agents -----------------------------------------------------------------------------------------
@@ -323,7 +317,7 @@ def out(agents, tmp_path_factory) -> Path:
 
 def test_observations_get_the_labels_that_their_own_trace_has(agents, out):
     rows = assess_all([agents / "one.safetensors"], RolloutOptions(2, ("pi",)), agents / "traces")
-    trace = rows[0].load()
+    trace = rows[0].trace
     checkpoint = checkpoints.load(agents / "one.safetensors")
     found = label_observations(checkpoint, trace.obs.reshape(-1, 15), "nearest-prototype")
     assert (found == trace.label.ravel()).mean() > 0.99
@@ -352,7 +346,7 @@ def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out
     assert [renumbered[k] for k in PERMUTATION] == list(one)
     assert len(set(one)) == len(one) and not set(one) & set(GREYS)
     # Of traces alone nobody can be asked.
-    traces = [replace(row, target=row.trace) for row in rows]
+    traces = [replace(row, target=row.trace_path) for row in rows]
     by_phase = shared_colors([Source.of(row) for row in traces])
     assert "by the phase of the gait" in by_phase.told
 
@@ -401,7 +395,7 @@ def test_fitted_labels_are_compared_like_learned_ones(agents):
         agents / "traces",
     )
     for row in rows:
-        trace = row.load()
+        trace = row.trace
         found = fit_labels(list(trace.latent), row.stability.checkpoint_sha256, 4, 3)
         found.save(labels_path(agents / "traces", row.stability.checkpoint_sha256))
     targets = [row.target for row in rows]

@@ -26,6 +26,7 @@ from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
 from glassviz.palette import label_color
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
@@ -195,14 +196,16 @@ def test_poses_between_frames_are_interpolated_and_labels_are_not(runs):
 
 def test_labels_without_a_row_are_named_with_their_reason(runs, studio):
     row = runs["hop"]
-    trace = row.load()
+    trace = row.trace
     label = trace.label.copy()
     cycles = [row.stability.episodes[e].gait.cycles for e in range(2)]
     inside = int(cycles[0].starts[4]) + 1
     label[0, inside] = 6
     outside = int(np.flatnonzero(cycles[1].cycle < 0)[0])
     label[1, outside] = 7
-    changed = dataclasses.replace(Source.of(row), trace=dataclasses.replace(trace, label=label))
+    other = Run.of(dataclasses.replace(trace, label=label), row.trace_path, row.name)
+    other.stability = row.stability
+    changed = Source.of(other)
     plan = plan_grid(changed)
     assert plan.skipped == {
         4: "never visited",

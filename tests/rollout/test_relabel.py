@@ -197,7 +197,7 @@ def test_an_assessed_run_knows_the_trace_that_it_was_judged_by(folder):
     trace = folder / "bare-mppi.npz"
     for labels in ("learned", "fitted", str(labels_path(folder, "ab" * 32))):
         [row] = assess_all([trace], RolloutOptions(), labels=labels)
-        assert row.load().sha256 == row.stability.trace_sha256, labels
+        assert row.trace.sha256 == row.stability.trace_sha256, labels
 
 
 def test_an_unknown_choice_is_one_line(folder):

@@ -41,8 +41,8 @@ from glassviz.report.interactive.page import (
 from glassviz.report.phrases.numbers import named, shown_return
 from glassviz.report.phrases.verdicts import basin_reasons, episode_reason
 from glassviz.report.sections import answers_of
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
@@ -177,7 +177,7 @@ def _around_the_cycle(
     return tuple((float(x), float(y)) for x, y in zip(np.sin(place), np.cos(place), strict=True))
 
 
-def matches_of(rows: Sequence[Assessed]) -> tuple[LabelMatch, ...]:
+def matches_of(rows: Sequence[Run]) -> tuple[LabelMatch, ...]:
     """Match the labels of every two checkpoints.
 
     By what both agents call the same observations, where their files are at hand; else by the
@@ -203,7 +203,7 @@ def matches_of(rows: Sequence[Assessed]) -> tuple[LabelMatch, ...]:
     return tuple(matches.values())
 
 
-def _by_frames(rows: Sequence[Assessed]) -> dict[tuple[str, str], LabelMatch]:
+def _by_frames(rows: Sequence[Run]) -> dict[tuple[str, str], LabelMatch]:
     found = match_labels(rows)
     if found is None:
         return {}
@@ -280,17 +280,21 @@ class Places:
         return Map(bounds, ground, path, prototypes, caption)
 
 
-def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") -> Places:
-    """Map the latents of traces of one checkpoint together; fitted before, the map is used again.
+def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
+    """Map the latents of runs of one checkpoint together; fitted before, the map is used again.
+
+    Coordinates are kept beside the first trace.
 
     Args:
-        traces: of one checkpoint.
-        folder: where coordinates of maps are kept.
+        runs: of one checkpoint.
         method: of the map.
     """
+    traces = [run.trace for run in runs]
     frames = sum(trace.label.size for trace in traces)
     try:
-        found = make_map(traces, MapOptions(method, place_rest=frames > MAX_POINTS), folder)
+        options = MapOptions(method, place_rest=frames > MAX_POINTS)
+        folder = runs[0].trace_path.parent
+        found = make_map(traces, options, folder, gaits=[run.gaits for run in runs])
     except GlassvizError as error:
         nowhere = [np.zeros((*trace.label.shape, 2), np.float32) for trace in traces]
         return Places(tuple(nowhere), None, str(error))
@@ -357,14 +361,14 @@ def _numbered(values: Int[np.ndarray, "episodes frames"]) -> UInt8[np.ndarray, "
 
 
 def compose(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     command: str,
     films: int = 1,
     method: Method = "umap",
     on_frame: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
 ) -> InteractivePage:
-    """Compose the page; traces are read again, filmed and mapped.
+    """Compose the page; traces are filmed and mapped.
 
     Coordinates of maps are kept beside the traces, where `glassviz map` finds them too.
 
@@ -380,7 +384,7 @@ def compose(
     Raises:
         GlassvizError: a trace is no longer what it was.
     """
-    assessed = [row for row in rows if isinstance(row, Assessed)]
+    assessed = [row for row in rows if isinstance(row, Run)]
     chosen = {id(row): chosen_episodes(row.stability, films) for row in assessed}
     total = sum(len(chosen[id(row)]) * row.stability.frames for row in assessed)
     done = 0
@@ -394,22 +398,22 @@ def compose(
     found: dict[str, bytes] = {}
     with Projectionist(open_renderer) as projectionist:
         for own in _by_checkpoint(assessed):
-            traces = [row.load() for row in own]
-            places = places_of(traces, own[0].trace.parent, method)
-            for i, (row, trace) in enumerate(zip(own, traces, strict=True)):
+            places = places_of(own, method)
+            for i, row in enumerate(own):
+                trace = row.trace
                 keys: dict[int, str] = {}
                 for episode in chosen[id(row)]:
                     film = projectionist.film(trace, episode, tick)
                     if film is not None:
                         keys[episode] = f"{trace.sha256[:12]}-{episode + 1}"
                         found[keys[episode]] = film
-                runs[id(row)] = _run(row, trace, places, i, chosen[id(row)], keys)
+                runs[id(row)] = _run(row, places, i, chosen[id(row)], keys)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=command,
         verdict=verdict_of(rows),
         rows=tuple(
-            assessed_row(row, order[id(row)]) if isinstance(row, Assessed) else failed_row(row)
+            assessed_row(row, order[id(row)]) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
         runs=tuple(runs[id(row)] for row in assessed),
@@ -429,23 +433,22 @@ def chosen_episodes(run: RunStability, count: int) -> tuple[int, ...]:
     return tuple(int(order[int(place)]) for place in places)
 
 
-def _by_checkpoint(rows: Sequence[Assessed]) -> list[list[Assessed]]:
+def _by_checkpoint(rows: Sequence[Run]) -> list[list[Run]]:
     """Runs that share a latent space, and so a map."""
-    groups: dict[tuple[str, str], list[Assessed]] = {}
+    groups: dict[tuple[str, str], list[Run]] = {}
     for row in rows:
         groups.setdefault((row.stability.checkpoint_sha256, row.name), []).append(row)
     return list(groups.values())
 
 
 def _run(
-    row: Assessed,
-    trace: Trace,
+    row: Run,
     places: Places,
     number: int,
     chosen: Sequence[int],
     films: dict[int, str],
 ) -> RunView:
-    run = row.stability
+    run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
