@@ -74,7 +74,8 @@ def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
         yield "labels", phrases.correspondence(together.correspondence)
         yield "phases", phrases.labels_correspond(together.answers)
     elif together.no_correspondence:
-        yield "labels", f"Not matched: {phrases.no_correspondence(together.no_correspondence)}."
+        how = "Matched by phase alone" if together.label_matches.pairs else "Not matched"
+        yield "labels", f"{how}: {phrases.no_correspondence(together.no_correspondence)}."
 
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}

@@ -9,10 +9,7 @@ import numpy as np
 
 from glassviz.compare.caveats import (
     Caveat,
-    Mismatch,
     NoCorrespondence,
-    NoFrames,
-    TooFewCheckpoints,
     dependence,
     mismatch,
     mixed_recipes,
@@ -29,7 +26,7 @@ from glassviz.compare.groups import (
     compare_controllers,
     compare_groups,
 )
-from glassviz.compare.matching import BANK_FRAMES, Frames, draw, gather
+from glassviz.compare.matching import LabelMatches, match_labels
 from glassviz.compare.returns import (
     BasinShare,
     MetricMeans,
@@ -50,7 +47,7 @@ from glassviz.compare.runs import (
     each_once,
     member,
 )
-from glassviz.metrics.fitted_labels import FittedLabels
+from glassviz.metrics.agreement import Labels
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 
@@ -92,6 +89,7 @@ class Together:
         controllers: planner and policy side by side; None if no checkpoint was seen under both.
         correspondence: of labels; None with fewer than two checkpoints with labels at hand.
         no_correspondence: why there is none; None if there is.
+        label_matches: which label is which, also where only traces are at hand.
         answers: to the questions about several films.
     """
 
@@ -102,6 +100,7 @@ class Together:
     controllers: Controllers | None
     correspondence: Correspondence | None
     no_correspondence: NoCorrespondence | None
+    label_matches: LabelMatches
     answers: ComparisonAnswers
 
 
@@ -127,9 +126,10 @@ def compare(
     kept, left_out = each_once([row for row in rows if isinstance(row, Run)])
     if len(kept) + len(left_out) < 2:
         return None
-    members, frames = _members(kept), _draw(kept)
+    members = _members(kept)
+    matches = match_labels(kept, tell)
     rng = _rng(members)
-    correspondence, reason = _correspondence(kept, members, frames, rng, tell)
+    correspondence = _correspondence(kept, members, matches, rng)
     caveats = (
         *dependence(members),
         mixed_recipes(list({each.name: each for each in members}.values())),
@@ -154,45 +154,10 @@ def compare(
         ),
         controllers=compare_controllers(members, rng),
         correspondence=correspondence,
-        no_correspondence=reason,
+        no_correspondence=matches.obstacle,
+        label_matches=matches,
         answers=comparison_answers(members, correspondence),
     )
-
-
-@dataclass(frozen=True, eq=False)
-class MatchedLabels:
-    """Which label of one checkpoint is which of another's.
-
-    Attributes:
-        correspondence: of the checkpoints with labels that are at hand.
-        names: what it calls each checkpoint, by the checkpoint's hash.
-    """
-
-    correspondence: Correspondence
-    names: dict[str, str]
-
-
-def match_labels(
-    rows: Sequence[Run], tell: Callable[[str], None] = lambda line: None
-) -> MatchedLabels | None:
-    """Match the labels of checkpoints by what they call the same observations.
-
-    Args:
-        rows: of `assess_all`.
-        tell: called with each line that a user should see.
-
-    Returns:
-        None unless the checkpoints of two agents with labels are at hand that can be compared.
-
-    Raises:
-        GlassvizError: a trace or checkpoint is no longer what it was.
-    """
-    kept, _ = each_once(rows)
-    members = _members(kept)
-    found, _ = _correspondence(kept, members, _draw(kept), _rng(members), tell)
-    if found is None:
-        return None
-    return MatchedLabels(found, {each.checkpoint: each.name for each in members})
 
 
 def _members(runs: Sequence[Run]) -> list[Member]:
@@ -204,63 +169,30 @@ def _members(runs: Sequence[Run]) -> list[Member]:
     return called_apart([member(run, provenance.get(run.checkpoint_sha256, {})) for run in runs])
 
 
-def _draw(runs: Sequence[Run]) -> list[Frames]:
-    """Frames of each run for the bank."""
-    return [draw(run, BANK_FRAMES // len(runs)) for run in runs]
-
-
 def _correspondence(
     runs: Sequence[Run],
     members: Sequence[Member],
-    frames: Sequence[Frames],
+    matches: LabelMatches,
     rng: np.random.Generator,
-    tell: Callable[[str], None],
-) -> tuple[Correspondence | None, NoCorrespondence | None]:
-    """Of the checkpoints with labels that are at hand; or why there is none."""
+) -> Correspondence | None:
+    """Of the checkpoints with labels that are at hand; None without two."""
+    if matches.probe_set is None:
+        return None
     labelled: dict[str, list[Member]] = {}
-    found: dict[str, Run] = {}
+    labels: dict[str, Labels] = {}
     for run, each in zip(runs, members, strict=True):
-        if each.labelled:
+        if run.labelling in matches.names:
             labelled.setdefault(each.name, []).append(each)
-            if run.checkpoint:
-                found.setdefault(each.name, run)
+            found = matches.labels.get(matches.names[run.labelling])
+            if found is not None:
+                labels.setdefault(each.name, found)
     missing = tuple(
         LeftOut(each.name, each.controller, "no-checkpoint")
         for name, own in labelled.items()
-        if name not in found
+        if name not in labels
         for each in own
     )
-    if len(found) < 2:
-        return None, TooFewCheckpoints(len(found), len(labelled))
-    reason = _incomparable(members, frames)
-    if reason:
-        return None, reason
-    from glassviz import checkpoints
-    from glassviz.compare.matching import label_observations
-
-    bank = gather(frames)
-    tell(f"labelling {len(bank.obs)} observations of all runs with {len(found)} checkpoints")
-    labels = {}
-    for name, run in found.items():
-        assert run.checkpoint is not None
-        fitted = run.fitted_labels
-        known = FittedLabels.load(fitted, run.checkpoint_sha256) if fitted else None
-        agent, rule = checkpoints.load(run.checkpoint), labelled[name][0].label_rule
-        labels[name] = label_observations(agent, bank.obs, rule, known)
-    return correspond(bank, members, labels, labelled, missing, rng), None
-
-
-def _incomparable(
-    members: Sequence[Member], frames: Sequence[Frames]
-) -> Mismatch | NoFrames | None:
-    """Why observations of different runs cannot be shown to one agent; None if they can."""
-    differing = mismatch(members)
-    if differing and differing.setting != "episode_s":
-        return differing
-    sizes = sorted({each.obs.shape[1] for each in frames})
-    if len(sizes) > 1:
-        return Mismatch("observation_size", tuple(map(str, sizes)))
-    return None if sum(len(each.obs) for each in frames) else NoFrames()
+    return correspond(matches.probe_set, members, labels, labelled, missing, rng)
 
 
 def _rng(members: Sequence[Member]) -> np.random.Generator:

@@ -6,21 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float64, Int
 
-from glassviz.compare.matching import rhythmic_gait
+from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.gait.gait import Gait
-from glassviz.gait.verdict import gait_answers, gait_verdict, run_gait
-from glassviz.metrics.agreement import (
-    Matching,
-    match_by_frames,
-    match_by_phase,
-    phase_profiles,
-)
-from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.metrics.graph_stats import GraphStats, States, Walks, graph_stats
-from glassviz.metrics.information import contingency
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.stability import describe_gaits, phases_of
 from glassviz.metrics.transitions import Mode, markov_chain, transition_counts
@@ -38,7 +29,6 @@ from glassviz.text import printable
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
-    from glassviz.agents.glass import LabelRule
     from glassviz.rollout.traces import RolloutOptions
 
 
@@ -170,13 +160,6 @@ def _partition(trace: Trace, mode: Mode) -> Float64[np.ndarray, "prototypes clus
     return trace.partition
 
 
-BANK_FRAMES = 6_000
-"""Of each run, evenly in time: what both agents are asked about."""
-
-
-MatchedBy = Literal["checkpoint", "frames", "phase"]
-
-
 @dataclass(frozen=True, eq=False)
 class Graphed:
     """A run with its transition graph."""
@@ -188,78 +171,6 @@ class Graphed:
     def file_stem(self) -> str:
         """A name for its file, unique where the run's name and controller are."""
         return file_stem(self.graph.run, self.graph.controller, self.graph.mode)
-
-
-def same_labels(one: RunGraph, other: RunGraph) -> bool:
-    """Whether labels and prototypes of two runs are the same ones."""
-    return (one.checkpoint_sha256, one.labels_sha256, one.label_rule) == (
-        other.checkpoint_sha256,
-        other.labels_sha256,
-        other.label_rule,
-    )
-
-
-def match(one: Graphed, other: Graphed) -> tuple[Matching, MatchedBy]:
-    """Match the labels of two checkpoints.
-
-    By the frames of both runs, if both agents are at hand to be asked about them; else by the
-    phases of their gaits.
-
-    Raises:
-        GlassvizError: there is neither.
-    """
-    if one.run.checkpoint and other.run.checkpoint:
-        return _by_frames(one, other), "frames"
-    gait = _rhythmic_gait(one)
-    corresponding = gait is not None and gait == _rhythmic_gait(other)
-    found = match_by_phase(_profiles(one), _profiles(other)) if corresponding else None
-    if found is None or not (found.partner >= 0).any():
-        raise GlassvizError(
-            f"--compare: expected two checkpoints, or traces whose labels live in the same phases "
-            f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
-            f"checkpoints instead of their traces"
-        )
-    return found, "phase"
-
-
-def _rhythmic_gait(source: Graphed) -> str | None:
-    name = run_gait([gait_verdict(gait) for gait in source.run.gaits]).name
-    return rhythmic_gait(name, [gait_answers(gait).rhythmic for gait in source.run.gaits])
-
-
-def _by_frames(one: Graphed, other: Graphed) -> Matching:
-    bank = np.concatenate([_observations(one), _observations(other)])
-    a, b = _labels(one, bank), _labels(other, bank)
-    shape = one.graph.partition.shape[1], other.graph.partition.shape[1]
-    return match_by_frames(contingency(a, b, *shape))
-
-
-def _observations(source: Graphed) -> Float32[np.ndarray, "frames obs"]:
-    trace = source.run.trace
-    opening = np.array([gait.opening_end for gait in source.run.gaits])
-    obs = trace.obs[np.arange(trace.frames) >= opening[:, None]]
-    obs = obs[np.isfinite(obs).all(axis=1)]
-    kept = np.linspace(0, max(len(obs) - 1, 0), min(BANK_FRAMES, len(obs))).round()
-    return obs[kept.astype(np.int64)]
-
-
-def _labels(source: Graphed, obs: Float32[np.ndarray, "frames obs"]) -> Int[np.ndarray, " frames"]:
-    from glassviz import checkpoints
-    from glassviz.compare.matching import label_observations
-
-    assert source.run.checkpoint is not None
-    agent = checkpoints.load(source.run.checkpoint)
-    file = source.run.fitted_labels
-    fitted = FittedLabels.load(file, source.run.checkpoint_sha256) if file else None
-    rule: LabelRule = "soft" if source.graph.label_rule == "soft" else "nearest-prototype"
-    return label_observations(agent, obs, rule, fitted)
-
-
-def _profiles(source: Graphed) -> Float64[np.ndarray, "clusters bins"]:
-    phase = np.concatenate([gait.cycles.phase for gait in source.run.gaits])
-    cycle = np.concatenate([gait.cycles.cycle for gait in source.run.gaits])
-    label = source.run.trace.label.reshape(-1).astype(np.int64)
-    return phase_profiles(label, phase, cycle, source.graph.partition.shape[1])
 
 
 def graph_all(
@@ -375,14 +286,20 @@ def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) 
     if mode == "soft-train":
         raise UsageError("--compare: expected mode frame, jump or flow, found soft-train")
     paths = walks(one.run.trace, one.run.gaits), walks(other.run.trace, other.run.gaits)
+    match = match_labels([one.run, other.run]).between(one.run, other.run)
+    if match is None:
+        raise GlassvizError(
+            f"--compare: expected two checkpoints, or traces whose labels live in the same phases "
+            f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
+            f"checkpoints instead of their traces"
+        )
     level: Literal["prototype", "label"] = "label"
-    by: MatchedBy = "checkpoint"
-    if same_labels(one.graph, other.graph):
+    if match.by is MatchedBy.CHECKPOINT:
         level = "prototype"
         states = tuple(MatchedState(i, i, 1.0) for i in range(len(one.graph.partition)))
     else:
-        matching, by = match(one, other)
-        states = _matched(paths, matching.partner.tolist(), matching.similarity.tolist())
+        partner, similarity = match.matching.partner, match.matching.similarity
+        states = _matched(paths, partner.tolist(), similarity.tolist())
     own = [each.prototype if level == "prototype" else each.label for each in paths]
     places = [state.one for state in states], [state.other for state in states]
     counts = [_counts(walk, place) for walk, place in zip(own, places, strict=True)]
@@ -395,7 +312,7 @@ def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) 
         other=f"{other.graph.run}, {other.graph.controller}",
         mode=mode,
         level=level,
-        matched_by=by,
+        matched_by=match.by,
         states=states,
         one_flux=a,
         other_flux=b,

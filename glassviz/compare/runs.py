@@ -1,6 +1,6 @@
 """What is compared: checkpoints under a controller, each a unit of n."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -56,16 +56,6 @@ class Member:
         return self.stability.checkpoint_sha256
 
     @property
-    def labelled(self) -> bool:
-        """Whether it has labels, learned or fitted."""
-        return self.stability.labels_from != "none"
-
-    @property
-    def label_rule(self) -> Literal["nearest-prototype", "soft"]:
-        """How a latent got its label."""
-        return "soft" if self.stability.label_rule == "soft" else "nearest-prototype"
-
-    @property
     def mean_return(self) -> float:
         """Mean over its episodes."""
         return self.stability.returns.mean
@@ -89,14 +79,11 @@ class LeftOut:
 
 
 def each_once(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
-    """One row for each checkpoint and controller, by name; of several the one with most frames.
-
-    Of equally long ones that of the checkpoint comes before that of its trace, which knows less.
-    """
+    """One row for each checkpoint and controller, by name; of several the first by `worth`."""
     best: dict[tuple[str, str], Run] = {}
     left_out = []
-    for row in sorted(rows, key=_worth):
-        key = row.stability.checkpoint_sha256, row.controller
+    for row in sorted(rows, key=worth):
+        key = row.checkpoint_sha256, row.controller
         kept = best.setdefault(key, row)
         if kept is not row:
             left_out.append(LeftOut(row.name, row.controller, "duplicate", kept.name))
@@ -104,8 +91,14 @@ def each_once(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
-def _worth(row: Run) -> tuple[int, bool, str, str]:
-    return -_frames(row), row.checkpoint is None, row.name, str(row.trace_path)
+def worth(run: Run) -> tuple[int, bool, str, str]:
+    """Sorts runs of one checkpoint and controller: the one that counts comes first.
+
+    The more frames the better; of equally long ones that of the checkpoint comes before that of
+    its trace, which knows less.
+    """
+    episodes, frames, _ = run.obs.shape
+    return -episodes * frames, run.checkpoint is None, run.name, str(run.trace_path)
 
 
 def member(run: Run, provenance: Mapping[str, Any]) -> Member:
@@ -136,13 +129,22 @@ def member(run: Run, provenance: Mapping[str, Any]) -> Member:
 
 def called_apart(members: Sequence[Member]) -> list[Member]:
     """The same members, with one name for each checkpoint, that no other has."""
-    names: dict[str, str] = {}
-    for each in members:
-        name = names.get(each.checkpoint, each.name)
-        if name in [other for key, other in names.items() if key != each.checkpoint]:
-            name = f"{each.name} ({each.checkpoint[:8]})"
-        names[each.checkpoint] = name
+    names = one_name_each((each.checkpoint, each.name) for each in members)
     return [replace(each, name=names[each.checkpoint]) for each in members]
+
+
+def one_name_each(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """One name for each checkpoint, by its hash: its first, with the hash where that is taken.
+
+    Args:
+        named: hash and name of each run.
+    """
+    names: dict[str, str] = {}
+    for checkpoint, name in named:
+        if checkpoint not in names:
+            taken = name in names.values()
+            names[checkpoint] = f"{name} ({checkpoint[:8]})" if taken else name
+    return names
 
 
 def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
@@ -153,9 +155,5 @@ def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
     return found
 
 
-def _frames(row: Run) -> int:
-    return len(row.stability.episodes) * row.stability.frames
-
-
 def _key(row: Run) -> tuple[str, str]:
-    return row.stability.checkpoint_sha256, row.controller
+    return row.checkpoint_sha256, row.controller

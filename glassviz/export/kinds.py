@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import figures
-from glassviz.export.colors import shared_colors
 from glassviz.export.grid import COLUMNS, grid_caption, grid_film, plan_grid, usual_speed
 from glassviz.export.product import (
     FIGURES,
@@ -23,6 +22,7 @@ from glassviz.export.product import (
     made_from,
     mosaic_rate,
     read_captions,
+    shared_colors,
     why_kept,
     write_captions,
 )

@@ -9,11 +9,12 @@ from typing import Self
 
 import numpy as np
 
+from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import UsageError
 from glassviz.files import replacing
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
-from glassviz.palette import label_color
+from glassviz.palette import label_color, matched_colors
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
@@ -205,6 +206,50 @@ class Source:
         """Median duration of the gait cycles that are shown; None without any."""
         periods = np.concatenate([self.cycles(e).periods_s for e in self.episodes])
         return float(np.median(periods)) if len(periods) else None
+
+
+@dataclass(frozen=True)
+class SharedColors:
+    """Colours of the labels of some runs: labels that correspond have one colour.
+
+    Attributes:
+        colors: by label, of each run; empty for a run without labels.
+        told: how they were found, in a sentence; empty where there is nothing to match.
+    """
+
+    colors: tuple[tuple[str, ...], ...]
+    told: str
+
+
+MATCHED = {
+    MatchedBy.OBSERVATIONS: "by what the agents call the same observations",
+    MatchedBy.PHASE: "by the phase of the gait that they live in",
+}
+
+
+def shared_colors(
+    sources: Sequence[Source], tell: Callable[[str], None] = lambda line: None
+) -> SharedColors:
+    """Match the labels of runs, and give each the colour of its match; grey without one.
+
+    Args:
+        sources: the runs.
+        tell: called with each line that a user should see.
+    """
+    if len({source.run.labelling for source in sources if source.colors}) < 2:
+        return SharedColors(tuple(source.colors for source in sources), "")
+    found = match_labels([source.run for source in sources], tell)
+    assert found.reference is not None
+    pairs = [pair for pair in found.pairs if found.reference in (pair.one, pair.other)]
+    how = " or ".join(dict.fromkeys(MATCHED[pair.by] for pair in pairs))
+    return SharedColors(
+        tuple(
+            matched_colors(found.of_reference(source.run)) if source.colors else ()
+            for source in sources
+        ),
+        f"Labels have the colours of those of {printable(found.reference)} that they correspond "
+        f"to, {how or MATCHED[MatchedBy.PHASE]}; grey: none.",
+    )
 
 
 CAPTIONS = "captions.md"

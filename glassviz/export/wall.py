@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz.errors import UsageError
-from glassviz.export.colors import SharedColors
 from glassviz.export.grid import GAP, MARGIN, Piece, Sheet, fitted_cell, longest_piece, shortened
-from glassviz.export.product import Source
+from glassviz.export.product import SharedColors, Source
 from glassviz.palette import NO_CLUSTER_COLOR
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.text import count_of, listed

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
 from jaxtyping import Float32
@@ -69,6 +69,20 @@ class TraceCache:
 
 def _bytes(trace: Trace) -> int:
     return sum(getattr(trace, name).nbytes for name in ARRAYS)
+
+
+class Labelling(NamedTuple):
+    """What gives a run its labels.
+
+    Attributes:
+        checkpoint_sha256: of the checkpoint.
+        labels_sha256: of the file of fitted labels; None for learned ones, or none.
+        rule: how a latent gets its label.
+    """
+
+    checkpoint_sha256: str
+    labels_sha256: str | None
+    rule: str
 
 
 @dataclass(eq=False)
@@ -151,6 +165,7 @@ class Run:
         # Small beside the latents: these stay when the trace makes room for others.
         self.__dict__.setdefault("header", trace.header)
         self.__dict__.setdefault("obs", trace.obs)
+        self.__dict__.setdefault("clusters", trace.clusters if trace.has_labels else 0)
         return trace
 
     @cached_property
@@ -162,6 +177,18 @@ class Run:
     def obs(self) -> Float32[np.ndarray, "episodes frames obs"]:
         """The observations of the trace."""
         return self.trace.obs
+
+    @cached_property
+    def clusters(self) -> int:
+        """Number of labels K that there may be; 0 without labels."""
+        return self.trace.clusters if self.trace.has_labels else 0
+
+    @property
+    def labelling(self) -> "Labelling":
+        """What its labels are: runs with the same have the same prototypes and labels."""
+        fitted = self.header.get("fitted_labels")
+        labels_sha256 = fitted["sha256"] if fitted else None
+        return Labelling(self.checkpoint_sha256, labels_sha256, self.header["label_rule"])
 
     @cached_property
     def gaits(self) -> tuple[Gait, ...]:

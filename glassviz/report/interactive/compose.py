@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Self
 
@@ -11,8 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from glassviz import environment
-from glassviz.compare.compare import match_labels
-from glassviz.compare.matching import gaits_correspond, profiles
+from glassviz.compare import matching
+from glassviz.compare.matching import MatchedBy, ProbeSet, match_labels
 from glassviz.errors import GlassvizError
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_told
@@ -20,7 +19,6 @@ from glassviz.figures.transition_graph import told_cycle
 from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
 from glassviz.maps.features import return_to_go
 from glassviz.maps.maps import LatentMap, make_map
-from glassviz.metrics.agreement import Matching, match_by_phase
 from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.stability import RunStability, phases_of
 from glassviz.metrics.transitions import dominant_cycle, dominant_cycles, transition_counts
@@ -177,62 +175,31 @@ def _around_the_cycle(
     return tuple((float(x), float(y)) for x, y in zip(np.sin(place), np.cos(place), strict=True))
 
 
-def matches_of(rows: Sequence[Run]) -> tuple[LabelMatch, ...]:
-    """Match the labels of every two checkpoints.
-
-    By what both agents call the same observations, where their files are at hand; else by the
-    phase of a gait that both have under some controller. Two that allow neither are left out.
+def matches_of(runs: Sequence[Run]) -> tuple[LabelMatch, ...]:
+    """Which label is which, for every two checkpoints of which that can be told.
 
     Raises:
-        GlassvizError: a trace or checkpoint is no longer what it was.
+        GlassvizError: a checkpoint is no longer what it was.
     """
-    runs: dict[str, list[RunStability]] = {}
-    for row in rows:
-        if row.stability.labels_from != "none":
-            runs.setdefault(row.stability.checkpoint_sha256, []).append(row.stability)
-    if len(runs) < 2:
-        return ()
-    matches = _by_frames([row for row in rows if row.stability.checkpoint_sha256 in runs])
-    for one, other in combinations(runs, 2):
-        if (one, other) not in matches and (other, one) not in matches:
-            found = _by_phase(runs[one], runs[other])
-            if found is not None:
-                score = found.similarity[found.partner >= 0].mean()
-                told = f"by the phase of the gait that they live in (similarity {score:.2f} of 1)"
-                matches[one, other] = _match(one, other, found, told)
-    return tuple(matches.values())
+    found = match_labels(runs)
+    checkpoint = {name: labelling.checkpoint_sha256 for labelling, name in found.names.items()}
+    matches = []
+    for pair in found.pairs:
+        partners = enumerate(pair.matching.partner.tolist())
+        pairs = tuple((str(k), str(partner)) for k, partner in partners if partner >= 0)
+        one, other = checkpoint[pair.one], checkpoint[pair.other]
+        matches.append(LabelMatch(one, other, pairs, _told(pair, found.probe_set)))
+    return tuple(matches)
 
 
-def _by_frames(rows: Sequence[Run]) -> dict[tuple[str, str], LabelMatch]:
-    found = match_labels(rows)
-    if found is None:
-        return {}
-    sha256 = {name: checkpoint for checkpoint, name in found.names.items()}
-    matches = {}
-    for pair in found.correspondence.pairs:
-        one, other = sha256[pair.one], sha256[pair.other]
-        told = f"by what both agents call the same {found.correspondence.frames:,} observations"
-        if pair.matched_accuracy is not None:
-            told += f" (they agree on {percent(pair.matched_accuracy)})"
-        matches[one, other] = _match(one, other, pair.matching, told)
-    return matches
-
-
-def _by_phase(one: Sequence[RunStability], other: Sequence[RunStability]) -> Matching | None:
-    for a in one:
-        for b in other:
-            if a.controller == b.controller and gaits_correspond(a, b):
-                found = match_by_phase(profiles(a), profiles(b))
-                if (found.partner >= 0).any():
-                    return found
-    return None
-
-
-def _match(one: str, other: str, found: Matching, told: str) -> LabelMatch:
-    pairs = tuple(
-        (str(k), str(partner)) for k, partner in enumerate(found.partner.tolist()) if partner >= 0
-    )
-    return LabelMatch(one, other, pairs, told)
+def _told(match: matching.LabelMatch, probe_set: ProbeSet | None) -> str:
+    if match.by is MatchedBy.OBSERVATIONS and probe_set is not None:
+        told = f"by what both agents call the same {len(probe_set.obs):,} observations"
+        if match.accuracy is not None:
+            told += f" (they agree on {percent(match.accuracy)})"
+        return told
+    similarity = match.matching.similarity[match.matching.partner >= 0].mean()
+    return f"by the phase of the gait that they live in (similarity {similarity:.2f} of 1)"
 
 
 GROUND_POINTS = 1500
