@@ -215,7 +215,7 @@ def map_all(
         joint: one map of all traces, in place of one a checkpoint.
         folder: of the traces; renders/traces by default. Coordinates are kept beside each
             checkpoint's first trace.
-        labels: that frames are coloured by, as for `relabel.load_labelled`.
+        labels: that frames are coloured by, as for `relabel.labelled`.
         listener: who is told how it goes.
         encoder: checkpoint of the agent that makes the latents of a joint map; each its own if
             None.

@@ -41,27 +41,15 @@ def check_labels(labels: str) -> None:
     FittedLabels.load(Path(labels))
 
 
-def load_labelled(path: Path, labels: str = LEARNED, target: Path | None = None) -> Trace:
-    """Read a trace, and give it the labels that are asked for.
+def labelled(trace: Trace, path: Path, labels: str = LEARNED, target: Path | None = None) -> Trace:
+    """Give a trace the labels that are asked for.
 
     Args:
-        path: of the trace.
-        labels: `learned`: as it was recorded, with or without labels; `fitted`; or a file.
-        target: what the trace was asked for by, to be named in errors; itself by default.
-
-    Raises:
-        GlassvizError: the trace or the labels cannot be read, there are no fitted labels yet, or
-            they are another checkpoint's.
-    """
-    return labelled(Trace.load(path), path, labels, target)
-
-
-def labelled(trace: Trace, path: Path, labels: str, target: Path | None = None) -> Trace:
-    """A trace as it was recorded, given the labels that are asked for.
-
-    Args:
-        trace: as recorded.
-        path, labels, target: as for `load_labelled`.
+        trace: as it was recorded.
+        path: of its file.
+        labels: `learned`: as it was recorded, with or without labels; `fitted`: those beside it;
+            or a file.
+        target: what the trace was asked for by, to be named in errors; its file by default.
 
     Raises:
         GlassvizError: the labels cannot be read, there are no fitted labels yet, or they are

@@ -42,10 +42,10 @@ class TraceCache:
         """A trace with its labels, from memory or from its file.
 
         Args:
-            path, labels, target: as for `relabel.load_labelled`.
+            path, labels, target: as for `relabel.labelled`.
 
         Raises:
-            GlassvizError: likewise.
+            GlassvizError: the trace cannot be read; or as for `relabel.labelled`.
         """
         key = os.path.abspath(path), labels
         if key in self._traces:
@@ -60,7 +60,10 @@ class TraceCache:
 
     def put(self, trace: Trace, path: Path, labels: str = LEARNED) -> None:
         """Keep a trace that is at hand anyway."""
-        self._traces[os.path.abspath(path), labels] = trace
+        key = os.path.abspath(path), labels
+        if key in self._traces:
+            self._bytes -= _bytes(self._traces.pop(key))
+        self._traces[key] = trace
         self._bytes += _bytes(trace)
         while self._bytes > self._most_bytes and len(self._traces) > 1:
             _, oldest = self._traces.popitem(last=False)
@@ -101,7 +104,7 @@ class Run:
         recorded: the evaluation during training that the checkpoint reports for this controller;
             None without one, and for a target that is a trace.
         provenance: of the checkpoint; empty for a target that is a trace.
-        labels: which labels were asked for, as for `relabel.load_labelled`.
+        labels: which labels were asked for, as for `relabel.labelled`.
         traces: where the trace is kept.
     """
 

@@ -114,7 +114,7 @@ def traces_of(
     As `find_runs`, but nothing is recorded unless all targets are sound.
 
     Args:
-        labels: that the traces are to go by, as for `relabel.load_labelled`.
+        labels: that the traces are to go by, as for `relabel.labelled`.
 
     Raises:
         GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
@@ -151,7 +151,7 @@ def find_runs(
             `find.find_targets`.
         options: how checkpoints are rolled out whose traces are missing.
         folder: of the traces; renders/traces by default.
-        labels: to go by, as for `relabel.load_labelled`.
+        labels: to go by, as for `relabel.labelled`.
         listener: progress callbacks.
 
     Returns:
