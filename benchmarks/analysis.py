@@ -32,7 +32,8 @@ from glassviz.gait.gait import describe as describe_gait
 from glassviz.metrics import information, labels, locking, nulls, segments
 from glassviz.metrics.nulls import cycle_counts, switch_counts
 from glassviz.metrics.stability import assess
-from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.assess import assess_all
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.synthetic import GaitPlan, synthesise
@@ -117,7 +118,7 @@ def many(folder: Path, count: int) -> list[str]:
         start, cpu = time.perf_counter(), cpu_of_children()
         rows = assess_all(own, RolloutOptions(), jobs=os.cpu_count())
         seconds, cpu = time.perf_counter() - start, cpu_of_children() - cpu
-        failed = sum(not isinstance(row, Assessed) for row in rows)
+        failed = sum(not isinstance(row, Run) for row in rows)
         print(
             f"| {len(own)} | {seconds:.1f} | {cpu:.1f} | {1e3 * cpu / len(own):.0f} | {failed} |",
             flush=True,

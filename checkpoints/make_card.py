@@ -50,7 +50,7 @@ HEADING = "## What it does"
 def main(path: Path) -> None:
     """Write card and strip of one checkpoint."""
     options = RolloutOptions(episodes=EPISODES, controllers=("mppi", "pi"), seed=FRESH_SEED)
-    traces = [recording.trace for recording in traces_of([path], options, tell=print)]
+    traces = [run.trace for run in traces_of([path], options, tell=print)]
     better = max(traces, key=lambda trace: trace.returns.mean())
     cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(strip(better), cv2.COLOR_RGB2BGR))
     draw_curve(path)

@@ -5,6 +5,9 @@ spread so that any two colours differ under protanopia, deuteranopia and tritano
 colour stands out from black, white and grey.
 """
 
+from collections.abc import Sequence
+from itertools import cycle
+
 CLUSTER_COLORS = (
     "#EE8F1C",  # orange
     "#98D8FF",  # sky
@@ -27,6 +30,23 @@ def label_color(label: int) -> str:
     ('#EE8F1C', '#EE8F1C', '#808080')
     """
     return NO_CLUSTER_COLOR if label < 0 else CLUSTER_COLORS[label % len(CLUSTER_COLORS)]
+
+
+UNMATCHED_COLORS = ("#808080", "#B8B8B8", "#5C5C5C", "#9C9C9C", "#D0D0D0")
+"""Greys of labels that correspond to none: neighbours can be told apart."""
+
+
+def matched_colors(partners: Sequence[int]) -> tuple[str, ...]:
+    """Colours of labels that are matched with those of a reference run.
+
+    Args:
+        partners: label of the reference that each label is matched with; negative: none.
+
+    Returns:
+        For each label the colour of its partner, or a grey.
+    """
+    greys = cycle(UNMATCHED_COLORS)
+    return tuple(label_color(k) if k >= 0 else next(greys) for k in partners)
 
 
 def to_rgb(color: str) -> tuple[int, int, int]:

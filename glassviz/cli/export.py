@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from glassviz.export.product import Product, Studio
-    from glassviz.rollout.assess import Assessed
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.run import Run
 
 
 RENDERS = Path("renders")
@@ -126,7 +126,7 @@ def export(
         choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
     from glassviz.export import kinds
     from glassviz.export.product import Source, Studio
-    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
     options = RolloutOptions(
@@ -139,9 +139,9 @@ def export(
             _export_all(rows, all_, studio, shown, overwrite)
             return
         for row in rows:
-            if not isinstance(row, Assessed):
+            if not isinstance(row, Run):
                 raise GlassvizError(row.error)
-        sources = [Source.of(row, shown) for row in rows if isinstance(row, Assessed)]
+        sources = [Source.of(row, shown) for row in rows if isinstance(row, Run)]
         make: dict[str, Callable[[Source], Product]] = {
             "grid": lambda source: kinds.grid(source, studio, columns, speed),
             "strip": lambda source: kinds.strip(source, studio, part_s),
@@ -190,7 +190,7 @@ def _show(bar: "Progress", task: "TaskID", done: int, total: int) -> None:
 
 
 def _export_all(
-    rows: list["Assessed | Failed"],
+    rows: list["Run | Failed"],
     folder: Path,
     studio: "Studio",
     episode: int | None,
@@ -311,7 +311,7 @@ def rerun(
     from glassviz.cli.progress import progress_bar
     from glassviz.export import rerun
     from glassviz.export.product import Source
-    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
     rerun.check(out, overwrite)
@@ -323,7 +323,7 @@ def rerun(
             f"rerun: expected one run, found {len(rows)} ({names}, …): write them one by one"
         )
     [row] = rows
-    if not isinstance(row, Assessed):
+    if not isinstance(row, Run):
         raise GlassvizError(row.error)
     source = Source.of(row, None if episode is None else episode - 1)
     with progress_bar() as bar:

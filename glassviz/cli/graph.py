@@ -115,7 +115,7 @@ def _compare(found: list["Graphed"]) -> "FluxDifference":
             f"--compare: expected two graphs, found {len(found)}: name two runs and a "
             f"--controller, or one run for its two controllers"
         )
-    return flux_difference(found[0].source(), found[1].source())
+    return flux_difference(found[0], found[1])
 
 
 def _paths(out: Path | None, names: list[str]) -> list[Path]:

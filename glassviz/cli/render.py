@@ -20,7 +20,7 @@ from glassviz.errors import UsageError
 from glassviz.rollout.batch import file_stem
 
 if TYPE_CHECKING:
-    from glassviz.rollout.traces import Recording
+    from glassviz.rollout.run import Run
     from glassviz.video.film import FilmOptions, FilmReport
 
 
@@ -160,7 +160,7 @@ def _render(
         _film(row, path, options)
 
 
-def _film(row: list["Recording"], path: Path, options: "FilmOptions") -> None:
+def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
     from glassviz.cli.progress import progress_bar
     from glassviz.video.film import film
 
@@ -188,7 +188,7 @@ def describe_film(report: "FilmReport") -> list[str]:
     return [facts, *(f"  note: {note}" for note in report.notes)]
 
 
-def _shown_returns(row: list["Recording"], options: "FilmOptions") -> list[str]:
+def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
     """The return of each episode, as the film's last frame of it shows it."""
     shortest = min(recording.trace.frames for recording in row)
     shown = min(shortest, options.steps or shortest)
@@ -200,7 +200,7 @@ def _shown_returns(row: list["Recording"], options: "FilmOptions") -> list[str]:
     ]
 
 
-def _default_path(row: list["Recording"], options: "FilmOptions") -> Path:
+def _default_path(row: list["Run"], options: "FilmOptions") -> Path:
     headers = [recording.trace.header for recording in row]
     names = dict.fromkeys(header["checkpoint"]["name"] for header in headers)
     acting = dict.fromkeys(header["controller"] for header in headers)

@@ -73,7 +73,7 @@ def report(
     from glassviz.report.html import check_target, write_html, write_markdown
     from glassviz.report.interactive import compose as live
     from glassviz.report.interactive import html as live_html
-    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
     if link and not interactive:
@@ -101,7 +101,7 @@ def report(
             page = compose(rows, environment.command(), together, on_card=show)
             (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
             checkpoints = len(page.cards)
-    assessed = sum(isinstance(row, Assessed) for row in rows)
+    assessed = sum(isinstance(row, Run) for row in rows)
     typer.echo(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
     if assessed < len(rows):
         raise typer.Exit(1)

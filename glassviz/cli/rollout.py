@@ -10,8 +10,10 @@ import typer
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from glassviz.rollout.evaluate import Failed, Fresh
-    from glassviz.rollout.traces import Recording, RolloutOptions
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.evaluate import Fresh
+    from glassviz.rollout.run import Run
+    from glassviz.rollout.traces import RolloutOptions
 
 
 ControllerChoice = Literal["mppi", "pi", "both"]
@@ -91,8 +93,8 @@ def rollout(
         physics=physics,
         rule=rule,
     )
-    for recording in record(targets, options, out):
-        typer.echo(describe_returns(recording))
+    for run in record(targets, options, out):
+        typer.echo(describe_returns(run))
 
 
 def controllers(choice: ControllerChoice) -> tuple[Literal["mppi", "pi"], ...]:
@@ -105,7 +107,7 @@ def record(
     options: "RolloutOptions",
     folder: Path | None = None,
     labels: str = "learned",
-) -> list["Recording"]:
+) -> list["Run"]:
     """The traces of `targets`, with a progress bar while missing ones are recorded."""
     from functools import partial
 
@@ -126,12 +128,12 @@ def record(
         )
 
 
-def describe_returns(recording: "Recording") -> str:
+def describe_returns(run: "Run") -> str:
     """One line: file, controller, return of each episode."""
-    trace = recording.trace
+    trace = run.trace
     returns = " ".join(f"{value:.1f}" for value in trace.returns)
     return (
-        f"{recording.path}: {trace.header['controller']}, {trace.episodes} episodes of "
+        f"{run.trace_path}: {trace.header['controller']}, {trace.episodes} episodes of "
         f"{trace.frames} frames, mean return {trace.returns.mean():.1f} ({returns})"
     )
 
@@ -164,7 +166,8 @@ def evaluate(
     from glassviz.cli.progress import progress_bar
     from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
     from glassviz.report.serialize import as_csv, as_json
-    from glassviz.rollout.evaluate import FRESH_SEED, Failed, reevaluate
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.evaluate import FRESH_SEED, reevaluate
 
     with progress_bar() as bar:
         task = bar.add_task("evaluating", total=None)
@@ -191,7 +194,8 @@ def _print_table(rows: Sequence["Fresh | Failed"]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from glassviz.rollout.evaluate import Failed, Fresh
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.evaluate import Fresh
     from glassviz.text import printable
 
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -202,10 +206,9 @@ def _print_table(rows: Sequence["Fresh | Failed"]) -> None:
     table.add_column("fresh against recorded")
     for row in rows:
         # Text, not markup: names and errors come from files.
-        path = Text(printable(str(row.path), limit=1000))
+        path = Text(printable(str(row.target), limit=1000))
         if isinstance(row, Failed):
-            reason = row.error.removeprefix(f"{row.path}: ")
-            failed = Text(f"failed: {printable(reason, limit=1000)}")
+            failed = Text(f"failed: {printable(row.reason, limit=1000)}")
             table.add_row(path, row.controller or "", "", "", "", "", "", failed)
         else:
             table.add_row(path, row.controller, *_cells(row))

@@ -13,8 +13,8 @@ from glassviz.files import refuse_existing
 if TYPE_CHECKING:
     from glassviz.compare.compare import Together
     from glassviz.metrics.verdict import RunBasin
-    from glassviz.rollout.assess import Assessed
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
 
@@ -92,7 +92,7 @@ def stability(
     from glassviz.cli.tables import print_table
     from glassviz.report.documents import run_row, stability_json
     from glassviz.report.serialize import as_csv
-    from glassviz.rollout.assess import Assessed
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
     if out:
@@ -111,7 +111,7 @@ def stability(
         typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
     else:
         print_table(rows, together)
-    assessed = [row for row in rows if isinstance(row, Assessed)]
+    assessed = [row for row in rows if isinstance(row, Run)]
     if len(assessed) < len(rows):
         raise typer.Exit(1)
     if fail_on and any(_fails(row.stability.basin, fail_on) for row in assessed):
@@ -125,14 +125,14 @@ def _results() -> tuple[str, ...]:
     return documents.STABILITY_FILES + documents.COMPARISON_FILES
 
 
-def _save(rows: list["Assessed | Failed"], together: "Together | None", folder: Path) -> None:
+def _save(rows: list["Run | Failed"], together: "Together | None", folder: Path) -> None:
     from glassviz.report import documents
 
     documents.save_stability(rows, folder, together)
     documents.save_comparison(together, folder)
 
 
-def _compare(rows: list["Assessed | Failed"]) -> "Together | None":
+def _compare(rows: list["Run | Failed"]) -> "Together | None":
     """What the runs say together; what that takes is told on standard error."""
     from glassviz.compare.compare import compare
 
@@ -151,7 +151,7 @@ def assess_with_progress(
     traces: Path | None,
     jobs: int | None,
     labels: str = "learned",
-) -> list["Assessed | Failed"]:
+) -> list["Run | Failed"]:
     """Assess runs with a progress bar, and an estimate before anything is recorded."""
     from glassviz.cli.progress import listener
     from glassviz.rollout.assess import assess_all

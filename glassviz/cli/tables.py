@@ -26,8 +26,8 @@ from glassviz.report.phrases.verdicts import (
     reasons_of,
     shown_locking,
 )
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.text import printable
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
         yield "labels", phrases.correspondence(together.correspondence)
         yield "phases", phrases.labels_correspond(together.answers)
     elif together.no_correspondence:
-        yield "labels", f"Not matched: {phrases.no_correspondence(together.no_correspondence)}."
+        how = "Matched by phase alone" if together.label_matches.pairs else "Not matched"
+        yield "labels", f"{how}: {phrases.no_correspondence(together.no_correspondence)}."
 
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
@@ -91,7 +92,7 @@ _STABILITY_NOTES = (
 
 
 def print_table(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     together: "Together | None" = None,
     console: Console | None = None,
 ) -> None:
@@ -115,10 +116,10 @@ def print_table(
     for row in rows:
         # Text, not markup: names and errors come from files.
         name = Text(printable(row.name, limit=1000))
-        cells = _cells(row.stability) if isinstance(row, Assessed) else _failed(row)
+        cells = _cells(row.stability) if isinstance(row, Run) else _failed(row)
         table.add_row(name, row.controller or "", *cells)
     console.print(table)
-    assessed = [row.stability for row in rows if isinstance(row, Assessed)]
+    assessed = [row.stability for row in rows if isinstance(row, Run)]
     if assessed:
         console.print(Text(_STABILITY_NOTES, "dim"))
     for line in labels_used(assessed):

@@ -1,6 +1,6 @@
 """What several runs say together; n is the number of checkpoints, never of episodes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
@@ -9,10 +9,7 @@ import numpy as np
 
 from glassviz.compare.caveats import (
     Caveat,
-    Mismatch,
     NoCorrespondence,
-    NoFrames,
-    TooFewCheckpoints,
     dependence,
     mismatch,
     mixed_recipes,
@@ -29,7 +26,7 @@ from glassviz.compare.groups import (
     compare_controllers,
     compare_groups,
 )
-from glassviz.compare.matching import BANK_FRAMES, Frames, draw, gather
+from glassviz.compare.matching import LabelMatches, match_labels
 from glassviz.compare.returns import (
     BasinShare,
     MetricMeans,
@@ -50,10 +47,9 @@ from glassviz.compare.runs import (
     each_once,
     member,
 )
-from glassviz.metrics.fitted_labels import FittedLabels
-from glassviz.rollout.assess import Assessed
+from glassviz.metrics.agreement import Labels
 from glassviz.rollout.batch import Failed
-from glassviz.trace import Trace
+from glassviz.rollout.run import Run
 
 
 @dataclass(frozen=True)
@@ -93,6 +89,7 @@ class Together:
         controllers: planner and policy side by side; None if no checkpoint was seen under both.
         correspondence: of labels; None with fewer than two checkpoints with labels at hand.
         no_correspondence: why there is none; None if there is.
+        label_matches: which label is which, also where only traces are at hand.
         answers: to the questions about several films.
     """
 
@@ -103,11 +100,12 @@ class Together:
     controllers: Controllers | None
     correspondence: Correspondence | None
     no_correspondence: NoCorrespondence | None
+    label_matches: LabelMatches
     answers: ComparisonAnswers
 
 
 def compare(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     tell: Callable[[str], None] = lambda line: None,
 ) -> Together | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
@@ -125,12 +123,13 @@ def compare(
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.
     """
-    kept, left_out = each_once([row for row in rows if isinstance(row, Assessed)])
+    kept, left_out = each_once([row for row in rows if isinstance(row, Run)])
     if len(kept) + len(left_out) < 2:
         return None
-    members, frames = _read(kept)
+    members = _members(kept)
+    matches = match_labels(kept, tell)
     rng = _rng(members)
-    correspondence, reason = _correspondence(members, frames, rng, tell)
+    correspondence = _correspondence(kept, members, matches, rng)
     caveats = (
         *dependence(members),
         mixed_recipes(list({each.name: each for each in members}.values())),
@@ -155,110 +154,45 @@ def compare(
         ),
         controllers=compare_controllers(members, rng),
         correspondence=correspondence,
-        no_correspondence=reason,
+        no_correspondence=matches.obstacle,
+        label_matches=matches,
         answers=comparison_answers(members, correspondence),
     )
 
 
-@dataclass(frozen=True, eq=False)
-class MatchedLabels:
-    """Which label of one checkpoint is which of another's.
-
-    Attributes:
-        correspondence: of the checkpoints with labels that are at hand.
-        names: what it calls each checkpoint, by the checkpoint's hash.
-    """
-
-    correspondence: Correspondence
-    names: dict[str, str]
-
-
-def match_labels(
-    rows: Sequence[Assessed], tell: Callable[[str], None] = lambda line: None
-) -> MatchedLabels | None:
-    """Match the labels of checkpoints by what they call the same observations.
-
-    Args:
-        rows: of `assess_all`.
-        tell: called with each line that a user should see.
-
-    Returns:
-        None unless the checkpoints of two agents with labels are at hand that can be compared.
-
-    Raises:
-        GlassvizError: a trace or checkpoint is no longer what it was.
-    """
-    members, frames = _read(each_once(rows)[0])
-    found, _ = _correspondence(members, frames, _rng(members), tell)
-    if found is None:
-        return None
-    return MatchedLabels(found, {each.checkpoint: each.name for each in members})
-
-
-def _read(rows: Sequence[Assessed]) -> tuple[list[Member], list[Frames]]:
-    """Members, and frames of their traces for the bank."""
-    members, frames = [], []
-    provenances: dict[str, dict[str, Any]] = {}
-    for row in rows:
-        key = row.stability.checkpoint_sha256
-        if row.target != row.trace and key not in provenances:
-            from glassviz import checkpoints
-
-            provenances[key] = checkpoints.load(row.target).provenance
-        trace = Trace.load(row.trace)
-        members.append(member(row, trace, provenances.get(key, {})))
-        frames.append(draw(trace, row.stability, BANK_FRAMES // len(rows)))
-    return called_apart(members), frames
+def _members(runs: Sequence[Run]) -> list[Member]:
+    """The runs as members, with one name per checkpoint."""
+    provenance: dict[str, Mapping[str, Any]] = {}
+    for run in runs:
+        if run.checkpoint:
+            provenance.setdefault(run.checkpoint_sha256, run.provenance)
+    return called_apart([member(run, provenance.get(run.checkpoint_sha256, {})) for run in runs])
 
 
 def _correspondence(
+    runs: Sequence[Run],
     members: Sequence[Member],
-    frames: Sequence[Frames],
+    matches: LabelMatches,
     rng: np.random.Generator,
-    tell: Callable[[str], None],
-) -> tuple[Correspondence | None, NoCorrespondence | None]:
-    """Of the checkpoints with labels that are at hand; or why there is none."""
+) -> Correspondence | None:
+    """Of the checkpoints with labels that are at hand; None without two."""
+    if matches.probe_set is None:
+        return None
     labelled: dict[str, list[Member]] = {}
-    for each in members:
-        if each.labelled:
+    labels: dict[str, Labels] = {}
+    for run, each in zip(runs, members, strict=True):
+        if run.labelling in matches.names:
             labelled.setdefault(each.name, []).append(each)
-    files = {name: [each.file for each in own if each.file] for name, own in labelled.items()}
+            found = matches.labels.get(matches.names[run.labelling])
+            if found is not None:
+                labels.setdefault(each.name, found)
     missing = tuple(
         LeftOut(each.name, each.controller, "no-checkpoint")
         for name, own in labelled.items()
-        if not files[name]
+        if name not in labels
         for each in own
     )
-    found = {name: own[0] for name, own in files.items() if own}
-    if len(found) < 2:
-        return None, TooFewCheckpoints(len(found), len(files))
-    reason = _incomparable(members, frames)
-    if reason:
-        return None, reason
-    from glassviz import checkpoints
-    from glassviz.compare.matching import label_observations
-
-    bank = gather(frames)
-    tell(f"labelling {len(bank.obs)} observations of all runs with {len(found)} checkpoints")
-    labels = {}
-    for name, file in found.items():
-        own = labelled[name][0]
-        fitted = FittedLabels.load(own.fitted, own.checkpoint) if own.fitted else None
-        labels[name] = label_observations(checkpoints.load(file), bank.obs, own.label_rule, fitted)
-    return correspond(bank, members, labels, labelled, missing, rng), None
-
-
-def _incomparable(
-    members: Sequence[Member], frames: Sequence[Frames]
-) -> Mismatch | NoFrames | None:
-    """Why observations of different runs cannot be shown to one agent; None if they can."""
-    differing = mismatch(members)
-    if differing and differing.setting != "episode_s":
-        return differing
-    sizes = sorted({each.obs.shape[1] for each in frames})
-    if len(sizes) > 1:
-        return Mismatch("observation_size", tuple(map(str, sizes)))
-    return None if sum(len(each.obs) for each in frames) else NoFrames()
+    return correspond(matches.probe_set, members, labels, labelled, missing, rng)
 
 
 def _rng(members: Sequence[Member]) -> np.random.Generator:

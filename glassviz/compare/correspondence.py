@@ -8,7 +8,7 @@ from itertools import combinations
 import numpy as np
 from jaxtyping import Float64
 
-from glassviz.compare.matching import Bank, PhaseMatch, match_phases
+from glassviz.compare.matching import PhaseMatch, ProbeSet, match_observations, match_phases
 from glassviz.compare.runs import LeftOut, Member, by_controller
 from glassviz.metrics.agreement import (
     Agreement,
@@ -19,7 +19,6 @@ from glassviz.metrics.agreement import (
     agreement,
     agreement_test,
     consensus,
-    match_by_frames,
     warped_circular_shifts,
 )
 from glassviz.metrics.information import contingency
@@ -33,7 +32,7 @@ REPLICATES = 199
 
 @dataclass(frozen=True)
 class Source:
-    """Where frames of the bank come from.
+    """Where frames of the probe set come from.
 
     Attributes:
         run, controller: whose they are.
@@ -71,10 +70,10 @@ class LabelPair:
 
     Attributes:
         one, other: their names.
-        agreement: over the whole bank.
+        agreement: over the whole probe_set.
         test: over the frames in gait cycles, against labels of `other` that run on other clocks
-            within each episode; None where the bank has fewer than two whole cycles.
-        matching: labels of `one` to those of `other`, by the whole bank.
+            within each episode; None where the probe set has fewer than two whole cycles.
+        matching: labels of `one` to those of `other`, by the whole probe_set.
         matched_accuracy: share of the frames whose two labels are matched; None without frames.
         by_source: the same for each source, as latents of frames from elsewhere may be poor.
         by_phase: labels matched by the phase of the gait, one a controller under which both have
@@ -93,7 +92,7 @@ class LabelPair:
 
 @dataclass(frozen=True, eq=False)
 class Correspondence:
-    """The labels of several checkpoints on one bank of observations.
+    """The labels of several checkpoints on one probe set of observations.
 
     Attributes:
         sources: where the frames are from.
@@ -103,7 +102,7 @@ class Correspondence:
         consensus: mean AMI over pairs, its interval over seeds, and the medoid.
         medoid: the typical run; None with fewer than three.
         reference: whose labels give the colours: the medoid, else the first.
-        visited: labels of each run that have more than 1 % of the bank's frames.
+        visited: labels of each run that have more than 1 % of the probe set's frames.
         colours: of each run, the label of the reference that each of its labels is matched with;
             −1: none, to be drawn in grey.
     """
@@ -120,7 +119,7 @@ class Correspondence:
 
     @property
     def frames(self) -> int:
-        """Frames in the bank."""
+        """Frames in the probe_set."""
         return sum(each.frames for each in self.sources)
 
     def pair(self, one: str, other: str) -> LabelPair:
@@ -129,18 +128,18 @@ class Correspondence:
 
 
 def correspond(
-    bank: Bank,
+    probe_set: ProbeSet,
     sources: Sequence[Member],
     labels: Mapping[str, Labels],
     members: Mapping[str, Sequence[Member]],
     left_out: tuple[LeftOut, ...],
     rng: np.random.Generator,
 ) -> Correspondence:
-    """Compare the labels that checkpoints give to the frames of a bank.
+    """Compare the labels that checkpoints give to the frames of a probe_set.
 
     Args:
-        bank: the frames.
-        sources: where they are from, by the numbers in `bank.source`.
+        probe_set: the frames.
+        sources: where they are from, by the numbers in `probe_set.source`.
         labels: of each checkpoint, by name; two at least.
         members: each of these checkpoints under its controllers.
         left_out: runs that could not take part.
@@ -149,15 +148,17 @@ def correspond(
     names = list(labels)
     matched = {}
     for place, other in enumerate(names):
-        null = _null(labels[other], bank, rng)  # One at a time: a null is as large as 199 banks.
+        null = _null(
+            labels[other], probe_set, rng
+        )  # One at a time: a null is as large as 199 probe sets.
         for one in names[:place]:
-            matched[one, other] = _pair(one, other, labels, null, bank, sources, members)
+            matched[one, other] = _pair(one, other, labels, null, probe_set, sources, members)
     pairs = tuple(matched[pair] for pair in combinations(names, 2))
     found = consensus(np.stack([labels[name] for name in names]), rng)
     medoid = None if found.medoid is None else names[found.medoid]
     reference = medoid or names[0]
     return Correspondence(
-        sources=tuple(_source(each, bank, i) for i, each in enumerate(sources)),
+        sources=tuple(_source(each, probe_set, i) for i, each in enumerate(sources)),
         runs=tuple(names),
         left_out=left_out,
         pairs=pairs,
@@ -169,14 +170,14 @@ def correspond(
     )
 
 
-def _null(label: Labels, bank: Bank, rng: np.random.Generator) -> list[Labels] | None:
+def _null(label: Labels, probe_set: ProbeSet, rng: np.random.Generator) -> list[Labels] | None:
     """A checkpoint's labels as chance would have them, for all pairs that it is the second of.
 
     What episodes have in common, such as the gait, is chance too.
     """
-    if len(np.unique(bank.cycle[bank.cycle >= 0])) < 2:
+    if len(np.unique(probe_set.cycle[probe_set.cycle >= 0])) < 2:
         return None
-    return list(warped_circular_shifts(label, bank.cycle, rng, REPLICATES, bank.episode))
+    return list(warped_circular_shifts(label, probe_set.cycle, rng, REPLICATES, probe_set.episode))
 
 
 def _pair(
@@ -184,16 +185,16 @@ def _pair(
     other: str,
     labels: Mapping[str, Labels],
     null: list[Labels] | None,
-    bank: Bank,
+    probe_set: ProbeSet,
     sources: Sequence[Member],
     members: Mapping[str, Sequence[Member]],
 ) -> LabelPair:
     a, b = labels[one], labels[other]
-    table = contingency(a, b, _width(a), _width(b))
-    matching = match_by_frames(table)
+    table = contingency(a, b)
+    matching = match_observations(a, b)
     by_source = []
     for i, source in enumerate(sources):
-        inside = bank.source == i
+        inside = probe_set.source == i
         own = source.checkpoint in (members[one][0].checkpoint, members[other][0].checkpoint)
         accuracy = matching.accuracy(contingency(a[inside], b[inside], *table.shape))
         found = agreement(a[inside], b[inside])
@@ -215,19 +216,14 @@ def _visited(label: Labels) -> tuple[int, ...]:
     return tuple(np.flatnonzero(count > VISITED_SHARE * count.sum()).tolist())
 
 
-def _width(label: Labels) -> int:
-    return int(label.max(initial=0)) + 1
-
-
-def _source(member: Member, bank: Bank, index: int) -> Source:
-    inside = bank.source == index
-    in_cycles = int((bank.cycle[inside] >= 0).sum())
+def _source(member: Member, probe_set: ProbeSet, index: int) -> Source:
+    inside = probe_set.source == index
+    in_cycles = int((probe_set.cycle[inside] >= 0).sum())
     return Source(member.name, member.controller, int(inside.sum()), in_cycles)
 
 
 def _colours(own: Labels, reference: Labels) -> tuple[int, ...]:
-    partner = match_by_frames(contingency(own, reference)).partner
-    return tuple(partner.tolist())
+    return tuple(match_observations(own, reference).partner.tolist())
 
 
 def adjusted_p(pairs: Sequence[LabelPair]) -> Float64[np.ndarray, " tested"]:

@@ -10,7 +10,7 @@ from jaxtyping import Int
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import refuse_existing
-from glassviz.gait.gait import describe
+from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
     AgreementTest,
     agreement,
@@ -31,8 +31,10 @@ from glassviz.metrics.information import contingency
 from glassviz.metrics.locking import Locking, locking
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once
+from glassviz.metrics.stability import describe_gaits
+from glassviz.rollout.batch import NOBODY, Failed, Listener, for_each
 from glassviz.rollout.relabel import labels_path, relabelled
+from glassviz.rollout.run import Run, by_checkpoint
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -106,19 +108,30 @@ class Comparison:
         return self.fitted.locking_u - self.learned.locking_u
 
 
-def compare(traces: Sequence[Trace], fitted: FittedLabels, seed: int = 0) -> Comparison:
+def compare(
+    traces: Sequence[Trace],
+    fitted: FittedLabels,
+    seed: int = 0,
+    gaits: Sequence[Sequence[Gait]] | None = None,
+) -> Comparison:
     """Compare the labels that traces were recorded with to fitted ones.
 
     Args:
         traces: of one agent with Glass, as they were recorded.
         fitted: to its latents.
         seed: of what chance leaves.
+        gaits: of the episodes of each trace, where they were described already.
 
     Raises:
         GlassvizError: a gait cannot be described, or a frame not labelled.
     """
     rng = np.random.default_rng(seed)
-    episodes = [each for trace in traces for each in _episodes(trace, fitted, rng)]
+    gaits = gaits or [describe_gaits(trace) for trace in traces]
+    episodes = [
+        each
+        for trace, own in zip(traces, gaits, strict=True)
+        for each in _episodes(trace, own, fitted, rng)
+    ]
     learned = np.concatenate([each.learned for each in episodes])
     found = np.concatenate([each.fitted for each in episodes])
     clusters = max(trace.clusters for trace in traces)
@@ -154,10 +167,11 @@ class _Episode:
     locking: tuple[Locking, Locking] | None
 
 
-def _episodes(trace: Trace, fitted: FittedLabels, rng: np.random.Generator) -> Iterator[_Episode]:
+def _episodes(
+    trace: Trace, gaits: Sequence[Gait], fitted: FittedLabels, rng: np.random.Generator
+) -> Iterator[_Episode]:
     found = relabelled(trace, fitted)
-    for i in range(trace.episodes):
-        gait = describe(trace, i)
+    for i, gait in enumerate(gaits):
         after = np.arange(trace.frames) >= gait.opening_end
         label, other = (
             np.where(after, each.label[i].astype(np.int64), -1) for each in (trace, found)
@@ -246,15 +260,6 @@ class Fitted:
     comparison: Comparison | None
 
 
-@dataclass
-class _Checkpoint:
-    """A checkpoint, what led to it first, and its traces by their hash."""
-
-    name: str
-    target: Path
-    by_hash: dict[str, Path]
-
-
 def fit_all(
     arguments: Sequence[Path],
     options: "RolloutOptions",
@@ -286,64 +291,57 @@ def fit_all(
         UsageError: `out` is given, and there are several checkpoints.
         GlassvizError: `out` exists.
     """
+    from glassviz.rollout.traces import find_runs
+
     if out:
         refuse_existing(out, overwrite)
-    found, failed = _checkpoints(arguments, options, folder, listener)
-    if out and len(found) > 1:
-        names = ", ".join(each.name for each in found.values())
+    rows = find_runs(arguments, options, folder, listener=listener)
+    checkpoints = by_checkpoint([row for row in rows if isinstance(row, Run)])
+    if out and len(checkpoints) > 1:
+        names = ", ".join(runs[0].name for runs in checkpoints)
         raise UsageError(
-            f"--out: expected one checkpoint, found {len(found)} ({names}): fit them one by one, "
-            f"or leave --out out"
+            f"--out: expected one checkpoint, found {len(checkpoints)} ({names}): fit them one by "
+            f"one, or leave --out out"
         )
-    rows: list[Fitted | Failed] = []
-    for done, (sha256, checkpoint) in enumerate(found.items(), start=1):
-        first = next(iter(checkpoint.by_hash.values()))
-        path = out or labels_path(first.parent, sha256)
-        try:
-            refuse_existing(path, overwrite)
-            rows.append(_fitted(checkpoint, sha256, path, fit))
-        except GlassvizError as error:
-            rows.append(Failed(checkpoint.name, checkpoint.target, None, str(error)))
-        listener.on_run(done, len(found))
-    return rows + failed
+
+    def fitted(runs: list[Run]) -> Fitted:
+        path = out or labels_path(runs[0].trace_path.parent, runs[0].checkpoint_sha256)
+        refuse_existing(path, overwrite)
+        return _fitted(runs, path, fit)
+
+    def broken(runs: list[Run], error: GlassvizError) -> Failed:
+        return Failed(runs[0].name, runs[0].target, None, str(error))
+
+    return [
+        *for_each(checkpoints, fitted, broken, listener.on_run),
+        *(row for row in rows if isinstance(row, Failed)),
+    ]
 
 
-def _checkpoints(
-    arguments: Sequence[Path], options: "RolloutOptions", folder: Path | None, listener: Listener
-) -> tuple[dict[str, _Checkpoint], list[Failed]]:
-    """Checkpoints by their hash, each with its traces; and what leads to none."""
-    from glassviz.rollout.traces import find_traces
-
-    found: dict[str, _Checkpoint] = {}
-    failed: list[Failed] = []
-    for row in find_traces(arguments, options, folder, listener):
-        if isinstance(row, Failed):
-            failed.append(row)
-            continue
-        trace = Trace.load(row.path)
-        origin = trace.header["checkpoint"]
-        name = row.name or origin["name"]
-        checkpoint = found.setdefault(origin["sha256"], _Checkpoint(name, row.target, {}))
-        checkpoint.by_hash.setdefault(trace.sha256, row.path)
-    return found, each_once(failed)
-
-
-def _fitted(checkpoint: _Checkpoint, sha256: str, path: Path, fit: FitOptions) -> Fitted:
-    by_hash = dict(sorted(checkpoint.by_hash.items()))
-    traces = [Trace.load(trace) for trace in by_hash.values()]
+def _fitted(runs: Sequence[Run], path: Path, fit: FitOptions) -> Fitted:
+    """Fit labels to the runs of one checkpoint, whatever their order."""
+    by_hash = {run.trace.sha256: run for run in reversed(runs)}
+    by_hash = dict(sorted(by_hash.items()))
+    traces = [run.trace for run in by_hash.values()]
     latents = [episode for trace in traces for episode in trace.latent]
-    labels = fit_labels(latents, sha256, fit.prototypes, fit.clusters, fit.seed, tuple(by_hash))
+    labels = fit_labels(
+        latents, runs[0].checkpoint_sha256, fit.prototypes, fit.clusters, fit.seed, tuple(by_hash)
+    )
     refits = None
     if fit.refits > 1:
         refits = refit_stability(latents, fit.prototypes, fit.clusters, fit.refits)
-    learned = [trace for trace in traces if trace.header["labels_from"] == "glass"]
-    comparison = compare(learned, labels, fit.seed) if learned else None
+    learned = [run for run in by_hash.values() if run.header["labels_from"] == "glass"]
+    comparison = None
+    if learned:
+        comparison = compare(
+            [run.trace for run in learned], labels, fit.seed, [run.gaits for run in learned]
+        )
     found = [labels.labels(episode)[1] for episode in latents]
     labels.save(path)
     return Fitted(
-        name=checkpoint.name,
+        name=runs[0].name,
         path=path,
-        traces=tuple(by_hash.values()),
+        traces=tuple(run.trace_path for run in by_hash.values()),
         labels=labels,
         visited=occupancy(np.concatenate(found).astype(np.int64), labels.clusters).visited,
         refits=refits,

@@ -1,37 +1,35 @@
 """Transition graphs of runs, and where two of them differ."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int
+from jaxtyping import Float64, Int
 
-from glassviz.compare.matching import rhythmic_gait
+from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.gait.gait import Gait, describe
-from glassviz.gait.verdict import gait_answers, gait_verdict, run_gait
-from glassviz.metrics.agreement import (
-    Matching,
-    match_by_frames,
-    match_by_phase,
-    phase_profiles,
-)
-from glassviz.metrics.fitted_labels import FittedLabels
+from glassviz.gait.gait import Gait
 from glassviz.metrics.graph_stats import GraphStats, States, Walks, graph_stats
-from glassviz.metrics.information import contingency
 from glassviz.metrics.labels import LabelName, name_labels
-from glassviz.metrics.stability import phases_of
+from glassviz.metrics.stability import describe_gaits, phases_of
 from glassviz.metrics.transitions import Mode, markov_chain, transition_counts
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, file_stem, told_apart
-from glassviz.rollout.relabel import FITTED, LEARNED, check_labels, labels_path, load_labelled
+from glassviz.rollout.batch import (
+    NOBODY,
+    Failed,
+    Listener,
+    each_once,
+    file_stem,
+    for_each,
+)
+from glassviz.rollout.relabel import LEARNED
+from glassviz.rollout.run import Run, named_apart
 from glassviz.text import printable
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
-    from glassviz.agents.glass import LabelRule
-    from glassviz.rollout.traces import Located, RolloutOptions
+    from glassviz.rollout.traces import RolloutOptions
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,20 +80,26 @@ class RunGraph:
         return int(self.stats.prototypes.frames.sum())
 
 
-def run_graph(trace: Trace, mode: Mode = "jump", name: str | None = None) -> RunGraph:
+def run_graph(
+    trace: Trace,
+    mode: Mode = "jump",
+    name: str | None = None,
+    gaits: Sequence[Gait] | None = None,
+) -> RunGraph:
     """Describe the transitions of a trace; the same trace always gives the same.
 
     Args:
         trace: with labels, learned or fitted.
         mode: of the graph.
         name: what tables call the run; its checkpoint's by default.
+        gaits: of its episodes, where they were described already.
 
     Raises:
         GlassvizError: the trace has no labels or, for `soft-train`, no soft assignments; it is
             from before partitions were recorded; or its gait cannot be described.
     """
     partition = _partition(trace, mode)
-    gaits = [describe(trace, episode) for episode in range(trace.episodes)]
+    gaits = gaits or describe_gaits(trace)
     own = walks(trace, gaits)
     phases = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
     checkpoint = trace.header["checkpoint"]
@@ -124,7 +128,7 @@ def run_graph(trace: Trace, mode: Mode = "jump", name: str | None = None) -> Run
     )
 
 
-def walks(trace: Trace, gaits: list[Gait]) -> Walks:
+def walks(trace: Trace, gaits: Sequence[Gait]) -> Walks:
     """Where the episodes of a trace were, after their openings."""
     after = np.arange(trace.frames) >= np.array([gait.opening_end for gait in gaits])[:, None]
     soft = trace.soft_assignment
@@ -156,143 +160,17 @@ def _partition(trace: Trace, mode: Mode) -> Float64[np.ndarray, "prototypes clus
     return trace.partition
 
 
-BANK_FRAMES = 6_000
-"""Of each run, evenly in time: what both agents are asked about."""
-
-
-MatchedBy = Literal["checkpoint", "frames", "phase"]
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A run with all that its labels can be matched by.
-
-    Attributes:
-        graph: of the run.
-        trace: with the labels that the graph is of.
-        gaits: of its episodes.
-        path: the trace's file.
-        checkpoint: the agent's file; None for a run that was given as a trace.
-        labels: that were asked for, as for `relabel.load_labelled`.
-    """
-
-    graph: RunGraph
-    trace: Trace
-    gaits: list[Gait]
-    path: Path
-    checkpoint: Path | None
-    labels: str
-
-
-def same_labels(one: RunGraph, other: RunGraph) -> bool:
-    """Whether labels and prototypes of two runs are the same ones."""
-    return (one.checkpoint_sha256, one.labels_sha256, one.label_rule) == (
-        other.checkpoint_sha256,
-        other.labels_sha256,
-        other.label_rule,
-    )
-
-
-def match(one: Source, other: Source) -> tuple[Matching, MatchedBy]:
-    """Match the labels of two checkpoints.
-
-    By the frames of both runs, if both agents are at hand to be asked about them; else by the
-    phases of their gaits.
-
-    Raises:
-        GlassvizError: there is neither.
-    """
-    if one.checkpoint and other.checkpoint:
-        return _by_frames(one, other), "frames"
-    gait = _rhythmic_gait(one)
-    corresponding = gait is not None and gait == _rhythmic_gait(other)
-    found = match_by_phase(_profiles(one), _profiles(other)) if corresponding else None
-    if found is None or not (found.partner >= 0).any():
-        raise GlassvizError(
-            f"--compare: expected two checkpoints, or traces whose labels live in the same phases "
-            f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
-            f"checkpoints instead of their traces"
-        )
-    return found, "phase"
-
-
-def _rhythmic_gait(source: Source) -> str | None:
-    name = run_gait([gait_verdict(gait) for gait in source.gaits]).name
-    return rhythmic_gait(name, [gait_answers(gait).rhythmic for gait in source.gaits])
-
-
-def _by_frames(one: Source, other: Source) -> Matching:
-    bank = np.concatenate([_observations(one), _observations(other)])
-    a, b = _labels(one, bank), _labels(other, bank)
-    shape = one.graph.partition.shape[1], other.graph.partition.shape[1]
-    return match_by_frames(contingency(a, b, *shape))
-
-
-def _observations(source: Source) -> Float32[np.ndarray, "frames obs"]:
-    trace = source.trace
-    opening = np.array([gait.opening_end for gait in source.gaits])
-    obs = trace.obs[np.arange(trace.frames) >= opening[:, None]]
-    obs = obs[np.isfinite(obs).all(axis=1)]
-    kept = np.linspace(0, max(len(obs) - 1, 0), min(BANK_FRAMES, len(obs))).round()
-    return obs[kept.astype(np.int64)]
-
-
-def _labels(source: Source, obs: Float32[np.ndarray, "frames obs"]) -> Int[np.ndarray, " frames"]:
-    from glassviz import checkpoints
-    from glassviz.compare.matching import label_observations
-
-    assert source.checkpoint is not None
-    agent = checkpoints.load(source.checkpoint)
-    fitted = None
-    if source.graph.labels_from == FITTED:
-        sha256 = source.graph.checkpoint_sha256
-        file = labels_path(source.path.parent, sha256)
-        if source.labels != FITTED:
-            file = Path(source.labels)
-        fitted = FittedLabels.load(file, sha256)
-    rule: LabelRule = "soft" if source.graph.label_rule == "soft" else "nearest-prototype"
-    return label_observations(agent, obs, rule, fitted)
-
-
-def _profiles(source: Source) -> Float64[np.ndarray, "clusters bins"]:
-    phase = np.concatenate([gait.cycles.phase for gait in source.gaits])
-    cycle = np.concatenate([gait.cycles.cycle for gait in source.gaits])
-    label = source.trace.label.reshape(-1).astype(np.int64)
-    return phase_profiles(label, phase, cycle, source.graph.partition.shape[1])
-
-
 @dataclass(frozen=True, eq=False)
 class Graphed:
-    """A run whose graph there is.
+    """A run with its transition graph."""
 
-    Attributes:
-        target: the trace or checkpoint.
-        trace: the trace file.
-        labels: that the graph is of, as they were asked for.
-        graph: what came of it.
-    """
-
-    target: Path
-    trace: Path
-    labels: str
+    run: Run
     graph: RunGraph
 
     @property
     def file_stem(self) -> str:
-        """A name for its file, which no other row has if no other has the graph's name."""
+        """A name for its file, unique where the run's name and controller are."""
         return file_stem(self.graph.run, self.graph.controller, self.graph.mode)
-
-    def source(self) -> Source:
-        """The run with all that it can be matched with another by; reads the trace again."""
-        trace = load_labelled(self.trace, self.labels, self.target)
-        return Source(
-            graph=self.graph,
-            trace=trace,
-            gaits=[describe(trace, episode) for episode in range(trace.episodes)],
-            path=self.trace,
-            checkpoint=None if self.target == self.trace else self.target,
-            labels=self.labels,
-        )
 
 
 def graph_all(
@@ -303,16 +181,12 @@ def graph_all(
     labels: str = LEARNED,
     listener: Listener = NOBODY,
 ) -> list[Graphed | Failed]:
-    """Graphs of runs, one a checkpoint and controller; one that is broken does not keep the others.
+    """Graphs of runs, one per checkpoint and controller; one that fails does not stop the others.
 
     Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `targets.find_targets`.
-        options: how checkpoints are rolled out whose traces are missing.
+        arguments, options, folder, labels: as for `traces.find_runs`.
         mode: of the graphs.
-        folder: of the traces; renders/traces by default.
-        labels: to go by, as for `relabel.load_labelled`.
-        listener: who is told how it goes.
+        listener: progress callbacks.
 
     Returns:
         In the order of `arguments`, then of controllers; what failed comes last.
@@ -320,38 +194,15 @@ def graph_all(
     Raises:
         GlassvizError: no run can have such labels.
     """
-    check_labels(labels)
-    from glassviz.rollout.traces import find_traces
+    from glassviz.rollout.traces import find_runs
 
-    found = find_traces(arguments, options, folder, listener)
-    rows: list[Graphed | Failed] = []
-    for done, each in enumerate(found, start=1):
-        rows.append(each if isinstance(each, Failed) else _row(each, mode, labels))
-        listener.on_run(done, len(found))
-    graphed = [row for row in rows if isinstance(row, Graphed)]
-    return [*_told_apart(graphed), *each_once(row for row in rows if isinstance(row, Failed))]
+    def graphed(run: Run) -> Graphed:
+        return Graphed(run, run_graph(run.trace, mode, run.name, run.gaits))
 
-
-def _row(located: "Located", mode: Mode, labels: str) -> Graphed | Failed:
-    try:
-        trace = load_labelled(located.path, labels, located.target)
-        graph = run_graph(trace, mode, located.name)
-    except GlassvizError as error:
-        return located.failed(error)
-    return Graphed(located.target, located.path, labels, graph)
-
-
-def _told_apart(rows: list[Graphed]) -> list[Graphed]:
-    """The same rows; graphs of one name and controller are called by their files, or paths."""
-    names = told_apart(
-        [row.graph.run for row in rows],
-        [row.target for row in rows],
-        [(row.graph.controller, row.graph.mode) for row in rows],
-    )
-    return [
-        replace(row, graph=replace(row.graph, run=name))
-        for row, name in zip(rows, names, strict=True)
-    ]
+    runs = named_apart(find_runs(arguments, options, folder, labels, listener))
+    rows = each_once(for_each(runs, graphed, Run.failed, listener.on_run))
+    graphs = [row for row in rows if isinstance(row, Graphed)]
+    return [*graphs, *(row for row in rows if isinstance(row, Failed))]
 
 
 REPLICATES = 999
@@ -418,7 +269,7 @@ class FluxDifference:
         return self.other_flux - self.one_flux
 
 
-def flux_difference(one: Source, other: Source, replicates: int = REPLICATES) -> FluxDifference:
+def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) -> FluxDifference:
     """Hold the graphs of two runs against each other.
 
     Runs of one checkpoint are compared by prototypes, others by their matched labels.
@@ -434,15 +285,21 @@ def flux_difference(one: Source, other: Source, replicates: int = REPLICATES) ->
     mode = one.graph.mode
     if mode == "soft-train":
         raise UsageError("--compare: expected mode frame, jump or flow, found soft-train")
-    paths = walks(one.trace, one.gaits), walks(other.trace, other.gaits)
+    paths = walks(one.run.trace, one.run.gaits), walks(other.run.trace, other.run.gaits)
+    match = match_labels([one.run, other.run]).between(one.run, other.run)
+    if match is None:
+        raise GlassvizError(
+            f"--compare: expected two checkpoints, or traces whose labels live in the same phases "
+            f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
+            f"checkpoints instead of their traces"
+        )
     level: Literal["prototype", "label"] = "label"
-    by: MatchedBy = "checkpoint"
-    if same_labels(one.graph, other.graph):
+    if match.by is MatchedBy.CHECKPOINT:
         level = "prototype"
         states = tuple(MatchedState(i, i, 1.0) for i in range(len(one.graph.partition)))
     else:
-        matching, by = match(one, other)
-        states = _matched(paths, matching.partner.tolist(), matching.similarity.tolist())
+        partner, similarity = match.matching.partner, match.matching.similarity
+        states = _matched(paths, partner.tolist(), similarity.tolist())
     own = [each.prototype if level == "prototype" else each.label for each in paths]
     places = [state.one for state in states], [state.other for state in states]
     counts = [_counts(walk, place) for walk, place in zip(own, places, strict=True)]
@@ -455,7 +312,7 @@ def flux_difference(one: Source, other: Source, replicates: int = REPLICATES) ->
         other=f"{other.graph.run}, {other.graph.controller}",
         mode=mode,
         level=level,
-        matched_by=by,
+        matched_by=match.by,
         states=states,
         one_flux=a,
         other_flux=b,

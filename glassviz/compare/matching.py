@@ -1,27 +1,46 @@
-"""Which label of one checkpoint is which of another: by shared observations, or by phase."""
+"""Which label of one run is which of another's: the one answer that all commands give.
 
-from collections.abc import Sequence
+Labels of two agents are matched by what both call the same observations, where both checkpoints
+are at hand; else by the phase of a gait that both runs have.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from enum import StrEnum
+from functools import cache, cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Float32, Int
 
-from glassviz.compare.runs import Member
-from glassviz.gait.verdict import GaitName
-from glassviz.metrics.agreement import Matching, Profiles, match_by_phase
+from glassviz.compare.caveats import Mismatch, NoCorrespondence, NoFrames, TooFewCheckpoints
+from glassviz.compare.runs import Member, one_name_each, worth
+from glassviz.gait.gait import Gait
+from glassviz.metrics.agreement import (
+    Labels,
+    Matching,
+    Profiles,
+    match_by_frames,
+    match_by_phase,
+    medoid,
+    pairwise_ami,
+    phase_profiles,
+)
 from glassviz.metrics.fitted_labels import FittedLabels
+from glassviz.metrics.information import contingency
 from glassviz.metrics.nulls import PHASE_BINS
 from glassviz.metrics.stability import RunStability, of_one_clock
-from glassviz.trace import Trace
+from glassviz.rollout.run import Labelling, Run
 
 if TYPE_CHECKING:
     from glassviz.agents.glass import LabelRule
     from glassviz.checkpoints import Checkpoint
 
 
-BANK_FRAMES = 12_000
-"""Of all sources together: each gives its share, or all that it has."""
+PROBE_FRAMES = 12_000
+"""Of all runs together: each gives its share, or all that it has."""
 
 
 PIECE_S = 1.0
@@ -44,14 +63,14 @@ class Frames:
 
 
 @dataclass(frozen=True, eq=False)
-class Bank:
-    """Observations of all sources, one source after the other.
+class ProbeSet:
+    """Observations of several runs, one run after the other, that agents are asked about.
 
     Attributes:
         obs: what the agents are shown.
         cycle: gait cycle of each frame, −1 outside; each cycle's frames are in a row.
-        episode: number of each frame's episode, among those of all sources.
-        source: which source each frame is from.
+        episode: number of each frame's episode, among those of all runs.
+        source: number of the run that each frame is from.
     """
 
     obs: Float32[np.ndarray, "frames obs"]
@@ -60,20 +79,20 @@ class Bank:
     source: Int[np.ndarray, " frames"]
 
 
-def draw(trace: Trace, stability: RunStability, quota: int) -> Frames:
-    """Draw frames of a trace: whole gait cycles, and stretches of what lies between them.
+def draw(run: Run, quota: int) -> Frames:
+    """Draw frames of a run: whole gait cycles, and stretches of what lies between them.
 
     The same trace and quota always give the same frames.
 
     Args:
-        trace: where from.
-        stability: of that trace.
+        run: where from.
         quota: how many frames, or all if there are fewer.
     """
-    obs = trace.obs.reshape(-1, trace.obs.shape[2])
-    cycle, piece = _pieces(trace, stability)
+    episodes, frames, size = run.obs.shape
+    obs = run.obs.reshape(-1, size)
+    cycle, piece = _pieces(run.gaits, frames)
     piece[~np.isfinite(obs).all(axis=1)] = -1
-    rng = np.random.default_rng(int(trace.sha256[:16], 16))
+    rng = np.random.default_rng(int(run.recorded_sha256[:16], 16))
     length = np.bincount(piece[piece >= 0])
     order = rng.permutation(len(length))
     upto = np.cumsum(length[order])
@@ -83,12 +102,12 @@ def draw(trace: Trace, stability: RunStability, quota: int) -> Frames:
         # The stretch that is one too many fills up what is left; a part is no cycle.
         part = np.flatnonzero(piece == over[0])[: quota - int(kept.sum())]
         kept[part], cycle[part] = True, -1
-    episode = np.repeat(np.arange(trace.episodes), trace.frames)
+    episode = np.repeat(np.arange(episodes), frames)
     return Frames(obs[kept], cycle[kept], episode[kept])
 
 
-def gather(frames: Sequence[Frames]) -> Bank:
-    """Put the frames of all sources into one bank."""
+def gather(frames: Sequence[Frames]) -> ProbeSet:
+    """Put the frames of all runs into one probe set."""
     cycles, episodes = [], []
     first_cycle = first_episode = 0
     for each in frames:
@@ -96,7 +115,7 @@ def gather(frames: Sequence[Frames]) -> Bank:
         episodes.append(each.episode + first_episode)
         first_cycle += int(each.cycle.max(initial=-1)) + 1
         first_episode += int(each.episode.max(initial=-1)) + 1
-    return Bank(
+    return ProbeSet(
         obs=np.concatenate([each.obs for each in frames]),
         cycle=np.concatenate(cycles),
         episode=np.concatenate(episodes),
@@ -105,22 +124,21 @@ def gather(frames: Sequence[Frames]) -> Bank:
 
 
 def _pieces(
-    trace: Trace, stability: RunStability
+    gaits: Sequence[Gait], frames: int
 ) -> tuple[Int[np.ndarray, " all_frames"], Int[np.ndarray, " all_frames"]]:
     """Gait cycle and stretch of every frame of all episodes; −1: none, or in an opening."""
     cycles, pieces = [], []
     first_cycle = first_piece = 0
-    span = max(round(PIECE_S / trace.frame_dt_s), 1)
-    frame = np.arange(trace.frames)
-    for episode in stability.episodes:
-        found = episode.gait.cycles
-        cycle = found.cycle
+    frame = np.arange(frames)
+    for gait in gaits:
+        span = max(round(PIECE_S / gait.dt_s), 1)
+        cycle = gait.cycles.cycle
         changes = (np.diff(cycle, prepend=-2) != 0) | ((cycle < 0) & (frame % span == 0))
         piece = np.cumsum(changes) - 1
-        after = frame >= episode.gait.opening_end
+        after = frame >= gait.opening_end
         cycles.append(np.where(cycle >= 0, cycle + first_cycle, -1))
         pieces.append(np.where(after, piece + first_piece, -1))
-        first_cycle += found.count
+        first_cycle += gait.cycles.count
         first_piece += int(piece.max(initial=-1)) + 1
     return np.concatenate(cycles), np.concatenate(pieces)
 
@@ -186,8 +204,6 @@ CLOCKLESS_GAITS = (*UNNAMED_GAITS, "static")
 def match_phases(one: Sequence[Member], other: Sequence[Member]) -> tuple[PhaseMatch, ...]:
     """Match labels by phase, for each controller under which the gaits correspond.
 
-    Gaits correspond where both have the same name and are rhythmic in most of their episodes.
-
     Args:
         one, other: two checkpoints, each under its controllers.
     """
@@ -202,33 +218,254 @@ def match_phases(one: Sequence[Member], other: Sequence[Member]) -> tuple[PhaseM
 
 
 def gaits_correspond(one: RunStability, other: RunStability) -> bool:
-    """Whether two runs have the same rhythmic gait, so that their phases mean the same."""
+    """Whether two runs have the same rhythmic gait, so that their phases mean the same.
+
+    Gaits correspond where both have the same name and are rhythmic in most of their episodes.
+    """
     gait = _rhythmic_gait(one)
     return gait is not None and gait == _rhythmic_gait(other)
 
 
-def rhythmic_gait(name: GaitName | Literal["split"], rhythmic: Sequence[bool | None]) -> str | None:
-    """The gait of a run by its name, if it has one and a rhythm in most episodes.
-
-    Args:
-        name: of the run's gait.
-        rhythmic: whether each episode has a rhythm; None where that is not known.
-    """
-    has_rhythm = list(rhythmic).count(True) > len(rhythmic) / 2
-    return name if has_rhythm and name not in CLOCKLESS_GAITS else None
+def _rhythmic_gait(run: RunStability) -> str | None:
+    """The gait of a run by its name, if it has one and a rhythm in most episodes."""
+    rhythmic = [each.gait_answers.rhythmic for each in run.episodes]
+    has_rhythm = rhythmic.count(True) > len(rhythmic) / 2
+    return run.gait.name if has_rhythm and run.gait.name not in CLOCKLESS_GAITS else None
 
 
 def profiles(run: RunStability) -> Profiles:
     """p(phase bin | label), every gait cycle counting the same, of the episodes of one clock."""
-    clusters = run.clusters or 0
-    counts = np.zeros((clusters, PHASE_BINS))
-    for episode in of_one_clock(run.episodes):
-        if episode.steady_labels:
-            raster = episode.steady_labels.raster
-            counts += (raster == np.arange(clusters)[:, None, None]).sum(axis=1)
-    total = counts.sum(axis=1, keepdims=True)
-    return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
+    labels = [each.steady_labels for each in of_one_clock(run.episodes)]
+    rasters = [each.raster for each in labels if each]
+    raster = np.concatenate([np.zeros((0, PHASE_BINS), np.int64), *rasters])
+    return phase_profiles(raster, run.clusters or 0)
 
 
-def _rhythmic_gait(run: RunStability) -> str | None:
-    return rhythmic_gait(run.gait.name, [each.gait_answers.rhythmic for each in run.episodes])
+def match_observations(a: Labels, b: Labels) -> Matching:
+    """Match the labels that two agents give to the same observations.
+
+    Args:
+        a, b: labels of the same frames; −1: left out.
+    """
+    return match_by_frames(contingency(a, b))
+
+
+class MatchedBy(StrEnum):
+    """How the labels of two runs were matched."""
+
+    CHECKPOINT = "checkpoint"
+    """Both runs have the same checkpoint and labels."""
+
+    OBSERVATIONS = "frames"
+    """By what both agents call the same observations."""
+
+    PHASE = "phase"
+    """By the phase of a gait that both runs have."""
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMatch:
+    """The labels of two agents, matched one to one.
+
+    Attributes:
+        one, other: their names.
+        by: how they were matched.
+        matching: every label of `one` to those of `other`.
+        accuracy: share of the probe set whose two labels are matched with each other, in [0, 1];
+            None if they were not matched by observations.
+    """
+
+    one: str
+    other: str
+    by: MatchedBy
+    matching: Matching
+    accuracy: float | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class LabelMatches:
+    """Which label of each agent is which of each other's.
+
+    Attributes:
+        names: of each set of labels, by what gives them; in alphabetical order.
+        clusters: number of labels K, by name.
+        pairs: every two that could be matched.
+        probe_set: observations that the agents at hand were asked about; None without two.
+        labels: of each frame of the probe set, by the name of the agent that was asked.
+        obstacle: why no observations were labelled; None if they were.
+    """
+
+    names: Mapping[Labelling, str]
+    clusters: Mapping[str, int]
+    pairs: tuple[LabelMatch, ...]
+    probe_set: ProbeSet | None
+    labels: Mapping[str, Labels]
+    obstacle: NoCorrespondence | None
+
+    @cached_property
+    def reference(self) -> str | None:
+        """Whose labels the others are named after: the one that most others are matched with.
+
+        Of several the typical one (see `agreement.medoid`), else the first. None without labels.
+        """
+        if not self.names:
+            return None
+        partners = Counter(name for pair in self.pairs for name in (pair.one, pair.other))
+        asked = list(self.labels)
+        found = medoid(pairwise_ami(np.stack(list(self.labels.values())))) if asked else None
+        typical = None if found is None else asked[found]
+        return max(self.names.values(), key=lambda name: (partners[name], name == typical))
+
+    def between(self, one: Run, other: Run) -> LabelMatch | None:
+        """The labels of one run to those of another; None if nothing could match them.
+
+        Runs with the same checkpoint and labels are matched by identity.
+        """
+        return self.pair(self.names[one.labelling], self.names[other.labelling])
+
+    def of_reference(self, run: Run) -> tuple[int, ...]:
+        """The label of the reference that each label of a run is matched with; −1: none."""
+        name = self.names[run.labelling]
+        found = self.pair(name, self.reference) if self.reference else None
+        return tuple(found.matching.partner.tolist()) if found else (-1,) * self.clusters[name]
+
+    def pair(self, one: str, other: str) -> LabelMatch | None:
+        """As `between`, by name."""
+        clusters = self.clusters[one]
+        if one == other:
+            identity = Matching(np.arange(clusters), np.ones(clusters))
+            return LabelMatch(one, other, MatchedBy.CHECKPOINT, identity)
+        for pair in self.pairs:
+            if (pair.one, pair.other) == (one, other):
+                return pair
+            if (pair.one, pair.other) == (other, one):
+                return LabelMatch(
+                    one, other, pair.by, pair.matching.inverse(clusters), pair.accuracy
+                )
+        return None
+
+
+def match_labels(
+    runs: Sequence[Run], tell: Callable[[str], None] = lambda line: None
+) -> LabelMatches:
+    """Match the labels of runs; their order changes nothing.
+
+    All runs give observations to the probe set, those without labels too. Of several runs with the
+    same labels and controller only the first by `runs.worth` does.
+
+    Args:
+        runs: of any checkpoints and controllers.
+        tell: called with each line for the user.
+
+    Raises:
+        GlassvizError: a trace, checkpoint or file of labels cannot be read.
+    """
+    counted: dict[tuple[Labelling, str], Run] = {}
+    for run in sorted(runs, key=worth):
+        counted.setdefault((run.labelling, run.controller), run)
+    runs = sorted(
+        counted.values(), key=lambda run: (run.name, run.checkpoint_sha256, run.controller)
+    )
+    labelled: dict[Labelling, list[Run]] = {}
+    for run in runs:
+        if run.clusters:
+            labelled.setdefault(run.labelling, []).append(run)
+    names = _names(runs)
+    found = {names[key]: own for key, own in labelled.items()}
+    probe_set, labels, obstacle = _probe(runs, found, tell)
+    clusters = {name: own[0].clusters for name, own in found.items()}
+    profiles_of = cache(lambda run: profiles(run.stability))
+    pairs = []
+    for one, other in combinations(found, 2):
+        if one in labels and other in labels:
+            pairs.append(_by_observations(one, other, labels, clusters[one]))
+        elif matching := _by_phase(found[one], found[other], profiles_of):
+            pairs.append(LabelMatch(one, other, MatchedBy.PHASE, matching))
+    return LabelMatches(
+        names={key: names[key] for key in labelled},
+        clusters=clusters,
+        pairs=tuple(pairs),
+        probe_set=probe_set,
+        labels=labels,
+        obstacle=obstacle,
+    )
+
+
+def _names(runs: Sequence[Run]) -> dict[Labelling, str]:
+    """One name for each set of labels, that no other has: its checkpoint's, if that has no more."""
+    checkpoints = one_name_each((run.checkpoint_sha256, run.name) for run in runs)
+    names: dict[Labelling, str] = {}
+    for run in runs:
+        name, (_, fitted, rule) = checkpoints[run.checkpoint_sha256], run.labelling
+        if run.labelling not in names and name in names.values():
+            name = f"{name} ({f'labels {fitted[:8]}, ' if fitted else ''}rule {rule})"
+        names.setdefault(run.labelling, name)
+    return names
+
+
+def _probe(
+    runs: Sequence[Run], labelled: Mapping[str, Sequence[Run]], tell: Callable[[str], None]
+) -> tuple[ProbeSet | None, dict[str, Labels], NoCorrespondence | None]:
+    """Ask the agents at hand about observations of all runs; or why they cannot be asked."""
+    at_hand = {
+        name: next(run for run in own if run.checkpoint)
+        for name, own in labelled.items()
+        if any(run.checkpoint for run in own)
+    }
+    if len(at_hand) < 2:
+        return None, {}, TooFewCheckpoints(len(at_hand), len(labelled))
+    frames = [draw(run, PROBE_FRAMES // len(runs)) for run in runs]
+    obstacle = _incomparable(runs, frames)
+    if obstacle:
+        return None, {}, obstacle
+    probe_set = gather(frames)
+    tell(f"labelling {len(probe_set.obs)} observations of all runs with {len(at_hand)} checkpoints")
+    return probe_set, {name: _ask(run, probe_set) for name, run in at_hand.items()}, None
+
+
+def _ask(run: Run, probe_set: ProbeSet) -> Labels:
+    from glassviz import checkpoints
+
+    assert run.checkpoint is not None
+    file = run.fitted_labels
+    fitted = FittedLabels.load(file, run.checkpoint_sha256) if file else None
+    rule: LabelRule = "soft" if run.labelling.rule == "soft" else "nearest-prototype"
+    return label_observations(checkpoints.load(run.checkpoint), probe_set.obs, rule, fitted)
+
+
+def _incomparable(runs: Sequence[Run], frames: Sequence[Frames]) -> Mismatch | NoFrames | None:
+    """Why observations of different runs cannot be shown to one agent; None if they can."""
+    settings: dict[Literal["task", "physics", "observation_size"], list[Any]] = {
+        "task": [run.header["env"]["task"] for run in runs],
+        "physics": [run.header["env"]["physics"] for run in runs],
+        "observation_size": [run.obs.shape[2] for run in runs],
+    }
+    for setting, values in settings.items():
+        if len(set(values)) > 1:
+            return Mismatch(setting, tuple(map(str, sorted(set(values)))))
+    return None if sum(len(each.obs) for each in frames) else NoFrames()
+
+
+def _by_observations(
+    one: str, other: str, labels: Mapping[str, Labels], clusters: int
+) -> LabelMatch:
+    a, b = labels[one], labels[other]
+    matching = match_observations(a, b).resized(clusters)
+    table = contingency(a, b, clusters)
+    return LabelMatch(one, other, MatchedBy.OBSERVATIONS, matching, matching.accuracy(table))
+
+
+def _by_phase(
+    one: Sequence[Run], other: Sequence[Run], profiles_of: Callable[[Run], Profiles]
+) -> Matching | None:
+    """Labels of one agent to those of another, by the phase of a gait that both have.
+
+    Of several such pairs of runs the first counts, those under one controller before others.
+    """
+    pairs = [(a, b) for a in one for b in other]
+    for a, b in sorted(pairs, key=lambda pair: pair[0].controller != pair[1].controller):
+        if gaits_correspond(a.stability, b.stability):
+            found = match_by_phase(profiles_of(a), profiles_of(b))
+            if (found.partner >= 0).any():
+                return found
+    return None

@@ -1,14 +1,11 @@
 """What is compared: checkpoints under a controller, each a unit of n."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 from glassviz.metrics.stability import RunStability
-from glassviz.rollout.assess import Assessed
-from glassviz.rollout.relabel import FITTED, labels_path
-from glassviz.trace import Trace
+from glassviz.rollout.run import Run
 
 
 @dataclass(frozen=True)
@@ -32,9 +29,7 @@ class Member:
     Attributes:
         name: as in the table of runs.
         stability: what was found about it.
-        file: the checkpoint; None for a run that was given as a trace.
         glass: whether the agent was trained with Glass.
-        fitted: the file of fitted labels, for a run that goes by such.
         recipe, seed: that it was trained with; None where the file is missing or does not say.
         started_from: hash of the checkpoint that its training, or refinement, went on from.
         shaped: whether it was trained on another reward than the task's; None if unknown.
@@ -43,9 +38,7 @@ class Member:
 
     name: str
     stability: RunStability
-    file: Path | None
     glass: bool
-    fitted: Path | None
     recipe: str | None
     seed: int | None
     started_from: str | None
@@ -61,16 +54,6 @@ class Member:
     def checkpoint(self) -> str:
         """Hash of the checkpoint, which tells units apart."""
         return self.stability.checkpoint_sha256
-
-    @property
-    def labelled(self) -> bool:
-        """Whether it has labels, learned or fitted."""
-        return self.stability.labels_from != "none"
-
-    @property
-    def label_rule(self) -> Literal["nearest-prototype", "soft"]:
-        """How a latent got its label."""
-        return "soft" if self.stability.label_rule == "soft" else "nearest-prototype"
 
     @property
     def mean_return(self) -> float:
@@ -95,15 +78,12 @@ class LeftOut:
     counted_as: str | None = None
 
 
-def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, ...]]:
-    """One row for each checkpoint and controller, by name; of several the one with most frames.
-
-    Of equally long ones that of the checkpoint comes before that of its trace, which knows less.
-    """
-    best: dict[tuple[str, str], Assessed] = {}
+def each_once(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
+    """One row for each checkpoint and controller, by name; of several the first by `worth`."""
+    best: dict[tuple[str, str], Run] = {}
     left_out = []
-    for row in sorted(rows, key=_worth):
-        key = row.stability.checkpoint_sha256, row.controller
+    for row in sorted(rows, key=worth):
+        key = row.checkpoint_sha256, row.controller
         kept = best.setdefault(key, row)
         if kept is not row:
             left_out.append(LeftOut(row.name, row.controller, "duplicate", kept.name))
@@ -111,45 +91,60 @@ def each_once(rows: Sequence[Assessed]) -> tuple[list[Assessed], tuple[LeftOut, 
     return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
-def _worth(row: Assessed) -> tuple[int, bool, str, str]:
-    return -_frames(row), row.target == row.trace, row.name, str(row.trace)
+def worth(run: Run) -> tuple[int, bool, str, str]:
+    """Sorts runs of one checkpoint and controller: the one that counts comes first.
+
+    The more frames the better; of equally long ones that of the checkpoint comes before that of
+    its trace, which knows less.
+    """
+    episodes, frames, _ = run.obs.shape
+    return -episodes * frames, run.checkpoint is None, run.name, str(run.trace_path)
 
 
-def member(row: Assessed, trace: Trace, provenance: Mapping[str, Any]) -> Member:
-    """A row, with what its trace and its checkpoint say of where it comes from.
+def member(run: Run, provenance: Mapping[str, Any]) -> Member:
+    """A run, with what its trace and its checkpoint say of where it comes from.
 
     Args:
-        row: of the table.
-        trace: its trace, as it was recorded.
+        run: that was assessed.
         provenance: of its checkpoint; empty if that is not at hand.
     """
-    env, agent = trace.header["env"], trace.header["agent"]
+    header, stability = run.header, run.stability
+    env, agent = header["env"], header["agent"]
     init = provenance.get("init")
     recipe, seed, shaped = (provenance.get(name) for name in ("recipe", "seed", "shaped"))
     return Member(
-        name=row.name,
-        stability=row.stability,
-        file=None if row.target == row.trace else row.target,
-        glass=bool(agent.get("glass")) or trace.header["labels_from"] == "glass",
-        fitted=_fitted(row),
+        name=run.name,
+        stability=stability,
+        glass=bool(agent.get("glass")) or header["labels_from"] == "glass",
         # Older files write the preset without brackets.
         recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
         seed=seed if isinstance(seed, int) else None,
         started_from=init.get("sha256") if isinstance(init, Mapping) else None,
         shaped=shaped if isinstance(shaped, bool) else None,
-        setting=Setting(env["task"], env["physics"], round(trace.frames * trace.frame_dt_s, 6)),
+        setting=Setting(
+            env["task"], env["physics"], round(stability.frames * stability.frame_dt_s, 6)
+        ),
     )
 
 
 def called_apart(members: Sequence[Member]) -> list[Member]:
     """The same members, with one name for each checkpoint, that no other has."""
-    names: dict[str, str] = {}
-    for each in members:
-        name = names.get(each.checkpoint, each.name)
-        if name in [other for key, other in names.items() if key != each.checkpoint]:
-            name = f"{each.name} ({each.checkpoint[:8]})"
-        names[each.checkpoint] = name
+    names = one_name_each((each.checkpoint, each.name) for each in members)
     return [replace(each, name=names[each.checkpoint]) for each in members]
+
+
+def one_name_each(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """One name for each checkpoint, by its hash: its first, with the hash where that is taken.
+
+    Args:
+        named: hash and name of each run.
+    """
+    names: dict[str, str] = {}
+    for checkpoint, name in named:
+        if checkpoint not in names:
+            taken = name in names.values()
+            names[checkpoint] = f"{name} ({checkpoint[:8]})" if taken else name
+    return names
 
 
 def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
@@ -160,17 +155,5 @@ def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
     return found
 
 
-def _fitted(row: Assessed) -> Path | None:
-    if row.stability.labels_from != FITTED:
-        return None
-    if row.labels == FITTED:
-        return labels_path(row.trace.parent, row.stability.checkpoint_sha256)
-    return Path(row.labels)
-
-
-def _frames(row: Assessed) -> int:
-    return len(row.stability.episodes) * row.stability.frames
-
-
-def _key(row: Assessed) -> tuple[str, str]:
-    return row.stability.checkpoint_sha256, row.controller
+def _key(row: Run) -> tuple[str, str]:
+    return row.checkpoint_sha256, row.controller

@@ -169,7 +169,7 @@ def shown_part(
         first, count = int(cycles.starts[found[0]]), found[1]
         length = int(cycles.ends[found[0] + count - 1]) - first
     else:
-        first, length = source.run.episodes[source.episode].gait.opening_end, trace.frames
+        first, length = source.stability.episodes[source.episode].gait.opening_end, trace.frames
     length = max(length, round(shortest_s / dt_s))
     length = min(length, round(longest_s / dt_s), trace.frames)
     first = max(0, min(first, trace.frames - length))
@@ -180,12 +180,12 @@ def _rasters(source: Source) -> Mapping[int, np.ndarray]:
     if not source.trace.has_labels:
         raise UsageError(
             f"{source.name}: expected labels for a raster, found an agent without: make some with "
-            f"`glassviz fit {source.row.target}` and add --labels fitted"
+            f"`glassviz fit {source.run.target}` and add --labels fitted"
         )
     found = {
         e + 1: labels.raster
         for e in source.episodes
-        if (labels := source.run.episodes[e].steady_labels) and len(labels.raster)
+        if (labels := source.stability.episodes[e].steady_labels) and len(labels.raster)
     }
     if not found:
         raise GlassvizError(

@@ -295,7 +295,7 @@ def plan_grid(source: Source) -> GridPlan:
     if not source.trace.has_labels:
         raise UsageError(
             f"{source.name}: expected labels for a grid of them, found an agent without: make some "
-            f"with `glassviz fit {source.row.target}` and add --labels fitted"
+            f"with `glassviz fit {source.run.target}` and add --labels fitted"
         )
     cycles, pieces = _cut(source)
     rows, skipped = [], {}
@@ -436,7 +436,7 @@ def _onsets(source: Source, label: int) -> list[Piece]:
         piece
         for e in source.episodes
         for piece in onset_pieces(
-            source.trace.label[e] == label, e, dt_s, source.run.episodes[e].gait.opening_end
+            source.trace.label[e] == label, e, dt_s, source.stability.episodes[e].gait.opening_end
         )
     ]
 

@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import figures
-from glassviz.export.colors import shared_colors
 from glassviz.export.grid import COLUMNS, grid_caption, grid_film, plan_grid, usual_speed
 from glassviz.export.product import (
     FIGURES,
@@ -23,6 +22,7 @@ from glassviz.export.product import (
     made_from,
     mosaic_rate,
     read_captions,
+    shared_colors,
     why_kept,
     write_captions,
 )
@@ -32,8 +32,8 @@ from glassviz.figures.style import save
 from glassviz.files import DiskFullError, refuse_existing
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.report.phrases.verdicts import failure
-from glassviz.rollout.assess import Assessed
-from glassviz.rollout.batch import Failed
+from glassviz.rollout.batch import Failed, for_each
+from glassviz.rollout.run import Run
 from glassviz.text import escaped
 from glassviz.video.film import FilmOptions, FilmReport, film, shoot
 from glassviz.video.mosaic import Mosaic
@@ -85,7 +85,7 @@ def graph(source: Source) -> Product:
     from glassviz.figures.transition_graph import caption
     from glassviz.report.documents import save_graph
 
-    found = run_graph(source.trace, name=source.name)
+    found = run_graph(source.trace, name=source.name, gaits=source.run.gaits)
 
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
         save_graph(found, path, overwrite)
@@ -104,7 +104,12 @@ def latent_map(source: Source) -> Product:
     from glassviz.figures.latent_map import caption, figure
     from glassviz.maps.maps import make_map
 
-    found = make_map([source.trace], folder=source.row.trace.parent, names=[source.name])
+    found = make_map(
+        [source.trace],
+        folder=source.run.trace_path.parent,
+        names=[source.name],
+        gaits=[source.run.gaits],
+    )
     return _figure("map", source, caption([found]), lambda: figure([found]), whole=True)
 
 
@@ -301,7 +306,7 @@ class Made:
 
 
 def export_all(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     folder: Path,
     studio: Studio,
     *,
@@ -372,19 +377,17 @@ def export_all(
                 captions[name] = caption
             write_captions(folder, captions, left_out)
 
+    def failed(run: Run, error: GlassvizError) -> Failed:
+        return Failed(run.name, run.target, None, str(error))
+
     sources: list[Source] = []
-    for row in rows:
-        if isinstance(row, Failed):
-            leave_out(row.name, GlassvizError(failure(row)))
+    for each in for_each(rows, lambda run: Source.of(run, episode), failed):
+        if isinstance(each, Failed):
+            leave_out(each.name, GlassvizError(failure(each)))
             continue
-        try:
-            source = Source.of(row, episode)
-        except GlassvizError as error:
-            leave_out(row.name, error)
-            continue
-        sources.append(source)
-        for kind, plan in _of_one(source, studio):
-            make(f"{kind} of {source.title}", plan)
+        sources.append(each)
+        for kind, plan in _of_one(each, studio):
+            make(f"{kind} of {each.title}", plan)
     if len(sources) > 1:
         make("wall", lambda: wall(sources, studio, tell=tell))
     write_captions(folder, captions, left_out)

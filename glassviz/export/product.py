@@ -9,12 +9,13 @@ from typing import Self
 
 import numpy as np
 
+from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import UsageError
 from glassviz.files import replacing
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
-from glassviz.palette import label_color
-from glassviz.rollout.assess import Assessed
+from glassviz.palette import label_color, matched_colors
+from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
@@ -118,50 +119,52 @@ def mosaic_rate(format: Format) -> Fraction:
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A run that was assessed, with its trace.
+    """A run, and the episode of it that is shown.
 
     Attributes:
-        row: of the table of runs.
-        trace: with the labels that it was judged by.
+        run: that was assessed.
         episode: the one that is shown where one is, from 0.
         chosen: whether that episode was asked for; otherwise its return is the median.
     """
 
-    row: Assessed
-    trace: Trace
+    run: Run
     episode: int
     chosen: bool
 
     @classmethod
-    def of(cls, row: Assessed, episode: int | None = None) -> Self:
-        """Read a run's trace.
+    def of(cls, run: Run, episode: int | None = None) -> Self:
+        """Choose an episode of a run.
 
         Args:
-            row: of the table of runs.
+            run: that was assessed.
             episode: to show, from 0; the one with the median return if None.
 
         Raises:
             UsageError: there is no such episode.
-            GlassvizError: the trace is no longer what it was.
         """
-        episodes = len(row.stability.episodes)
+        episodes = len(run.stability.episodes)
         if episode is not None and not 0 <= episode < episodes:
             raise UsageError(
-                f"--episode: expected 1 to {episodes}, the episodes of {printable(row.name)}, "
+                f"--episode: expected 1 to {episodes}, the episodes of {printable(run.name)}, "
                 f"found {episode + 1}"
             )
-        shown = median_episode(row.stability) if episode is None else episode
-        return cls(row, row.load(), shown, episode is not None)
+        shown = median_episode(run.stability) if episode is None else episode
+        return cls(run, shown, episode is not None)
 
     @property
     def name(self) -> str:
         """Of the run, fit to be printed."""
-        return printable(self.row.name)
+        return printable(self.run.name)
 
     @property
-    def run(self) -> RunStability:
-        """What was found about it."""
-        return self.row.stability
+    def trace(self) -> Trace:
+        """Of the run, with the labels that it was assessed by."""
+        return self.run.trace
+
+    @property
+    def stability(self) -> RunStability:
+        """What was measured of the run."""
+        return self.run.stability
 
     @property
     def controller(self) -> str:
@@ -176,7 +179,7 @@ class Source:
     @property
     def fitted(self) -> bool:
         """Whether its labels were fitted to its latents, and not learned."""
-        return self.run.labels_from == "fitted"
+        return self.stability.labels_from == "fitted"
 
     @property
     def episodes(self) -> Sequence[int]:
@@ -192,17 +195,61 @@ class Source:
 
     def cycles(self, episode: int) -> Cycles:
         """Gait cycles of an episode."""
-        return self.run.episodes[episode].gait.cycles
+        return self.stability.episodes[episode].gait.cycles
 
     def phase_names(self) -> dict[int, str]:
         """The phase of the gait that each label lives in, by label; `opening` for all others."""
-        found = {each.label: each.name for each in self.run.label_names}
+        found = {each.label: each.name for each in self.stability.label_names}
         return {label: found.get(label, "opening") for label in range(len(self.colors))}
 
     def period_s(self) -> float | None:
         """Median duration of the gait cycles that are shown; None without any."""
         periods = np.concatenate([self.cycles(e).periods_s for e in self.episodes])
         return float(np.median(periods)) if len(periods) else None
+
+
+@dataclass(frozen=True)
+class SharedColors:
+    """Colours of the labels of some runs: labels that correspond have one colour.
+
+    Attributes:
+        colors: by label, of each run; empty for a run without labels.
+        told: how they were found, in a sentence; empty where there is nothing to match.
+    """
+
+    colors: tuple[tuple[str, ...], ...]
+    told: str
+
+
+MATCHED = {
+    MatchedBy.OBSERVATIONS: "by what the agents call the same observations",
+    MatchedBy.PHASE: "by the phase of the gait that they live in",
+}
+
+
+def shared_colors(
+    sources: Sequence[Source], tell: Callable[[str], None] = lambda line: None
+) -> SharedColors:
+    """Match the labels of runs, and give each the colour of its match; grey without one.
+
+    Args:
+        sources: the runs.
+        tell: called with each line that a user should see.
+    """
+    if len({source.run.labelling for source in sources if source.colors}) < 2:
+        return SharedColors(tuple(source.colors for source in sources), "")
+    found = match_labels([source.run for source in sources], tell)
+    assert found.reference is not None
+    pairs = [pair for pair in found.pairs if found.reference in (pair.one, pair.other)]
+    how = " or ".join(dict.fromkeys(MATCHED[pair.by] for pair in pairs))
+    return SharedColors(
+        tuple(
+            matched_colors(found.of_reference(source.run)) if source.colors else ()
+            for source in sources
+        ),
+        f"Labels have the colours of those of {printable(found.reference)} that they correspond "
+        f"to, {how or MATCHED[MatchedBy.PHASE]}; grey: none.",
+    )
 
 
 CAPTIONS = "captions.md"
@@ -228,7 +275,7 @@ def made_from(source: Source, *, whole: bool) -> str:
         source: the run.
         whole: whether all episodes that are shown count, or only the one.
     """
-    header, run = source.trace.header, source.run
+    header, run = source.trace.header, source.stability
     episodes = list(source.episodes) if whole else [source.episode]
     cycles = sum(source.cycles(e).count for e in episodes)
     which = (

@@ -79,16 +79,15 @@ def write(
     with Projectionist(open_renderer) as films:
         film = films.film(source.trace, source.episode)
     notes = [] if film else [f"no film: {films.failure}"]
-    folder = source.row.trace.parent
-    xy = find_map(source.trace, folder)
+    xy = find_map(source.trace, source.run.trace_path.parent)
     if xy is None:
-        places = places_of([source.trace], folder, method)
+        places = places_of([source.run], method)
         if places.found:
             [xy] = places.xy
         else:
             notes.append(f"no map: {places.failure}")
     # The viewer takes files of one id for parts of one recording.
-    recording_id = f"{source.run.trace_sha256[:32]}-{source.episode + 1}"
+    recording_id = f"{source.stability.trace_sha256[:32]}-{source.episode + 1}"
     stream = rr.RecordingStream("glassviz", recording_id=recording_id)
     with replacing(path) as partial:
         stream.save(partial, default_blueprint=_blueprint(source, bool(film), xy is not None))

@@ -9,9 +9,8 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz.errors import UsageError
-from glassviz.export.colors import SharedColors
 from glassviz.export.grid import GAP, MARGIN, Piece, Sheet, fitted_cell, longest_piece, shortened
-from glassviz.export.product import Source
+from glassviz.export.product import SharedColors, Source
 from glassviz.palette import NO_CLUSTER_COLOR
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.text import count_of, listed
@@ -167,12 +166,12 @@ def _places(
 ) -> Float64[np.ndarray, " film"]:
     if piece:
         return piece.place(share * plan.cycles)
-    start = source.run.episodes[source.episode].gait.opening_end
+    start = source.stability.episodes[source.episode].gait.opening_end
     return start + share * plan.seconds / source.trace.frame_dt_s
 
 
 def _about(source: Source, piece: Piece | None, plan: WallPlan, speed: float) -> str:
-    gait = source.run.episodes[source.episode].gait_verdict.name
+    gait = source.stability.episodes[source.episode].gait_verdict.name
     told = f"{gait}, return {source.trace.returns[source.episode]:.0f}"
     if piece is None or plan.period_s is None:
         return f"{told}; real time, speed {speed:.2f}"

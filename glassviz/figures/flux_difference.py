@@ -6,7 +6,8 @@ import numpy as np
 from jaxtyping import Float64, Int
 from matplotlib.figure import Figure
 
-from glassviz.compare.graphs import FluxDifference, MatchedBy, RunGraph
+from glassviz.compare.graphs import FluxDifference, RunGraph
+from glassviz.compare.matching import MatchedBy
 from glassviz.figures.graph_drawing import MARGIN_X, Drawing, Look, draw_graph, percent
 from glassviz.figures.graph_layout import NAME_SIZE
 from glassviz.figures.style import style, text_width, wrapped
@@ -133,9 +134,11 @@ def difference_drawings(
 
 
 MATCHED_BY: dict[MatchedBy, str] = {
-    "checkpoint": "both runs have the same prototypes and labels",
-    "frames": "labels matched by what both agents call the same frames (Hungarian method)",
-    "phase": "labels matched by the phase of the gait that they live in (Hungarian method)",
+    MatchedBy.CHECKPOINT: "both runs have the same prototypes and labels",
+    MatchedBy.OBSERVATIONS: (
+        "labels matched by what both agents call the same frames (Hungarian method)"
+    ),
+    MatchedBy.PHASE: "labels matched by the phase of the gait that they live in (Hungarian method)",
 }
 
 

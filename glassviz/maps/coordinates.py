@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import replacing
+from glassviz.gait.gait import Gait
 from glassviz.maps.features import SPACE_METRICS, Encoder, Space, features, pool, thin
 from glassviz.metrics.embedding import Metric
 from glassviz.rollout.find import MAP_SUFFIX
@@ -330,6 +331,7 @@ def coordinates_of(
     folder: Path | None = None,
     tell: Callable[[str], None] = lambda line: None,
     encoder: Encoder | None = None,
+    gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> tuple[Coordinates, Path | None, bool]:
     """The coordinates of traces: those in the folder if there are any, else fitted, and kept there.
 
@@ -341,6 +343,7 @@ def coordinates_of(
         folder: where coordinates are kept; None: nowhere.
         tell: called with each line that a user should see.
         encoder: makes the latents; each trace's own agent if None.
+        gaits: of the episodes of each trace, where they were described already.
 
     Returns:
         The coordinates, their file (None if they are kept nowhere), and whether they were there.
@@ -360,7 +363,7 @@ def coordinates_of(
             if found.inputs == inputs:
                 tell(f"reusing {path}")
                 return found, path, True
-    fitted = _fit(traces, options, inputs, encoder)
+    fitted = _fit(traces, options, inputs, encoder, gaits)
     if path:
         try:
             fitted.save(path)
@@ -371,14 +374,19 @@ def coordinates_of(
 
 
 def _fit(
-    traces: Sequence[Trace], options: MapOptions, inputs: dict[str, Any], encoder: Encoder | None
+    traces: Sequence[Trace],
+    options: MapOptions,
+    inputs: dict[str, Any],
+    encoder: Encoder | None,
+    gaits: Sequence[Sequence[Gait]] | None,
 ) -> Coordinates:
-    by_hash = dict(sorted({recorded_sha256(trace): trace for trace in traces}.items()))
-    ordered = list(by_hash.values())
+    by_hash = dict(sorted({recorded_sha256(each): i for i, each in enumerate(traces)}.items()))
+    ordered = [traces[i] for i in by_hash.values()]
+    described = [gaits[i] for i in by_hash.values()] if gaits else None
     rows = features(ordered, options.space, encoder)
     kept = np.arange(len(rows))
     if len(rows) > options.max_points:
-        kept = thin(pool(ordered), options.max_points, options.seed)
+        kept = thin(pool(ordered, described), options.max_points, options.seed)
     projection = project(rows[kept], options.method, options.seed, SPACE_METRICS[options.space])
     xy = np.full((len(rows), 2), np.nan, np.float32)
     xy[kept] = projection.xy

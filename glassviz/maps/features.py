@@ -9,13 +9,13 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int32
 
 from glassviz.errors import GlassvizError
-from glassviz.gait.gait import describe
+from glassviz.gait.gait import Gait
 from glassviz.metrics.calibration import returns_to_go
 from glassviz.metrics.embedding import Metric
 from glassviz.metrics.fitted_labels import unit_vectors
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.nulls import PHASE_BINS, phase_bin
-from glassviz.metrics.stability import phases_of
+from glassviz.metrics.stability import describe_gaits, phases_of
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -132,8 +132,12 @@ class Frames:
         return name_labels(self.label.astype(np.int64), self.gait_phase, clusters)
 
 
-def pool(traces: Sequence[Trace]) -> Frames:
+def pool(traces: Sequence[Trace], gaits: Sequence[Sequence[Gait]] | None = None) -> Frames:
     """Put the frames of traces one after the other, and find their gait cycles.
+
+    Args:
+        traces: whose frames.
+        gaits: of the episodes of each trace, where they were described already.
 
     Raises:
         GlassvizError: there are no frames, or a gait cannot be described.
@@ -142,8 +146,9 @@ def pool(traces: Sequence[Trace]) -> Frames:
         raise GlassvizError("map: expected traces with frames, found none: record them again")
     parts: list[dict[str, np.ndarray]] = []
     cycles = series = 0
-    for number, trace in enumerate(traces):
-        part = _part(trace, number, cycles, series)
+    gaits = gaits or [describe_gaits(trace) for trace in traces]
+    for number, (trace, own) in enumerate(zip(traces, gaits, strict=True)):
+        part = _part(trace, own, number, cycles, series)
         parts.append(part)
         cycles = max(cycles, int(part["cycle"].max(initial=-1)) + 1)
         series += trace.episodes
@@ -153,10 +158,11 @@ def pool(traces: Sequence[Trace]) -> Frames:
     return Frames(shapes=tuple((t.episodes, t.frames) for t in traces), **arrays)
 
 
-def _part(trace: Trace, number: int, cycles: int, series: int) -> dict[str, np.ndarray]:
+def _part(
+    trace: Trace, gaits: Sequence[Gait], number: int, cycles: int, series: int
+) -> dict[str, np.ndarray]:
     phase, cycle, gait_phase, lengths = [], [], [], []
-    for episode in range(trace.episodes):
-        gait = describe(trace, episode)
+    for episode, gait in enumerate(gaits):
         found = gait.cycles
         phase.append(found.phase)
         cycle.append(np.where(found.cycle >= 0, found.cycle + cycles, -1))

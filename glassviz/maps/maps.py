@@ -1,7 +1,7 @@
 """Latent maps of runs, with their quality."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.gait.gait import Gait
 from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
 from glassviz.maps.features import (
     SPACE_METRICS,
@@ -30,8 +31,9 @@ from glassviz.metrics.embedding import (
     embedding_quality,
 )
 from glassviz.metrics.labels import LabelName
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, told_apart
-from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
+from glassviz.rollout.relabel import LEARNED
+from glassviz.rollout.run import Run, by_checkpoint
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ def make_map(
     names: Sequence[str] | None = None,
     tell: Callable[[str], None] = lambda line: None,
     encoder: Encoder | None = None,
+    gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> LatentMap:
     """Map the frames of traces together; the same traces and options always give the same map.
 
@@ -126,6 +129,7 @@ def make_map(
         tell: called with each line that a user should see.
         encoder: makes the latents of all, so that several checkpoints have them in common; each
             checkpoint its own if None.
+        gaits: of the episodes of each trace, where they were described already.
 
     Raises:
         GlassvizError: the traces have no space in common, there is nothing to map, or a gait
@@ -141,8 +145,8 @@ def make_map(
             f"one by one, join what they share with --joint obs or --joint gait, or show all "
             f"observations to one agent with --joint latent --encoder CHECKPOINT"
         )
-    found, path, reused = coordinates_of(traces, options, folder, tell, encoder)
-    frames = pool(traces)
+    found, path, reused = coordinates_of(traces, options, folder, tell, encoder, gaits)
+    frames = pool(traces, gaits)
     xy = np.concatenate([found.xy[recorded_sha256(trace)].reshape(-1, 2) for trace in traces])
     labelled = len(hashes) == 1 and all(trace.has_labels for trace in traces)
     quality, labels = _quality(traces, options, frames, xy, labelled, encoder)
@@ -191,21 +195,6 @@ def _quality(
     )
 
 
-@dataclass(frozen=True, eq=False)
-class _Source:
-    """A trace with what its checkpoint is called, what led to it, and the folder it lies in."""
-
-    name: str
-    target: Path
-    trace: Trace
-    folder: Path
-
-    @property
-    def checkpoint(self) -> str:
-        """Hash of its checkpoint."""
-        return str(self.trace.header["checkpoint"]["sha256"])
-
-
 def map_all(
     arguments: Sequence[Path],
     rollout: "RolloutOptions",
@@ -226,7 +215,7 @@ def map_all(
         joint: one map of all traces, in place of one a checkpoint.
         folder: of the traces; renders/traces by default. Coordinates are kept beside each
             checkpoint's first trace.
-        labels: that frames are coloured by, as for `relabel.load_labelled`.
+        labels: that frames are coloured by, as for `relabel.labelled`.
         listener: who is told how it goes.
         encoder: checkpoint of the agent that makes the latents of a joint map; each its own if
             None.
@@ -239,67 +228,40 @@ def map_all(
         GlassvizError: no run can have such labels, the encoder cannot be read, or a joint map has
             no space in common.
     """
-    check_labels(labels)
     if encoder and not (joint and options.space == "latent"):
         raise UsageError("--encoder: expected --joint latent with it: add that, or leave it out")
     shown_to = Encoder.load(encoder) if encoder else None
-    found, failed = _sources(arguments, rollout, folder, labels, listener)
-    groups: dict[str, list[_Source]] = {}
-    for source in found:
-        groups.setdefault("all" if joint else source.checkpoint, []).append(source)
-    maps: list[LatentMap] = []
-    for done, group in enumerate(groups.values(), start=1):
-        try:
-            maps.append(_map(group, options, listener.tell, shown_to))
-        except GlassvizError as error:
-            if joint:
-                raise
-            failed.append(Failed(group[0].name, group[0].target, None, str(error)))
-        listener.on_run(done, len(groups))
-    return [*maps, *failed]
+    from glassviz.rollout.traces import find_runs
 
+    def with_labels(run: Run) -> tuple[str, Run]:
+        return run.trace.sha256, run
 
-def _map(
-    sources: Sequence[_Source],
-    options: MapOptions,
-    tell: Callable[[str], None],
-    encoder: Encoder | None,
-) -> LatentMap:
-    traces, names = [each.trace for each in sources], [each.name for each in sources]
-    return make_map(traces, options, sources[0].folder, names, tell, encoder)
+    rows = find_runs(arguments, rollout, folder, labels, listener)
+    read = each_once(for_each(rows, with_labels, Run.failed))
+    runs: dict[str, Run] = {}
+    for row in read:
+        if not isinstance(row, Failed):
+            runs.setdefault(*row)
+    groups = by_checkpoint(runs.values())
+    if joint and groups:
+        groups = [list(runs.values())]
 
+    def mapped(group: list[Run]) -> LatentMap:
+        return make_map(
+            [run.trace for run in group],
+            options,
+            group[0].trace_path.parent,
+            [run.name for run in group],
+            listener.tell,
+            shown_to,
+            [run.gaits for run in group],
+        )
 
-def _sources(
-    arguments: Sequence[Path],
-    rollout: "RolloutOptions",
-    folder: Path | None,
-    labels: str,
-    listener: Listener,
-) -> tuple[list[_Source], list[Failed]]:
-    """The traces that arguments lead to, each once; and what leads to none."""
-    from glassviz.rollout.traces import find_traces
+    def failed(group: list[Run], error: GlassvizError) -> Failed:
+        if joint:
+            raise error
+        return Failed(group[0].name, group[0].target, None, str(error))
 
-    found: dict[str, _Source] = {}
-    failed: list[Failed] = []
-    for row in find_traces(arguments, rollout, folder, listener):
-        if isinstance(row, Failed):
-            failed.append(row)
-            continue
-        try:
-            trace = load_labelled(row.path, labels, row.target)
-        except GlassvizError as error:
-            failed.append(row.failed(error))
-            continue
-        name = row.name or trace.header["checkpoint"]["name"]
-        found.setdefault(trace.sha256, _Source(name, row.target, trace, row.path.parent))
-    return _told_apart(list(found.values())), each_once(failed)
-
-
-def _told_apart(sources: list[_Source]) -> list[_Source]:
-    """The same; checkpoints of one name are called by their files, or paths."""
-    first: dict[str, _Source] = {}
-    for each in sources:
-        first.setdefault(each.checkpoint, each)
-    own = told_apart([each.name for each in first.values()], [e.target for e in first.values()])
-    names = dict(zip(first, own, strict=True))
-    return [replace(each, name=names[each.checkpoint]) for each in sources]
+    maps = for_each(groups, mapped, failed, listener.on_run)
+    made = [row for row in maps if isinstance(row, LatentMap)]
+    return [*made, *(row for row in (*read, *maps) if isinstance(row, Failed))]

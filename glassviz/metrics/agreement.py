@@ -16,7 +16,7 @@ from glassviz.metrics.information import (
     information_bits,
     normalised_rows,
 )
-from glassviz.metrics.nulls import PHASE_BINS, monte_carlo_p, phase_bin
+from glassviz.metrics.nulls import monte_carlo_p
 from glassviz.metrics.statistics import REPLICATES, bootstrap_weights
 
 Labels = Int[np.ndarray, " frames"]
@@ -64,6 +64,24 @@ class Matching:
         matched = np.flatnonzero(self.partner >= 0)
         return float(table[matched, self.partner[matched]].sum() / table.sum())
 
+    def resized(self, labels: int) -> "Matching":
+        """The same matches for `labels` labels of a: further ones are unmatched.
+
+        Labels of a beyond them must be unmatched.
+        """
+        partner, similarity = np.full(labels, -1), np.zeros(labels)
+        kept = min(labels, len(self.partner))
+        partner[:kept], similarity[:kept] = self.partner[:kept], self.similarity[:kept]
+        return Matching(partner, similarity)
+
+    def inverse(self, others: int) -> "Matching":
+        """The same matches from the side of b, which has `others` labels."""
+        partner, similarity = np.full(others, -1), np.zeros(others)
+        matched = np.flatnonzero(self.partner >= 0)
+        partner[self.partner[matched]] = matched
+        similarity[self.partner[matched]] = self.similarity[matched]
+        return Matching(partner, similarity)
+
 
 def match_by_frames(table: Float64[np.ndarray, "labels others"]) -> Matching:
     """Match labels such that as many frames as possible agree (Hungarian algorithm).
@@ -82,23 +100,17 @@ def match_by_frames(table: Float64[np.ndarray, "labels others"]) -> Matching:
     return _assigned(-table, jaccard, jaccard >= MATCHED_JACCARD)
 
 
-def phase_profiles(
-    label: Labels,
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    clusters: int,
-    bins: int = PHASE_BINS,
-) -> Profiles:
+def phase_profiles(raster: Int[np.ndarray, "cycles bins"], clusters: int) -> Profiles:
     """Phase profiles p(phase bin | label); zeros for labels that do not occur.
 
+    Every gait cycle counts the same, however long it is.
+
     Args:
-        label: label of each frame; −1 leaves a frame out.
-        phase: phase of the gait, rad in [0, 2π).
-        cycle: gait cycle of each frame; −1 outside of cycles.
+        raster: label of each cycle in each phase bin, from `locking.phase_raster`; −1: none.
         clusters: K.
-        bins: number of equal parts of the cycle.
     """
-    return normalised_rows(contingency(label, phase_bin(phase, cycle, bins), clusters, bins))
+    counts = (raster == np.arange(clusters)[:, None, None]).sum(axis=1)
+    return normalised_rows(counts.astype(np.float64))
 
 
 def match_by_phase(
@@ -371,13 +383,7 @@ def consensus(
     if not defined.any():
         return Consensus(ami, None, None, None, None, level)
     mean = float(ami[defined].mean())
-    low = high = medoid = None
-    if runs > 2:
-        means = [
-            row[known].mean() if known.any() else -np.inf
-            for row, known in zip(ami, defined, strict=True)
-        ]
-        medoid = int(np.argmax(means))
+    low = high = None
     if runs > 2 and defined.sum() == runs * (runs - 1):
         weight = bootstrap_weights(runs, replicates, rng)
         total = ((weight @ np.nan_to_num(ami)) * weight).sum(axis=1)
@@ -385,7 +391,25 @@ def consensus(
         # A resample of a single seed has no pair.
         resampled = total[pairs > 0] / pairs[pairs > 0]
         low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return Consensus(ami, mean, low, high, medoid, level)
+    return Consensus(ami, mean, low, high, medoid(ami), level)
+
+
+def medoid(ami: Float64[np.ndarray, "runs runs"]) -> int | None:
+    """The typical run: the one with the highest mean AMI with the others, the first of ties.
+
+    None with fewer than three runs, which are equally typical, and where no AMI is defined.
+
+    Args:
+        ami: of every pair of runs, from `pairwise_ami`.
+    """
+    defined = ~np.isnan(ami)
+    if len(ami) < 3 or not defined.any():
+        return None
+    means = [
+        row[known].mean() if known.any() else -np.inf
+        for row, known in zip(ami, defined, strict=True)
+    ]
+    return int(np.argmax(means))
 
 
 def pairwise_ami(labels: Int[np.ndarray, "runs frames"]) -> Float64[np.ndarray, "runs runs"]:

@@ -106,14 +106,33 @@ class EpisodeStability:
         return self.basin.labels
 
 
-def describe_episode(trace: Trace, episode: int) -> EpisodeStability:
-    """Describe one episode of a trace; the same trace always gives the same.
+def describe_gaits(trace: Trace) -> tuple[Gait, ...]:
+    """Describe the gait of every episode of a trace; the same trace always gives the same.
 
     Raises:
-        GlassvizError: the gait cannot be described, as for `gait.describe`.
+        GlassvizError: a gait cannot be described, as for `gait.describe`.
     """
-    seed = [int(trace.sha256[:16], 16), episode]
-    gait = describe_gait(trace, episode, np.random.default_rng(seed))
+    # The matrices are small: several threads would spend their time waiting for each other.
+    with threadpool_limits(1):
+        return tuple(
+            describe_gait(trace, episode, np.random.default_rng(_seed(trace, episode)))
+            for episode in range(trace.episodes)
+        )
+
+
+def _seed(trace: Trace, episode: int) -> list[int]:
+    return [int(trace.sha256[:16], 16), episode]
+
+
+def describe_episode(trace: Trace, episode: int, gait: Gait) -> EpisodeStability:
+    """Describe one episode of a trace; the same trace always gives the same.
+
+    Args:
+        trace: that holds it.
+        episode: which one, from 0.
+        gait: of that episode, from `describe_gaits`.
+    """
+    seed = _seed(trace, episode)
     labels: LabelStats | None = None
     steady_labels: LabelStats | None = None
     answers: LabelAnswers | None = None
@@ -424,8 +443,12 @@ class RunStability:
         return float(np.mean(agreements)) if agreements else None
 
 
-def assess(trace: Trace) -> RunStability:
+def assess(trace: Trace, gaits: Sequence[Gait] | None = None) -> RunStability:
     """Assess the episodes of a trace; the same trace always gives the same.
+
+    Args:
+        trace: to assess.
+        gaits: of its episodes, where they were described already.
 
     Raises:
         GlassvizError: there are no episodes, a number is none, or the gait of an episode cannot be
@@ -438,9 +461,9 @@ def assess(trace: Trace) -> RunStability:
             f"again with `glassviz rollout`"
         )
     _refuse_broken(trace)
-    # The matrices are small: several threads would spend their time waiting for each other.
+    gaits = gaits or describe_gaits(trace)
     with threadpool_limits(1):
-        episodes = tuple(describe_episode(trace, i) for i in range(trace.episodes))
+        episodes = tuple(describe_episode(trace, i, gait) for i, gait in enumerate(gaits))
     verdicts = [episode.label_verdict.verdict for episode in episodes]
     partition = trace.partition if trace.has_labels else None
     in_all, names, phases = _pooled(trace, episodes)

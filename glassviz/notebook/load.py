@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self, get_args
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.notebook.results import Rollout, check_choice, fact_table, progress
-from glassviz.rollout.find import TRACE_SUFFIX, NoTarget, find_targets
+from glassviz.rollout.batch import Failed
+from glassviz.rollout.find import TRACE_SUFFIX, find_targets
 
 if TYPE_CHECKING:
     from glassviz.agents.policy import Controller
@@ -91,7 +92,7 @@ class Run:
             [made] = traces_of(
                 [self.path], options, Path(folder or TRACE_FOLDER), on_progress=on_progress
             )
-        return Rollout(made.path, made.trace, self.path, self.name, made.reused)
+        return Rollout(replace(made, name=self.name))
 
     def __repr__(self) -> str:
         glass = self.checkpoint.config.glass
@@ -149,12 +150,13 @@ def load(path: str | PathLike[str]) -> Run | Rollout:
     _prepare()
     found = find_targets([Path(path)])
     if len(found) > 1:
-        names = ", ".join(str(each.path) for each in found[:3])
+        paths = (each.target if isinstance(each, Failed) else each.path for each in found[:3])
+        names = ", ".join(map(str, paths))
         raise UsageError(
             f"{path}: expected one run, found {len(found)} ({names}, …): load them one by one"
         )
     [target] = found
-    if isinstance(target, NoTarget):
+    if isinstance(target, Failed):
         raise GlassvizError(target.error)
     if target.path.suffix == TRACE_SUFFIX:
         return Rollout.load(target.path)

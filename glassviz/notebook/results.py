@@ -6,15 +6,15 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, get_args
 
 import numpy as np
 
 from glassviz.errors import UsageError
-from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
+from glassviz.rollout.relabel import check_labels
+from glassviz.rollout.run import Run
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from glassviz.maps.coordinates import Method
     from glassviz.metrics.stability import RunStability
     from glassviz.metrics.transitions import Mode
-    from glassviz.rollout.assess import Assessed
     from glassviz.video.film import FilmOptions, FilmReport
     from glassviz.video.renderer import Quality
 
@@ -186,15 +185,15 @@ class Stability:
     """What a run does and which basin it is in. As the last line of a cell it shows why.
 
     Attributes:
-        row: the run, as tables of many have it.
+        run: what was assessed.
     """
 
-    row: "Assessed"
+    run: Run
 
     @property
     def result(self) -> "RunStability":
         """Everything that was found, episode by episode."""
-        return self.row.stability
+        return self.run.stability
 
     @property
     def gait(self) -> str:
@@ -210,23 +209,23 @@ class Stability:
         """Everything as plain containers, as `glassviz stability --json` prints it."""
         from glassviz.report.documents import run_dict
 
-        return run_dict(self.row)
+        return run_dict(self.run)
 
     def __repr__(self) -> str:
         from glassviz.report.phrases.numbers import named, shown_return
 
-        run = self.result
+        found = self.result
         return (
-            f"Stability({self.row.name!r}, {run.controller}, gait "
-            f"{named(run.gait.name, run.gait.split)}, basin "
-            f"{named(run.basin.name, run.basin.split)}, return {shown_return(run.returns)})"
+            f"Stability({self.run.name!r}, {found.controller}, gait "
+            f"{named(found.gait.name, found.gait.split)}, basin "
+            f"{named(found.basin.name, found.basin.split)}, return {shown_return(found.returns)})"
         )
 
     def _repr_html_(self) -> str:
         from glassviz.report.compose import side_of, terms_of
 
-        side = side_of(self.row)
-        return rendered("notebook_stability", name=self.row.name, side=side, terms=terms_of([side]))
+        side = side_of(self.run)
+        return rendered("notebook_stability", name=self.run.name, side=side, terms=terms_of([side]))
 
 
 Part = tuple[float, float]
@@ -241,20 +240,10 @@ class Rollout:
     arrays. Where one is shown and none is asked for, it is the one with the median return.
 
     Attributes:
-        path: of the trace.
-        trace: all that was recorded, as arrays (episodes, frames, …).
-        target: the checkpoint, or the trace itself.
-        name: what films and tables call the run.
-        reused: whether the trace was there already.
-        labels_from: the labels that it goes by, as they were asked for.
+        run: the checkpoint under its controller, with the trace.
     """
 
-    path: Path
-    trace: Trace
-    target: Path
-    name: str
-    reused: bool
-    labels_from: str = LEARNED
+    run: Run
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -263,8 +252,27 @@ class Rollout:
         Raises:
             GlassvizError: it cannot be read.
         """
-        trace = Trace.load(path)
-        return cls(path, trace, path, trace.header["checkpoint"]["name"], True)
+        return cls(Run.of(Trace.load(path), path))
+
+    @property
+    def trace(self) -> Trace:
+        """All that was recorded, as arrays (episodes, frames, …)."""
+        return self.run.trace
+
+    @property
+    def path(self) -> Path:
+        """The file of the trace."""
+        return self.run.trace_path
+
+    @property
+    def name(self) -> str:
+        """What films and tables call the run."""
+        return self.run.name
+
+    @property
+    def reused(self) -> bool:
+        """Whether the trace was there already."""
+        return self.run.reused
 
     def labels(self, labels: str) -> "Rollout":
         """The same roll-out by other labels.
@@ -277,8 +285,9 @@ class Rollout:
             GlassvizError: there are none, or they are another checkpoint's.
         """
         check_labels(labels)
-        trace = load_labelled(self.path, labels, self.target)
-        return Rollout(self.path, trace, self.target, self.name, self.reused, labels)
+        run = replace(self.run, labels=labels)
+        run.traces.load(run.trace_path, labels, run.target)
+        return Rollout(run)
 
     def film(
         self,
@@ -324,7 +333,8 @@ class Rollout:
         Raises:
             GlassvizError: the gait cannot be described.
         """
-        return Stability(self._assessed)
+        _ = self.run.stability  # Computed now, so that an error comes from here.
+        return Stability(self.run)
 
     def graph(self, mode: "Mode" = "jump") -> "Axes":
         """Draw the transition graph of prototypes and labels, with its matrices.
@@ -343,7 +353,7 @@ class Rollout:
         from glassviz.metrics.transitions import Mode
 
         check_choice("mode", mode, get_args(Mode))
-        found = run_graph(self.trace, mode, self.name)
+        found = run_graph(self.trace, mode, self.name, self.run.gaits)
         return hand_over(transition_graph(figure_of(found), "page"))[0]
 
     def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":
@@ -370,7 +380,9 @@ class Rollout:
         check_choice("color", color, (None, *COLORS))
         check_choice("method", method, get_args(Method))
         options = MapOptions(method, seed)
-        found = make_map([self.trace], options, self.path.parent, [self.name])
+        found = make_map(
+            [self.trace], options, self.path.parent, [self.name], gaits=[self.run.gaits]
+        )
         steady = bool((found.frames.cycle >= 0).any())
         plain: Color = "phase" if steady else "return-to-go"
         return hand_over(figure([found], [color or ("label" if found.has_labels else plain)]))[0]
@@ -437,21 +449,11 @@ class Rollout:
         ]
         return fact_table(self.name, facts)
 
-    @cached_property
-    def _assessed(self) -> "Assessed":
-        from glassviz.metrics.stability import assess
-        from glassviz.rollout.assess import Assessed
-
-        found = assess(self.trace)
-        return Assessed(
-            self.name, self.target, self.path, self.reused, None, found, self.labels_from
-        )
-
     def _source(self, episode: int | None) -> "Source":
         from glassviz.export.product import Source
 
         shown = self._shown(episode)
-        return Source(self._assessed, self.trace, shown, episode is not None)
+        return Source(self.run, shown, episode is not None)
 
     def _shown(self, episode: int | None) -> int:
         """Row of the episode that is asked for, or of the one with the median return."""

@@ -40,9 +40,8 @@ from glassviz.report.sections import (
     first_missed,
     parts_of,
 )
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
-from glassviz.trace import Trace
+from glassviz.rollout.run import Run
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 
@@ -55,14 +54,12 @@ DOUBT = (
 )
 
 
-def verdict_of(
-    rows: Sequence[Assessed | Failed], together: Together | None = None
-) -> tuple[str, ...]:
+def verdict_of(rows: Sequence[Run | Failed], together: Together | None = None) -> tuple[str, ...]:
     """Sentences: who hops and who is in which basin, by controller, then what went wrong.
 
     What the runs say together adds those that differ between controllers.
     """
-    assessed = [row for row in rows if isinstance(row, Assessed)]
+    assessed = [row for row in rows if isinstance(row, Run)]
     told = [
         _of_controller(controller, [row for row in assessed if row.controller == controller])
         for controller in dict.fromkeys(row.controller for row in assessed)
@@ -74,7 +71,7 @@ def verdict_of(
     return (*told, *([DOUBT] if assessed else []))
 
 
-def _of_controller(controller: str, rows: Sequence[Assessed]) -> str:
+def _of_controller(controller: str, rows: Sequence[Run]) -> str:
     who = CONTROLLERS.get(controller, controller)
     hops = [row for row in rows if row.stability.gait.name == "hop"]
     if len(rows) == 1:
@@ -124,13 +121,13 @@ _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 
 
 def compose(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     command: str,
     together: Together | None = None,
     on_card: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
 ) -> Page:
-    """Compose the page; their traces are read again.
+    """Compose the page.
 
     Args:
         rows: of `assess_all`.
@@ -142,17 +139,16 @@ def compose(
     Raises:
         GlassvizError: a trace is no longer what it was.
     """
-    runs: dict[tuple[str, str], list[Assessed]] = {}
+    runs: dict[tuple[str, str], list[Run]] = {}
     for row in rows:
-        if isinstance(row, Assessed):
+        if isinstance(row, Run):
             runs.setdefault(_key(row), []).append(row)
     anchors = {key: f"run-{i}" for i, key in enumerate(runs, start=1)}
     cards, sources = [], []
     with StripMaker(open_renderer) as strips:
         for done, (key, own) in enumerate(runs.items(), start=1):
-            traces = [row.load() for row in own]
-            cards.append(_card(anchors[key], own, traces, strips))
-            sources += [_source(row, trace) for row, trace in zip(own, traces, strict=True)]
+            cards.append(_card(anchors[key], own, strips))
+            sources += [_source(row) for row in own]
             on_card(done, len(runs))
     parts = parts_of(together)
     return Page(
@@ -160,10 +156,10 @@ def compose(
         command=shorten(command, MOST_OF_COMMAND, placeholder=" …"),
         verdict=verdict_of(rows, together),
         rows=tuple(
-            assessed_row(row, anchors[_key(row)]) if isinstance(row, Assessed) else failed_row(row)
+            assessed_row(row, anchors[_key(row)]) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
-        labels=labels_used([row.stability for row in rows if isinstance(row, Assessed)]),
+        labels=labels_used([row.stability for row in rows if isinstance(row, Run)]),
         together=parts,
         cards=tuple(cards),
         terms=terms_of(
@@ -179,11 +175,11 @@ def compose(
     )
 
 
-def _key(row: Assessed) -> tuple[str, str]:
+def _key(row: Run) -> tuple[str, str]:
     return row.stability.checkpoint_sha256, row.name
 
 
-def assessed_row(row: Assessed, anchor: str) -> Row:
+def assessed_row(row: Run, anchor: str) -> Row:
     """A line of the table of all runs."""
     run = row.stability
     return Row(
@@ -207,9 +203,7 @@ def failed_row(row: Failed) -> Row:
     return Row(name=row.name, controller=row.controller or "", error=failure(row))
 
 
-def _card(
-    anchor: str, rows: Sequence[Assessed], traces: Sequence[Trace], strips: StripMaker
-) -> Card:
+def _card(anchor: str, rows: Sequence[Run], strips: StripMaker) -> Card:
     best = max(range(len(rows)), key=lambda i: rows[i].stability.returns.mean)
     run = rows[best].stability
     facts = [
@@ -226,14 +220,14 @@ def _card(
         anchor=anchor,
         name=rows[0].name,
         facts=tuple(facts),
-        strip=strips.strip(traces[best], run),
+        strip=strips.strip(rows[best].trace, run),
         sides=tuple(
             side_of(row, drawings_of(row.stability, f"{anchor}-{i}")) for i, row in enumerate(rows)
         ),
     )
 
 
-def side_of(row: Assessed, drawings: tuple[Drawing, ...] = ()) -> Side:
+def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
     """What is told of one checkpoint under one controller, with figures if there are any."""
     run = row.stability
     returns = f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes"
@@ -305,8 +299,8 @@ def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[st
     }
 
 
-def _source(row: Assessed, trace: Trace) -> Source:
-    header = trace.header
+def _source(row: Run) -> Source:
+    header = row.header
     env, planner = header["env"], header["planner"]
     facts = [
         f"{env['task']}, physics {env['physics']}",

@@ -14,15 +14,14 @@ from glassviz.errors import UsageError
 from glassviz.files import refuse_existing, replacing
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.report.serialize import as_csv, as_json, cell, flatten, plain
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 
 if TYPE_CHECKING:
     import networkx as nx
 
     from glassviz.figures.transition_graph import Width
     from glassviz.maps.maps import LatentMap
-    from glassviz.rollout.evaluate import Failed as NotEvaluated
     from glassviz.rollout.evaluate import Fresh
 
 # Stability ----------------------------------------------------------------------------------------
@@ -31,7 +30,7 @@ STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
 """Files that `save` writes."""
 
 
-def save_stability(rows: Sequence[Assessed | Failed], folder: Path, together: Any = None) -> None:
+def save_stability(rows: Sequence[Run | Failed], folder: Path, together: Any = None) -> None:
     """Write everything as JSON, a row a run and controller as CSV, and a row an episode.
 
     Args:
@@ -50,7 +49,7 @@ def save_stability(rows: Sequence[Assessed | Failed], folder: Path, together: An
     _write(folder, STABILITY_FILES, texts)
 
 
-def stability_json(rows: Sequence[Assessed | Failed], together: Any = None) -> str:
+def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
     """One document: `runs`, a list with everything about every run, and `together`.
 
     Args:
@@ -61,16 +60,16 @@ def stability_json(rows: Sequence[Assessed | Failed], together: Any = None) -> s
     return as_json({"runs": [run_dict(row) for row in rows], "together": together})
 
 
-def run_dict(row: Assessed | Failed) -> dict[str, Any]:
+def run_dict(row: Run | Failed) -> dict[str, Any]:
     """Plain containers only, without NaN: what is undefined is null."""
     head = {"run": row.name, "target": str(row.target), "controller": row.controller}
     if isinstance(row, Failed):
         return head | {"error": row.error}
-    recorded = {"error": None, "trace": str(row.trace), "recorded": plain(row.recorded)}
+    recorded = {"error": None, "trace": str(row.trace_path), "recorded": plain(row.recorded)}
     return head | recorded | plain(row.stability)
 
 
-def run_row(row: Assessed | Failed) -> dict[str, Any]:
+def run_row(row: Run | Failed) -> dict[str, Any]:
     """One flat row: verdicts with their splits, and every metric's mean and interval."""
     told = run_dict(row)
     if isinstance(row, Failed):
@@ -97,7 +96,7 @@ def run_row(row: Assessed | Failed) -> dict[str, Any]:
     return flat | {"error": None}
 
 
-def episode_rows(row: Assessed | Failed) -> list[dict[str, Any]]:
+def episode_rows(row: Run | Failed) -> list[dict[str, Any]]:
     """One flat row an episode: everything in `to_dict` but lists of results."""
     if isinstance(row, Failed):
         return []
@@ -364,11 +363,11 @@ EVALUATION_COLUMNS = (
 )
 
 
-def evaluation_dict(row: "Fresh | NotEvaluated") -> dict[str, Any]:
+def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
     """One checkpoint under one controller, with the return of every episode."""
     from glassviz.rollout.evaluate import Fresh
 
-    head = {"checkpoint": str(row.path)}
+    head = {"checkpoint": str(row.target)}
     if not isinstance(row, Fresh):
         return head | {"controller": row.controller, "error": row.error}
     interval = row.interval
@@ -387,7 +386,7 @@ def evaluation_dict(row: "Fresh | NotEvaluated") -> dict[str, Any]:
     )
 
 
-def evaluation_row(row: "Fresh | NotEvaluated") -> dict[str, Any]:
+def evaluation_row(row: "Fresh | Failed") -> dict[str, Any]:
     """The same as one flat row."""
     told = evaluation_dict(row)
     if returns := told.get("returns"):

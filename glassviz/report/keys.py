@@ -15,6 +15,7 @@ from glassviz.compare.compare import Together
 from glassviz.compare.correspondence import ComparisonAnswers, Correspondence
 from glassviz.compare.fit import Comparison
 from glassviz.compare.groups import ControllerPair, Controllers, GroupComparison
+from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import MetricMeans, StabilityAndReturn, Values
 from glassviz.compare.runs import LeftOut
 from glassviz.gait.gait import Gait
@@ -185,13 +186,15 @@ KEYS: dict[type, Keys] = {
         without=("caveats", "no_correspondence"),
         before={
             "by_controller": {"doubts": lambda found: phrases.caveats(found.caveats)},
-            "answers": {
+            "label_matches": {
                 "no_correspondence": lambda found: (
                     found.no_correspondence and phrases.no_correspondence(found.no_correspondence)
                 )
             },
         },
     ),
+    # What they were made from.
+    LabelMatches: Keys(without=("names", "clusters", "probe_set", "labels", "obstacle")),
     Failed: Keys(
         without=("name", "target", "controller"),
         before={"error": {"run": attrgetter("name")}},

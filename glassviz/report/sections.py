@@ -13,6 +13,7 @@ from PIL import Image
 
 from glassviz.compare.compare import ControllerRuns, Together
 from glassviz.compare.correspondence import Correspondence, LabelPair
+from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import NAMED, PRIMARY, MetricCorrelation
 from glassviz.compare.runs import LeftOut
 from glassviz.errors import GlassvizError
@@ -45,7 +46,7 @@ from glassviz.report.page import (
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import NONE, interval, p_value, shown_return
 from glassviz.report.phrases.verdicts import NO_LABELS
-from glassviz.rollout.assess import Assessed
+from glassviz.rollout.run import Run
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import (
@@ -64,7 +65,7 @@ MOST_RETURNS = 20
 """More returns than this are not listed one by one."""
 
 
-def answers_of(row: Assessed) -> tuple[Answer, ...]:
+def answers_of(row: Run) -> tuple[Answer, ...]:
     """The answers about one checkpoint under one controller."""
     run = row.stability
     gaits = [episode.gait_answers for episode in run.episodes]
@@ -264,6 +265,39 @@ def table_of(found: Correspondence) -> Table:
     return Table(f"Labels matched with those of {reference}", head, rows, note)
 
 
+def phase_table(found: LabelMatches) -> Table:
+    """A row per run, a column for every label of the reference, where no agent was asked."""
+    reference = found.reference
+    assert reference is not None
+    rows = []
+    matched: set[int] = set()
+    for name, clusters in found.clusters.items():
+        match = found.pair(reference, name)
+        if match is None or name == reference:
+            continue
+        partner, similarity = match.matching.partner, match.matching.similarity
+        cells = {
+            own: f"{other} ({alike:.2f})"
+            for own, (other, alike) in enumerate(
+                zip(partner.tolist(), similarity.tolist(), strict=True)
+            )
+            if other >= 0
+        }
+        matched |= cells.keys()
+        taken = set(partner.tolist())
+        unmatched = [str(label) for label in range(clusters) if label not in taken]
+        rows.append((name, cells, ", ".join(unmatched) or NONE))
+    columns = sorted(matched)
+    head = ("run", *(f"its {label}" for label in columns), "unmatched")
+    note = (
+        f"Under each label of {reference}: the label that lives in the same phase of the gait, and "
+        f"1 less the Jensen-Shannon divergence of their phase profiles, in bits; below ⅓ they are "
+        f"unmatched."
+    )
+    filled = tuple((name, *(own.get(k, NONE) for k in columns), alone) for name, own, alone in rows)
+    return Table(f"Labels matched with those of {reference}", head, filled, note)
+
+
 def _row(run: str, found: Correspondence, columns: Sequence[int]) -> tuple[str, ...]:
     pair = found.pair(found.reference, run)
     matches = _matches(pair, found.reference)
@@ -444,8 +478,10 @@ def parts_of(together: Together | None) -> tuple[Part, ...]:
         parts.append(Part("Which label is which", told, tables=(table_of(found),)))
     elif together.no_correspondence:
         why = phrases.no_correspondence(together.no_correspondence)
-        reason = f"Labels were not compared: {why}."
-        parts.append(Part("Which label is which", (reason,)))
+        matches = together.label_matches
+        how = "were matched by phase alone" if matches.pairs else "were not compared"
+        tables = (phase_table(matches),) if matches.pairs else ()
+        parts.append(Part("Which label is which", (f"Labels {how}: {why}.",), tables=tables))
     left_out = [*map(_left_out, together.left_out)]
     if doubts or left_out:
         parts.append(Part("Doubts", (*doubts, *left_out)))

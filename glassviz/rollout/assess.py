@@ -1,58 +1,30 @@
-"""Many runs at once: traces found or made, assessed side by side, the broken ones named."""
+"""Assess many runs, in several processes where that pays."""
 
 import multiprocessing
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
 
 from glassviz.errors import GlassvizError
 from glassviz.metrics.stability import RunStability, assess
-from glassviz.rollout.batch import NOBODY, Failed, Listener, told_apart
-from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
-from glassviz.trace import Trace
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
+from glassviz.rollout.relabel import LEARNED
+from glassviz.rollout.run import Run, named_apart
 
 if TYPE_CHECKING:
-    from glassviz.rollout.evaluate import Recorded
-    from glassviz.rollout.traces import Located, RolloutOptions
+    from glassviz.rollout.traces import RolloutOptions
 
 
 WORTH_A_PROCESS = 4
 """Traces for which it pays to start one process more."""
 
 
-@dataclass(frozen=True, eq=False)
-class Assessed:
-    """One run that was assessed.
-
-    Attributes:
-        name: what tables call it; names and controllers together tell all rows apart.
-        target: the trace or checkpoint.
-        trace: the trace file.
-        reused: whether that was there already.
-        recorded: what the checkpoint says of its evaluation in training; None if nothing.
-        stability: what came of it.
-        labels: which ones it was judged by, as they were asked for.
-    """
-
-    name: str
-    target: Path
-    trace: Path
-    reused: bool
-    recorded: "Recorded | None"
-    stability: RunStability
-    labels: str = LEARNED
-
-    @property
-    def controller(self) -> str:
-        """Who acted."""
-        return self.stability.controller
-
-    def load(self) -> Trace:
-        """The trace, with the labels that it was judged by."""
-        return load_labelled(self.trace, self.labels, self.target)
+AHEAD = 2
+"""Traces that are handed to each process at a time: one to work on, and one that waits."""
 
 
 def assess_all(
@@ -62,79 +34,84 @@ def assess_all(
     jobs: int | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,
-) -> list[Assessed | Failed]:
-    """Assess runs; one that is broken does not keep the others.
+) -> list[Run | Failed]:
+    """Find and assess runs; one that fails does not stop the others.
 
     Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `targets.find_targets`.
-        options: how checkpoints are rolled out whose traces are missing.
-        folder: of the traces; renders/traces by default.
-        jobs: processes to assess with; by default one a core, if there are traces enough.
-        labels: that the runs are judged by, as for `relabel.load_labelled`.
-        listener: who is told how it goes.
+        arguments, options, folder, labels: as for `traces.find_runs`.
+        jobs: processes to assess with; by default one per core, if there are enough traces.
+        listener: progress callbacks.
 
     Returns:
-        In the order of `arguments`, then of controllers.
+        Runs whose stability is known, in the order of `arguments`, then of controllers, under names
+        that are unique together with the controller.
 
     Raises:
         GlassvizError: no run can have such labels.
     """
-    check_labels(labels)
-    from glassviz.rollout.traces import find_traces
+    from glassviz.rollout.traces import find_runs
 
-    rows = find_traces(arguments, options, folder, listener)
-    located = [row for row in rows if not isinstance(row, Failed)]
-    found: list[RunStability | GlassvizError] = []
-    for each in _assess_files([(each.path, labels, each.target) for each in located], jobs):
-        found.append(each)
-        listener.on_run(len(found), len(located))
-    rest = iter(found)
-    told = (row if isinstance(row, Failed) else _row(row, next(rest), labels) for row in rows)
-    return _told_apart(dict.fromkeys(told))  # What is wrong for both controllers is said once.
-
-
-def _row(located: "Located", found: RunStability | GlassvizError, labels: str) -> Assessed | Failed:
-    if isinstance(found, GlassvizError):
-        return located.failed(found)
-    return Assessed(
-        located.name or found.checkpoint,
-        located.target,
-        located.path,
-        located.reused,
-        located.recorded,
-        found,
-        labels,
-    )
-
-
-def _assess_files(
-    files: Sequence[tuple[Path, str, Path]], jobs: int | None
-) -> Iterator[RunStability | GlassvizError]:
+    rows = find_runs(arguments, options, folder, labels, listener)
+    runs = [row for row in rows if isinstance(row, Run)]
     if jobs is None:
-        jobs = min(os.cpu_count() or 1, len(files) // WORTH_A_PROCESS)
+        jobs = min(os.cpu_count() or 1, len(runs) // WORTH_A_PROCESS)
     if jobs < 2:
-        yield from map(_assess_file, files)
-        return
-    # Forked processes would share the locks of libraries that have threads.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(jobs, len(files)), mp_context=context) as pool:
-        yield from pool.map(_assess_file, files)
+        return _assessed(rows, lambda run: assess(run.trace), listener)
+    with _Processes(runs, min(jobs, len(runs))) as processes:
+        return _assessed(rows, processes.result, listener)
 
 
-def _assess_file(file: tuple[Path, str, Path]) -> RunStability | GlassvizError:
-    try:
-        return assess(load_labelled(*file))
-    except GlassvizError as error:
-        return error
+def _assessed(
+    rows: Sequence[Run | Failed], stability_of: Callable[[Run], RunStability], listener: Listener
+) -> list[Run | Failed]:
+    def assessed(run: Run) -> Run:
+        run.stability = stability_of(run)
+        return run
+
+    return named_apart(each_once(for_each(rows, assessed, Run.failed, listener.on_run)))
 
 
-def _told_apart(found: Iterable[Assessed | Failed]) -> list[Assessed | Failed]:
-    """The same rows; those of one name and controller are called by their files, or paths."""
-    rows = list(found)
-    names = told_apart(
-        [row.name for row in rows],
-        [row.target for row in rows],
-        [(str(row.controller),) for row in rows],
-    )
-    return [replace(row, name=name) for row, name in zip(rows, names, strict=True)]
+class _Processes:
+    """Processes that assess runs, in their order; close them, or use them in a `with`.
+
+    Traces are read here, where they are kept for what comes after, and handed on as they are
+    needed: of a thousand only some fit into memory.
+    """
+
+    def __init__(self, runs: Sequence[Run], jobs: int) -> None:
+        # Forked processes would share the locks of libraries that have threads.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(jobs, mp_context=context)
+        self._most = AHEAD * jobs
+        self._waiting = deque(runs)
+        self._started: dict[Run, Future[RunStability]] = {}
+
+    def result(self, run: Run) -> RunStability:
+        """What was found about a run; the next ones are begun meanwhile.
+
+        Raises:
+            GlassvizError: its trace cannot be read, or not be assessed.
+        """
+        while self._waiting and len(self._started) < self._most:
+            following = self._waiting.popleft()
+            self._started[following] = self._start(following)
+        return self._started.pop(run).result()
+
+    def _start(self, run: Run) -> "Future[RunStability]":
+        try:
+            return self._pool.submit(assess, run.trace)
+        except GlassvizError as error:
+            broken: Future[RunStability] = Future()
+            broken.set_exception(error)
+            return broken
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)

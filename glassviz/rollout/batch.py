@@ -1,29 +1,37 @@
-"""Work on many runs: who is told how it goes, the runs that it fails on, names and their files."""
+"""Work on many runs, where one that fails does not stop the others."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from glassviz.errors import GlassvizError
 
 if TYPE_CHECKING:
     from glassviz.agents.policy import Controller
 
 
-def _nothing(*told: object) -> None:
-    """Nobody is told."""
+Item = TypeVar("Item")
+
+
+Result = TypeVar("Result")
+
+
+def _nothing(*args: object) -> None:
+    """No-op."""
 
 
 @dataclass(frozen=True)
 class Listener:
-    """Who is told how the work goes; by default nobody.
+    """Progress callbacks; silent by default.
 
     Attributes:
-        tell: called with each line that a user should see: what is assumed, reused, recorded.
-        on_estimate: called before missing traces are recorded with their number and the seconds
-            that they will take, by a trial of a few decisions; without it there is no trial.
-        on_recording: called with decisions done and in all, while traces are recorded.
-        on_run: called with runs (of maps and fits: checkpoints) done and in all.
+        tell: called with each line for the user: what is assumed, reused, recorded.
+        on_estimate: called before missing traces are recorded, with their number and the estimated
+            seconds, from a trial of a few decisions; without it there is no trial.
+        on_recording: called with decisions done and in total, while traces are recorded.
+        on_run: called with runs (of maps and fits: checkpoints) done and in total.
     """
 
     tell: Callable[[str], None] = _nothing
@@ -37,10 +45,10 @@ NOBODY = Listener()
 
 @dataclass(frozen=True)
 class Failed:
-    """A run that the work fails on; the others go on.
+    """A run that could not be processed.
 
     Attributes:
-        name: what tables call it.
+        name: as shown in tables.
         target: the trace, checkpoint or folder.
         controller: under which it failed; None for all, or unknown.
         error: what is wrong, in one sentence.
@@ -53,33 +61,71 @@ class Failed:
 
     @property
     def reason(self) -> str:
-        """The error without the path or name that stands beside it in tables anyway."""
+        """The error without the leading path or name, which tables show beside it."""
         return self.error.removeprefix(f"{self.target}: ").removeprefix(f"{self.name}: ")
 
 
-def each_once(failed: Iterable[Failed]) -> list[Failed]:
-    """The same without repetition: what is wrong under both controllers is said once."""
-    return list({(row.name, row.target, row.error): row for row in failed}.values())
+def for_each(
+    items: Iterable[Item | Failed],
+    work: Callable[[Item], Result],
+    failed: Callable[[Item, GlassvizError], Failed],
+    on_done: Callable[[int, int], None] = _nothing,
+) -> list[Result | Failed]:
+    """Process every item; an item that fails does not stop the others.
+
+    Args:
+        items: what to process; those that failed earlier are passed through.
+        work: processes one item. Only a `GlassvizError` counts as a failure.
+        failed: describes an item that failed; may raise to stop instead.
+        on_done: called with items done and in total, without those that failed earlier.
+
+    Returns:
+        A result or a failure per item, in the order of `items`.
+    """
+    every = list(items)
+    total = sum(not isinstance(item, Failed) for item in every)
+    rows: list[Result | Failed] = []
+    done = 0
+    for item in every:
+        if isinstance(item, Failed):
+            rows.append(item)
+            continue
+        try:
+            rows.append(work(item))
+        except GlassvizError as error:
+            rows.append(failed(item, error))
+        done += 1
+        on_done(done, total)
+    return rows
+
+
+def each_once(rows: Iterable[Result | Failed]) -> list[Result | Failed]:
+    """The same rows, with one failure where a run fails in the same way under both controllers."""
+    kept: dict[object, Result | Failed] = {}
+    for row in rows:
+        key = (row.name, row.target, row.error) if isinstance(row, Failed) else id(row)
+        kept.setdefault(key, row)
+    return list(kept.values())
 
 
 def file_stem(*words: str) -> str:
-    """A name for a file: what of the words may stand in one, joined by dashes."""
+    """A file name made of words, joined by dashes; characters unfit for one become dashes."""
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in "-".join(words))
 
 
 def told_apart(
     names: Sequence[str], targets: Sequence[Path], beside: Sequence[Sequence[str]] | None = None
 ) -> list[str]:
-    """The names of runs; those that several have become the names of their files, or paths.
+    """Distinct names of runs: a name that several share is replaced by the file name, or the path.
 
     Args:
         names: of runs.
         targets: the trace or checkpoint of each.
-        beside: what else tells each apart, such as its controller; nothing by default.
+        beside: what else distinguishes each, such as its controller; nothing by default.
 
     Returns:
-        Names that lead to another `file_stem` each, with what stands beside them, also where upper
-        and lower case are one.
+        Names whose `file_stem`, together with what stands beside them, is unique, also on file
+        systems that ignore case.
     """
     own = list(names)
     others = beside or [()] * len(own)

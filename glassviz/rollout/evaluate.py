@@ -19,6 +19,8 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.metrics.statistics import MeanInterval, mean_interval
+from glassviz.rollout.batch import Failed, for_each
+from glassviz.rollout.find import Target
 from glassviz.rollout.rollout import Actors
 
 EVAL_SEED = 10_000
@@ -194,13 +196,13 @@ class Fresh:
     """One checkpoint under one controller on fresh episodes.
 
     Attributes:
-        path: the checkpoint.
+        target: the checkpoint.
         controller: who acted.
         evaluation: what came of it.
         recorded: what the file says of its evaluation in training; None if nothing.
     """
 
-    path: Path
+    target: Path
     controller: Controller
     evaluation: Evaluation
     recorded: Recorded | None
@@ -227,21 +229,6 @@ class Fresh:
         return len(set(self.evaluation.reset_seeds) & set(recorded))
 
 
-@dataclass(frozen=True)
-class Failed:
-    """A checkpoint that could not be evaluated.
-
-    Attributes:
-        path: the checkpoint.
-        controller: under which it failed; None for all.
-        error: what is wrong, in one sentence.
-    """
-
-    path: Path
-    controller: Controller | None
-    error: str
-
-
 def reevaluate(
     paths: Sequence[Path],
     controllers: Sequence[Controller],
@@ -263,20 +250,17 @@ def reevaluate(
     """
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
-    for i, path in enumerate(paths):
-        try:
-            checkpoint = checkpoints.load(path)
-            check_sizes(str(path), checkpoint.config)
-        except GlassvizError as error:
-            rows[i, None] = Failed(path, None, str(error))
+    targets = [Target(path, None) for path in paths]
+    for i, loaded in enumerate(for_each(targets, _load, Target.failed)):
+        if isinstance(loaded, Failed):
+            rows[i, None] = loaded
             continue
-        reason = checkpoint.config.no_planner
-        for controller in controllers:
-            if controller == "mppi" and reason:
-                error_text = f"{path}: expected a planner for mppi, found none: {reason}"
-                rows[i, controller] = Failed(path, controller, error_text)
-        able = tuple(each for each in controllers if (i, each) not in rows)
-        groups.setdefault((checkpoint.config, able), {})[i] = checkpoint
+        able = controllers
+        if "mppi" in controllers and (reason := loaded.config.no_planner):
+            error = GlassvizError(f"{paths[i]}: expected a planner for mppi, found none: {reason}")
+            rows[i, "mppi"] = targets[i].failed(error, "mppi")
+            able = [each for each in controllers if each != "mppi"]
+        groups.setdefault((loaded.config, tuple(able)), {})[i] = loaded
 
     total = sum(config.env.episode_steps for config, able in groups if able)
     before = 0
@@ -298,6 +282,12 @@ def reevaluate(
                 rows[i, controller] = Fresh(paths[i], controller, evaluation, recorded)
     order = [(i, each) for i in range(len(paths)) for each in (None, *controllers)]
     return [rows[key] for key in order if key in rows]
+
+
+def _load(target: Target) -> Checkpoint:
+    checkpoint = checkpoints.load(target.path)
+    check_sizes(str(target.path), checkpoint.config)
+    return checkpoint
 
 
 def recorded_in(provenance: Mapping[str, Any], controller: Controller) -> Recorded | None:

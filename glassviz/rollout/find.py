@@ -3,6 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from glassviz.errors import GlassvizError
+from glassviz.rollout.batch import Failed
+
+if TYPE_CHECKING:
+    from glassviz.agents.policy import Controller
+
 
 TRACE_SUFFIX = ".npz"
 
@@ -38,23 +46,14 @@ class Target:
     path: Path
     name: str | None
 
-
-@dataclass(frozen=True)
-class NoTarget:
-    """An argument that leads nowhere.
-
-    Attributes:
-        path: as it was given.
-        error: what is wrong with it, in one sentence.
-    """
-
-    path: Path
-    error: str
+    def failed(self, error: GlassvizError, controller: "Controller | None" = None) -> Failed:
+        """This file as one that cannot be processed."""
+        return Failed(self.name or str(self.path), self.path, controller, str(error))
 
 
 def find_targets(
     arguments: Sequence[Path], tell: Callable[[str], None] = lambda line: None
-) -> list[Target | NoTarget]:
+) -> list[Target | Failed]:
     """The traces and checkpoints that arguments lead to, in their order, each once.
 
     A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
@@ -74,8 +73,15 @@ def find_targets(
         shown = [path.name for path in other[:MOST_NAMED]]
         more = f" and {len(other) - len(shown)} more" if len(other) > len(shown) else ""
         tell(f"passed over without trace or checkpoint: {', '.join(shown)}{more}")
-    found = {each.path: each for path in paths for each in _targets(path, tell)}
+    found: dict[Path, Target | Failed] = {}
+    for path in paths:
+        for each in _targets(path, tell):
+            found[each.target if isinstance(each, Failed) else each.path] = each
     return list(found.values())
+
+
+def _leads_nowhere(path: Path, error: str) -> Failed:
+    return Failed(str(path), path, None, error)
 
 
 def _expanded(argument: Path) -> list[Path]:
@@ -114,18 +120,18 @@ def _is_of_a_run(path: Path) -> bool:
     return path.is_dir() and (path.name == "checkpoints" or path.name.startswith("seed_"))
 
 
-def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
+def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Failed]:
     try:
         yield from _found_at(path, tell)
     except OSError as error:
-        yield NoTarget(
+        yield _leads_nowhere(
             path,
             f"{path}: expected a file or folder that can be read, found that it cannot "
             f"({error.strerror}): change its permissions, or leave it out",
         )
 
 
-def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTarget]:
+def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Failed]:
     if not path.is_dir():
         yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
         return
@@ -136,7 +142,7 @@ def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | NoTa
         return
     files = sorted(file for file in path.iterdir() if _leads_to_a_trace(file))
     if not files:
-        yield NoTarget(
+        yield _leads_nowhere(
             path,
             f"{path}: expected a run folder, traces or checkpoints, found none of them: name a "
             f"file or a folder that holds some",
@@ -151,7 +157,7 @@ def _seeds(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: (len(path.name), path.name))
 
 
-def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | NoTarget:
+def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | Failed:
     folder = seed / "checkpoints"
     for stem in PREFERRED:
         for suffix in CHECKPOINT_SUFFIXES:
@@ -159,7 +165,7 @@ def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | NoTarget:
             if path.is_file():
                 tell(f"{seed}: taking {path.name}")
                 return Target(path, "/".join(seed.resolve().parts[-2:]))
-    return NoTarget(
+    return _leads_nowhere(
         seed,
         f"{seed}: expected a checkpoint ({', '.join(PREFERRED)}), found none: let the training "
         f"save one first",

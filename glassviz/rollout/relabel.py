@@ -41,19 +41,20 @@ def check_labels(labels: str) -> None:
     FittedLabels.load(Path(labels))
 
 
-def load_labelled(path: Path, labels: str = LEARNED, target: Path | None = None) -> Trace:
-    """Read a trace, and give it the labels that are asked for.
+def labelled(trace: Trace, path: Path, labels: str = LEARNED, target: Path | None = None) -> Trace:
+    """Give a trace the labels that are asked for.
 
     Args:
-        path: of the trace.
-        labels: `learned`: as it was recorded, with or without labels; `fitted`; or a file.
-        target: what the trace was asked for by, to be named in errors; itself by default.
+        trace: as it was recorded.
+        path: of its file.
+        labels: `learned`: as it was recorded, with or without labels; `fitted`: those beside it;
+            or a file.
+        target: what the trace was asked for by, to be named in errors; its file by default.
 
     Raises:
-        GlassvizError: the trace or the labels cannot be read, there are no fitted labels yet, or
-            they are another checkpoint's.
+        GlassvizError: the labels cannot be read, there are no fitted labels yet, or they are
+            another checkpoint's.
     """
-    trace = Trace.load(path)
     if labels == LEARNED:
         return trace
     checkpoint = trace.header["checkpoint"]

@@ -5,7 +5,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -18,11 +18,12 @@ from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
-from glassviz.rollout.batch import NOBODY, Failed, Listener
-from glassviz.rollout.evaluate import Recorded, recorded_in
-from glassviz.rollout.find import NoTarget, find_targets
-from glassviz.rollout.relabel import LEARNED, check_labels, load_labelled
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
+from glassviz.rollout.evaluate import recorded_in
+from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
+from glassviz.rollout.relabel import LEARNED, check_labels
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
+from glassviz.rollout.run import Run, TraceCache
 from glassviz.trace import SCHEMA_VERSION, Trace
 
 TRACE_FOLDER = Path("renders") / "traces"
@@ -56,39 +57,6 @@ class RolloutOptions:
     precision: Literal["float32", "bfloat16"] | None = None
     physics: Physics | None = None
     rule: LabelRule = "nearest-prototype"
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A trace with the labels asked for, its file, and whether that was there already."""
-
-    path: Path
-    trace: Trace
-    reused: bool
-
-
-@dataclass(frozen=True)
-class Located:
-    """Where a trace lies.
-
-    Attributes:
-        target: what it was asked for by.
-        path: the trace file.
-        reused: whether it was there already.
-        recorded: what the checkpoint says of its evaluation in training under the trace's
-            controller; None if nothing, and for a target that is a trace.
-        name: what tables call it; None for a trace, which knows its checkpoint's name.
-    """
-
-    target: Path
-    path: Path
-    reused: bool
-    recorded: Recorded | None = None
-    name: str | None = None
-
-    def failed(self, error: GlassvizError) -> Failed:
-        """The run, where nothing can be made of its trace."""
-        return Failed(self.name or str(self.target), self.target, None, str(error))
 
 
 @dataclass(frozen=True)
@@ -140,82 +108,38 @@ def traces_of(
     tell: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     labels: str = LEARNED,
-) -> list[Recording]:
-    """The traces of checkpoints and trace files, in the order of `targets`, then of controllers.
+) -> list[Run]:
+    """The runs of checkpoints and trace files, in the order of `targets`, then of controllers.
 
-    As `locate_traces`, but nothing is recorded unless all targets are sound.
+    As `find_runs`, but nothing is recorded unless all targets are sound.
 
     Args:
-        labels: that the traces are to go by, as for `relabel.load_labelled`.
+        labels: that the traces are to go by, as for `relabel.labelled`.
 
     Raises:
         GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
     """
     check_labels(labels)
 
-    def fail(target: Path, controller: Controller | None, error: GlassvizError) -> NoReturn:
+    def fail(target: Target, error: GlassvizError, controller: object = None) -> NoReturn:
         raise error
 
-    located = locate_traces(targets, options, fail, folder, tell, on_progress)
-    return [
-        Recording(each.path, load_labelled(each.path, labels, each.target), each.reused)
-        for each in located
-    ]
+    finder = _Finder(options, folder, labels, Listener(tell=tell, on_recording=on_progress), fail)
+    rows = finder.runs([Target(path, None) for path in targets])
+    runs = [row for row in rows if isinstance(row, Run)]
+    for run in runs:
+        finder.traces.load(run.trace_path, labels, run.target)
+    return runs
 
 
-def find_traces(
+def find_runs(
     arguments: Sequence[Path],
     options: RolloutOptions,
     folder: Path | None = None,
+    labels: str = LEARNED,
     listener: Listener = NOBODY,
-) -> list[Located | Failed]:
-    """The traces that arguments lead to; what leads to none does not keep the others.
-
-    Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `targets.find_targets`.
-        options: how checkpoints are rolled out whose traces are missing.
-        folder: of the traces; renders/traces by default.
-        listener: who is told what is chosen, reused and recorded.
-
-    Returns:
-        In the order of `arguments`; of each first what is broken, then by controller.
-    """
-    targets = find_targets(arguments, listener.tell)
-    names = {each.path: None if isinstance(each, NoTarget) else each.name for each in targets}
-    rows: dict[Path, list[Located | Failed]] = {
-        each.path: [Failed(str(each.path), each.path, None, each.error)]
-        if isinstance(each, NoTarget)
-        else []
-        for each in targets
-    }
-
-    def on_broken(path: Path, controller: Controller | None, error: GlassvizError) -> None:
-        rows[path].append(Failed(names[path] or str(path), path, controller, str(error)))
-
-    for located in locate_traces(
-        [each.path for each in targets if not isinstance(each, NoTarget)],
-        options,
-        on_broken,
-        folder or TRACE_FOLDER,
-        listener.tell,
-        listener.on_recording,
-        listener.on_estimate,
-    ):
-        rows[located.target].append(replace(located, name=names[located.target]))
-    return [row for of_target in rows.values() for row in of_target]
-
-
-def locate_traces(
-    targets: Sequence[Path],
-    options: RolloutOptions,
-    on_broken: Callable[[Path, Controller | None, GlassvizError], None],
-    folder: Path = TRACE_FOLDER,
-    tell: Callable[[str], None] = lambda line: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
-    on_estimate: Callable[[int, float], None] | None = None,
-) -> list[Located]:
-    """The trace files of checkpoints, and trace files themselves; those missing are recorded.
+) -> list[Run | Failed]:
+    """The runs that arguments lead to; traces that are missing are recorded.
 
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
     `folder` by its inputs, and recorded there if missing; on an accelerator missing traces of one
@@ -223,66 +147,107 @@ def locate_traces(
     interruption leaves nothing half-written.
 
     Args:
-        on_broken: called with a target that cannot be read or rolled out as asked, the controller
-            (None: all) and what is wrong, before anything is recorded; the others go on.
-        tell: called with each line that a user should see: what is assumed, reused, recorded.
-        on_progress: called with decisions done and in all, for the recordings to make.
-        on_estimate: called before anything is recorded with the number of missing traces and the
-            seconds that they will take, by a trial of a few decisions.
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
+            `find.find_targets`.
+        options: how checkpoints are rolled out whose traces are missing.
+        folder: of the traces; renders/traces by default.
+        labels: to go by, as for `relabel.labelled`.
+        listener: progress callbacks.
 
     Returns:
-        In the order of `targets`, then of controllers, without what is broken.
+        In the order of `arguments`, then of controllers. An argument that leads to no trace does
+        not stop the others.
+
+    Raises:
+        GlassvizError: no run can have such labels.
     """
-    found: list[tuple[Located, _Job | None]] = []
-    for target in targets:
-        try:
-            if target.suffix == ".npz":
-                Trace.load(target)
-                found.append((Located(target, target, reused=True), None))
-                continue
-            checkpoint = checkpoints.load(target)
-        except GlassvizError as error:
-            on_broken(target, None, error)
-            continue
+    check_labels(labels)
+    targets = find_targets(arguments, listener.tell)
+    finder = _Finder(options, folder or TRACE_FOLDER, labels, listener, Target.failed)
+    return each_once(finder.runs(targets))
+
+
+@dataclass(frozen=True)
+class _Finder:
+    """Finds the runs of targets, and records what is missing."""
+
+    options: RolloutOptions
+    folder: Path
+    labels: str
+    listener: Listener
+    failed: Callable[..., Failed]
+    traces: TraceCache = field(default_factory=TraceCache)
+
+    def runs(self, targets: Sequence[Target | Failed]) -> list[Run | Failed]:
+        """The runs of all targets; nothing is recorded before all have been looked at."""
+        rows: list[Run | Failed] = []
+        missing: dict[Path, _Job] = {}
+        work = partial(self._runs_of, missing=missing)
+        for found in for_each(targets, work, self.failed):
+            rows += [found] if isinstance(found, Failed) else found
+        self._record(list(missing.values()))
+        return rows
+
+    def _runs_of(self, target: Target, missing: dict[Path, _Job]) -> list[Run | Failed]:
+        """A trace as a run, or a checkpoint as one run per controller."""
+        if target.path.suffix == TRACE_SUFFIX:
+            trace = self.traces.load(target.path)
+            return [replace(Run.of(trace, target.path), labels=self.labels, traces=self.traces)]
+        checkpoint = checkpoints.load(target.path)
         for assumption in checkpoint.assumptions:
-            tell(f"{checkpoint.name}: assumed: {assumption}")
-        for controller in options.controllers:
-            try:
-                job = _job(checkpoint, controller, options)
-            except GlassvizError as error:
-                on_broken(target, controller, error)
-                continue
-            path = folder / job.file_name
-            recorded = recorded_in(checkpoint.provenance, controller)
-            found.append((Located(target, path, _reusable(path, tell), recorded), job))
+            self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
+        check_sizes(checkpoint.name, checkpoint.config)
 
-    missing = {each.path: job for each, job in found if job and not each.reused}
-    batches = _batches(list(missing.values()))
-    if missing and on_estimate:
-        on_estimate(len(missing), _estimate_s(batches))
-    for job, trace in _record(batches, on_progress):
-        path = folder / job.file_name
-        trace.save(path)
-        tell(f"recorded {path}")
-    return [each for each, _ in found]
+        def run_of(wanted: tuple[Target, Controller]) -> Run:
+            _, controller = wanted
+            job = _job(checkpoint, controller, self.options)
+            path = self.folder / job.file_name
+            reused = self._is_usable(path)
+            if not reused:
+                missing[path] = job
+            return Run(
+                target=target.path,
+                trace_path=path,
+                name=target.name or checkpoint.name,
+                controller=controller,
+                checkpoint_sha256=checkpoint.sha256,
+                reused=reused,
+                recorded=recorded_in(checkpoint.provenance, controller),
+                provenance=checkpoint.provenance,
+                labels=self.labels,
+                traces=self.traces,
+            )
 
+        def failed(wanted: tuple[Target, Controller], error: GlassvizError) -> Failed:
+            return self.failed(target, error, wanted[1])
 
-def _reusable(path: Path, tell: Callable[[str], None]) -> bool:
-    """Whether a trace lies there that can be read; a damaged one is recorded anew."""
-    if not path.exists():
-        return False
-    try:
-        Trace.load(path)
-    except GlassvizError as error:
-        tell(f"recording anew what cannot be used: {error}")
-        return False
-    tell(f"reusing {path}")
-    return True
+        return for_each([(target, each) for each in self.options.controllers], run_of, failed)
+
+    def _is_usable(self, path: Path) -> bool:
+        """Whether a trace lies there that can be read; a damaged one is recorded anew."""
+        if not path.exists():
+            return False
+        try:
+            self.traces.load(path)
+        except GlassvizError as error:
+            self.listener.tell(f"recording anew what cannot be used: {error}")
+            return False
+        self.listener.tell(f"reusing {path}")
+        return True
+
+    def _record(self, jobs: list[_Job]) -> None:
+        batches = _batches(jobs)
+        if jobs and self.listener.on_estimate:
+            self.listener.on_estimate(len(jobs), _estimate_s(batches))
+        for job, trace in _record(batches, self.listener.on_recording):
+            path = self.folder / job.file_name
+            trace.save(path)
+            self.traces.put(trace, path)
+            self.listener.tell(f"recorded {path}")
 
 
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:
     config = checkpoint.config
-    check_sizes(checkpoint.name, config)
     if controller == "mppi" and config.no_planner:
         raise GlassvizError(
             f"{checkpoint.name}: expected a planner for mppi, found none: {config.no_planner}"

@@ -97,7 +97,7 @@ def a_member(
         episodes=episodes,
         returns=MeanInterval(float(mean), None, None, 2, 0.95),
     )
-    given = dict(file=None, glass=True, fitted=None, recipe=None, seed=None)
+    given = dict(glass=True, recipe=None, seed=None)
     given |= dict(started_from=None, shaped=None, setting=SETTING) | changes
     return Member(name=name, stability=own, **given)
 
@@ -564,7 +564,7 @@ def test_without_labels_nothing_is_said_of_merged_phases(folder):
 
 
 def a_member_as_it_is(stability, name):
-    given = dict(file=None, glass=True, fitted=None, recipe=None, seed=None)
+    given = dict(glass=True, recipe=None, seed=None)
     return Member(name, stability, **given, started_from=None, shaped=None, setting=SETTING)
 
 

@@ -20,6 +20,7 @@ from glassviz.metrics.agreement import (
     warped_circular_shifts,
 )
 from glassviz.metrics.information import contingency
+from glassviz.metrics.locking import phase_raster
 from tests.helpers.label_series import sticky, unlocked
 
 LABELS = hnp.arrays(np.int64, (2, 40), elements=st.integers(0, 4))
@@ -96,7 +97,7 @@ def test_with_more_labels_on_one_side_some_have_no_partner():
 
 
 def test_a_profile_says_where_a_label_lives():
-    found = phase_profiles(*clock(3, period=48), clusters=5)
+    found = phase_profiles(phase_raster(*clock(3, period=48)), clusters=5)
     assert found[:4] == pytest.approx(np.kron(np.eye(4), np.full(3, 1 / 3)))
     assert not found[4].any(), "a label that is not seen lives nowhere"
 
@@ -106,11 +107,20 @@ def test_labels_of_one_phase_are_matched_in_gaits_of_any_period_and_numbering():
     other, other_phase, other_cycle = clock(7, period=36)
     order = np.array([2, 3, 1, 0])
     found = match_by_phase(
-        phase_profiles(label, phase, cycle, 6),
-        phase_profiles(order[other], other_phase, other_cycle, 4),
+        phase_profiles(phase_raster(label, phase, cycle), 6),
+        phase_profiles(phase_raster(order[other], other_phase, other_cycle), 4),
     )
     assert found.partner.tolist() == [2, 3, 1, 0, -1, -1]
     assert found.similarity[:4] == pytest.approx(np.ones(4))
+
+
+def test_matches_turned_round_and_resized_stay_the_same_matches():
+    found = match_by_frames(np.array([[50.0, 0.0, 0.0], [0.0, 0.0, 40.0]]))
+    turned = found.inverse(4)
+    assert turned.partner.tolist() == [0, -1, 1, -1] and turned.similarity[2] == 1
+    assert turned.inverse(2).partner.tolist() == found.partner.tolist() == [0, 2]
+    more = found.resized(3)
+    assert more.partner.tolist() == [0, 2, -1] and more.similarity.tolist() == [1, 1, 0]
 
 
 def test_labels_that_live_in_other_phases_are_unmatched():

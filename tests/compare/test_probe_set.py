@@ -1,4 +1,4 @@
-"""Labels of several checkpoints on one bank of observations: planted matches, and chance."""
+"""Labels of several checkpoints on one probe set: planted matches, and chance."""
 
 import csv
 import io
@@ -19,18 +19,26 @@ from glassviz.cli.tables import print_table
 from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import Correspondence, correspond
-from glassviz.compare.matching import Bank, draw, gather, label_observations, match_phases, profiles
+from glassviz.compare.matching import (
+    ProbeSet,
+    draw,
+    gather,
+    label_observations,
+    match_phases,
+    profiles,
+)
 from glassviz.compare.runs import Member, member
 from glassviz.envs.hopper import HopperBatch
-from glassviz.export.colors import GREYS, shared_colors
-from glassviz.export.product import Source
+from glassviz.export.product import Source, shared_colors
 from glassviz.metrics.fitted_labels import fit_labels
+from glassviz.palette import UNMATCHED_COLORS
 from glassviz.report.documents import COMPARISON_FILES, pair_row, save_comparison
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.sections import table_of
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.rollout import roll_out
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
@@ -43,7 +51,7 @@ def rng(seed: int = 0):
     return np.random.default_rng(seed)
 
 
-# The bank ---------------------------------------------------------------------------------------
+# The probe set ----------------------------------------------------------------------------------
 
 
 def with_places(trace: Trace) -> Trace:
@@ -54,86 +62,84 @@ def with_places(trace: Trace) -> Trace:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("bank")
+    return tmp_path_factory.mktemp("probe")
 
 
 @pytest.fixture(scope="module")
 def hops(folder):
     trace = with_places(trace_of("hops", [HOP, HOP]))
-    return trace, assessed(folder, trace).stability
+    return assessed(folder, trace)
 
 
 @pytest.mark.parametrize("quota", [1, 50, 333, 10_000])
 def test_a_source_gives_its_quota_or_all_it_has_and_nothing_of_its_openings(hops, quota):
-    trace, stability = hops
-    frames = draw(trace, stability, quota)
-    usable = sum(trace.frames - each.gait.opening_end for each in stability.episodes)
+    frames = draw(hops, quota)
+    usable = sum(hops.trace.frames - gait.opening_end for gait in hops.gaits)
     assert len(frames.obs) == min(quota, usable)
     for episode, frame in frames.obs.astype(int):
-        assert frame >= stability.episodes[episode].gait.opening_end
+        assert frame >= hops.gaits[episode].opening_end
     assert (frames.obs[:, 0] == frames.episode).all()
 
 
-def test_cycles_of_the_bank_are_whole_and_in_a_row(hops):
-    trace, stability = hops
-    frames = draw(trace, stability, 300)
+def test_cycles_of_the_probe_set_are_whole_and_in_a_row(hops):
+    frames = draw(hops, 300)
     assert len(np.unique(frames.cycle)) > 5
     for cycle in np.unique(frames.cycle[frames.cycle >= 0]):
         inside = np.flatnonzero(frames.cycle == cycle)
         episode, first = frames.obs[inside[0]].astype(int)
-        own = stability.episodes[episode].gait.cycles.cycle
+        own = hops.gaits[episode].cycles.cycle
         assert (np.diff(inside) == 1).all() and (np.diff(frames.obs[inside, 1]) == 1).all()
         assert len(inside) == (own == own[first]).sum()
 
 
 def test_the_same_trace_gives_the_same_frames(hops):
-    trace, stability = hops
-    one, other = draw(trace, stability, 200), draw(replace(trace), stability, 200)
+    one, other = draw(hops, 200), draw(Run.of(replace(hops.trace), hops.trace_path), 200)
     assert np.array_equal(one.obs, other.obs)
 
 
 def test_observations_that_are_no_numbers_are_left_out(hops):
-    trace, stability = hops
-    broken = replace(trace, obs=trace.obs.copy())
+    broken = replace(hops.trace, obs=hops.trace.obs.copy())
     broken.obs[0] = np.nan
-    assert (draw(broken, stability, 10_000).episode == 1).all()
+    assert (draw(Run.of(broken, hops.trace_path), 10_000).episode == 1).all()
 
 
 def test_sources_are_gathered_one_after_the_other(hops):
-    trace, stability = hops
-    frames = draw(trace, stability, 200)
-    bank = gather([frames, frames])
-    assert (np.bincount(bank.source) == 200).all() and (np.diff(bank.source) >= 0).all()
-    kept = bank.cycle >= 0
-    assert not set(bank.cycle[kept & (bank.source == 0)]) & set(
-        bank.cycle[kept & (bank.source == 1)]
+    frames = draw(hops, 200)
+    probe_set = gather([frames, frames])
+    assert (np.bincount(probe_set.source) == 200).all() and (np.diff(probe_set.source) >= 0).all()
+    kept = probe_set.cycle >= 0
+    assert not set(probe_set.cycle[kept & (probe_set.source == 0)]) & set(
+        probe_set.cycle[kept & (probe_set.source == 1)]
     )
-    assert not set(bank.episode[bank.source == 0]) & set(bank.episode[bank.source == 1])
+    episodes = [set(probe_set.episode[probe_set.source == i]) for i in (0, 1)]
+    assert not episodes[0] & episodes[1]
 
 
 # Labels on it -----------------------------------------------------------------------------------
 
 
-def a_bank(cycles: int = 60, length: int = 20) -> Bank:
+def a_probe_set(cycles: int = 60, length: int = 20) -> ProbeSet:
     """Two sources with five episodes each, in cycles but for every tenth frame."""
     frames = cycles * length
     cycle = np.repeat(np.arange(cycles), length)
     episode = np.repeat(np.arange(10), frames // 10)
     source = np.repeat(np.arange(2), frames // 2)
-    return Bank(np.zeros((frames, 3), np.float32), cycle, episode, source)
+    return ProbeSet(np.zeros((frames, 3), np.float32), cycle, episode, source)
 
 
-def in_phase(bank: Bank, dwell: int = 5):
-    """Labels that follow the phase of the bank's cycles."""
-    first = np.searchsorted(bank.cycle, bank.cycle)
-    return (np.arange(len(bank.cycle)) - first) // dwell % CLUSTERS
+def in_phase(probe_set: ProbeSet, dwell: int = 5):
+    """Labels that follow the phase of the probe set's cycles."""
+    first = np.searchsorted(probe_set.cycle, probe_set.cycle)
+    return (np.arange(len(probe_set.cycle)) - first) // dwell % CLUSTERS
 
 
-def on_their_own(bank: Bank, seed: int, dwell: int = 7):
-    """Labels with a rhythm that has nothing to do with the bank's."""
+def on_their_own(probe_set: ProbeSet, seed: int, dwell: int = 7):
+    """Labels with a rhythm that has nothing to do with the probe set's."""
     draws = rng(seed)
-    lengths = draws.poisson(dwell, size=len(bank.cycle)) + 1
-    return np.repeat(np.arange(len(lengths)) % CLUSTERS, lengths)[: len(bank.cycle)].astype(int)
+    lengths = draws.poisson(dwell, size=len(probe_set.cycle)) + 1
+    return np.repeat(np.arange(len(lengths)) % CLUSTERS, lengths)[: len(probe_set.cycle)].astype(
+        int
+    )
 
 
 @pytest.fixture(scope="module")
@@ -142,21 +148,20 @@ def members(folder) -> list[Member]:
     planted = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
     found = []
     for name, plans in planted.items():
-        trace = trace_of(name, plans)
-        found.append(member(assessed(folder, trace), trace, {}))
+        found.append(member(assessed(folder, trace_of(name, plans)), {}))
     return found
 
 
-def corresponding(labels, members, bank=None) -> Correspondence:
-    bank = bank or a_bank()
+def corresponding(labels, members, probe_set=None) -> Correspondence:
+    probe_set = probe_set or a_probe_set()
     of = {name: [own] for name, own in zip(labels, members, strict=False)}
-    return correspond(bank, members[:2], labels, of, (), rng())
+    return correspond(probe_set, members[:2], labels, of, (), rng())
 
 
 def test_permuted_labels_correspond_with_score_1(members):
-    bank = a_bank()
-    label, permutation = in_phase(bank), np.array([2, 0, 3, 1])
-    found = corresponding({"one": label, "two": permutation[label]}, members, bank)
+    probe_set = a_probe_set()
+    label, permutation = in_phase(probe_set), np.array([2, 0, 3, 1])
+    found = corresponding({"one": label, "two": permutation[label]}, members, probe_set)
     [pair] = found.pairs
     assert pair.agreement.ami == pytest.approx(1) and pair.agreement.vi_bits == 0
     assert pair.matched_accuracy == 1
@@ -171,9 +176,12 @@ def test_permuted_labels_correspond_with_score_1(members):
 def test_labels_that_have_nothing_to_do_with_each_other_agree_by_chance_alone(members):
     p, ami = [], []
     for seed in range(40):
-        bank = a_bank(cycles=40)
-        labels = {"one": on_their_own(bank, 2 * seed), "two": on_their_own(bank, 2 * seed + 1, 5)}
-        [pair] = corresponding(labels, members, bank).pairs
+        probe_set = a_probe_set(cycles=40)
+        labels = {
+            "one": on_their_own(probe_set, 2 * seed),
+            "two": on_their_own(probe_set, 2 * seed + 1, 5),
+        }
+        [pair] = corresponding(labels, members, probe_set).pairs
         p.append(pair.test.ami_p)
         ami.append(pair.agreement.ami)
     assert abs(np.mean(ami)) < 0.02
@@ -182,10 +190,12 @@ def test_labels_that_have_nothing_to_do_with_each_other_agree_by_chance_alone(me
 
 def test_what_episodes_have_in_common_is_chance(members):
     """Both tell the sources apart and are at random within: no agreement on phases."""
-    bank = a_bank()
+    probe_set = a_probe_set()
     draws = rng(3)
-    one, two = (2 * bank.source + draws.integers(2, size=len(bank.source)) for _ in range(2))
-    [pair] = corresponding({"one": one, "two": two}, members, bank).pairs
+    one, two = (
+        2 * probe_set.source + draws.integers(2, size=len(probe_set.source)) for _ in range(2)
+    )
+    [pair] = corresponding({"one": one, "two": two}, members, probe_set).pairs
     assert pair.agreement.ami > 0.3
     assert pair.test.ami_p > 0.05 and pair.test.null_ami == pytest.approx(
         pair.agreement.ami, abs=0.02
@@ -194,13 +204,13 @@ def test_what_episodes_have_in_common_is_chance(members):
 
 
 def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
-    bank = a_bank()
-    label = in_phase(bank)
+    probe_set = a_probe_set()
+    label = in_phase(probe_set)
     noisy = np.where(
         rng(1).random(len(label)) < 0.3, rng(2).integers(CLUSTERS, size=len(label)), label
     )
-    labels = {"far": on_their_own(bank, 5), "typical": label, "near": noisy}
-    found = corresponding(labels, members, bank)
+    labels = {"far": on_their_own(probe_set, 5), "typical": label, "near": noisy}
+    found = corresponding(labels, members, probe_set)
     assert found.medoid == found.reference == "typical"
     assert found.colours["typical"] == (0, 1, 2, 3) and set(found.colours["far"]) <= {
         -1,
@@ -215,11 +225,11 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
 
 
 def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members):
-    bank = a_bank()
-    label, permutation = in_phase(bank), np.array([2, 0, 3, 1])
+    probe_set = a_probe_set()
+    label, permutation = in_phase(probe_set), np.array([2, 0, 3, 1])
     split = np.where((label == 3) & (rng().random(len(label)) < 0.4), 4, label)
     labels = {"split": split, "typical": label, "permuted": permutation[label]}
-    found = corresponding(labels, members, bank)
+    found = corresponding(labels, members, probe_set)
     found = replace(found, reference="typical", medoid="typical")
     assert found.visited["split"] == (0, 1, 2, 3, 4)
     table = table_of(found)
@@ -234,19 +244,19 @@ def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(me
 
 
 def test_without_gait_cycles_there_is_no_test(members):
-    bank = a_bank()
-    bank = replace(bank, cycle=np.full_like(bank.cycle, -1))
-    label = on_their_own(bank, 0)
-    [pair] = corresponding({"one": label, "two": label}, members, bank).pairs
-    found = corresponding({"one": label, "two": label}, members, bank)
+    probe_set = a_probe_set()
+    probe_set = replace(probe_set, cycle=np.full_like(probe_set.cycle, -1))
+    label = on_their_own(probe_set, 0)
+    [pair] = corresponding({"one": label, "two": label}, members, probe_set).pairs
+    found = corresponding({"one": label, "two": label}, members, probe_set)
     assert table_of(found).rows[0][-3:] == ("–", "–", "–")
     assert pair.test is None and pair.agreement.ami == pytest.approx(1)
 
 
 def test_one_label_everywhere_cannot_be_told(members):
-    bank = a_bank()
-    constant = np.zeros(len(bank.cycle), int)
-    found = corresponding({"one": constant, "two": constant + 1}, members, bank)
+    probe_set = a_probe_set()
+    constant = np.zeros(len(probe_set.cycle), int)
+    found = corresponding({"one": constant, "two": constant + 1}, members, probe_set)
     assert phrases.correspondence(found).startswith("Cannot be told")
     assert found.pairs[0].agreement.ami is None
     assert pair_row(found.pairs[0])["in_cycles_ami_p"] is None
@@ -265,8 +275,7 @@ def test_labels_of_one_gait_are_matched_by_phase(members):
 
 def test_a_planted_permutation_of_phases_is_found(folder):
     def hopper(name, phases):
-        trace = trace_of(name, [replace(HOP, map=phases)])
-        return member(assessed(folder, trace), trace, {})
+        return member(assessed(folder, trace_of(name, [replace(HOP, map=phases)])), {})
 
     [match] = match_phases([hopper("p1", (0, 1, 2, 3))], [hopper("p2", (3, 2, 0, 1))])
     assert match.matching.partner[:4].tolist() == [3, 2, 0, 1]
@@ -274,8 +283,8 @@ def test_a_planted_permutation_of_phases_is_found(folder):
 
 
 def test_gaits_that_differ_are_not_matched_by_phase(folder, members):
-    trace = trace_of("walks", [KNEE, KNEE])
-    assert match_phases([members[0]], [member(assessed(folder, trace), trace, {})]) == ()
+    walks = member(assessed(folder, trace_of("walks", [KNEE, KNEE])), {})
+    assert match_phases([members[0]], [walks]) == ()
 
 
 # Agents -----------------------------------------------------------------------------------------
@@ -323,7 +332,7 @@ def out(agents, tmp_path_factory) -> Path:
 
 def test_observations_get_the_labels_that_their_own_trace_has(agents, out):
     rows = assess_all([agents / "one.safetensors"], RolloutOptions(2, ("pi",)), agents / "traces")
-    trace = rows[0].load()
+    trace = rows[0].trace
     checkpoint = checkpoints.load(agents / "one.safetensors")
     found = label_observations(checkpoint, trace.obs.reshape(-1, 15), "nearest-prototype")
     assert (found == trace.label.ravel()).mean() > 0.99
@@ -350,9 +359,9 @@ def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out
     assert "by what the agents call the same observations" in found.told
     one, renumbered = found.colors
     assert [renumbered[k] for k in PERMUTATION] == list(one)
-    assert len(set(one)) == len(one) and not set(one) & set(GREYS)
+    assert len(set(one)) == len(one) and not set(one) & set(UNMATCHED_COLORS)
     # Of traces alone nobody can be asked.
-    traces = [replace(row, target=row.trace) for row in rows]
+    traces = [replace(row, target=row.trace_path) for row in rows]
     by_phase = shared_colors([Source.of(row) for row in traces])
     assert "by the phase of the gait" in by_phase.told
 
@@ -401,7 +410,7 @@ def test_fitted_labels_are_compared_like_learned_ones(agents):
         agents / "traces",
     )
     for row in rows:
-        trace = row.load()
+        trace = row.trace
         found = fit_labels(list(trace.latent), row.stability.checkpoint_sha256, 4, 3)
         found.save(labels_path(agents / "traces", row.stability.checkpoint_sha256))
     targets = [row.target for row in rows]

@@ -17,15 +17,15 @@ import tests.helpers.tiny as tiny
 from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import kinds
-from glassviz.export.colors import GREYS, shared_colors
 from glassviz.export.grid import Piece, cycle_pieces, grid_film, onset_pieces, plan_grid, spread
 from glassviz.export.kinds import export_all
-from glassviz.export.product import CAPTIONS, Source, Studio
+from glassviz.export.product import CAPTIONS, Source, Studio, shared_colors
 from glassviz.export.wall import plan_wall, wall_film
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
-from glassviz.palette import label_color
+from glassviz.palette import UNMATCHED_COLORS, label_color
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
@@ -195,14 +195,16 @@ def test_poses_between_frames_are_interpolated_and_labels_are_not(runs):
 
 def test_labels_without_a_row_are_named_with_their_reason(runs, studio):
     row = runs["hop"]
-    trace = row.load()
+    trace = row.trace
     label = trace.label.copy()
     cycles = [row.stability.episodes[e].gait.cycles for e in range(2)]
     inside = int(cycles[0].starts[4]) + 1
     label[0, inside] = 6
     outside = int(np.flatnonzero(cycles[1].cycle < 0)[0])
     label[1, outside] = 7
-    changed = dataclasses.replace(Source.of(row), trace=dataclasses.replace(trace, label=label))
+    other = Run.of(dataclasses.replace(trace, label=label), row.trace_path, row.name)
+    other.stability = row.stability
+    changed = Source.of(other)
     plan = plan_grid(changed)
     assert plan.skipped == {
         4: "never visited",
@@ -267,7 +269,7 @@ def test_labels_of_one_phase_have_one_colour_and_labels_of_none_are_grey(tmp_pat
     a, b, c, d = shared_colors([Source.of(row) for row in rows]).colors
     assert a[:4] == tuple(label_color(k) for k in range(4))
     assert [b[k] for k in (3, 2, 1, 5)] == list(a[:4])
-    assert set(c) <= set(GREYS)
+    assert set(c) <= set(UNMATCHED_COLORS)
     assert d == ()
 
 
@@ -544,7 +546,7 @@ def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monk
         "glassviz.export.kinds._of_one",
         lambda source, studio: [("timeline", lambda: kinds.timeline(source))],
     )
-    trace = runs["plain"].trace
+    trace = runs["plain"].trace_path
     glassviz(trace, "--all", tmp_path / "sound")
     (tmp_path / "torn.npz").write_bytes(b"")
     glassviz(trace, tmp_path / "torn.npz", "--all", tmp_path / "torn", code=1)
@@ -569,7 +571,7 @@ def test_options_that_exclude_each_other_are_one_sentence(arguments, told):
 
 
 def test_the_ending_of_a_name_must_be_one_of_the_kinds(runs):
-    trace = runs["hop"].trace
+    trace = runs["hop"].trace_path
     assert "ends in .pdf or .svg or .png for --raster" in glassviz(
         trace, "--raster", "-o", "a.mp4", code=2
     )

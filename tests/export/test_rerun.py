@@ -15,8 +15,7 @@ from glassviz.export import rerun
 from glassviz.export.product import Source
 from glassviz.maps.coordinates import MapOptions
 from glassviz.maps.maps import make_map
-from glassviz.metrics.stability import assess
-from glassviz.rollout.assess import Assessed
+from glassviz.rollout.run import Run
 from glassviz.trace import Trace
 from tests.helpers.fake_renderer import FakeRenderer
 from tests.helpers.graph_traces import wandering
@@ -37,7 +36,7 @@ class NoRenderer(FakeRenderer):
 def source(tmp_path_factory) -> Source:
     """The second episode of a run with labels, and of its map."""
     found = source_of(wandering(4), tmp_path_factory.mktemp("traces"))
-    make_map([found.trace], MapOptions("pca"), found.row.trace.parent)
+    make_map([found.trace], MapOptions("pca"), found.run.trace_path.parent)
     return found
 
 
@@ -45,7 +44,7 @@ def source_of(trace: Trace, folder: Path) -> Source:
     """The second episode of a trace that is saved in a folder."""
     path = folder / "walker.npz"
     trace.save(path)
-    return Source.of(Assessed("walker", path, path, True, None, assess(trace)), 1)
+    return Source.of(Run.of(trace, path, "walker"), 1)
 
 
 def read(path: Path) -> dict[str, list]:
@@ -103,7 +102,7 @@ def test_every_frame_of_the_film_has_its_moment(source, tmp_path):
 
 @needs_sdk
 def test_a_map_that_was_made_before_is_in_it(source, tmp_path):
-    made = make_map([source.trace], MapOptions("pca"), source.row.trace.parent)
+    made = make_map([source.trace], MapOptions("pca"), source.run.trace_path.parent)
     assert not rerun.write(source, tmp_path / "b.rrd", open_renderer=FakeRenderer)
     places = column(read(tmp_path / "b.rrd")["map/here"], "positions")
     np.testing.assert_allclose(places, made.coordinates[0][1] * [1, -1], rtol=1e-6)
@@ -154,7 +153,7 @@ def test_an_existing_file_is_kept(source, tmp_path):
 
 @needs_sdk
 def test_several_runs_and_other_endings_are_refused(source, tmp_path):
-    (tmp_path / "b.npz").write_bytes(source.row.trace.read_bytes())
+    (tmp_path / "b.npz").write_bytes(source.run.trace_path.read_bytes())
     wandering(4, seed=1).save(tmp_path / "c.npz")
     done = CliRunner().invoke(app, ["rerun", str(tmp_path), "-o", str(tmp_path / "a.rrd")])
     assert done.exit_code == 2 and "expected one run, found 2" in done.output
@@ -170,7 +169,7 @@ def test_without_the_extra_a_sentence_says_what_to_install(source, monkeypatch, 
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rerun", None)
     path = tmp_path / "a.rrd"
-    done = CliRunner().invoke(app, ["rerun", str(source.row.trace), "-o", str(path)])
+    done = CliRunner().invoke(app, ["rerun", str(source.run.trace_path), "-o", str(path)])
     assert done.exit_code == 2 and "pip install 'glassviz[rerun]'" in done.output
     assert done.output.count("\n") == 1 and not path.exists()
 

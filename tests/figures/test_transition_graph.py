@@ -15,7 +15,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.path import Path as Outline
 from matplotlib.text import Text
 
-from glassviz.compare.graphs import Source, flux_difference, flux_distance, run_graph
+from glassviz.compare.graphs import Graphed, flux_difference, flux_distance, run_graph
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures import flux_difference as difference_plot
 from glassviz.figures.flux_difference import difference_drawings, difference_figure_of
@@ -26,6 +26,7 @@ from glassviz.figures.transition_graph import drawing_of, figure_of, hull_names,
 from glassviz.gait.gait import describe
 from glassviz.metrics.transitions import transition_counts
 from glassviz.report.documents import FORMATS, graph_dict, save_graph, to_networkx
+from glassviz.rollout.run import Run
 from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
 from tests.helpers.planted_runs import HOP, trace_of
 
@@ -318,9 +319,8 @@ def test_a_trace_without_partition_or_soft_assignments_is_refused_where_they_are
 # Differences --------------------------------------------------------------------------------------
 
 
-def source(trace, mode="jump", checkpoint: Path | None = None) -> Source:
-    gaits = [describe(trace, i) for i in range(trace.episodes)]
-    return Source(run_graph(trace, mode), trace, gaits, Path("t.npz"), checkpoint, "learned")
+def source(trace, mode="jump") -> Graphed:
+    return Graphed(Run.of(trace, Path("t.npz")), run_graph(trace, mode))
 
 
 def test_the_same_runs_do_not_differ_and_opposite_clocks_differ_in_all():
@@ -346,7 +346,7 @@ def test_a_difference_of_chance_is_significant_in_about_one_of_ten():
     assert 0.04 <= np.mean(np.array(p) <= 0.1) <= 0.16
 
 
-def planted(name: str, renamed: bool) -> Source:
+def planted(name: str, renamed: bool) -> Graphed:
     """A hop with planted labels, whose numbers may be others."""
     trace = trace_of(name, [HOP, HOP])
     rename = np.array([3, 0, 1, 2, 4, 5, 6, 7] if renamed else range(8))
@@ -360,7 +360,7 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
     one, other = planted("one", False), planted("other", True)
     found = flux_difference(one, other)
     assert found.level == "label" and found.matched_by == "phase"
-    visited = set(np.unique(one.trace.label).tolist())
+    visited = set(np.unique(one.run.trace.label).tolist())
     rename = {0: 3, 1: 0, 2: 1, 3: 2}
     pairs = {state.one: state.other for state in found.states}
     assert pairs == {k: rename[k] for k in visited}
@@ -373,14 +373,14 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
 
 def test_labels_of_traces_whose_gaits_differ_are_not_matched():
     one, other = planted("one", False), planted("other", True)
-    lying = replace(other, gaits=[replace(gait, rhythm=None) for gait in other.gaits])
+    other.run.gaits = tuple(replace(gait, rhythm=None) for gait in other.run.gaits)
     with pytest.raises(GlassvizError, match="same phases of one gait, found neither"):
-        flux_difference(one, lying)
+        flux_difference(one, other)
 
 
 def test_labels_without_counterpart_stand_alone():
     one, other = planted("one", False), planted("other", True)
-    trace = other.trace
+    trace = other.run.trace
     # The other agent has one label more, in half of the frames of another.
     label = np.where((trace.label == 3) & (np.arange(trace.frames) % 2 == 0), 6, trace.label)
     alone = source(replace(trace, label=label.astype(np.int32)))

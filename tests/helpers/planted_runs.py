@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from glassviz.metrics.stability import assess
-from glassviz.rollout.assess import Assessed
+from glassviz.rollout.run import Run
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.synthetic import GaitPlan, synthesise
 
@@ -58,9 +57,9 @@ def hash_of(name: str, episode: int) -> int:
     return int(sha(name)[:12], 16) + episode
 
 
-def assessed(folder: Path, trace: Trace, name: str | None = None) -> Assessed:
-    """A row of the table for a trace that is saved in `folder`."""
+def assessed(folder: Path, trace: Trace, name: str | None = None) -> Run:
+    """The run of a trace that is saved in `folder`."""
     told = name or trace.header["checkpoint"]["name"]
     path = folder / f"{told}-{trace.header['controller']}.npz"
     trace.save(path)
-    return Assessed(told, path, path, True, None, assess(trace))
+    return Run.of(trace, path, told)

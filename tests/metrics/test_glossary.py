@@ -24,11 +24,10 @@ from glassviz.gait import contacts, cycles, gait
 from glassviz.gait.verdict import gait_criteria, gait_values
 from glassviz.metrics import calibration, labels, locking, nulls, segments, statistics
 from glassviz.metrics.glossary import METRICS, Metric, metric
-from glassviz.metrics.stability import assess
 from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
 from glassviz.report.documents import run_row
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.evaluate import Recorded
+from glassviz.rollout.run import Run
 from tests.helpers.planted_runs import trace_of
 from tests.helpers.synthetic import GaitPlan, synthesise
 from tests.metrics.test_stability import with_soft
@@ -125,7 +124,7 @@ def columns() -> dict[str, object]:
     """Of runs.csv, with the numbers of a run that has everything."""
     trace = with_soft(trace_of("everything", [GaitPlan(frames=600)] * 3, returns=[1, 2, 3]))
     trace.header["agent"] |= {"planner": {"discount": 0.9}}
-    run = Assessed("everything", Path(), Path(), True, None, assess(trace))
+    run = Run.of(trace, Path("everything.npz"))
     return run_row(run) | {"recorded_return": 1.0}
 
 

@@ -31,8 +31,9 @@ from glassviz.report.documents import (
 from glassviz.report.phrases.numbers import shown_mean
 from glassviz.report.phrases.verdicts import basin_reasons
 from glassviz.report.serialize import as_csv
-from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed, Listener
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.synthetic import GaitPlan, synthesise
@@ -332,9 +333,11 @@ def test_a_trace_without_episodes_is_one_sentence():
 # Many runs --------------------------------------------------------------------------------------
 
 
-def row(stability, name: str = "run") -> Assessed:
+def row(stability, name: str = "run") -> Run:
     path = Path(f"{name}.npz")
-    return Assessed(name, path, path, True, None, stability)
+    run = Run(path, path, name, stability.controller, stability.checkpoint_sha256)
+    run.stability = stability
+    return run
 
 
 @pytest.fixture(scope="module")
@@ -355,13 +358,13 @@ def rows(folder):
 
 
 def test_a_broken_run_is_named_in_its_place_and_keeps_no_other(rows, folder):
-    assert [type(each) for each in rows] == [Assessed] * 2 + [Failed] + [Assessed] * 2 + [Failed]
+    assert [type(each) for each in rows] == [Run] * 2 + [Failed] + [Run] * 2 + [Failed]
     assert rows[2].error.startswith(f"{folder / 'c.npz'}: expected a trace")
     assert "no such file" in rows[5].error
 
 
 def test_runs_of_one_name_are_told_apart_by_their_files(rows):
-    assert [each.name for each in rows if isinstance(each, Assessed)] == [
+    assert [each.name for each in rows if isinstance(each, Run)] == [
         "a",
         "unlocked",
         "mixed",

@@ -11,7 +11,8 @@ import pytest
 
 from glassviz.gait.verdict import gait_values, name_gait
 from glassviz.metrics.verdict import join, judge_labels, label_values
-from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.assess import assess_all
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 
 ROOT = Path(__file__).parents[2]
@@ -79,7 +80,7 @@ episodes differed by half as much."""
 def test_the_same_resets_are_measured_and_named_as_they_were(rows, agent, tmp_path):
     options = RolloutOptions(MEASURED_ANEW, ("pi",), SEED)
     [run] = assess_all([CHECKPOINTS / f"{agent}.safetensors"], options, tmp_path, jobs=1)
-    assert isinstance(run, Assessed), run
+    assert isinstance(run, Run), run
     judged = [row for row in rows if (row["agent"], row["controller"]) == (agent, "pi")]
     for episode, row in zip(run.stability.episodes, judged[:MEASURED_ANEW], strict=True):
         assert episode.gait_verdict.name == row["gait"]

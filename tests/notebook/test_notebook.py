@@ -18,8 +18,9 @@ from nbclient import NotebookClient
 
 import glassviz as gv
 from glassviz.notebook import results as progress_module
-from glassviz.notebook.load import Run
+from glassviz.notebook.load import Run as Agent
 from glassviz.notebook.results import Film, Rollout, progress
+from glassviz.rollout.run import Run
 from glassviz.video.film import FilmReport
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
 from tests.helpers.graph_traces import wandering
@@ -34,7 +35,7 @@ HEAVY = ("jax", "mujoco", "numpy", "scipy", "matplotlib", "sklearn", "cv2", "jin
 
 
 @pytest.fixture(scope="module")
-def run() -> Run:
+def run() -> Agent:
     return gv.load(AGENT)
 
 
@@ -74,13 +75,13 @@ def test_importing_glassviz_loads_nothing_heavy():
 
 
 def test_a_checkpoint_opens_as_a_run_and_a_trace_as_a_rollout(run, hopper):
-    assert isinstance(run, Run) and run.name == "refined-small-s1"
+    assert isinstance(run, Agent) and run.name == "refined-small-s1"
     assert hopper.trace.episodes == 3 and hopper.reused and hopper.name == "hopper"
 
 
 def test_a_folder_of_one_run_is_that_run_and_of_several_is_refused(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(AGENT.read_bytes())
-    assert isinstance(gv.load(str(tmp_path)), Run)
+    assert isinstance(gv.load(str(tmp_path)), Agent)
     (tmp_path / "b.safetensors").write_bytes(AGENT.read_bytes())
     with pytest.raises(gv.GlassvizError, match="expected one run, found 2"):
         gv.load(tmp_path)
@@ -194,7 +195,7 @@ def test_a_film_plays_in_the_page_and_can_be_saved(filmed, tmp_path):
 
 def test_a_film_shows_the_episode_with_the_median_return(filmed):
     reward = filmed.trace.reward * np.array([3.0, 1.0, 2.0])[:, None]
-    rewarded = dataclasses.replace(filmed, trace=dataclasses.replace(filmed.trace, reward=reward))
+    rewarded = Rollout(Run.of(dataclasses.replace(filmed.trace, reward=reward), filmed.path))
     assert "episode 3 of 3" in rewarded.film(part_s=(0.0, 0.2), size=(320, 240)).caption
 
 

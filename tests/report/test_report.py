@@ -18,13 +18,14 @@ from glassviz.cli import app
 from glassviz.compare.compare import compare
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
-from glassviz.metrics.stability import assess, median_episode
+from glassviz.metrics.stability import median_episode
 from glassviz.report.compose import compose
 from glassviz.report.html import to_html, to_markdown, write_html, write_markdown
 from glassviz.report.page import Missed
 from glassviz.report.sections import FRAMES, chosen_frames
-from glassviz.rollout.assess import Assessed, assess_all
+from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
 from tests.helpers.fake_renderer import FakeRenderer
@@ -75,7 +76,7 @@ def composed(tmp_path, *traces):
     for i, trace in enumerate(traces):
         path = tmp_path / f"{i}.npz"
         trace.save(path)
-        rows.append(Assessed(f"run {i}", path, path, True, None, assess(trace)))
+        rows.append(Run.of(trace, path, f"run {i}"))
     return compose(rows, "glassviz report", open_renderer=FakeRenderer)
 
 

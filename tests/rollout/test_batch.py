@@ -1,12 +1,39 @@
-"""Names of runs and of their files."""
+"""The loop over many runs, their names and the names of their files."""
 
 import re
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassviz.rollout.batch import Failed, each_once, file_stem, told_apart
+from glassviz.errors import GlassvizError
+from glassviz.rollout.batch import Failed, each_once, file_stem, for_each, told_apart
+
+
+def failed(number: int, error: GlassvizError) -> Failed:
+    return Failed(f"run {number}", Path(f"{number}.npz"), None, str(error))
+
+
+def half(number: int) -> int:
+    if number % 2:
+        raise GlassvizError(f"{number} is odd")
+    return number // 2
+
+
+def test_an_item_that_fails_does_not_stop_the_others_and_keeps_its_place():
+    before = Failed("before", Path("b.npz"), None, "no trace")
+    seen = []
+    rows = for_each([4, before, 3, 6], half, failed, lambda *count: seen.append(count))
+    assert rows == [2, before, Failed("run 3", Path("3.npz"), None, "3 is odd"), 3]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_only_what_a_user_can_mend_is_a_failure():
+    with pytest.raises(TypeError):
+        for_each(["4"], half, failed)
+    with pytest.raises(GlassvizError, match="3 is odd"):
+        for_each([4, 3], half, lambda number, error: half(number))
 
 
 def test_names_that_no_other_run_has_are_kept_and_others_become_files_then_paths():

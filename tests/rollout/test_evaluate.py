@@ -21,11 +21,11 @@ from glassviz.agents.networks import init_params, map_stacked, stack
 from glassviz.cli import app
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
+from glassviz.rollout.batch import Failed
 from glassviz.rollout.evaluate import (
     EVAL_SEED,
     FRESH_SEED,
     Evaluation,
-    Failed,
     Fresh,
     Recorded,
     evaluate,
@@ -196,7 +196,7 @@ def test_a_broken_file_does_not_keep_the_others(files, agents):
     rows = reevaluate(
         paths, ("mppi", "pi"), 2, SEED, on_progress=lambda *count: counts.append(count)
     )
-    assert [(row.path.stem, row.controller, type(row)) for row in rows] == [
+    assert [(row.target.stem, row.controller, type(row)) for row in rows] == [
         ("good", "mppi", Fresh),
         ("good", "pi", Fresh),
         ("broken", None, Failed),

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from glassviz.rollout.find import NoTarget, Target, find_targets
+from glassviz.rollout.batch import Failed
+from glassviz.rollout.find import Target, find_targets
 
 
 def touch(folder: Path, *names: str) -> Path:
@@ -52,7 +53,7 @@ def test_a_seed_without_a_checkpoint_is_named_and_keeps_no_other(tmp_path):
     (tmp_path / "seed_1/checkpoints").mkdir(parents=True)
     touch(tmp_path, "seed_2/checkpoints/last.safetensors")
     [none, some] = find_targets([tmp_path])
-    assert isinstance(none, NoTarget) and "seed_1: expected a checkpoint" in none.error
+    assert isinstance(none, Failed) and "seed_1: expected a checkpoint" in none.error
     assert isinstance(some, Target)
 
 
@@ -63,7 +64,7 @@ def test_a_folder_of_checkpoints_and_traces_stands_for_all_of_them(tmp_path):
 
 def test_a_folder_with_nothing_to_assess_is_named(tmp_path):
     [found] = find_targets([touch(tmp_path, "notes.txt")])
-    assert isinstance(found, NoTarget) and "found none of them" in found.error
+    assert isinstance(found, Failed) and "found none of them" in found.error
 
 
 def test_cards_and_pictures_beside_checkpoints_are_passed_over(tmp_path):
@@ -103,7 +104,7 @@ def test_a_folder_that_may_not_be_read_does_not_keep_the_others(tmp_path, monkey
     monkeypatch.setattr(Path, "iterdir", denied)
     some, none = find_targets([tmp_path / "a.safetensors", tmp_path / "locked"])
     assert isinstance(some, Target)
-    assert isinstance(none, NoTarget) and "cannot (Permission denied)" in none.error
+    assert isinstance(none, Failed) and "cannot (Permission denied)" in none.error
 
 
 def test_a_pattern_that_is_none_is_left_to_its_reader_to_refuse(tmp_path):
@@ -113,7 +114,7 @@ def test_a_pattern_that_is_none_is_left_to_its_reader_to_refuse(tmp_path):
 def test_a_run_that_has_saved_nothing_is_not_passed_over(tmp_path):
     touch(tmp_path, "a.safetensors", "run/seed_1/log.csv")
     _, found = find_targets(sorted(tmp_path.iterdir()))
-    assert isinstance(found, NoTarget) and found.path == tmp_path / "run"
+    assert isinstance(found, Failed) and found.target == tmp_path / "run"
 
 
 def test_a_single_file_of_another_kind_is_left_to_its_reader_to_refuse(tmp_path):

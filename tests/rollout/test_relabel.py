@@ -18,7 +18,8 @@ from glassviz.metrics.stability import assess
 from glassviz.palette import NO_CLUSTER_COLOR, label_color, to_rgb
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.find import find_targets
-from glassviz.rollout.relabel import check_labels, labels_path, load_labelled, relabelled
+from glassviz.rollout.relabel import check_labels, labels_path, relabelled
+from glassviz.rollout.run import TraceCache
 from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import ARRAYS, Trace
 from glassviz.video.clip import Clip
@@ -93,7 +94,7 @@ def test_labels_of_glass_leave_no_soft_assignments_behind():
 
 def test_learned_labels_are_the_trace_as_it_was_recorded(folder):
     for name in ("bare-mppi.npz", "glass.npz"):
-        one, other = Trace.load(folder / name), load_labelled(folder / name)
+        one, other = Trace.load(folder / name), TraceCache().load(folder / name)
         assert one.header == other.header and one.sha256 == other.sha256
         assert all(np.array_equal(getattr(one, n), getattr(other, n)) for n in ARRAYS)
 
@@ -113,15 +114,15 @@ def test_labels_of_another_checkpoint_are_refused(folder, bare, tmp_path):
     with pytest.raises(GlassvizError, match=r"glass: expected .* 'cdcd.* found those of 'abab"):
         relabelled(Trace.load(folder / "glass.npz"), fitted)
     with pytest.raises(GlassvizError, match=r"other: expected labels fitted to .* found those of"):
-        load_labelled(folder / "glass.npz", str(tmp_path / "other"))
+        TraceCache().load(folder / "glass.npz", str(tmp_path / "other"))
 
 
 def test_missing_fitted_labels_are_a_sentence_with_the_command_that_makes_them(folder):
     with pytest.raises(GlassvizError, match=r"fitted to glass, found no such file: make it with"):
-        load_labelled(folder / "glass.npz", "fitted")
+        TraceCache().load(folder / "glass.npz", "fitted")
     target = Path("agents/glass.safetensors")
     with pytest.raises(GlassvizError, match=r"`glassviz fit agents/glass.safetensors`"):
-        load_labelled(folder / "glass.npz", "fitted", target)
+        TraceCache().load(folder / "glass.npz", "fitted", target)
 
 
 def test_latents_that_are_no_numbers_get_no_labels(bare):
@@ -197,7 +198,7 @@ def test_an_assessed_run_knows_the_trace_that_it_was_judged_by(folder):
     trace = folder / "bare-mppi.npz"
     for labels in ("learned", "fitted", str(labels_path(folder, "ab" * 32))):
         [row] = assess_all([trace], RolloutOptions(), labels=labels)
-        assert row.load().sha256 == row.stability.trace_sha256, labels
+        assert row.trace.sha256 == row.stability.trace_sha256, labels
 
 
 def test_an_unknown_choice_is_one_line(folder):

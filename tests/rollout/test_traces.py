@@ -14,8 +14,9 @@ import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import batching_is_faster, init_params
 from glassviz.errors import GlassvizError
-from glassviz.rollout.evaluate import Failed, reevaluate
-from glassviz.rollout.traces import RolloutOptions, locate_traces, traces_of
+from glassviz.rollout.batch import Failed, Listener
+from glassviz.rollout.evaluate import reevaluate
+from glassviz.rollout.traces import RolloutOptions, find_runs, traces_of
 from glassviz.trace import ARRAYS, Trace
 
 OPTIONS = RolloutOptions(episodes=2, controllers=("mppi", "pi"), steps=6)
@@ -48,7 +49,7 @@ def test_a_missing_trace_is_recorded_and_a_present_one_reused(recorded, checkpoi
 
 def test_a_trace_read_back_is_the_trace_that_was_made(recorded):
     _, [first, _], _ = recorded
-    loaded = Trace.load(first.path)
+    loaded = Trace.load(first.trace_path)
     assert loaded.header == first.trace.header
     assert all(np.array_equal(getattr(loaded, n), getattr(first.trace, n)) for n in ARRAYS)
 
@@ -57,18 +58,18 @@ def test_recording_anew_gives_the_same_file_byte_for_byte(recorded, checkpoint, 
     _, first, _ = recorded
     again = traces_of([checkpoint], OPTIONS, tmp_path)
     for a, b in zip(first, again, strict=True):
-        assert a.path.name == b.path.name
-        assert a.path.read_bytes() == b.path.read_bytes()
+        assert a.trace_path.name == b.trace_path.name
+        assert a.trace_path.read_bytes() == b.trace_path.read_bytes()
 
 
 def test_other_inputs_lead_to_another_trace(recorded, checkpoint):
     folder, first, _ = recorded
-    known = {r.path for r in first}
+    known = {r.trace_path for r in first}
     for change in ({"seed": 1}, {"samples": 16}, {"physics": "playground"}, {"rule": "soft"}):
         options = dataclasses.replace(OPTIONS, controllers=("pi",), **change)
         [other] = traces_of([checkpoint], options, folder)
-        assert other.path not in known and not other.reused, change
-        known.add(other.path)
+        assert other.trace_path not in known and not other.reused, change
+        known.add(other.trace_path)
 
 
 def test_the_header_says_where_the_trace_came_from(recorded, checkpoint):
@@ -96,14 +97,18 @@ def test_the_partition_comes_with_the_trace_and_explains_its_labels(recorded):
 
 def test_a_trace_file_stands_for_itself(recorded):
     _, [first, _], _ = recorded
-    [same] = traces_of([first.path], RolloutOptions(episodes=7))
+    [same] = traces_of([first.trace_path], RolloutOptions(episodes=7))
     assert same.reused and same.trace.sha256 == first.trace.sha256
 
 
 def test_targets_come_back_in_order_then_by_controller(recorded, checkpoint):
     folder, first, _ = recorded
-    both = traces_of([first[1].path, checkpoint], OPTIONS, folder)
-    assert [r.path for r in both] == [first[1].path, first[0].path, first[1].path]
+    both = traces_of([first[1].trace_path, checkpoint], OPTIONS, folder)
+    assert [r.trace_path for r in both] == [
+        first[1].trace_path,
+        first[0].trace_path,
+        first[1].trace_path,
+    ]
 
 
 def test_what_is_broken_is_named_and_the_others_are_located(recorded, checkpoint, tmp_path):
@@ -111,28 +116,25 @@ def test_what_is_broken_is_named_and_the_others_are_located(recorded, checkpoint
     jumpy, truncated = tmp_path / "jumpy.safetensors", tmp_path / "truncated.npz"
     agent = checkpoints.load(checkpoint)
     checkpoints.save(jumpy, agent.config.replace(no_planner="it jumps"), agent.params, {})
-    truncated.write_bytes(first[0].path.read_bytes()[:500])
-    broken: list[tuple[str, str | None, str]] = []
+    truncated.write_bytes(first[0].trace_path.read_bytes()[:500])
     targets = [truncated, checkpoint, tmp_path / "none.safetensors", jumpy]
     options = dataclasses.replace(OPTIONS, seed=5)
-    located = locate_traces(
-        targets,
-        options,
-        lambda *found: broken.append((found[0].name, *map(str, found[1:]))),
-        tmp_path,
-    )
+    rows = find_runs(targets, options, tmp_path)
+    located = [row for row in rows if not isinstance(row, Failed)]
     assert [(each.target, each.reused) for each in located] == [
         (checkpoint, False),
         (checkpoint, False),
         (jumpy, False),
     ]
-    assert all(each.path.exists() for each in located)
-    assert [found[:2] for found in broken] == [
-        ("truncated.npz", "None"),
-        ("none.safetensors", "None"),
+    assert all(each.trace_path.exists() for each in located)
+    broken = [row for row in rows if isinstance(row, Failed)]
+    assert [(row.target.name, row.controller) for row in broken] == [
+        ("truncated.npz", None),
+        ("none.safetensors", None),
         ("jumpy.safetensors", "mppi"),
     ]
-    assert "expected a planner for mppi, found none: it jumps" in broken[2][2]
+    assert "expected a planner for mppi, found none: it jumps" in broken[2].error
+    assert [type(row) is Failed for row in rows] == [True, False, False, True, True, False]
 
 
 def test_the_time_that_missing_traces_take_is_estimated_before_they_are_recorded(
@@ -142,14 +144,12 @@ def test_the_time_that_missing_traces_take_is_estimated_before_they_are_recorded
     events: list[object] = []
 
     def locate(into: Path) -> None:
-        locate_traces(
-            [checkpoint],
-            dataclasses.replace(OPTIONS, controllers=("pi",)),
-            lambda *found: None,
-            into,
-            on_progress=lambda done, total: events.append(done),
+        listener = Listener(
+            on_recording=lambda done, total: events.append(done),
             on_estimate=lambda missing, seconds: events.append((missing, 0 < seconds < 60)),
         )
+        options = dataclasses.replace(OPTIONS, controllers=("pi",))
+        find_runs([checkpoint], options, into, listener=listener)
 
     locate(folder)
     assert events == []
@@ -161,9 +161,7 @@ def test_the_recorded_return_comes_with_a_located_trace(checkpoint, tmp_path):
     agent = checkpoints.load(checkpoint)
     told = {"evaluation": {"pi": {"mean": 12.5, "returns": [12.0, 13.0]}}}
     checkpoints.save(tmp_path / "told.safetensors", agent.config, agent.params, told)
-    planned, prior = locate_traces(
-        [tmp_path / "told.safetensors"], OPTIONS, lambda *found: None, tmp_path
-    )
+    planned, prior = find_runs([tmp_path / "told.safetensors"], OPTIONS, tmp_path)
     assert planned.recorded is None and prior.recorded.mean == 12.5
 
 
@@ -194,12 +192,12 @@ def test_what_was_recorded_before_an_interruption_is_kept(checkpoint, tmp_path):
 
 def test_a_failed_write_leaves_the_old_trace(recorded, monkeypatch):
     _, [first, _], _ = recorded
-    before = first.path.read_bytes()
+    before = first.trace_path.read_bytes()
     monkeypatch.setattr(np, "savez", lambda file, **arrays: _full_disk(file))
     with pytest.raises(GlassvizError, match="no space left on device"):
-        first.trace.save(first.path)
-    assert first.path.read_bytes() == before
-    assert not [path for path in first.path.parent.iterdir() if "partial" in path.name]
+        first.trace.save(first.trace_path)
+    assert first.trace_path.read_bytes() == before
+    assert not [path for path in first.trace_path.parent.iterdir() if "partial" in path.name]
 
 
 def _full_disk(file) -> None:
@@ -218,7 +216,7 @@ def _full_disk(file) -> None:
 def test_a_damaged_trace_is_one_sentence(recorded, tmp_path, damage, message):
     _, [first, _], _ = recorded
     path = tmp_path / "damaged.npz"
-    path.write_bytes(damage(first.path.read_bytes()))
+    path.write_bytes(damage(first.trace_path.read_bytes()))
     with pytest.raises(GlassvizError, match=message):
         Trace.load(path)
 
@@ -226,7 +224,7 @@ def test_a_damaged_trace_is_one_sentence(recorded, tmp_path, damage, message):
 def test_a_damaged_trace_of_a_checkpoint_is_recorded_anew(recorded, checkpoint, tmp_path):
     _, [_, first], _ = recorded
     options = dataclasses.replace(OPTIONS, controllers=(first.trace.header["controller"],))
-    (tmp_path / first.path.name).write_bytes(b"not a trace")
+    (tmp_path / first.trace_path.name).write_bytes(b"not a trace")
     lines: list[str] = []
     [again] = traces_of([checkpoint], options, tmp_path, lines.append)
     assert again.trace.sha256 == first.trace.sha256

@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
 from pathlib import Path
 from typing import Self
 
@@ -11,8 +10,8 @@ import numpy as np
 from jaxtyping import Float32, Int, UInt8
 
 from glassviz import environment
-from glassviz.compare.compare import match_labels
-from glassviz.compare.matching import gaits_correspond, profiles
+from glassviz.compare import matching
+from glassviz.compare.matching import MatchedBy, ProbeSet, match_labels
 from glassviz.errors import GlassvizError
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_told
@@ -20,7 +19,6 @@ from glassviz.figures.transition_graph import told_cycle
 from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
 from glassviz.maps.features import return_to_go
 from glassviz.maps.maps import LatentMap, make_map
-from glassviz.metrics.agreement import Matching, match_by_phase
 from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.stability import RunStability, phases_of
 from glassviz.metrics.transitions import dominant_cycle, dominant_cycles, transition_counts
@@ -41,8 +39,8 @@ from glassviz.report.interactive.page import (
 from glassviz.report.phrases.numbers import named, shown_return
 from glassviz.report.phrases.verdicts import basin_reasons, episode_reason
 from glassviz.report.sections import answers_of
-from glassviz.rollout.assess import Assessed
 from glassviz.rollout.batch import Failed
+from glassviz.rollout.run import Run
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
@@ -177,62 +175,31 @@ def _around_the_cycle(
     return tuple((float(x), float(y)) for x, y in zip(np.sin(place), np.cos(place), strict=True))
 
 
-def matches_of(rows: Sequence[Assessed]) -> tuple[LabelMatch, ...]:
-    """Match the labels of every two checkpoints.
-
-    By what both agents call the same observations, where their files are at hand; else by the
-    phase of a gait that both have under some controller. Two that allow neither are left out.
+def matches_of(runs: Sequence[Run]) -> tuple[LabelMatch, ...]:
+    """Which label is which, for every two checkpoints of which that can be told.
 
     Raises:
-        GlassvizError: a trace or checkpoint is no longer what it was.
+        GlassvizError: a checkpoint is no longer what it was.
     """
-    runs: dict[str, list[RunStability]] = {}
-    for row in rows:
-        if row.stability.labels_from != "none":
-            runs.setdefault(row.stability.checkpoint_sha256, []).append(row.stability)
-    if len(runs) < 2:
-        return ()
-    matches = _by_frames([row for row in rows if row.stability.checkpoint_sha256 in runs])
-    for one, other in combinations(runs, 2):
-        if (one, other) not in matches and (other, one) not in matches:
-            found = _by_phase(runs[one], runs[other])
-            if found is not None:
-                score = found.similarity[found.partner >= 0].mean()
-                told = f"by the phase of the gait that they live in (similarity {score:.2f} of 1)"
-                matches[one, other] = _match(one, other, found, told)
-    return tuple(matches.values())
+    found = match_labels(runs)
+    checkpoint = {name: labelling.checkpoint_sha256 for labelling, name in found.names.items()}
+    matches = []
+    for pair in found.pairs:
+        partners = enumerate(pair.matching.partner.tolist())
+        pairs = tuple((str(k), str(partner)) for k, partner in partners if partner >= 0)
+        one, other = checkpoint[pair.one], checkpoint[pair.other]
+        matches.append(LabelMatch(one, other, pairs, _told(pair, found.probe_set)))
+    return tuple(matches)
 
 
-def _by_frames(rows: Sequence[Assessed]) -> dict[tuple[str, str], LabelMatch]:
-    found = match_labels(rows)
-    if found is None:
-        return {}
-    sha256 = {name: checkpoint for checkpoint, name in found.names.items()}
-    matches = {}
-    for pair in found.correspondence.pairs:
-        one, other = sha256[pair.one], sha256[pair.other]
-        told = f"by what both agents call the same {found.correspondence.frames:,} observations"
-        if pair.matched_accuracy is not None:
-            told += f" (they agree on {percent(pair.matched_accuracy)})"
-        matches[one, other] = _match(one, other, pair.matching, told)
-    return matches
-
-
-def _by_phase(one: Sequence[RunStability], other: Sequence[RunStability]) -> Matching | None:
-    for a in one:
-        for b in other:
-            if a.controller == b.controller and gaits_correspond(a, b):
-                found = match_by_phase(profiles(a), profiles(b))
-                if (found.partner >= 0).any():
-                    return found
-    return None
-
-
-def _match(one: str, other: str, found: Matching, told: str) -> LabelMatch:
-    pairs = tuple(
-        (str(k), str(partner)) for k, partner in enumerate(found.partner.tolist()) if partner >= 0
-    )
-    return LabelMatch(one, other, pairs, told)
+def _told(match: matching.LabelMatch, probe_set: ProbeSet | None) -> str:
+    if match.by is MatchedBy.OBSERVATIONS and probe_set is not None:
+        told = f"by what both agents call the same {len(probe_set.obs):,} observations"
+        if match.accuracy is not None:
+            told += f" (they agree on {percent(match.accuracy)})"
+        return told
+    similarity = match.matching.similarity[match.matching.partner >= 0].mean()
+    return f"by the phase of the gait that they live in (similarity {similarity:.2f} of 1)"
 
 
 GROUND_POINTS = 1500
@@ -280,17 +247,21 @@ class Places:
         return Map(bounds, ground, path, prototypes, caption)
 
 
-def places_of(traces: Sequence[Trace], folder: Path, method: Method = "umap") -> Places:
-    """Map the latents of traces of one checkpoint together; fitted before, the map is used again.
+def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
+    """Map the latents of runs of one checkpoint together; fitted before, the map is used again.
+
+    Coordinates are kept beside the first trace.
 
     Args:
-        traces: of one checkpoint.
-        folder: where coordinates of maps are kept.
+        runs: of one checkpoint.
         method: of the map.
     """
+    traces = [run.trace for run in runs]
     frames = sum(trace.label.size for trace in traces)
     try:
-        found = make_map(traces, MapOptions(method, place_rest=frames > MAX_POINTS), folder)
+        options = MapOptions(method, place_rest=frames > MAX_POINTS)
+        folder = runs[0].trace_path.parent
+        found = make_map(traces, options, folder, gaits=[run.gaits for run in runs])
     except GlassvizError as error:
         nowhere = [np.zeros((*trace.label.shape, 2), np.float32) for trace in traces]
         return Places(tuple(nowhere), None, str(error))
@@ -357,14 +328,14 @@ def _numbered(values: Int[np.ndarray, "episodes frames"]) -> UInt8[np.ndarray, "
 
 
 def compose(
-    rows: Sequence[Assessed | Failed],
+    rows: Sequence[Run | Failed],
     command: str,
     films: int = 1,
     method: Method = "umap",
     on_frame: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
 ) -> InteractivePage:
-    """Compose the page; traces are read again, filmed and mapped.
+    """Compose the page; traces are filmed and mapped.
 
     Coordinates of maps are kept beside the traces, where `glassviz map` finds them too.
 
@@ -380,7 +351,7 @@ def compose(
     Raises:
         GlassvizError: a trace is no longer what it was.
     """
-    assessed = [row for row in rows if isinstance(row, Assessed)]
+    assessed = [row for row in rows if isinstance(row, Run)]
     chosen = {id(row): chosen_episodes(row.stability, films) for row in assessed}
     total = sum(len(chosen[id(row)]) * row.stability.frames for row in assessed)
     done = 0
@@ -394,22 +365,22 @@ def compose(
     found: dict[str, bytes] = {}
     with Projectionist(open_renderer) as projectionist:
         for own in _by_checkpoint(assessed):
-            traces = [row.load() for row in own]
-            places = places_of(traces, own[0].trace.parent, method)
-            for i, (row, trace) in enumerate(zip(own, traces, strict=True)):
+            places = places_of(own, method)
+            for i, row in enumerate(own):
+                trace = row.trace
                 keys: dict[int, str] = {}
                 for episode in chosen[id(row)]:
                     film = projectionist.film(trace, episode, tick)
                     if film is not None:
                         keys[episode] = f"{trace.sha256[:12]}-{episode + 1}"
                         found[keys[episode]] = film
-                runs[id(row)] = _run(row, trace, places, i, chosen[id(row)], keys)
+                runs[id(row)] = _run(row, places, i, chosen[id(row)], keys)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=command,
         verdict=verdict_of(rows),
         rows=tuple(
-            assessed_row(row, order[id(row)]) if isinstance(row, Assessed) else failed_row(row)
+            assessed_row(row, order[id(row)]) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
         runs=tuple(runs[id(row)] for row in assessed),
@@ -429,23 +400,22 @@ def chosen_episodes(run: RunStability, count: int) -> tuple[int, ...]:
     return tuple(int(order[int(place)]) for place in places)
 
 
-def _by_checkpoint(rows: Sequence[Assessed]) -> list[list[Assessed]]:
+def _by_checkpoint(rows: Sequence[Run]) -> list[list[Run]]:
     """Runs that share a latent space, and so a map."""
-    groups: dict[tuple[str, str], list[Assessed]] = {}
+    groups: dict[tuple[str, str], list[Run]] = {}
     for row in rows:
         groups.setdefault((row.stability.checkpoint_sha256, row.name), []).append(row)
     return list(groups.values())
 
 
 def _run(
-    row: Assessed,
-    trace: Trace,
+    row: Run,
     places: Places,
     number: int,
     chosen: Sequence[int],
     films: dict[int, str],
 ) -> RunView:
-    run = row.stability
+    run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)

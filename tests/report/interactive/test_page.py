@@ -5,7 +5,6 @@ import hashlib
 import json
 import re
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from lxml import html
 from typer.testing import CliRunner
 
 from glassviz.cli import app
+from glassviz.compare import matching as matcher
 from glassviz.metrics.agreement import Matching
 from glassviz.metrics.stability import assess
 from glassviz.report.interactive import compose
@@ -27,6 +27,7 @@ from glassviz.report.interactive.html import (
 )
 from glassviz.report.interactive.page import NO_STATE, LabelMatch
 from glassviz.rollout.assess import assess_all
+from glassviz.rollout.run import Labelling
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.interactive_page import (
     HOSTILE,
@@ -141,12 +142,16 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
     save_twins(tmp_path)
     rows = assess_all([tmp_path], RolloutOptions(), jobs=1)
     matching = Matching(np.array([-1, 3, 1]), np.array([0, 0.5, 0.4]))
-    pair = SimpleNamespace(one="B", other="A", matching=matching, matched_accuracy=0.75)
-    found = SimpleNamespace(
-        names={"0" * 64: "A", "2" * 64: "B"},
-        correspondence=SimpleNamespace(frames=1900, pairs=[pair]),
+    frames = np.zeros(1900, np.int64)
+    found = matcher.LabelMatches(
+        names={Labelling("0" * 64, None, "soft"): "A", Labelling("2" * 64, None, "soft"): "B"},
+        clusters={"A": 4, "B": 3},
+        pairs=(matcher.LabelMatch("B", "A", matcher.MatchedBy.OBSERVATIONS, matching, 0.75),),
+        probe_set=matcher.ProbeSet(np.zeros((1900, 3), np.float32), frames, frames, frames),
+        labels={"A": frames, "B": frames},
+        obstacle=None,
     )
-    monkeypatch.setattr(matches, "match_labels", lambda rows: found)
+    monkeypatch.setattr(compose, "match_labels", lambda rows: found)
     assert compose.matches_of(rows) == (
         LabelMatch(
             "2" * 64,
