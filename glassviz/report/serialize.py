@@ -30,7 +30,7 @@ from glassviz.rollout.batch import Failed
 if TYPE_CHECKING:
     import networkx as nx
 
-    from glassviz.figures.transition_graph import Width
+    from glassviz.figures.graph_page import Width
 
 
 _LEFT_OUT: dict[type, tuple[str, ...]] = {
