@@ -28,7 +28,7 @@ import cv2
 from glassviz import checkpoints
 from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.figures.curves import HOPPER_HOP_POLICY, learning_curves
+from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, learning_curves
 from glassviz.figures.style import save
 from glassviz.metrics.statistics import mean_interval
 from glassviz.rollout.evaluate import FRESH_SEED, recorded_in

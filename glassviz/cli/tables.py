@@ -11,10 +11,10 @@ from rich.text import Text
 
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
-from glassviz.figures.flux_difference import MATCHED_BY, distance_told
+from glassviz.figures.flux_difference import MATCHED_BY, distance_text
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.latent_map import caption
-from glassviz.figures.transition_graph import convention, title_of, told_cycle
+from glassviz.figures.transition_graph import convention, cycle_text, title_of
 from glassviz.maps.maps import LatentMap
 from glassviz.metrics.graph_stats import ChainStats, PartitionStats
 from glassviz.report.phrases import comparison as phrases
@@ -325,7 +325,7 @@ def print_difference(found: FluxDifference, console: Console | None = None) -> N
     console.print()
     console.print(Text(f"{printable(found.one)} against {printable(found.other)}", "bold"))
     console.print(Text(f"mode {found.mode}; {MATCHED_BY[found.matched_by]}"))
-    console.print(Text(distance_told(found)))
+    console.print(Text(distance_text(found)))
     table = _graph_table("from", "to", "one", "other", "difference")
     between = abs(found.difference)
     order = sorted(
@@ -394,7 +394,7 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
 def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
     slow, slower = (level.slowest_s.get(lag) for lag in (1, 10))
     told = [
-        f"{told_cycle(each)} {percent(each.share)} ({each.count:,}×)"
+        f"{cycle_text(each)} {percent(each.share)} ({each.count:,}×)"
         for each in level.cycles[:CYCLES]
     ]
     rate = NONE

@@ -41,7 +41,7 @@ def curves(
 
     Reads the logs seed_N.csv, of trainings that still run as well.
     """
-    from glassviz.figures.curves import HOPPER_HOP_POLICY, learning_curves
+    from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, learning_curves
     from glassviz.figures.style import check_target, save
     from glassviz.training.curves import CONTROLLERS, read_runs
 

@@ -7,8 +7,8 @@ from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export.product import Source
-from glassviz.figures.paper import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
-from glassviz.figures.rasters import label_raster
+from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
+from glassviz.figures.labels import label_raster
 from glassviz.text import count_of
 from glassviz.video.clip import Clip
 from glassviz.video.film import frames_between
@@ -57,7 +57,7 @@ def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None)
                 pictures=pictures,
                 labels=[int(clip.label[t]) for t in frames] if clip.has_labels else None,
                 span=clip.label[first:last].astype(np.int64) if clip.has_labels else None,
-                told=f"{start:.2f} to {end:.2f} s",
+                title=f"{start:.2f} to {end:.2f} s",
             )
         )
     names = source.phase_names()

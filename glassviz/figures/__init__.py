@@ -1,1 +1,1 @@
-"""Figures, one file each."""
+"""Figures, one module per figure: its data, caption and drawing."""

@@ -1,4 +1,4 @@
-"""The figure of the difference of two transition graphs."""
+"""The figure of the difference between two transition graphs."""
 
 from dataclasses import dataclass
 
@@ -10,33 +10,34 @@ from glassviz.compare.graphs import FluxDifference, RunGraph
 from glassviz.compare.matching import MatchedBy
 from glassviz.figures.graph_drawing import MARGIN_X, Drawing, Look, draw_graph, percent
 from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.style import style, text_width, wrapped
-from glassviz.figures.transition_graph import (
+from glassviz.figures.graph_page import (
     CAPTION_SIZE,
     CAPTION_STEP,
     COLUMN,
     MARGIN,
-    MODES,
     TITLE_HEIGHT,
     Page,
     Width,
     draw,
-    hull_names,
-    title_of,
 )
+from glassviz.figures.style import style, text_width, wrapped
+from glassviz.figures.transition_graph import MODES, hull_names, title_of
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.palette import NO_CLUSTER_COLOR, label_color
+
+SIDES = 20.0
+"""Margin beside a ring of labels for their names, in points."""
 
 
 @dataclass(frozen=True, eq=False)
 class DifferenceFigure:
-    """What a figure of a difference shows.
+    """Content of the figure of a difference.
 
     Attributes:
-        titles: of both runs, and of their difference.
-        mode: of the graphs.
-        drawings: of the same.
-        caption: below all.
+        titles: titles of both runs, and of their difference.
+        mode: mode of the graphs.
+        drawings: drawings of both graphs, and of their difference.
+        caption: caption below the drawings.
     """
 
     titles: tuple[str, str, str]
@@ -45,16 +46,11 @@ class DifferenceFigure:
     caption: str
 
 
-def difference_size(width: Width) -> tuple[float, float]:
-    """Width and height of a drawing in a figure of this width: below each other, or in a row."""
-    return (COLUMN - 2 * MARGIN, 170.0) if width == "column" else (2 * COLUMN / 3 - 2, 176.0)
-
-
 def flux_difference(shown: DifferenceFigure, width: Width = "column") -> Figure:
-    """Draw both graphs and their difference; every state has one place in all three."""
+    """Draw both graphs and their difference, in a column or in a row."""
     total = COLUMN if width == "column" else 2 * COLUMN
     caption = wrapped(shown.caption, total - 2 * MARGIN, CAPTION_SIZE)
-    own, height = shown.drawings[0].width, shown.drawings[0].height
+    drawing_width, height = shown.drawings[0].width, shown.drawings[0].height
     rows = 3 if width == "column" else 1
     step = TITLE_HEIGHT + height
     body = rows * step
@@ -62,43 +58,51 @@ def flux_difference(shown: DifferenceFigure, width: Width = "column") -> Figure:
         page = Page(total, body + 2 * MARGIN + len(caption) * CAPTION_STEP)
         page.text(total - MARGIN, 3.2, shown.mode, NAME_SIZE, ha="right")
         for i, (title, drawing) in enumerate(zip(shown.titles, shown.drawings, strict=True)):
-            left, top = (MARGIN, i * step) if rows == 3 else (2 + i * (own + 2), 0.0)
-            room = own - (text_width(shown.mode, NAME_SIZE) if i == (0 if rows == 3 else 2) else 0)
+            left, top = (MARGIN, i * step) if rows == 3 else (2 + i * (drawing_width + 2), 0.0)
+            beside_mode = i == (0 if rows == 3 else 2)
+            room = drawing_width - (text_width(shown.mode, NAME_SIZE) if beside_mode else 0)
             page.title(left, top + 2.5, title, room)
-            draw(page.axes(left, top + TITLE_HEIGHT, own, height), drawing)
+            draw(page.axes(left, top + TITLE_HEIGHT, drawing_width, height), drawing)
         for i, line in enumerate(caption):
             page.text(MARGIN, body + MARGIN + i * CAPTION_STEP, line, CAPTION_SIZE)
     return page.figure
 
 
-SIDES = 20.0
-"""Beside a ring of labels, in points: room for their names."""
+def difference_size(width: Width) -> tuple[float, float]:
+    """Width and height of a single drawing in a figure."""
+    return (COLUMN - 2 * MARGIN, 170.0) if width == "column" else (2 * COLUMN / 3 - 2, 176.0)
 
 
-def difference_figure_of(found: FluxDifference, width: Width = "column") -> DifferenceFigure:
-    """Both graphs and their difference, each state in one place in all three."""
+def difference_figure_of(difference: FluxDifference, width: Width = "column") -> DifferenceFigure:
+    """The content of the figure of a difference."""
     return DifferenceFigure(
-        titles=(title_of(found.graphs[0]), title_of(found.graphs[1]), "difference"),
-        mode=f"mode {found.mode}",
-        drawings=difference_drawings(found, *difference_size(width)),
-        caption=difference_caption(found),
+        titles=(title_of(difference.graphs[0]), title_of(difference.graphs[1]), "difference"),
+        mode=f"mode {difference.mode}",
+        drawings=difference_drawings(difference, *difference_size(width)),
+        caption=difference_caption(difference),
     )
 
 
 def difference_drawings(
-    found: FluxDifference, width: float, height: float
+    difference: FluxDifference, width: float, height: float
 ) -> tuple[Drawing, Drawing, Drawing]:
-    """The one, the other, and the other less the one, as plain data."""
-    cluster = _clusters(found)
+    """Drawings of the first graph, the second, and the second minus the first.
+
+    A state has the same position in all three.
+    """
+    cluster = _clusters(difference)
     matched = {
         int(k): label_color(state.one) if state.one is not None else NO_CLUSTER_COLOR
-        for k, state in zip(cluster, found.states, strict=True)
+        for k, state in zip(cluster, difference.states, strict=True)
     }
-    if found.level == "prototype":
+    if difference.level == "prototype":
         matched = {}
     looks = []
     for i, (flux, share) in enumerate(
-        [(found.one_flux, found.one_share), (found.other_flux, found.other_share)]
+        [
+            (difference.one_flux, difference.one_share),
+            (difference.other_flux, difference.other_share),
+        ]
     ):
         looks.append(
             Look(
@@ -106,29 +110,28 @@ def difference_drawings(
                 share=share,
                 traffic=flux,
                 stays=None,
-                main=_main(found, i),
+                main=_main(difference, i),
                 directed=True,
-                names=_names(found, i),
+                names=_names(difference, i),
                 colors=matched,
-                numbers=_numbers(found, i),
+                numbers=_numbers(difference, i),
             )
         )
-    between = np.abs(found.difference)
     looks.append(
         Look(
             cluster=cluster,
-            share=(found.one_share + found.other_share) / 2,
-            traffic=between,
+            share=(difference.one_share + difference.other_share) / 2,
+            traffic=np.abs(difference.difference),
             stays=None,
             main=(),
             directed=True,
-            names=_both_names(found),
+            names=_both_names(difference),
             colors=matched,
-            numbers=_numbers(found, None),
-            signs=np.sign(found.difference),
+            numbers=_numbers(difference, None),
+            signs=np.sign(difference.difference),
         )
     )
-    sides = SIDES if found.level == "label" else MARGIN_X
+    sides = SIDES if difference.level == "label" else MARGIN_X
     first, second, third = (draw_graph(look, width, height, sides) for look in looks)
     return first, second, third
 
@@ -142,83 +145,84 @@ MATCHED_BY: dict[MatchedBy, str] = {
 }
 
 
-def difference_caption(found: FluxDifference) -> str:
-    """What is shown, how states were matched, and how large the difference is."""
-    counted = "switches" if found.mode == "jump" else "frames"
+def difference_caption(difference: FluxDifference) -> str:
+    """Caption: mode, matching of the states, and size of the difference."""
+    counted = "switches" if difference.mode == "jump" else "frames"
+    matching = MATCHED_BY[difference.matched_by]
     sentences = [
-        f"Mode {MODES[found.mode]}. States are {found.level}s: {MATCHED_BY[found.matched_by]}.",
+        f"Mode {MODES[difference.mode]}. States are {difference.level}s: {matching}.",
         f"Numbers at arrows: share of all {counted}; black: the dominant cycle. Difference: blue "
-        "(+) where the second has more of its traffic, brown (−) where it has less.",
+        "(+) where the second has a larger share of its traffic, brown (−) where a smaller one.",
     ]
-    alone = [state for state in found.states if state.one is None or state.other is None]
-    if alone:
-        sentences.append(f"Without counterpart, in grey or absent: {len(alone)} labels.")
-    sentences.append(distance_told(found))
+    unmatched = [state for state in difference.states if state.one is None or state.other is None]
+    if unmatched:
+        sentences.append(f"Labels without counterpart, grey or absent: {len(unmatched)}.")
+    sentences.append(distance_text(difference))
     return " ".join(sentences)
 
 
-def distance_told(found: FluxDifference) -> str:
-    """How much of the traffic differs, beside what the episodes alone would make differ."""
-    if found.distance is None or found.null_distance is None:
+def distance_text(difference: FluxDifference) -> str:
+    """The share of traffic that differs, against that of permuted episodes."""
+    if difference.distance is None or difference.null_distance is None:
         return "A run without a transition has no traffic to compare."
-    own, chance = percent(found.distance), percent(found.null_distance)
+    share, chance = percent(difference.distance), percent(difference.null_distance)
     return (
-        f"{own} of the traffic differs; by chance {chance} "
-        f"(episodes dealt out anew, p = {found.p:.3f}; about these two runs, not other seeds)."
+        f"{share} of the traffic differs; {chance} by chance (episodes permuted between the runs, "
+        f"p = {difference.p:.3f}; a statement about these two runs, not about other seeds)."
     )
 
 
-def _clusters(found: FluxDifference) -> Int[np.ndarray, " states"]:
-    if found.level == "prototype":
-        return found.graphs[0].cluster
-    return np.arange(len(found.states))
+def _clusters(difference: FluxDifference) -> Int[np.ndarray, " states"]:
+    if difference.level == "prototype":
+        return difference.graphs[0].cluster
+    return np.arange(len(difference.states))
 
 
-def _main(found: FluxDifference, which: int) -> tuple[int, ...]:
-    """The dominant cycle of one of the runs, by the places of its states."""
-    stats = found.graphs[which].stats
-    level = stats.prototypes if found.level == "prototype" else stats.labels
+def _main(difference: FluxDifference, which: int) -> tuple[int, ...]:
+    """The dominant cycle of one of the runs, as indices into the matched states."""
+    stats = difference.graphs[which].stats
+    level = stats.prototypes if difference.level == "prototype" else stats.labels
     cycle = dominant_cycle(level.cycles)
-    places = [state.one if which == 0 else state.other for state in found.states]
-    return tuple(places.index(state) for state in cycle.states) if cycle else ()
+    states = [state.one if which == 0 else state.other for state in difference.states]
+    return tuple(states.index(state) for state in cycle.states) if cycle else ()
 
 
-def _numbers(found: FluxDifference, which: int | None) -> tuple[str, ...]:
-    """What a run calls its states; in the difference as the first run does, if it has them."""
-    told = []
-    for state in found.states:
+def _numbers(difference: FluxDifference, which: int | None) -> tuple[str, ...]:
+    """The states' numbers in a run; None: in the first run, or else in the second."""
+    texts = []
+    for state in difference.states:
         both = (state.one, state.other)
         number = both[which] if which is not None else both[0] if both[0] is not None else both[1]
-        told.append("" if number is None else str(number))
-    return tuple(told)
+        texts.append("" if number is None else str(number))
+    return tuple(texts)
 
 
-def _names(found: FluxDifference, which: int) -> dict[int, tuple[str, ...]]:
-    graph = found.graphs[which]
-    if found.level == "prototype":
+def _names(difference: FluxDifference, which: int) -> dict[int, tuple[str, ...]]:
+    graph = difference.graphs[which]
+    if difference.level == "prototype":
         return hull_names(graph)
-    share: Float64[np.ndarray, " states"] = (found.one_share, found.other_share)[which]
+    share: Float64[np.ndarray, " states"] = (difference.one_share, difference.other_share)[which]
     names: dict[int, tuple[str, ...]] = {}
-    for i, state in enumerate(found.states):
+    for i, state in enumerate(difference.states):
         label = (state.one, state.other)[which]
-        told = "absent" if label is None else f"{label} {_named(graph, label)}".strip()
-        names[i] = (told, f"{percent(float(share[i]))} of frames") if share[i] else (told,)
+        name = "absent" if label is None else f"{label} {_label_name(graph, label)}".strip()
+        names[i] = (name, f"{percent(float(share[i]))} of frames") if share[i] else (name,)
     return names
 
 
-def _both_names(found: FluxDifference) -> dict[int, tuple[str, ...]]:
-    if found.level == "prototype":
-        one, other = (hull_names(graph) for graph in found.graphs)
-        # A cluster may live in another phase under another controller: then by its number alone.
+def _both_names(difference: FluxDifference) -> dict[int, tuple[str, ...]]:
+    if difference.level == "prototype":
+        one, other = (hull_names(graph) for graph in difference.graphs)
+        # The number alone, if a cluster occurs in different phases under the two controllers.
         return {k: lines[:1] if lines[0] == other[k][0] else (str(k),) for k, lines in one.items()}
     names: dict[int, tuple[str, ...]] = {}
-    for i, state in enumerate(found.states):
+    for i, state in enumerate(difference.states):
         if state.one is None or state.other is None:
-            names[i] = (f"{state.one if state.one is not None else state.other} alone",)
+            names[i] = (f"{state.one if state.one is not None else state.other} only",)
         else:
             names[i] = (f"{state.one} ↔ {state.other}",)
     return names
 
 
-def _named(graph: RunGraph, label: int) -> str:
-    return next((each.name for each in graph.names if each.label == label), "")
+def _label_name(graph: RunGraph, label: int) -> str:
+    return next((named.name for named in graph.names if named.label == label), "")

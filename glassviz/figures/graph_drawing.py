@@ -1,6 +1,6 @@
-"""What a transition graph looks like, as plain data: whatever draws it, draws the same.
+"""Drawings of transition graphs as plain data, independent of what renders them.
 
-Lengths are in points (1/72 inch), as are the sizes of texts; y points downwards, as on a page.
+Lengths and font sizes are in points (1/72 inch); y points downwards, as on a page.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,62 +18,63 @@ from glassviz.figures.graph_layout import (
     head_length,
     outline,
     place_names,
-    places_of_text,
     route,
+    text_positions,
 )
 from glassviz.figures.style import INK, text_width
 from glassviz.palette import ink_on, label_color
 
 WIDTH, HEIGHT = 240.0, 222.0
-"""Of a drawing: as wide as a column of a page."""
+"""Default size of a drawing, as wide as a column of a page."""
 
 MARGIN_X, MARGIN_Y = 4.0, 22.0
-"""Around the hulls: room for their names."""
+"""Margins around the hulls, for their names."""
 
 LARGEST_UNIT = 0.17
-"""Of a prototype's place, diameter, in sides of the page."""
+"""Maximum diameter of a prototype's place, relative to the shorter side of the drawing."""
 
 RING_GAP, RING_WIDTH = 1.7, 1.3
-"""Between a disc and the ring of its self-transitions, and of the ring."""
+"""Gap between a disc and its ring of self-transitions, and width of the ring."""
 
 NUMBER_SIZE, SHARE_SIZE = 6.0, 6.0
-"""Of the texts: numbers of prototypes, and shares."""
+"""Font sizes of prototype numbers and of shares."""
 
-MIN_TOLD = 10.5
-"""Radius of a disc in which a share fits below the number."""
+MIN_SHARE_RADIUS = 10.5
+"""Smallest radius of a disc that has room for a share below its number."""
 
-THINNEST, THICKEST = 0.35, 3.6
-"""Of arrows: the widest has all of the latter, the others in proportion, but for the former."""
+MIN_WIDTH, MAX_WIDTH = 0.35, 3.6
+"""Widths of arrows, proportional to their share between these."""
 
-LINE_WIDEST = 1.0
-"""Of lines without a direction: there is one between any two prototypes."""
+MAX_LINE_WIDTH = 1.0
+"""Maximum width of undirected lines, which connect all pairs of prototypes."""
 
 MAIN, MINOR, LINE = INK, "#9AA1AC", "#BCC2CB"
-"""Colours of arrows in the dominant cycle, of others, and of lines without a direction."""
+"""Colours of arrows in the dominant cycle, of other arrows, and of undirected lines."""
 
 MORE, LESS = "#2166AC", "#B35806"
 """Colours of arrows of a difference."""
 
-MOST_SHARES = 8
-"""Arrows that tell their share: the widest, if it is a fair part of the widest one's."""
+MAX_SHARES = 8
+"""Maximum number of arrows with a printed share."""
 
-FAIR_PART = 0.12
+MIN_PRINTED_SHARE = 0.12
+"""Smallest share that is printed, relative to the largest one."""
+
 Point = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Node:
-    """A prototype, or a label.
+    """A prototype or a label.
 
     Attributes:
-        key: its number.
-        cluster: that it is in.
-        x, y, radius: of its disc; the area goes with its share of the frames.
-        share: of the frames, in [0, 1]; 0: never visited, to be drawn hollow.
-        stays: probability that the next frame is its own too, the part of the ring that is
-            drawn; None: without a ring.
-        color, ink: of the disc, and of what is written in it.
-        number, told: what that is: the number, and its share where there is room; each may be "".
+        key: number of the node.
+        cluster: cluster of the node.
+        x, y, radius: centre and radius of its disc; the area is proportional to its share.
+        share: share of the frames, in [0, 1]; 0 for a node that is never visited, drawn hollow.
+        stays: probability of a self-transition, drawn as part of a ring; None for no ring.
+        color, ink: colours of the disc and of its text.
+        number, told: text of the disc: number, and share if there is room; may be "".
     """
 
     key: int
@@ -95,14 +96,14 @@ class Arrow:
 
     Attributes:
         source, target: keys of the nodes.
-        share: of the traffic, in [0, 1].
-        width: of the line, in proportion to that.
-        main: whether it is part of the dominant cycle.
-        color: of line and head.
-        start, control, end: of the quadratic Bézier curve that the line is.
-        head: corners of the arrowhead, whose tip touches the target; none without direction.
-        told: its share, where there is room; else "".
-        at: the centre of that text.
+        share: share of the traffic, in [0, 1].
+        width: width of the line, proportional to the share.
+        main: whether the arrow is part of the dominant cycle.
+        color: colour of line and head.
+        start, control, end: quadratic Bézier curve of the line.
+        head: corners of the arrowhead, whose tip touches the target; empty if undirected.
+        told: printed share; "" if there is no room.
+        at: centre of the printed share.
     """
 
     source: int
@@ -124,12 +125,12 @@ class Hull:
     """A cluster.
 
     Attributes:
-        cluster: its number.
-        color: of label and cluster.
-        outline: corners of a convex polygon with all of its prototypes inside.
-        name: lines of text about it; none where there is no room.
-        at: the centre of that text.
-        visited: whether any frame is in it.
+        cluster: number of the cluster.
+        color: colour of the cluster.
+        outline: corners of a convex polygon around its prototypes.
+        name: lines of text; empty if there is no room.
+        at: centre of the text.
+        visited: whether any frame belongs to it.
     """
 
     cluster: int
@@ -145,8 +146,8 @@ class Drawing:
     """A transition graph.
 
     Attributes:
-        width, height: of the page.
-        hulls, arrows, nodes: in the order in which they are to be drawn.
+        width, height: size of the drawing.
+        hulls, arrows, nodes: elements in drawing order.
     """
 
     width: float
@@ -158,20 +159,20 @@ class Drawing:
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """What a drawing is made of.
+    """The content of a drawing, before layout.
 
     Attributes:
-        cluster: of each node.
-        share: of the frames that each node has.
-        traffic: from each node to each other, shares; its diagonal is not drawn.
-        stays: probability of staying; None: without rings.
+        cluster: clusters of the nodes.
+        share: shares of the frames.
+        traffic: shares of the traffic between nodes; the diagonal is not drawn.
+        stays: probabilities of self-transitions; None for no rings.
         main: keys of the dominant cycle, in order; empty for none.
-        directed: whether the traffic has a direction; otherwise `traffic` is symmetric.
-        names: of clusters, lines of text; the first ones are left out last.
-        colors: of clusters that do not have their own colour.
-        numbers: of nodes that are not called by their place.
-        signs: of a difference: +1 where there is more traffic, −1 where there is less, which
-            takes the place of bold and faint; None for a graph.
+        directed: whether the traffic is directed; if not, `traffic` is symmetric.
+        names: lines of text by cluster, the most important first.
+        colors: colours of clusters that differ from the palette.
+        numbers: printed numbers of the nodes; empty for their keys.
+        signs: for a difference, +1 for more traffic and −1 for less, shown by colour instead of
+            the dominant cycle; None for a graph.
     """
 
     cluster: Int[np.ndarray, " nodes"]
@@ -189,12 +190,12 @@ class Look:
 def draw_graph(
     look: Look, width: float = WIDTH, height: float = HEIGHT, sides: float = MARGIN_X
 ) -> Drawing:
-    """Lay a graph out; the same partition always gives the same places.
+    """Lay out a graph; positions depend on the partition only.
 
     Args:
-        look: what is to be seen.
-        width, height: of the page.
-        sides: kept free to the left and to the right, for names to stand there.
+        look: content of the drawing.
+        width, height: size of the drawing.
+        sides: margins at the left and right, for names.
     """
     page = Box(0.0, 0.0, width, height)
     layout = graph_layout(
@@ -217,7 +218,7 @@ def draw_graph(
             )
             for k in layout.clusters
         ),
-        arrows=_arrows(look, nodes, page, [each.box for each in names.values() if each.lines]),
+        arrows=_arrows(look, nodes, page, [name.box for name in names.values() if name.lines]),
         nodes=nodes,
     )
 
@@ -226,19 +227,17 @@ def _nodes(look: Look, layout: GraphLayout, colors: Mapping[int, str]) -> tuple[
     smallest = text_width("00", NUMBER_SIZE) / 2 + 0.9
     largest = max(layout.unit / 2 - RING_GAP - RING_WIDTH, 0.3 * layout.unit)
     smallest = min(smallest, largest)
-    most = float(look.share.max(initial=0)) or 1.0
+    max_share = float(look.share.max(initial=0)) or 1.0
     nodes = []
     for key, (x, y) in enumerate(layout.place.tolist()):
         share, cluster = float(look.share[key]), int(look.cluster[key])
-        radius = max(largest * (share / most) ** 0.5, smallest)
+        radius = max(largest * (share / max_share) ** 0.5, smallest)
         color = colors[cluster]
         number = look.numbers[key] if look.numbers else str(key)
-        told = percent(share)
-        if radius < MIN_TOLD or not share:
-            told = ""
+        share_text = percent(share) if share and radius >= MIN_SHARE_RADIUS else ""
         if text_width(number, NUMBER_SIZE) > 2 * radius - 0.6:
             number = ""
-        stays = look.stays is not None and share > 0
+        has_ring = look.stays is not None and share > 0
         nodes.append(
             Node(
                 key=key,
@@ -247,11 +246,11 @@ def _nodes(look: Look, layout: GraphLayout, colors: Mapping[int, str]) -> tuple[
                 y=y,
                 radius=radius,
                 share=share,
-                stays=float(look.stays[key]) if stays and look.stays is not None else None,
+                stays=float(look.stays[key]) if has_ring and look.stays is not None else None,
                 color=color,
                 ink=ink_on(color),
                 number=number,
-                told=told,
+                told=share_text,
             )
         )
     return tuple(nodes)
@@ -260,63 +259,66 @@ def _nodes(look: Look, layout: GraphLayout, colors: Mapping[int, str]) -> tuple[
 def _arrows(
     look: Look, nodes: Sequence[Node], page: Box, taken: Sequence[Box]
 ) -> tuple[Arrow, ...]:
-    """The traffic, the widest arrows last; their shares where there is room."""
+    """Arrows from narrow to wide, those of the dominant cycle last, with shares where they fit."""
     discs = np.array([(node.x, node.y, reach(node)) for node in nodes])
     steps = set(zip(look.main, look.main[1:] + look.main[:1], strict=True))
     traffic = look.traffic if look.directed else np.triu(look.traffic)
     pairs = [(i, j) for i, j in np.argwhere(traffic > 0).tolist() if i != j]
-    most = max((float(traffic[pair]) for pair in pairs), default=1.0)
-    thickest = THICKEST if look.directed else LINE_WIDEST
+    max_share = max((float(traffic[pair]) for pair in pairs), default=1.0)
+    max_width = MAX_WIDTH if look.directed else MAX_LINE_WIDTH
     arrows = []
     for i, j in sorted(pairs, key=lambda pair: (float(traffic[pair]), pair)):
         share = float(traffic[i, j])
-        width = max(thickest * share / most, THINNEST)
+        width = max(max_width * share / max_share, MIN_WIDTH)
         curve = route(discs, i, j, head_length(width) if look.directed else 0.0)
         main = (i, j) in steps
         color = LINE if not look.directed else MAIN if main else MINOR
         if look.signs is not None:
             color = MORE if look.signs[i, j] > 0 else LESS
         arrows.append(Arrow(i, j, share, width, main, color, *curve))
-    # Bold ones lie on top.
     arrows.sort(key=lambda arrow: arrow.main)
     if not look.directed:
         return tuple(arrows)
-    return _with_shares(arrows, look.signs, Room(page, discs.tolist(), taken), most)
+    return _with_shares(arrows, look.signs, Room(page, discs.tolist(), taken), max_share)
 
 
 def _with_shares(
     arrows: Sequence[Arrow],
     signs: Float64[np.ndarray, "nodes nodes"] | None,
     room: Room,
-    most: float,
+    max_share: float,
 ) -> tuple[Arrow, ...]:
-    widest = sorted(arrows, key=lambda arrow: (-arrow.main, -arrow.share))[:MOST_SHARES]
-    told = {}
+    widest = sorted(arrows, key=lambda arrow: (-arrow.main, -arrow.share))[:MAX_SHARES]
+    texts = {}
     for arrow in widest:
-        if arrow.share < FAIR_PART * most:
+        if arrow.share < MIN_PRINTED_SHARE * max_share:
             continue
         text = percent(arrow.share)
         if signs is not None:
             text = f"{'+' if signs[arrow.source, arrow.target] > 0 else '−'}{text}"
         size = text_width(text, SHARE_SIZE), SHARE_SIZE
         curve = arrow.start, arrow.control, arrow.end
-        found = room.take(places_of_text(*curve, arrow.width, *size), *size)
-        if found:
-            told[arrow.source, arrow.target] = (text, found)
+        at = room.take(text_positions(*curve, arrow.width, *size), *size)
+        if at:
+            texts[arrow.source, arrow.target] = (text, at)
     return tuple(
         replace(arrow, told=text, at=at)
         for arrow in arrows
-        for text, at in [told.get((arrow.source, arrow.target), ("", (0.0, 0.0)))]
+        for text, at in [texts.get((arrow.source, arrow.target), ("", (0.0, 0.0)))]
     )
 
 
 def reach(node: Node) -> float:
-    """Radius of a node with its ring."""
+    """Radius of a node including its ring."""
     return node.radius + (0.0 if node.stays is None else RING_GAP + RING_WIDTH)
 
 
 def percent(share: float) -> str:
-    """A share as people write it: 41 %, 3.2 %, 0.04 %."""
+    """A share as a percentage with about two significant digits.
+
+    >>> percent(0.41), percent(0.032), percent(0.0004)
+    ('41 %', '3.2 %', '0.04 %')
+    """
     if share >= 0.0995 or not share:
         return f"{share:.0%}".replace("%", " %")
     if share >= 0.00095:

@@ -1,4 +1,4 @@
-"""Layout of transition graphs: places, routes, texts."""
+"""Layout of transition graphs: positions of prototypes, routes of arrows, places of texts."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,23 +10,54 @@ from scipy.optimize import brentq
 
 from glassviz.figures.style import LINE_HEIGHT, text_width
 
+Points = Float64[np.ndarray, "points 2"]
+Point = tuple[float, float]
+Vector = Float64[np.ndarray, "2"]
+
 PAD = 0.22
-"""Between the discs of a cluster and its hull."""
+"""Distance between the discs of a cluster and its hull, in diameters of a disc."""
 
 GAP = 0.5
-"""Between hulls, at least."""
+"""Minimum distance between hulls, in diameters of a disc."""
 
 _ROTATIONS = 144
-Points = Float64[np.ndarray, "points 2"]
+
+BENDS = (0.16, 0.24, 0.34, 0.46, 0.08)
+"""Bends of arrows to their left, relative to their length, in order of preference. The arrow in
+the opposite direction bends to the other side."""
+
+STRAIGHT = (0.0, 0.12, -0.12, 0.25, -0.25)
+"""Bends of undirected lines."""
+
+CLEARANCE = 1.5
+"""Distance between a line and the nodes that it passes, in points."""
+
+HEAD_LEAST = 2.2
+
+LONG = 2.2
+"""Minimum length of a curve that carries its text, in widths of the text."""
+
+_CORNERS = 24
+_SAMPLES = np.linspace(0.0, 1.0, 17)[1:-1]
+_PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
+
+NAME_SIZE = 6.5
+"""Font size of the names of hulls; the first line is bold."""
+
+INWARDS = 0.3
+"""Maximum cosine between a name's direction and that to the centre, where the arrows are."""
+
+TEXT_MARGIN = 0.8
+"""Margin around every text, in points."""
 
 
 @dataclass(frozen=True, eq=False)
 class GraphLayout:
-    """Places within a box of unit lengths, y downwards.
+    """Positions of prototypes and clusters, y downwards.
 
     Attributes:
-        place: centre of each prototype.
-        centre, radius: of each cluster's circle, by `clusters`.
+        place: centres of the prototypes.
+        centre, radius: circles around the clusters, in the order of `clusters`.
         clusters: numbers of the clusters that have prototypes, ascending.
         unit: diameter of a prototype's disc.
     """
@@ -38,26 +69,26 @@ class GraphLayout:
     unit: float
 
     def moved(self, x: float, y: float) -> "GraphLayout":
-        """The same, further right and down."""
-        by = np.array([x, y])
-        return replace(self, place=self.place + by, centre=self.centre + by)
+        """The layout shifted right and down."""
+        shift = np.array([x, y])
+        return replace(self, place=self.place + shift, centre=self.centre + shift)
 
 
 def graph_layout(
     cluster: Int[np.ndarray, " prototypes"], width: float, height: float, largest: float = np.inf
 ) -> GraphLayout:
-    """Place prototypes in a box, as large as fits.
+    """Lay out prototypes in a box, as large as possible.
 
-    Clusters stand clockwise by their numbers, on a ring that is turned to where it fits best.
+    Clusters are placed clockwise by number on a ring, which is rotated to fit best.
 
     Args:
-        cluster: of each prototype.
-        width, height: of the box.
-        largest: diameter of a prototype's disc at most.
+        cluster: clusters of the prototypes.
+        width, height: size of the box.
+        largest: maximum diameter of a prototype's disc.
     """
     clusters = np.unique(cluster)
     members = [np.flatnonzero(cluster == k) for k in clusters]
-    discs = [_packed(len(own)) for own in members]
+    discs = [_packed(len(indices)) for indices in members]
     radius = np.array([_reach(disc) + 0.5 + PAD for disc in discs])
     angle, ring = _ring(radius + GAP / 2)
     fits = [_scale(ring * _towards(angle + turn), radius, width, height) for turn in _TURNS]
@@ -66,10 +97,10 @@ def graph_layout(
     angle, scale = angle + _TURNS[best], fits[best]
     centre = ring * _towards(angle)
     place = np.zeros((len(cluster), 2))
-    for own, disc, at, a in zip(members, discs, centre, angle, strict=True):
-        # The first one outwards, the others clockwise.
+    for indices, disc, at, a in zip(members, discs, centre, angle, strict=True):
+        # The first prototype points outwards, the others follow clockwise.
         outwards = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
-        place[own] = at + disc @ outwards
+        place[indices] = at + disc @ outwards
     low, high = (centre - radius[:, None]).min(axis=0), (centre + radius[:, None]).max(axis=0)
     shift = np.array([width, height]) / 2 - scale * (low + high) / 2
     return GraphLayout(
@@ -82,7 +113,7 @@ def graph_layout(
 
 
 _TURNS = np.linspace(0, 2 * np.pi, _ROTATIONS, endpoint=False) - np.pi / 2
-"""Of the ring: the first cluster at the top, then clockwise."""
+"""Rotations of the ring, beginning with the first cluster at the top."""
 
 
 def _towards(angle: Float64[np.ndarray, " points"]) -> Points:
@@ -94,17 +125,17 @@ def _reach(discs: Points) -> float:
 
 
 def _packed(count: int) -> Points:
-    """Centres of so many discs of diameter 1, in rings around 0; the first on the outer ring."""
+    """Centres of `count` discs of diameter 1, in rings around 0; the first on the outer ring."""
     if count == 1:
         return np.zeros((1, 2))
     if count <= 6:
         return _circle(count, 0.5 / np.sin(np.pi / count))
-    found = []
+    packings = []
     for inside in range(1, count - 5):
         core = _packed(inside)
         outer = count - inside
-        found.append((max(_reach(core) + 1, 0.5 / float(np.sin(np.pi / outer))), inside, core))
-    reach, inside, core = min(found, key=lambda each: (round(each[0], 9), each[1]))
+        packings.append((max(_reach(core) + 1, 0.5 / float(np.sin(np.pi / outer))), inside, core))
+    reach, inside, core = min(packings, key=lambda packing: (round(packing[0], 9), packing[1]))
     return np.concatenate([_circle(count - inside, reach), core])
 
 
@@ -115,7 +146,7 @@ def _circle(count: int, radius: float) -> Points:
 def _ring(
     radius: Float64[np.ndarray, " clusters"],
 ) -> tuple[Float64[np.ndarray, " clusters"], float]:
-    """Angles and radius of the smallest ring on which circles around its points do not meet."""
+    """Angles and radius of the smallest ring on which circles of these radii do not overlap."""
     if len(radius) == 1:
         return np.zeros(1), 0.0
 
@@ -136,38 +167,12 @@ def _scale(
     return float(min(width / size[0], height / size[1]))
 
 
-Point = tuple[float, float]
-Vector = Float64[np.ndarray, "2"]
-
-BENDS = (0.16, 0.24, 0.34, 0.46, 0.08)
-"""How far arrows bend to their left, in parts of their length, the preferred first: the way back
-bends to the other side."""
-
-STRAIGHT = (0.0, 0.12, -0.12, 0.25, -0.25)
-"""The same for lines without a direction."""
-
-CLEARANCE = 1.5
-"""Between a line and the nodes that it passes, in points."""
-
-HEAD_WIDTH = 2.6
-"""Of an arrowhead, in widths of its line, on top of `HEAD_LEAST`."""
-
-HEAD_LEAST = 2.2
-
-LONG = 2.2
-"""Widths of its text in a curve that the text may lie on."""
-
-_CORNERS = 24
-_SAMPLES = np.linspace(0.0, 1.0, 17)[1:-1]
-_PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
-
-
 def outline(place: Float64[np.ndarray, "members 2"], radius: float) -> tuple[Point, ...]:
     """The convex hull of discs around the members of a cluster, as a polygon."""
     from scipy.spatial import ConvexHull
 
     angle = 2 * np.pi * np.arange(_CORNERS) / _CORNERS
-    # Sides of the polygon, and not only its corners, stay so far away.
+    # The sides of the polygon, not only its corners, keep this distance.
     disc = radius / np.cos(np.pi / _CORNERS) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
     points = (place[:, None] + disc).reshape(-1, 2)
     corners = points[ConvexHull(points).vertices]
@@ -175,19 +180,19 @@ def outline(place: Float64[np.ndarray, "members 2"], radius: float) -> tuple[Poi
 
 
 def head_length(width: float) -> float:
-    """Of the arrowhead of a line."""
+    """Length of the arrowhead of a line."""
     return HEAD_LEAST + 1.3 * width
 
 
 def route(
     discs: Float64[np.ndarray, "nodes 3"], source: int, target: int, head: float
 ) -> tuple[Point, Point, Point, tuple[Point, ...]]:
-    """A curve from one disc to another that stays clear of the others, where it can.
+    """A curve from one disc to another that avoids the others as far as possible.
 
     Args:
         discs: centres and radii.
-        source, target: which two.
-        head: length of the arrowhead; 0 for a line without direction.
+        source, target: indices of the two discs.
+        head: length of the arrowhead; 0 for an undirected line.
 
     Returns:
         Start, control point and end of the curve, and the corners of the arrowhead.
@@ -199,9 +204,9 @@ def route(
     bends = BENDS if head else STRAIGHT
     for order, bend in enumerate(bends):
         curve = _bezier(a, (a + b) / 2 + bend * left, b, _SAMPLES)
-        far = np.linalg.norm(curve[:, None] - others[None, :, :2], axis=2)
-        inside = np.maximum(others[:, 2] + CLEARANCE - far, 0).max(axis=0, initial=0)
-        costs.append((round(float(inside.sum()), 6), order))
+        distance = np.linalg.norm(curve[:, None] - others[None, :, :2], axis=2)
+        overlap = np.maximum(others[:, 2] + CLEARANCE - distance, 0).max(axis=0, initial=0)
+        costs.append((round(float(overlap.sum()), 6), order))
     control = (a + b) / 2 + bends[min(costs)[1]] * left
     start = a + discs[source, 2] * _unit(control - a)
     tip = b + discs[target, 2] * _unit(control - b)
@@ -211,7 +216,7 @@ def route(
     back = _unit(control - tip)
     end = tip + head * back
     half = np.array([-back[1], back[0]]) * 0.55 * head
-    # The line ends within the head, or a gap would show.
+    # The line ends within the head, so that no gap shows.
     line_end = tip + 0.8 * head * back
     return (
         _point(start),
@@ -225,13 +230,12 @@ def route(
     )
 
 
-def places_of_text(
+def text_positions(
     start: Point, control: Point, end: Point, line: float, width: float, height: float
 ) -> Iterator[Point]:
-    """Centres of a text about a curve, near its middle first.
+    """Candidate centres of a text along a curve, near its middle first.
 
-    On the curve if that is long enough to be seen on both sides; else, and where that is taken,
-    beside it.
+    On the curve, if it is long enough to be visible on both sides of the text; then beside it.
     """
     a, c, b = np.array(start), np.array(control), np.array(end)
     if np.linalg.norm(b - a) > LONG * width:
@@ -241,9 +245,9 @@ def places_of_text(
         at = _bezier(a, c, b, np.array([t]))[0]
         along = _unit((1 - t) * (c - a) + t * (b - c))
         normal = np.array([along[1], -along[0]])
-        away = line / 2 + abs(normal[0]) * width / 2 + abs(normal[1]) * height / 2 + 1
+        offset = line / 2 + abs(normal[0]) * width / 2 + abs(normal[1]) * height / 2 + 1
         for side in (1, -1):
-            yield _point(at + side * away * normal)
+            yield _point(at + side * offset * normal)
 
 
 def _bezier(
@@ -261,16 +265,6 @@ def _point(vector: Vector) -> Point:
     return float(vector[0]), float(vector[1])
 
 
-NAME_SIZE = 6.5
-"""Of the names of hulls; the first line is bold."""
-
-INWARDS = 0.3
-"""How far a name may lie towards the middle, where the arrows are: the cosine."""
-
-AIR = 0.8
-"""Kept free around every text, in points."""
-
-
 @dataclass(frozen=True)
 class Box:
     """A rectangle; y downwards."""
@@ -282,11 +276,11 @@ class Box:
 
     @classmethod
     def around(cls, x: float, y: float, width: float, height: float) -> "Box":
-        """The one with this centre and size."""
+        """The box with this centre and size."""
         return cls(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
 
     def overlaps(self, other: "Box") -> bool:
-        """Whether two have more than a border in common."""
+        """Whether two boxes share more than a border."""
         return (
             self.left < other.right
             and other.left < self.right
@@ -295,13 +289,13 @@ class Box:
         )
 
     def touches(self, x: float, y: float, radius: float) -> bool:
-        """Whether some of a disc lies in it."""
+        """Whether the box overlaps a disc."""
         dx = x - min(max(x, self.left), self.right)
         dy = y - min(max(y, self.top), self.bottom)
         return dx * dx + dy * dy < radius * radius
 
     def inside(self, other: "Box") -> bool:
-        """Whether all of it lies in another."""
+        """Whether the box lies within another."""
         return (
             other.left <= self.left
             and other.top <= self.top
@@ -311,12 +305,12 @@ class Box:
 
 
 class Room:
-    """What is still free of a page.
+    """The free space of a page.
 
     Args:
-        page: texts stay inside.
-        discs: centres and radii of what they must not cover.
-        taken: the same, boxes.
+        page: box that texts must stay within.
+        discs: centres and radii of discs that texts must not cover.
+        taken: boxes that texts must not cover.
     """
 
     def __init__(
@@ -330,11 +324,11 @@ class Room:
         self._taken = list(taken)
 
     def take(
-        self, places: Iterable[tuple[float, float]], width: float, height: float
+        self, centres: Iterable[tuple[float, float]], width: float, height: float
     ) -> tuple[float, float] | None:
-        """The first of several centres around which a text fits, now taken; None: it never does."""
-        for x, y in places:
-            box = Box.around(x, y, width + 2 * AIR, height + 2 * AIR)
+        """Reserve space for a text at the first centre where it fits; None if it fits nowhere."""
+        for x, y in centres:
+            box = Box.around(x, y, width + 2 * TEXT_MARGIN, height + 2 * TEXT_MARGIN)
             if (
                 box.inside(self._page)
                 and not any(box.overlaps(other) for other in self._taken)
@@ -347,12 +341,12 @@ class Room:
 
 @dataclass(frozen=True)
 class Name:
-    """What stands beside a hull.
+    """The name of a hull.
 
     Attributes:
-        lines: of text; none where there was no room.
-        at: its centre.
-        box: that it fills.
+        lines: lines of text; empty if there is no room.
+        at: centre of the text.
+        box: bounding box of the text.
     """
 
     lines: tuple[str, ...]
@@ -363,27 +357,27 @@ class Name:
 def place_names(
     layout: GraphLayout, names: Mapping[int, tuple[str, ...]], page: Box
 ) -> dict[int, Name]:
-    """Put the name of every cluster beside its hull.
+    """Place the name of every cluster beside its hull.
 
-    All in full if there is room for that, else all by their first lines, else the first words of
-    those, as many as fit.
+    All names in full, if they fit; else their first lines; else the first words of these, as many
+    as fit.
 
     Args:
-        layout: of the hulls.
-        names: lines of text, by cluster.
-        page: to stay inside of.
+        layout: layout of the hulls.
+        names: lines of text by cluster.
+        page: box that names must stay within.
     """
-    shorter = (
+    variants = (
         names,
         {k: lines[:1] for k, lines in names.items()},
         {k: (lines[0].split(" ")[0],) for k, lines in names.items()},
     )
-    found: dict[int, Name] = {}
-    for told in shorter:
-        found = _placed(layout, told, page)
-        if all(name.lines for name in found.values()):
+    placed: dict[int, Name] = {}
+    for variant in variants:
+        placed = _placed(layout, variant, page)
+        if all(name.lines for name in placed.values()):
             break
-    return found
+    return placed
 
 
 def _placed(
@@ -392,27 +386,28 @@ def _placed(
     centres, radii = layout.centre.tolist(), layout.radius.tolist()
     room = Room(page, [(*at, r) for at, r in zip(centres, radii, strict=True)])
     middle = (page.left + page.right) / 2, (page.top + page.bottom) / 2
-    found = {}
+    placed = {}
     for k, (x, y), r in zip(layout.clusters, centres, radii, strict=True):
         width = max(text_width(line, NAME_SIZE, bold=i == 0) for i, line in enumerate(names[k]))
         height = NAME_SIZE * LINE_HEIGHT * len(names[k])
         free = room.take(_around(x, y, r, width, height, middle), width, height)
         at = free or (x, y)
-        found[k] = Name(names[k] if free else (), at, Box.around(at[0], at[1], width, height))
-    return found
+        placed[k] = Name(names[k] if free else (), at, Box.around(at[0], at[1], width, height))
+    return placed
 
 
 def _around(
     x: float, y: float, radius: float, width: float, height: float, middle: tuple[float, float]
 ) -> Iterator[tuple[float, float]]:
-    """Centres of a text that touches a circle, above or below first, and never inwards of it."""
+    """Candidate centres of a text that touches a circle, above or below first, never inwards."""
     outwards = x - middle[0], y - middle[1]
-    far = math.hypot(*outwards)
+    distance = math.hypot(*outwards)
     first = -90 if y < middle[1] else 90
     for turn in (0, 15, -15, 30, -30, 45, -45, 60, -60, 75, -75, 90, -90, 105, -105):
         angle = math.radians(first + turn)
         dx, dy = math.cos(angle), math.sin(angle)
-        if dx * outwards[0] + dy * outwards[1] < -INWARDS * far:
+        if dx * outwards[0] + dy * outwards[1] < -INWARDS * distance:
             continue
-        away = radius + AIR + abs(dx) * (width / 2 + AIR) + abs(dy) * (height / 2 + AIR)
-        yield x + dx * away, y + dy * away
+        half_width, half_height = width / 2 + TEXT_MARGIN, height / 2 + TEXT_MARGIN
+        offset = radius + TEXT_MARGIN + abs(dx) * half_width + abs(dy) * half_height
+        yield x + dx * offset, y + dy * offset

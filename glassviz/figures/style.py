@@ -1,4 +1,4 @@
-"""Style of figures: sizes, fonts, text, colour maps, SVG for pages."""
+"""Common style of figures: sizes, fonts, text measurement, colour maps, files and inline SVG."""
 
 import io
 import re
@@ -23,13 +23,24 @@ from glassviz.files import refuse_existing, replacing
 FORMATS = (".png", ".pdf", ".svg")
 
 COLUMN_INCHES = 85 / 25.4
-"""Width of a column of most journals; text is sized to be read at this width."""
+"""Width of a column in most journals; text is sized to be readable at this width."""
+
+PAGE_INCHES = 7.0
+"""Width of a page between its margins."""
+
+LINE_HEIGHT = 1.2
+"""Height of a line of text, in font sizes."""
+
+ROUNDED = 0.98
+
+RASTER_DPI = 200
+"""Resolution of raster images within an SVG."""
 
 INK = "#22262E"
 FAINT = "#D9DCE1"
 
 STYLE: Any = {
-    "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
+    "font.family": "DejaVu Sans",  # ships with Matplotlib: the same on every machine
     "font.size": 7.5,
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
@@ -56,18 +67,18 @@ STYLE: Any = {
     "grid.linewidth": 0.5,
     "legend.frameon": False,
     "savefig.dpi": 300,
-    "pdf.fonttype": 42,  # TrueType: embedded, and text stays text for editors and reviewers
+    "pdf.fonttype": 42,  # embedded TrueType, so text remains editable and searchable
     "svg.fonttype": "none",
     "svg.hashsalt": "glassviz",
 }
 
-# What Matplotlib would write into a file that two equal figures do not share.
+# Without time stamps, equal figures give equal files.
 _NO_DATE = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 @contextmanager
 def style() -> Iterator[None]:
-    """Draw within this: the project's look, whatever the user's matplotlibrc says."""
+    """Context with the project's figure style, independent of the user's matplotlibrc."""
     with matplotlib.rc_context():
         matplotlib.rcdefaults()
         matplotlib.rcParams.update(STYLE)
@@ -75,68 +86,61 @@ def style() -> Iterator[None]:
 
 
 def check_target(path: Path, overwrite: bool) -> None:
-    """Say early that a figure cannot go to `path`.
+    """Check in advance that a figure can be written to `path`.
 
     Raises:
-        UsageError: another ending than `FORMATS`.
-        GlassvizError: there is a file already.
+        UsageError: the suffix is not one of `FORMATS`.
+        GlassvizError: the file exists and `overwrite` is false.
     """
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
     refuse_existing(path, overwrite)
 
 
 def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: bool = False) -> None:
-    """Write a figure, whole or not at all; equal figures give equal files.
+    """Write a figure atomically; equal figures give equal files.
 
     Args:
-        figure: what to write.
-        path: where to.
-        overwrite: whether it may replace a file.
-        text_as_paths: in an SVG draw the text rather than write it. It is then as wide as it was
-            measured, whatever fonts there are, but can no longer be edited or found.
+        figure: the figure.
+        path: file to write.
+        overwrite: replace an existing file.
+        text_as_paths: convert the text of an SVG to paths. Its width then does not depend on
+            installed fonts, but it cannot be edited or searched.
 
     Raises:
         UsageError: as for `check_target`.
         GlassvizError: the file cannot be written.
     """
     check_target(path, overwrite)
-    ending = path.suffix.lower()
+    suffix = path.suffix.lower()
     with style(), replacing(path) as partial:
         if text_as_paths:
             matplotlib.rcParams["svg.fonttype"] = "path"
-        figure.savefig(partial, format=ending.removeprefix("."), metadata=_NO_DATE[ending])
-
-
-ROUNDED = 0.98
-
-LINE_HEIGHT = 1.2
-"""Of a line, in font sizes."""
+        figure.savefig(partial, format=suffix.removeprefix("."), metadata=_NO_DATE[suffix])
 
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Width of a line of text in the font of the figures, in the unit of its size."""
+    """Width of a line of text in the figures' font, in the unit of `size`."""
     font = FontProperties(family=STYLE["font.family"], size=size, weight="bold" if bold else None)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width)
 
 
 def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
-    """A text that is at most so wide, cut off if it must be."""
+    """`text`, truncated with an ellipsis if it is wider than `width`."""
     if text_width(text, size, bold) <= width:
         return text
-    kept = text
-    while kept and text_width(f"{kept}…", size, bold) > width:
-        kept = kept[:-1]
-    return f"{kept.rstrip()}…"
+    prefix = text
+    while prefix and text_width(f"{prefix}…", size, bold) > width:
+        prefix = prefix[:-1]
+    return f"{prefix.rstrip()}…"
 
 
 def wrapped(text: str, width: float, size: float) -> list[str]:
-    """A text in lines that are at most so wide, broken at its spaces and after its arrows (→).
+    """Break `text` into lines of at most `width`, at spaces and after arrows (→).
 
-    What cannot be broken is left as it is. A little room is kept: renderers round the widths of
-    letters.
+    Longer words are not broken. A small reserve is kept, since renderers round glyph widths.
     """
     width *= ROUNDED
     lines: list[str] = []
@@ -150,10 +154,10 @@ def wrapped(text: str, width: float, size: float) -> list[str]:
 
 @cache
 def phase_colors() -> Colormap:
-    """A circle of hues, dark at touchdown and light half a cycle later.
+    """Cyclic colour map of the gait phase, dark at touchdown and light half a cycle later.
 
-    Chroma is the same all round (OKLCH); lightness rises and falls once, so that the two halves
-    stay apart for those who see few hues, and no phase is near to white.
+    Chroma is constant (OKLCH); lightness rises and falls once, so that the halves of the cycle
+    can be distinguished without hue, and no phase is close to white.
     """
     phase = np.linspace(0, 2 * np.pi, 256, endpoint=False)
     lightness = 0.62 - 0.17 * np.cos(phase)
@@ -165,7 +169,7 @@ def phase_colors() -> Colormap:
 def _srgb(
     lightness: Float64[np.ndarray, " n"], a: Float64[np.ndarray, " n"], b: Float64[np.ndarray, " n"]
 ) -> Float64[np.ndarray, "n 3"]:
-    """OKLab as sRGB (Ottosson, 2020)."""
+    """Convert OKLab to sRGB (Ottosson, 2020)."""
     l_, m_, s_ = (
         (lightness + p * a + q * b) ** 3
         for p, q in (
@@ -188,26 +192,22 @@ def _srgb(
 
 @cache
 def scale_colors() -> Colormap:
-    """From dark to light, without the palest end, which white paper swallows."""
+    """Sequential colour map: viridis without its lightest end, which is hard to see on white."""
     from matplotlib import colormaps
 
     return ListedColormap(colormaps["viridis"](np.linspace(0, 0.93, 256)))
 
 
-RASTER_DPI = 200
-"""Of pictures within a figure."""
+def inline_svg(figure: Figure, name: str, description: str) -> str:
+    """An `<svg>` element for the body of an HTML page.
 
-
-def inline_svg(figure: Figure, name: str, told: str) -> str:
-    """An `<svg>` element for the body of a page.
-
-    Text and axes have the page's `currentColor`, grids its `--rule`, so that one figure serves
-    dark and light pages.
+    Text and axes use the page's `currentColor`, grids its `--rule`, so that the figure suits dark
+    and light pages.
 
     Args:
-        figure: what to draw.
-        name: put before every id in it; no two figures of a page may have the same.
-        told: what the figure shows, for those who cannot see it; plain text.
+        figure: the figure.
+        name: prefix of all ids in the element; unique within the page.
+        description: accessible description of the figure, plain text.
     """
     with style():
         text = io.StringIO()
@@ -215,18 +215,18 @@ def inline_svg(figure: Figure, name: str, told: str) -> str:
         figure.savefig(text, format="svg", transparent=True, dpi=RASTER_DPI, metadata=metadata)
     body = text.getvalue()
     body = body[body.index("<svg") :].strip()
-    # What is within an element named style holds for the whole page.
+    # A style element would apply to the whole page.
     body = re.sub(r"<(metadata|style)\b.*?</\1>\s*", "", body, flags=re.DOTALL)
     body = body.replace("xlink:href", "href")
     body = re.sub(r'\bid="', f'id="{name}-', body)
     body = re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", body)
     body = re.sub(INK, "currentColor", body, flags=re.IGNORECASE)
     body = re.sub(FAINT, f"var(--rule, {FAINT})", body, flags=re.IGNORECASE)
-    return _with_attributes(body, f'role="img" aria-label="{escape(told)}"')
+    return _with_attributes(body, f'role="img" aria-label="{escape(description)}"')
 
 
 def _with_attributes(svg: str, attributes: str) -> str:
-    """The element as wide as its place, with these attributes instead of its size."""
+    """Replace the size of an `<svg>` element by `attributes`, so that it fills its container."""
     tag, rest = svg.split(">", 1)
     tag = re.sub(r'\s(width|height|xmlns(:\w+)?|version)="[^"]*"', "", tag)
     return f"{tag} {attributes}>{rest}"

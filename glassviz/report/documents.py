@@ -20,7 +20,7 @@ from glassviz.rollout.run import Run
 if TYPE_CHECKING:
     import networkx as nx
 
-    from glassviz.figures.transition_graph import Width
+    from glassviz.figures.graph_page import Width
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.evaluate import Fresh
 

@@ -17,14 +17,9 @@ from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import NAMED, PRIMARY, MetricCorrelation
 from glassviz.compare.runs import LeftOut
 from glassviz.errors import GlassvizError
-from glassviz.figures.rasters import (
-    AuditCurves,
-    dwell_histograms,
-    label_raster,
-    occupancy_bars,
-    temperature_audit,
-)
-from glassviz.figures.scatter import Panel, against_return
+from glassviz.figures.labels import dwell_histograms, label_raster, occupancy_bars
+from glassviz.figures.return_scatter import Panel, against_return
+from glassviz.figures.temperature_audit import AuditCurves, temperature_audit
 from glassviz.gait.cycles import Cycles
 from glassviz.gait.verdict import GAIT_THRESHOLDS as GAIT
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
@@ -614,7 +609,7 @@ def _audit(run: RunStability, name: str) -> Drawing:
     assert run.tau is not None
     curves = AuditCurves(
         tau=[each.tau for each in run.audit],
-        own_tau=run.tau,
+        checkpoint_tau=run.tau,
         within_cycle_mi_bits=[each.within_cycle_mi_bits for each in run.audit],
         between_cycle_mi_bits=[each.between_cycle_mi_bits for each in run.audit],
         confidence=[each.confidence for each in run.audit],

@@ -1,4 +1,4 @@
-"""Collection: acting in batches, shaped rewards, rescue of hoppers that lie."""
+"""Collection of experience: batched acting, reward shaping, and detection of bad basins."""
 
 import dataclasses
 from functools import partial
@@ -20,117 +20,28 @@ from glassviz.training.config import FEWEST_ACTIVE, Shaping, Signal, TrainConfig
 from glassviz.training.losses import task_params
 from glassviz.training.replay import Replay
 
-# The parts that a knee-walk brings near the floor.
+# Body parts that are near the floor in a knee-walk.
 KNEE_GEOMS = ("torso", "nose", "pelvis", "thigh", "calf")
 
+# Length of the roll-out that the gait is assessed by, and of the initial drop, which is excluded.
+GAIT_STEPS = 300
+DROP_STEPS = 50
 
-class Shaper:
-    """The shaping of one batch of hoppers; remembers their last actions and labels.
+# Below this value of the signal, an agent is in a bad basin.
+BASIN_THRESHOLD: dict[Signal, float] = {"gait": 0.25, "prototypes": FEWEST_ACTIVE}
 
-    Args:
-        geoms: names of the geoms, in the order of `Step.geom_heights`.
-    """
-
-    def __init__(
-        self, settings: Shaping, num_envs: int, action_dim: int, geoms: tuple[str, ...]
-    ) -> None:
-        self.settings = settings
-        self._knees = [geoms.index(name) for name in KNEE_GEOMS]
-        self._action = np.zeros((num_envs, action_dim), np.float32)
-        self._labels = np.full((settings.cluster_intrinsic_window, num_envs), NO_CLUSTER)
-        self._first = True
-
-    def reset(self) -> None:
-        """Forget: an episode begins in every hopper."""
-        self._labels[:] = NO_CLUSTER
-        self._first = True
-
-    def __call__(
-        self,
-        step: Step,
-        action: Float32[np.ndarray, "envs act"],
-        labels: Int[np.ndarray, " envs"] | None,
-        env_steps: int,
-    ) -> Float[np.ndarray, " envs"]:
-        """What this step's reward is changed by.
-
-        Args:
-            step: what the action led to.
-            labels: clusters of the observations acted on; needed by the intrinsic reward alone.
-            env_steps: of the run so far.
-        """
-        settings = self.settings
-        change = np.zeros(len(action))
-        if settings.knee_penalty_coef:
-            below = settings.knee_threshold_m - step.geom_heights[:, self._knees]
-            change -= settings.knee_penalty_coef * np.maximum(below, 0).sum(axis=1)
-        if settings.gait_fall_penalty:
-            change -= settings.gait_fall_penalty * (step.height < settings.gait_fall_height_m)
-        if settings.gait_action_smooth and not self._first:
-            squared = np.sum((action - self._action) ** 2, axis=1)
-            change -= settings.gait_action_smooth * squared
-        if settings.soft_stand_bonus:
-            span = STAND_HEIGHT_M - settings.soft_stand_floor_m
-            share = np.clip((step.height - settings.soft_stand_floor_m) / span, 0, 1)
-            change += settings.soft_stand_bonus * stand_share(settings, env_steps) * share
-        if settings.cluster_intrinsic_coef:
-            assert labels is not None
-            self._labels = np.roll(self._labels, -1, axis=0)
-            self._labels[-1] = labels
-            bonus = settings.cluster_intrinsic_coef * intrinsic_share(settings, env_steps)
-            change += bonus * label_entropy(self._labels)
-        self._action, self._first = action, False
-        return change
-
-    def get_state(self) -> dict[str, np.ndarray]:
-        """What `set_state` continues from."""
-        return {
-            "shaper_action": self._action,
-            "shaper_labels": self._labels,
-            "shaper_first": np.array(self._first),
-        }
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` returned."""
-        self._action, self._labels = state["shaper_action"], state["shaper_labels"]
-        self._first = bool(state["shaper_first"])
-
-
-def stand_share(settings: Shaping, env_steps: int) -> float:
-    """What is left of the stand bonus after so many steps."""
-    if not settings.soft_stand_anneal_steps:
-        return 1.0
-    return max(0.0, 1 - env_steps / settings.soft_stand_anneal_steps)
-
-
-def intrinsic_share(settings: Shaping, env_steps: int) -> float:
-    """What is left of the intrinsic reward after so many steps."""
-    start, end = (
-        settings.cluster_intrinsic_decay_start_steps,
-        settings.cluster_intrinsic_decay_steps,
-    )
-    if not end:
-        return 1.0
-    return float(np.clip((end - env_steps) / max(end - start, 1), 0, 1))
-
-
-def label_entropy(labels: Int[np.ndarray, "window envs"]) -> Float[np.ndarray, " envs"]:
-    """Entropy of each hopper's labels in bits; frames without a label do not count."""
-    seen = np.maximum((labels != NO_CLUSTER).sum(axis=0), 1)
-    entropy = np.zeros(labels.shape[1])
-    for label in range(labels.max() + 1):
-        share = (labels == label).sum(axis=0) / seen
-        entropy -= share * np.log2(np.where(share > 0, share, 1))
-    return entropy
+# The n-th restart of seed s uses seed s + n·SEED_STRIDE, far from the seeds that users choose.
+SEED_STRIDE = 10_000
+KMEANS_SAMPLE = 4096
 
 
 class Proposal(NamedTuple):
-    """What an agent would do without exploration noise.
+    """Actions of an agent before exploration noise.
 
     Attributes:
-        action: of the policy, or of the planner.
-        label: clusters of the observations; empty where nothing needs them.
-        plan: what the planner starts from at the next step; empty without a planner.
+        action: actions of the policy or of the planner.
+        label: clusters of the observations; empty if not needed.
+        plan: planner state for the next step; empty without a planner.
     """
 
     action: Float[Array, "*seeds envs act"]
@@ -139,11 +50,12 @@ class Proposal(NamedTuple):
 
 
 class Collector:
-    """The hoppers of one seed.
+    """Collects experience with the hoppers of one seed.
 
     Args:
-        rng: of resets and exploration; shared with whatever else the seed draws.
-        replay: where steps go.
+        train: configuration of the run.
+        rng: generator for resets and exploration, shared within the seed.
+        replay: buffer that steps are added to.
     """
 
     def __init__(self, train: TrainConfig, rng: np.random.Generator, replay: Replay) -> None:
@@ -177,23 +89,23 @@ class Collector:
 
     @property
     def episode_steps(self) -> int:
-        """Decisions of an episode in collection."""
+        """Number of decisions per episode in collection."""
         return self.train.explore.collect_episode_steps or self.train.agent.env.episode_steps
 
     def needs_proposal(self, env_steps: int) -> bool:
-        """Whether the next actions or rewards depend on the agent at all."""
+        """Whether the next actions or rewards depend on the agent."""
         explore = self.train.explore
         random = env_steps < explore.expl_until and not explore.expl_mix_decay_steps
         return not random or bool(self.train.shaping.cluster_intrinsic_coef)
 
     def step(self, proposal: Proposal | None, env_steps: int) -> None:
-        """Act once in every hopper, and keep what came of it.
+        """Act once in every hopper and add the step to the replay buffer.
 
         Args:
-            proposal: as `propose` made it for this seed; None while all actions are random.
-            env_steps: of the run before this step.
+            proposal: this seed's result of `propose`; None while all actions are random.
+            env_steps: environment steps of the run before this step.
         """
-        action = self._explored(proposal, env_steps)
+        action = self._explore(proposal, env_steps)
         step = self._advance(action)
         reward = step.reward
         if self.train.shaping.active:
@@ -209,7 +121,7 @@ class Collector:
             self.reset()
 
     def get_state(self) -> dict[str, np.ndarray]:
-        """Arrays that `set_state` continues from."""
+        """Arrays for `set_state`."""
         return {
             "env_state": np.concatenate([batch.get_state() for batch in self._batches]),
             "env_obs": self.obs,
@@ -219,30 +131,30 @@ class Collector:
         }
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` returned."""
+        """Continue from a state returned by `get_state`."""
         for batch, rows in zip(
             self._batches, np.split(state["env_state"], len(self._batches)), strict=True
         ):
             batch.set_state(rows)
-        # Not what the environment shows now: its touch sensors belong to the last substep taken.
+        # Not recomputed from the state: touch sensors belong to the last simulated substep.
         self.obs = state["env_obs"]
         self.episode_step = int(state["episode_step"])
         self.plan = tuple(state[name] for name in ("plan_0", "plan_1") if name in state)
         self._shaper.set_state(state)
 
-    def _explored(self, proposal: Proposal | None, env_steps: int) -> Float32[np.ndarray, "e act"]:
+    def _explore(self, proposal: Proposal | None, env_steps: int) -> Float32[np.ndarray, "e act"]:
         explore = self.train.explore
         shape = (self.train.num_envs, self.train.agent.action_dim)
         random = env_steps < explore.expl_until
-        mixed = explore.expl_mix_decay_steps
-        if proposal is None or (random and not mixed):
+        mix_steps = explore.expl_mix_decay_steps
+        if proposal is None or (random and not mix_steps):
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
         noise = noise_std(self.train, env_steps) * self.rng.standard_normal(shape, np.float32)
         action = np.clip(np.asarray(proposal.action) + noise, -1, 1).astype(np.float32)
-        if mixed and env_steps < mixed:
-            at_random = self.rng.random(len(action)) < 1 - env_steps / mixed
+        if mix_steps and env_steps < mix_steps:
+            replaced = self.rng.random(len(action)) < 1 - env_steps / mix_steps
             uniform = self.rng.uniform(-1, 1, shape).astype(np.float32)
-            action = np.where(at_random[:, None], uniform, action)
+            action = np.where(replaced[:, None], uniform, action)
         return action
 
     def _advance(self, action: Float32[np.ndarray, "envs act"]) -> Step:
@@ -250,14 +162,14 @@ class Collector:
         steps = [batch.step(share) for batch, share in zip(self._batches, actions, strict=True)]
         if len(steps) == 1:
             return steps[0]
-        names = [each.name for each in dataclasses.fields(Step)]
+        names = [field.name for field in dataclasses.fields(Step)]
         return Step(**{n: np.concatenate([getattr(s, n) for s in steps]) for n in names})
 
 
 def noise_std(train: TrainConfig, env_steps: int) -> float:
-    """Std of the noise in collection after so many environment steps.
+    """Std of the exploration noise after `env_steps` environment steps.
 
-    The planner of TD-MPC2 adds the noise of its own plan instead.
+    0 with the planner of TD-MPC2, which samples from its plan instead.
     """
     explore = train.explore
     if explore.collect == "mppi" and train.agent.planner.variant == "tdmpc2":
@@ -276,17 +188,23 @@ def propose(
     seeds: Int32[np.ndarray, " seeds"],
     env_steps: int,
 ) -> list[Proposal]:
-    """What the agents of several seeds would do, in one compiled call.
+    """Propose actions for the agents of several seeds, in one compiled call.
 
     Args:
-        params: with the seeds on every leaf's first axis.
+        train: configuration of the run.
+        params: parameters, with the seeds on the first axis of every leaf.
+        obs: observations of all hoppers.
         plan: the collectors' planner states; empty when the policy acts.
-        seeds: of the planner's draws, together with `env_steps`.
+        seeds: seeds of the planner's random numbers, combined with `env_steps`.
+        env_steps: environment steps of the run so far.
+
+    Returns:
+        One proposal per seed.
     """
-    found = _proposals(
+    stacked = _proposals(
         train, params, jnp.asarray(obs), tuple(map(jnp.asarray, plan)), seeds, env_steps
     )
-    host = jax.tree.map(np.asarray, found)
+    host = jax.tree.map(np.asarray, stacked)
     return [jax.tree.map(lambda leaf, i=i: leaf[i], host) for i in range(len(obs))]
 
 
@@ -299,8 +217,8 @@ def _proposals(
     seeds: Int[Array, " seeds"],
     env_steps: Int[Array, ""],
 ) -> Proposal:
-    def one_seed(each: tuple[Params, Array, tuple[Array, ...], Array]) -> Proposal:
-        params, obs, plan, seed = each
+    def one_seed(arguments: tuple[Params, Array, tuple[Array, ...], Array]) -> Proposal:
+        params, obs, plan, seed = arguments
         key = jax.random.fold_in(jax.random.key(seed), env_steps)
         if not train.multitask:
             return _propose(train, params, obs, plan, key)
@@ -341,25 +259,123 @@ def _propose(
     return Proposal(decision.action, label, tuple(state))
 
 
-# Of the roll-out that the gait is judged by: the drop at its start does not count.
-GAIT_STEPS = 300
-DROP_STEPS = 50
+class Shaper:
+    """Reward shaping for a batch of hoppers; stateful in their last actions and labels.
 
-# Below this an agent is in a bad basin, by the signal.
-LEAST: dict[Signal, float] = {"gait": 0.25, "prototypes": FEWEST_ACTIVE}
+    Args:
+        settings: coefficients of the shaping terms.
+        num_envs: number of hoppers.
+        action_dim: size of an action.
+        geoms: names of the geoms, in the order of `Step.geom_heights`.
+    """
 
-# A new start of seed s is seeded s + n·this, well apart from the seeds that people choose.
-SEED_STRIDE = 10_000
-KMEANS_SAMPLE = 4096
+    def __init__(
+        self, settings: Shaping, num_envs: int, action_dim: int, geoms: tuple[str, ...]
+    ) -> None:
+        self.settings = settings
+        self._knees = [geoms.index(name) for name in KNEE_GEOMS]
+        self._action = np.zeros((num_envs, action_dim), np.float32)
+        self._labels = np.full((settings.cluster_intrinsic_window, num_envs), NO_CLUSTER)
+        self._first = True
+
+    def reset(self) -> None:
+        """Clear the state: an episode begins in every hopper."""
+        self._labels[:] = NO_CLUSTER
+        self._first = True
+
+    def __call__(
+        self,
+        step: Step,
+        action: Float32[np.ndarray, "envs act"],
+        labels: Int[np.ndarray, " envs"] | None,
+        env_steps: int,
+    ) -> Float[np.ndarray, " envs"]:
+        """The shaping term of this step's reward.
+
+        Args:
+            step: result of the action.
+            action: the action taken.
+            labels: clusters of the observations acted on; only needed for the intrinsic reward.
+            env_steps: environment steps of the run so far.
+        """
+        settings = self.settings
+        change = np.zeros(len(action))
+        if settings.knee_penalty_coef:
+            below = settings.knee_threshold_m - step.geom_heights[:, self._knees]
+            change -= settings.knee_penalty_coef * np.maximum(below, 0).sum(axis=1)
+        if settings.gait_fall_penalty:
+            change -= settings.gait_fall_penalty * (step.height < settings.gait_fall_height_m)
+        if settings.gait_action_smooth and not self._first:
+            squared = np.sum((action - self._action) ** 2, axis=1)
+            change -= settings.gait_action_smooth * squared
+        if settings.soft_stand_bonus:
+            span = STAND_HEIGHT_M - settings.soft_stand_floor_m
+            share = np.clip((step.height - settings.soft_stand_floor_m) / span, 0, 1)
+            change += settings.soft_stand_bonus * stand_share(settings, env_steps) * share
+        if settings.cluster_intrinsic_coef:
+            assert labels is not None
+            self._labels = np.roll(self._labels, -1, axis=0)
+            self._labels[-1] = labels
+            bonus = settings.cluster_intrinsic_coef * intrinsic_share(settings, env_steps)
+            change += bonus * label_entropy(self._labels)
+        self._action, self._first = action, False
+        return change
+
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Arrays for `set_state`."""
+        return {
+            "shaper_action": self._action,
+            "shaper_labels": self._labels,
+            "shaper_first": np.array(self._first),
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Continue from a state returned by `get_state`."""
+        self._action, self._labels = state["shaper_action"], state["shaper_labels"]
+        self._first = bool(state["shaper_first"])
+
+
+def stand_share(settings: Shaping, env_steps: int) -> float:
+    """Remaining share of the stand bonus after `env_steps` steps."""
+    if not settings.soft_stand_anneal_steps:
+        return 1.0
+    return max(0.0, 1 - env_steps / settings.soft_stand_anneal_steps)
+
+
+def intrinsic_share(settings: Shaping, env_steps: int) -> float:
+    """Remaining share of the intrinsic reward after `env_steps` steps."""
+    start, end = (
+        settings.cluster_intrinsic_decay_start_steps,
+        settings.cluster_intrinsic_decay_steps,
+    )
+    if not end:
+        return 1.0
+    return float(np.clip((end - env_steps) / max(end - start, 1), 0, 1))
+
+
+def label_entropy(labels: Int[np.ndarray, "window envs"]) -> Float[np.ndarray, " envs"]:
+    """Entropy of each hopper's labels over the window, bits; frames without a label are ignored.
+
+    >>> label_entropy(np.array([[0, 3], [1, 3]]))
+    array([1., 0.])
+    """
+    labelled = np.maximum((labels != NO_CLUSTER).sum(axis=0), 1)
+    entropy = np.zeros(labels.shape[1])
+    for label in range(labels.max() + 1):
+        share = (labels == label).sum(axis=0) / labelled
+        entropy -= share * np.log2(np.where(share > 0, share, 1))
+    return entropy
 
 
 def basin_signal(train: TrainConfig, signal: Signal, params: Params, seed: int) -> float:
-    """What a signal says of an agent; below `LEAST` it is in a bad basin.
+    """Value of a basin signal for an agent; below `BASIN_THRESHOLD` it is in a bad basin.
 
     Args:
-        signal: `gait`: share of the frames with floor contact in which the foot alone has it, in a
-            roll-out of the policy. `prototypes`: clusters that are active in the partition.
-        seed: of the roll-out's reset.
+        train: configuration of the run.
+        signal: `gait`: share of the frames with floor contact in which only the foot touches, in a
+            roll-out of the policy. `prototypes`: number of clusters active in the partition.
+        params: parameters of the agent.
+        seed: reset seed of the roll-out.
     """
     if signal == "prototypes":
         glass = train.agent.glass
@@ -371,7 +387,7 @@ def basin_signal(train: TrainConfig, signal: Signal, params: Params, seed: int) 
 
 
 def foot_share(contacts: Bool[np.ndarray, "frames geoms"], geoms: tuple[str, ...]) -> float:
-    """Share of the frames with floor contact in which the foot alone has it; 0 without contact."""
+    """Share of the frames with floor contact in which only the foot touches; 0 without contact."""
     touching = contacts.any(axis=1)
     others = np.delete(contacts, geoms.index("foot"), axis=1).any(axis=1)
     return float((touching & ~others).sum() / max(touching.sum(), 1))
@@ -380,10 +396,10 @@ def foot_share(contacts: Bool[np.ndarray, "frames geoms"], geoms: tuple[str, ...
 def kmeans_prototypes(
     train: TrainConfig, params: Params, obs: Float32[np.ndarray, "sample obs"], seed: int
 ) -> Float32[np.ndarray, "prototypes latent"]:
-    """Centroids of the latents of `obs`, one a prototype."""
+    """k-means centroids of the latents of `obs`, one per prototype."""
     from sklearn.cluster import KMeans
 
     assert train.agent.glass is not None
     z = np.asarray(encode(train.agent, params, jnp.asarray(obs)))
-    found = KMeans(train.agent.glass.prototypes, n_init=1, random_state=seed).fit(z)
-    return np.asarray(found.cluster_centers_, np.float32)
+    clustering = KMeans(train.agent.glass.prototypes, n_init=1, random_state=seed).fit(z)
+    return np.asarray(clustering.cluster_centers_, np.float32)

@@ -1,4 +1,4 @@
-"""Demonstrations of hopping: episodes of a planner on the true model."""
+"""Demonstrations of hopping: episodes of the planner on the true model, and their files."""
 
 import dataclasses
 import hashlib
@@ -33,68 +33,17 @@ from glassviz.training.true_model import (
     load_skills,
 )
 
-
-class AgentGait:
-    """Acts as the policy prior's mean, from what the agent would observe.
-
-    Args:
-        checkpoint: an agent of hopper-hop in single control steps.
-
-    Raises:
-        GlassvizError: it is an agent of another task, or repeats its actions.
-    """
-
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        require_hopper(checkpoint)
-        config = checkpoint.config
-        self._params = checkpoint.params
-        self._act = jax.jit(
-            lambda params, obs: world_model.policy_action(
-                config, params, networks.encode(config, params, obs)
-            )
-        )
-
-    def __call__(self, states: States, readings: Readings) -> Actions:
-        """The policy's actions."""
-        return np.asarray(self._act(self._params, observe(states, readings)), np.float64)
-
-
-def require_hopper(checkpoint: Checkpoint) -> None:
-    """Raise GlassvizError unless the agent hops in single control steps, as the planner does."""
-    env = checkpoint.config.env
-    if env.task != "hopper-hop" or env.action_repeat != 1:
-        raise GlassvizError(
-            f"{checkpoint.name}: expected an agent of hopper-hop with action repeat 1 to plan "
-            f"around, found {env.task} with {env.action_repeat}: give another one"
-        )
-
-
-def observe(states: States, readings: Readings) -> Float32[np.ndarray, "batch obs"]:
-    """What an agent observes; not the distance, a state's first coordinate."""
-    return np.concatenate([states[:, 1:], np.log1p(readings.touch)], axis=1, dtype=np.float32)
-
-
-@lru_cache(maxsize=1)
-def load_agent_gait(path: Path) -> AgentGait:
-    """The gait of the checkpoint at `path`, read once a process.
-
-    Raises:
-        GlassvizError: as `checkpoints.load` and `AgentGait`.
-    """
-    return AgentGait(checkpoints.load(path))
-
-
 SCHEMA_VERSION = 1
-REPAIR = "make it again with `glassviz demonstrate`"
+REMEDY = "generate it again with `glassviz demonstrate`"
 
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """One episode. A row holds the observation, the action taken from it, the reward earned.
+    """One episode. A row holds observation, action and reward of a step.
 
     Attributes:
-        seed: that the episode was reset with.
-        obs, action, reward: of every step; the reward is the task's own.
+        seed: reset seed of the episode.
+        obs, action, reward: one row per step; the reward is the task's.
     """
 
     seed: int
@@ -104,20 +53,20 @@ class Demonstration:
 
     @property
     def total(self) -> float:
-        """The return: the sum of the rewards."""
+        """Return of the episode."""
         return float(self.reward.sum())
 
 
 @dataclass(frozen=True, eq=False)
 class Demonstrations:
-    """Episodes of equal length, time first.
+    """Episodes of equal length read from a file, time first.
 
     Attributes:
-        name, sha256: of the file that they were read from.
+        name, sha256: name and hash of the file.
         header: `schema_version`, `env` (an EnvConfig), `planner` (an MPCConfig), `agent` (name and
-            sha256 of the checkpoint that it planned around, None without), `tried` and `kept`
-            (numbers of episodes), `min_return`, and where they were made.
-        seeds: that the episodes were reset with.
+            sha256 of the checkpoint planned around, or None), `tried` and `kept` (numbers of
+            episodes), `min_return`, and the provenance.
+        seeds: reset seeds of the episodes.
         obs, action, reward: as in `Demonstration`.
     """
 
@@ -131,27 +80,29 @@ class Demonstrations:
 
     @property
     def returns(self) -> Float[np.ndarray, " episodes"]:
-        """Return of each episode."""
+        """Returns of the episodes."""
         return self.reward.sum(axis=0, dtype=np.float64)
 
 
 def demonstrate(
     config: EnvConfig, mpc: MPCConfig, seed: int, agent: Path | None = None
 ) -> Demonstration:
-    """One episode of the planner; `seed` determines reset and planning completely.
+    """One episode of the planner.
 
     Args:
-        agent: checkpoint that the planner plans around, instead of the skills that come with it.
+        config: environment; the planner supports hopper-hop with action repeat 1 only.
+        mpc: parameters of the planner.
+        seed: determines reset and planning completely.
+        agent: checkpoint to plan around; None for the skills that ship with the package.
 
     Raises:
-        UsageError: the planner hops, in single control steps; another task or action repeat was
-            asked for.
-        GlassvizError: the checkpoint cannot be read, or is of another task.
+        UsageError: the environment has another task or action repeat.
+        GlassvizError: the checkpoint cannot be read or is for another task.
     """
     if config.task != "hopper-hop" or config.action_repeat != 1:
         raise UsageError(
             f"demonstrations: expected hopper-hop with action repeat 1, found {config.task} with "
-            f"{config.action_repeat}: the planner demonstrates nothing else"
+            f"{config.action_repeat}: the planner supports nothing else"
         )
     env = HopperBatch(config, 1)
     gait, motions = (load_agent_gait(agent), None) if agent else load_skills()
@@ -177,35 +128,36 @@ def demonstrate_all(
     jobs: int = 1,
     agent: Path | None = None,
 ) -> Iterator[Demonstration]:
-    """The episodes of `seeds` in their order, made by `jobs` processes; the same for any number.
+    """Yield the episodes of `seeds` in order; `jobs` processes do not change the result.
 
     Raises:
         UsageError, GlassvizError: as `demonstrate`.
     """
-    one = partial(demonstrate, config, mpc, agent=agent)
+    demonstrate_seed = partial(demonstrate, config, mpc, agent=agent)
     if jobs == 1:
-        yield from map(one, seeds)
+        yield from map(demonstrate_seed, seeds)
         return
-    # Spawned, not forked: a fork of a process with threads (JAX has some) can hang.
+    # Spawn rather than fork: forking a process with threads, such as JAX's, can deadlock.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
         try:
-            yield from pool.map(one, seeds)
+            yield from pool.map(demonstrate_seed, seeds)
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def save(path: Path, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
-    """Write episodes to `path` (.npz), whole or not at all.
+    """Write episodes to `path` (.npz) atomically.
 
     Args:
-        demos: one or more, of equal length.
-        provenance: for the header: see `describe`.
+        path: file to write.
+        demos: one or more episodes of equal length.
+        provenance: entries of the header, see `describe`.
 
     Raises:
-        GlassvizError: there is none, or it cannot be written.
+        GlassvizError: there are no episodes, or the file cannot be written.
     """
     if not demos:
-        raise GlassvizError(f"{path}: expected one or more episodes to keep, found none: try more")
+        raise GlassvizError(f"{path}: expected at least one episode to keep, found none: try more")
     header = {**provenance, "schema_version": SCHEMA_VERSION, "kept": len(demos)}
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(
@@ -225,12 +177,14 @@ def describe(
     min_return: float,
     agent: Checkpoint | None = None,
 ) -> dict[str, Any]:
-    """What a file of demonstrations says about how its episodes came about.
+    """Header entries that describe how episodes were generated.
 
     Args:
-        agent: that the planner planned around.
-        tried: how many episodes were made.
-        min_return: those below it were left out.
+        config: environment.
+        mpc: parameters of the planner.
+        tried: number of episodes generated.
+        min_return: episodes with a lower return were discarded.
+        agent: checkpoint planned around.
     """
     return {
         "env": dataclasses.asdict(config),
@@ -242,14 +196,14 @@ def describe(
 
 
 def load(path: Path) -> Demonstrations:
-    """Read what `save` wrote.
+    """Read demonstrations from a file written by `save`.
 
     Raises:
-        GlassvizError: the file is missing, truncated, no demonstrations, of another schema
-            version, or its arrays do not belong together.
+        GlassvizError: the file is missing, truncated, not a file of demonstrations, of another
+            schema version, or its arrays have inconsistent shapes.
     """
     try:
-        # NumPy leaves a file that it opened itself open when it turns out to be no archive.
+        # If NumPy opened the file itself, it would leave it open when it is not an archive.
         with path.open("rb") as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
             file.seek(0)
@@ -264,48 +218,99 @@ def load(path: Path) -> Demonstrations:
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise GlassvizError(
             f"{path}: expected demonstrations (.npz), found a file that cannot be read as such "
-            f"({error}): {REPAIR}"
+            f"({error}): {REMEDY}"
         ) from None
     if version != SCHEMA_VERSION:
         raise GlassvizError(
             f"{path}: expected demonstrations of schema version {SCHEMA_VERSION}, found "
-            f"{version}: {REPAIR}"
+            f"{version}: {REMEDY}"
         )
     shape = reward.shape
-    found = (obs.shape[:2], action.shape[:2], seeds.shape)
-    if len(shape) != 2 or 0 in shape or found != (shape, shape, shape[1:]):
+    others = (obs.shape[:2], action.shape[:2], seeds.shape)
+    if len(shape) != 2 or 0 in shape or others != (shape, shape, shape[1:]):
         raise GlassvizError(
-            f"{path}: expected arrays of (steps, episodes) each, found obs {obs.shape}, action "
-            f"{action.shape}, reward {reward.shape}, seeds {seeds.shape}: {REPAIR}"
+            f"{path}: expected arrays with axes (steps, episodes), found obs {obs.shape}, action "
+            f"{action.shape}, reward {reward.shape}, seeds {seeds.shape}: {REMEDY}"
         )
     seeds = tuple(seeds.tolist())
     return Demonstrations(path.stem, sha256, header, seeds, obs, action, reward)
 
 
 def require_same_task(demos: Demonstrations, config: EnvConfig) -> None:
-    """Refuse demonstrations that show another task than an agent is to learn.
+    """Refuse demonstrations of another task than the training environment's.
 
     Args:
-        config: what it learns in.
+        demos: the demonstrations.
+        config: training environment.
 
     Raises:
-        UsageError: they are of another task, physics or action repeat.
+        UsageError: task, physics or action repeat differ.
     """
-    told = demos.header.get("env")
-    shown = told if isinstance(told, dict) else {}
+    env = demos.header.get("env")
+    env = env if isinstance(env, dict) else {}
     for name in ("task", "physics", "action_repeat"):
-        expected, found = getattr(config, name), shown.get(name)
+        expected, found = getattr(config, name), env.get(name)
         if found != expected:
             raise UsageError(
-                f"demonstrations {demos.name}: expected {name} {expected} as the run has it, found "
-                f"{found}: make others with `glassviz demonstrate`, or train as they were made"
+                f"demonstrations {demos.name}: expected {name} {expected} as in the run, found "
+                f"{found}: generate others with `glassviz demonstrate`, or change the run to match"
             )
 
 
 def as_replay(demos: Demonstrations) -> Replay:
-    """A full replay buffer of the episodes, to sample sequences from."""
+    """A replay buffer filled with the episodes."""
     steps, episodes, obs_dim = demos.obs.shape
     replay = Replay(steps, episodes, obs_dim, demos.action.shape[-1])
     for t, row in enumerate(zip(demos.obs, demos.action, demos.reward, strict=True)):
         replay.add(*row, first=np.full(episodes, t == 0))
     return replay
+
+
+class AgentGait:
+    """The mean action of an agent's policy prior, as a gait for the planner.
+
+    Args:
+        checkpoint: an agent for hopper-hop with action repeat 1.
+
+    Raises:
+        GlassvizError: the agent has another task or action repeat.
+    """
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        require_hopper(checkpoint)
+        config = checkpoint.config
+        self._params = checkpoint.params
+        self._act = jax.jit(
+            lambda params, obs: world_model.policy_action(
+                config, params, networks.encode(config, params, obs)
+            )
+        )
+
+    def __call__(self, states: States, readings: Readings) -> Actions:
+        """Actions in a batch of states."""
+        return np.asarray(self._act(self._params, observe(states, readings)), np.float64)
+
+
+def require_hopper(checkpoint: Checkpoint) -> None:
+    """Raise GlassvizError unless the agent's task is hopper-hop with action repeat 1."""
+    env = checkpoint.config.env
+    if env.task != "hopper-hop" or env.action_repeat != 1:
+        raise GlassvizError(
+            f"{checkpoint.name}: expected an agent for hopper-hop with action repeat 1 to plan "
+            f"around, found {env.task} with {env.action_repeat}: choose another one"
+        )
+
+
+def observe(states: States, readings: Readings) -> Float32[np.ndarray, "batch obs"]:
+    """An agent's observations: the states without the distance, and the touch sensors."""
+    return np.concatenate([states[:, 1:], np.log1p(readings.touch)], axis=1, dtype=np.float32)
+
+
+@lru_cache(maxsize=1)
+def load_agent_gait(path: Path) -> AgentGait:
+    """The gait of the checkpoint at `path`, read once per process.
+
+    Raises:
+        GlassvizError: as `checkpoints.load` and `AgentGait`.
+    """
+    return AgentGait(checkpoints.load(path))

@@ -1,4 +1,4 @@
-"""Gradient updates: one, the K updates of a round, and those of several seeds at once."""
+"""Gradient updates: a single one, and the K updates of a round for several seeds at once."""
 
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,17 +11,17 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from glassviz.agents.networks import Params, init_params, map_stacked, matmul_dtype
 from glassviz.training.config import TrainConfig
-from glassviz.training.losses import HEADS, LEAST_SCALE, Batch, Metrics, Schedule, total_loss
+from glassviz.training.losses import HEADS, MIN_SCALE, Batch, Metrics, Schedule, total_loss
 from glassviz.training.replay import Sequences
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
 
-# Of the official TD-MPC2's Adam on its policy.
+# ε of Adam on the policy in the official TD-MPC2.
 OFFICIAL_POLICY_EPS = 1e-5
 
 
 class LearnerState(NamedTuple):
-    """Everything that updates change. With several seeds, every leaf has them on its first axis."""
+    """State changed by updates. With several seeds, they are the first axis of every leaf."""
 
     params: dict[str, Any]
     target_params: dict[str, Any]
@@ -32,10 +32,10 @@ class LearnerState(NamedTuple):
 
 
 def optimizer(train: TrainConfig) -> optax.GradientTransformation:
-    """Adam behind a clip of the global gradient norm.
+    """Adam after clipping the global gradient norm.
 
-    The official TD-MPC2 clips the policy's gradient apart, gives the encoder a smaller rate, and
-    Adam's ε is larger for the policy.
+    The official TD-MPC2 clips the policy's gradient separately, and uses a smaller learning rate
+    for the encoder and a larger ε for the policy.
     """
     losses = train.losses
 
@@ -45,9 +45,9 @@ def optimizer(train: TrainConfig) -> optax.GradientTransformation:
     if train.agent.family == "glass":
         return optax.chain(optax.clip_by_global_norm(losses.grad_clip), adam())
 
-    def label(of_encoder: str, of_policy: str) -> Any:
+    def label(encoder: str, policy: str) -> Any:
         return lambda tree: {
-            name: {"enc": of_encoder, "pi": of_policy}.get(name, "model") for name in tree
+            name: {"enc": encoder, "pi": policy}.get(name, "model") for name in tree
         }
 
     clip = optax.clip_by_global_norm(losses.grad_clip)
@@ -65,7 +65,7 @@ def optimizer(train: TrainConfig) -> optax.GradientTransformation:
 
 
 def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
-    """A fresh learner of one seed; targets equal the online parameters."""
+    """A new learner for one seed; targets equal the online parameters."""
     key = jax.random.key(train.seed if seed is None else seed)
     params = init_params(train.agent, key, train.glass.logit_scale)
     for i in range(1, len(train.tasks)):
@@ -77,7 +77,7 @@ def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
         params=params,
         target_params=jax.tree.map(jnp.copy, params),
         opt_state=optimizer(train).init(params),
-        scale=jnp.array(LEAST_SCALE, jnp.float32),
+        scale=jnp.array(MIN_SCALE, jnp.float32),
         updates=jnp.array(0),
         key=jax.random.key_data(jax.random.fold_in(key, 2**31)),
     )
@@ -89,10 +89,13 @@ def update(
     """One gradient update of one seed on one batch.
 
     Args:
-        schedule: as of this round; of its Glass losses every k-th update has a share.
+        train: configuration of the run.
+        state: the learner.
+        batch: training data.
+        schedule: schedule of this round; Glass losses apply in every k-th update.
     """
-    turn = state.updates % train.glass.every_k_updates == 0
-    schedule = schedule._replace(glass=schedule.glass & turn)
+    glass_turn = state.updates % train.glass.every_k_updates == 0
+    schedule = schedule._replace(glass=schedule.glass & glass_turn)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.updates)
     gradient, metrics = jax.grad(total_loss, has_aux=True)(
         state.params, train, state.target_params, state.scale, batch, schedule, key
@@ -113,21 +116,22 @@ def update(
 def update_round(
     train: TrainConfig, state: LearnerState, sequences: Sequences, schedule: Schedule
 ) -> tuple[LearnerState, SeedMetrics]:
-    """K updates of every seed, in one compiled call. Donates `state`.
+    """K updates of every seed in one compiled call. Donates `state`.
 
     Args:
-        state: with the seeds on every leaf's first axis.
-        sequences: batches on axes (seeds, updates, …).
-        schedule: one entry a seed.
+        train: configuration of the run.
+        state: learners, with the seeds on the first axis of every leaf.
+        sequences: batches, with axes (seeds, updates, …).
+        schedule: one entry per seed.
 
     Returns:
-        The new state and each metric's mean over the updates, one entry a seed. When an update of
-        a seed has a metric that is not finite, the metrics of the first such update instead, as
-        all that come after it are not finite either; `broken_update` is its place among the K
-        updates, −1 when all are finite.
+        The new state, and the metrics averaged over the updates, one entry per seed. If an update
+        of a seed has a non-finite metric, the metrics of the first such update are returned
+        instead, since all later ones are affected; `broken_update` is its index among the K
+        updates, −1 if all are finite.
     """
     batches = Batch(*map(jnp.asarray, sequences))
-    with matmul_dtype(train.precision):  # for the trace; the result is cached by `train`
+    with matmul_dtype(train.precision):  # effective while tracing; compilation is cached by `train`
         return _compiled_round(train, state, batches, schedule)
 
 
@@ -136,27 +140,27 @@ def _compiled_round(
     train: TrainConfig, state: LearnerState, batches: Batch, schedule: Schedule
 ) -> tuple[LearnerState, SeedMetrics]:
     def one_seed(
-        each: tuple[LearnerState, Batch, Schedule],
+        arguments: tuple[LearnerState, Batch, Schedule],
     ) -> tuple[LearnerState, Metrics]:
-        state, batches, schedule = each
+        state, batches, schedule = arguments
 
         def one_update(state: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:
             return update(train, state, batch, schedule)
 
         state, metrics = jax.lax.scan(one_update, state, batches)
-        return state, _mean_or_first_broken(metrics)
+        return state, _mean_or_first_nonfinite(metrics)
 
     result: tuple[LearnerState, SeedMetrics] = map_stacked(one_seed, (state, batches, schedule))
     return result
 
 
-def _mean_or_first_broken(metrics: dict[str, Float[Array, " updates"]]) -> Metrics:
-    broken = jnp.stack([~jnp.isfinite(values) for values in metrics.values()]).any(axis=0)
-    found, first = broken.any(), jnp.argmax(broken)
-    told = {
-        name: jnp.where(found, values[first], values.mean()) for name, values in metrics.items()
+def _mean_or_first_nonfinite(metrics: dict[str, Float[Array, " updates"]]) -> Metrics:
+    nonfinite = jnp.stack([~jnp.isfinite(values) for values in metrics.values()]).any(axis=0)
+    diverged, first = nonfinite.any(), jnp.argmax(nonfinite)
+    reported = {
+        name: jnp.where(diverged, values[first], values.mean()) for name, values in metrics.items()
     }
-    return told | {"broken_update": jnp.where(found, first, -1.0)}
+    return reported | {"broken_update": jnp.where(diverged, first, -1.0)}
 
 
 def take(state: Any, index: int) -> Any:
@@ -170,14 +174,14 @@ def put(state: Any, index: int, one: Any) -> Any:
 
 
 def reset_q(train: TrainConfig, state: LearnerState, seed: int) -> LearnerState:
-    """One seed's learner with new online Q heads, and no memory of their gradients."""
+    """One seed's learner with reinitialised online Q heads and their optimiser state."""
     return _reset(train, state, seed, ("q",))
 
 
 def restart(train: TrainConfig, state: LearnerState, seed: int) -> LearnerState:
-    """One seed's learner with a new policy, new Q heads and a new optimiser.
+    """One seed's learner with reinitialised policy, Q heads and optimiser.
 
-    Targets follow the new parameters; encoder, dynamics, reward and Glass stay.
+    Targets are set to the new parameters; encoder, dynamics, reward and Glass are kept.
     """
     fresh = _reset(train, state, seed, ("q", "pi"))
     return fresh._replace(
@@ -188,15 +192,15 @@ def restart(train: TrainConfig, state: LearnerState, seed: int) -> LearnerState:
 
 
 def with_params(state: LearnerState, params: Params) -> LearnerState:
-    """One seed's learner with other parameters, online and target."""
-    own = jax.tree.map(jnp.asarray, dict(params))
-    return state._replace(params=own, target_params=jax.tree.map(jnp.copy, own))
+    """One seed's learner with `params` as online and target parameters."""
+    online = jax.tree.map(jnp.asarray, dict(params))
+    return state._replace(params=online, target_params=jax.tree.map(jnp.copy, online))
 
 
 def with_prototypes(
     train: TrainConfig, state: LearnerState, prototypes: Float[np.ndarray, "prototypes latent"]
 ) -> LearnerState:
-    """One seed's learner with other prototypes, and no memory of the gradients of Glass."""
+    """One seed's learner with other prototypes and a reinitialised optimiser state of Glass."""
     cleared = _reset(train, state, train.seed, ("glass",))
     glass = {**state.params["glass"], "prototypes": jnp.asarray(prototypes)}
     return cleared._replace(

@@ -1,4 +1,4 @@
-"""Losses of world model, critic, policy and Glass."""
+"""Training losses of world model, critic, policy and Glass."""
 
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -15,147 +15,22 @@ from glassviz.agents.world_model import policy_action, q_distribution, value_inp
 from glassviz.training.config import GlassTraining, TrainConfig
 
 Metrics = dict[str, Float[Array, ""]]
-CONTRAST_TEMPERATURE = 0.5
-
-# The contrast compares all pairs of frames: many more sequences would cost more than the rest.
-CONTRAST_SEQUENCES = 64
-
-
-def glass_loss(
-    config: AgentConfig,
-    train: GlassTraining,
-    params: Params,
-    latents: Float[Array, "steps_and_one batch latent"],
-    obs: Float[Array, "frames batch obs"],
-) -> tuple[Float[Array, ""], Metrics]:
-    """Structural entropy of the prototypes' transition graph, balance and temporal terms.
-
-    Pairs are consecutive latents of the model roll-out; no gradient flows through the later one,
-    and with `stopgrad_graph` none through the earlier one.
-
-    Args:
-        latents: of the model roll-out.
-        obs: real consecutive frames, for the terms that need them.
-    """
-    glass = config.glass
-    assert glass is not None
-    z = latents[:-1].reshape(-1, latents.shape[-1])
-    z_next = jax.lax.stop_gradient(latents[1:]).reshape(z.shape)
-    if train.stopgrad_graph:
-        z = jax.lax.stop_gradient(z)
-    tree = params["glass"]
-    c = glass_ops.soft_assignment(glass, tree, z)
-    c_next = glass_ops.soft_assignment(glass, tree, z_next)
-    clusters = glass_ops.partition(glass, tree)
-    graph = glass_ops.transition_graph(glass_ops.transition_matrix(c, c_next))
-    s, s_next = c @ clusters, jax.lax.stop_gradient(c_next @ clusters)
-    terms = {
-        "glass_entropy": (train.lambda_se, glass_ops.entropy_2d(graph, clusters)),
-        "glass_balance": (
-            train.lambda_balance,
-            _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0)),
-        ),
-        "glass_temporal": (train.lambda_temporal, jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))),
-    }
-    if train.lambda_temp_stability:
-        terms["glass_temp_stability"] = (train.lambda_temp_stability, _turn(s, s_next))
-    if glass.super_clusters and (train.lambda_super_se or train.lambda_super_balance):
-        supers = glass_ops.super_partition(glass, tree)
-        coarse = clusters.T @ graph @ clusters
-        entropy = glass_ops.entropy_2d(coarse, supers)
-        terms["glass_super_entropy"] = (train.lambda_super_se, entropy)
-        terms["glass_super_balance"] = (
-            train.lambda_super_balance,
-            _overfull(supers.mean(axis=0)),
-        )
-    if train.lambda_window or train.lambda_contrastive:
-        seen = encode(config, params, obs)
-        if train.stopgrad_graph:
-            seen = jax.lax.stop_gradient(seen)
-        shown = glass_ops.soft_assignment(glass, tree, seen)
-        if train.lambda_window:
-            terms["glass_window"] = (train.lambda_window, window_spread(shown[: train.window]))
-        if train.lambda_contrastive:
-            contrast = phase_contrast(shown, foot_down(obs))
-            terms["glass_contrastive"] = (train.lambda_contrastive, contrast)
-    total = sum(weight * term for weight, term in terms.values())
-    metrics = {name: term for name, (_, term) in terms.items()}
-    active = glass_ops.active_in_partition(glass, tree).astype(jnp.float32)
-    visited = jnp.bincount(jnp.argmax(c, axis=-1), length=glass.prototypes)
-    return jnp.asarray(total), metrics | {
-        "clusters_active_in_s": active,
-        "prototypes_visited": jnp.sum(visited > 0).astype(jnp.float32),
-        "assignment_confidence": c.max(axis=-1).mean(),
-    }
-
-
-def window_spread(c: Float[Array, "window batch prototypes"]) -> Float[Array, ""]:
-    """mean over windows of H(mean c) − mean H(c), in bits: how far a window's frames differ.
-
-    Between 0 (the same distribution in every frame) and log2 of the window's length.
-    """
-    return jnp.mean(_entropy(c.mean(axis=0)) - _entropy(c).mean(axis=0))
-
-
-def foot_down(obs: Float[Array, "frames batch obs"]) -> Bool[Array, "frames batch"]:
-    """Whether the toe or heel sensor, the last two values of an observation, feels the floor."""
-    return jnp.any(obs[..., -2:] > 0, axis=-1)
-
-
-def phase_contrast(
-    c: Float[Array, "frames batch prototypes"], down: Bool[Array, "frames batch"]
-) -> Float[Array, ""]:
-    """NT-Xent on assignments (Chen et al., SimCLR, ICML 2020, with several positives a frame).
-
-    Positives of a frame: consecutive frames, and frames of its sequence in the same contact
-    state. Negatives: frames of other sequences.
-    """
-    # Evenly spaced: where there are demonstrations, they come first in a batch.
-    every = -(-down.shape[1] // CONTRAST_SEQUENCES)
-    c, down = c[:, ::every], down[:, ::every]
-    frames, batch = down.shape
-    time = jnp.repeat(jnp.arange(frames), batch)
-    sequence = jnp.tile(jnp.arange(batch), frames)
-    contact = down.reshape(-1)
-    unit = c.reshape(frames * batch, -1)
-    unit /= jnp.linalg.norm(unit, axis=-1, keepdims=True)
-    similarity = unit @ unit.T / CONTRAST_TEMPERATURE
-    same = sequence[:, None] == sequence
-    apart = jnp.abs(time[:, None] - time)
-    positive = same & (apart > 0) & ((contact[:, None] == contact) | (apart == 1))
-    against = jnp.sum(jnp.where(same, 0.0, jnp.exp(similarity)), axis=1, keepdims=True)
-    surprise = jnp.log(jnp.exp(similarity) + against) - similarity
-    return jnp.sum(jnp.where(positive, surprise, 0.0)) / jnp.maximum(positive.sum(), 1)
-
-
-def _turn(
-    s: Float[Array, "pairs clusters"], s_next: Float[Array, "pairs clusters"]
-) -> Float[Array, ""]:
-    """mean 1 − cos between consecutive cluster distributions."""
-    dot = jnp.sum(s * s_next, axis=-1)
-    return jnp.mean(1.0 - dot / jnp.linalg.norm(s, axis=-1) / jnp.linalg.norm(s_next, axis=-1))
-
-
-def _entropy(p: Float[Array, "*batch states"]) -> Float[Array, "*batch"]:
-    return -jnp.sum(glass_ops.p_log(p, p), axis=-1)
-
-
-def _overfull(mass: Float[Array, " groups"]) -> Float[Array, ""]:
-    """Σ relu(mass − 2/groups)²: what lies above twice an even share."""
-    return jnp.sum(jax.nn.relu(mass - 2.0 / mass.shape[0]) ** 2)
-
-
 HEADS = ("rew", "q", "pi")
 SCALE_EMA = 0.01
 
-# Of the spread that the policy loss is divided by; the most is of the family `glass` alone.
-LEAST_SCALE, MOST_SCALE = 1.0, 4.0
+# Bounds of the spread that the policy loss is divided by; only `glass` has the upper one.
+MIN_SCALE, MAX_SCALE = 1.0, 4.0
+
+CONTRAST_TEMPERATURE = 0.5
+
+# The contrastive loss compares all pairs of frames; with more sequences it would dominate the cost.
+CONTRAST_SEQUENCES = 64
 
 
 class Batch(NamedTuple):
-    """What one update learns from: sequences of steps, time first.
+    """Training data of one update: sequences of steps, time first.
 
-    Several updates, or several seeds, have axes in front.
+    Several updates or seeds are stacked on leading axes.
     """
 
     obs: Float[Array, "*more steps_and_one batch obs"]
@@ -164,7 +39,7 @@ class Batch(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """What depends on how far a run is: whether losses exist yet, and the weight of imitation."""
+    """Schedule of a run: whether losses are active yet, and the weight of imitation."""
 
     glass: Bool[Array, "*seeds"]
     smooth: Bool[Array, "*seeds"]
@@ -183,10 +58,14 @@ def total_loss(
     """The loss of one update, and its terms by name.
 
     Args:
-        scale: spread of the Q values, by which the policy loss is divided; the next one is among
-            the terms.
-        schedule: as of this update; `glass` says whether the Glass losses join it.
-        key: for drawn actions and heads; unused by the family `glass`.
+        params: online parameters.
+        train: configuration of the run.
+        target_params: target parameters.
+        scale: spread of the Q values that the policy loss is divided by; its update is returned
+            as the term `scale`.
+        batch: training data.
+        schedule: schedule at this update.
+        key: for random actions and heads; not used by the family `glass`.
     """
     if not train.multitask:
         return _task_loss(params, train, target_params, scale, batch, schedule, key)
@@ -199,13 +78,13 @@ def total_loss(
         for i, share in enumerate(shares)
     ]  # fmt: skip
     mean: tuple[Float[Array, ""], Metrics] = jax.tree.map(
-        lambda *each: sum(each) / len(each), *results
+        lambda *leaves: sum(leaves) / len(leaves), *results
     )
     return mean
 
 
 def task_params(params: Params, task: int) -> dict[str, Any]:
-    """The parameters of one task's agent in a multitask run, whose heads are stacked by task."""
+    """Parameters of one task's agent in a multitask run, where heads are stacked by task."""
     heads = {name: jax.tree.map(lambda leaf: leaf[task], params[name]) for name in HEADS}
     return {**params, **heads}
 
@@ -251,14 +130,14 @@ def _task_loss(
     value = along_rollout(surprise.mean(axis=0) if official else surprise.sum(axis=0))
     if official:
         policy_q, entropy = _policy_value_tdmpc2(config, params, latents, policy_key)
-        # Of the first step alone, and this very loss is divided by it already.
-        spread = jnp.maximum(_spread(policy_q[0]), LEAST_SCALE)
+        # Spread of the first step only; this loss already uses the updated scale.
+        spread = jnp.maximum(_spread(policy_q[0]), MIN_SCALE)
         scale = next_scale = _towards(scale, spread)
         policy = along_rollout(-policy_q / scale - weights.entropy_coef * entropy)
     else:
         policy_q = _policy_value(config, params, z)
         policy = along_rollout(-policy_q / scale)
-        next_scale = jnp.clip(_towards(scale, _spread(policy_q)), LEAST_SCALE, MOST_SCALE)
+        next_scale = jnp.clip(_towards(scale, _spread(policy_q)), MIN_SCALE, MAX_SCALE)
 
     metrics = {
         "consistency_loss": consistency,
@@ -306,12 +185,12 @@ def td_target(
 def td_target_tdmpc2(
     train: TrainConfig, params: Params, target_params: Params, batch: Batch, key: Key[Array, ""]
 ) -> Float[Array, "steps batch"]:
-    """r + γ·min of two drawn heads of Q_target(z', a ~ π(z')), without a gradient."""
+    """r + γ·min of two random heads of Q_target(z', a ~ π(z')), without a gradient."""
     config = train.agent
     action_key, head_key = jax.random.split(key)
     z_next = encode(config, params, batch.obs[1:])
-    action, _ = _drawn_action(config, params, z_next, action_key)
-    # The targets of TD-MPC2 are those of Q alone: encoder and policy are the online ones.
+    action, _ = _sample_action(config, params, z_next, action_key)
+    # TD-MPC2 has a target network for Q only; encoder and policy are the online ones.
     mixed = {**params, "q": target_params["q"]}
     q = _two_heads(config, mixed, z_next, action, head_key).min(axis=0)
     return jax.lax.stop_gradient(batch.reward + config.planner.discount * q)
@@ -329,7 +208,7 @@ def _model_rollout(
 def _policy_value(
     config: AgentConfig, params: Params, z: Float[Array, "steps batch latent"]
 ) -> Float[Array, "steps batch"]:
-    """min over heads of Q at the policy's action; only the policy gets a gradient."""
+    """Minimum over heads of Q at the policy's action; only the policy receives a gradient."""
     z = jax.lax.stop_gradient(z)
     action = policy_action(config, params, z)
     logits = q_distribution(config, jax.lax.stop_gradient(params), z, action)
@@ -342,21 +221,21 @@ def _policy_value_tdmpc2(
     latents: Float[Array, "steps batch latent"],
     key: Key[Array, ""],
 ) -> tuple[Float[Array, "steps batch"], Float[Array, "steps batch"]]:
-    """Mean of two drawn heads at an action drawn from the policy, and the policy's entropy."""
+    """Mean of two random heads at an action drawn from the policy, and the policy's entropy."""
     action_key, head_key = jax.random.split(key)
     z = jax.lax.stop_gradient(latents)
-    action, entropy = _drawn_action(config, params, z, action_key)
+    action, entropy = _sample_action(config, params, z, action_key)
     q = _two_heads(config, jax.lax.stop_gradient(params), z, action, head_key)
     return q.mean(axis=0), entropy
 
 
-def _drawn_action(
+def _sample_action(
     config: AgentConfig,
     params: Params,
     z: Float[Array, "steps batch latent"],
     key: Key[Array, ""],
 ) -> tuple[Float[Array, "steps batch act"], Float[Array, "steps batch"]]:
-    """tanh of a draw from the policy's Gaussian; and the draw's −log density times act_dim."""
+    """tanh of a sample from the policy's Gaussian, and the sample's −log density times act_dim."""
     mean, log_std = networks.policy(config, params, value_input(config, params, z))
     noise = jax.random.normal(key, mean.shape)
     log_density = jnp.sum(-0.5 * noise**2 - log_std - 0.5 * jnp.log(2 * jnp.pi), axis=-1)
@@ -370,15 +249,15 @@ def _two_heads(
     action: Float[Array, "steps batch act"],
     key: Key[Array, ""],
 ) -> Float[Array, "heads steps batch"]:
-    drawn = jax.random.permutation(key, config.num_q)[:2]
-    two = {**params, "q": jax.tree.map(lambda leaf: leaf[drawn], params["q"])}
-    return networks.expected_value(config, q_distribution(config, two, z, action))
+    heads = jax.random.permutation(key, config.num_q)[:2]
+    two_heads = {**params, "q": jax.tree.map(lambda leaf: leaf[heads], params["q"])}
+    return networks.expected_value(config, q_distribution(config, two_heads, z, action))
 
 
 def _action_change(
     config: AgentConfig, params: Params, latents: Float[Array, "steps_and_one batch latent"]
 ) -> Float[Array, ""]:
-    """mean ‖π(z_{t+1}) − π(z_t)‖² along the roll-out; only the policy gets a gradient."""
+    """Mean ‖π(z_{t+1}) − π(z_t)‖² along the roll-out; only the policy receives a gradient."""
     action = policy_action(config, params, jax.lax.stop_gradient(latents))
     return jnp.mean(jnp.sum((action[1:] - action[:-1]) ** 2, axis=-1))
 
@@ -389,9 +268,9 @@ def _imitation(
     z: Float[Array, "steps batch latent"],
     action: Float[Array, "steps batch act"],
 ) -> Float[Array, "steps demos"]:
-    """‖π(z) − a‖² over the demonstrated part of the batch; only the policy gets a gradient."""
-    shown = jax.lax.stop_gradient(z[:, : train.demo_batch])
-    difference = policy_action(train.agent, params, shown) - action[:, : train.demo_batch]
+    """‖π(z) − a‖² over the demonstrations in the batch; only the policy receives a gradient."""
+    demo_z = jax.lax.stop_gradient(z[:, : train.demo_batch])
+    difference = policy_action(train.agent, params, demo_z) - action[:, : train.demo_batch]
     return jnp.sum(difference**2, axis=-1)
 
 
@@ -408,6 +287,130 @@ def _towards(scale: Float[Array, ""], spread: Float[Array, ""]) -> Float[Array, 
 
 
 def _spread(q: Float[Array, "..."]) -> Float[Array, ""]:
-    """Range between the 5th and the 95th percentile."""
+    """Difference of the 95th and the 5th percentile."""
     low, high = jnp.percentile(q, jnp.array([5.0, 95.0]))
     return jax.lax.stop_gradient(high - low)
+
+
+def glass_loss(
+    config: AgentConfig,
+    train: GlassTraining,
+    params: Params,
+    latents: Float[Array, "steps_and_one batch latent"],
+    obs: Float[Array, "frames batch obs"],
+) -> tuple[Float[Array, ""], Metrics]:
+    """Structural entropy of the prototypes' transition graph, balance and temporal terms.
+
+    Transitions are pairs of consecutive latents of the model roll-out; no gradient flows through
+    the later one, and with `stopgrad_graph` none through the earlier one either.
+
+    Args:
+        latents: latents of the model roll-out.
+        obs: observations of the same sequences, for the terms that need real frames.
+    """
+    glass = config.glass
+    assert glass is not None
+    z = latents[:-1].reshape(-1, latents.shape[-1])
+    z_next = jax.lax.stop_gradient(latents[1:]).reshape(z.shape)
+    if train.stopgrad_graph:
+        z = jax.lax.stop_gradient(z)
+    tree = params["glass"]
+    c = glass_ops.soft_assignment(glass, tree, z)
+    c_next = glass_ops.soft_assignment(glass, tree, z_next)
+    clusters = glass_ops.partition(glass, tree)
+    graph = glass_ops.transition_graph(glass_ops.transition_matrix(c, c_next))
+    s, s_next = c @ clusters, jax.lax.stop_gradient(c_next @ clusters)
+    terms = {
+        "glass_entropy": (train.lambda_se, glass_ops.entropy_2d(graph, clusters)),
+        "glass_balance": (
+            train.lambda_balance,
+            _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0)),
+        ),
+        "glass_temporal": (train.lambda_temporal, jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))),
+    }
+    if train.lambda_temp_stability:
+        terms["glass_temp_stability"] = (train.lambda_temp_stability, _cosine_distance(s, s_next))
+    if glass.super_clusters and (train.lambda_super_se or train.lambda_super_balance):
+        supers = glass_ops.super_partition(glass, tree)
+        coarse = clusters.T @ graph @ clusters
+        entropy = glass_ops.entropy_2d(coarse, supers)
+        terms["glass_super_entropy"] = (train.lambda_super_se, entropy)
+        terms["glass_super_balance"] = (
+            train.lambda_super_balance,
+            _overfull(supers.mean(axis=0)),
+        )
+    if train.lambda_window or train.lambda_contrastive:
+        real_z = encode(config, params, obs)
+        if train.stopgrad_graph:
+            real_z = jax.lax.stop_gradient(real_z)
+        real_c = glass_ops.soft_assignment(glass, tree, real_z)
+        if train.lambda_window:
+            terms["glass_window"] = (train.lambda_window, window_spread(real_c[: train.window]))
+        if train.lambda_contrastive:
+            contrast = phase_contrast(real_c, foot_down(obs))
+            terms["glass_contrastive"] = (train.lambda_contrastive, contrast)
+    total = sum(weight * term for weight, term in terms.values())
+    metrics = {name: term for name, (_, term) in terms.items()}
+    active = glass_ops.active_in_partition(glass, tree).astype(jnp.float32)
+    visited = jnp.bincount(jnp.argmax(c, axis=-1), length=glass.prototypes)
+    return jnp.asarray(total), metrics | {
+        "clusters_active_in_s": active,
+        "prototypes_visited": jnp.sum(visited > 0).astype(jnp.float32),
+        "assignment_confidence": c.max(axis=-1).mean(),
+    }
+
+
+def window_spread(c: Float[Array, "window batch prototypes"]) -> Float[Array, ""]:
+    """Mean over windows of H(mean c) − mean H(c), in bits: diversity of a window's frames.
+
+    Between 0 (the same distribution in every frame) and log2 of the window's length.
+    """
+    return jnp.mean(_entropy(c.mean(axis=0)) - _entropy(c).mean(axis=0))
+
+
+def foot_down(obs: Float[Array, "frames batch obs"]) -> Bool[Array, "frames batch"]:
+    """Whether the toe or heel sensor, the last two values of an observation, is loaded."""
+    return jnp.any(obs[..., -2:] > 0, axis=-1)
+
+
+def phase_contrast(
+    c: Float[Array, "frames batch prototypes"], down: Bool[Array, "frames batch"]
+) -> Float[Array, ""]:
+    """NT-Xent on assignments (Chen et al., SimCLR, ICML 2020, with several positives per frame).
+
+    Positives of a frame: consecutive frames, and frames of its sequence in the same contact
+    state. Negatives: frames of other sequences.
+    """
+    # Evenly spaced, since demonstrations come first in a batch.
+    stride = -(-down.shape[1] // CONTRAST_SEQUENCES)
+    c, down = c[:, ::stride], down[:, ::stride]
+    frames, batch = down.shape
+    time = jnp.repeat(jnp.arange(frames), batch)
+    sequence = jnp.tile(jnp.arange(batch), frames)
+    contact = down.reshape(-1)
+    unit = c.reshape(frames * batch, -1)
+    unit /= jnp.linalg.norm(unit, axis=-1, keepdims=True)
+    similarity = unit @ unit.T / CONTRAST_TEMPERATURE
+    same = sequence[:, None] == sequence
+    lag = jnp.abs(time[:, None] - time)
+    positive = same & (lag > 0) & ((contact[:, None] == contact) | (lag == 1))
+    negatives = jnp.sum(jnp.where(same, 0.0, jnp.exp(similarity)), axis=1, keepdims=True)
+    cross_entropy = jnp.log(jnp.exp(similarity) + negatives) - similarity
+    return jnp.sum(jnp.where(positive, cross_entropy, 0.0)) / jnp.maximum(positive.sum(), 1)
+
+
+def _cosine_distance(
+    s: Float[Array, "pairs clusters"], s_next: Float[Array, "pairs clusters"]
+) -> Float[Array, ""]:
+    """Mean 1 − cos between consecutive cluster distributions."""
+    dot = jnp.sum(s * s_next, axis=-1)
+    return jnp.mean(1.0 - dot / jnp.linalg.norm(s, axis=-1) / jnp.linalg.norm(s_next, axis=-1))
+
+
+def _entropy(p: Float[Array, "*batch states"]) -> Float[Array, "*batch"]:
+    return -jnp.sum(glass_ops.p_log(p, p), axis=-1)
+
+
+def _overfull(mass: Float[Array, " groups"]) -> Float[Array, ""]:
+    """Σ relu(mass − 2/groups)²: penalty on mass above twice an equal share."""
+    return jnp.sum(jax.nn.relu(mass - 2.0 / mass.shape[0]) ** 2)

@@ -1,13 +1,12 @@
-"""Evolution strategies on an agent's policy, on the true model: a better gait to plan around.
+"""Refinement of an agent's policy by evolution strategies on the true model.
 
-Gradients of learned values improve a policy by so much a gradient step; on a processor there are
-few of those. Rolling out perturbed policies on the model is cheap, and an agent that hops already
-hops faster after some hundred iterations. Only the policy changes: the world model and the values
-still are those of the agent that it was, so that the refined agent is a teacher (`glassviz
-demonstrate --agent`), or what a training starts from (`glassviz train --init`).
+On a CPU, gradient steps are expensive, but rolling out perturbed policies on the model is cheap:
+an agent that already hops becomes faster within some hundred iterations. Only the policy changes;
+world model and values remain those of the original agent. A refined agent therefore serves as a
+teacher (`glassviz demonstrate --agent`) or as the start of a training (`glassviz train --init`).
 
 The objective is not the task's reward but a shaped one: the planner's, with its margin and soft
-edge over the height threshold, less a penalty on every step on the floor. Refined agents say so.
+threshold for the height, minus a penalty for every step on the floor. Its provenance records this.
 
 Reference: Salimans, Ho, Chen, Sidor, Sutskever, "Evolution strategies as a scalable alternative to
 reinforcement learning", 2017; antithetic sampling, and Adam on the estimated gradient.
@@ -40,20 +39,20 @@ from glassviz.training.true_model import HopModel, MPCConfig, States, fallen, ob
 
 @dataclass(frozen=True)
 class ESConfig:
-    """Constants of the search.
+    """Parameters of the search.
 
     Attributes:
-        directions: of perturbation an iteration; each is tried forward and backward.
-        noise: standard deviation of a perturbed parameter.
-        learning_rate: of Adam, in units of `noise`; it falls to a tenth by the last iteration, as
-            what was gained at a constant one went up and down by 15 in returns of 430.
+        directions: perturbations per iteration, each evaluated with both signs.
+        noise: standard deviation of the perturbation of a parameter.
+        learning_rate: learning rate of Adam in units of `noise`; it decays to a tenth by the last
+            iteration, since at a constant rate returns of 430 fluctuated by 15.
         horizon: steps that a perturbed policy is rolled out.
-        height_margin_m, softness_m: of the objective, as in `MPCConfig`; smaller: a policy that
-            reacts needs less of a margin than a plan does.
+        height_margin_m, softness_m: margin and softness of the objective, as in `MPCConfig` but
+            smaller, since a feedback policy needs less margin than a plan.
         fall_penalty: cost of a step on the floor.
-        start_episodes, start_steps: the policy's own episodes, and how many of their first steps,
-            to take states from. Getting up is among them: a search over states of the gait alone
-            forgot it within 700 iterations, in eight episodes of ten.
+        start_episodes, start_steps: number of the policy's episodes, and of their first steps,
+            that start states are drawn from. They include getting up: a search over states of the
+            gait alone unlearned it within 700 iterations, in eight of ten episodes.
     """
 
     directions: int = 32
@@ -68,11 +67,11 @@ class ESConfig:
 
 
 class Progress(NamedTuple):
-    """After an iteration.
+    """Result of an iteration.
 
     Attributes:
-        score: mean over the perturbed policies of the planner's objective a step.
-        stands: share of them that stand in the end.
+        score: mean objective per step over the perturbed policies.
+        stands: share of the perturbed policies that stand at the end.
     """
 
     score: float
@@ -80,14 +79,16 @@ class Progress(NamedTuple):
 
 
 class Refiner:
-    """Improves the policy of one agent; deterministic by `seed` on one machine.
+    """Improves the policy of one agent; deterministic given `seed` on one machine.
 
     Args:
-        checkpoint: an agent that hops already, most of the time.
-        iterations: how many are to come.
+        checkpoint: an agent that already hops most of the time.
+        es: parameters of the search.
+        iterations: planned number of iterations.
+        seed: seed of the search.
 
     Raises:
-        GlassvizError: it is an agent of another task, or never stands in its own episodes.
+        GlassvizError: the agent has another task, or its policy falls in every episode.
     """
 
     def __init__(self, checkpoint: Checkpoint, es: ESConfig, iterations: int, seed: int) -> None:
@@ -104,14 +105,14 @@ class Refiner:
         self._moments = self._adam.init(self._flat)
 
     def iterate(self) -> Progress:
-        """Try perturbed policies, each from some state, and step where the better ones lie."""
+        """Evaluate perturbed policies from random start states, and take a step uphill."""
         es = self._es
         noise = self._rng.standard_normal((es.directions, self._flat.size)).astype(np.float32)
         starts = self._states[self._rng.choice(len(self._states), es.directions)]
-        tried = self._flat + es.noise * jnp.concatenate([noise, -noise])
-        score, stands = self._roll_out(tried, np.concatenate([starts, starts]))
+        perturbed = self._flat + es.noise * jnp.concatenate([noise, -noise])
+        score, stands = self._roll_out(perturbed, np.concatenate([starts, starts]))
         gain = score[: es.directions] - score[es.directions :]
-        # Falls outweigh all else: their differences count for two deviations at most.
+        # Clipped to two standard deviations, since falls would dominate the gradient.
         weight = np.clip(gain / max(float(gain.std()), 1e-9), -2, 2).astype(np.float32)
         uphill = jnp.asarray(weight) @ noise / es.directions
         step, self._moments = self._adam.update(-uphill, self._moments)
@@ -120,18 +121,18 @@ class Refiner:
 
     @property
     def params(self) -> dict[str, Any]:
-        """The agent's parameters with the policy as it is now."""
+        """The agent's parameters with the current policy."""
         policy = jax.tree.map(np.asarray, self._unravel(self._flat))
         return {**self._checkpoint.params, "pi": policy}
 
     def _roll_out(
         self, policies: Float[Array, "batch params"], states: States
     ) -> tuple[Float64[np.ndarray, " batch"], Float64[np.ndarray, " batch"]]:
-        """Mean objective of each policy from its own state, and whether it stands in the end."""
+        """Mean objective of the policies, one per state, and whether they stand at the end."""
         config, mpc, es = self._checkpoint.config, self._mpc, self._es
         stands = np.zeros(len(states), bool)
         score = np.zeros(len(states))
-        # What a hopper touches is known after a step only; the first one is made without torque.
+        # Touch sensors are valid only after a step: the first one is taken without torque.
         states, readings = self._model.step(states, np.zeros((len(states), 4)))
         act = partial(_act, config, self._unravel, self._checkpoint.params)
         for _ in range(es.horizon):
@@ -142,40 +143,19 @@ class Refiner:
         return score / es.horizon, stands.astype(float)
 
 
-def provenance_of(
-    checkpoint: Checkpoint, es: ESConfig, iterations: int, seed: int
-) -> dict[str, Any]:
-    """What a refined agent says about itself: all that it said before, and how it was refined.
-
-    Evaluations in training are left out, as another policy earned those returns.
-    """
-    evaluations = ("evaluation", "returns")
-    kept = {key: value for key, value in checkpoint.provenance.items() if key not in evaluations}
-    last: dict[str, Any] = {
-        **environment.provenance("policy refined by evolution strategies"),
-        "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
-        "es": dataclasses.asdict(es),
-        "iterations": iterations,
-        "seed": seed,
-    }
-    last["objective"] = f"shaped: {shaping_of(last['es'])}"
-    kept["refined"] = [*checkpoint.provenance.get("refined", []), last]
-    return kept | {"shaped": environment.reward_shaping(kept)}
-
-
-def shaping_of(es: Mapping[str, Any]) -> str:
-    """In words, what the objective of a search has that the task's reward has not.
-
-    Args:
-        es: constants of the search, as provenance has them. Where an older file lacks margin and
-            softness, they were the planner's.
-    """
-    margin = es.get("height_margin_m", MPCConfig.height_margin_m)
-    softness = es.get("softness_m", MPCConfig.height_softness_m)
-    return (
-        f"a logistic edge of {softness:g} m at {STAND_HEIGHT_M:g} m + {margin:g} m of height, "
-        f"a fall penalty of {es['fall_penalty']:g} a step on the floor"
-    )
+def _start_states(checkpoint: Checkpoint, es: ESConfig, mpc: MPCConfig, seed: int) -> States:
+    """States that the agent visits in its episodes."""
+    config = checkpoint.config
+    env = HopperBatch(config.env, es.start_episodes)
+    (trace,) = roll_out(config, [checkpoint.params], "pi", env, seed, es.start_steps)
+    if (trace["height"][:, -1] <= mpc.fall_height_m).all():
+        raise GlassvizError(
+            f"{checkpoint.name}: expected an agent that hops, found that its policy lies on the "
+            f"floor after {es.start_steps} steps in all {es.start_episodes} episodes: choose "
+            f"another one"
+        )
+    states = np.concatenate([trace["qpos"], trace["qvel"]], axis=2)
+    return states.reshape(-1, states.shape[-1])
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -186,24 +166,48 @@ def _act(
     policies: Float[Array, "batch params"],
     obs: Float[Array, "batch obs"],
 ) -> Float[Array, "batch act"]:
-    """What each policy does in its own hopper."""
+    """Actions of the policies, one per observation."""
     z = networks.encode(config, params, obs)
     return jax.vmap(
-        lambda policy, one: world_model.policy_action(
-            config, {**params, "pi": unravel(policy)}, one
+        lambda policy, latent: world_model.policy_action(
+            config, {**params, "pi": unravel(policy)}, latent
         )
     )(policies, z)
 
 
-def _start_states(checkpoint: Checkpoint, es: ESConfig, mpc: MPCConfig, seed: int) -> States:
-    """States that the agent comes through in its own episodes."""
-    config = checkpoint.config
-    env = HopperBatch(config.env, es.start_episodes)
-    (trace,) = roll_out(config, [checkpoint.params], "pi", env, seed, es.start_steps)
-    if (trace["height"][:, -1] <= mpc.fall_height_m).all():
-        raise GlassvizError(
-            f"{checkpoint.name}: expected an agent that hops, found that its policy is down after "
-            f"{es.start_steps} steps in all of {es.start_episodes} episodes: refine another one"
-        )
-    joined = np.concatenate([trace["qpos"], trace["qvel"]], axis=2)
-    return joined.reshape(-1, joined.shape[-1])
+def provenance_of(
+    checkpoint: Checkpoint, es: ESConfig, iterations: int, seed: int
+) -> dict[str, Any]:
+    """Provenance of a refined agent: that of the original agent, and the search.
+
+    Training-time evaluations are dropped, since another policy earned those returns.
+    """
+    evaluations = ("evaluation", "returns")
+    provenance = {
+        key: value for key, value in checkpoint.provenance.items() if key not in evaluations
+    }
+    search: dict[str, Any] = {
+        **environment.provenance("policy refined by evolution strategies"),
+        "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
+        "es": dataclasses.asdict(es),
+        "iterations": iterations,
+        "seed": seed,
+    }
+    search["objective"] = f"shaped: {shaping_of(search['es'])}"
+    provenance["refined"] = [*checkpoint.provenance.get("refined", []), search]
+    return provenance | {"shaped": environment.reward_shaping(provenance)}
+
+
+def shaping_of(es: Mapping[str, Any]) -> str:
+    """How the objective of a search differs from the task's reward, in words.
+
+    Args:
+        es: parameters of the search as in the provenance. Older files lack margin and softness,
+            which were the planner's.
+    """
+    margin = es.get("height_margin_m", MPCConfig.height_margin_m)
+    softness = es.get("softness_m", MPCConfig.height_softness_m)
+    return (
+        f"a logistic edge of {softness:g} m at {STAND_HEIGHT_M:g} m + {margin:g} m of height, "
+        f"a fall penalty of {es['fall_penalty']:g} a step on the floor"
+    )

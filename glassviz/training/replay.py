@@ -1,4 +1,4 @@
-"""Replay in host memory: a ring of rows, one row a step of every hopper."""
+"""Replay in host memory: a ring buffer with one row per time step of all hoppers."""
 
 from typing import Any, NamedTuple
 
@@ -7,9 +7,11 @@ from jaxtyping import Bool, Float32
 
 from glassviz.errors import GlassvizError
 
+_ARRAYS = ("obs", "action", "reward", "first")
+
 
 class Sequences(NamedTuple):
-    """Sequences for some updates of one or more seeds: U updates of B sequences each."""
+    """Batches of sequences for several updates, and optionally several seeds."""
 
     obs: Float32[np.ndarray, "*seeds updates steps_and_one batch obs"]
     action: Float32[np.ndarray, "*seeds updates steps batch act"]
@@ -17,7 +19,7 @@ class Sequences(NamedTuple):
 
 
 def joined(*parts: Sequences) -> Sequences:
-    """Sequences from several sources in one batch, in their order."""
+    """Concatenate sequences from several sources into one batch, in order."""
     return Sequences(
         obs=np.concatenate([part.obs for part in parts], axis=2),
         action=np.concatenate([part.action for part in parts], axis=2),
@@ -28,8 +30,8 @@ def joined(*parts: Sequences) -> Sequences:
 class Replay:
     """The last `rows` steps of `num_envs` hoppers, sampled as sequences that cross no reset.
 
-    A row holds the observation, the action taken from it and the reward earned, and whether the
-    observation is the first of an episode.
+    A row holds observation, action and reward, and whether the observation is the first of an
+    episode.
     """
 
     def __init__(self, rows: int, num_envs: int, obs_dim: int, action_dim: int) -> None:
@@ -49,7 +51,7 @@ class Replay:
         reward: Float32[np.ndarray, " envs"],
         first: Bool[np.ndarray, " envs"],
     ) -> None:
-        """Write one row, over the oldest when the ring is full."""
+        """Add one row; overwrites the oldest when the buffer is full."""
         row = self.added % len(self.obs)
         self.obs[row], self.action[row] = obs, action
         self.reward[row], self.first[row] = reward, first
@@ -63,14 +65,14 @@ class Replay:
         horizon: int,
         groups: int = 1,
     ) -> Sequences:
-        """Independent batches for `updates` updates, on a leading axis.
+        """Sample independent batches for `updates` updates, stacked on a leading axis.
 
-        Each sequence has `horizon` transitions of one hopper in one episode, uniform over all
-        that the buffer holds. With `groups`, the hoppers are that many equal groups, and each
-        has an equal share of every batch, in their order.
+        A sequence has `horizon` transitions of one hopper within one episode, drawn uniformly from
+        the buffer. With `groups`, the hoppers are divided into equal groups, which have equal,
+        consecutive shares of every batch.
 
         Raises:
-            GlassvizError: the buffer holds fewer steps than a sequence needs.
+            GlassvizError: the buffer has fewer steps than a sequence needs.
         """
         starts = len(self) - horizon
         if starts < 1:
@@ -100,18 +102,18 @@ class Replay:
     def observations(
         self, rng: np.random.Generator, count: int
     ) -> Float32[np.ndarray, "count obs"]:
-        """Observations drawn from all that the buffer holds."""
+        """Observations drawn uniformly from the buffer."""
         rows = rng.integers(len(self), size=count)
         return self.obs[rows, rng.integers(self.obs.shape[1], size=count)]
 
     def get_state(self) -> dict[str, Any]:
-        """The filled part of the ring, for `set_state`."""
+        """The filled part of the buffer, for `set_state`."""
         filled = len(self)
         arrays = {name: getattr(self, name)[:filled] for name in _ARRAYS}
         return arrays | {"added": np.array(self.added)}
 
     def set_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `get_state` returned."""
+        """Continue from a state returned by `get_state`."""
         for name in _ARRAYS:
             getattr(self, name)[: len(state[name])] = state[name]
         self.added = int(state["added"])
@@ -121,6 +123,3 @@ class Replay:
     ) -> Bool[np.ndarray, " sequences"]:
         rows = (start[:, None] + np.arange(1, horizon + 1)) % len(self.obs)
         return self.first[rows, envs[:, None]].any(axis=1)
-
-
-_ARRAYS = ("obs", "action", "reward", "first")

@@ -523,7 +523,7 @@ class Trainer:
             return
         params = self._first_task(self._one(i).params)
         found = collection.basin_signal(self.train, signal, params, EVAL_SEED)
-        if found < collection.LEAST[signal]:
+        if found < collection.BASIN_THRESHOLD[signal]:
             run.basin_restarts += 1
             run.log.restart(run.restarts, self.env_steps, signal, found)
             run.begin(self.env_steps)

@@ -1,4 +1,4 @@
-"""A planner on the true MuJoCo model, and the skills that it is asked for."""
+"""A planner for hopping on the true MuJoCo model, with the gait and motions it builds on."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -20,18 +20,19 @@ VELOCITIES = slice(7, 14)
 PITCH = 2
 JOINTS = slice(3, 7)
 JOINT_VELOCITIES = slice(10, 14)
+State = Float64[np.ndarray, " 14"]
 States = Float64[np.ndarray, "batch 14"]
 Actions = Float64[np.ndarray, "batch 4"]
 
 
 class Readings(NamedTuple):
-    """What a planner asks of a state, beyond the state itself. Leading axes are those asked for.
+    """Derived quantities of states that the planner uses.
 
     Attributes:
-        height: torso over foot (centres of mass), as the task measures it, m.
+        height: torso over foot (centres of mass), as measured by the task, m.
         upright: cosine of the torso's pitch.
         speed, rise: forward and upward speed of the centre of mass, m/s.
-        ahead: centre of mass ahead of the foot, m.
+        ahead: distance of the centre of mass ahead of the foot, m.
         touch: toe and heel touch sensors, N.
     """
 
@@ -44,24 +45,27 @@ class Readings(NamedTuple):
 
 
 class HopModel:
-    """The suite's hopper under a physics profile, with sensors for all of `Readings`.
+    """The suite's hopper under a physics profile, with sensors for all `Readings`.
 
-    A state is (qpos, qvel). Its future under given actions is that in `HopperBatch`, as near as the
-    contact solver comes to its solution when it starts from nothing; readings after a step are
-    one physics step (5 ms) older than the state, as MuJoCo's sensors are.
+    A state is (qpos, qvel). Its dynamics are those of `HopperBatch`, up to the accuracy of the
+    contact solver without a warm start; readings after a step are one physics step (5 ms) older
+    than the state, as are MuJoCo's sensors.
     """
 
     def __init__(self, physics: Physics) -> None:
         spec = mujoco.MjSpec.from_file(str(model_path()))
-        kind, of = mujoco.mjtSensor, mujoco.mjtObj
+        kind, target = mujoco.mjtSensor, mujoco.mjtObj
         for name, sensor, body in (
             ("torso_position", kind.mjSENS_FRAMEPOS, "torso"),
             ("foot_position", kind.mjSENS_FRAMEPOS, "foot"),
             ("centre_of_mass", kind.mjSENS_SUBTREECOM, "torso"),
         ):
-            spec.add_sensor(name=name, type=sensor, objtype=of.mjOBJ_BODY, objname=body)
+            spec.add_sensor(name=name, type=sensor, objtype=target.mjOBJ_BODY, objname=body)
         spec.add_sensor(
-            name="torso_axis", type=kind.mjSENS_FRAMEZAXIS, objtype=of.mjOBJ_XBODY, objname="torso"
+            name="torso_axis",
+            type=kind.mjSENS_FRAMEZAXIS,
+            objtype=target.mjOBJ_XBODY,
+            objname="torso",
         )
         self.model = spec.compile()
         profile = load_model(physics).opt
@@ -78,13 +82,13 @@ class HopModel:
         self._touch = [address["touch_toe"], address["touch_heel"]]
 
     def read(self, state: Float64[np.ndarray, " 14"], count: int) -> Readings:
-        """Readings of one state, `count` times over."""
+        """Readings of one state, repeated `count` times."""
         self._data.qpos[:], self._data.qvel[:] = state[POSITIONS], state[VELOCITIES]
         mujoco.mj_forward(self.model, self._data)
         return self._readings(np.tile(self._data.sensordata, (count, 1)))
 
     def step(self, states: States, actions: Actions) -> tuple[States, Readings]:
-        """One control step of 20 ms for every row."""
+        """Advance every row by one control step of 20 ms."""
         full, sensors = rollout.rollout(
             self.model,
             self._data,
@@ -109,8 +113,9 @@ REST_POSE = np.array([0.0, -0.8, 1.2, -0.4])
 
 HOLD_STIFFNESS, HOLD_DAMPING = 2.0, 0.15
 
-# What the gait's inputs are measured from and by: height and pitch, joints, velocities.
+# Offset and scale of the gait's inputs: height, pitch, joint angles, velocities.
 _ORIGIN = np.array([-0.15, 0.1, 0, -0.8, 1.2, -0.4, 1, 0, 0, 0, 0, 0, 0])
+
 _SCALE = np.array([0.2, 0.3, 0.3, 0.5, 0.5, 0.3, 1, 1, 3, 3, 4, 5, 6])
 _AHEAD_SCALE_M = 0.2
 _FULL_TOUCH_N = 20.0
@@ -119,18 +124,18 @@ _RISE_SCALE_MPS = 0.1
 
 @dataclass(frozen=True)
 class LinearGait:
-    """Hops: linear in each of the four phases of a hop; between phases the gains are mixed.
+    """A hopping gait: linear feedback in each of four phases, blended between them.
 
     Attributes:
-        gains: from inputs to actions, one block a phase: on the ground rising, in the air rising,
-            on the ground sinking, in the air sinking.
+        gains: feedback gains, one block per phase: on the ground rising, in the air rising, on the
+            ground sinking, in the air sinking.
     """
 
     gains: Float64[np.ndarray, "act inputs"]
 
     def __call__(self, states: States, readings: Readings) -> Actions:
-        """What it does in each state, before it is clipped to [-1, 1]."""
-        values = states[:, 1:].copy()  # where the hopper is along the track does not matter
+        """Actions in a batch of states, not clipped to [-1, 1]."""
+        values = states[:, 1:].copy()  # without the position along the track
         pitch = values[:, PITCH - 1]
         values[:, PITCH - 1] = (pitch + np.pi) % (2 * np.pi) - np.pi
         inputs = np.concatenate(
@@ -152,11 +157,11 @@ class LinearGait:
 
 @dataclass(frozen=True)
 class Motions:
-    """Actions to be played one after the other.
+    """Open-loop action sequences for getting up.
 
     Attributes:
-        stand_up: take a hopper from lying face down to a stand.
-        roll_over: take it from its back onto its face, heels over head.
+        stand_up: from lying face down to standing.
+        roll_over: from the back to the face, heels over head.
     """
 
     stand_up: Float64[np.ndarray, "up_steps act"]
@@ -165,14 +170,14 @@ class Motions:
 
 @lru_cache
 def load_skills() -> tuple[LinearGait, Motions]:
-    """The skills that come with the program."""
+    """The gait and motions that ship with the package."""
     stored = json.loads(files(__package__).joinpath("skills.json").read_text())
     motions = Motions(_actions(**stored["stand_up"]), _actions(**stored["roll_over"]))
     return LinearGait(np.array(stored["gait"])), motions
 
 
 def hold(state: Float64[np.ndarray, " 14"]) -> Float64[np.ndarray, " 4"]:
-    """Drive the joints to `REST_POSE`."""
+    """PD control of the joints to `REST_POSE`."""
     torque = HOLD_STIFFNESS * (REST_POSE - state[JOINTS]) - HOLD_DAMPING * state[JOINT_VELOCITIES]
     return np.clip(torque, -1, 1)
 
@@ -180,12 +185,12 @@ def hold(state: Float64[np.ndarray, " 14"]) -> Float64[np.ndarray, " 4"]:
 def spline(
     knots: Float[np.ndarray, "*batch knots act"], knot_steps: int, steps: int
 ) -> Float64[np.ndarray, "*batch steps act"]:
-    """Straight lines through knots that lie `knot_steps` apart."""
-    place = np.arange(steps) / knot_steps
-    before = np.floor(place).astype(int)
+    """Linear interpolation between knots `knot_steps` apart."""
+    position = np.arange(steps) / knot_steps
+    before = np.floor(position).astype(int)
     after = np.minimum(before + 1, knots.shape[-2] - 1)
-    share = (place - before)[:, None]
-    return knots[..., before, :] * (1 - share) + knots[..., after, :] * share
+    weight = (position - before)[:, None]
+    return knots[..., before, :] * (1 - weight) + knots[..., after, :] * weight
 
 
 def _actions(
@@ -195,34 +200,33 @@ def _actions(
 
 
 Phase = Literal["lie", "roll over", "stand up", "hop"]
-State = Float64[np.ndarray, " 14"]
 
 Gait = Callable[[States, Readings], Actions]
-"""What the planner adds its noise to: actions in a batch of states."""
+"""Policy that the planner adds noise to: actions in a batch of states."""
 
 
 @dataclass(frozen=True)
 class MPCConfig:
-    """Constants of the planner.
+    """Parameters of the planner.
 
     Attributes:
-        samples: noise sequences a plan while it hops.
-        rescue_samples: the same in getting from a motion into the gait, and in trouble.
+        samples: noise sequences per plan while hopping.
+        rescue_samples: noise sequences per plan when entering the gait or about to fall.
         horizon: steps that a sample is rolled out; 1.4 s is about three hops.
-        knots, knot_steps: noise is a spline through so many knots, so many steps apart; after
-            the last one the gait is on its own.
-        noise, rescue_noise: standard deviation of the noise of the wildest sample; of the tamest
-            a tenth, the others between on a logarithmic scale.
-        elites, temperature: the next plan's noise starts from the best samples' mean, weighted
-            by exp(score / temperature), and from the best one, in equal parts.
-        steps_per_plan: actions taken before the next plan, `knot_steps` at most.
-        height_margin_m, height_softness_m: a sample scores for a height above the task's
-            threshold plus the margin, through a logistic of this softness: to plan for the
-            threshold itself is to be below it half of the time.
-        fall_height_m, fall_cosine: a sample that is lower, or tilted further, has fallen.
-        ready_height_m: the lowest stand in which the gait is tried.
-        still_speed: rad/s or m/s below which a hopper lies still.
-        lie_steps: (least, most) steps to wait for that.
+        knots, knot_steps: noise is a spline with this number of knots, `knot_steps` apart; no
+            noise is added after the last knot.
+        noise, rescue_noise: largest standard deviation of the noise; those of the samples are
+            log-uniform between a tenth of it and the whole.
+        elites, temperature: the next plan's noise is centred on the average of the best sample
+            and of the elites' mean, weighted by exp(score / temperature).
+        steps_per_plan: actions per plan, at most `knot_steps`.
+        height_margin_m, height_softness_m: height is scored by a logistic of this softness at the
+            task's threshold plus the margin; without a margin, the hopper would be below the
+            threshold half of the time.
+        fall_height_m, fall_cosine: a sample that is lower or more tilted has fallen.
+        ready_height_m: minimum height at which the gait is attempted.
+        still_speed: speed below which a hopper lies still, rad/s or m/s.
+        lie_steps: minimum and maximum number of steps to wait for that.
     """
 
     samples: int = 80
@@ -245,17 +249,18 @@ class MPCConfig:
 
 
 AGENT_MPC = MPCConfig(noise=1.0, temperature=0.02, steps_per_plan=4)
-"""Around an agent, which reacts better than the gains do: 43 a 100 steps where the agent alone
-earns 33; 40 with two steps a plan and 46 with 160 samples, at twice the time each."""
+"""For planning around an agent, which reacts better than `LinearGait`: a return of 43 per 100 steps
+where the agent alone earns 33; 40 with two steps per plan and 46 with 160 samples, both at twice
+the computing time."""
 
 
 class RollOuts(NamedTuple):
     """Samples rolled out to the horizon.
 
     Attributes:
-        score: mean over the horizon of what the task would pay, less 1 a step after a fall.
-        stands: whether it never fell.
-        actions: those of the first `steps_per_plan` steps.
+        score: mean `objective` over the horizon; −1 for every step after a fall.
+        stands: whether the sample never fell.
+        actions: actions of the first `steps_per_plan` steps.
     """
 
     score: Float64[np.ndarray, " samples"]
@@ -264,26 +269,26 @@ class RollOuts(NamedTuple):
 
 
 def objective(mpc: MPCConfig, readings: Readings) -> Float64[np.ndarray, " samples"]:
-    """The task's reward with a margin and a soft edge at its height threshold."""
+    """The task's reward with a margin and a soft threshold for the height."""
     over = readings.height - STAND_HEIGHT_M - mpc.height_margin_m
     standing = 1 / (1 + np.exp(-np.clip(over / mpc.height_softness_m, -30, 30)))
     return standing * np.clip(readings.speed / HOP_SPEED_MPS, 0, 1)
 
 
 def fallen(mpc: MPCConfig, readings: Readings) -> Bool[np.ndarray, " samples"]:
-    """Whether a hopper is so low, or tilted so far, that its gait is over."""
+    """Whether a hopper is too low or too tilted to continue hopping."""
     return (readings.height <= mpc.fall_height_m) | (readings.upright <= mpc.fall_cosine)
 
 
 class HopPlanner:
-    """Acts for one hopper; deterministic by the generator that it is given.
+    """Plans the actions of one hopper; deterministic given the generator.
 
     Args:
-        mpc: its constants.
-        gait: what it starts from.
-        motions: how it gets up; None leaves that to the gait.
-        physics: profile of the model.
-        rng: of the noise that it samples.
+        mpc: parameters.
+        gait: policy to plan around.
+        motions: motions for getting up; None leaves that to the gait.
+        physics: physics profile of the model.
+        rng: generator of the sampled noise.
     """
 
     def __init__(
@@ -302,24 +307,24 @@ class HopPlanner:
         self._rng = rng
         self._noise = np.zeros((mpc.knots, 4))
         self._motion: Iterator[np.ndarray] = iter(())
-        self._lain = 0
+        self._lie_count = 0
 
     def plan(self, state: State) -> Float64[np.ndarray, "steps act"]:
-        """The next one or more actions from a state (qpos, qvel)."""
-        now = self.model.read(state, 1)
-        upright = now.upright[0] > self.mpc.fall_cosine
-        if now.height[0] > self.mpc.ready_height_m and upright:
+        """One or more actions from a state (qpos, qvel)."""
+        readings = self.model.read(state, 1)
+        upright = readings.upright[0] > self.mpc.fall_cosine
+        if readings.height[0] > self.mpc.ready_height_m and upright:
             actions = self._hop(state)
             if actions is not None:
                 self.phase, self._motion = "hop", iter(())
                 return actions
         if self.motions is None:
             self._noise = np.zeros_like(self._noise)
-            return np.clip(self.gait(state[None], now), -1, 1)
+            return np.clip(self.gait(state[None], readings), -1, 1)
         return self._get_up(state, self.motions)[None]
 
     def roll_out(self, state: State, noise: Float64[np.ndarray, "samples knots act"]) -> RollOuts:
-        """What becomes of a state when the gait acts with noise added."""
+        """Roll out the gait with added noise from a state."""
         mpc = self.mpc
         added = spline(noise, mpc.knot_steps, (mpc.knots - 1) * mpc.knot_steps)
         states = np.tile(state, (len(noise), 1))
@@ -340,10 +345,10 @@ class HopPlanner:
         return RollOuts(score / mpc.horizon, stands, np.stack(first, axis=1))
 
     def _hop(self, state: State) -> Float64[np.ndarray, "steps act"] | None:
-        """Actions of the best sample; None when every sample falls."""
+        """Actions of the best sample; None if every sample falls."""
         mpc = self.mpc
-        efforts = [(mpc.samples, mpc.noise)] if self.phase == "hop" else []
-        for count, scale in [*efforts, (mpc.rescue_samples, mpc.rescue_noise)]:
+        normal = [(mpc.samples, mpc.noise)] if self.phase == "hop" else []
+        for count, scale in [*normal, (mpc.rescue_samples, mpc.rescue_noise)]:
             noise = self._sample(count, scale)
             out = self.roll_out(state, noise)
             best = np.argsort(-out.score)[: mpc.elites]
@@ -355,31 +360,31 @@ class HopPlanner:
         return None
 
     def _sample(self, count: int, scale: float) -> Float64[np.ndarray, "samples knots act"]:
-        """Noise around what was best before; the first two are that itself, and none."""
+        """Noise around the previous best; the first sample is the previous best, the second 0."""
         scales = scale * 10.0 ** -self._rng.uniform(size=(count, 1, 1))
         noise = self._noise + scales * self._rng.standard_normal((count, *self._noise.shape))
         noise[0], noise[1] = self._noise, 0
         return noise
 
     def _shifted(self, noise: Float64[np.ndarray, "knots act"]) -> Float64[np.ndarray, "knots act"]:
-        """The same noise, seen from where the next plan starts."""
-        longer = np.concatenate([noise, np.zeros((1, 4))])
+        """Shift noise in time to the start of the next plan."""
+        padded = np.concatenate([noise, np.zeros((1, 4))])
         mpc = self.mpc
-        fine = spline(longer, mpc.knot_steps, mpc.knots * mpc.knot_steps + 1)
+        fine = spline(padded, mpc.knot_steps, mpc.knots * mpc.knot_steps + 1)
         return fine[mpc.steps_per_plan :: mpc.knot_steps][: mpc.knots]
 
     def _get_up(self, state: State, motions: Motions) -> Float64[np.ndarray, " act"]:
-        """The next action of the motion that is on, or of lying still before the next one."""
+        """The next action of the current motion, or of lying still before the next motion."""
         self._noise = np.zeros_like(self._noise)
         action = next(self._motion, None)
         if action is not None:
             return action
         if self.phase != "lie":
-            self.phase, self._lain = "lie", 0
-        self._lain += 1
-        least, most = self.mpc.lie_steps
+            self.phase, self._lie_count = "lie", 0
+        self._lie_count += 1
+        min_steps, max_steps = self.mpc.lie_steps
         still = np.abs(state[VELOCITIES][1:]).max() < self.mpc.still_speed
-        if (still and self._lain > least) or self._lain > most:
+        if (still and self._lie_count > min_steps) or self._lie_count > max_steps:
             if np.sin(state[PITCH]) > 0:
                 self.phase, motion = "stand up", motions.stand_up
             else:

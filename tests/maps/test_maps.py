@@ -255,7 +255,7 @@ def test_two_checkpoints_have_a_map_by_one_encoder_and_each_encoder_its_own(two_
     assert told[0][0] == told[2][0] != told[1][0]
     [found] = map_all([two_agents], RolloutOptions(), PCA, joint=True, encoder=agent(tmp_path, 0))
     assert found.reused and found.labels is None and set(found.names) == {"bare", "glass"}
-    assert "latents that agent-0 makes of all observations" in caption([found])
+    assert "latents of all observations under the encoder of agent-0" in caption([found])
 
 
 def test_an_encoder_that_does_not_fit_is_refused_in_a_sentence(two_agents, tmp_path):
@@ -335,7 +335,8 @@ def test_the_rest_is_placed_only_if_asked(mppi, place_rest):
     assert placed.sum() == (1000 if place_rest else 300)
     told = caption([found])
     assert (
-        "n\u00a0=\u00a0300 frames, evenly drawn by episode, gait cycle and phase from 1,000" in told
+        "n\u00a0=\u00a0300 frames, sampled evenly by episode, gait cycle and phase from 1,000"
+        in told
     )
     assert ("the others projected" in told) == place_rest
 
@@ -519,7 +520,7 @@ def test_an_agent_without_labels_is_grey_beside_others_and_has_no_panel_alone(bo
     assert {"Label", "Label: none"} <= titles(together)
     assert together.get_figwidth() == 7.0
     told = written(together).replace("\n", " ")
-    assert "places cannot be compared between maps" in told
+    assert "positions cannot be compared across maps" in told
     side_by_side = figure([both, bare], ["phase"])
     assert titles(side_by_side) == {"glass", "bare"}
 
@@ -582,10 +583,10 @@ def test_prototypes_of_a_gallery_come_by_label_and_phase(both):
 
 def test_a_gallery_is_drawn_from_the_frames_that_it_names(both):
     entries = pictures(both, examples_of(both), FakeRenderer)
-    assert all(len(each.pictures) == len(each.places) == 5 for each in entries)
+    assert all(len(each.pictures) == len(each.sources) == 5 for each in entries)
     drawn = gallery(entries, gallery_caption(both))
     assert drawn.get_figwidth() == pytest.approx(85 / 25.4)
-    assert entries[0].places[0] in written(drawn)
+    assert entries[0].sources[0] in written(drawn)
     assert gallery(entries * 3, "").get_figwidth() == 7.0
 
 

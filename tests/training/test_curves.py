@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.figures.curves import HOPPER_HOP_POLICY, TITLES, learning_curves, short
+from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, TITLES, learning_curves, short
 from glassviz.figures.style import save
 from glassviz.training.curves import Curve, Run, read_run, read_runs
 

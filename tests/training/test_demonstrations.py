@@ -258,7 +258,7 @@ def train_command(path: Path, out: Path, *options: str):
     [
         (
             ["--task", "hopper-stand"],
-            "expected task hopper-stand as the run has it, found hopper-h",
+            "expected task hopper-stand as in the run, found hopper-h",
         ),
         (["--physics", "playground"], "expected physics playground .* found dm_control"),
         (["--demo-fraction", "0"], "learns from demonstrations, found a share of 0"),

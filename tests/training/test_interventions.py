@@ -250,7 +250,7 @@ def test_by_its_gait_an_agent_that_hops_is_in_a_good_basin_and_one_that_lies_in_
     agent = checkpoints.load(Path(__file__).parents[2] / f"checkpoints/{name}.safetensors")
     train = dataclasses.replace(SHORT, agent=agent.config)
     found = collection.basin_signal(train, "gait", agent.params, EVAL_SEED)
-    assert (found < collection.LEAST["gait"]) is bad
+    assert (found < collection.BASIN_THRESHOLD["gait"]) is bad
 
 
 @pytest.mark.parametrize(("active", "bad"), [(3, True), (4, False)])
@@ -263,7 +263,7 @@ def test_by_its_prototypes_an_agent_with_fewer_than_four_active_clusters_is_in_a
     one_each[np.arange(6), np.arange(6) % active] = 9
     spread = {**params, "glass": {**params["glass"], "assign_logits": one_each}}
     found = collection.basin_signal(train, "prototypes", spread, EVAL_SEED)
-    assert found == active and (found < collection.LEAST["prototypes"]) is bad
+    assert found == active and (found < collection.BASIN_THRESHOLD["prototypes"]) is bad
 
 
 def test_a_run_without_progress_stops_early(tmp_path):
@@ -313,7 +313,7 @@ def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, mon
     assert leaves_equal(hop.params["enc"], stand.params["enc"])
     assert not leaves_equal(hop.params["q"], stand.params["q"])
     [(share, params)] = judged  # by the gait of the first task's agent, which does not hop yet
-    assert share < collection.LEAST["gait"] and leaves_equal(params, hop.params)
+    assert share < collection.BASIN_THRESHOLD["gait"] and leaves_equal(params, hop.params)
     # Evaluations are of the first task alone.
     assert hop.provenance["evaluation"].keys() == {"mppi", "pi"}
     assert stand.provenance["evaluation"] == {}

@@ -40,7 +40,7 @@ TypeError: 'NoneType' object is not callable"""
 
 MESSAGES = [
     # message, words of the cause, words of the fix
-    (NO_EGL_DEVICE, "no EGL driver serves a device", "unset MUJOCO_EGL_DEVICE_ID or try 0"),
+    (NO_EGL_DEVICE, "EGL finds no usable device", "unset MUJOCO_EGL_DEVICE_ID or try 0"),
     (
         "RuntimeError: The MUJOCO_EGL_DEVICE_ID environment variable must be an integer between "
         "0 and 0 (inclusive), got 3.",
@@ -72,12 +72,12 @@ MESSAGES = [
     ),
     (
         "libEGL warning: failed to open /dev/dri/renderD128: Permission denied",
-        "in none of its groups",
+        "in no group",
         "usermod -aG render,video",
     ),
     (SWRAST_IN_CONDA, "newer libstdc++", "libstdcxx-ng"),
     ("libGL error: MESA-LOADER: failed to open swrast", "is missing", "libgl1-mesa-dri"),
-    (BAD_ACCESS, "current on another thread", "one thread"),
+    (BAD_ACCESS, "current on another thread", "in the thread"),
     (
         "ValueError: Image width 1280 > framebuffer width 640. Either reduce the image width or "
         "specify a larger offscreen framebuffer in the model XML",
@@ -85,7 +85,7 @@ MESSAGES = [
         "offwidth",
     ),
     ("Image width > framebuffer width", "larger than MuJoCo's offscreen buffer", "offheight"),
-    (TEARDOWN, "outlived", "close"),
+    (TEARDOWN, "freed too late", "close"),
     (
         "ImportError: Cannot use EGL rendering platform. The PYOPENGL_PLATFORM environment "
         "variable is set to 'osmesa'",
@@ -94,7 +94,7 @@ MESSAGES = [
     ),
     (
         "RuntimeError: invalid value for environment variable MUJOCO_GL: vulkan",
-        "names no backend",
+        "not a known backend",
         "egl, osmesa or glfw",
     ),
 ]

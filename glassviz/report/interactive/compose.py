@@ -14,8 +14,8 @@ from glassviz.compare import matching
 from glassviz.compare.matching import MatchedBy, ProbeSet, match_labels
 from glassviz.errors import GlassvizError
 from glassviz.figures.graph_drawing import percent
-from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_told
-from glassviz.figures.transition_graph import told_cycle
+from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_text
+from glassviz.figures.transition_graph import cycle_text
 from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
 from glassviz.maps.features import return_to_go
 from glassviz.maps.maps import LatentMap, make_map
@@ -156,7 +156,7 @@ def graph_of(
     caption = CAPTION
     if dominant:
         named = replace(dominant, states=tuple(keys[i] for i in main))
-        caption += f" Dark: {told_cycle(named)} carries {percent(named.share)} of the switches."
+        caption += f" Dark: {cycle_text(named)} carries {percent(named.share)} of the switches."
     return Graph(_around_the_cycle(state, phase, states), edges, caption)
 
 
@@ -270,7 +270,7 @@ def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
 
 def _caption(found: LatentMap, path: bool, prototypes: bool) -> str:
     warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
-    told = f"{method_told(found)} of the latents; grey: all episodes. {warning}"
+    told = f"{method_text(found)} of the latents; grey: all episodes. {warning}"
     if found.quality:
         told += f" Trustworthiness {found.quality.trustworthiness:.2f}."
     if path:

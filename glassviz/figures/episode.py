@@ -1,8 +1,8 @@
-"""Figures for a column of a paper: film strips, and timelines of an episode."""
+"""Figures of an episode: film strips and timelines."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt8
@@ -15,24 +15,24 @@ from glassviz.figures.style import FAINT, INK, style
 from glassviz.palette import ink_on, label_color
 
 WIDTH_MM = 85.0
-"""A column of most journals."""
+"""Width of a column in most journals."""
 
 INCH_MM = 25.4
 
-SMALL = 6.5
-"""Smallest size of type, in points."""
+FONT_SIZE = 6.5
+"""Smallest font size, in points."""
 
 GAP_MM = 0.6
 BAR_MM = 3.0
 
-LEAST_ROOM_M = 0.1
-"""Heights that differ by less than twice this are not drawn as if they differed by much."""
+MIN_MARGIN_M = 0.1
+"""The height axis spans at least twice this, so that small variations look small."""
 
-NUMBERED_MM = 2.2
-"""A narrower segment has no room for its number."""
+NUMBERED_WIDTH_MM = 2.2
+"""Narrowest segment that has room for its number."""
 
 Ticks = Mapping[float, str]
-"""What is written where: at 0 on the left end, at 1 on the right."""
+"""Labels of an axis by position, from 0 (left) to 1 (right)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,27 +40,27 @@ class StripRow:
     """One row of a film strip.
 
     Attributes:
-        pictures: of equal size, in the order of time.
-        labels: of the pictures' frames; None for an agent without.
-        span: labels of all frames of the row, from its left end to its right; None without.
-        told: what the row shows, in a few words.
+        pictures: pictures of equal size, in temporal order.
+        labels: labels of the pictures' frames; None for an agent without labels.
+        span: labels of all frames of the row, from left to right; None without labels.
+        title: short title of the row.
     """
 
     pictures: Sequence[UInt8[np.ndarray, "height width 3"]]
     labels: Sequence[int] | None
     span: Int[np.ndarray, " frames"] | None
-    told: str
+    title: str
 
 
 @dataclass(frozen=True, eq=False)
 class Signals:
-    """What a timeline shows of an episode, T frames.
+    """Quantities of an episode in a timeline, T frames.
 
     Attributes:
-        time_s: since the reset.
-        height_m: of the torso over the foot.
-        foot, other: whether the foot, and whether another part, touches the floor.
-        label: of each frame; None for an agent without.
+        time_s: time since the reset.
+        height_m: height of the torso over the foot.
+        foot, other: floor contact of the foot, and of any other part of the body.
+        label: labels; None for an agent without labels.
     """
 
     time_s: Float64[np.ndarray, " frames"]
@@ -77,14 +77,14 @@ def film_strip(
     ticks: Ticks,
     width_mm: float = WIDTH_MM,
 ) -> Figure:
-    """Draw rows of pictures over bars of their labels; each picture stands over its frame.
+    """Draw rows of pictures above bars of their labels, each picture above its frame.
 
     Args:
-        rows: with as many pictures each.
-        names: what labels stand for.
-        axis: what goes from left to right.
-        ticks: along the rows.
-        width_mm: of the figure.
+        rows: rows with equal numbers of pictures.
+        names: gait phases by label.
+        axis: title of the horizontal axis.
+        ticks: ticks of the horizontal axis.
+        width_mm: width of the figure.
     """
     left, right = 0.5, 0.5
     inner = width_mm - left - right
@@ -103,7 +103,7 @@ def film_strip(
         axes = _page(figure, width_mm, total)
         for i, row in enumerate(rows):
             top = total - i * row_mm
-            axes.text(left, top - 0.4, row.told, fontsize=SMALL, va="top")
+            axes.text(left, top - 0.4, row.title, fontsize=FONT_SIZE, va="top")
             for j, picture in enumerate(row.pictures):
                 x, y = left + j * cell + GAP_MM / 2, top - head - tall
                 _image(figure, picture, x, y, cell - GAP_MM, tall, width_mm, total)
@@ -114,12 +114,7 @@ def film_strip(
         base = total - len(rows) * row_mm
         _scale(axes, left, base, inner, ticks)
         axes.text(left + inner / 2, base - 4.1, axis, fontsize=7, ha="center", va="top")
-        pen = base - 8.0
-        at = 0
-        for line in legend:
-            _legend(axes, left, pen, used[at : at + line], names)
-            at += line
-            pen -= 4.0
+        _legend(axes, left, base - 8.0, legend, used, names)
     return figure
 
 
@@ -130,14 +125,14 @@ def timeline(
     label_title: str = "label",
     width_mm: float = WIDTH_MM,
 ) -> Figure:
-    """Draw an episode: all of it as a band of labels, and a part with height and contacts.
+    """Draw a whole episode as a band of labels, and a part of it with height and contacts.
 
     Args:
-        signals: of the episode.
-        part: first frame that is shown at large, and the one behind the last.
-        names: what labels stand for.
-        label_title: what the lane of labels is called.
-        width_mm: of the figure.
+        signals: quantities of the episode.
+        part: first and last frame (exclusive) of the enlarged part.
+        names: gait phases by label.
+        label_title: title of the lane of labels.
+        width_mm: width of the figure.
     """
     first, last = part
     time = signals.time_s
@@ -160,7 +155,10 @@ def timeline(
             y -= whole_mm + 2.6
             span = (float(time[0]), float(time[-1]) + step)
             page.text(
-                left, y + whole_mm + 0.5, f"whole episode, {span[1] - span[0]:g} s", fontsize=SMALL
+                left,
+                y + whole_mm + 0.5,
+                f"whole episode, {span[1] - span[0]:g} s",
+                fontsize=FONT_SIZE,
             )
             _segments(page, signals.label, left, y, inner, whole_mm, numbered=False)
             _mark(page, left, y, inner, whole_mm, first / len(time), last / len(time))
@@ -173,8 +171,8 @@ def timeline(
         curve.plot(time[first:last], signals.height_m[first:last], color=INK, linewidth=0.9)
         curve.set_xlim(time[first], time[last - 1] + step)
         low, high = (float(f(signals.height_m[first:last])) for f in (np.min, np.max))
-        room = max(0.1 * (high - low), LEAST_ROOM_M - (high - low) / 2)
-        curve.set_ylim(low - room, high + room)
+        margin = max(0.1 * (high - low), MIN_MARGIN_M - (high - low) / 2)
+        curve.set_ylim(low - margin, high + margin)
         curve.set_ylabel("height, m", labelpad=2)
         curve.tick_params(labelbottom=False, bottom=False)
         curve.spines["bottom"].set_visible(False)
@@ -205,33 +203,40 @@ def timeline(
             y -= lanes_mm / 2
             _lane(page, contact[first:last], left, y + 0.3, inner, lanes_mm / 2 - 0.7, color)
             page.text(
-                left - 0.8, y + lanes_mm / 4, name, fontsize=SMALL, ha="right", va="center_baseline"
+                left - 0.8,
+                y + lanes_mm / 4,
+                name,
+                fontsize=FONT_SIZE,
+                ha="right",
+                va="center_baseline",
             )
         _scale(page, left, y, inner, round_ticks(float(time[first]), float(time[last - 1]) + step))
         page.text(left + inner / 2, y - 4.1, "time, s", fontsize=7, ha="center", va="top")
-        pen, at = y - 8.5, 0
-        for line in legend:
-            _legend(page, left, pen, used[at : at + line], names)
-            at, pen = at + line, pen - 4.0
+        _legend(page, left, y - 8.5, legend, used, names)
     return figure
 
 
 def legend_lines(names: Sequence[str], width_mm: float) -> list[int]:
-    """How many labels stand in each line of a legend."""
+    """Number of labels in the lines of a legend."""
     lines: list[int] = []
-    room = 0.0
+    remaining = 0.0
     for name in names:
-        need = 6.5 + 1.35 * len(name)
-        if not lines or need > room:
+        needed = _entry_width(name)
+        if not lines or needed > remaining:
             lines.append(0)
-            room = width_mm
+            remaining = width_mm
         lines[-1] += 1
-        room -= need
+        remaining -= needed
     return lines
 
 
+def _entry_width(name: str) -> float:
+    """Width of a legend entry, mm."""
+    return 6.5 + 1.35 * len(name)
+
+
 def _page(figure: Figure, width_mm: float, height_mm: float) -> Axes:
-    """Axes in millimetres over the whole figure."""
+    """Axes over the whole figure, in millimetres."""
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set(xlim=(0, width_mm), ylim=(0, height_mm))
     axes.set_axis_off()
@@ -264,7 +269,7 @@ def _chip(axes: Axes, x: float, top: float, label: int) -> None:
         top - side / 2 - 0.06,
         str(label),
         color=ink_on(color),
-        fontsize=SMALL,
+        fontsize=FONT_SIZE,
         ha="center",
         va="center_baseline",
     )
@@ -279,23 +284,23 @@ def _segments(
     height: float,
     numbered: bool = True,
 ) -> None:
-    """Runs of one label as boxes, with their numbers where there is room."""
+    """Draw segments of equal labels as boxes, with their numbers where there is room."""
     cuts = [0, *(np.flatnonzero(np.diff(label)) + 1).tolist(), len(label)]
     scale = width / len(label)
     for start, end in pairwise(cuts):
-        own = int(label[start])
-        color = label_color(own)
+        number = int(label[start])
+        color = label_color(number)
         box = Rectangle(
             (x + start * scale, y), (end - start) * scale, height, facecolor=color, linewidth=0
         )
         axes.add_patch(box)
-        if numbered and own >= 0 and (end - start) * scale >= NUMBERED_MM:
+        if numbered and number >= 0 and (end - start) * scale >= NUMBERED_WIDTH_MM:
             axes.text(
                 x + (start + end) / 2 * scale,
                 y + height / 2 - 0.06,
-                str(own),
+                str(number),
                 color=ink_on(color),
-                fontsize=SMALL,
+                fontsize=FONT_SIZE,
                 ha="center",
                 va="center_baseline",
             )
@@ -310,14 +315,14 @@ def _lane(
     height: float,
     color: str,
 ) -> None:
-    """When there is contact."""
+    """Draw the intervals with contact."""
     axes.add_patch(Rectangle((x, y), width, height, facecolor=FAINT, linewidth=0))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], contact.astype(np.int8), [0]])))
     scale = width / len(contact)
     for start, end in edges.reshape(-1, 2).tolist():
-        at = x + start * scale
+        left = x + start * scale
         axes.add_patch(
-            Rectangle((at, y), (end - start) * scale, height, facecolor=color, linewidth=0)
+            Rectangle((left, y), (end - start) * scale, height, facecolor=color, linewidth=0)
         )
 
 
@@ -333,21 +338,34 @@ def _scale(axes: Axes, x: float, y: float, width: float, ticks: Ticks) -> None:
         at = x + share * width
         axes.plot([at, at], [y + 0.2, y - 0.7], color=INK, linewidth=0.5)
         anchor = "left" if share == 0 else "right" if share == 1 else "center"
-        axes.text(at, y - 1.0, tick, fontsize=SMALL, ha=anchor, va="top")
+        axes.text(at, y - 1.0, tick, fontsize=FONT_SIZE, ha=anchor, va="top")
 
 
 def round_ticks(low: float, high: float) -> Ticks:
-    """Ticks at round numbers between two."""
-    found = np.asarray(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
-    inside = [tick for tick in found.tolist() if low - 1e-9 <= tick <= high + 1e-9]
+    """Ticks at round numbers within a range.
+
+    >>> round_ticks(0.0, 2.0)
+    {0.0: '0', 0.25: '0.5', 0.5: '1', 0.75: '1.5', 1.0: '2'}
+    """
+    values = np.asarray(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]).tick_values(low, high))
+    inside = [tick for tick in values.tolist() if low - 1e-9 <= tick <= high + 1e-9]
     return {round((tick - low) / (high - low), 9): f"{tick:g}" for tick in inside}
 
 
 def _legend(
-    axes: Axes, x: float, top: float, labels: Sequence[int], names: Mapping[int, str]
+    axes: Axes,
+    left: float,
+    top: float,
+    lines: Sequence[int],
+    labels: Sequence[int],
+    names: Mapping[int, str],
 ) -> None:
-    for label in labels:
-        _chip(axes, x, top, label)
-        name = names.get(label, "")
-        axes.text(x + 3.8, top - 1.5, name, fontsize=SMALL, va="center_baseline")
-        x += 6.5 + 1.35 * len(name)
+    """Draw labels and their names; `lines` are the numbers of labels per line."""
+    remaining = iter(labels)
+    for i, count in enumerate(lines):
+        x, y = left, top - 4.0 * i
+        for label in islice(remaining, count):
+            _chip(axes, x, y, label)
+            name = names.get(label, "")
+            axes.text(x + 3.8, y - 1.5, name, fontsize=FONT_SIZE, va="center_baseline")
+            x += _entry_width(name)

@@ -1,41 +1,36 @@
-"""Rasters of labels over gait cycles, and the temperature audit."""
+"""Figures of labels: rasters over gait cycles, dwell histograms and occupancy bars."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
 
-from glassviz.figures.style import INK, style
-from glassviz.palette import CLUSTER_COLORS, ink_on, label_color, to_rgb
-
-PAGE_INCHES = 7.0
-"""Width of a page between its margins."""
+from glassviz.figures.style import INK, PAGE_INCHES, style
+from glassviz.palette import ink_on, label_color, to_rgb
 
 ROW_CYCLES = 180
-"""Cycles in a row of a raster; an episode that does not fit begins the next row."""
+"""Maximum number of cycles in a row of a raster."""
 
 GAP_CYCLES = 3
-"""Between episodes."""
+"""Gap between episodes, in cycles."""
 
 ROW_INCHES = 0.95
 
 ROW_GAP = 0.25
-"""Between rows of a raster, in heights of a row: room for the episodes' numbers."""
+"""Gap between rows of a raster, in heights of a row; contains the episodes' numbers."""
 
 RIDGE_INCHES = 0.36
-MOST_BARS = 60
+MAX_BARS = 60
 
 TAIL = 0.98
 """Dwells beyond this quantile are counted in the last bar."""
 
 NUMBERED_SHARE = 0.035
-"""A part of an occupancy bar that is smaller has no room for its number."""
+"""Smallest part of an occupancy bar that has room for its number."""
 
 Raster = Int[np.ndarray, "cycles bins"]
 
@@ -47,12 +42,13 @@ def label_raster(
 ) -> Figure:
     """Draw every gait cycle as a column, phase upwards from touchdown, coloured by label.
 
-    A locked gait shows bands, an oscillating one noise. Where an episode's most frequent label of
-    neighbouring phases is one, its number stands there.
+    Locked labels form bands, oscillating ones noise. A band of phases with the same most frequent
+    label in an episode is annotated with the label's number.
 
     Args:
-        rasters: by number of the episode; those without cycles must be left out. −1: no frame.
-        width_inches: of the figure.
+        rasters: rasters by the episode's number, without episodes that have no cycles; −1 for no
+            frame.
+        width_inches: width of the figure.
         row_inches: height of a row.
     """
     rows = _rows({episode: len(raster) for episode, raster in rasters.items()})
@@ -62,13 +58,13 @@ def label_raster(
             row_inches * height, left=0.5, bottom=0.05, top=0.16, width=width_inches
         )
         for i, row in enumerate(rows):
-            base, at = (len(rows) - 1 - i) * (1 + ROW_GAP), 0
+            base, left = (len(rows) - 1 - i) * (1 + ROW_GAP), 0
             for episode in row:
-                _draw_raster(axes, rasters[episode], at, base)
-                middle = at + len(rasters[episode]) / 2
+                _draw_raster(axes, rasters[episode], left, base)
+                middle = left + len(rasters[episode]) / 2
                 axes.text(middle, base + 1.03, str(episode), ha="center", va="bottom", fontsize=6.5)
-                at += len(rasters[episode]) + GAP_CYCLES
-        width = max(sum(len(rasters[each]) + GAP_CYCLES for each in row) for row in rows)
+                left += len(rasters[episode]) + GAP_CYCLES
+        width = max(sum(len(rasters[episode]) + GAP_CYCLES for episode in row) for row in rows)
         axes.set(xlim=(0, width - GAP_CYCLES), ylim=(0, height), xticks=[], ylabel="phase")
         bases = [i * (1 + ROW_GAP) for i in range(len(rows))]
         axes.set_yticks(
@@ -84,7 +80,7 @@ def label_raster(
             transform=axes.transAxes,
         )
         axes.yaxis.set_label_coords(-0.22 / (width_inches * axes.get_position().width), 0.5)
-        # Away from the numbers of the episodes, and from the row below.
+        # Aligned away from the episodes' numbers and from the row below.
         for i, tick in enumerate(axes.get_yticklabels()):
             tick.set_verticalalignment(
                 "bottom" if i % 3 == 0 else "center" if i % 3 == 1 else "top"
@@ -98,15 +94,15 @@ def dwell_histograms(
     names: Mapping[int, str],
     frame_dt_s: float,
 ) -> Figure:
-    """Draw how long each label stays, a ridge a label on one scale of time; the line is the median.
+    """Draw one histogram of dwell times per label, on a common time scale; lines are medians.
 
     Args:
-        dwell_s: durations of each label's segments, s; those without any must be left out.
-        names: what each label stands for.
-        frame_dt_s: seconds between frames: bars are whole numbers of them wide.
+        dwell_s: durations of the segments by label, without labels that have none, s.
+        names: gait phases by label.
+        frame_dt_s: time between frames, s; bars are a multiple of it wide.
     """
     longest = float(np.quantile(np.concatenate(list(dwell_s.values())), TAIL))
-    step = frame_dt_s * max(1, math.ceil(longest / frame_dt_s / MOST_BARS))
+    step = frame_dt_s * max(1, math.ceil(longest / frame_dt_s / MAX_BARS))
     edges = (np.arange(max(2, math.ceil(longest / step) + 2)) - 0.5) * step
     with style():
         figure, axes = _panel(RIDGE_INCHES * len(dwell_s), left=1.25, bottom=0.4, top=0.05)
@@ -124,18 +120,18 @@ def dwell_histograms(
             )
             median = [min(float(np.median(values)), edges[-1])] * 2
             axes.plot(median, [base, base + 0.92], color=INK, linewidth=1)
-        told = [f"{k} {names.get(k, '')} (n = {len(v)})" for k, v in dwell_s.items()]
-        axes.set_yticks(np.arange(len(told))[::-1] + 0.3, told)
-        axes.set(xlim=(0, edges[-1]), ylim=(0, len(told)), xlabel="dwell, s")
+        ticks = [f"{k} {names.get(k, '')} (n = {len(v)})" for k, v in dwell_s.items()]
+        axes.set_yticks(np.arange(len(ticks))[::-1] + 0.3, ticks)
+        axes.set(xlim=(0, edges[-1]), ylim=(0, len(ticks)), xlabel="dwell, s")
         _bare(axes)
     return figure
 
 
 def occupancy_bars(shares: Mapping[str, Float64[np.ndarray, " clusters"]]) -> Figure:
-    """Draw how the frames are shared out between the labels, a bar for each set of frames.
+    """Draw one stacked bar of label shares per set of frames.
 
     Args:
-        shares: of the labels, by name of the set of frames; each sums to 1.
+        shares: shares of the labels, summing to 1, by name of the set of frames.
     """
     with style():
         figure, axes = _panel(0.27 * len(shares), left=0.9, bottom=0.2, top=0.03)
@@ -161,7 +157,7 @@ def occupancy_bars(shares: Mapping[str, Float64[np.ndarray, " clusters"]]) -> Fi
 def _panel(
     height: float, left: float, bottom: float, top: float, width: float = PAGE_INCHES
 ) -> tuple[Figure, Axes]:
-    """A figure of that width with one pair of axes; all in inches."""
+    """A figure of `width`, with axes of `height` and margins around them, inches."""
     total, right = bottom + height + top, 0.25 * width / PAGE_INCHES
     figure = Figure(figsize=(width, total))
     inner = (width - left - right) / width
@@ -174,20 +170,21 @@ def _bare(axes: Axes) -> None:
 
 
 def _rows(cycles: Mapping[int, int]) -> list[list[int]]:
-    """The episodes in each row, as many as there is room for."""
+    """Distribute episodes over rows of up to `ROW_CYCLES` cycles."""
     rows: list[list[int]] = [[]]
     for episode, count in cycles.items():
-        if rows[-1] and sum(cycles[each] + GAP_CYCLES for each in rows[-1]) + count > ROW_CYCLES:
+        used = sum(cycles[other] + GAP_CYCLES for other in rows[-1])
+        if rows[-1] and used + count > ROW_CYCLES:
             rows.append([])
         rows[-1].append(episode)
     return rows
 
 
-def _draw_raster(axes: Axes, raster: Raster, at: int, base: float) -> None:
+def _draw_raster(axes: Axes, raster: Raster, left: int, base: float) -> None:
     cycles, bins = raster.shape
     axes.imshow(
         _colored(raster.T),
-        extent=(at, at + cycles, base, base + 1),
+        extent=(left, left + cycles, base, base + 1),
         origin="lower",
         aspect="auto",
         interpolation="nearest",
@@ -196,10 +193,10 @@ def _draw_raster(axes: Axes, raster: Raster, at: int, base: float) -> None:
     wide = {label for low, high, label in bands if high - low > 1}
     for low, high, label in bands:
         if high - low == 1 and label in wide:
-            continue  # Its number would cover its neighbours'.
+            continue  # Its number would cover its neighbours' numbers.
         color = label_color(label)
         axes.text(
-            at + cycles / 2,
+            left + cycles / 2,
             base + (low + high) / 2 / bins,
             str(label),
             ha="center",
@@ -211,7 +208,7 @@ def _draw_raster(axes: Axes, raster: Raster, at: int, base: float) -> None:
 
 
 def _bands(raster: Raster) -> list[tuple[int, int, int]]:
-    """Neighbouring bins whose most frequent label is one: first bin, bin behind, label."""
+    """Runs of bins with the same most frequent label: first bin, last bin (exclusive), label."""
     counts = [np.bincount(column[column >= 0]) for column in raster.T]
     modes = np.array([count.argmax() if count.size else -1 for count in counts])
     cuts = [0, *(np.flatnonzero(np.diff(modes)) + 1).tolist(), len(modes)]
@@ -223,69 +220,3 @@ def _colored(label: Int[np.ndarray, "bins cycles"]) -> UInt8[np.ndarray, "bins c
     highest = int(label.max(initial=-1))
     palette = [(*to_rgb(label_color(k)), 255) for k in range(highest + 1)] + [(0, 0, 0, 0)]
     return np.array(palette, np.uint8)[label]
-
-
-TICKS = (0.02, 0.1, 0.5, 2.0)
-
-AIR = 1.3
-"""Factor that the axes of temperature go beyond the first and the last."""
-
-Curve = Sequence[float | None]
-
-
-@dataclass(frozen=True)
-class AuditCurves:
-    """Soft metrics at a number of temperatures; None where a metric is undefined.
-
-    Attributes:
-        tau: the temperatures, rising.
-        own_tau: the checkpoint's.
-        within_cycle_mi_bits, between_cycle_mi_bits: how much soft clusters differ within gait
-            cycles, and from cycle to cycle.
-        confidence: mean of the largest entry.
-        rule_agreement: share of frames in which hard and soft label are one.
-    """
-
-    tau: Sequence[float]
-    own_tau: float
-    within_cycle_mi_bits: Curve
-    between_cycle_mi_bits: Curve
-    confidence: Curve
-    rule_agreement: Curve
-
-
-def temperature_audit(curves: AuditCurves) -> Figure:
-    """Draw the metrics against τ, those in bits on the left, shares on the right."""
-    first, second = INK, CLUSTER_COLORS[5]  # both to be seen on white and on black
-    with style():
-        figure = Figure(figsize=(PAGE_INCHES, 1.75), layout="constrained")
-        bits, shares = figure.subplots(1, 2)
-        _draw(bits, curves, "within_cycle_mi_bits", "within cycles", first, "o-")
-        _draw(bits, curves, "between_cycle_mi_bits", "between cycles", second, "s--")
-        _draw(shares, curves, "confidence", "confidence", first, "o-")
-        _draw(shares, curves, "rule_agreement", "rule agreement", second, "s--")
-        bits.set_ylabel("soft JSD, bits")
-        bits.set_ylim(0, 1.25 * max(bits.get_ylim()[1], 0.1))
-        shares.set_ylabel("share")
-        shares.set_ylim(0, 1.35)
-        shares.set_yticks([0, 0.5, 1])
-        low, high = min(curves.tau), max(curves.tau)
-        for axes in (bits, shares):
-            # Where no value is defined there are no limits that a scale of logarithms could keep.
-            axes.set_xlim(low / AIR, high * AIR)
-            axes.axvline(curves.own_tau, ymax=0.8, color=INK, linewidth=0.8, linestyle=":")
-            place = axes.get_xaxis_transform()
-            told = f" τ = {curves.own_tau:g}"
-            axes.text(curves.own_tau, 0.03, told, transform=place, fontsize=6.5)
-            axes.set_xscale("log")
-            axes.xaxis.set_major_locator(FixedLocator(TICKS))
-            axes.xaxis.set_minor_locator(NullLocator())
-            axes.set_xticks(TICKS, [f"{tick:g}" for tick in TICKS])
-            axes.set_xlabel("temperature τ")
-            axes.legend(loc="upper right", ncols=2, borderaxespad=0)
-    return figure
-
-
-def _draw(axes: Axes, curves: AuditCurves, name: str, told: str, color: str, look: str) -> None:
-    values = [float("nan") if each is None else each for each in getattr(curves, name)]
-    axes.plot(curves.tau, values, look, color=color, label=told, markersize=2.5, linewidth=1)

@@ -1,4 +1,4 @@
-"""Learning curves of runs, and published returns behind them."""
+"""The figure of learning curves of runs, with published returns in the background."""
 
 import math
 from collections.abc import Sequence
@@ -18,16 +18,36 @@ from glassviz.figures.style import COLUMN_INCHES, INK, style
 from glassviz.palette import CLUSTER_COLORS
 from glassviz.training.curves import CONTROLLERS, Curve, Run
 
+TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
+
+# Dark colours first, for thin lines on white; further runs reuse them dashed, then dotted.
+_COLORS = tuple(CLUSTER_COLORS[k] for k in (4, 5, 2, 7, 0, 6, 1, 3))
+
+_DASHES = ("-", "--", ":")
+_BAND = "#E0E3E8"
+_MEDIAN = "#9AA0AB"
+PANEL_INCHES = 1.4
+LINE_INCHES = 0.15
+
+SHORT_NAME = 26
+"""Longest name for which the legend has two columns."""
+
+LEGEND_ROOM = 1.25
+"""Upper limit over the highest curve, which leaves room for the legend of the published band."""
+
+VISIBLE = 1.2
+"""The published band is shown for runs this many times longer than its first step."""
+
 
 @dataclass(frozen=True)
 class PublishedReturns:
-    """Quartiles of the return over many runs, at a few steps of training.
+    """Quartiles of the return over many runs, at several steps of training.
 
     Attributes:
-        what: the runs, in words.
-        runs: how many.
-        env_steps: where the quartiles were taken.
-        p25, median, p75, best: of the runs' returns at that step.
+        what: description of the runs.
+        runs: number of runs.
+        env_steps: environment steps of the quartiles.
+        p25, median, p75, best: quartiles and maximum of the runs' returns at these steps.
     """
 
     what: str
@@ -49,40 +69,20 @@ HOPPER_HOP_POLICY = PublishedReturns(
     best=(294.0, 462.0, 512.0, 549.0, 578.0),
 )
 
-TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
-
-# Dark ones first: thin lines on white. When they are used up they come again, dashed, then dotted.
-_COLORS = tuple(CLUSTER_COLORS[k] for k in (4, 5, 2, 7, 0, 6, 1, 3))
-_DASHES = ("-", "--", ":")
-PANEL_INCHES = 1.4
-LINE_INCHES = 0.15
-
-SHORT_NAME = 26
-"""Longest name in the legend of which two stand beside each other."""
-
-LEGEND_ROOM = 1.25
-"""The line that names the published band stands over the curves, not on them."""
-
-VISIBLE = 1.2
-"""How far beyond the first published step runs must go for a band to be seen."""
-
-_BAND = "#E0E3E8"
-_MEDIAN = "#9AA0AB"
-
 
 def learning_curves(
     runs: Sequence[Run],
     controllers: Sequence[str] = CONTROLLERS,
     published: PublishedReturns | None = None,
 ) -> Figure:
-    """Draw a panel a controller, a colour a run, a thin line a seed.
+    """Draw one panel per controller, one colour per run and one thin line per seed.
 
     All panels share both axes. A dot marks a seed's last evaluation, a cross a restart.
 
     Args:
-        runs: what to draw, each named in the legend.
-        controllers: whose evaluations, from top to bottom.
-        published: quartiles of the policy's return, drawn behind its panel, as far as the runs go.
+        runs: the runs, named in the legend.
+        controllers: controllers of the panels, from top to bottom.
+        published: quartiles of the policy's return, drawn behind its panel up to the runs' length.
     """
     last = max(step for run in runs for curve in run.curves for step in curve.env_steps)
     handles, labels = _legend_of_runs(runs)
@@ -108,20 +108,20 @@ def learning_curves(
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
         axes.set_xlim(0, max(last, 1))
-        room = LEGEND_ROOM if published else 1.08  # over the highest curve
-        axes.set_ylim(bottom=0, top=max(1.0, room * axes.get_ylim()[1]))
+        headroom = LEGEND_ROOM if published else 1.08
+        axes.set_ylim(bottom=0, top=max(1.0, headroom * axes.get_ylim()[1]))
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
         legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
         for text in legend.get_texts():
-            text.set_parse_math(False)  # a folder's name may hold a dollar sign
+            text.set_parse_math(False)  # a folder's name may contain a dollar sign
     return figure
 
 
 def short(step: float) -> str:
-    """A number of steps as 0, 250k, 1M."""
+    """A number of steps as 0, 250k or 1M."""
     for size, unit in ((1_000_000, "M"), (1_000, "k")):
         if abs(step) >= size:
             return f"{step / size:g}{unit}"
@@ -144,7 +144,7 @@ def _draw(axes: Axes, curve: Curve, restarts: Sequence[int], run: int) -> None:
 
 
 def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
-    """Quartiles between the steps at which they were taken, and no further than the runs."""
+    """Draw interpolated quartiles, up to the length of the runs."""
     inside = [step for step in published.env_steps if step < last]
     steps = [*inside, min(last, published.env_steps[-1])]
     low, median, high = (
@@ -166,7 +166,7 @@ def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
 
 def _legend_of_runs(runs: Sequence[Run]) -> tuple[list[Artist], list[str]]:
     handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(runs))]
-    # Matplotlib leaves out what begins with an underscore.
+    # Matplotlib omits labels that begin with an underscore.
     names = [f" {run.name}" if run.name.startswith("_") else run.name for run in runs]
     labels = [
         f"{name} ({run.seeds} seed{'s' if run.seeds > 1 else ''})"

@@ -1,4 +1,4 @@
-"""Metrics of runs against their return: every run a point with a number."""
+"""The figure of metrics against return: scatter plots with one numbered point per run."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,29 +15,29 @@ from glassviz.figures.style import INK, style, text_width
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 
 WIDTH = 360.0
-"""Of the figure, in points, as all lengths here."""
+"""Width of the figure, in points like all lengths here."""
 
 COLUMNS = 2
 PANEL = (134.0, 100.0)
 
 LEFT, TOP, BOTTOM, LEGEND = 38.0, 16.0, 27.0, 18.0
-"""Margins of a panel, and the height of the legend."""
+"""Margins of a panel, and height of the legend."""
 
 NUMBER_SIZE = 6.5
 
 POINT = 2.6
 """Radius of a point."""
 
-FAR = 10.0
-"""From here on a line leads from a number to its point."""
+LEADER_DISTANCE = 10.0
+"""A number further from its point is connected to it by a line."""
 
-LOOKS = {
+MARKERS = {
     "stable-hop": ("o", CLUSTER_COLORS[2]),
     "unstable": ("s", CLUSTER_COLORS[5]),
     "split": ("D", CLUSTER_COLORS[3]),
     "undetermined": ("^", NO_CLUSTER_COLOR),
 }
-"""Shape and colour of each basin."""
+"""Marker and colour by basin."""
 
 
 @dataclass(frozen=True)
@@ -45,25 +45,25 @@ class Panel:
     """One metric.
 
     Attributes:
-        metric: its name.
-        told: over the panel, how it goes with return.
-        values: of each run in which it is defined, by the run's number.
+        metric: name of the metric.
+        title: title of the panel, such as the correlation with return.
+        values: values by the run's number; without runs in which the metric is undefined.
     """
 
     metric: str
-    told: str
+    title: str
     values: Mapping[int, float]
 
 
 def against_return(
     panels: Sequence[Panel], returns: Mapping[int, float], basins: Mapping[int, str]
 ) -> Figure:
-    """Draw metrics against return, a panel each, with one scale of return.
+    """Draw one panel per metric, with a common scale of return.
 
     Args:
-        panels: the metrics; one at least.
-        returns: of each run, by its number, which stands beside its point.
-        basins: of each run, one of `LOOKS`.
+        panels: the metrics; at least one.
+        returns: returns by the run's number, which is drawn next to its point.
+        basins: basins by the run's number, keys of `MARKERS`.
     """
     rows = math.ceil(len(panels) / COLUMNS)
     step = TOP + PANEL[1] + BOTTOM
@@ -78,14 +78,14 @@ def against_return(
             place = (left / WIDTH, bottom / height, PANEL[0] / WIDTH, PANEL[1] / height)
             axes = figure.add_axes(place)
             axes.set(ylim=limits, xlabel=panel.metric, ylabel="" if column else "return")
-            axes.set_title(panel.told, fontsize=7)
+            axes.set_title(panel.title, fontsize=7)
             _draw(axes, panel.values, returns, basins)
-        seen = [basin for basin in LOOKS if basin in basins.values()]
+        present = [basin for basin in MARKERS if basin in basins.values()]
         figure.legend(
-            [Line2D([], [], linestyle="", **_look(basin)) for basin in seen],
-            seen,
+            [Line2D([], [], linestyle="", **_marker(basin)) for basin in present],
+            present,
             loc="lower center",
-            ncols=len(LOOKS),
+            ncols=len(MARKERS),
             borderaxespad=0.1,
             handletextpad=0.1,
         )
@@ -103,41 +103,41 @@ def _draw(
     axes.set_xlim(x_low, x_high)
     axes.locator_params(axis="x", nbins=5)
     for run, value in values.items():
-        axes.plot(value, returns[run], linestyle="", **_look(basins[run]))
-    wide, high = PANEL
-    at = {  # In points, y downwards.
+        axes.plot(value, returns[run], linestyle="", **_marker(basins[run]))
+    width, height = PANEL
+    points = {  # In points, y downwards.
         run: (
-            (value - x_low) / (x_high - x_low) * wide,
-            (y_high - returns[run]) / (y_high - y_low) * high,
+            (value - x_low) / (x_high - x_low) * width,
+            (y_high - returns[run]) / (y_high - y_low) * height,
         )
         for run, value in values.items()
     }
-    room = Room(Box(0.0, 0.0, wide, high), [(x, y, POINT) for x, y in at.values()])
-    for run, (x, y) in at.items():
-        width = text_width(str(run), NUMBER_SIZE)
-        places = [
-            (x + away * math.cos(turn), y + 0.9 * away * math.sin(turn))
-            for away in (POINT + 3 + width / 2, 9.0, 12.0, 16.0, 21.0, 27.0)
-            for turn in np.arange(0, 2 * math.pi, math.pi / 6).tolist()
+    room = Room(Box(0.0, 0.0, width, height), [(x, y, POINT) for x, y in points.values()])
+    for run, (x, y) in points.items():
+        number_width = text_width(str(run), NUMBER_SIZE)
+        candidates = [
+            (x + distance * math.cos(angle), y + 0.9 * distance * math.sin(angle))
+            for distance in (POINT + 3 + number_width / 2, 9.0, 12.0, 16.0, 21.0, 27.0)
+            for angle in np.arange(0, 2 * math.pi, math.pi / 6).tolist()
         ]
-        found = room.take(places, width, NUMBER_SIZE * 0.75) or places[0]
+        at = room.take(candidates, number_width, NUMBER_SIZE * 0.75) or candidates[0]
         axes.annotate(
             str(run),
-            (x / wide, 1 - y / high),
-            (found[0] / wide, 1 - found[1] / high),
+            (x / width, 1 - y / height),
+            (at[0] / width, 1 - at[1] / height),
             xycoords="axes fraction",
             textcoords="axes fraction",
             ha="center",
             va="center_baseline",
             fontsize=NUMBER_SIZE,
             arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.3, "shrinkA": 3}
-            if math.dist(found, (x, y)) > FAR
+            if math.dist(at, (x, y)) > LEADER_DISTANCE
             else None,
         )
 
 
-def _look(basin: str) -> dict[str, Any]:
-    shape, color = LOOKS[basin]
+def _marker(basin: str) -> dict[str, Any]:
+    shape, color = MARKERS[basin]
     return {
         "marker": shape,
         "markersize": 2 * POINT,
@@ -148,7 +148,7 @@ def _look(basin: str) -> dict[str, Any]:
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """The values with some room on both sides, also where they are all one."""
+    """Range of the values with a margin on both sides, even if all are equal."""
     low, high = min(values), max(values)
-    room = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
-    return low - room, high + room
+    margin = 0.12 * (high - low) or 0.1 * abs(high) or 1.0
+    return low - margin, high + margin
