@@ -9,7 +9,7 @@ import typer
 
 from glassviz.cli.rollout import ControllerChoice
 from glassviz.errors import UsageError
-from glassviz.training.recipes import SETTINGS
+from glassviz.training.settings import SETTINGS
 
 if TYPE_CHECKING:
     from glassviz.training.config import TrainConfig
@@ -310,7 +310,7 @@ def _with_settings(command: Any) -> Any:
     signature = inspect.signature(command)
     parameters = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
     for name, setting in SETTINGS.items():
-        option = typer.Option(help=f"{setting.help}", show_default=False)
+        option = typer.Option(help=setting.help, show_default=False)
         parameters.append(
             inspect.Parameter(
                 name,

@@ -16,8 +16,8 @@ from glassviz.rollout.evaluate import EVAL_SEED
 from glassviz.training import collection
 from glassviz.training.collection import Proposal, noise_std
 from glassviz.training.learner import init_learner, take
-from glassviz.training.recipes import apply
 from glassviz.training.replay import Replay
+from glassviz.training.settings import apply
 from glassviz.training.trainer import Trainer
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)

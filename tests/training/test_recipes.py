@@ -14,8 +14,8 @@ from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
 from glassviz.training.config import TrainConfig, preset
-from glassviz.training.recipes import SETTINGS, apply
 from glassviz.training.replay import Replay
+from glassviz.training.settings import SETTINGS, apply
 
 PHASES = [
     "1b",
@@ -145,6 +145,21 @@ def test_a_setting_changes_its_own_field_and_no_other(name):
     before, after = flat(base), flat(apply(base, {name: value}))
     assert {key for key in after if before[key] != after[key]} == {setting.path}
     assert after[setting.path] == value
+
+
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("expl_until", "[default: 25000 environment steps; x>=0]"),
+        ("demo_fraction", "[default: 0; 0<=x<1]"),
+        ("act_noise_end", "[x>=0]"),
+        ("stopgrad_graph", "[default: on]"),
+        ("knee_threshold_m", "[default: 0.15 m]"),
+        ("task", "[default: hopper-hop]"),
+    ],
+)
+def test_the_help_of_a_setting_ends_with_its_default_unit_and_range(name, facts):
+    assert SETTINGS[name].help == f"{SETTINGS[name].doc.text}  {facts}"
 
 
 def test_every_field_of_a_run_is_a_setting_or_is_known_not_to_be():
