@@ -1,7 +1,6 @@
 """`glassviz.load`: a checkpoint or a trace, to work with in a notebook."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -165,9 +164,7 @@ def load(path: str | PathLike[str]) -> Run | Rollout:
 
 def _prepare() -> None:
     """Set what JAX and MuJoCo read when they are imported, as the command line does."""
-    from glassviz.video.opengl import choose_backend
+    from glassviz.video.opengl import prefer_backend
 
     prepare_environment()
-    # Where nothing draws, only that which has to be drawn fails, and says why.
-    with suppress(GlassvizError):
-        choose_backend()
+    prefer_backend()
