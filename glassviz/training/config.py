@@ -323,19 +323,19 @@ class TrainConfig:
 
     @property
     def algo(self) -> Algo:
-        """The published name of what is trained."""
+        """Published name of the algorithm."""
         return "tdmpc-glass" if self.agent.glass else "tdmpc2"
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks that are learned; the agent's own first."""
-        own = self.agent.env.task
-        others = tuple(task for task in get_args(Task) if task != own) if self.multitask else ()
-        return (own, *others)
+        """Tasks that are learned; the agent's task first."""
+        first = self.agent.env.task
+        others = tuple(task for task in get_args(Task) if task != first) if self.multitask else ()
+        return (first, *others)
 
     @property
     def sequence_steps(self) -> int:
-        """Transitions of a sampled sequence: the planner's horizon, or more for the window loss."""
+        """Transitions per sampled sequence: the planner's horizon, or more for the window loss."""
         horizon = self.agent.planner.horizon
         if self.agent.glass and self.glass.lambda_window:
             return max(horizon, self.glass.window - 1)
@@ -343,18 +343,18 @@ class TrainConfig:
 
     @property
     def prototypes_start(self) -> int:
-        """Environment steps at which k-means finds the first prototypes, where it is asked to."""
+        """Step at which `kmeans_init` initialises the prototypes."""
         return max(self.explore.expl_until, self.learning_starts, 1)
 
     @property
     def glass_starts(self) -> int:
-        """Environment steps at which the losses of Glass begin."""
+        """Step from which the losses of Glass apply."""
         warmup = self.glass.warmup_steps
         return max(warmup, self.prototypes_start) if self.glass.kmeans_init else warmup
 
     @property
     def demo_batch(self) -> int:
-        """Sequences of a batch that come from demonstrations."""
+        """Sequences per batch that come from demonstrations."""
         return round(self.demos.demo_fraction * self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
@@ -366,19 +366,19 @@ def _check_floor(train: TrainConfig) -> None:
     floor = train.shaping.soft_stand_floor_m
     if floor >= STAND_HEIGHT_M:
         raise UsageError(
-            f"training: soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus has "
-            f"its full height, found {floor}"
+            f"training: soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus is "
+            f"largest, found {floor}"
         )
 
 
 def _check_lengths(train: TrainConfig) -> None:
-    """Whether replay always holds a sequence that crosses no reset: one is drawn until it does."""
+    """Check that replay holds sequences without a reset; sampling would not end otherwise."""
     needed = train.sequence_steps
-    # Of these rows so many may be the end of one episode, and the rest is the start of the next.
+    # Up to `needed` rows may be the end of one episode, and the others the start of the next.
     if train.buffer_steps // train.num_envs <= 2 * needed:
         raise UsageError(
             f"training: buffer_steps must hold more than {2 * needed} steps "
-            f"of each of the {train.num_envs} hoppers, found {train.buffer_steps}"
+            f"of each of the {train.num_envs} hoppers, found {train.buffer_steps} in all"
         )
     episode = train.explore.collect_episode_steps or train.agent.env.episode_steps
     if episode <= needed:
@@ -395,19 +395,21 @@ def _check_parts(train: TrainConfig) -> None:
             f"{train.num_envs} and {train.batch_size}"
         )
     if train.demos.demo_fraction and train.multitask:
-        raise UsageError("training: demonstrations are of one task, found multitask: drop one")
+        raise UsageError(
+            "training: demonstrations are of one task, found multitask: drop one of the two"
+        )
     supers = train.glass.lambda_super_se or train.glass.lambda_super_balance
     if train.agent.glass and supers and not train.agent.glass.super_clusters:
         raise UsageError(
-            "training: lambda_super_se and lambda_super_balance are of a second level, found "
-            "super_clusters 0: set it, or leave them out"
+            "training: lambda_super_se and lambda_super_balance need a second level, found "
+            "super_clusters 0: set it, or drop them"
         )
     if train.rescue.basin_restart == "prototypes" and train.agent.glass:
         clusters = train.agent.glass.clusters
         if clusters < FEWEST_ACTIVE:
             raise UsageError(
-                f"training: basin_restart prototypes takes fewer than {FEWEST_ACTIVE} active "
-                f"clusters for a bad basin, found glass_clusters {clusters}: choose the signal gait"
+                f"training: basin_restart prototypes needs {FEWEST_ACTIVE} or more clusters, found "
+                f"glass_clusters {clusters}: use basin_restart gait"
             )
     needing_glass = {
         "cluster_intrinsic_coef": bool(train.shaping.cluster_intrinsic_coef),
@@ -416,8 +418,8 @@ def _check_parts(train: TrainConfig) -> None:
     for name, wanted in needing_glass.items():
         if wanted and train.agent.glass is None:
             raise UsageError(
-                f"training: {name} needs the labels of Glass, found a run without it: leave the "
-                f"setting out, or train with Glass"
+                f"training: {name} needs the labels of Glass, found a run without it: drop the "
+                f"setting, or train with Glass"
             )
 
 
@@ -425,14 +427,14 @@ Preset = Literal["paper", "small"]
 
 
 def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainConfig:
-    """The run that a preset describes, with some fields of `TrainConfig` changed.
+    """The run of a preset, with some fields of `TrainConfig` changed.
 
-    `paper`: 512 wide, batches of 256, as published. `small`: 128 wide, batches of 128, plans of
-    256 samples, shorter evaluations: 40 minutes of one CPU core for 500,000 steps.
+    `paper`: 512 wide, batches of 256, as published. `small`: 128 wide, batches of 128, planner with
+    256 samples, shorter evaluations; 500,000 steps take 40 minutes on one CPU core.
     """
     glass = GlassConfig() if algo == "tdmpc-glass" else None
     if name == "paper":
-        # The published runs without Glass evaluated their planner in three episodes.
+        # The published runs without Glass evaluated the planner on three episodes.
         episodes: dict[str, Any] = {} if glass else {"eval_episodes_mppi": 3}
         return TrainConfig(agent=AgentConfig(glass=glass), **(episodes | changes))
     agent = AgentConfig(
@@ -455,18 +457,18 @@ def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainCon
 def official(train: TrainConfig) -> TrainConfig:
     """The same run with the networks, losses and constants of the official TD-MPC2.
 
-    Sizes of batches and numbers of steps stay, and widths (the encoder's is half the others').
-    Source: the released code and appendix of Hansen, Su & Wang, ICLR 2024; its dropout of 1 % in
-    the Q heads is left out.
+    Batch sizes, numbers of steps and widths are kept; the encoder has half the width. Source: the
+    released code and the appendix of Hansen, Su & Wang, ICLR 2024, without the dropout of 1 % in
+    the Q heads.
     """
-    own = train.agent
+    base = train.agent
     agent = tdmpc2_config(
-        latent_dim=own.latent_dim,
-        encoder_widths=(own.encoder_widths[0] // 2,),
-        hidden_widths=own.hidden_widths,
-        glass=own.glass,
-        planner=dataclasses.replace(own.planner, variant="tdmpc2"),
-        env=dataclasses.replace(own.env, action_repeat=2, episode_steps=500),
+        latent_dim=base.latent_dim,
+        encoder_widths=(base.encoder_widths[0] // 2,),
+        hidden_widths=base.hidden_widths,
+        glass=base.glass,
+        planner=dataclasses.replace(base.planner, variant="tdmpc2"),
+        env=dataclasses.replace(base.env, action_repeat=2, episode_steps=500),
     )
     losses = dataclasses.replace(
         train.losses,

@@ -27,9 +27,9 @@ class Curve:
 
     Attributes:
         seed: the seed.
-        controller: who acted.
-        env_steps: of the evaluations, ascending.
-        returns: mean return of each.
+        controller: that acted.
+        env_steps: steps of the evaluations, ascending.
+        returns: mean return of each evaluation.
     """
 
     seed: int
@@ -43,9 +43,9 @@ class Run:
     """The learning curves of all seeds of a run folder.
 
     Attributes:
-        name: what figures call it.
+        name: for figures.
         curves: by seed, then controller; a controller without evaluations has none.
-        restarts: steps at which a seed was begun anew, by seed.
+        restarts: steps of restarts, by seed.
     """
 
     name: str
@@ -54,12 +54,12 @@ class Run:
 
     @property
     def seeds(self) -> int:
-        """How many seeds have a curve."""
+        """Number of seeds with a curve."""
         return len({curve.seed for curve in self.curves})
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read run folders; each is named by as much of its path as tells it from the others.
+    """Read run folders, each named by the shortest unique end of its path.
 
     Raises:
         GlassvizError: as for `read_run`.
@@ -77,13 +77,11 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
 def read_run(folder: Path, name: str) -> Run:
     """Read `seed_N.csv` of every seed in a run folder.
 
-    Evaluation types other than the two controllers' and restarts are passed over, and so is a
-    last line that a running training is still writing. Of two evaluations at the same step the
-    later line counts.
+    Skips evaluation types other than the two controllers and restarts, and an incomplete last line
+    of a training that is running. If a step occurs twice, the later line counts.
 
     Raises:
-        GlassvizError: there is no log, none with an evaluation, or one that is damaged; with the
-            line.
+        GlassvizError: there is no log, no evaluation, or a damaged line.
     """
     logs = {
         int(match[1]): path
@@ -93,8 +91,8 @@ def read_run(folder: Path, name: str) -> Run:
     if not logs:
         found = "none" if folder.is_dir() else "no such folder"
         raise GlassvizError(
-            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name the folder "
-            f"that `glassviz train --out` wrote to"
+            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name a folder "
+            f"written by `glassviz train`"
         )
     curves: list[Curve] = []
     restarts = {}
@@ -131,7 +129,7 @@ def _rows(path: Path) -> list[tuple[int, float, str]]:
     for number, fields in enumerate(csv.reader(lines[1:]), start=2):
         try:
             step, reward, kind, _ = fields
-            # A restart need not tell of a return.
+            # A restart may have no return.
             empty = not reward and _RESTART.fullmatch(kind)
             row = int(step), 0.0 if empty else float(reward), kind
             if row[0] < 0 or not math.isfinite(row[1]):
@@ -141,7 +139,7 @@ def _rows(path: Path) -> list[tuple[int, float, str]]:
                 break
             raise GlassvizError(
                 f"{path}, line {number}: expected step,reward,eval_type,seed with finite numbers, "
-                f"found {lines[number - 1][:60]!r}: mend or delete the line"
+                f"found {lines[number - 1][:60]!r}: correct or delete the line"
             ) from None
         rows.append(row)
     return rows

@@ -20,7 +20,7 @@ Kind = Literal["phase", "baseline", "proposal"]
 
 @validated(frozen=True, config=ConfigDict(extra="forbid"))
 class Entry:
-    """A recipe as it is written: what it changes about those that it starts from."""
+    """A recipe as written: its base recipes and its own settings."""
 
     what: str
     kind: Kind = "baseline"
@@ -33,15 +33,17 @@ class Entry:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe with all that it inherits.
+    """A recipe with everything that it inherits.
 
     Attributes:
-        name, kind, what, published: of the recipe itself.
-        starts_from: the recipes that it inherits from; the later ones overrule.
+        name, kind: of the recipe.
+        what: its idea, in one phrase.
+        published: reported returns.
+        starts_from: base recipes; later ones take precedence.
         algo: with Glass or without.
         official: whether networks, losses and constants are those of the official TD-MPC2.
-        settings: every setting that differs from the preset's, by published name.
-        own: those of them that the recipe changes itself.
+        settings: every setting that differs from the preset, by name.
+        own: those that the recipe itself changes.
     """
 
     name: str
@@ -56,25 +58,27 @@ class Recipe:
 
 
 def names(kind: Kind | None = None) -> list[str]:
-    """The recipes that come with the program, in the order of the file."""
+    """Names of the shipped recipes, in the order of the file."""
     return [name for name, entry in _shipped().items() if kind in (None, entry.kind)]
 
 
 def recipe(name: str) -> Recipe:
-    """A recipe by name, or from a TOML file with one table, which may start from named ones.
+    """A shipped recipe by name, or one from a TOML file.
+
+    The file has one table, whose `from` may name shipped recipes.
 
     Raises:
-        UsageError: no such recipe or file, or one that cannot be read.
+        UsageError: there is no such recipe, or the file cannot be read.
     """
     entries = dict(_shipped())
     if name.endswith(".toml"):
-        own = _read(Path(name))
-        entries |= own
-        name = next(iter(own))
+        from_file = _read(Path(name))
+        entries |= from_file
+        name = next(iter(from_file))
     if name not in entries:
         raise UsageError(
-            f"recipe {name!r}: expected one of {', '.join(entries)}, or a .toml file: "
-            f"`glassviz recipes` says what they are"
+            f"recipe {name!r}: expected one of {', '.join(entries)}, or a .toml file: see "
+            f"`glassviz recipes`"
         )
     return _resolve(name, entries)
 
@@ -86,35 +90,37 @@ def configure(
     changes: Mapping[str, Any] | None = None,
     algo: Algo | None = None,
 ) -> TrainConfig:
-    """The run that a recipe describes.
+    """The run of a recipe.
 
-    Preset, recipe, additions and changes each overrule those before them.
+    Precedence, from low to high: preset, recipe, additions, changes.
 
     Args:
+        name: of a shipped recipe, or a .toml file.
+        preset_name: network sizes and lengths.
         additions: proposals (or other recipes) whose settings are added.
-        changes: settings by published name.
-        algo: with Glass or without, where the recipe's own choice is not wanted; settings of
-            Glass are then left out of the recipe.
+        changes: single settings, by name.
+        algo: with Glass or without, instead of the recipe's choice; without, the recipe's settings
+            of Glass are dropped.
 
     Raises:
-        UsageError: an unknown recipe or setting, or one that does not fit the run.
+        UsageError: a recipe or setting is unknown, or does not fit the run.
     """
     chosen = recipe(name)
     algo = algo or chosen.algo
     train = preset(preset_name, algo)
     if chosen.official:
         train = official(train)
-    own = dict(chosen.settings)
+    settings = dict(chosen.settings)
     if algo == "tdmpc2":
-        own = {key: value for key, value in own.items() if not needs_glass(key)}
-    layers: list[tuple[str, Mapping[str, Any]]] = [(f"recipe {name}", own)]
+        settings = {key: value for key, value in settings.items() if not needs_glass(key)}
+    layers: list[tuple[str, Mapping[str, Any]]] = [(f"recipe {name}", settings)]
     for each in additions:
         added = recipe(each)
         if added.kind != "proposal" and (added.algo, added.official) != (algo, chosen.official):
             raise UsageError(
                 f"recipe {name} with {each}: expected settings to add, found a recipe of other "
                 f"networks (algo {added.algo}{', official' if added.official else ''}): train it "
-                f"by --recipe {each}"
+                f"with --recipe {each}"
             )
         layers.append((f"recipe {name} with {each}", added.settings))
     layers.append(("training", changes or {}))
@@ -130,7 +136,7 @@ def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()
     if name in seen or name not in entries:
         raise UsageError(
             f"recipe {(*seen, name)[0]}: expected a recipe to start from, found {name!r}"
-            f"{' again' if name in seen else ''}: mend its `from`"
+            f"{' again' if name in seen else ''}: correct its `from`"
         )
     entry = entries[name]
     bases = [_resolve(base, entries, (*seen, name)) for base in entry.base]
@@ -162,9 +168,9 @@ def _read(path: Path) -> dict[str, Entry]:
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(
-            f"{path}: expected a recipe, found a file that is none ({reason}): see the shipped "
-            f"ones with `glassviz recipes`"
+            f"{path}: not a recipe ({reason}): write one TOML table with `what`, and optionally "
+            f"`from`, `algo` and `settings`"
         ) from None
     if len(found) != 1:
-        raise UsageError(f"{path}: expected one table with the recipe, found {len(found)}")
+        raise UsageError(f"{path}: expected one table with the recipe, found {len(found)} tables")
     return found

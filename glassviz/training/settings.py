@@ -122,14 +122,14 @@ def apply(
         place = (places or {}).get(name, "training")
         if name not in SETTINGS:
             raise UsageError(
-                f"{place}: expected settings of a training run, found {name!r}: "
-                f"`glassviz train --help` lists them"
+                f"{place}: expected settings of a training run, found {name!r}: see "
+                f"`glassviz train --help`"
             )
         setting = SETTINGS[name]
         if needs_glass(name) and train.agent.glass is None:
             raise UsageError(
-                f"{place}: {name} is a setting of Glass, found a run without it: leave the "
-                f"setting out, or train with Glass"
+                f"{place}: {name} is a setting of Glass, found a run without it: drop the "
+                f"setting, or train with Glass"
             )
         changes[setting.path] = check_value(f"{place}: {name}", setting.range, value)
     return _replace(train, changes)
