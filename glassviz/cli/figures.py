@@ -121,7 +121,7 @@ def _difference(graphs: list["Graphed"], failed: "list[Failed]") -> "FluxDiffere
     from glassviz.compare.graphs import flux_difference
 
     if len(graphs) == 2:
-        return flux_difference(*graphs)
+        return flux_difference(graphs[0], graphs[1])
     if failed:
         raise GlassvizError(failed[0].error)
     raise UsageError(

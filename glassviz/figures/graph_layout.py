@@ -149,9 +149,6 @@ STRAIGHT = (0.0, 0.12, -0.12, 0.25, -0.25)
 CLEARANCE = 1.5
 """Between a line and the nodes that it passes, in points."""
 
-HEAD_WIDTH = 2.6
-"""Of an arrowhead, in widths of its line, on top of `HEAD_LEAST`."""
-
 HEAD_LEAST = 2.2
 
 LONG = 2.2

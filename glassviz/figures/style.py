@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from glassviz.errors import UsageError
-from glassviz.files import refuse_existing, replacing
+from glassviz.files import StrPath, refuse_existing, replacing
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -74,19 +74,22 @@ def style() -> Iterator[None]:
         yield
 
 
-def check_target(path: Path, overwrite: bool) -> None:
+def check_target(path: StrPath, overwrite: bool) -> None:
     """Say early that a figure cannot go to `path`.
 
     Raises:
         UsageError: another ending than `FORMATS`.
         GlassvizError: there is a file already.
     """
+    path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
     refuse_existing(path, overwrite)
 
 
-def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: bool = False) -> None:
+def save(
+    figure: Figure, path: StrPath, overwrite: bool = False, text_as_paths: bool = False
+) -> None:
     """Write a figure, whole or not at all; equal figures give equal files.
 
     Args:
@@ -100,6 +103,7 @@ def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: boo
         UsageError: as for `check_target`.
         GlassvizError: the file cannot be written.
     """
+    path = Path(path)
     check_target(path, overwrite)
     ending = path.suffix.lower()
     with style(), replacing(path) as partial:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath, as_paths
 
 COLUMNS = ("step", "reward", "eval_type", "seed")
 
@@ -58,12 +59,13 @@ class Run:
         return len({curve.seed for curve in self.curves})
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
+def read_runs(folders: StrPath | Sequence[StrPath]) -> list[Run]:
     """Read run folders, each named by the shortest unique end of its path.
 
     Raises:
         GlassvizError: as for `read_run`.
     """
+    folders = as_paths(folders)
     paths = [folder.resolve() for folder in folders]
     names = [path.name for path in paths]
     for depth in range(2, max(len(path.parts) for path in paths) + 1):
@@ -74,7 +76,7 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return [read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
 
 
-def read_run(folder: Path, name: str) -> Run:
+def read_run(folder: StrPath, name: str) -> Run:
     """Read `seed_N.csv` of every seed in a run folder.
 
     Skips evaluation types other than the two controllers and restarts, and an incomplete last line
@@ -83,6 +85,7 @@ def read_run(folder: Path, name: str) -> Run:
     Raises:
         GlassvizError: there is no log, no evaluation, or a damaged line.
     """
+    folder = Path(folder)
     logs = {
         int(match[1]): path
         for path in (folder.iterdir() if folder.is_dir() else ())

@@ -22,7 +22,7 @@ from glassviz.agents.config import EnvConfig
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 from glassviz.training.replay import Replay
 from glassviz.training.true_model import (
     Actions,
@@ -75,7 +75,7 @@ def observe(states: States, readings: Readings) -> Float32[np.ndarray, "batch ob
 
 
 @lru_cache(maxsize=1)
-def load_agent_gait(path: Path) -> AgentGait:
+def load_agent_gait(path: StrPath) -> AgentGait:
     """The gait of the checkpoint at `path`, read once a process.
 
     Raises:
@@ -136,7 +136,7 @@ class Demonstrations:
 
 
 def demonstrate(
-    config: EnvConfig, mpc: MPCConfig, seed: int, agent: Path | None = None
+    config: EnvConfig, mpc: MPCConfig, seed: int, agent: StrPath | None = None
 ) -> Demonstration:
     """One episode of the planner; `seed` determines reset and planning completely.
 
@@ -154,7 +154,7 @@ def demonstrate(
             f"{config.action_repeat}: the planner demonstrates nothing else"
         )
     env = HopperBatch(config, 1)
-    gait, motions = (load_agent_gait(agent), None) if agent else load_skills()
+    gait, motions = (load_agent_gait(Path(agent)), None) if agent else load_skills()
     planner = HopPlanner(mpc, gait, motions, config.physics, np.random.default_rng(seed))
     step = env.reset([seed])
     obs: list[np.ndarray] = []
@@ -175,7 +175,7 @@ def demonstrate_all(
     mpc: MPCConfig,
     seeds: Sequence[int],
     jobs: int = 1,
-    agent: Path | None = None,
+    agent: StrPath | None = None,
 ) -> Iterator[Demonstration]:
     """The episodes of `seeds` in their order, made by `jobs` processes; the same for any number.
 
@@ -194,7 +194,7 @@ def demonstrate_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def save(path: Path, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
+def save(path: StrPath, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
     """Write episodes to `path` (.npz), whole or not at all.
 
     Args:
@@ -241,13 +241,14 @@ def describe(
     }
 
 
-def load(path: Path) -> Demonstrations:
+def load(path: StrPath) -> Demonstrations:
     """Read what `save` wrote.
 
     Raises:
         GlassvizError: the file is missing, truncated, no demonstrations, of another schema
             version, or its arrays do not belong together.
     """
+    path = Path(path)
     try:
         # NumPy leaves a file that it opened itself open when it turns out to be no archive.
         with path.open("rb") as file:

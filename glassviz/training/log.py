@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from glassviz.errors import UsageError
-from glassviz.files import append, replacing
+from glassviz.files import StrPath, append, replacing
 from glassviz.rollout.evaluate import Evaluation
 
 FILE = "events.out.tfevents"
@@ -121,7 +121,8 @@ class RunLog:
         UsageError: `tensorboard` is True and the extra is not installed.
     """
 
-    def __init__(self, folder: Path, seed: int, tensorboard: bool = False) -> None:
+    def __init__(self, folder: StrPath, seed: int, tensorboard: bool = False) -> None:
+        folder = Path(folder)
         self.returns = folder / f"seed_{seed}.csv"
         self.diagnostics = folder / f"seed_{seed}_diag.csv"
         self.records = folder / f"seed_{seed}_metrics.jsonl"

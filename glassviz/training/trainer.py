@@ -19,6 +19,7 @@ from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.checkpoints.native import check_leaves
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import StrPath
 from glassviz.rollout.evaluate import EVAL_SEED, Evaluation, evaluate
 from glassviz.training import collection, run_folder
 from glassviz.training import learner as learning
@@ -243,7 +244,7 @@ class Trainer:
     def __init__(
         self,
         train: TrainConfig,
-        folder: Path,
+        folder: StrPath,
         provenance: dict[str, Any],
         seeds: Sequence[int] | None = None,
         resume_from_save: bool = False,
@@ -252,6 +253,7 @@ class Trainer:
         tensorboard: bool = False,
         start_from: Checkpoint | None = None,
     ) -> None:
+        folder = Path(folder)
         if train.demo_batch and demos is None:
             raise UsageError(
                 "training: this run learns from demonstrations, found none: pass a file with "
