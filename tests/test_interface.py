@@ -17,7 +17,6 @@ import glassviz as gv
 from glassviz.agents.networks import init_params
 from glassviz.figures.style import save
 from glassviz.files import StrPath, as_paths
-from glassviz.report.documents import save_graph
 from glassviz.report.html import write_markdown
 from glassviz.training.curves import read_run, read_runs
 from tests.helpers.tiny import AGENT
@@ -134,11 +133,9 @@ def test_files_are_written_and_read_by_either(kind, tmp_path):
     gv.write_html(page, path("page.html"))
     write_markdown(page, path("page.md"))
     save(Figure(), path("figure.svg"))
-    [graph] = gv.graph_runs(path("clock.npz"), gv.RolloutOptions())
-    save_graph(graph.graph, path("graph.json"))
 
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "seed_1.csv").write_text("step,reward,eval_type,seed\n1,2.0,pi,1\n")
     assert read_runs(path("run"))[0].curves == read_run(path("run"), "run").curves
-    written = {"half.safetensors", "page.html", "page.md", "figure.svg", "graph.json"}
+    written = {"half.safetensors", "page.html", "page.md", "figure.svg"}
     assert written <= {file.name for file in tmp_path.iterdir()}
