@@ -2,11 +2,14 @@
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from glassviz.errors import GlassvizError
+
+StrPath = str | os.PathLike[str]
+"""A path, as public functions take it."""
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -15,6 +18,15 @@ _NO_SPACE = {
     errno.EDQUOT: "disk quota exceeded",
     errno.EFBIG: "file size limit exceeded",
 }
+
+
+def as_paths(paths: StrPath | Sequence[StrPath]) -> list[Path]:
+    """One path or several, as a list.
+
+    >>> as_paths("runs/hop")
+    [PosixPath('runs/hop')]
+    """
+    return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
 
 
 class DiskFullError(GlassvizError):
@@ -33,7 +45,7 @@ class DiskFullError(GlassvizError):
 
 
 @contextmanager
-def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
+def replacing(path: StrPath, size: int | None = None) -> Iterator[Path]:
     """Write a file atomically: yield a temporary path, renamed to `path` when the block succeeds.
 
     Parent folders are created. When the block fails or is interrupted, the temporary file is
@@ -48,6 +60,7 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
         DiskFullError: the file does not fit.
         GlassvizError: it cannot be written for another reason, such as missing permission.
     """
+    path = Path(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         with write_errors(path, size):
@@ -61,21 +74,23 @@ def replacing(path: Path, size: int | None = None) -> Iterator[Path]:
             partial.unlink(missing_ok=True)
 
 
-def refuse_existing(path: Path, overwrite: bool) -> None:
+def refuse_existing(path: StrPath, overwrite: bool) -> None:
     """Raise GlassvizError if `path` exists and must not be overwritten."""
+    path = Path(path)
     if path.exists() and not overwrite:
         raise GlassvizError(
             f"{path}: already exists: pass --overwrite to replace it, or choose another name"
         )
 
 
-def append(path: Path, data: bytes) -> None:
+def append(path: StrPath, data: bytes) -> None:
     """Append `data` to a file, all of it or nothing.
 
     Raises:
         DiskFullError: the data does not fit.
         GlassvizError: the file cannot be written for another reason.
     """
+    path = Path(path)
     with write_errors(path, len(data)), path.open("ab", buffering=0) as file:
         before = os.fstat(file.fileno()).st_size
         left = memoryview(data)
@@ -88,13 +103,14 @@ def append(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def write_errors(path: Path, size: int | None) -> Iterator[None]:
+def write_errors(path: StrPath, size: int | None) -> Iterator[None]:
     """Turn an OSError raised while writing `path` into a GlassvizError.
 
     Raises:
         DiskFullError: the data does not fit.
         GlassvizError: the file cannot be written for another reason.
     """
+    path = Path(path)
     try:
         yield
     except OSError as error:

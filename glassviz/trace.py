@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 
 SCHEMA_VERSION = 1
 
@@ -127,7 +127,7 @@ class Trace:
             digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
-    def save(self, path: Path) -> None:
+    def save(self, path: StrPath) -> None:
         """Write the trace to `path` (.npz) atomically.
 
         Raises:
@@ -139,13 +139,14 @@ class Trace:
             np.savez(file, header=header, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: StrPath) -> Self:
         """Read a trace.
 
         Raises:
             GlassvizError: the file is missing, truncated, not a trace or of another schema
                 version, or an array or header entry is invalid.
         """
+        path = Path(path)
         try:
             # If NumPy opened the file itself, it would leave it open when it is not an archive.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:

@@ -1,7 +1,8 @@
-"""Number types with ranges, and validation of configurations against them by pydantic."""
+"""Annotations of configuration fields, and validation against them by pydantic."""
 
 import dataclasses
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
 from annotated_types import Ge, Interval
@@ -14,6 +15,25 @@ Share = Annotated[float, Interval(ge=0, le=1)]
 Positive = Annotated[float, Interval(gt=0, lt=math.inf)]
 NonNegative = Annotated[float, Interval(ge=0, lt=math.inf)]
 Finite = Annotated[float, Interval(gt=-math.inf, lt=math.inf)]
+
+
+@dataclass(frozen=True)
+class Doc:
+    """Marks a configuration field as a setting, inside its annotation.
+
+    Recipes, the options of `glassviz train` and their help are derived from the field:
+
+        warmup_steps: Annotated[Natural, Doc("Train Glass from this step on.", STEPS)] = 100_000
+
+    Attributes:
+        text: one line for `--help`.
+        unit: of the value; empty for a pure number.
+        name: of the setting, where it differs from the field's.
+    """
+
+    text: str
+    unit: str = ""
+    name: str = ""
 
 
 def check_value(place: str, kind: Any, value: Any) -> Any:

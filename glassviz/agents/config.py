@@ -4,10 +4,10 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from glassviz.errors import GlassvizError
-from glassviz.validation import Count, Natural, Positive, Share
+from glassviz.validation import Count, Doc, Natural, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
 Task = Literal["hopper-hop", "hopper-stand"]
@@ -20,26 +20,31 @@ class GlassConfig:
     """Prototypes and clusters over the latent space.
 
     Attributes:
-        prototypes: N, the number of learned reference points in latent space.
-        clusters: K, the number of clusters that the prototypes are partitioned into.
-        proto_temperature: τ of the soft assignment c = softmax(similarity / τ).
-        assignment_temperature: temperature of the row-softmax that makes the partition S.
         similarity: similarity measure between latents and prototypes.
-        cluster_obs: whether S[nearest prototype] is appended to z before policy and Q.
-        super_clusters: number of clusters of clusters; 0 for no second level.
-        routed_critic: whether each cluster adds a learned correction to the Q logits.
     """
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    prototypes: Count = 16
-    clusters: Count = 8
-    proto_temperature: Positive = 1.0
-    assignment_temperature: Positive = 1.0
+    prototypes: Annotated[
+        Count, Doc("N, learned reference points in latent space.", name="glass_prototypes")
+    ] = 16
+    clusters: Annotated[Count, Doc("K, clusters of prototypes.", name="glass_clusters")] = 8
+    proto_temperature: Annotated[
+        Positive, Doc("τ of the soft assignment c = softmax(similarity / τ).")
+    ] = 1.0
+    assignment_temperature: Annotated[
+        Positive, Doc("Temperature of the row softmax that gives the partition S.")
+    ] = 1.0
     similarity: Literal["cosine", "l2"] = "cosine"
-    cluster_obs: bool = False
-    super_clusters: Natural = 0
-    routed_critic: bool = False
+    cluster_obs: Annotated[
+        bool, Doc("Append S[nearest prototype] to the input of policy and Q.")
+    ] = False
+    super_clusters: Annotated[
+        Natural, Doc("Clusters of clusters, the second level; 0 for none.")
+    ] = 0
+    routed_critic: Annotated[
+        bool, Doc("Let every cluster add its own correction to the Q logits.")
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -51,14 +56,11 @@ class PlannerConfig:
     `max_std` for every plan and acts with one elite drawn by weight.
 
     Attributes:
-        horizon: H, number of model steps planned ahead.
-        samples: NS, action sequences per iteration, including the policy's.
         iterations: rounds of sampling and refitting per plan.
         policy_trajectories: sequences proposed by the policy, sampled once per plan.
         elites: number of best sequences that the distribution is refitted to.
         min_std, max_std: bounds of the sampling std; `max_std` is also its initial value.
         temperature: inverse temperature of the elite weights (`tdmpc2` only).
-        discount: γ along the planned horizon, and of the TD target in training.
         action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; on in the
             official evaluation script, off in its eval mode).
         precision: precision of the model's matrix products. `bfloat16` keeps three significant
@@ -68,15 +70,20 @@ class PlannerConfig:
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
     variant: Family = "glass"
-    horizon: int = 3
-    samples: int = 512
+    horizon: Annotated[
+        int, Doc("H, model steps that the planner looks ahead.", name="mppi_horizon")
+    ] = 3
+    samples: Annotated[
+        int,
+        Doc("Action sequences per planner iteration, including the policy's.", name="mppi_samples"),
+    ] = 512
     iterations: int = 6
     policy_trajectories: int = 24
     elites: int = 64
     min_std: float = 0.05
     max_std: float = 2.0
     temperature: float = 0.5
-    discount: Share = 0.99
+    discount: Annotated[Share, Doc("γ, discount of the planner and of the TD target.")] = 0.99
     action_noise: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
 
@@ -104,8 +111,8 @@ class EnvConfig:
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    task: Task = "hopper-hop"
-    physics: Physics = "dm_control"
+    task: Annotated[Task, Doc("Task to train on.")] = "hopper-hop"
+    physics: Annotated[Physics, Doc("Physics profile to train in.")] = "dm_control"
     action_repeat: int = 1
     episode_steps: int = 1000
 
@@ -124,7 +131,6 @@ class AgentConfig:
         simnorm_group: values per SimNorm group; each group of z sums to 1.
         final_norm: whether encoder and dynamics apply a LayerNorm before SimNorm.
         symlog_obs: whether observations pass through symlog before the encoder.
-        num_q: number of heads of the Q ensemble.
         num_bins, bin_min, bin_max: bins of the reward and value distributions, in symlog space.
         log_std_min, log_std_max: bounds of the policy's log std.
         glass: prototypes and clusters; None for an agent trained without Glass.
@@ -145,7 +151,7 @@ class AgentConfig:
     simnorm_group: int = 64
     final_norm: bool = False
     symlog_obs: bool = False
-    num_q: Count = 2
+    num_q: Annotated[Count, Doc("Heads of the Q ensemble.")] = 2
     num_bins: int = 101
     bin_min: float = -20.0
     bin_max: float = 20.0

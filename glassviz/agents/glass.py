@@ -51,11 +51,6 @@ def super_partition(glass: GlassConfig, params: Params) -> Float[Array, "cluster
     return softmax(params["super_assign_logits"] / glass.assignment_temperature, axis=-1)
 
 
-def coarse_partition(glass: GlassConfig, params: Params) -> Float[Array, "prototypes supers"]:
-    """Each prototype's distribution over the super-clusters: S times `super_partition`."""
-    return partition(glass, params) @ super_partition(glass, params)
-
-
 def nearest_prototype(
     glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
 ) -> Int[Array, "*batch"]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from glassviz.checkpoints import native, published
 from glassviz.checkpoints.native import Checkpoint, save
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import refuse_existing
+from glassviz.files import StrPath, refuse_existing
 
 SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 4 << 30
@@ -17,17 +17,19 @@ _PICKLE_STARTS = b"\x80(c}])"
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 
-def load(path: Path) -> Checkpoint:
+def load(path: StrPath) -> Checkpoint:
     """Read a checkpoint in any supported format.
 
     Raises:
         GlassvizError: the file is missing, damaged or of an unsupported format.
     """
+    path = Path(path)
     return read(_bytes(path), path)
 
 
-def read(data: bytes, path: Path) -> Checkpoint:
+def read(data: bytes, path: StrPath) -> Checkpoint:
     """Read a checkpoint from the bytes of its file; `path` is used for the name and messages."""
+    path = Path(path)
     if data[_SAFETENSORS_LENGTH_BYTES : _SAFETENSORS_LENGTH_BYTES + 1] == b"{":
         return native.read(data, path)
     if data.startswith(b"PK\x03\x04"):
@@ -43,7 +45,7 @@ def read(data: bytes, path: Path) -> Checkpoint:
 
 
 def convert(
-    source: Path, target: Path, *, half: bool = False, overwrite: bool = False
+    source: StrPath, target: StrPath, *, half: bool = False, overwrite: bool = False
 ) -> Checkpoint:
     """Convert a checkpoint to the native format.
 
@@ -64,6 +66,7 @@ def convert(
         GlassvizError: `target` exists and `overwrite` is false, `source` cannot be read, or
             `target` cannot be written.
     """
+    target = Path(target)
     if target.suffix != SUFFIX:
         raise UsageError(f"{target}: expected a name ending in {SUFFIX}, the native format")
     refuse_existing(target, overwrite)

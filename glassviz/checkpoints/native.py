@@ -20,7 +20,7 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import Params, init_params
 from glassviz.errors import GlassvizError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 from glassviz.text import printable
 
 FORMAT = "glassviz-safetensors"
@@ -64,7 +64,7 @@ class Checkpoint:
 
 
 def save(
-    path: Path,
+    path: StrPath,
     config: AgentConfig,
     params: Params,
     provenance: Mapping[str, Any],
@@ -90,6 +90,7 @@ def save(
         GlassvizError: the parameters do not match the configuration, are not finite, or overflow
             half precision; or the file cannot be written. An existing file is then left as it was.
     """
+    path = Path(path)
     leaves = {name: np.asarray(leaf) for name, leaf in flatten_dict(params, sep="/").items()}
     check_config(str(path), config)
     check_leaves(str(path), config, leaves)
@@ -118,13 +119,14 @@ def _stored(path: Path, name: str, leaf: np.ndarray, dtype: StorageDType) -> np.
     return stored
 
 
-def read(data: bytes, path: Path) -> Checkpoint:
+def read(data: bytes, path: StrPath) -> Checkpoint:
     """Read a checkpoint from the bytes of a native file.
 
     Raises:
         GlassvizError: the file is truncated, damaged or of another format version, or its leaves
             do not match its configuration.
     """
+    path = Path(path)
     try:
         tensors = safetensors.deserialize(data)
     except safetensors.SafetensorError as error:

@@ -14,6 +14,7 @@ from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, PlannerC
 from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
 from glassviz.checkpoints.unpickler import PickledArray, read_pickle
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath
 from glassviz.text import printable
 
 FORMAT = "tdmpc-glass-pickle"
@@ -36,13 +37,14 @@ _MAX_NAME = 64
 Leaves = dict[str, np.ndarray]
 
 
-def read(data: bytes, path: Path) -> Checkpoint:
+def read(data: bytes, path: StrPath) -> Checkpoint:
     """Read a checkpoint from the bytes of a published pickle.
 
     Raises:
         GlassvizError: the file is damaged, refers to code, is not a checkpoint, or contains an
             unsupported architecture.
     """
+    path = Path(path)
     place = str(path)
     payload = read_pickle(data, place)
     if not (isinstance(payload, dict) and isinstance(payload.get("params"), dict)):

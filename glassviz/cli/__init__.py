@@ -1,6 +1,6 @@
-"""The command line: parse, call the library, print. One file a command group.
+"""The command line: parse, call the library, print. One module per group of commands.
 
-Nothing here imports JAX, MuJoCo or OpenCV before a command runs: `glassviz --help` is instant.
+JAX, MuJoCo and OpenCV are imported inside the commands, so that `glassviz --help` is instant.
 """
 
 from typing import Annotated, Any
@@ -12,28 +12,27 @@ from glassviz import __version__
 from glassviz.cli.checkpoints import convert, inspect
 from glassviz.cli.doctor import doctor, explain
 from glassviz.cli.export import export, rerun
-from glassviz.cli.fit import fit
-from glassviz.cli.graph import graph
-from glassviz.cli.map import latent_map
+from glassviz.cli.figures import curves, graph, latent_map
+from glassviz.cli.options import Command
 from glassviz.cli.render import render
 from glassviz.cli.report import report
-from glassviz.cli.rollout import evaluate, rollout
+from glassviz.cli.rollout import evaluate, fit, rollout
 from glassviz.cli.stability import stability
-from glassviz.cli.training import curves, demonstrate, recipes, refine, train
+from glassviz.cli.training import demonstrate, recipes, refine, train
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError
 
 PROGRAM = "glassviz"
 
 INTERRUPTED = 130
-"""Exit code of a command that Ctrl-C ended: 128 plus the signal's number, as shells have it."""
+"""Exit code after Ctrl-C: 128 plus the number of the signal, as in shells."""
 
 
 class CommandGroup(TyperGroup):
-    """Commands whose user errors are one line on stderr, without a traceback."""
+    """Prints user errors as one line on stderr, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the command."""
         try:
             return super().invoke(ctx)
         except GlassvizError as error:
@@ -69,7 +68,14 @@ def glassviz(
         ),
     ] = False,
 ) -> None:
-    """Film TD-MPC2 and TD-MPC-Glass agents, label by label, and say how they move."""
+    """Films, label metrics and basin verdicts for TD-MPC2 and TD-MPC-Glass agents.
+
+    \b
+    Examples:
+      glassviz render agent.safetensors --overlay-k
+      glassviz stability checkpoints/*.safetensors
+      glassviz report checkpoints/*.safetensors -o report.html
+    """
 
 
 for command in (
@@ -93,8 +99,8 @@ for command in (
     explain,
     doctor,
 ):
-    # No function of ours is to hide Python's own `map`.
-    app.command("map" if command is latent_map else None)(command)
+    # The function is not called `map`, which would hide the built-in.
+    app.command("map" if command is latent_map else None, cls=Command)(command)
 
 
 def main() -> None:

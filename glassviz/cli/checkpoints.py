@@ -1,4 +1,4 @@
-"""`glassviz inspect` and `glassviz convert`: what is in a checkpoint, and how to keep it."""
+"""Commands on checkpoint files: inspect, convert."""
 
 import sys
 from collections.abc import Iterator
@@ -7,17 +7,18 @@ from typing import Annotated
 
 import typer
 
+from glassviz.cli.options import Checkpoint, Json, Overwrite
 
-def inspect(
-    checkpoint: Annotated[Path, typer.Argument(help="Native .safetensors or published .pkl file.")],
-    to_json: Annotated[
-        bool, typer.Option("--json", help="Print the summary as JSON instead of a table.")
-    ] = False,
-) -> None:
+
+def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
     """Show what is in a checkpoint.
 
-    Agent, planner, Glass, provenance, and what had to be assumed. Reading a checkpoint runs no
-    code, whatever the file holds.
+    Lists agent, planner, Glass, provenance, and what had to be assumed. Reading a checkpoint never
+    executes code from the file.
+
+    \b
+    Example:
+      glassviz inspect best_mppi.pkl
     """
     from glassviz.checkpoints import load, rows_of, summarise
 
@@ -27,32 +28,34 @@ def inspect(
 
         typer.echo(as_json(summary))
     else:
-        _print_table(rows_of(summary))
+        _print_facts(rows_of(summary))
 
 
 def convert(
-    source: Annotated[Path, typer.Argument(metavar="IN", help="Checkpoint of any layout read.")],
+    source: Annotated[Path, typer.Argument(metavar="IN", help="Checkpoint in any known format.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The .safetensors file to write.")],
     half: Annotated[
-        bool, typer.Option("--half", help="Store half precision: half the size, rounded weights.")
+        bool, typer.Option("--half", help="Store 16-bit floats: half the size, rounded weights.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace OUT if it exists already.")
-    ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Bring a checkpoint into the native format.
+    """Convert a checkpoint to the native format (.safetensors).
 
-    Prints what the file did not say and had to be assumed, and what of it is not kept.
+    Prints which facts were missing and assumed, and which content is dropped.
+
+    \b
+    Example:
+      glassviz convert best_mppi.pkl agent.safetensors
     """
     from glassviz.checkpoints import convert as convert_file
     from glassviz.checkpoints import remarks_of, summarise
 
     summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
-    _print_table(remarks_of(summary))
+    _print_facts(remarks_of(summary))
     typer.echo(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
 
 
-def _print_table(rows: Iterator[tuple[str, str]]) -> None:
+def _print_facts(rows: Iterator[tuple[str, str]]) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -65,5 +68,5 @@ def _print_table(rows: Iterator[tuple[str, str]]) -> None:
     for name, value in rows:
         # Text, not markup: provenance comes from the file.
         table.add_row(Text(printable(name)), Text(printable(value, limit=1000)))
-    # Into a file or a pipe a hash must not be broken in two.
+    # In a file or a pipe, a hash must stay on one line.
     Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)

@@ -1,30 +1,36 @@
-"""Commands that explain: doctor, explain."""
+"""Commands that explain: doctor (this machine), explain (metrics)."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glassviz.cli.options import Json
+from glassviz.errors import GlassvizError
+
 if TYPE_CHECKING:
     from glassviz.metrics.glossary import Metric
 
 
 def doctor(
-    to_json: Annotated[
-        bool, typer.Option("--json", help="Print the report as JSON instead of a table.")
-    ] = False,
+    to_json: Json = False,
     message: Annotated[
         str | None,
         typer.Option(
-            help="Instead of looking at the machine, explain this OpenGL error message "
-            "('-' reads it from standard input)."
+            help="Explain this OpenGL error message instead of checking the machine; - reads it "
+            "from standard input."
         ),
     ] = None,
 ) -> None:
-    """Say whether this machine can make films.
+    """Check rendering, JAX and ffmpeg on this machine.
 
-    Tries every OpenGL backend by drawing a picture, starts JAX, looks for the encoder, and says
-    what to install where something is missing. Exits with 0 if films can be made, with 1 if not.
+    Draws a picture with every OpenGL backend, starts JAX, looks for the encoder, and prints what
+    to install where something is missing. Exits with 0 if films can be made, otherwise with 1.
+
+    \b
+    Examples:
+      glassviz doctor
+      python film.py 2>&1 | glassviz doctor --message -
     """
     if message is not None:
         _explain(message)
@@ -48,35 +54,36 @@ def doctor(
 
 
 def _explain(message: str) -> None:
-    from glassviz.errors import GlassvizError
     from glassviz.video.opengl import diagnose
 
     failure = diagnose(sys.stdin.read() if message == "-" else message)
     if failure is None:
-        raise GlassvizError("doctor --message: expected a known OpenGL error, found none of them")
+        raise GlassvizError("doctor --message: not a known OpenGL error")
     typer.echo(f"cause: {failure.cause}\nfix:   {failure.fix}")
 
 
-WIDTH = 88
-
-
-NAME = 28
+TEXT_WIDTH = 88
+NAME_WIDTH = 28
 """Columns of the name in the list of all metrics."""
 
 
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="METRIC", help="Metric or field; without it all are listed."),
+        typer.Argument(metavar="METRIC", help="Metric or field; without it, all are listed."),
     ] = None,
-    to_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    to_json: Json = False,
 ) -> None:
-    """Say what a metric means, and how it misleads.
+    """Explain a metric, with its range, chance level and pitfalls.
 
-    Formula, unit, range, which direction is good, what it would be by chance, and its source.
+    The name is the one that reports and verdicts print. A field that several results have is
+    named with its class.
 
-    The name is the one that reports and verdicts print, such as fleiss_kappa. A field that several
-    results have is asked for with its class, such as Dwell.cv.
+    \b
+    Examples:
+      glassviz explain
+      glassviz explain fleiss_kappa
+      glassviz explain Dwell.cv
     """
     from glassviz.metrics.glossary import METRICS, metric
 
@@ -91,11 +98,11 @@ def explain(
 
 
 def _listed(found: "list[Metric]") -> str:
-    """One line a metric, under the titles of their groups."""
+    """One line per metric, under the titles of their groups."""
     lines: list[str] = []
     for title in dict.fromkeys(each.group for each in found):
         lines += ["", title] if lines else [title]
-        lines += [f"  {m.name:<{NAME}}{m.what}" for m in found if m.group == title]
+        lines += [f"  {m.name:<{NAME_WIDTH}}{m.what}" for m in found if m.group == title]
     return "\n".join(lines)
 
 
@@ -116,6 +123,6 @@ def _told(found: "Metric") -> str:
     lines = [f"{found.name}  ({found.group})", found.what, ""]
     for heading, text in facts.items():
         lines += textwrap.wrap(
-            text, WIDTH, initial_indent=f"{heading:<9}", subsequent_indent=" " * 9
+            text, TEXT_WIDTH, initial_indent=f"{heading:<9}", subsequent_indent=" " * 9
         )
     return "\n".join(lines)

@@ -1,107 +1,137 @@
-"""`glassviz report`."""
+"""`glassviz report`: a page about runs, static or interactive."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.options import Labels
-from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
-from glassviz.cli.stability import Episodes, Jobs, Runs, Traces, assess_with_progress
-from glassviz.errors import GlassvizError, UsageError
+from glassviz.cli.options import (
+    RENDERS,
+    Controller,
+    Episodes,
+    Jobs,
+    Labels,
+    Overwrite,
+    Runs,
+    Seed,
+    Steps,
+    Traces,
+    exit_on_failures,
+    rollout_options,
+)
+from glassviz.errors import UsageError
+
+if TYPE_CHECKING:
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.run import Run
 
 
 def report(
     targets: Runs,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="The report: a .html or a .md file.")
-    ] = Path("renders/report.html"),
+        Path, typer.Option("--out", "-o", help="Report to write: a .html or .md file.")
+    ] = RENDERS / "report.html",
     episodes: Episodes = 10,
-    controller: Controllers = "both",
+    controller: Controller = "both",
     jobs: Jobs = None,
     seed: Seed = 0,
     steps: Steps = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a report that exists.")
-    ] = False,
+    overwrite: Overwrite = False,
     traces: Traces = None,
     labels: Labels = "learned",
     interactive: Annotated[
         bool,
         typer.Option(
             "--interactive",
-            help="A page in which film, labels, map, graph and curves move together.",
+            help="Write a page that links film, labels, latent map, graph and curves.",
         ),
     ] = False,
     films: Annotated[
         int,
         typer.Option(
-            help="Episodes of each run that the interactive page shows: the one with the median "
-            "return, or so many from the least to the most.",
+            help="With --interactive: films per run. 1 shows the episode with the median return, "
+            "more are spread from the lowest to the highest return.",
             min=1,
         ),
     ] = 1,
     map_method: Annotated[
         Literal["umap", "pca"],
-        typer.Option("--map", help="How its latent maps are made: see `glassviz map`."),
+        typer.Option("--map", help="With --interactive: method of the latent maps."),
     ] = "umap",
     link: Annotated[
         bool,
-        typer.Option("--link", help="Put its films into a folder beside the page, not into it."),
+        typer.Option(
+            "--link", help="With --interactive: keep the films in a folder beside the page."
+        ),
     ] = False,
 ) -> None:
-    """Write a report on the basins of runs, to read, to print and to hand on.
+    """Write an HTML or Markdown report on gaits, labels and basins.
 
-    The table of `glassviz stability`, and for every run a film strip, what its labels do, the
-    evidence for its verdict and what somebody who watched its films would note down. A .html file
-    holds everything and asks the network for nothing; the pictures of a .md file are in a folder
-    beside it. With --interactive the page is one to play with: click a point of the map, and the
-    film goes there. Runs that cannot be assessed are named in the table, and make the exit code 1.
+    The report has the table of `glassviz stability`, and for every run a film strip, its labels
+    and the evidence for its verdict. A .html file is self-contained; the pictures of a .md file
+    are in a folder beside it. In an interactive page, a click on a point of the map shows that
+    frame in the film. Runs that cannot be assessed are listed with the reason, and the exit code
+    is 1.
+
+    \b
+    Examples:
+      glassviz report checkpoints/*.safetensors -o report.html
+      glassviz report runs/hop --interactive --films 3 -o live.html
     """
-    from contextlib import suppress
-
-    from glassviz.video.opengl import choose_backend
-
-    # Before the next imports, which bring MuJoCo, which takes what it finds. Without a backend
-    # there are no film strips, and they say so.
-    with suppress(GlassvizError):
-        choose_backend()
-    from glassviz import environment
-    from glassviz.cli.progress import progress_bar
-    from glassviz.compare.compare import compare
-    from glassviz.report.compose import compose
-    from glassviz.report.html import check_target, write_html, write_markdown
-    from glassviz.report.interactive import compose as live
-    from glassviz.report.interactive import html as live_html
-    from glassviz.rollout.run import Run
-    from glassviz.rollout.traces import RolloutOptions
+    from glassviz.video.opengl import prefer_backend
 
     if link and not interactive:
-        raise UsageError("report: expected --interactive with --link, found none: add it")
+        raise UsageError("report: --link needs --interactive")
+    prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
+    from glassviz.cli.progress import assess_with_progress
+    from glassviz.report.html import check_target
+    from glassviz.report.interactive import html as live_html
+    from glassviz.rollout.run import Run
+
     if interactive:
         live_html.check_target(out, overwrite, link)
     else:
         check_target(out, overwrite)
-    options = RolloutOptions(
-        episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
-    )
+    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
-    with progress_bar() as bar:
-        task = bar.add_task("filming" if interactive else "composing", total=None)
-
-        def show(done: int, total: int) -> None:
-            bar.update(task, completed=done, total=total)
-
-        if interactive:
-            live_page = live.compose(rows, environment.command(), films, map_method, show)
-            live_html.write(live_page, out, overwrite, link)
-            checkpoints = len({(run.checkpoint, run.name) for run in live_page.runs})
-        else:
-            together = compare(rows, lambda line: typer.echo(line, err=True))
-            page = compose(rows, environment.command(), together, on_card=show)
-            (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
-            checkpoints = len(page.cards)
+    if interactive:
+        checkpoints = _write_interactive(rows, out, overwrite, films, map_method, link)
+    else:
+        checkpoints = _write_static(rows, out, overwrite)
     assessed = sum(isinstance(row, Run) for row in rows)
     typer.echo(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
-    if assessed < len(rows):
-        raise typer.Exit(1)
+    exit_on_failures(rows)
+
+
+def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> int:
+    """Write the page and return its number of checkpoints."""
+    from glassviz import environment
+    from glassviz.cli.progress import task
+    from glassviz.compare.compare import compare
+    from glassviz.report.compose import compose
+    from glassviz.report.html import write_html, write_markdown
+
+    with task("composing") as progress:
+        together = compare(rows, lambda line: typer.echo(line, err=True))
+        page = compose(rows, environment.command(), together, on_card=progress)
+        (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
+    return len(page.cards)
+
+
+def _write_interactive(
+    rows: list["Run | Failed"],
+    out: Path,
+    overwrite: bool,
+    films: int,
+    map_method: Literal["umap", "pca"],
+    link: bool,
+) -> int:
+    """Write the page and return its number of checkpoints."""
+    from glassviz import environment
+    from glassviz.cli.progress import task
+    from glassviz.report.interactive import compose, html
+
+    with task("filming") as progress:
+        page = compose.compose(rows, environment.command(), films, map_method, progress)
+        html.write(page, out, overwrite, link)
+    return len({(run.checkpoint, run.name) for run in page.runs})

@@ -1,65 +1,43 @@
-"""`glassviz stability`."""
+"""`glassviz stability`: gaits, labels and basins of runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.options import Labels
-from glassviz.cli.rollout import Controllers, Seed, Steps, controllers
-from glassviz.errors import UsageError
-from glassviz.files import refuse_existing
+from glassviz.cli.options import (
+    Controller,
+    Csv,
+    Episodes,
+    Jobs,
+    Json,
+    Labels,
+    Overwrite,
+    Runs,
+    Seed,
+    Steps,
+    Traces,
+    exit_on_failures,
+    refuse_both,
+    rollout_options,
+)
 
 if TYPE_CHECKING:
-    from glassviz.compare.compare import Together
     from glassviz.metrics.verdict import RunBasin
-    from glassviz.rollout.batch import Failed
-    from glassviz.rollout.run import Run
-    from glassviz.rollout.traces import RolloutOptions
-
 
 GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
 
 
-Runs = Annotated[
-    list[Path],
-    typer.Argument(
-        metavar="RUN",
-        help="Checkpoints, traces, run folders, or folders of checkpoints or traces.",
-    ),
-]
-
-
-Episodes = Annotated[int, typer.Option(help="Episodes to record where a trace is missing.", min=1)]
-
-
-Jobs = Annotated[
-    int | None,
-    typer.Option(
-        help="Processes to assess with; by default one a core, fewer for few traces.", min=1
-    ),
-]
-
-
-Traces = Annotated[
-    Path | None, typer.Option(help="Folder of the traces; renders/traces by default.")
-]
-
-
 def stability(
     targets: Runs,
     episodes: Episodes = 10,
-    controller: Controllers = "both",
+    controller: Controller = "both",
     jobs: Jobs = None,
     seed: Seed = 0,
     steps: Steps = None,
-    to_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON, with everything about every episode.")
-    ] = False,
-    to_csv: Annotated[
-        bool, typer.Option("--csv", help="Print a row a run and controller as CSV.")
-    ] = False,
+    to_json: Json = False,
+    to_csv: Csv = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -67,94 +45,61 @@ def stability(
             "pairs.csv to."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace such files that exist.")
-    ] = False,
+    overwrite: Overwrite = False,
     traces: Traces = None,
     labels: Labels = "learned",
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
-            help="Exit with 3 if a run is unstable, or split with unstable episodes; or if a run "
-            "is anything but stable-hop."
+            help="Exit with 3 if a run is unstable, or split with unstable episodes (unstable); "
+            "or if a run is anything but stable-hop (not-stable)."
         ),
     ] = None,
 ) -> None:
-    """Say how runs move, what their labels do, and which basin they are in.
+    """Classify each run's gait, measure how stable its labels are, and assign a basin.
 
-    A run is in the stable-hop basin if it hops and its labels are locked to the hop. Missing
-    traces are recorded, existing ones reused. Runs that cannot be assessed are named in the
-    table, and make the exit code 1; the others are assessed all the same. Two rows or more are
-    compared with each other, checkpoints being what is counted.
+    A run is in the stable-hop basin if it hops and its labels are locked to the hop cycle. Two or
+    more runs are also compared, with checkpoints as the sample. Missing traces are recorded. JSON
+    has every number of every episode. Runs that cannot be assessed are listed with the reason,
+    and the exit code is 1.
+
+    \b
+    Examples:
+      glassviz stability checkpoints/*.safetensors
+      glassviz stability runs/hop --controller pi --out results --fail-on not-stable
     """
-    if to_json and to_csv:
-        raise UsageError("stability: expected one of --json and --csv, found both: leave one out")
+    refuse_both("stability", to_json, to_csv)
+    from glassviz.cli.progress import assess_with_progress
     from glassviz.cli.tables import print_table
-    from glassviz.report.documents import run_row, stability_json
+    from glassviz.compare.compare import compare
+    from glassviz.files import refuse_existing
+    from glassviz.report import documents
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.run import Run
-    from glassviz.rollout.traces import RolloutOptions
 
     if out:
-        for name in _results():
+        for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
             refuse_existing(out / name, overwrite)
-    options = RolloutOptions(
-        episodes=episodes, controllers=controllers(controller), seed=seed, steps=steps
-    )
+    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
-    together = None if to_csv and not out else _compare(rows)
+    csv_only = to_csv and not out
+    together = None if csv_only else compare(rows, lambda line: typer.echo(line, err=True))
     if out:
-        _save(rows, together, out)
+        documents.save_stability(rows, out, together)
+        documents.save_comparison(together, out)
     if to_json:
-        typer.echo(stability_json(rows, together))
+        typer.echo(documents.stability_json(rows, together))
     elif to_csv:
-        typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
+        typer.echo(as_csv([documents.run_row(row) for row in rows]), nl=False)
     else:
         print_table(rows, together)
-    assessed = [row for row in rows if isinstance(row, Run)]
-    if len(assessed) < len(rows):
-        raise typer.Exit(1)
-    if fail_on and any(_fails(row.stability.basin, fail_on) for row in assessed):
+    exit_on_failures(rows)
+    basins = [row.stability.basin for row in rows if isinstance(row, Run)]
+    if fail_on and any(_fails(basin, fail_on) for basin in basins):
         raise typer.Exit(GATE)
-
-
-def _results() -> tuple[str, ...]:
-    """Files that `--out` writes."""
-    from glassviz.report import documents
-
-    return documents.STABILITY_FILES + documents.COMPARISON_FILES
-
-
-def _save(rows: list["Run | Failed"], together: "Together | None", folder: Path) -> None:
-    from glassviz.report import documents
-
-    documents.save_stability(rows, folder, together)
-    documents.save_comparison(together, folder)
-
-
-def _compare(rows: list["Run | Failed"]) -> "Together | None":
-    """What the runs say together; what that takes is told on standard error."""
-    from glassviz.compare.compare import compare
-
-    return compare(rows, lambda line: typer.echo(line, err=True))
 
 
 def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
     if gate == "not-stable":
         return basin.name != "stable-hop"
     return basin.name == "unstable" or (basin.name == "split" and "unstable" in basin.split)
-
-
-def assess_with_progress(
-    targets: list[Path],
-    options: "RolloutOptions",
-    traces: Path | None,
-    jobs: int | None,
-    labels: str = "learned",
-) -> list["Run | Failed"]:
-    """Assess runs with a progress bar, and an estimate before anything is recorded."""
-    from glassviz.cli.progress import listener
-    from glassviz.rollout.assess import assess_all
-
-    with listener("assessing") as told:
-        return assess_all(targets, options, traces, jobs, labels, told)

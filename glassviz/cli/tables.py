@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from glassviz.compare.compare import Together
     from glassviz.compare.fit import Comparison
     from glassviz.metrics.stability import RunStability
+    from glassviz.rollout.evaluate import Fresh
 
 
 def print_together(together: "Together", console: Console) -> None:
@@ -517,3 +518,75 @@ def _labels(row: LatentMap) -> list[str]:
     if found.silhouette_space is None or found.silhouette_plane is None:
         return [purity, NONE]
     return [purity, f"{found.silhouette_space:.2f} → {found.silhouette_plane:.2f}"]
+
+
+def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None = None) -> None:
+    """Print one row per checkpoint and controller, and notes on how to read them.
+
+    Args:
+        rows: of `reevaluate`.
+        console: by default the terminal, or, for a file or pipe, one without line breaks.
+    """
+    from glassviz.rollout.evaluate import Fresh
+
+    console = console or _console()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    table.add_column("checkpoint", overflow="fold")
+    table.add_column("controller")
+    for name in ("mean", "95 % interval", "min..max", "n", "recorded"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("fresh vs recorded")
+    for row in rows:
+        # Text, not markup: names and errors come from files.
+        path = Text(printable(str(row.target), limit=1000))
+        if isinstance(row, Fresh):
+            table.add_row(path, row.controller, *_returns(row))
+        else:
+            failed = Text(f"failed: {printable(row.reason, limit=1000)}")
+            table.add_row(path, row.controller or "", "", "", "", "", "", failed)
+    console.print(table)
+    for note in _evaluation_notes([row for row in rows if isinstance(row, Fresh)]):
+        console.print(Text(note))
+
+
+def _returns(row: "Fresh") -> tuple[str, ...]:
+    """Mean, interval, range, number of episodes, recorded mean, comparison."""
+    interval, returns = row.interval, row.evaluation.returns
+    bounds = "" if interval.low is None else f"{interval.low:.0f} to {interval.high:.0f}"
+    if row.recorded is None or row.above_recorded is None:
+        recorded, comparison = "none", ""
+    else:
+        over = "" if row.recorded.episodes is None else f" (n={row.recorded.episodes})"
+        recorded = f"{row.recorded.mean:.1f}{over}"
+        side = "lower" if row.above_recorded < 0 else "higher"
+        comparison = f"{abs(row.above_recorded):.1f} {side}"
+        if row.recorded_place:
+            comparison += f"; recorded is {row.recorded_place} the interval"
+    return (
+        f"{interval.mean:.1f}",
+        bounds,
+        f"{min(returns):.0f}..{max(returns):.0f}",
+        str(interval.count),
+        recorded,
+        comparison,
+    )
+
+
+def _evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
+    if rows:
+        yield (
+            "Intervals are Student's t over the episodes of one trained agent; they do not cover "
+            "other seeds."
+        )
+    if any(row.recorded for row in rows):
+        yield (
+            "recorded: the evaluation during training at this checkpoint. For a checkpoint that "
+            "was kept as the best it is the maximum of noisy evaluations, so fresh means tend to "
+            "be lower."
+        )
+    shared = max((row.shared_resets for row in rows), default=0)
+    if shared:
+        yield (
+            f"{shared} episodes reuse reset seeds of an evaluation during training: choose another "
+            f"--seed."
+        )

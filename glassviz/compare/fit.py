@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Int
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import refuse_existing
+from glassviz.files import StrPath, refuse_existing
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
     AgreementTest,
@@ -261,11 +261,11 @@ class Fitted:
 
 
 def fit_all(
-    arguments: Sequence[Path],
+    arguments: StrPath | Sequence[StrPath],
     options: "RolloutOptions",
     fit: FitOptions,
-    folder: Path | None = None,
-    out: Path | None = None,
+    folder: StrPath | None = None,
+    out: StrPath | None = None,
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> list[Fitted | Failed]:
@@ -291,6 +291,7 @@ def fit_all(
         UsageError: `out` is given, and there are several checkpoints.
         GlassvizError: `out` exists.
     """
+    out = None if out is None else Path(out)
     from glassviz.rollout.traces import find_runs
 
     if out:

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -10,6 +9,7 @@ from jaxtyping import Float64, Int
 
 from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.metrics.graph_stats import GraphStats, States, Walks, graph_stats
 from glassviz.metrics.labels import LabelName, name_labels
@@ -174,10 +174,10 @@ class Graphed:
 
 
 def graph_all(
-    arguments: Sequence[Path],
+    arguments: StrPath | Sequence[StrPath],
     options: "RolloutOptions",
     mode: Mode = "jump",
-    folder: Path | None = None,
+    folder: StrPath | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,
 ) -> list[Graphed | Failed]:

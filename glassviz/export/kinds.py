@@ -29,7 +29,7 @@ from glassviz.export.product import (
 from glassviz.export.wall import SPEED as WALL_SPEED
 from glassviz.export.wall import plan_wall, wall_caption, wall_film
 from glassviz.figures.style import save
-from glassviz.files import DiskFullError, refuse_existing
+from glassviz.files import DiskFullError, StrPath, refuse_existing
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.report.phrases.verdicts import failure
 from glassviz.rollout.batch import Failed, for_each
@@ -307,7 +307,7 @@ class Made:
 
 def export_all(
     rows: Sequence[Run | Failed],
-    folder: Path,
+    folder: StrPath,
     studio: Studio,
     *,
     episode: int | None = None,
@@ -334,6 +334,7 @@ def export_all(
     Raises:
         GlassvizError: the disk is full, or the folder cannot be written to.
     """
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise UsageError(
             f"{folder}: expected a folder for --all, found a file: choose another name"

@@ -11,7 +11,7 @@ import numpy as np
 
 from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import UsageError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
 from glassviz.palette import label_color, matched_colors
@@ -95,19 +95,21 @@ class Product:
     caption: str
     write: Callable[[Path, bool, Progress], list[str]]
 
-    def check(self, path: Path) -> None:
+    def check(self, path: StrPath) -> None:
         """Say early that it cannot become such a file.
 
         Raises:
             UsageError: the name has another ending.
         """
+        path = Path(path)
         if path.suffix.lower() not in self.endings:
             endings = " or ".join(self.endings)
             raise UsageError(f"{path}: expected a name that ends in {endings} for --{self.kind}")
 
 
-def film_format(path: Path) -> Format:
+def film_format(path: StrPath) -> Format:
     """The format that a film's name asks for."""
+    path = Path(path)
     formats: dict[str, Format] = {f".{name}": name for name in SPECS}
     return formats[path.suffix.lower()]
 
@@ -296,8 +298,9 @@ def made_from(source: Source, *, whole: bool) -> str:
     )
 
 
-def read_captions(folder: Path) -> dict[str, str]:
+def read_captions(folder: StrPath) -> dict[str, str]:
     """Captions that an earlier export left, by file, as they stand there; of files still there."""
+    folder = Path(folder)
     path = folder / CAPTIONS
     if not path.exists():
         return {}
@@ -326,7 +329,9 @@ def why_kept(old: str, new: str) -> str:
     return "made otherwise from the same trace"
 
 
-def write_captions(folder: Path, captions: Mapping[str, str], left_out: Mapping[str, str]) -> None:
+def write_captions(
+    folder: StrPath, captions: Mapping[str, str], left_out: Mapping[str, str]
+) -> None:
     """Write the captions of a folder's files, whole or not at all.
 
     Args:
@@ -337,6 +342,7 @@ def write_captions(folder: Path, captions: Mapping[str, str], left_out: Mapping[
     Raises:
         GlassvizError: they cannot be written.
     """
+    folder = Path(folder)
     parts = ["# Captions"]
     parts += [f"## {name}\n\n{told}" for name, told in captions.items()]
     if left_out:

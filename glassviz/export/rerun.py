@@ -13,7 +13,7 @@ from jaxtyping import Float32, Int32, UInt32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export.product import Source, made_from
-from glassviz.files import refuse_existing, replacing
+from glassviz.files import StrPath, refuse_existing, replacing
 from glassviz.maps.coordinates import Coordinates, Method, recorded_sha256
 from glassviz.palette import label_color
 from glassviz.report.interactive.compose import Projectionist, places_of
@@ -35,13 +35,14 @@ FRAME_POINTS, HERE_POINTS = 1.6, 7.0
 Plane = Float32[np.ndarray, "episodes frames 2"]
 
 
-def check(path: Path, overwrite: bool) -> None:
+def check(path: StrPath, overwrite: bool) -> None:
     """Say early that no recording can be written.
 
     Raises:
         UsageError: the extra is not installed, or the name has another ending.
         GlassvizError: there is a file already.
     """
+    path = Path(path)
     _sdk()
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: expected a name that ends in {SUFFIX}")
@@ -50,7 +51,7 @@ def check(path: Path, overwrite: bool) -> None:
 
 def write(
     source: Source,
-    path: Path,
+    path: StrPath,
     overwrite: bool = False,
     open_renderer: OpenRenderer = MujocoRenderer,
     method: Method = "umap",
@@ -98,13 +99,14 @@ def write(
     return notes
 
 
-def find_map(trace: Trace, folder: Path) -> Plane | None:
+def find_map(trace: Trace, folder: StrPath) -> Plane | None:
     """Where the frames of a trace are on a map of all of them that was made before; or None.
 
     Args:
         trace: whose map it is.
         folder: of the traces, where coordinates are kept. A UMAP comes before a PCA.
     """
+    folder = Path(folder)
     for path in sorted(folder.glob(f"latent-*{MAP_SUFFIX}"), reverse=True):
         try:
             found = Coordinates.load(path)

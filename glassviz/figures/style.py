@@ -18,7 +18,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
 from glassviz.errors import UsageError
-from glassviz.files import refuse_existing, replacing
+from glassviz.files import StrPath, refuse_existing, replacing
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -85,19 +85,22 @@ def style() -> Iterator[None]:
         yield
 
 
-def check_target(path: Path, overwrite: bool) -> None:
+def check_target(path: StrPath, overwrite: bool) -> None:
     """Check in advance that a figure can be written to `path`.
 
     Raises:
         UsageError: the suffix is not one of `FORMATS`.
         GlassvizError: the file exists and `overwrite` is false.
     """
+    path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
     refuse_existing(path, overwrite)
 
 
-def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: bool = False) -> None:
+def save(
+    figure: Figure, path: StrPath, overwrite: bool = False, text_as_paths: bool = False
+) -> None:
     """Write a figure atomically; equal figures give equal files.
 
     Args:
@@ -111,6 +114,7 @@ def save(figure: Figure, path: Path, overwrite: bool = False, text_as_paths: boo
         UsageError: as for `check_target`.
         GlassvizError: the file cannot be written.
     """
+    path = Path(path)
     check_target(path, overwrite)
     suffix = path.suffix.lower()
     with style(), replacing(path) as partial:

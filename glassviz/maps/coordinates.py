@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 from glassviz.gait.gait import Gait
 from glassviz.maps.features import SPACE_METRICS, Encoder, Space, features, pool, thin
 from glassviz.metrics.embedding import Metric
@@ -256,7 +256,7 @@ class Coordinates:
         """Name of the file, determined by the inputs."""
         return file_name(self.inputs)
 
-    def save(self, path: Path) -> None:
+    def save(self, path: StrPath) -> None:
         """Write the coordinates to `path` atomically.
 
         Raises:
@@ -270,12 +270,13 @@ class Coordinates:
             np.savez_compressed(file, header=text, **arrays)
 
     @classmethod
-    def load(cls, path: Path) -> "Coordinates":
+    def load(cls, path: StrPath) -> "Coordinates":
         """Read coordinates.
 
         Raises:
             GlassvizError: the file is missing, of another kind, or damaged.
         """
+        path = Path(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 header = json.loads(archive["header"].tobytes())
@@ -328,7 +329,7 @@ def file_name(inputs: dict[str, Any]) -> str:
 def coordinates_of(
     traces: Sequence[Trace],
     options: MapOptions,
-    folder: Path | None = None,
+    folder: StrPath | None = None,
     tell: Callable[[str], None] = lambda line: None,
     encoder: Encoder | None = None,
     gaits: Sequence[Sequence[Gait]] | None = None,
@@ -351,6 +352,7 @@ def coordinates_of(
     Raises:
         GlassvizError: there is nothing to map.
     """
+    folder = None if folder is None else Path(folder)
     inputs = inputs_of(traces, options, encoder)
     path = folder / file_name(inputs) if folder else None
     if path and path.exists():

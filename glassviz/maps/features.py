@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int32
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.metrics.calibration import returns_to_go
 from glassviz.metrics.embedding import Metric
@@ -39,7 +39,7 @@ class Encoder:
     checkpoint: "Checkpoint"
 
     @classmethod
-    def load(cls, path: Path) -> "Encoder":
+    def load(cls, path: StrPath) -> "Encoder":
         """Load the encoder of a checkpoint.
 
         Raises:

@@ -10,6 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
 from glassviz.maps.features import (
@@ -113,7 +114,7 @@ class LatentMap:
 def make_map(
     traces: Sequence[Trace],
     options: MapOptions | None = None,
-    folder: Path | None = None,
+    folder: StrPath | None = None,
     names: Sequence[str] | None = None,
     tell: Callable[[str], None] = lambda line: None,
     encoder: Encoder | None = None,
@@ -196,14 +197,14 @@ def _quality(
 
 
 def map_all(
-    arguments: Sequence[Path],
+    arguments: StrPath | Sequence[StrPath],
     rollout: "RolloutOptions",
     options: MapOptions,
     joint: bool = False,
-    folder: Path | None = None,
+    folder: StrPath | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,
-    encoder: Path | None = None,
+    encoder: StrPath | None = None,
 ) -> list[LatentMap | Failed]:
     """Map runs; one that is broken does not keep the others.
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, Int32
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 from glassviz.metrics.agreement import pairwise_ami
 from glassviz.metrics.structural_entropy import (
     entropy_1d,
@@ -211,7 +211,7 @@ class FittedLabels:
         prototype = np.asarray(cosine.argmax(axis=-1), dtype=np.int32)
         return prototype, np.asarray(self.partition[prototype])
 
-    def save(self, path: Path) -> None:
+    def save(self, path: StrPath) -> None:
         """Write the labels to `path` (.safetensors) atomically.
 
         Raises:
@@ -235,7 +235,7 @@ class FittedLabels:
         )
 
     @classmethod
-    def load(cls, path: Path, checkpoint_sha256: str | None = None) -> Self:
+    def load(cls, path: StrPath, checkpoint_sha256: str | None = None) -> Self:
         """Read fitted labels.
 
         Args:
@@ -246,6 +246,7 @@ class FittedLabels:
             GlassvizError: the file is missing, damaged, of another kind or schema version, or
                 fitted to another checkpoint.
         """
+        path = Path(path)
         text, arrays = _read(path)
         result = cls(**_checked(path, text, arrays))
         if checkpoint_sha256 not in (None, result.checkpoint_sha256):

@@ -1,14 +1,12 @@
 """`glassviz.load`: a checkpoint or a trace, to work with in a notebook."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Self, get_args
 
-from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import StrPath
 from glassviz.notebook.results import Rollout, check_choice, fact_table, progress
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.find import TRACE_SUFFIX, find_targets
@@ -33,7 +31,7 @@ class Run:
     checkpoint: "Checkpoint"
 
     @classmethod
-    def load(cls, path: Path, name: str | None = None) -> Self:
+    def load(cls, path: StrPath, name: str | None = None) -> Self:
         """Read a checkpoint.
 
         Raises:
@@ -41,6 +39,7 @@ class Run:
         """
         from glassviz import checkpoints
 
+        path = Path(path)
         checkpoint = checkpoints.load(path)
         return cls(path, name or checkpoint.name, checkpoint)
 
@@ -54,7 +53,7 @@ class Run:
         samples: int | None = None,
         horizon: int | None = None,
         iterations: int | None = None,
-        folder: str | Path | None = None,
+        folder: StrPath | None = None,
     ) -> Rollout:
         """Let the agent act; the same roll-out is found again when it was recorded before.
 
@@ -133,7 +132,7 @@ class Run:
         yield from remarks_of(summary)
 
 
-def load(path: str | PathLike[str]) -> Run | Rollout:
+def load(path: StrPath) -> Run | Rollout:
     """Open a checkpoint or a trace.
 
     Args:
@@ -147,8 +146,7 @@ def load(path: str | PathLike[str]) -> Run | Rollout:
         GlassvizError: there is no such file, it is of another kind or damaged.
         UsageError: the folder holds several runs.
     """
-    _prepare()
-    found = find_targets([Path(path)])
+    found = find_targets(path)
     if len(found) > 1:
         paths = (each.target if isinstance(each, Failed) else each.path for each in found[:3])
         names = ", ".join(map(str, paths))
@@ -161,13 +159,3 @@ def load(path: str | PathLike[str]) -> Run | Rollout:
     if target.path.suffix == TRACE_SUFFIX:
         return Rollout.load(target.path)
     return Run.load(target.path, target.name)
-
-
-def _prepare() -> None:
-    """Set what JAX and MuJoCo read when they are imported, as the command line does."""
-    from glassviz.video.opengl import choose_backend
-
-    prepare_environment()
-    # Where nothing draws, only that which has to be drawn fails, and says why.
-    with suppress(GlassvizError):
-        choose_backend()

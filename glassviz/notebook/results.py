@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 
 from glassviz.errors import UsageError
+from glassviz.files import StrPath, refuse_existing, replacing
 from glassviz.rollout.relabel import check_labels
 from glassviz.rollout.run import Run
 from glassviz.trace import Trace
@@ -153,14 +154,12 @@ class Film:
         )
         return cls(mp4, caption, report)
 
-    def save(self, path: str | Path, overwrite: bool = False) -> Path:
+    def save(self, path: StrPath, overwrite: bool = False) -> Path:
         """Write the file (.mp4), whole or not at all.
 
         Raises:
             GlassvizError: there is one already, or it cannot be written.
         """
-        from glassviz.files import refuse_existing, replacing
-
         target = Path(path)
         refuse_existing(target, overwrite)
         with replacing(target) as partial:
@@ -246,12 +245,13 @@ class Rollout:
     run: Run
 
     @classmethod
-    def load(cls, path: Path) -> Self:
+    def load(cls, path: StrPath) -> Self:
         """Read a trace.
 
         Raises:
             GlassvizError: it cannot be read.
         """
+        path = Path(path)
         return cls(Run.of(Trace.load(path), path))
 
     @property

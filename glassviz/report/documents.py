@@ -11,7 +11,7 @@ from glassviz.compare.correspondence import LabelPair
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, RunGraph
 from glassviz.errors import UsageError
-from glassviz.files import refuse_existing, replacing
+from glassviz.files import StrPath, refuse_existing, replacing
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.report.serialize import as_csv, as_json, cell, flatten, plain
 from glassviz.rollout.batch import Failed
@@ -30,7 +30,7 @@ STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
 """Files that `save` writes."""
 
 
-def save_stability(rows: Sequence[Run | Failed], folder: Path, together: Any = None) -> None:
+def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
     """Write everything as JSON, a row a run and controller as CSV, and a row an episode.
 
     Args:
@@ -41,6 +41,7 @@ def save_stability(rows: Sequence[Run | Failed], folder: Path, together: Any = N
     Raises:
         GlassvizError: a file cannot be written.
     """
+    folder = Path(folder)
     texts = (
         stability_json(rows, together) + "\n",
         as_csv([run_row(row) for row in rows]),
@@ -125,7 +126,7 @@ COMPARISON_FILES = ("together.json", "pairs.csv")
 """Files that `save` writes."""
 
 
-def save_comparison(together: Together | None, folder: Path) -> None:
+def save_comparison(together: Together | None, folder: StrPath) -> None:
     """Write everything as JSON, and a row for every two checkpoints with labels as CSV.
 
     With nothing to compare the one holds null, and the other no row.
@@ -133,6 +134,7 @@ def save_comparison(together: Together | None, folder: Path) -> None:
     Raises:
         GlassvizError: a file cannot be written.
     """
+    folder = Path(folder)
     found = together.correspondence if together else None
     texts = (
         as_json(together) + "\n",
@@ -172,19 +174,20 @@ FORMATS = (*FIGURES, ".graphml", ".json")
 SCHEMA_VERSION = 1
 
 
-def check_format(path: Path) -> None:
+def check_format(path: StrPath) -> None:
     """Refuse a file of another kind than `FORMATS`.
 
     Raises:
         UsageError: its name ends otherwise.
     """
+    path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
 
 
 def save_graph(
     graph: RunGraph | FluxDifference,
-    path: Path,
+    path: StrPath,
     overwrite: bool = False,
     width: "Width" = "column",
 ) -> None:
@@ -202,6 +205,7 @@ def save_graph(
         UsageError: the name ends otherwise than `FORMATS`.
         GlassvizError: there is a file already, or it cannot be written.
     """
+    path = Path(path)
     check_format(path)
     refuse_existing(path, overwrite)
     ending = path.suffix.lower()

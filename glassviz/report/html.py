@@ -15,7 +15,7 @@ from markupsafe import Markup
 from glassviz.errors import UsageError
 from glassviz.figures import style as figures
 from glassviz.figures.style import inline_svg
-from glassviz.files import PARTIAL_SUFFIX, refuse_existing, replacing
+from glassviz.files import PARTIAL_SUFFIX, StrPath, refuse_existing, replacing
 from glassviz.report.page import Drawing, Page, Picture
 from glassviz.text import escaped
 
@@ -40,13 +40,14 @@ def environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) 
 FORMATS = (".html", ".md")
 
 
-def check_target(path: Path, overwrite: bool) -> None:
+def check_target(path: StrPath, overwrite: bool) -> None:
     """Say early that a report cannot go to `path`.
 
     Raises:
         UsageError: another ending than `FORMATS`.
         GlassvizError: there is a file already, or a folder where its pictures would go.
     """
+    path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
     refuse_existing(path, overwrite)
@@ -54,12 +55,13 @@ def check_target(path: Path, overwrite: bool) -> None:
         refuse_existing(pictures_beside(path), overwrite)
 
 
-def pictures_beside(path: Path) -> Path:
+def pictures_beside(path: StrPath) -> Path:
     """The folder of a Markdown report's pictures."""
+    path = Path(path)
     return path.with_name(f"{path.stem}_pictures")
 
 
-def write_html(page: Page, path: Path, overwrite: bool = False) -> None:
+def write_html(page: Page, path: StrPath, overwrite: bool = False) -> None:
     """Write the page, whole or not at all.
 
     Raises:
@@ -87,7 +89,7 @@ def _data_uri(picture: Picture) -> str:
     return "data:image/jpeg;base64," + base64.b64encode(picture.jpeg).decode()
 
 
-def write_markdown(page: Page, path: Path, overwrite: bool = False) -> None:
+def write_markdown(page: Page, path: StrPath, overwrite: bool = False) -> None:
     """Write the page and its pictures, whole or not at all.
 
     The pictures of `report.md` are in the folder `report_pictures`, which is replaced with it.
@@ -95,6 +97,7 @@ def write_markdown(page: Page, path: Path, overwrite: bool = False) -> None:
     Raises:
         GlassvizError: there is either of them already, or they cannot be written.
     """
+    path = Path(path)
     check_target(path, overwrite)
     folder = pictures_beside(path)
     partial = folder.with_name(f".{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")

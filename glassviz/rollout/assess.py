@@ -5,11 +5,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath
 from glassviz.metrics.stability import RunStability, assess
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.relabel import LEARNED
@@ -28,9 +28,9 @@ AHEAD = 2
 
 
 def assess_all(
-    arguments: Sequence[Path],
+    arguments: StrPath | Sequence[StrPath],
     options: "RolloutOptions",
-    folder: Path | None = None,
+    folder: StrPath | None = None,
     jobs: int | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,

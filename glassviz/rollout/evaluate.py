@@ -18,6 +18,7 @@ from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath, as_paths
 from glassviz.metrics.statistics import MeanInterval, mean_interval
 from glassviz.rollout.batch import Failed, for_each
 from glassviz.rollout.find import Target
@@ -230,7 +231,7 @@ class Fresh:
 
 
 def reevaluate(
-    paths: Sequence[Path],
+    paths: StrPath | Sequence[StrPath],
     controllers: Sequence[Controller],
     episodes: int,
     seed: int,
@@ -248,6 +249,7 @@ def reevaluate(
     Returns:
         In the order of `paths`, then of `controllers`.
     """
+    paths = as_paths(paths)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
     targets = [Target(path, None) for path in paths]

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import Failed
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Target:
 
 
 def find_targets(
-    arguments: Sequence[Path], tell: Callable[[str], None] = lambda line: None
+    arguments: StrPath | Sequence[StrPath], tell: Callable[[str], None] = lambda line: None
 ) -> list[Target | Failed]:
     """The traces and checkpoints that arguments lead to, in their order, each once.
 
@@ -66,6 +67,7 @@ def find_targets(
         arguments: paths, or patterns that the shell has not expanded.
         tell: called with each choice that a user should know of.
     """
+    arguments = as_paths(arguments)
     paths = [path for argument in arguments for path in _expanded(argument)]
     other = [path for path in paths if _is_of_another_kind(path)]
     if other and len(other) < len(paths):

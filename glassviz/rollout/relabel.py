@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath
 from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.rollout.find import LABELS_SUFFIX
 from glassviz.trace import Trace
@@ -20,8 +21,9 @@ LEARNED = "learned"
 FITTED = "fitted"
 
 
-def labels_path(folder: Path, checkpoint_sha256: str) -> Path:
+def labels_path(folder: StrPath, checkpoint_sha256: str) -> Path:
     """Where the fitted labels of a checkpoint lie, in the folder of its traces."""
+    folder = Path(folder)
     return folder / f"{checkpoint_sha256[:16]}{LABELS_SUFFIX}"
 
 
@@ -41,7 +43,9 @@ def check_labels(labels: str) -> None:
     FittedLabels.load(Path(labels))
 
 
-def labelled(trace: Trace, path: Path, labels: str = LEARNED, target: Path | None = None) -> Trace:
+def labelled(
+    trace: Trace, path: StrPath, labels: str = LEARNED, target: StrPath | None = None
+) -> Trace:
     """Give a trace the labels that are asked for.
 
     Args:
@@ -55,6 +59,7 @@ def labelled(trace: Trace, path: Path, labels: str = LEARNED, target: Path | Non
         GlassvizError: the labels cannot be read, there are no fitted labels yet, or they are
             another checkpoint's.
     """
+    path = Path(path)
     if labels == LEARNED:
         return trace
     checkpoint = trace.header["checkpoint"]

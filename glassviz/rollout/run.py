@@ -12,6 +12,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.metrics.stability import RunStability, assess, describe_gaits
 from glassviz.rollout.batch import Failed, told_apart
@@ -38,7 +39,7 @@ class TraceCache:
         self._bytes = 0
         self._traces: OrderedDict[tuple[str, str], Trace] = OrderedDict()
 
-    def load(self, path: Path, labels: str = LEARNED, target: Path | None = None) -> Trace:
+    def load(self, path: StrPath, labels: str = LEARNED, target: StrPath | None = None) -> Trace:
         """A trace with its labels, from memory or from its file.
 
         Args:
@@ -58,7 +59,7 @@ class TraceCache:
         self.put(trace, path, labels)
         return trace
 
-    def put(self, trace: Trace, path: Path, labels: str = LEARNED) -> None:
+    def put(self, trace: Trace, path: StrPath, labels: str = LEARNED) -> None:
         """Keep a trace that is at hand anyway."""
         key = os.path.abspath(path), labels
         if key in self._traces:
@@ -123,9 +124,9 @@ class Run:
     def of(
         cls,
         trace: Trace,
-        path: Path,
+        path: StrPath,
         name: str | None = None,
-        target: Path | None = None,
+        target: StrPath | None = None,
         reused: bool = True,
         labels: str = LEARNED,
     ) -> Self:
@@ -139,6 +140,8 @@ class Run:
             reused: whether the file existed already.
             labels: what was asked for to get the trace's labels.
         """
+        path = Path(path)
+        target = None if target is None else Path(target)
         checkpoint = trace.header["checkpoint"]
         run = cls(
             target=target or path,

@@ -18,6 +18,7 @@ from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
@@ -102,9 +103,9 @@ class _Job:
 
 
 def traces_of(
-    targets: Sequence[Path],
+    targets: StrPath | Sequence[StrPath],
     options: RolloutOptions,
-    folder: Path = TRACE_FOLDER,
+    folder: StrPath = TRACE_FOLDER,
     tell: Callable[[str], None] = lambda line: None,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
     labels: str = LEARNED,
@@ -119,6 +120,8 @@ def traces_of(
     Raises:
         GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
     """
+    targets = as_paths(targets)
+    folder = Path(folder)
     check_labels(labels)
 
     def fail(target: Target, error: GlassvizError, controller: object = None) -> NoReturn:
@@ -133,9 +136,9 @@ def traces_of(
 
 
 def find_runs(
-    arguments: Sequence[Path],
+    arguments: StrPath | Sequence[StrPath],
     options: RolloutOptions,
-    folder: Path | None = None,
+    folder: StrPath | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,
 ) -> list[Run | Failed]:
@@ -161,6 +164,7 @@ def find_runs(
     Raises:
         GlassvizError: no run can have such labels.
     """
+    folder = None if folder is None else Path(folder)
     check_labels(labels)
     targets = find_targets(arguments, listener.tell)
     finder = _Finder(options, folder or TRACE_FOLDER, labels, listener, Target.failed)

@@ -8,135 +8,184 @@ from annotated_types import Interval
 
 from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
 from glassviz.errors import UsageError
-from glassviz.validation import Count, Finite, Natural, NonNegative, Positive, Share, check_fields
+from glassviz.validation import (
+    Count,
+    Doc,
+    Finite,
+    Natural,
+    NonNegative,
+    Positive,
+    Share,
+    check_fields,
+)
 
 Signal = Literal["gait", "prototypes"]
+
+STEPS = "environment steps"
+"""Unit of settings that count time."""
+
+# The task rewards standing from this height on; importing it from `envs` would load MuJoCo.
+STAND_HEIGHT_M = 0.6
 
 
 @dataclass(frozen=True)
 class Exploration:
-    """How actions are chosen in collection.
+    """Actions and episodes in collection."""
 
-    Attributes:
-        collect: the policy's mean action with noise, or the planner's.
-        expl_until: environment steps of uniformly random actions.
-        expl_mix_decay_steps: when above 0, replaces `expl_until`: each hopper acts at random with
-            a probability that falls from 1 to 0 over this many steps.
-        act_noise_start, act_noise_end: std of the Gaussian noise on the action; `None` keeps the
-            start's.
-        act_noise_anneal_steps: environment steps from the one to the other.
-        upright_resets: share of the hoppers whose episodes begin upright, in collection alone.
-        collect_episode_steps: decisions of an episode in collection; 0 for the task's own.
-    """
-
-    collect: Literal["pi", "mppi"] = "pi"
-    expl_until: Natural = 25_000
-    expl_mix_decay_steps: Natural = 0
-    act_noise_start: NonNegative = 0.3
-    act_noise_end: NonNegative | None = None
-    act_noise_anneal_steps: Count = 1_000_000
-    upright_resets: Share = 0.0
-    collect_episode_steps: Natural = 0
+    collect: Annotated[
+        Literal["pi", "mppi"], Doc("Controller in collection: noisy policy (pi) or planner (mppi).")
+    ] = "pi"
+    expl_until: Annotated[Natural, Doc("Take uniformly random actions up to this step.", STEPS)] = (
+        25_000
+    )
+    expl_mix_decay_steps: Annotated[
+        Natural,
+        Doc(
+            "If above 0, replaces --expl-until: the probability of a random action falls from 1 "
+            "to 0 over this many steps.",
+            STEPS,
+        ),
+    ] = 0
+    act_noise_start: Annotated[
+        NonNegative, Doc("Standard deviation of the action noise, at the start.")
+    ] = 0.3
+    act_noise_end: Annotated[
+        NonNegative | None,
+        Doc("Standard deviation of the action noise, at the end; by default that of the start."),
+    ] = None
+    act_noise_anneal_steps: Annotated[
+        Count, Doc("Duration of the change of the action noise.", STEPS)
+    ] = 1_000_000
+    upright_resets: Annotated[
+        Share, Doc("Fraction of the hoppers whose episodes start upright in collection.")
+    ] = 0.0
+    collect_episode_steps: Annotated[
+        Natural, Doc("Episode length in collection; 0 for the task's own.", "actions")
+    ] = 0
 
 
 @dataclass(frozen=True)
 class Losses:
-    """Weights of the losses, and how they are optimised.
+    """Weights of the losses, and their optimiser.
 
     Attributes:
-        learning_rate, grad_clip: of Adam, and the global norm that gradients are clipped to.
-        encoder_lr_scale: share of the learning rate that the encoder gets.
+        encoder_lr_scale: factor on the encoder's learning rate.
+        grad_clip: global norm that gradients are clipped to.
         ema: share of the online parameters that enters the targets at each update.
-        rho: weight of a step further along the model roll-out.
-        consistency_coef, reward_coef, value_coef, policy_coef: weights of the losses.
-        entropy_coef: weight of the policy's entropy (official TD-MPC2 only).
-        latent_action_smooth_coef: λ·mean‖π(z_{t+1}) − π(z_t)‖² along the model roll-out.
-        latent_smooth_warmup_steps: environment steps before that term counts.
     """
 
-    learning_rate: Positive = 3e-4
+    learning_rate: Annotated[Positive, Doc("Learning rate of Adam.")] = 3e-4
     encoder_lr_scale: NonNegative = 1.0
     grad_clip: Positive = 20.0
     ema: Share = 0.01
-    rho: Share = 0.5
-    consistency_coef: Finite = 2.0
-    reward_coef: Finite = 2.0
-    value_coef: Finite = 1.0
-    policy_coef: Finite = 0.1
-    entropy_coef: Finite = 0.0
-    latent_action_smooth_coef: Finite = 0.0
-    latent_smooth_warmup_steps: Natural = 0
+    rho: Annotated[Share, Doc("Discount of the losses per step of the model roll-out.")] = 0.5
+    consistency_coef: Annotated[Finite, Doc("Weight of the consistency loss.")] = 2.0
+    reward_coef: Annotated[Finite, Doc("Weight of the reward loss.")] = 2.0
+    value_coef: Annotated[Finite, Doc("Weight of the value loss.")] = 1.0
+    policy_coef: Annotated[Finite, Doc("Weight of the policy loss.")] = 0.1
+    entropy_coef: Annotated[
+        Finite, Doc("Weight of the policy's entropy (official TD-MPC2 only).")
+    ] = 0.0
+    latent_action_smooth_coef: Annotated[
+        Finite, Doc("λ of λ·mean‖π(z_{t+1}) − π(z_t)‖² along the model roll-out.")
+    ] = 0.0
+    latent_smooth_warmup_steps: Annotated[
+        Natural, Doc("Apply --latent-action-smooth-coef from this step on.", STEPS)
+    ] = 0
 
 
 @dataclass(frozen=True)
 class GlassTraining:
-    """How prototypes and partition are trained.
+    """Losses and schedule of prototypes and partition."""
 
-    Attributes:
-        warmup_steps: environment steps before the Glass losses exist.
-        off_steps: environment steps after which they no longer do; 0 for never.
-        every_k_updates: the losses join every k-th update.
-        lambda_se, lambda_balance, lambda_temporal: weights of structural entropy, of the penalty
-            on overfull clusters and prototypes, and of the distance between consecutive
-            cluster distributions.
-        lambda_temp_stability: weight of 1 − cos of consecutive cluster distributions.
-        lambda_super_se, lambda_super_balance: the first two, one level up.
-        lambda_window, window: weight of H(mean c) − mean H(c) over this many consecutive frames.
-        lambda_contrastive: weight of the contrastive loss that draws together frames of a
-            sequence with the same contact state.
-        stopgrad_graph: whether the encoder is shielded from the Glass losses.
-        logit_scale: std of the initial assignment logits.
-        kmeans_init: whether prototypes start at the centroids of latents once the random phase
-            is over; the losses wait for it, even where `warmup_steps` are over before.
-    """
-
-    warmup_steps: Natural = 100_000
-    off_steps: Natural = 0
-    every_k_updates: Count = 4
-    lambda_se: Finite = 5e-3
-    lambda_balance: Finite = 1e-2
-    lambda_temporal: Finite = 1e-3
-    lambda_temp_stability: Finite = 0.0
-    lambda_super_se: Finite = 0.0
-    lambda_super_balance: Finite = 0.0
-    lambda_window: Finite = 0.0
-    window: Count = 8
-    lambda_contrastive: Finite = 0.0
-    stopgrad_graph: bool = True
-    logit_scale: NonNegative = 1.0
-    kmeans_init: bool = False
+    warmup_steps: Annotated[
+        Natural, Doc("Train Glass from this step on.", STEPS, name="glass_warmup_steps")
+    ] = 100_000
+    off_steps: Annotated[
+        Natural,
+        Doc("Stop training Glass at this step; 0 for never.", STEPS, name="glass_off_steps"),
+    ] = 0
+    every_k_updates: Annotated[
+        Count,
+        Doc("Add the losses of Glass to every k-th update.", name="glass_every_k_updates"),
+    ] = 4
+    lambda_se: Annotated[Finite, Doc("Weight of the structural entropy.")] = 5e-3
+    lambda_balance: Annotated[
+        Finite, Doc("Weight of the penalty on overfull clusters and prototypes.")
+    ] = 1e-2
+    lambda_temporal: Annotated[
+        Finite, Doc("Weight of the distance between consecutive cluster distributions.")
+    ] = 1e-3
+    lambda_temp_stability: Annotated[
+        Finite, Doc("Weight of 1 − cos of consecutive cluster distributions.")
+    ] = 0.0
+    lambda_super_se: Annotated[
+        Finite, Doc("Weight of the structural entropy of the second level.")
+    ] = 0.0
+    lambda_super_balance: Annotated[
+        Finite, Doc("Weight of the balance penalty of the second level.")
+    ] = 0.0
+    lambda_window: Annotated[
+        Finite, Doc("Weight of H(mean c) − mean H(c) over consecutive frames.")
+    ] = 0.0
+    window: Annotated[Count, Doc("Window of --lambda-window.", "frames")] = 8
+    lambda_contrastive: Annotated[
+        Finite,
+        Doc("Weight of the loss that pulls frames with the same foot contact together."),
+    ] = 0.0
+    stopgrad_graph: Annotated[
+        bool, Doc("Stop the gradient of the Glass losses at the encoder.")
+    ] = True
+    logit_scale: Annotated[
+        NonNegative,
+        Doc(
+            "Standard deviation of the initial assignment logits.", name="assign_logits_init_scale"
+        ),
+    ] = 1.0
+    kmeans_init: Annotated[
+        bool,
+        Doc(
+            "Initialise the prototypes by k-means on latents after the random phase; the losses "
+            "of Glass wait for it."
+        ),
+    ] = False
 
 
 @dataclass(frozen=True)
 class Shaping:
-    """What is added to the training reward; evaluation is on the task's own.
+    """Terms added to the training reward; evaluation uses the task's reward."""
 
-    Attributes:
-        knee_penalty_coef, knee_threshold_m: −coef·Σ max(0, threshold − z) over the heights of
-            torso, nose, pelvis, thigh and calf.
-        gait_fall_penalty, gait_fall_height_m: −penalty while the height is below.
-        gait_action_smooth: −coef·‖a_t − a_{t−1}‖².
-        soft_stand_bonus, soft_stand_floor_m: +bonus·(height − floor)/(0.6 m − floor), clipped to
-            [0, bonus].
-        soft_stand_anneal_steps: environment steps over which the bonus falls to 0; 0 keeps it.
-        cluster_intrinsic_coef, cluster_intrinsic_window: +coef·entropy (bits) of the labels of
-            the last frames.
-        cluster_intrinsic_decay_start_steps, cluster_intrinsic_decay_steps: the coefficient falls
-            to 0 between the first and the second; a second of 0 keeps it.
-    """
-
-    knee_penalty_coef: Finite = 0.0
-    knee_threshold_m: Finite = 0.15
-    gait_fall_penalty: Finite = 0.0
-    gait_fall_height_m: Finite = 0.45
-    gait_action_smooth: Finite = 0.0
-    soft_stand_bonus: Finite = 0.0
-    soft_stand_floor_m: Finite = 0.4
-    soft_stand_anneal_steps: Natural = 0
-    cluster_intrinsic_coef: Finite = 0.0
-    cluster_intrinsic_window: Count = 20
-    cluster_intrinsic_decay_start_steps: Natural = 0
-    cluster_intrinsic_decay_steps: Natural = 0
+    knee_penalty_coef: Annotated[
+        Finite,
+        Doc("Weight of −Σ max(0, threshold − height) over torso, nose, pelvis, thigh, calf."),
+    ] = 0.0
+    knee_threshold_m: Annotated[Finite, Doc("Threshold of --knee-penalty-coef.", "m")] = 0.15
+    gait_fall_penalty: Annotated[
+        Finite, Doc("Penalty per step while the hopper is below --gait-fall-height-m.")
+    ] = 0.0
+    gait_fall_height_m: Annotated[Finite, Doc("Height for --gait-fall-penalty.", "m")] = 0.45
+    gait_action_smooth: Annotated[Finite, Doc("Weight of −‖a_t − a_{t−1}‖².")] = 0.0
+    soft_stand_bonus: Annotated[
+        Finite, Doc(f"Largest bonus for height, reached at {STAND_HEIGHT_M} m.")
+    ] = 0.0
+    soft_stand_floor_m: Annotated[
+        Finite, Doc("Height at which --soft-stand-bonus begins.", "m")
+    ] = 0.4
+    soft_stand_anneal_steps: Annotated[
+        Natural, Doc("Time in which --soft-stand-bonus falls to 0; 0 for constant.", STEPS)
+    ] = 0
+    cluster_intrinsic_coef: Annotated[
+        Finite, Doc("Bonus per bit of entropy of the most recent labels.")
+    ] = 0.0
+    cluster_intrinsic_window: Annotated[
+        Count, Doc("Number of labels for --cluster-intrinsic-coef.", "frames")
+    ] = 20
+    cluster_intrinsic_decay_start_steps: Annotated[
+        Natural, Doc("Start of the decay of --cluster-intrinsic-coef.", STEPS)
+    ] = 0
+    cluster_intrinsic_decay_steps: Annotated[
+        Natural, Doc("End of that decay, with a coefficient of 0; 0 for no decay.", STEPS)
+    ] = 0
 
     @property
     def active(self) -> bool:
@@ -154,63 +203,66 @@ class Shaping:
 
 @dataclass(frozen=True)
 class Rescue:
-    """What is done about a run that goes badly.
+    """Restarts and early stopping.
 
-    Attributes:
-        q_reset_steps: environment steps at which the Q heads start anew.
-        early_stop_patience: environment steps without a better planner, after which a run ends;
-            0 for never.
-        restart_on_plateau: whether policy, Q, targets and optimiser start anew while the best
-            planner is below `restart_threshold` at `restart_check_at` steps (and at its multiples,
-            at most `restart_max_attempts` times); world model and replay stay.
-        basin_restart: signal by which a run is given up at `basin_check_at` steps and begun anew
-            with another seed, at most `basin_max_attempts` times. `gait`: a roll-out of the policy
-            in which less than a quarter of the frames that touch the floor touch it with the foot
-            alone. `prototypes`: fewer than four clusters are active in the partition; kept because
-            it was used, although it is known to predict nothing.
+    A plateau restart reinitialises policy, Q, targets and optimiser, and keeps world model and
+    replay. A basin restart begins again from nothing with another seed. Its signal `gait` is a
+    roll-out of the policy in which less than a quarter of the frames with floor contact have it on
+    the foot alone. Its signal `prototypes` is a partition with fewer than four active clusters;
+    it is kept because it was used, and predicts nothing.
     """
 
-    q_reset_steps: tuple[Count, ...] = ()
-    early_stop_patience: Natural = 0
-    restart_on_plateau: bool = False
-    restart_check_at: Count = 1_000_000
-    restart_threshold: Finite = 100.0
-    restart_max_attempts: Natural = 3
-    basin_restart: Signal | None = None
-    basin_check_at: Count = 200_000
-    basin_max_attempts: Natural = 3
+    q_reset_steps: Annotated[
+        tuple[Count, ...], Doc("Reinitialise the Q heads at this step; may be repeated.", STEPS)
+    ] = ()
+    early_stop_patience: Annotated[
+        Natural,
+        Doc("Stop after this long without a better return of the planner; 0 for never.", STEPS),
+    ] = 0
+    restart_on_plateau: Annotated[
+        bool, Doc("Reinitialise policy and Q while the planner's best return is low.")
+    ] = False
+    restart_check_at: Annotated[
+        Count, Doc("Check for --restart-on-plateau at every multiple of this.", STEPS)
+    ] = 1_000_000
+    restart_threshold: Annotated[
+        Finite, Doc("Return below which --restart-on-plateau restarts.")
+    ] = 100.0
+    restart_max_attempts: Annotated[Natural, Doc("Most restarts by --restart-on-plateau.")] = 3
+    basin_restart: Annotated[
+        Signal | None, Doc("Start again with another seed when this signal shows a bad basin.")
+    ] = None
+    basin_check_at: Annotated[
+        Count, Doc("Check for --basin-restart this long after a start.", STEPS)
+    ] = 200_000
+    basin_max_attempts: Annotated[Natural, Doc("Most restarts by --basin-restart.")] = 3
 
 
 @dataclass(frozen=True)
 class DemoTraining:
-    """How demonstrations are learned from.
+    """Learning from demonstrations."""
 
-    Attributes:
-        demo_fraction: share of every batch that comes from demonstrations; 0 needs none.
-        demo_bc_coef: weight of the squared distance between the policy's action and the
-            demonstrated one.
-        demo_bc_end: what that weight falls to.
-        demo_bc_decay_steps: environment steps over which it falls; 0 keeps the first weight.
-    """
-
-    demo_fraction: Annotated[float, Interval(ge=0, lt=1)] = 0.0
-    demo_bc_coef: Finite = 0.0
-    demo_bc_end: Finite = 0.0
-    demo_bc_decay_steps: Natural = 0
+    demo_fraction: Annotated[
+        float,
+        Interval(ge=0, lt=1),
+        Doc("Fraction of every batch that comes from demonstrations; 0 needs none."),
+    ] = 0.0
+    demo_bc_coef: Annotated[
+        Finite,
+        Doc("Initial weight of the squared distance between the policy's and the demo's action."),
+    ] = 0.0
+    demo_bc_end: Annotated[Finite, Doc("Final value of --demo-bc-coef.")] = 0.0
+    demo_bc_decay_steps: Annotated[
+        Natural, Doc("Time in which --demo-bc-coef falls to --demo-bc-end; 0 for constant.", STEPS)
+    ] = 0
 
 
 Algo = Literal["tdmpc-glass", "tdmpc2"]
 
-
-# Seeds of new starts are larger, and all have to fit into 32 bits with a sign.
+# Restarts use larger seeds, and all of them must fit into a signed 32-bit integer.
 MAX_SEED = 2_000_000_000
 
-
-# Where the task's own reward for standing begins; `envs` is not imported for a number.
-STAND_HEIGHT_M = 0.6
-
-
-# With fewer active clusters an agent is in a bad basin, by the signal `prototypes`.
+# The signal `prototypes` calls a partition with fewer active clusters a bad basin.
 FEWEST_ACTIVE = 4
 
 
@@ -218,47 +270,50 @@ FEWEST_ACTIVE = 4
 class TrainConfig:
     """A training run.
 
+    Fields with a `Doc`, here and in the parts, are settings: recipes and `glassviz train` can
+    change them. A round is one step of every hopper, followed by `k_update` updates.
+
     Attributes:
-        agent: the agent to train, its task and its planner included.
+        agent: the agent to train, including its task and its planner.
         seed: of parameters, resets, exploration and replay.
-        steps: environment steps in all.
-        num_envs: hoppers that step together.
-        k_update: gradient updates per round, a round being one step of every hopper.
-        batch_size: sequences per update; each has `agent.planner.horizon` transitions.
-        buffer_steps: transitions that the replay buffer holds.
-        learning_starts: environment steps before the first update.
-        multitask: whether hop and stand are learned together: one encoder, model of the dynamics
-            and Glass, and a reward model, a policy and Q heads each.
-        precision: of the matrix products in the losses.
-        explore, losses, glass, shaping, rescue, demos: the settings by what they concern; `glass`
-            is ignored by an agent without it.
-        eval_every, eval_episodes_pi, eval_episodes_mppi: evaluations on the task's own reward.
-        save_every: environment steps between saves.
+        explore, losses, glass, shaping, rescue, demos: the settings by subject; `glass` is ignored
+            by an agent without it.
 
     Raises:
-        UsageError: naming the first setting that would fail, hang or mean nothing.
+        UsageError: a setting is out of its range, or settings contradict each other; names the
+            first.
     """
 
     agent: AgentConfig = field(default_factory=AgentConfig)
     seed: Annotated[int, Interval(ge=0, le=MAX_SEED)] = 1
-    steps: Count = 4_000_000
-    num_envs: Count = 256
-    k_update: Count = 64
-    batch_size: Count = 256
-    buffer_steps: Count = 1_000_000
-    learning_starts: Natural = 5_000
-    multitask: bool = False
-    precision: Literal["float32", "bfloat16"] = "float32"
+    steps: Annotated[Count, Doc("Length of the run.", STEPS)] = 4_000_000
+    num_envs: Annotated[Count, Doc("Hoppers that step in parallel.")] = 256
+    k_update: Annotated[
+        Count, Doc("Gradient updates per round, a round being one step of every hopper.")
+    ] = 64
+    batch_size: Annotated[Count, Doc("Sequences per update.")] = 256
+    buffer_steps: Annotated[Count, Doc("Capacity of the replay buffer.", "transitions")] = 1_000_000
+    learning_starts: Annotated[Natural, Doc("Step of the first update.", STEPS)] = 5_000
+    multitask: Annotated[
+        bool,
+        Doc(
+            "Learn hop and stand together, with shared encoder, dynamics and Glass; reward, "
+            "policy and Q heads are separate."
+        ),
+    ] = False
+    precision: Annotated[
+        Literal["float32", "bfloat16"], Doc("Precision of the matrix products in the losses.")
+    ] = "float32"
     explore: Exploration = field(default_factory=Exploration)
     losses: Losses = field(default_factory=Losses)
     glass: GlassTraining = field(default_factory=GlassTraining)
     shaping: Shaping = field(default_factory=Shaping)
     rescue: Rescue = field(default_factory=Rescue)
     demos: DemoTraining = field(default_factory=DemoTraining)
-    eval_every: Count = 250_000
-    eval_episodes_pi: Count = 5
-    eval_episodes_mppi: Count = 8
-    save_every: Count = 50_000
+    eval_every: Annotated[Count, Doc("Interval between evaluations.", STEPS)] = 250_000
+    eval_episodes_pi: Annotated[Count, Doc("Episodes of the policy per evaluation.")] = 5
+    eval_episodes_mppi: Annotated[Count, Doc("Episodes of the planner per evaluation.")] = 8
+    save_every: Annotated[Count, Doc("Interval between saves.", STEPS)] = 50_000
 
     def __post_init__(self) -> None:
         check_fields(self, "training: ")
@@ -268,19 +323,19 @@ class TrainConfig:
 
     @property
     def algo(self) -> Algo:
-        """The published name of what is trained."""
+        """Published name of the algorithm."""
         return "tdmpc-glass" if self.agent.glass else "tdmpc2"
 
     @property
     def tasks(self) -> tuple[Task, ...]:
-        """The tasks that are learned; the agent's own first."""
-        own = self.agent.env.task
-        others = tuple(task for task in get_args(Task) if task != own) if self.multitask else ()
-        return (own, *others)
+        """Tasks that are learned; the agent's task first."""
+        first = self.agent.env.task
+        others = tuple(task for task in get_args(Task) if task != first) if self.multitask else ()
+        return (first, *others)
 
     @property
     def sequence_steps(self) -> int:
-        """Transitions of a sampled sequence: the planner's horizon, or more for the window loss."""
+        """Transitions per sampled sequence: the planner's horizon, or more for the window loss."""
         horizon = self.agent.planner.horizon
         if self.agent.glass and self.glass.lambda_window:
             return max(horizon, self.glass.window - 1)
@@ -288,18 +343,18 @@ class TrainConfig:
 
     @property
     def prototypes_start(self) -> int:
-        """Environment steps at which k-means finds the first prototypes, where it is asked to."""
+        """Step at which `kmeans_init` initialises the prototypes."""
         return max(self.explore.expl_until, self.learning_starts, 1)
 
     @property
     def glass_starts(self) -> int:
-        """Environment steps at which the losses of Glass begin."""
+        """Step from which the losses of Glass apply."""
         warmup = self.glass.warmup_steps
         return max(warmup, self.prototypes_start) if self.glass.kmeans_init else warmup
 
     @property
     def demo_batch(self) -> int:
-        """Sequences of a batch that come from demonstrations."""
+        """Sequences per batch that come from demonstrations."""
         return round(self.demos.demo_fraction * self.batch_size)
 
     def to_dict(self) -> dict[str, Any]:
@@ -311,19 +366,19 @@ def _check_floor(train: TrainConfig) -> None:
     floor = train.shaping.soft_stand_floor_m
     if floor >= STAND_HEIGHT_M:
         raise UsageError(
-            f"training: soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus has "
-            f"its full height, found {floor}"
+            f"training: soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus is "
+            f"largest, found {floor}"
         )
 
 
 def _check_lengths(train: TrainConfig) -> None:
-    """Whether replay always holds a sequence that crosses no reset: one is drawn until it does."""
+    """Check that replay holds sequences without a reset; sampling would not end otherwise."""
     needed = train.sequence_steps
-    # Of these rows so many may be the end of one episode, and the rest is the start of the next.
+    # Up to `needed` rows may be the end of one episode, and the others the start of the next.
     if train.buffer_steps // train.num_envs <= 2 * needed:
         raise UsageError(
             f"training: buffer_steps must hold more than {2 * needed} steps "
-            f"of each of the {train.num_envs} hoppers, found {train.buffer_steps}"
+            f"of each of the {train.num_envs} hoppers, found {train.buffer_steps} in all"
         )
     episode = train.explore.collect_episode_steps or train.agent.env.episode_steps
     if episode <= needed:
@@ -340,19 +395,21 @@ def _check_parts(train: TrainConfig) -> None:
             f"{train.num_envs} and {train.batch_size}"
         )
     if train.demos.demo_fraction and train.multitask:
-        raise UsageError("training: demonstrations are of one task, found multitask: drop one")
+        raise UsageError(
+            "training: demonstrations are of one task, found multitask: drop one of the two"
+        )
     supers = train.glass.lambda_super_se or train.glass.lambda_super_balance
     if train.agent.glass and supers and not train.agent.glass.super_clusters:
         raise UsageError(
-            "training: lambda_super_se and lambda_super_balance are of a second level, found "
-            "super_clusters 0: set it, or leave them out"
+            "training: lambda_super_se and lambda_super_balance need a second level, found "
+            "super_clusters 0: set it, or drop them"
         )
     if train.rescue.basin_restart == "prototypes" and train.agent.glass:
         clusters = train.agent.glass.clusters
         if clusters < FEWEST_ACTIVE:
             raise UsageError(
-                f"training: basin_restart prototypes takes fewer than {FEWEST_ACTIVE} active "
-                f"clusters for a bad basin, found glass_clusters {clusters}: choose the signal gait"
+                f"training: basin_restart prototypes needs {FEWEST_ACTIVE} or more clusters, found "
+                f"glass_clusters {clusters}: use basin_restart gait"
             )
     needing_glass = {
         "cluster_intrinsic_coef": bool(train.shaping.cluster_intrinsic_coef),
@@ -361,8 +418,8 @@ def _check_parts(train: TrainConfig) -> None:
     for name, wanted in needing_glass.items():
         if wanted and train.agent.glass is None:
             raise UsageError(
-                f"training: {name} needs the labels of Glass, found a run without it: leave the "
-                f"setting out, or train with Glass"
+                f"training: {name} needs the labels of Glass, found a run without it: drop the "
+                f"setting, or train with Glass"
             )
 
 
@@ -370,14 +427,14 @@ Preset = Literal["paper", "small"]
 
 
 def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainConfig:
-    """The run that a preset describes, with some fields of `TrainConfig` changed.
+    """The run of a preset, with some fields of `TrainConfig` changed.
 
-    `paper`: 512 wide, batches of 256, as published. `small`: 128 wide, batches of 128, plans of
-    256 samples, shorter evaluations: 40 minutes of one CPU core for 500,000 steps.
+    `paper`: 512 wide, batches of 256, as published. `small`: 128 wide, batches of 128, planner with
+    256 samples, shorter evaluations; 500,000 steps take 40 minutes on one CPU core.
     """
     glass = GlassConfig() if algo == "tdmpc-glass" else None
     if name == "paper":
-        # The published runs without Glass evaluated their planner in three episodes.
+        # The published runs without Glass evaluated the planner on three episodes.
         episodes: dict[str, Any] = {} if glass else {"eval_episodes_mppi": 3}
         return TrainConfig(agent=AgentConfig(glass=glass), **(episodes | changes))
     agent = AgentConfig(
@@ -400,18 +457,18 @@ def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainCon
 def official(train: TrainConfig) -> TrainConfig:
     """The same run with the networks, losses and constants of the official TD-MPC2.
 
-    Sizes of batches and numbers of steps stay, and widths (the encoder's is half the others').
-    Source: the released code and appendix of Hansen, Su & Wang, ICLR 2024; its dropout of 1 % in
-    the Q heads is left out.
+    Batch sizes, numbers of steps and widths are kept; the encoder has half the width. Source: the
+    released code and the appendix of Hansen, Su & Wang, ICLR 2024, without the dropout of 1 % in
+    the Q heads.
     """
-    own = train.agent
+    base = train.agent
     agent = tdmpc2_config(
-        latent_dim=own.latent_dim,
-        encoder_widths=(own.encoder_widths[0] // 2,),
-        hidden_widths=own.hidden_widths,
-        glass=own.glass,
-        planner=dataclasses.replace(own.planner, variant="tdmpc2"),
-        env=dataclasses.replace(own.env, action_repeat=2, episode_steps=500),
+        latent_dim=base.latent_dim,
+        encoder_widths=(base.encoder_widths[0] // 2,),
+        hidden_widths=base.hidden_widths,
+        glass=base.glass,
+        planner=dataclasses.replace(base.planner, variant="tdmpc2"),
+        env=dataclasses.replace(base.env, action_repeat=2, episode_steps=500),
     )
     losses = dataclasses.replace(
         train.losses,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from glassviz.errors import GlassvizError
+from glassviz.files import StrPath, as_paths
 
 COLUMNS = ("step", "reward", "eval_type", "seed")
 
@@ -27,9 +28,9 @@ class Curve:
 
     Attributes:
         seed: the seed.
-        controller: who acted.
-        env_steps: of the evaluations, ascending.
-        returns: mean return of each.
+        controller: that acted.
+        env_steps: steps of the evaluations, ascending.
+        returns: mean return of each evaluation.
     """
 
     seed: int
@@ -43,9 +44,9 @@ class Run:
     """The learning curves of all seeds of a run folder.
 
     Attributes:
-        name: what figures call it.
+        name: for figures.
         curves: by seed, then controller; a controller without evaluations has none.
-        restarts: steps at which a seed was begun anew, by seed.
+        restarts: steps of restarts, by seed.
     """
 
     name: str
@@ -54,16 +55,17 @@ class Run:
 
     @property
     def seeds(self) -> int:
-        """How many seeds have a curve."""
+        """Number of seeds with a curve."""
         return len({curve.seed for curve in self.curves})
 
 
-def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read run folders; each is named by as much of its path as tells it from the others.
+def read_runs(folders: StrPath | Sequence[StrPath]) -> list[Run]:
+    """Read run folders, each named by the shortest unique end of its path.
 
     Raises:
         GlassvizError: as for `read_run`.
     """
+    folders = as_paths(folders)
     paths = [folder.resolve() for folder in folders]
     names = [path.name for path in paths]
     for depth in range(2, max(len(path.parts) for path in paths) + 1):
@@ -74,17 +76,16 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     return [read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
 
 
-def read_run(folder: Path, name: str) -> Run:
+def read_run(folder: StrPath, name: str) -> Run:
     """Read `seed_N.csv` of every seed in a run folder.
 
-    Evaluation types other than the two controllers' and restarts are passed over, and so is a
-    last line that a running training is still writing. Of two evaluations at the same step the
-    later line counts.
+    Skips evaluation types other than the two controllers and restarts, and an incomplete last line
+    of a training that is running. If a step occurs twice, the later line counts.
 
     Raises:
-        GlassvizError: there is no log, none with an evaluation, or one that is damaged; with the
-            line.
+        GlassvizError: there is no log, no evaluation, or a damaged line.
     """
+    folder = Path(folder)
     logs = {
         int(match[1]): path
         for path in (folder.iterdir() if folder.is_dir() else ())
@@ -93,8 +94,8 @@ def read_run(folder: Path, name: str) -> Run:
     if not logs:
         found = "none" if folder.is_dir() else "no such folder"
         raise GlassvizError(
-            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name the folder "
-            f"that `glassviz train --out` wrote to"
+            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name a folder "
+            f"written by `glassviz train`"
         )
     curves: list[Curve] = []
     restarts = {}
@@ -131,7 +132,7 @@ def _rows(path: Path) -> list[tuple[int, float, str]]:
     for number, fields in enumerate(csv.reader(lines[1:]), start=2):
         try:
             step, reward, kind, _ = fields
-            # A restart need not tell of a return.
+            # A restart may have no return.
             empty = not reward and _RESTART.fullmatch(kind)
             row = int(step), 0.0 if empty else float(reward), kind
             if row[0] < 0 or not math.isfinite(row[1]):
@@ -141,7 +142,7 @@ def _rows(path: Path) -> list[tuple[int, float, str]]:
                 break
             raise GlassvizError(
                 f"{path}, line {number}: expected step,reward,eval_type,seed with finite numbers, "
-                f"found {lines[number - 1][:60]!r}: mend or delete the line"
+                f"found {lines[number - 1][:60]!r}: correct or delete the line"
             ) from None
         rows.append(row)
     return rows

@@ -22,7 +22,7 @@ from glassviz.agents.config import EnvConfig
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import replacing
+from glassviz.files import StrPath, replacing
 from glassviz.training.replay import Replay
 from glassviz.training.true_model import (
     Actions,
@@ -85,7 +85,7 @@ class Demonstrations:
 
 
 def demonstrate(
-    config: EnvConfig, mpc: MPCConfig, seed: int, agent: Path | None = None
+    config: EnvConfig, mpc: MPCConfig, seed: int, agent: StrPath | None = None
 ) -> Demonstration:
     """One episode of the planner.
 
@@ -105,7 +105,7 @@ def demonstrate(
             f"{config.action_repeat}: the planner supports nothing else"
         )
     env = HopperBatch(config, 1)
-    gait, motions = (load_agent_gait(agent), None) if agent else load_skills()
+    gait, motions = (load_agent_gait(Path(agent)), None) if agent else load_skills()
     planner = HopPlanner(mpc, gait, motions, config.physics, np.random.default_rng(seed))
     step = env.reset([seed])
     obs: list[np.ndarray] = []
@@ -126,7 +126,7 @@ def demonstrate_all(
     mpc: MPCConfig,
     seeds: Sequence[int],
     jobs: int = 1,
-    agent: Path | None = None,
+    agent: StrPath | None = None,
 ) -> Iterator[Demonstration]:
     """Yield the episodes of `seeds` in order; `jobs` processes do not change the result.
 
@@ -202,6 +202,7 @@ def load(path: Path) -> Demonstrations:
         GlassvizError: the file is missing, truncated, not a file of demonstrations, of another
             schema version, or its arrays have inconsistent shapes.
     """
+    path = Path(path)
     try:
         # If NumPy opened the file itself, it would leave it open when it is not an archive.
         with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Logs of a training run: CSV, JSON lines, TensorBoard."""
+"""Logs of a training run, as CSV, JSON lines and TensorBoard events."""
 
 import json
 import math
@@ -10,18 +10,18 @@ from types import MappingProxyType
 from typing import Any
 
 from glassviz.errors import UsageError
-from glassviz.files import append, replacing
+from glassviz.files import StrPath, append, replacing
 from glassviz.rollout.evaluate import Evaluation
 
 FILE = "events.out.tfevents"
-"""TensorBoard reads what has `tfevents` in its name."""
+"""TensorBoard reads files with `tfevents` in their name."""
 
 
 class EventFile:
-    """Scalars over environment steps, in one file.
+    """A TensorBoard event file with scalars over environment steps.
 
     Args:
-        folder: where the file goes; TensorBoard calls the run by this folder's name.
+        folder: where the file goes; TensorBoard names the run after it.
 
     Raises:
         UsageError: the extra is not installed.
@@ -34,7 +34,7 @@ class EventFile:
             from tensorboardX.record_writer import masked_crc32c
         except ModuleNotFoundError as error:
             raise UsageError(
-                f"TensorBoard log: expected the package tensorboardX, found no {error.name}: "
+                f"TensorBoard log: the package {error.name} is not installed: "
                 f"pip install 'glassviz[tensorboard]', or train without --tensorboard"
             ) from None
         self.path = folder / FILE
@@ -46,7 +46,7 @@ class EventFile:
         append(self.path, self._encoded(record))
 
     def rewrite(self, records: Iterable[Mapping[str, Any]]) -> None:
-        """Begin anew with these records: what the file held is forgotten."""
+        """Replace the content of the file by these records."""
         header = self._event(wall_time=0.0, file_version="brain.Event:2")
         with replacing(self.path) as partial, partial.open("wb") as file:
             file.write(self._framed(header.SerializeToString()))
@@ -66,7 +66,7 @@ class EventFile:
         return self._framed(event.SerializeToString())
 
     def _framed(self, data: bytes) -> bytes:
-        """A TFRecord: length, its checksum, data, its checksum; little-endian."""
+        """A TFRecord, little-endian: length, its checksum, data, its checksum."""
         length = struct.pack("<Q", len(data))
         return (
             length
@@ -77,7 +77,7 @@ class EventFile:
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:
-    """The numbers in a record of `metrics.jsonl`, by the tag that TensorBoard shows them under."""
+    """The numbers in a record of `metrics.jsonl`, by TensorBoard tag."""
     match record["kind"]:
         case "evaluation":
             return {f"return/{record['controller']}": record["mean"]}
@@ -109,19 +109,20 @@ _NO_CLOCK: Mapping[str, float | int] = MappingProxyType({})
 
 
 class RunLog:
-    """The log files of one seed. Nothing is held open between two calls.
+    """The log files of one seed. No file is kept open between calls.
 
     Args:
-        folder: the run's.
-        seed: whose log it is.
-        tensorboard: whether to write TensorBoard's events too, into `folder/seed_N`; a log that
-            is rewound has all of its past in them, whether they were written then or not.
+        folder: run folder.
+        seed: of the log.
+        tensorboard: whether to write TensorBoard events too, into `folder/seed_N`. After `rewind`
+            they cover the whole past of the run, even if they were not written before.
 
     Raises:
-        UsageError: TensorBoard's extra is asked for and not installed.
+        UsageError: `tensorboard` is True and the extra is not installed.
     """
 
-    def __init__(self, folder: Path, seed: int, tensorboard: bool = False) -> None:
+    def __init__(self, folder: StrPath, seed: int, tensorboard: bool = False) -> None:
+        folder = Path(folder)
         self.returns = folder / f"seed_{seed}.csv"
         self.diagnostics = folder / f"seed_{seed}_diag.csv"
         self.records = folder / f"seed_{seed}_metrics.jsonl"
@@ -129,7 +130,7 @@ class RunLog:
         self._events = EventFile(folder / f"seed_{seed}") if tensorboard else None
 
     def start(self) -> None:
-        """Begin with the column names alone."""
+        """Create the files, with column names only."""
         _rewrite(self.returns, [_row(COLUMNS)])
         _rewrite(self.diagnostics, [_row(DIAGNOSTIC_COLUMNS)])
         _rewrite(self.records, [])
@@ -151,12 +152,14 @@ class RunLog:
         self._record("evaluation", evaluation.to_dict())
 
     def restart(self, attempt: int, env_steps: int, reason: str, value: float) -> None:
-        """Add that the agent was begun anew, for the `attempt`-th time.
+        """Add a restart of the agent.
 
         Args:
-            reason: what was too low: `best_mppi`, the planner's best return, or a signal of a bad
-                basin.
-            value: how low it was.
+            attempt: number of the restart, from 1.
+            env_steps: when it happened.
+            reason: the value that was too low: `best_mppi`, the planner's best return, or the
+                signal of a bad basin.
+            value: of that quantity.
         """
         reward = round(value, 3) if reason == "best_mppi" else ""
         append(self.returns, _row((env_steps, reward, f"restart_{attempt}", self.seed)))
@@ -169,19 +172,19 @@ class RunLog:
         values: Mapping[str, float | int],
         clock: Mapping[str, float | int] = _NO_CLOCK,
     ) -> None:
-        """Add what a round of training measured.
+        """Add the metrics of a round.
 
         Args:
             env_steps: at the end of the round.
-            values: losses, diagnostics, counts, by name; what is not finite is logged as null.
-            clock: what depends on the machine's speed, such as updates per second.
+            values: losses, diagnostics and counts by name; values that are not finite become null.
+            clock: values that depend on the machine's speed, such as updates per second.
         """
         self._record("round", {"env_steps": env_steps, **values}, clock)
 
     def rewind(self, env_steps: int) -> None:
-        """Drop what was logged after `env_steps`: a resumed run logs it again.
+        """Drop the lines after `env_steps`, which a resumed run logs again.
 
-        A line that a kill cut short goes too, and a file that is missing is begun anew.
+        Truncated lines are dropped too, and missing files are created.
         """
         for path, columns in ((self.returns, COLUMNS), (self.diagnostics, DIAGNOSTIC_COLUMNS)):
             step_of = _step_of_row(len(columns))
@@ -209,7 +212,7 @@ def _row(values: Iterable[object]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    """In JSON's types; a number that is not finite, which JSON does not have, is None."""
+    """Plain containers for JSON; numbers that are not finite become None."""
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
@@ -226,7 +229,7 @@ def _rewrite(path: Path, lines: list[bytes]) -> None:
 
 
 def _lines_until(path: Path, env_steps: int, step_of: Callable[[bytes], int]) -> list[bytes]:
-    """The whole lines of `path` up to a step, as they stand; others are no lines of the log."""
+    """The valid lines of `path` up to a step, unchanged."""
     kept = []
     for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
         try:

@@ -1,4 +1,4 @@
-"""The folder of a training run: lock, comparison of settings, saves and resume."""
+"""The folder of a training run: lock, configuration, saved state."""
 
 import dataclasses
 import fcntl
@@ -23,22 +23,22 @@ from glassviz.training.config import TrainConfig
 CHANGEABLE = frozenset(
     {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
 )
-"""A run may be prolonged, and saved or evaluated more or less often; all else must agree."""
+"""Settings that may change when a run is resumed."""
 
 
 def compare(folder: Path, saved: dict[str, Any], train: TrainConfig) -> None:
-    """Check that a run's saved configuration agrees with the one asked for.
+    """Check that a run's saved configuration agrees with the requested one.
 
-    A setting that the run does not know, because a later version brought it, agrees when it has
-    its default.
+    A setting that is missing from the saved configuration, because it was added in a later
+    version, must have its default.
 
     Args:
-        folder: the run's, for the message.
-        saved: `TrainConfig.to_dict()` of the run, as it came back from JSON.
-        train: what is asked for.
+        folder: of the run, for the message.
+        saved: `TrainConfig.to_dict()` of the run, read from JSON.
+        train: requested configuration.
 
     Raises:
-        UsageError: naming the first setting that differs.
+        UsageError: a setting differs; names the first.
     """
     was = dict(_flat(saved))
     now = dict(_flat(_plain(train.to_dict())))
@@ -47,13 +47,13 @@ def compare(folder: Path, saved: dict[str, Any], train: TrainConfig) -> None:
         before, after = _value(was, name), _value(now, name)
         if before != after:
             raise UsageError(
-                f"{folder}: expected {name} = {before} as the run was started with, found "
+                f"{folder}: expected {name} = {before} as when the run was started, found "
                 f"{after}: resume with the same settings, or start a new run"
             )
 
 
 def _value(settings: dict[str, Any], name: str) -> Any:
-    """A setting, or in words that there is none, or a whole group of them in its place."""
+    """The value of a setting, or words for a missing one or a group of settings."""
     grouped = any(other.startswith(f"{name}.") for other in settings)
     return settings.get(name, "a group of settings" if grouped else "nothing")
 
@@ -68,10 +68,10 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, Any
 
 
 def _defaults(config: Any, known: Set[str], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """The settings in `config` that are not in `known`, each at its default, named as by `_flat`.
+    """The settings in `config` that are not in `known`, at their defaults, named as in `_flat`.
 
-    Where a group is known, a setting that it lacks has the default of its own dataclass; a group
-    that is not known at all has the default of the field that it stands in.
+    A setting missing from a known group has the default of the group's dataclass; a group that is
+    missing entirely has the default of its field.
     """
     for field in dataclasses.fields(config):
         name = f"{prefix}{field.name}"
@@ -90,21 +90,16 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """As it would come back from JSON: tuples are lists there, dataclasses objects."""
+    """`value` after a round trip through JSON: tuples become lists, dataclasses dicts."""
     return json.loads(json.dumps(value, default=dataclasses.asdict))
 
 
 CONFIG_FILE = "train.json"
-
-
 STARTS_FILE = "run.json"
-
-
 LOCK_FILE = "lock"
 
-
 SOURCES = ("recipe", "init", "demos")
-"""What a run says of where it comes from, which no later start changes."""
+"""Provenance that is set at the first start and kept when the run is resumed."""
 
 
 def seed_folder(root: Path, seed: int) -> Path:
@@ -113,7 +108,7 @@ def seed_folder(root: Path, seed: int) -> Path:
 
 
 def seed_folder_of(root: Path, path: Path) -> Path | None:
-    """The seed's folder that a file of the run folder `root` belongs to, as its logs do."""
+    """The folder of the seed that a file in the run folder belongs to; None if it has no seed."""
     if not path.is_relative_to(root):
         return None
     match = re.match(r"seed_\d+", path.relative_to(root).parts[0])
@@ -122,15 +117,15 @@ def seed_folder_of(root: Path, path: Path) -> Path | None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold a seed's folder: no other process, and nobody else in this one, can hold it meanwhile.
+    """Lock a seed's folder, exclusively among processes and within this one.
 
-    The system lets go of the lock when the process ends, however it ends. What a process that was
-    killed in the middle of a save left behind is removed.
+    The lock ends with the process, however it ends. Partial files of a process that was killed
+    during a save are removed.
 
     Raises:
-        UsageError: another process holds the folder.
-        DiskFullError: there is no room to say who holds it.
-        GlassvizError: the folder cannot be written to, or its file system knows no locks.
+        UsageError: the folder is locked already.
+        DiskFullError: the lock file does not fit on the disk.
+        GlassvizError: the folder is not writable, or its file system has no locks.
     """
     path = folder / LOCK_FILE
     try:
@@ -138,8 +133,7 @@ def locked(folder: Path) -> Iterator[None]:
         file = path.open("a+")
     except OSError as error:
         raise GlassvizError(
-            f"{folder}: expected a folder to write a run to, found that it cannot be written "
-            f"({error.strerror}): choose another --out"
+            f"{folder}: not writable ({error.strerror}): choose another --out"
         ) from None
     with file:
         _take(file.fileno(), path)
@@ -152,24 +146,24 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _take(descriptor: int, path: Path) -> None:
-    # flock, not lockf: the latter belongs to the process, which could then hold a folder twice.
+    # flock, not lockf: a lockf lock belongs to the process, which could then lock a folder twice.
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         holder = path.read_text(errors="replace").strip() or "another process"
         raise UsageError(
-            f"{path.parent}: expected a run that nobody writes to, found {holder} training it: "
-            f"wait for it or stop it, or choose another --out or --seed"
+            f"{path.parent}: {holder} is training this run: wait for it or stop it, or choose "
+            f"another --out or --seed"
         ) from None
     except OSError as error:
         raise GlassvizError(
-            f"{path}: expected a file system with locks, found one without "
-            f"({error.strerror}): choose another --out"
+            f"{path}: the file system does not support locks ({error.strerror}): choose another "
+            f"--out"
         ) from None
 
 
 def _sweep(folder: Path) -> None:
-    """Remove the half-written files of killed processes; the log's lie beside the folder."""
+    """Remove partial files of killed processes, in the folder and of the logs beside it."""
     for place, start in (
         (folder, "."),
         (folder / "checkpoints", "."),
@@ -181,34 +175,34 @@ def _sweep(folder: Path) -> None:
 
 
 def check_unused(folder: Path) -> None:
-    """Refuse to start a run over another, or over the log of one.
+    """Refuse to start a run where there is a run, or the log of one.
 
     Raises:
-        UsageError: `folder` holds a run already, or its log beside it tells of one.
+        UsageError: `folder` holds a run, or the log beside it is not empty.
     """
     log = folder.with_name(f"{folder.name}.csv")
     if not (folder / CONFIG_FILE).exists() and _has_rows(log):
         raise UsageError(
-            f"{log}: expected no log of this seed here, found one of a run that cannot be "
-            f"continued: choose another --out or --seed, or move it away"
+            f"{log}: the log of an earlier run that cannot be resumed: choose another --out or "
+            f"--seed, or move it away"
         )
     if (folder / CONFIG_FILE).exists():
         raise UsageError(
-            f"{folder}: expected no run of this seed here, found one: continue it with --resume, "
-            f"or choose another --out or --seed"
+            f"{folder}: holds a run of this seed already: continue it with --resume, or choose "
+            f"another --out or --seed"
         )
 
 
 def _has_rows(log: Path) -> bool:
-    """Whether there is more in a log than the names of its columns."""
+    """Whether a log has more than its header."""
     return log.exists() and len(log.read_bytes().splitlines()) > 1
 
 
 def check_same(folder: Path, train: TrainConfig) -> None:
-    """Refuse to continue a run with other settings than it was started with.
+    """Refuse to resume a run with settings that differ from those of its start.
 
     Raises:
-        UsageError: there is no run in `folder`, or it is of another configuration.
+        UsageError: there is no run in `folder`, or it has another configuration.
         GlassvizError: its configuration cannot be read.
     """
     path = folder / CONFIG_FILE
@@ -220,8 +214,8 @@ def check_same(folder: Path, train: TrainConfig) -> None:
         ) from None
     except (OSError, ValueError) as error:
         raise GlassvizError(
-            f"{path}: expected the configuration of a run, found a file that cannot be read "
-            f"({error}): start the run anew in another folder"
+            f"{path}: the configuration of the run cannot be read ({error}): start a new run in "
+            f"another folder"
         ) from None
     compare(folder, saved, train)
 
@@ -229,16 +223,16 @@ def check_same(folder: Path, train: TrainConfig) -> None:
 def record_start(
     folder: Path, train: TrainConfig, provenance: dict[str, Any], env_steps: int
 ) -> None:
-    """Write down a start of the run: its first, or one that continued it.
+    """Record a start of the run: the first one, or a resumption.
 
-    The configuration comes last, and a new run records its start after its first save: so a run
-    that was killed before it could be resumed is none, and can be started again.
+    The configuration is written last, after the first save. A run that was killed before it could
+    be resumed therefore does not count as a run, and can be started again.
 
     Args:
-        folder: the seed's folder.
-        train: what the run does from now on.
+        folder: of the seed.
+        train: configuration from now on.
         provenance: recipe, command, versions, git commit.
-        env_steps: where in the run this start is.
+        env_steps: of the run at this start.
 
     Raises:
         GlassvizError: the earlier starts cannot be read, or the record cannot be written.
@@ -255,31 +249,29 @@ def record_start(
 
 
 def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]:
-    """The provenance of a run that is continued: recipe and sources are those of its first start.
+    """The provenance of a resumed run: recipe and sources are those of its first start.
 
     Args:
-        folder: the seed's folder.
-        provenance: of the start that continues it; `demos` and `init`, where it has some, as they
-            are given this time.
+        folder: of the seed.
+        provenance: of the resumption, with `demos` and `init` if they were passed again.
 
     Raises:
-        UsageError: the run learned from other demonstrations until now, or did not start from that
-            agent.
+        UsageError: `demos` or `init` differ from those of the first start.
         GlassvizError: the earlier starts cannot be read.
     """
     first = next(iter(_starts(folder / STARTS_FILE)), provenance)
     kept = {name: first[name] for name in SOURCES if name in first}
-    was, now = (told.get("demos") for told in (kept, provenance))
+    was, now = (each.get("demos") for each in (kept, provenance))
     if was and now and was["sha256"] != now["sha256"]:
         raise UsageError(
-            f"{folder}: expected the demonstrations {was['name']} that the run was started with, "
-            f"found others in {now['name']}: resume with the same file, or start a new run"
+            f"{folder}: the run was started with the demonstrations {was['name']}, found others in "
+            f"{now['name']}: resume with the same file, or start a new run"
         )
-    started, wanted = (told.get("init") for told in (kept, provenance))
+    started, wanted = (each.get("init") for each in (kept, provenance))
     if wanted and (not started or started["sha256"] != wanted["sha256"]):
         raise UsageError(
             f"{folder}: expected a run that started from {wanted['name']}, found one that started "
-            f"from {started['name'] if started else 'nothing'}: resume without --init, or start a "
+            f"from {started['name'] if started else 'scratch'}: resume without --init, or start a "
             f"new run"
         )
     others = {name: value for name, value in provenance.items() if name != "init"}
@@ -291,14 +283,14 @@ def _starts(path: Path) -> list[dict[str, Any]]:
         starts = json.loads(path.read_text())["starts"]
         if isinstance(starts, list) and all(isinstance(each, dict) for each in starts):
             return starts
-        found = "no list of starts in it"
+        found = "no list of starts"
     except FileNotFoundError:
         return []
     except (OSError, ValueError, KeyError, TypeError) as error:
-        found = f"a damaged one ({error})"
+        found = f"a damaged file ({error})"
     raise GlassvizError(
-        f"{path}: expected the record of a run's starts, found {found}: "
-        f"mend it, or move it away to begin a new one"
+        f"{path}: expected the record of the run's starts, found {found}: "
+        f"repair it, or move it away to begin a new one"
     )
 
 
@@ -309,19 +301,19 @@ def _write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def step_checkpoint(checkpoints: Path, env_steps: int) -> Path:
-    """Where the checkpoint of one evaluation goes."""
+    """The checkpoint file of one evaluation."""
     return checkpoints / f"step_{env_steps:09d}.safetensors"
 
 
 def prune(checkpoints: Path, keep: int) -> None:
-    """Remove all but the newest `keep` evaluations' checkpoints; `best` and `last` stay."""
+    """Remove checkpoints of evaluations but the newest `keep`; `best` and `last` stay."""
     by_step = _by_step(checkpoints)
     for step in sorted(by_step)[: max(len(by_step) - keep, 0)]:
         _remove(by_step[step])
 
 
 def drop_later(checkpoints: Path, env_steps: int) -> None:
-    """Remove the evaluations' checkpoints from after `env_steps`: a resumed run makes them anew."""
+    """Remove checkpoints of evaluations after `env_steps`, which a resumed run writes again."""
     for step, paths in _by_step(checkpoints).items():
         if step > env_steps:
             _remove(paths)
@@ -333,7 +325,7 @@ def _remove(paths: list[Path]) -> None:
 
 
 def _by_step(checkpoints: Path) -> dict[int, list[Path]]:
-    """The checkpoints of each evaluation: one, or one a task (`step_000500000_hopper-stand`)."""
+    """The checkpoints of each evaluation: one, or one per task (`step_000500000_hopper-stand`)."""
     found: dict[int, list[Path]] = {}
     for path in checkpoints.glob("step_*.safetensors"):
         if match := re.fullmatch(r"step_(\d+)(_.+)?", path.stem):
@@ -342,33 +334,27 @@ def _by_step(checkpoints: Path) -> dict[int, list[Path]]:
 
 
 STATE_FILE = "resume.npz"
-
-
 _COUNTERS = "counters"
-
-
 _LEARNER = "learner/{}"
-
-
 _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
 def save(
     folder: Path, learner: Any, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]
 ) -> int:
-    """Replace a seed's saved state; a kill at any moment leaves the old one or the new one.
+    """Replace a seed's saved state, atomically.
 
     Args:
-        folder: the seed's folder.
+        folder: of the seed.
         learner: tree of this seed's arrays; its structure is not stored, see `load`.
-        arrays: replay buffer, physics, observations, by name.
-        counters: what JSON can hold, with `env_steps`.
+        arrays: replay buffer, physics and observations, by name.
+        counters: JSON values, among them `env_steps`.
 
     Returns:
         The size of the state in bytes.
 
     Raises:
-        DiskFullError: there is no room; the state saved before is intact.
+        DiskFullError: the state does not fit; the one saved before is intact.
     """
     everything: dict[str, Any] = {_COUNTERS: np.array(json.dumps({**counters})), **arrays}
     for i, leaf in enumerate(jax.tree.leaves(learner)):
@@ -382,18 +368,18 @@ def save(
 def load(
     folder: Path, train: TrainConfig, like: Any
 ) -> tuple[Any, dict[str, np.ndarray], dict[str, Any]]:
-    """What `save` wrote last: learner, arrays, counters.
+    """Read what `save` wrote: learner, arrays, counters.
 
     Args:
-        folder: the seed's folder.
-        train: the configuration that the run is to have been made with.
+        folder: of the seed.
+        train: configuration that the run must have.
         like: a learner of that configuration, for structure and shapes; not changed.
 
     Returns:
-        The learner's leaves are NumPy arrays.
+        Learner (with NumPy arrays as leaves), arrays and counters.
 
     Raises:
-        UsageError: there is nothing to resume, or it is a run of another configuration.
+        UsageError: there is nothing to resume, or the run has another configuration.
         GlassvizError: the saved state cannot be read, or does not fit the learner.
     """
     check_same(folder, train)
@@ -406,13 +392,13 @@ def load(
         leaves = [arrays.pop(_LEARNER.format(i)) for i in range(len(expected))]
     except FileNotFoundError:
         raise UsageError(
-            f"{path}: expected the saved state of a run, found none: it was removed, and the run "
-            f"cannot be continued; start it anew in another folder"
+            f"{path}: expected the saved state of a run, found no such file: the run cannot be "
+            f"resumed, start a new one in another folder"
         ) from None
     except _UNREADABLE as error:
         raise GlassvizError(
-            f"{path}: expected the saved state of a run, found a file that cannot "
-            f"be read ({error}): start the run anew in another folder"
+            f"{path}: expected the saved state of a run, found a file that cannot be read "
+            f"({error}): start a new run in another folder"
         ) from None
     for i, (leaf, shape) in enumerate(zip(leaves, map(np.shape, expected), strict=True)):
         if leaf.shape != shape:
@@ -424,7 +410,7 @@ def load(
 
 
 def saved_step(folder: Path) -> int | None:
-    """Environment steps of a seed's saved state; None without one that can be read."""
+    """Environment steps of a seed's saved state; None if it is missing or cannot be read."""
     try:
         with _opened(folder / STATE_FILE) as archive:
             return int(json.loads(str(archive[_COUNTERS]))["env_steps"])
@@ -434,17 +420,17 @@ def saved_step(folder: Path) -> int | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[Any]:
-    # NumPy leaves a file that it opened itself open when it turns out to be no archive.
+    # When NumPy opens a file that is not an archive, it does not close it.
     with path.open("rb") as file, np.load(file) as archive:
         yield archive
 
 
 @contextmanager
 def telling_last_save(root: Path) -> Iterator[None]:
-    """Have a full disk say which save of which seed the run can be continued from.
+    """Add the last good save of the seed to errors about a full disk.
 
     Raises:
-        GlassvizError: in place of a `DiskFullError` about a file in the run folder `root`.
+        GlassvizError: instead of a `DiskFullError` about a file in the run folder `root`.
     """
     try:
         yield
@@ -454,10 +440,10 @@ def telling_last_save(root: Path) -> Iterator[None]:
             raise
         step = saved_step(folder)
         if step is None:
-            remedy = "nothing was saved yet, free some room and start again"
+            remedy = "nothing was saved yet, free some space and start again"
         else:
             remedy = (
                 f"the last good save is {folder / STATE_FILE} of step {step}, "
-                f"free some room and continue with --resume"
+                f"free some space and continue with --resume"
             )
         raise GlassvizError(f"{error.finding}: {remedy}") from None

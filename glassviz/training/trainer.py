@@ -1,4 +1,4 @@
-"""The trainer: seeds side by side, each with its folder, logs and saves."""
+"""The trainer: several seeds in one program, each with its own folder, logs and saves."""
 
 import dataclasses
 import time
@@ -19,6 +19,7 @@ from glassviz.agents.policy import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.checkpoints.native import check_leaves
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import StrPath
 from glassviz.rollout.evaluate import EVAL_SEED, Evaluation, evaluate
 from glassviz.training import collection, run_folder
 from glassviz.training import learner as learning
@@ -31,14 +32,15 @@ from glassviz.training.replay import Replay, Sequences, joined
 
 
 class SeedRun:
-    """One seed.
+    """One seed of a run.
 
     Args:
-        train: the run, with this seed.
-        root: the run's folder; this seed has `root/seed_N` and its logs beside it.
-        provenance: what every checkpoint says of its making.
+        train: configuration with this seed.
+        root: run folder; the seed has the folder `root/seed_N`, with its logs beside it.
+        provenance: recorded in every checkpoint.
         demos: demonstrations to sample from.
-        keep: how many of the evaluations' checkpoints to keep.
+        keep: number of checkpoints of past evaluations to keep.
+        tensorboard: whether to write TensorBoard events too.
     """
 
     def __init__(
@@ -65,16 +67,16 @@ class SeedRun:
 
     @property
     def attempt_seed(self) -> int:
-        """Seed of the current attempt; the run's own until it was begun anew."""
+        """Seed of the current attempt; the run's seed until a basin restart."""
         return self.train.seed + self.basin_restarts * SEED_STRIDE
 
     @property
     def restarts(self) -> int:
-        """How often the agent, or a part of it, was begun anew so far."""
+        """Number of restarts of the agent, or of a part of it, so far."""
         return self.plateau_restarts + self.basin_restarts
 
     def begin(self, env_steps: int) -> None:
-        """Start an attempt: an empty replay buffer and a random phase of its own."""
+        """Start an attempt, with an empty replay buffer and a new random phase."""
         train = self.train
         self.begun = env_steps
         self.rng = np.random.default_rng(self.attempt_seed)
@@ -87,29 +89,29 @@ class SeedRun:
         self.collector = Collector(train, self.rng, self.replay)
 
     def ready(self, env_steps: int) -> bool:
-        """Whether there is enough to learn from."""
+        """Whether the replay buffer holds enough for an update."""
         waited = env_steps - self.begun >= self.train.learning_starts
         return waited and len(self.replay) > self.train.sequence_steps
 
     def sample(self) -> Sequences:
-        """Batches for the updates of a round; demonstrations come first in each."""
+        """Batches for the updates of a round; demonstrations come first in each batch."""
         train = self.train
-        shown = train.demo_batch
-        own = self.replay.sample(
+        demo_batch = train.demo_batch
+        collected = self.replay.sample(
             self.rng,
             train.k_update,
-            train.batch_size - shown,
+            train.batch_size - demo_batch,
             train.sequence_steps,
             groups=len(train.tasks),
         )
-        if not shown:
-            return own
+        if not demo_batch:
+            return collected
         assert self.demos is not None
-        demos = self.demos.sample(self.rng, train.k_update, shown, train.sequence_steps)
-        return joined(demos, own)
+        demos = self.demos.sample(self.rng, train.k_update, demo_batch, train.sequence_steps)
+        return joined(demos, collected)
 
     def note(self, results: Sequence[Evaluation], params: Params, updates: int) -> None:
-        """Log evaluations of this moment and keep the checkpoints that they are worth."""
+        """Log evaluations of the current agent, and write the checkpoints that they call for."""
         self.latest = tuple(results)
         for result in results:
             self.log.append(result)
@@ -125,22 +127,22 @@ class SeedRun:
             run_folder.prune(self.folder / "checkpoints", self.keep)
 
     def save_checkpoint(self, name: str, params: Params, env_steps: int, updates: int) -> None:
-        """Write the agent as it is; one file a task in a multitask run.
+        """Write the current agent; a multitask run writes one file per task.
 
-        A file tells of an evaluation only when it is of this very agent: at this step, and on its
-        own task, which is the first.
+        An evaluation is recorded only if it is of exactly this agent: at this step, and on the
+        first task.
         """
         evaluation = {each.controller: each for each in self.latest if each.env_steps == env_steps}
         for i, task in enumerate(self.train.tasks):
             agent = self.train.agent
             if self.train.multitask:
                 agent = agent.replace(env=dataclasses.replace(agent.env, task=task))
-            own = task_params(params, i) if self.train.multitask else params
+            of_task = task_params(params, i) if self.train.multitask else params
             stem = name if i == 0 else f"{name}_{task}"
             checkpoints.save(
                 self.folder / "checkpoints" / f"{stem}.safetensors",
                 agent,
-                jax.tree.map(np.asarray, dict(own)),
+                jax.tree.map(np.asarray, dict(of_task)),
                 self.provenance
                 | {
                     "algo": self.train.algo,
@@ -158,7 +160,7 @@ class SeedRun:
             )
 
     def save(self, learner: LearnerState, env_steps: int) -> None:
-        """Replace the latest checkpoint and the state that a kill is survived by."""
+        """Replace the last checkpoint and the state to resume from."""
         self.save_checkpoint("last", learner.params, env_steps, int(learner.updates))
         run_folder.save(
             self.folder,
@@ -178,7 +180,7 @@ class SeedRun:
         )
 
     def restore(self, like: LearnerState) -> LearnerState:
-        """Continue from the last save, which was at `saved_at`; returns its learner."""
+        """Continue from the last save; sets `saved_at` and returns the learner."""
         learner, arrays, counters = run_folder.load(self.folder, self.train, like)
         self.basin_restarts = counters["basin_restarts"]
         self.begin(counters["begun"])
@@ -196,18 +198,22 @@ class SeedRun:
 
 KEEP = 3
 
-
-# Environment steps between the rounds that are logged.
 LOG_EVERY = 5_120
+"""Environment steps between logged rounds."""
 
-
-# Metrics that all losses have a part in.
 TOTALS = ("loss", "grad_norm")
+"""Metrics that combine all losses."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What a training run says of itself after every round."""
+    """State of a run after a round.
+
+    Attributes:
+        env_steps: environment steps so far.
+        updates_per_s: gradient updates per second in this round.
+        evaluations: of this round, by seed.
+    """
 
     env_steps: int
     updates_per_s: float
@@ -219,27 +225,26 @@ class Trainer:
 
     Args:
         train: what to train.
-        folder: where logs and checkpoints go; `folder/seed_N.csv`, `folder/seed_N/…`.
-        provenance: what every checkpoint says of its making (recipe, command, versions, …).
-        seeds: trained together in one program; `train.seed` alone by default.
-        resume_from_save: whether to continue the run that the folder holds.
-        keep: how many of the evaluations' checkpoints to keep besides the best and the last.
-        demos: demonstrations to sample from, where `train.demos` asks for them.
-        start_from: an agent whose parameters a new run starts from.
-        tensorboard: whether to write TensorBoard's events too.
+        folder: run folder for logs (`seed_N.csv`) and checkpoints (`seed_N/…`).
+        provenance: recorded in every checkpoint: recipe, command, versions, ….
+        seeds: trained together in one program; by default `train.seed` alone.
+        resume_from_save: whether to continue the run in the folder.
+        keep: number of checkpoints of past evaluations to keep, besides the best and the last.
+        demos: demonstrations to sample from; needed if `train.demos` uses them.
+        tensorboard: whether to write TensorBoard events too.
+        start_from: agent whose parameters a new run starts from.
 
     Raises:
-        GlassvizError: the folder holds a run of a seed, and `resume_from_save` is not asked for,
-            or that run was made with another configuration or from other demonstrations; another
-            process writes to it; there are no demonstrations where the run needs some;
-            they are shorter than a sequence; `start_from` has other networks, or the run would
-            begin anew without it.
+        GlassvizError: the folder holds a run and `resume_from_save` is False; that run has another
+            configuration or other demonstrations; another process trains it; demonstrations are
+            missing or shorter than a sequence; `start_from` has other networks, or cannot be
+            combined with a setting.
     """
 
     def __init__(
         self,
         train: TrainConfig,
-        folder: Path,
+        folder: StrPath,
         provenance: dict[str, Any],
         seeds: Sequence[int] | None = None,
         resume_from_save: bool = False,
@@ -248,25 +253,26 @@ class Trainer:
         tensorboard: bool = False,
         start_from: Checkpoint | None = None,
     ) -> None:
+        folder = Path(folder)
         if train.demo_batch and demos is None:
             raise UsageError(
-                "training: this run learns from demonstrations, found none: give a file with "
+                "training: this run learns from demonstrations, found none: pass a file with "
                 "--demos (`glassviz demonstrate` makes one), or set --demo-fraction 0"
             )
         if start_from and train.multitask:
             raise UsageError(
-                f"training: a multitask run cannot start from one task's agent, found "
-                f"{start_from.name}: start it without"
+                f"training: a multitask run cannot start from the agent of one task, found "
+                f"{start_from.name}: drop --init"
             )
         if start_from and train.rescue.basin_restart:
             raise UsageError(
-                f"training: a run that begins anew in a bad basin would leave {start_from.name} "
-                f"behind, found basin_restart {train.rescue.basin_restart}: start it without"
+                f"training: a basin restart would discard {start_from.name}, found basin_restart "
+                f"{train.rescue.basin_restart}: drop --init or the setting"
             )
         if train.demo_batch and demos is not None and len(demos) <= train.sequence_steps:
             raise UsageError(
-                f"training: demonstrations must have more than the {train.sequence_steps} steps "
-                f"of a sequence, found {len(demos)}: make longer ones"
+                f"training: demonstrations must be longer than a sequence of "
+                f"{train.sequence_steps} steps, found {len(demos)}: make longer ones"
             )
         self.train, self.folder = train, folder
         self.env_steps = 0
@@ -286,11 +292,14 @@ class Trainer:
         self.learner = stack(states)
 
     def run(self, on_round: Callable[[Progress], None]) -> None:
-        """Train to the end, saving on the way; then let go of the folder.
+        """Train to the end, saving regularly; then release the folder.
+
+        Args:
+            on_round: called after every round.
 
         Raises:
-            GlassvizError: a loss is no longer finite, or the disk is full; names the place and
-                the last good save.
+            GlassvizError: a loss is not finite, or the disk is full; names the place and the last
+                good save.
         """
         with self._locks, run_folder.telling_last_save(self.folder):
             while self.env_steps < self.train.steps and not all(r.finished for r in self.runs):
@@ -330,7 +339,7 @@ class Trainer:
 
     def _restored(self) -> list[learning.LearnerState]:
         found = [run.restore(learning.init_learner(run.train)) for run in self.runs]
-        # A kill between two seeds' saves leaves them apart: the later ones wait for the others.
+        # A kill between the saves of two seeds leaves them at different steps: the ones ahead wait.
         steps = [run.saved_at for run in self.runs]
         unfinished = [run.saved_at for run in self.runs if not run.finished]
         self.env_steps = min(unfinished, default=max(steps))
@@ -344,7 +353,7 @@ class Trainer:
         ]
 
     def _round(self) -> Progress:
-        """One step of every hopper and K updates of every seed."""
+        """One step of every hopper, then the updates of every seed."""
         started = time.monotonic()
         going = self._going()
         self._collect(going)
@@ -392,12 +401,12 @@ class Trainer:
                 self.env_steps,
             )
         for run, clock, proposal in zip(runs, clocks, proposals, strict=True):
-            # What others needed a proposal for is none of this seed's business: its plan waits.
+            # The proposal is computed for all seeds; a seed that does not need it keeps its plan.
             needed = run.collector.needs_proposal(clock)
             run.collector.step(proposal if needed else None, clock)
 
     def _update(self, ready: list[int]) -> dict[int, dict[str, float]]:
-        """Each seed's metrics, by its place."""
+        """Metrics of each seed, by its index."""
         train = self.train
         sampled = [self.runs[i].sample() for i in ready]
         sequences = Sequences(*map(np.stack, zip(*sampled, strict=True)))
@@ -434,17 +443,17 @@ class Trainer:
         return Schedule(jnp.asarray(on), jnp.asarray(smooth), jnp.asarray(imitation))
 
     def _diverged(self, i: int, broken: int, values: dict[str, float]) -> NoReturn:
-        """End the run: at update `broken` of this round these metrics are not all finite."""
+        """End the run, whose metrics are not all finite at update `broken` of this round."""
         run = self.runs[i]
         update = int(self.learner.updates[i]) - self.train.k_update + broken + 1
         bad = [name for name, value in values.items() if not np.isfinite(value)]
-        # What is made of the terms says nothing that they don't.
+        # Totals add no information to the terms that they are made of.
         terms = [name for name in bad if name not in TOTALS] or bad
         raise GlassvizError(
             f"{run.folder}: training diverged at step {self.env_steps}, update {update}: expected "
             f"finite losses, found {', '.join(terms)} not finite: the last good save is "
-            f"{run_folder.STATE_FILE} of step {run_folder.saved_step(run.folder)}, begin another "
-            f"--seed or lower --learning-rate"
+            f"{run_folder.STATE_FILE} of step {run_folder.saved_step(run.folder)}, try another "
+            f"--seed or a lower --learning-rate"
         )
 
     def _params(self, places: list[int]) -> Params:
@@ -453,15 +462,15 @@ class Trainer:
         return jax.tree.map(lambda leaf: leaf[np.array(places)], self.learner.params)
 
     def _evaluate(self, going: list[int]) -> None:
-        """Both controllers of every seed on the task's own reward."""
+        """Evaluate both controllers of every seed on the task's reward."""
         train = self.train
         episodes: dict[Controller, int] = {
             "mppi": train.eval_episodes_mppi,
             "pi": train.eval_episodes_pi,
         }
         params = [learning.take(self.learner.params, i) for i in going]
-        own = [self._first_task(each) for each in params]
-        results = evaluate(train.agent, own, episodes, EVAL_SEED, self.env_steps)
+        of_task = [self._first_task(each) for each in params]
+        results = evaluate(train.agent, of_task, episodes, EVAL_SEED, self.env_steps)
         for i, tree, found in zip(going, params, results, strict=True):
             self.runs[i].note(
                 [found[controller] for controller in episodes],
@@ -470,7 +479,7 @@ class Trainer:
             )
 
     def _start_prototypes(self, going: list[int]) -> None:
-        """k-means prototypes, when the random phase of a seed has just ended."""
+        """Initialise the prototypes of seeds whose random phase ends in this round."""
         train = self.train
         if not (train.agent.glass and train.glass.kmeans_init):
             return
@@ -483,7 +492,7 @@ class Trainer:
                 self._put(i, learning.with_prototypes(train, one, found))
 
     def _rescue(self, going: list[int]) -> None:
-        """New starts where the recipe asks for them, and the end of runs without progress."""
+        """Apply the restarts of the recipe, and end seeds without progress."""
         for i in going:
             self._reset_q(i)
             self._restart_on_plateau(i)
@@ -531,15 +540,15 @@ class Trainer:
             self._renew(i, learning.init_learner(run.train, run.attempt_seed))
 
     def _one(self, place: int) -> learning.LearnerState:
-        """The learner of one seed."""
+        """The learner of one seed, by its index."""
         return learning.take(self.learner, place)
 
     def _first_task(self, params: Params) -> Params:
-        """The parameters of one seed's agent, on the first task of a multitask run."""
+        """The parameters of one agent; in a multitask run those of the first task."""
         return task_params(params, 0) if self.train.multitask else params
 
     def _renew(self, place: int, one: learning.LearnerState) -> None:
-        """Put another agent in a seed's place; evaluations were not of this one."""
+        """Replace the agent of a seed, and forget the evaluations of the old one."""
         self._put(place, one)
         self.runs[place].latest = ()
 

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import refuse_existing
+from glassviz.files import StrPath, refuse_existing
 
 Format = Literal["mp4", "gif", "webm"]
 
@@ -194,7 +194,7 @@ class Encoder:
 
     def __init__(
         self,
-        path: Path,
+        path: StrPath,
         width: int,
         height: int,
         fps: Fraction,
@@ -204,6 +204,7 @@ class Encoder:
         max_bytes: int | None = None,
         extra: tuple[str, ...] = (),
     ) -> None:
+        path = Path(path)
         self.facts: FilmFacts | None = None
         self.note = ""
         self._max_bytes = max_bytes
@@ -445,12 +446,13 @@ _FRAMES = re.compile(r"frame=\s*(\d+)")
 _COMMENT = re.compile(r"^\s+comment\s+: (.*)$", re.IGNORECASE | re.MULTILINE)
 
 
-def probe(path: Path) -> FilmFacts:
+def probe(path: StrPath) -> FilmFacts:
     """Read the properties of a video file; counts frames without decoding them.
 
     Raises:
         GlassvizError: the file is not a readable film.
     """
+    path = Path(path)
     command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path.absolute())]
     command += ["-map", "0:v:0", "-c", "copy", "-f", "null", "-"]
     done = subprocess.run(

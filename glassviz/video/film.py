@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import UsageError
-from glassviz.files import refuse_existing
+from glassviz.files import StrPath, refuse_existing
 from glassviz.trace import Trace
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Encoder, Format, frame_rate
@@ -105,7 +105,7 @@ class FilmReport:
 
 def film(
     traces: Sequence[Trace],
-    out: Path,
+    out: StrPath,
     options: FilmOptions | None = None,
     *,
     progress: Callable[[int, int], None] | None = None,
@@ -225,7 +225,7 @@ class Shots:
 
 def shoot(
     reel: Reel,
-    out: Path,
+    out: StrPath,
     fps: Fraction,
     traces: Sequence[Trace],
     backend: Backend,
@@ -255,6 +255,7 @@ def shoot(
     Raises:
         GlassvizError: the file exists, cannot be drawn or encoded, or is not as requested.
     """
+    out = Path(out)
     started = time.perf_counter()
     comment = "glassviz, trace " + ", ".join(dict.fromkeys(trace.sha256 for trace in traces))
     encoder = Encoder(out, reel.width, reel.height, fps, reel.format, comment, overwrite, max_bytes)

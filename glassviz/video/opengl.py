@@ -135,6 +135,12 @@ def choose_backend() -> Backend:
     return backend
 
 
+def prefer_backend() -> None:
+    """Choose a backend if one works; otherwise, code that has to draw raises the error."""
+    with suppress(GlassvizError):
+        choose_backend()
+
+
 def find_backend() -> Backend:
     """Probe the user's MUJOCO_GL, then egl, then osmesa, without a cache.
 

@@ -175,9 +175,10 @@ def test_l2_similarity_heeds_length_where_cosine_does_not():
     assert glass.nearest_prototype(GlassConfig(similarity="l2"), params, z) == 1
 
 
-def test_coarse_partition_mixes_the_super_clusters_of_each_cluster():
+def test_prototypes_belong_to_the_super_clusters_of_their_clusters():
     params = PARAMS | {"super_assign_logits": jnp.array([[9.0, -9.0], [-9.0, 9.0], [-9.0, 9.0]])}
-    fine, coarse = glass.partition(CONFIG, params), glass.coarse_partition(CONFIG, params)
+    fine = glass.partition(CONFIG, params)
+    coarse = fine @ glass.super_partition(CONFIG, params)
     np.testing.assert_allclose(coarse.sum(axis=1), 1.0, rtol=1e-5)
     np.testing.assert_allclose(coarse[:, 0], fine[:, 0], atol=1e-5)
 

@@ -559,9 +559,9 @@ def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monk
     [
         ((), "expected one of --grid, --wall"),
         (("--grid", "--strip"), "found --grid and --strip"),
-        (("--grid", "--clip", "1:2"), "--clip: expected --gif, --strip, --timeline"),
-        (("--clip", "now"), "expected seconds from and to such as 4:10, found 'now'"),
-        (("--strip", "--speed", "2"), "--speed: expected --grid or --wall with it, found --strip"),
+        (("--grid", "--clip", "1:2"), "--clip: works alone or with --gif, --strip or --timeline"),
+        (("--clip", "now"), "expected start and end in seconds such as 4:10, found 'now'"),
+        (("--strip", "--speed", "2"), "--speed: only affects --grid and --wall, found --strip"),
         (("--all", "x", "-o", "y.mp4"), "found --all, which names its folder"),
         (("--grid", "--speed", "9"), "--speed: expected 0.05 to 4"),
     ],

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
 from glassviz.cli import app
-from glassviz.cli import map as command
+from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
 from glassviz.figures.latent_map import COLORS, NO_DISTANCES, caption, figure

@@ -260,16 +260,16 @@ def test_the_command_prints_a_table_with_the_broken_file_in_its_row(files):
         name: next((line for line in text.splitlines() if str(path) in line), "")
         for name, path in files.items()
     }
-    assert re.search(r"pi .*1000\.0 \(n=3\) .*below the recorded", lines["good"])
+    assert re.search(r"pi .*1000\.0 \(n=3\) .*lower; recorded is above", lines["good"])
     assert "failed: expected" in lines["broken"]
     assert re.search(r"pi .* 2 +none", lines["other"])
-    assert "Student's t" in text and "maximum over noisy evaluations" in text
+    assert "Student's t" in text and "maximum of noisy evaluations" in text
 
 
 def test_without_a_failure_the_command_ends_with_0_and_says_when_episodes_are_not_fresh(files):
     code, text = run(files["met"], "--episodes", 2, "--controller", "pi", "--seed", SEED)
     assert code == 0
-    assert "Not all fresh: 2 episodes" in text
+    assert "2 episodes reuse reset seeds" in text
 
 
 def test_the_command_prints_json_and_csv(files):
@@ -288,12 +288,12 @@ def test_the_command_prints_json_and_csv(files):
 
 def test_json_and_csv_exclude_each_other(files):
     code, text = run(files["good"], "--json", "--csv")
-    assert code == 2 and "expected one of --json and --csv" in text
+    assert code == 2 and "--json and --csv exclude each other" in text
 
 
 def test_the_help_names_the_default_seed():
     _, text = run("--help")
-    assert f"{FRESH_SEED} by default" in " ".join(text.split())
+    assert f"The default seed is {FRESH_SEED}" in " ".join(text.split())
 
 
 def test_planning_what_cannot_be_planned_with_is_one_sentence(agents):

@@ -321,7 +321,7 @@ def test_the_command_leaves_poor_episodes_out_and_says_so(tmp_path):
     assert demonstrations.load(out).header["agent"]["name"] == HOPPING.stem
     poor = CliRunner().invoke(app, [*command, "--min-return", "1000"])
     assert poor.exit_code == 1
-    assert "left out" in poor.output and "found none" in poor.output
+    assert "dropped" in poor.output and "found none" in poor.output
 
 
 def quick_search(**changes: float) -> ESConfig:

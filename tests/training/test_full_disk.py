@@ -59,7 +59,7 @@ def test_a_full_disk_ends_a_save_in_one_sentence_with_the_last_one_intact(small_
         save(folder, 200, 200_000)
     assert str(told.value) == (
         f"{folder}/resume.npz: no space left on device, 0.2 MB needed: the last good save is "
-        f"{folder}/resume.npz of step 100, free some room and continue with --resume"
+        f"{folder}/resume.npz of step 100, free some space and continue with --resume"
     )
     assert not list(small_disk.rglob("*.partial"))
     _, arrays, counters = run_folder.load(folder, TRAIN, LEARNER)
@@ -81,7 +81,7 @@ def test_a_disk_that_is_full_from_the_start_ends_a_training_in_one_sentence(smal
     assert isinstance(done.exception, SystemExit) and done.exit_code == 1
     assert " ".join(done.output.split()).endswith(
         "seed_1/lock: no space left on device, 0.1 MB needed: nothing was saved yet, "
-        "free some room and start again"
+        "free some space and start again"
     )
     # Nothing is left that would keep the run from being started once there is room.
     filler.unlink()
@@ -169,7 +169,7 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path, action, place)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == (
         f"{tmp_path}/{place}: file size limit exceeded, 0.2 MB needed: the "
-        f"last good save is {folder}/resume.npz of step 100, free some room and continue with "
+        f"last good save is {folder}/resume.npz of step 100, free some space and continue with "
         f"--resume\n"
     )
     assert (tmp_path / "seed_1.csv").read_bytes() == b"first\n"

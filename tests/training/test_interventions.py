@@ -16,8 +16,8 @@ from glassviz.rollout.evaluate import EVAL_SEED
 from glassviz.training import collection
 from glassviz.training.collection import Proposal, noise_std
 from glassviz.training.learner import init_learner, take
-from glassviz.training.recipes import apply
 from glassviz.training.replay import Replay
+from glassviz.training.settings import apply
 from glassviz.training.trainer import Trainer
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)
@@ -80,7 +80,7 @@ def test_seeds_that_a_kill_left_at_different_steps_catch_up(tmp_path):
 
 def test_a_folder_is_held_while_a_trainer_lives(tmp_path):
     holder = tiny.trainer(tmp_path)
-    with pytest.raises(UsageError, match="expected a run that nobody writes to"):
+    with pytest.raises(UsageError, match="is training this run: wait for it"):
         tiny.trainer(tmp_path, resume=True)
     holder.run(lambda progress: None)
     assert tiny.trainer(tmp_path, resume=True).env_steps == tiny.TRAIN.steps
@@ -294,7 +294,9 @@ def test_glass_trains_no_prototypes_that_are_yet_to_be_found(tmp_path):
 def test_a_run_that_would_begin_anew_cannot_start_from_an_agent(baseline, tmp_path):
     folder, _ = baseline
     last = checkpoints.load(folder / "seed_1" / "checkpoints" / "last.safetensors")
-    with pytest.raises(UsageError, match="would leave last behind, found basin_restart gait"):
+    with pytest.raises(
+        UsageError, match="a basin restart would discard last, found basin_restart gait"
+    ):
         tiny.trainer(tmp_path, apply(SHORT, {"basin_restart": "gait"}), start_from=last)
 
 
@@ -349,7 +351,7 @@ def test_a_run_can_start_from_the_parameters_of_another(baseline, tmp_path):
     assert leaves_equal(learner.params, learner.target_params)
     with pytest.raises(GlassvizError, match=r"start from last: leaf .* expected"):
         tiny.trainer(tmp_path / "other", apply(SHORT, {"glass_clusters": 5}), start_from=last)
-    with pytest.raises(UsageError, match="multitask run cannot start from one task's agent"):
+    with pytest.raises(UsageError, match="multitask run cannot start from the agent of one task"):
         tiny.trainer(tmp_path / "two", apply(SHORT, {"multitask": True}), start_from=last)
 
 
@@ -362,7 +364,7 @@ def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
     longer = dataclasses.replace(train, steps=44)
     options = dict(resume_from_save=True, demos=demonstrations())
     other = later | {"demos": {"name": "others", "sha256": "o"}}
-    with pytest.raises(UsageError, match="expected the demonstrations demos"):
+    with pytest.raises(UsageError, match="started with the demonstrations demos"):
         Trainer(longer, tmp_path, other, **options)
     Trainer(longer, tmp_path, later, **options).run(lambda progress: None)
     last = checkpoints.load(tmp_path / "seed_1" / "checkpoints" / "last.safetensors")
@@ -371,7 +373,7 @@ def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
 
 
 def test_a_run_that_learns_from_demonstrations_needs_them(tmp_path):
-    with pytest.raises(UsageError, match=r"found none: give a file with --demos"):
+    with pytest.raises(UsageError, match=r"found none: pass a file with --demos"):
         tiny.trainer(tmp_path, apply(SHORT, {"demo_fraction": 0.25}))
 
 
@@ -380,7 +382,7 @@ def test_demonstrations_that_are_shorter_than_a_sequence_are_refused(tmp_path):
     for i in range(3):
         short.add(np.zeros((2, 15), np.float32), np.zeros((2, 4), np.float32),
                   np.zeros(2, np.float32), np.full(2, i == 0))  # fmt: skip
-    with pytest.raises(UsageError, match="more than the 3 steps of a sequence, found 3"):
+    with pytest.raises(UsageError, match="longer than a sequence of 3 steps, found 3"):
         tiny.trainer(tmp_path, apply(SHORT, {"demo_fraction": 0.25}), demos=short)
 
 

@@ -14,8 +14,8 @@ from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
 from glassviz.training.config import TrainConfig, preset
-from glassviz.training.recipes import SETTINGS, apply
 from glassviz.training.replay import Replay
+from glassviz.training.settings import SETTINGS, apply
 
 PHASES = [
     "1b",
@@ -147,6 +147,21 @@ def test_a_setting_changes_its_own_field_and_no_other(name):
     assert after[setting.path] == value
 
 
+@pytest.mark.parametrize(
+    ("name", "facts"),
+    [
+        ("expl_until", "[default: 25000 environment steps; x>=0]"),
+        ("demo_fraction", "[default: 0; 0<=x<1]"),
+        ("act_noise_end", "[x>=0]"),
+        ("stopgrad_graph", "[default: on]"),
+        ("knee_threshold_m", "[default: 0.15 m]"),
+        ("task", "[default: hopper-hop]"),
+    ],
+)
+def test_the_help_of_a_setting_ends_with_its_default_unit_and_range(name, facts):
+    assert SETTINGS[name].help == f"{SETTINGS[name].doc.text}  {facts}"
+
+
 def test_every_field_of_a_run_is_a_setting_or_is_known_not_to_be():
     fixed = {
         "seed",
@@ -224,8 +239,8 @@ def test_a_recipe_of_the_users_own_starts_from_shipped_ones(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("what", "expected a recipe, found a file that is none"),
-        ("[a]\nwhat = 'x'\ncolour = 1", "expected a recipe, found a file that is none"),
+        ("what", "not a recipe"),
+        ("[a]\nwhat = 'x'\ncolour = 1", "not a recipe"),
         ("[a]\nwhat = 'x'\n[b]\nwhat = 'y'", "expected one table with the recipe, found 2"),
         ("[a]\nwhat = 'x'\nfrom = ['a']", "expected a recipe to start from, found 'a' again"),
         ("[a]\nwhat = 'x'\nfrom = ['nowhere']", "expected a recipe to start from"),
@@ -291,7 +306,7 @@ def test_shaped_recipes_are_those_that_change_the_reward():
         ({"act_noise_end": -0.1}, "act_noise_end is not usable: .* found -0.1"),
         ({"proto_temperature": 0}, "proto_temperature is not usable: .* found 0"),
         ({"q_reset_steps": [5, -5]}, "q_reset_steps is not usable"),
-        ({"lambda_super_se": 0.1}, "are of a second level, found super_clusters 0"),
+        ({"lambda_super_se": 0.1}, "need a second level, found super_clusters 0"),
         ({"basin_restart": "prototypes", "glass_clusters": 3}, "found glass_clusters 3"),
         ({"basin_check_at": 0}, "basin_check_at is not usable"),
         ({"multitask": True, "num_envs": 3}, "even num_envs"),

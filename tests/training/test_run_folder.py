@@ -63,7 +63,7 @@ def holder(tmp_path):
 
 
 def test_a_folder_that_another_process_writes_to_is_refused(tmp_path, holder):
-    found = f"found process {holder.pid} on {platform.node()} training it"
+    found = f"process {holder.pid} on {platform.node()} is training this run"
     with pytest.raises(UsageError, match=found) as refusal, locked(seed_folder(tmp_path, 1)):
         pass
     assert refusal.value.exit_code == 2
@@ -128,13 +128,13 @@ def test_a_run_that_is_continued_keeps_recipe_and_sources_of_its_first_start(tmp
     assert continued == again | {"recipe": "f", "demos": demos, "init": init}
     record_start(tmp_path, TRAIN, continued, 500)
     other = again | {"demos": {"name": "others", "sha256": "o"}}
-    found = r"expected the demonstrations demos .* found others in others: resume with the same"
+    found = r"started with the demonstrations demos, found others in others: resume with the same"
     with pytest.raises(UsageError, match=found):
         as_first_started(tmp_path, other)
 
 
 @pytest.mark.parametrize(
-    ("first", "told"), [({}, "nothing"), ({"init": {"name": "agent", "sha256": "a"}}, "agent")]
+    ("first", "told"), [({}, "scratch"), ({"init": {"name": "agent", "sha256": "a"}}, "agent")]
 )
 def test_a_run_cannot_be_continued_from_another_agent(first, told, tmp_path):
     record_start(tmp_path, TRAIN, PROVENANCE | first, 0)
@@ -146,7 +146,9 @@ def test_a_run_cannot_be_continued_from_another_agent(first, told, tmp_path):
 @pytest.mark.parametrize("starts", ["[null]", "{}", "3"])
 def test_a_record_of_starts_that_is_none_is_one_sentence(starts, tmp_path):
     (tmp_path / "run.json").write_text(f'{{"starts": {starts}}}')
-    with pytest.raises(GlassvizError, match="expected the record of a run's starts, found no list"):
+    with pytest.raises(
+        GlassvizError, match="expected the record of the run's starts, found no list"
+    ):
         as_first_started(tmp_path, PROVENANCE)
 
 
@@ -161,7 +163,7 @@ def test_a_run_is_not_started_over_another(tmp_path):
 def test_a_damaged_record_of_starts_is_named_and_left_alone(tmp_path, content):
     record_start(tmp_path, TRAIN, PROVENANCE, 0)
     (tmp_path / "run.json").write_text(content)
-    with pytest.raises(GlassvizError, match=r"run\.json: expected the record of a run's starts"):
+    with pytest.raises(GlassvizError, match=r"run\.json: expected the record of the run's starts"):
         record_start(tmp_path, TRAIN, PROVENANCE, 500)
     assert (tmp_path / "run.json").read_text() == content
 
@@ -227,7 +229,9 @@ def test_a_part_that_a_later_version_added_does_not_agree_when_it_is_switched_on
 
 def test_a_damaged_configuration_is_named(tmp_path):
     (tmp_path / "train.json").write_text('{"seed": ')
-    with pytest.raises(GlassvizError, match=r"train\.json: expected the configuration"):
+    with pytest.raises(
+        GlassvizError, match=r"train\.json: the configuration of the run cannot be read"
+    ):
         check_same(tmp_path, TRAIN)
 
 
@@ -272,7 +276,7 @@ def test_a_damaged_state_is_named(where, flip):
 
 def test_a_state_that_was_removed_is_told(tmp_path):
     record_start(tmp_path, TRAIN, PROVENANCE, 0)
-    with pytest.raises(UsageError, match="found none: it was removed"):
+    with pytest.raises(UsageError, match="found no such file: the run cannot be"):
         run_folder.load(tmp_path, TRAIN, LEARNER)
     assert run_folder.saved_step(tmp_path) is None
 

@@ -12,7 +12,7 @@ import tests.helpers.tiny as tiny
 from glassviz.envs.hopper import HopperBatch
 from glassviz.training.collection import Shaper, intrinsic_share, label_entropy, stand_share
 from glassviz.training.config import Shaping
-from glassviz.training.recipes import apply
+from glassviz.training.settings import apply
 
 ENVS = 3
 

@@ -14,7 +14,7 @@ from glassviz.training import losses
 from glassviz.training.config import official
 from glassviz.training.learner import init_learner, put, reset_q, restart, take, update
 from glassviz.training.losses import Batch, Schedule, task_params, total_loss
-from glassviz.training.recipes import apply
+from glassviz.training.settings import apply
 
 BASE = tiny.TRAIN
 ON = Schedule(jnp.array(True), jnp.array(True), jnp.array(1.0))

@@ -19,7 +19,7 @@ import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.training.learner import take
-from glassviz.training.recipes import apply
+from glassviz.training.settings import apply
 from tests.helpers.run_folders import killed_at_the_end, log_files
 
 LOG_EVERY = 20

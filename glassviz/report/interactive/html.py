@@ -19,7 +19,7 @@ import numpy as np
 from markupsafe import Markup
 
 from glassviz.errors import UsageError
-from glassviz.files import refuse_existing, replacing
+from glassviz.files import StrPath, refuse_existing, replacing
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on
 from glassviz.report.html import environment
 from glassviz.report.interactive.page import InteractivePage
@@ -58,13 +58,14 @@ _IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTI
 _EXPORT = re.compile(r"^export (?=(?:const|function|class) (\w+))", re.MULTILINE)
 
 
-def check_target(path: Path, overwrite: bool, link: bool = False) -> None:
+def check_target(path: StrPath, overwrite: bool, link: bool = False) -> None:
     """Say early that an interactive report cannot go to `path`.
 
     Raises:
         UsageError: another ending than .html.
         GlassvizError: there is a file already, or a folder where its films would go.
     """
+    path = Path(path)
     if path.suffix.lower() != ".html":
         raise UsageError(f"{path}: expected a name that ends in .html for an interactive report")
     refuse_existing(path, overwrite)
@@ -72,12 +73,15 @@ def check_target(path: Path, overwrite: bool, link: bool = False) -> None:
         refuse_existing(films_beside(path), overwrite)
 
 
-def films_beside(path: Path) -> Path:
+def films_beside(path: StrPath) -> Path:
     """The folder of the films that a page is linked to."""
+    path = Path(path)
     return path.with_name(f"{path.stem}_films")
 
 
-def write(page: InteractivePage, path: Path, overwrite: bool = False, link: bool = False) -> None:
+def write(
+    page: InteractivePage, path: StrPath, overwrite: bool = False, link: bool = False
+) -> None:
     """Write the page, whole or not at all.
 
     Args:
@@ -89,6 +93,7 @@ def write(page: InteractivePage, path: Path, overwrite: bool = False, link: bool
     Raises:
         GlassvizError: there is a file already, or it cannot be written.
     """
+    path = Path(path)
     check_target(path, overwrite, link)
     folder = films_beside(path) if link else None
     text = to_html(page, folder.name if folder else None)

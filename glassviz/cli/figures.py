@@ -1,0 +1,313 @@
+"""Commands that draw figures: graph, map, curves."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from glassviz.cli.options import (
+    RENDERS,
+    Controller,
+    ControllerChoice,
+    Episodes,
+    FigureFile,
+    Json,
+    Labels,
+    Overwrite,
+    Runs,
+    Seed,
+    Steps,
+    Traces,
+    exit_on_failures,
+    rollout_options,
+)
+from glassviz.errors import GlassvizError, UsageError
+
+if TYPE_CHECKING:
+    from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
+    from glassviz.maps.maps import LatentMap
+    from glassviz.rollout.batch import Failed
+
+GraphMode = Literal["frame", "jump", "soft-train", "flow"]
+
+
+def graph(
+    targets: Runs,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write: .png, .svg, .pdf, .graphml or .json. With several graphs the "
+            "start of their names, or a folder. By default renders/graph-<run>-<controller>.svg.",
+        ),
+    ] = None,
+    mode: Annotated[
+        GraphMode,
+        typer.Option(
+            help="Transitions to count: every frame (frame), switches only (jump), the soft graph "
+            "that Glass is trained on (soft-train), or shares of time (flow)."
+        ),
+    ] = "jump",
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Match the labels of two runs and draw the difference of the graphs."
+        ),
+    ] = False,
+    width: Annotated[
+        Literal["column", "page"],
+        typer.Option(
+            help="Figure width; a column has the matrices below the graph, a page beside it."
+        ),
+    ] = "column",
+    episodes: Episodes = 10,
+    controller: Controller = "both",
+    seed: Seed = 0,
+    steps: Steps = None,
+    traces: Traces = None,
+    labels: Labels = "learned",
+    overwrite: Overwrite = False,
+    to_json: Json = False,
+) -> None:
+    """Plot transition graphs of prototypes, and measure their order.
+
+    One graph per checkpoint and controller: prototypes inside the hulls of their clusters, arrows
+    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S.
+    Transitions are pooled over episodes, without their initial transients. Agents without labels
+    need `glassviz fit` first. With --json, files are written only if --out is given. Runs without
+    a graph are listed with the reason, and the exit code is 1.
+
+    \b
+    Examples:
+      glassviz graph agent.safetensors -o graph.svg
+      glassviz graph one.safetensors other.safetensors --controller pi --compare -o diff.pdf
+    """
+    from glassviz.cli.progress import listener
+    from glassviz.cli.tables import print_difference, print_graphs
+    from glassviz.compare.graphs import Graphed, graph_all
+    from glassviz.files import refuse_existing
+    from glassviz.report.documents import check_format, graph_dict, save_graph
+    from glassviz.report.serialize import as_json
+    from glassviz.rollout.batch import Failed
+
+    if out and out.suffix:
+        check_format(out)
+    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    with listener("counting") as callbacks:
+        rows = graph_all(targets, options, mode, traces, labels, callbacks)
+    graphs = [row for row in rows if isinstance(row, Graphed)]
+    failed = [row for row in rows if isinstance(row, Failed)]
+    difference = _difference(graphs, failed) if compare else None
+    shown: dict[str, RunGraph | FluxDifference] = {row.file_stem: row.graph for row in graphs}
+    if difference:
+        shown = {"-against-".join(shown): difference}
+    paths = _paths(out, list(shown)) if out or not to_json else []
+    for path in paths:
+        refuse_existing(path, overwrite)
+    if to_json:
+        typer.echo(as_json([*map(graph_dict, shown.values()), *failed], ascii_only=False))
+    else:
+        print_graphs(rows)
+        if difference:
+            print_difference(difference)
+    for path, each in zip(paths, shown.values(), strict=bool(paths)):
+        save_graph(each, path, overwrite, width)
+        typer.echo(f"wrote {path}", err=to_json)
+    exit_on_failures(rows)
+
+
+def _difference(graphs: list["Graphed"], failed: "list[Failed]") -> "FluxDifference":
+    from glassviz.compare.graphs import flux_difference
+
+    if len(graphs) == 2:
+        return flux_difference(graphs[0], graphs[1])
+    if failed:
+        raise GlassvizError(failed[0].error)
+    raise UsageError(
+        f"--compare: expected two graphs, found {len(graphs)}: name two runs and a --controller, "
+        f"or one run for its two controllers"
+    )
+
+
+def _paths(out: Path | None, names: list[str]) -> list[Path]:
+    """One file per graph: the one that is named, others after it, or all in a folder."""
+    if out is None:
+        return [RENDERS / f"graph-{name}.svg" for name in names]
+    if not out.suffix:
+        return [out / f"{name}.svg" for name in names]
+    if len(names) == 1:
+        return [out]
+    return [out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names]
+
+
+Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
+
+
+def latent_map(
+    targets: Runs,
+    out: FigureFile = RENDERS / "map.png",
+    method: Annotated[
+        Literal["umap", "pca"],
+        typer.Option(help="umap keeps neighbourhoods, pca the directions of largest variance."),
+    ] = "umap",
+    color: Annotated[
+        Color, typer.Option(help="Colour of the frames; all draws one panel per colouring.")
+    ] = "all",
+    joint: Annotated[
+        Literal["obs", "gait", "latent"] | None,
+        typer.Option(
+            help="Draw one map of all runs, of features they share: observations, gait features, "
+            "or latents (of one checkpoint, or of --encoder)."
+        ),
+    ] = None,
+    encoder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CKPT",
+            help="With --joint latent: checkpoint that encodes the observations of all runs.",
+        ),
+    ] = None,
+    gallery: Annotated[
+        Path | None,
+        typer.Option(help="Also draw the frames nearest to each prototype, to this file."),
+    ] = None,
+    max_points: Annotated[
+        int,
+        typer.Option(
+            help="Largest number of frames to fit; more are subsampled evenly over gait cycles "
+            "and phases.",
+            min=4,
+        ),
+    ] = 100_000,
+    place_rest: Annotated[
+        bool, typer.Option("--place-rest", help="Also place the frames that were not fitted.")
+    ] = False,
+    map_seed: Annotated[int, typer.Option(help="Seed of the map.", min=0)] = 0,
+    episodes: Episodes = 10,
+    controller: Controller = "both",
+    seed: Seed = 0,
+    steps: Steps = None,
+    traces: Traces = None,
+    labels: Labels = "learned",
+    overwrite: Overwrite = False,
+    to_json: Json = False,
+) -> None:
+    """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
+
+    Both controllers share a map. Coordinates are cached beside the traces. Quality measures
+    compare neighbourhoods on the map and in latent space, and ignore neighbours in time. Missing
+    traces are recorded. JSON has landmarks, quality and captions. Runs that cannot be mapped are
+    listed with the reason, and the exit code is 1.
+
+    \b
+    Examples:
+      glassviz map agent.safetensors -o map.png
+      glassviz map runs/hop --joint gait --color run -o gaits.pdf
+    """
+    from glassviz.figures.style import check_target
+
+    for path in filter(None, (out, gallery)):
+        check_target(path, overwrite)
+    if gallery:
+        from glassviz.video.opengl import choose_backend
+
+        choose_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
+    from glassviz.cli.progress import listener
+    from glassviz.maps.coordinates import MapOptions
+    from glassviz.maps.maps import LatentMap, map_all
+
+    rollout = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
+    with listener("mapping") as callbacks:
+        rows = map_all(
+            targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
+        )
+    maps = [row for row in rows if isinstance(row, LatentMap)]
+    files = _draw_maps(maps, color, out, gallery, overwrite) if maps else []
+    if to_json:
+        from glassviz.report.documents import map_dict
+        from glassviz.report.serialize import as_json
+
+        typer.echo(as_json([map_dict(row) for row in rows]))
+    else:
+        from glassviz.cli.tables import print_maps
+
+        print_maps(rows, files)
+    exit_on_failures(rows)
+
+
+def _draw_maps(
+    maps: list["LatentMap"], color: Color, out: Path, gallery: Path | None, overwrite: bool
+) -> list[Path]:
+    """Draw the maps into one figure, and the galleries of their prototypes; returns the files."""
+    from glassviz.figures.latent_map import figure
+    from glassviz.figures.style import save
+
+    galleries = _gallery_files(maps, gallery, overwrite) if gallery else {}
+    save(figure(maps, None if color == "all" else [color]), out, overwrite)
+    for path, each in galleries.items():
+        _draw_gallery(each, path, overwrite)
+    return [out, *galleries]
+
+
+def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict[Path, "LatentMap"]:
+    """The gallery file of each map with prototypes; several are named after their runs."""
+    from glassviz.figures.style import check_target
+    from glassviz.rollout.batch import file_stem
+
+    shown = [each for each in maps if each.prototypes]
+    if not shown:
+        raise UsageError(
+            "--gallery: expected agents with prototypes, found none: name one with Glass, or add "
+            "--labels fitted"
+        )
+    if len(shown) == 1:
+        return {path: shown[0]}
+    files = {path.with_stem(f"{path.stem}-{file_stem(each.name)}"): each for each in shown}
+    for file in files:
+        check_target(file, overwrite)
+    return files
+
+
+def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
+    from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
+    from glassviz.figures.style import save
+
+    entries = pictures(found, examples_of(found))
+    save(gallery(entries, gallery_caption(found)), path, overwrite)
+
+
+def curves(
+    folders: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN_FOLDER", help="Folders written by `glassviz train`."),
+    ],
+    out: FigureFile = RENDERS / "curves.png",
+    controller: Annotated[
+        ControllerChoice,
+        typer.Option(help="Whose evaluations to plot; both draws one panel per controller."),
+    ] = "both",
+    published: Annotated[
+        bool,
+        typer.Option(help="Show the quartiles of published hopper-hop runs behind the policy's."),
+    ] = True,
+    overwrite: Overwrite = False,
+) -> None:
+    """Plot learning curves, one colour per run and one line per seed.
+
+    Reads the logs seed_N.csv, also while the training is running.
+
+    \b
+    Example:
+      glassviz curves runs/* -o curves.pdf
+    """
+    from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, learning_curves
+    from glassviz.figures.style import check_target, save
+    from glassviz.training.curves import CONTROLLERS, read_runs
+
+    check_target(out, overwrite)
+    runs = read_runs(folders)
+    shown = CONTROLLERS if controller == "both" else (controller,)
+    save(learning_curves(runs, shown, HOPPER_HOP_POLICY if published else None), out, overwrite)
+    typer.echo(f"{out}: {sum(run.seeds for run in runs)} seeds of {len(runs)} runs")
