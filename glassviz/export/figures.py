@@ -1,4 +1,4 @@
-"""Figures of a run for a paper: film strip, timeline, raster."""
+"""Figures of a run for papers: film strip, timeline and raster, with their captions."""
 
 from collections.abc import Mapping
 
@@ -18,38 +18,39 @@ PICTURES = 6
 ROWS = 2
 
 PICTURE = 400, 440
-"""Width and height of a picture in pixels: 700 to an inch of the strip's width."""
+"""Width and height of a picture, pixels; 700 pixels per inch in the strip."""
 
 RASTER_ROW_INCHES = 0.7
 
 CYCLES_SHOWN = 6
-"""Gait cycles of the part that a timeline shows at large."""
+"""Gait cycles in the enlarged part of a timeline."""
 
-LONGEST_S, SHORTEST_S = 6.0, 2.0
-"""Of that part."""
+MAX_PART_S, MIN_PART_S = 6.0, 2.0
+"""Limits of the duration of that part."""
 
 Part = tuple[float, float]
-"""Seconds of an episode, from and to."""
+"""Start and end of a part of an episode, s."""
 
 
 def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None) -> Figure:
-    """A film strip: two gait cycles below each other, or a part in real time.
+    """A film strip of two gait cycles, one per row, or of a part of the episode in real time.
 
     Args:
-        source: the run.
-        stills: draws its pictures.
-        part_s: of the episode; two cycles, or the whole episode without such, if None.
+        source: the run and its episode.
+        stills: renderer of the pictures.
+        part_s: part of the episode; None for two gait cycles, or without these the whole episode.
 
     Raises:
-        GlassvizError: nothing can be drawn here, or there is no such part.
+        UsageError: the episode has no such part.
+        GlassvizError: no OpenGL backend works.
     """
     scene = stills.prepare(source.trace.header["env"]["physics"], *PICTURE)
     clip = Clip.of(source.trace, source.episode)
     spans, in_cycles = _strip_spans(source, part_s)
     rows = []
     for first, last in spans:
-        at = first + (np.arange(PICTURES) + 0.5) / PICTURES * (last - first)
-        frames = np.minimum(at.astype(np.int64), clip.frames - 1).tolist()
+        centres = first + (np.arange(PICTURES) + 0.5) / PICTURES * (last - first)
+        frames = np.minimum(centres.astype(np.int64), clip.frames - 1).tolist()
         pictures = [stills.draw(scene, clip.qpos[t], clip.qvel[t]) for t in frames]
         start, end = first * source.trace.frame_dt_s, last * source.trace.frame_dt_s
         rows.append(
@@ -64,34 +65,34 @@ def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None)
     fitted = "; fitted labels" if source.fitted else ""
     if in_cycles:
         quarters = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
-        return film_strip(rows, names, f"phase of the gait, from touchdown{fitted}", quarters)
-    each = (spans[0][1] - spans[0][0]) * source.trace.frame_dt_s
-    return film_strip(rows, names, f"time in each row, s{fitted}", round_ticks(0.0, each))
+        return film_strip(rows, names, f"gait phase, from touchdown{fitted}", quarters)
+    row_s = (spans[0][1] - spans[0][0]) * source.trace.frame_dt_s
+    return film_strip(rows, names, f"time within the row, s{fitted}", round_ticks(0.0, row_s))
 
 
 def strip_caption(source: Source, part_s: Part | None = None) -> str:
-    """What the film strip shows."""
+    """Caption of the film strip."""
     spans, in_cycles = _strip_spans(source, part_s)
-    what = (
-        "Two gait cycles that follow each other, from touchdown to touchdown, a row each; pictures "
-        "in a column are at one phase of the gait"
+    content = (
+        "Two consecutive gait cycles from touchdown to touchdown, one per row; pictures in a "
+        "column have the same gait phase"
         if in_cycles and len(spans) > 1
         else "A gait cycle from touchdown to touchdown"
         if in_cycles
-        else "A part of the episode in real time, row after row"
+        else "A part of the episode in real time, row by row"
         if part_s
-        else "The whole episode in real time, row after row, for it has no gait cycles"
+        else "The whole episode in real time, row by row, since it has no gait cycles"
     )
-    labels = "; the bar has the label of every frame, and the numbers those of the pictures"
-    return f"{what}{labels if source.trace.has_labels else ''}. Each picture stands over its frame."
+    labels = "; bars show the labels of all frames, numbers those of the pictures"
+    return f"{content}{labels if source.trace.has_labels else ''}. Pictures are above their frames."
 
 
 def timeline_figure(source: Source, part_s: Part | None = None) -> Figure:
-    """An episode's labels, height and floor contacts over time.
+    """Labels, height and floor contacts of an episode over time.
 
     Args:
-        source: the run.
-        part_s: that is shown at large; some gait cycles in the middle if None.
+        source: the run and its episode.
+        part_s: enlarged part of the episode; None for some gait cycles in its middle.
     """
     clip = Clip.of(source.trace, source.episode)
     signals = Signals(
@@ -106,18 +107,17 @@ def timeline_figure(source: Source, part_s: Part | None = None) -> Figure:
 
 
 def timeline_caption(source: Source, part_s: Part | None = None) -> str:
-    """What the timeline shows."""
+    """Caption of the timeline."""
     first, last = (t * source.trace.frame_dt_s for t in shown_part(source, part_s))
-    top = "Above the labels of the whole episode; below, " if source.trace.has_labels else ""
-    told = (
-        f"{top}{first:.2f} to {last:.2f} s of it with the height of the torso over the foot and "
-        f"the floor contacts of the foot and of any other part of the body."
+    top = "Top: labels of the whole episode. Below: " if source.trace.has_labels else ""
+    return (
+        f"{top}{first:.2f} to {last:.2f} s of the episode, with the height of the torso over the "
+        f"foot and the floor contacts of the foot and of any other part of the body."
     )
-    return told if top else told[0].upper() + told[1:]
 
 
 def raster_figure(source: Source) -> Figure:
-    """The label of every gait cycle at every phase.
+    """The labels of all gait cycles by phase.
 
     Raises:
         UsageError: there are no labels, or no gait cycles.
@@ -127,47 +127,48 @@ def raster_figure(source: Source) -> Figure:
 
 
 def raster_caption(source: Source) -> str:
-    """What the raster shows."""
+    """Caption of the raster."""
     rasters = _rasters(source)
     cycles = sum(map(len, rasters.values()))
     episodes = len(source.episodes)
-    told = (
+    text = (
         f"Labels of {count_of(cycles, 'gait cycle')} in {count_of(len(rasters), 'episode')}. A "
-        f"column is a gait cycle, from touchdown at the bottom to the next at the top; a block is "
-        f"an episode, with its number above. Bands: each phase keeps its label. Noise: it does "
-        f"not."
+        f"column is a gait cycle, from touchdown at the bottom to the next touchdown at the top; a "
+        f"block is an episode, with its number above. Bands mean that labels are locked to the "
+        f"gait phase, noise that they are not."
     )
     if len(rasters) < episodes:
-        told += f" {episodes - len(rasters)} of {episodes} episodes have no gait cycle."
-    return told
+        text += f" {episodes - len(rasters)} of {episodes} episodes have no gait cycle."
+    return text
 
 
 def shown_part(
     source: Source,
     part_s: Part | None,
-    longest_s: float = LONGEST_S,
-    shortest_s: float = SHORTEST_S,
+    longest_s: float = MAX_PART_S,
+    shortest_s: float = MIN_PART_S,
 ) -> tuple[int, int]:
-    """First frame of the part that is shown, and the one behind the last.
+    """First and last frame (exclusive) of the shown part of an episode.
 
     Args:
-        source: the run.
-        part_s: that is asked for; if None, some gait cycles in the middle of the episode's, or
-            what follows its opening.
-        longest_s, shortest_s: of a part that was not asked for.
+        source: the run and its episode.
+        part_s: requested part; None for some gait cycles in the middle of the episode, or without
+            these the part after its initial transient.
+        longest_s, shortest_s: limits of the duration of a part that was not requested.
 
     Raises:
-        UsageError: there is no such part.
+        UsageError: the episode has no such part.
     """
     trace = source.trace
     dt_s = trace.frame_dt_s
     if part_s:
         return frames_between(part_s, dt_s, trace.frames)
     cycles = source.cycles(source.episode)
-    found = consecutive_cycles(cycles, CYCLES_SHOWN)
-    if found:
-        first, count = int(cycles.starts[found[0]]), found[1]
-        length = int(cycles.ends[found[0] + count - 1]) - first
+    consecutive = consecutive_cycles(cycles, CYCLES_SHOWN)
+    if consecutive:
+        start, count = consecutive
+        first = int(cycles.starts[start])
+        length = int(cycles.ends[start + count - 1]) - first
     else:
         first, length = source.stability.episodes[source.episode].gait.opening_end, trace.frames
     length = max(length, round(shortest_s / dt_s))
@@ -179,28 +180,29 @@ def shown_part(
 def _rasters(source: Source) -> Mapping[int, np.ndarray]:
     if not source.trace.has_labels:
         raise UsageError(
-            f"{source.name}: expected labels for a raster, found an agent without: make some with "
-            f"`glassviz fit {source.run.target}` and add --labels fitted"
+            f"{source.name}: expected labels for a raster, found an agent without labels: fit some "
+            f"with `glassviz fit {source.run.target}` and add --labels fitted"
         )
-    found = {
+    rasters = {
         e + 1: labels.raster
         for e in source.episodes
         if (labels := source.stability.episodes[e].steady_labels) and len(labels.raster)
     }
-    if not found:
+    if not rasters:
         raise GlassvizError(
             f"{source.name}: expected gait cycles for a raster, found none in "
-            f"{count_of(len(source.episodes), 'episode')}: a timeline needs none"
+            f"{count_of(len(source.episodes), 'episode')}: export a timeline instead"
         )
-    return found
+    return rasters
 
 
 def _strip_spans(source: Source, part_s: Part | None) -> tuple[list[tuple[int, int]], bool]:
-    """First frame of each row and the one behind its last; and whether rows are gait cycles."""
+    """First and last frame (exclusive) of every row, and whether rows are gait cycles."""
     cycles = source.cycles(source.episode)
-    found = None if part_s else consecutive_cycles(cycles, ROWS)
-    if found:
-        rows = range(found[0], found[0] + found[1])
+    consecutive = None if part_s else consecutive_cycles(cycles, ROWS)
+    if consecutive:
+        start, count = consecutive
+        rows = range(start, start + count)
         return [(int(cycles.starts[j]), int(cycles.ends[j])) for j in rows], True
     first, last = (
         frames_between(part_s, source.trace.frame_dt_s, source.trace.frames)

@@ -24,14 +24,10 @@ from glassviz.video.opengl import Backend, choose_backend
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer, Quality, StillMaker
 
 FIGURES = (".pdf", ".svg", ".png")
-
-
 FILMS = tuple(f".{name}" for name in SPECS)
-
 
 GIF_BYTES = 8_000_000
 """What mail, chats and README files take."""
-
 
 Progress = Callable[[int, int], None]
 
@@ -255,18 +251,12 @@ def shared_colors(
 
 
 CAPTIONS = "captions.md"
-
-
 NOT_MADE = "\n## Not made\n"
-
 
 UNKNOWN = "It was there before, and nothing tells what it was made from."
 """Caption of a file that was kept and had none."""
 
-
 _TRACE = re.compile(r"\btrace ([0-9a-f]{12})\b")
-
-
 _LABELS = {"glass": "learned", "fitted": "fitted", "none": "none"}
 
 

@@ -1,7 +1,7 @@
-"""An episode as a recording for the Rerun viewer, an extra: `pip install 'glassviz[rerun]'`.
+"""Recordings of episodes for the Rerun viewer, an extra: `pip install 'glassviz[rerun]'`.
 
-Film, labels, latent map and scalars on one clock: the timelines `time` (seconds since the reset)
-and `frame` move all of them together.
+Film, labels, latent map and scalars share the timelines `time` (seconds since the reset) and
+`frame`.
 """
 
 from pathlib import Path
@@ -30,22 +30,22 @@ SUFFIX = ".rrd"
 INK = "#22262E"
 
 FRAME_POINTS, HERE_POINTS = 1.6, 7.0
-"""Sizes on the map: of all frames, and of the one that is shown."""
+"""Point sizes on the map: of all frames, and of the current frame."""
 
 Plane = Float32[np.ndarray, "episodes frames 2"]
 
 
 def check(path: StrPath, overwrite: bool) -> None:
-    """Say early that no recording can be written.
+    """Check in advance that a recording can be written.
 
     Raises:
-        UsageError: the extra is not installed, or the name has another ending.
-        GlassvizError: there is a file already.
+        UsageError: the extra is not installed, or the path has another suffix.
+        GlassvizError: the file exists and `overwrite` is false.
     """
     path = Path(path)
     _sdk()
     if path.suffix != SUFFIX:
-        raise UsageError(f"{path}: expected a name that ends in {SUFFIX}")
+        raise UsageError(f"{path}: expected a name ending in {SUFFIX}")
     refuse_existing(path, overwrite)
 
 
@@ -56,24 +56,24 @@ def write(
     open_renderer: OpenRenderer = MujocoRenderer,
     method: Method = "umap",
 ) -> list[str]:
-    """Write an episode to `path` (.rrd), whole or not at all.
+    """Write an episode to `path` (.rrd) atomically.
 
-    The film is left out where nothing can be drawn, the map where the latents have none. A map
-    that is kept beside the trace is used again.
+    The film is omitted if no OpenGL backend works, the map if the latents cannot be mapped. A map
+    stored beside the trace is reused.
 
     Args:
-        source: the run, and which of its episodes.
-        path: the file.
-        overwrite: whether it may be replaced.
-        open_renderer: makes the renderer.
-        method: of the map, where none is kept.
+        source: the run and its episode.
+        path: file to write.
+        overwrite: replace an existing file.
+        open_renderer: opens the renderer.
+        method: method of the map, if none is stored.
 
     Returns:
-        What is not in it, and why, a sentence each.
+        What was omitted and why, one sentence per item.
 
     Raises:
         UsageError: as for `check`.
-        GlassvizError: likewise, or the file cannot be written.
+        GlassvizError: as for `check`, or the file cannot be written.
     """
     check(path, overwrite)
     rr = _sdk()
@@ -87,7 +87,7 @@ def write(
             [xy] = places.xy
         else:
             notes.append(f"no map: {places.failure}")
-    # The viewer takes files of one id for parts of one recording.
+    # The viewer merges files with equal ids into one recording.
     recording_id = f"{source.stability.trace_sha256[:32]}-{source.episode + 1}"
     stream = rr.RecordingStream("glassviz", recording_id=recording_id)
     with replacing(path) as partial:
@@ -100,20 +100,20 @@ def write(
 
 
 def find_map(trace: Trace, folder: StrPath) -> Plane | None:
-    """Where the frames of a trace are on a map of all of them that was made before; or None.
+    """Positions of a trace's frames on a stored map of all of them; None without such a map.
 
     Args:
-        trace: whose map it is.
-        folder: of the traces, where coordinates are kept. A UMAP comes before a PCA.
+        trace: the trace.
+        folder: folder of the traces, where maps are stored; UMAP is preferred to PCA.
     """
     folder = Path(folder)
     for path in sorted(folder.glob(f"latent-*{MAP_SUFFIX}"), reverse=True):
         try:
-            found = Coordinates.load(path)
+            coordinates = Coordinates.load(path)
         except GlassvizError:
             continue
-        xy = found.xy.get(recorded_sha256(trace))
-        if xy is not None and np.isfinite(xy).all() and not found.inputs.get("encoder"):
+        xy = coordinates.xy.get(recorded_sha256(trace))
+        if xy is not None and np.isfinite(xy).all() and not coordinates.inputs.get("encoder"):
             return xy
     return None
 
@@ -155,7 +155,7 @@ def _log(
 
 
 def _log_labels(rr: Any, stream: "RecordingStream", source: Source) -> None:
-    """Every frame's label as a number, and every switch as text: the label with its gait phase."""
+    """Log labels as numbers, and switches as text: the new label with its gait phase."""
     trace, e = source.trace, source.episode
     label, names = trace.label[e], source.phase_names()
     stream.log("label", rr.SeriesPoints(names="label", marker_sizes=2.0), static=True)
@@ -173,19 +173,21 @@ def _log_labels(rr: Any, stream: "RecordingStream", source: Source) -> None:
 
 
 def _log_map(rr: Any, stream: "RecordingStream", source: Source, xy: Plane) -> None:
-    """All frames of the trace in the colours of their labels, and the one that is shown."""
+    """Log all frames of the trace in the colours of their labels, and the current frame."""
     trace, e = source.trace, source.episode
-    # The viewer's y points down.
-    places = xy * np.array([1, -1], np.float32)
-    kept = np.isfinite(places).all(axis=-1)
-    colors = _rgba(trace.label[kept])
+    # The viewer's y axis points down.
+    positions = xy * np.array([1, -1], np.float32)
+    on_map = np.isfinite(positions).all(axis=-1)
+    colors = _rgba(trace.label[on_map])
     small, large = (rr.Radius.ui_points(size) for size in (FRAME_POINTS, HERE_POINTS))
-    stream.log("map/frames", rr.Points2D(places[kept], colors=colors, radii=small), static=True)
-    look = rr.Points2D.from_fields(colors=[_packed(INK)], radii=[large], draw_order=100.0)
-    stream.log("map/here", look, static=True)
-    frames = np.flatnonzero(kept[e])
+    stream.log(
+        "map/frames", rr.Points2D(positions[on_map], colors=colors, radii=small), static=True
+    )
+    marker = rr.Points2D.from_fields(colors=[_packed(INK)], radii=[large], draw_order=100.0)
+    stream.log("map/here", marker, static=True)
+    frames = np.flatnonzero(on_map[e])
     clock = _clock(rr, trace.time[e, frames], frames)
-    stream.send_columns("map/here", clock, rr.Points2D.columns(positions=places[e, frames]))
+    stream.send_columns("map/here", clock, rr.Points2D.columns(positions=positions[e, frames]))
 
 
 def _clock(rr: Any, time_s: np.ndarray, frames: np.ndarray) -> "list[TimeColumn]":
@@ -193,7 +195,7 @@ def _clock(rr: Any, time_s: np.ndarray, frames: np.ndarray) -> "list[TimeColumn]
 
 
 def _blueprint(source: Source, film: bool, on_map: bool) -> "Blueprint":
-    """What stands where when the recording is opened."""
+    """Layout of the viewer."""
     import rerun.blueprint as rrb
 
     left: list[Any] = [rrb.Spatial2DView(origin="film", name="Film")] if film else []
@@ -215,7 +217,7 @@ def _blueprint(source: Source, film: bool, on_map: bool) -> "Blueprint":
 
 
 def _rgba(labels: Int32[np.ndarray, " labels"]) -> UInt32[np.ndarray, " labels"]:
-    """Colours of labels, as 0xRRGGBBAA."""
+    """Colours of labels as 0xRRGGBBAA."""
     return np.array([_packed(label_color(label)) for label in labels.tolist()], np.uint32)
 
 

@@ -11,11 +11,9 @@ from glassviz.errors import GlassvizError
 
 FOOT = "foot"
 
-
 BODY = ("torso", "nose", "pelvis", "thigh")
 """Geoms other than the foot that count as the body touching the floor. The calf does not count: its
 ends lie inside foot and thigh."""
-
 
 DEBOUNCE_S = 0.06
 """Shorter contacts, and shorter gaps between contacts, are flicker: three control steps."""
@@ -149,31 +147,23 @@ def share(part: Bool[np.ndarray, " frames"], whole: Bool[np.ndarray, " frames"])
 STAND_HEIGHT_M = 0.6
 """Height of the torso above the foot from which the task counts the body as standing."""
 
-
 IMPACT_S = 0.3
 """Legs that give way after a drop from one metre do so within this time."""
 
-
 STAND_S = 0.2
 """After the drop, a shorter stand is a bounce."""
-
 
 LONGEST_OPENING_S = 5.0
 """Getting up that takes longer belongs to the behaviour of the episode. In ten episodes of a
 hopping agent the slowest was up after 4.0 s."""
 
-
 LEANING_RAD = np.pi / 4
 """A torso that leans further at the impact falls forward or backward."""
-
 
 FOLDED_RAD = np.pi / 2
 """A larger angle between torso and thigh at the impact counts as folded."""
 
-
 Direction = Literal["forward", "backward", "upright"]
-
-
 Manner = Literal["sits", "folds", "topples"]
 
 

@@ -12,10 +12,8 @@ from glassviz.gait.contacts import FloorContacts, debounce, rising_edges
 SLOWEST_S = 2.5
 """Longest period, s. Agents that repeatedly fall and get up have periods of 1.7 to 2.1 s."""
 
-
 FASTEST_S = 1 / 6
 """Shortest period, s."""
-
 
 FIRST_PEAK = 0.75
 """The period is the lag of the first peak that reaches this share of the highest peak. The highest
@@ -24,14 +22,11 @@ more than the next one. In shipped agents that visibly hop, the first peak has 0
 highest. None of them has a second peak within a gait cycle, which a lower share could mistake for
 the period."""
 
-
 MONOTONE = 0.95
 """A Hilbert phase is accepted if it advances in at least this share of the frames."""
 
-
 BAND = (0.5, 1.5)
 """Pass band of the Hilbert phase, relative to the frequency found by autocorrelation."""
-
 
 FILTER_ORDER = 2
 """Order of the Butterworth filter of the Hilbert phase."""

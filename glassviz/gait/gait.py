@@ -32,10 +32,8 @@ from glassviz.trace import Trace
 FEWEST_CYCLES = 10
 """A return map is fitted to at least this many cycles."""
 
-
 RESAMPLES = 200
 """Bootstrap replicates of the interval of ρ."""
-
 
 LEVEL = 0.95
 """Confidence level of that interval."""
@@ -108,7 +106,6 @@ def return_map(
 ON_FOOT = 0.8
 """Share of the stance on the foot alone from which touchdowns of the foot begin the cycles. Hopping
 episodes have 0.92 or more, all others 0.76 or less."""
-
 
 MOVING_MPS = 0.1
 """The centre of mass moves at this speed or faster."""

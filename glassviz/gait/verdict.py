@@ -73,11 +73,7 @@ class GaitThresholds:
 
 
 GAIT_THRESHOLDS = GaitThresholds()
-
-
 GaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined"]
-
-
 RunGaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined", "split"]
 
 
@@ -162,7 +158,6 @@ _RHYTHMIC = (
     _Line("period_spread", "period_spread", at_least=False),
     _Line("cycles", "cycles", at_least=True),
 )
-
 
 _LINES: dict[GaitName, tuple[_Line, ...]] = {
     "hop": (
@@ -291,10 +286,8 @@ def _clearly_missed(criterion: Criterion, tolerance: float) -> bool:
 
 Course = Literal["forward", "backward", "in place"]
 
-
 IN_PLACE_MPS = 0.05
 """A slower mean speed is no direction; it is a metre in 20 s, less than the hopper is long."""
-
 
 LONG_ENOUGH_S = 2 * SLOWEST_S
 """Without a rhythm for so long there is none."""

@@ -20,8 +20,6 @@ from glassviz.metrics.nulls import monte_carlo_p
 from glassviz.metrics.statistics import REPLICATES, bootstrap_weights
 
 Labels = Int[np.ndarray, " frames"]
-
-
 Profiles = Float64[np.ndarray, "clusters bins"]
 
 
@@ -29,7 +27,6 @@ Profiles = Float64[np.ndarray, "clusters bins"]
 
 MATCHED_JACCARD = 0.2
 """Pairs of labels with a lower Jaccard index stay unmatched."""
-
 
 MATCHED_DIVERGENCE_BITS = 2 / 3
 """Pairs of phase profiles with a higher divergence stay unmatched. Two uniform profiles with a

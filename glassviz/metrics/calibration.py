@@ -16,7 +16,6 @@ from glassviz.metrics.statistics import (
 TAIL_WEIGHT = 0.01
 """Frames count if rewards after the end of the episode would have at most this weight."""
 
-
 PerFrame = Float[np.ndarray, "episodes frames"]
 
 

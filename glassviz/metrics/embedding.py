@@ -14,20 +14,12 @@ from jaxtyping import Bool, Float, Float64, Int
 NEIGHBOURS = 15
 """Default neighbourhood size k."""
 
-
 SAMPLE = 2000
 """Default sample size; time and memory grow with its square."""
 
-
 Metric = Literal["cosine", "euclidean"]
-
-
 Pairs = Float64[np.ndarray, "frames frames"]
-
-
 Allowed = Bool[np.ndarray, "frames frames"]
-
-
 Ranks = Int[np.ndarray, "frames frames"]
 
 

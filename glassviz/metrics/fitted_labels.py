@@ -27,21 +27,14 @@ from glassviz.metrics.transitions import transition_counts
 RESTARTS = 8
 """Number of k-means++ initialisations."""
 
-
 ITERATIONS = 100
 """Maximum number of Lloyd iterations."""
-
 
 SAMPLE = 8192
 """Initialisations are compared on this many vectors, since consecutive frames are similar."""
 
-
 _SAME = 1e-6  # Latents with 1 − cos below this are identical in single precision.
-
-
 Unit = Float32[np.ndarray, "frames latent"]
-
-
 Centres = Float32[np.ndarray, "prototypes latent"]
 
 
@@ -136,10 +129,7 @@ def lloyd(unit: Unit, centres: Centres) -> tuple[Centres, Int[np.ndarray, " fram
 # Fitted labels and their file ---------------------------------------------------------------------
 
 FORMAT = "glassviz-labels"
-
-
 SCHEMA_VERSION = 1
-
 
 _HEADER: dict[str, type] = {
     "checkpoint_sha256": str,
@@ -325,10 +315,8 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
 PROTOTYPES = 16
 """Default number of prototypes N."""
 
-
 REFITS = 20
 """Default number of refits with other seeds."""
-
 
 Latents = Sequence[Float[np.ndarray, "_ latent"]]
 """One array per episode."""

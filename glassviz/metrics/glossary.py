@@ -18,7 +18,6 @@ ENDINGS = ("_low", "_high", "_all_frames")
 """Suffixes of metrics in columns of runs.csv: bounds of the interval; computed over all frames
 after the initial transient, not only those in gait cycles."""
 
-
 SUGGESTIONS = 3
 """Maximum number of names suggested in place of an unknown one."""
 

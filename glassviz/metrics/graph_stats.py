@@ -47,14 +47,8 @@ from glassviz.metrics.transitions import (
 )
 
 Convention = Literal["flow", "train"]
-
-
 _LOOPS: dict[Convention, SelfLoops] = {"flow": "dropped", "train": "once"}
-
-
 Partition = Float64[np.ndarray, "prototypes clusters"]
-
-
 States = Int[np.ndarray, "episodes frames"]
 
 

@@ -7,10 +7,8 @@ from scipy.special import entr
 ROUNDING_BITS = 1e-9
 """Entropies and information below this are rounding errors."""
 
-
 RANDOM_FRAMES = 10_000
 """A mean over this many frames in random order is stable enough."""
-
 
 Distributions = Float64[np.ndarray, "frames outcomes"]
 """One distribution over clusters or prototypes per frame; one-hot for hard labels."""

@@ -56,18 +56,15 @@ from glassviz.metrics.segments import (
 GAIT_PHASES = ("stance", "push-off", "flight", "landing", "lean", "fold", "recover")
 """The first four phases are those of an upright body, the others those of a fall."""
 
-
 RISE_MPS = 0.3
 """Below this vertical speed the body is in stance, neither landing nor pushing off.
 
 A trained hop with 2.8 cycles per second extends its leg at up to 0.7 m/s and turns around below 0.3
 m/s. With this threshold its three labels are stance, push-off and flight, as in the film."""
 
-
 FOLDED_HEIGHT_M = 0.6
 """A body that is not upright has folded below this height of the torso above the foot: the standing
 height of the task."""
-
 
 Categories = Int[np.ndarray, " frames"]
 
@@ -367,18 +364,13 @@ def _chatter(
 TAU_GRID = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 2.0)
 """Temperatures of an audit, from hard to flat assignments."""
 
-
 AUDIT_FRAMES = 100_000
 """Maximum number of frames of an audit; more would not change its curves."""
-
 
 ACTIVE_SHARE = 0.05
 """A cluster is active if its share of S exceeds this fraction of a uniform share."""
 
-
 Assignments = Float[np.ndarray, "frames prototypes"]
-
-
 Partition = Float[np.ndarray, "prototypes clusters"]
 
 

@@ -185,14 +185,10 @@ def rayleigh_p(n: int, r: float) -> float:
 RESAMPLES = 999
 """Bootstrap resamples of cycles."""
 
-
 INTERVAL = (0.025, 0.975)
 """Quantiles of the percentile bootstrap."""
 
-
 Raster = Int[np.ndarray, "cycles bins"]
-
-
 PhaseMap = Int[np.ndarray, " bins"]
 
 

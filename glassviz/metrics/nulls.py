@@ -11,17 +11,13 @@ from glassviz.metrics.segments import find_segments
 PHASE_BINS = 12
 """Default number of equal parts of a gait cycle."""
 
-
 REPLICATES = 999
 """Default number of replicates of a null, B."""
-
 
 SHUFFLES = 49
 """Replicates of the shuffle null: enough for its mean, and each one rearranges all segments."""
 
-
 _MAX_NUMBERS = 2_000_000  # Numbers of a null held in memory at once.
-
 
 CycleCounts = Float64[np.ndarray, "cycles bins labels"]
 """Counts by gait cycle, phase bin and label; cycles and labels without a frame are absent."""

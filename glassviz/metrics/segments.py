@@ -13,14 +13,11 @@ from glassviz.metrics.information import contiguous_blocks, entropy_bits, inform
 FLICKER_FRAMES = 2
 """A segment of at most this many frames is flicker."""
 
-
 VISITED_SHARE = 0.01
 """A label is visited if it has more than this share of the frames."""
 
-
 STUCK_SHARE = 0.8
 """A run is stuck if one label has at least this share of the frames."""
-
 
 Labels = Int[np.ndarray, " frames"]
 
@@ -283,15 +280,12 @@ def occupancy(label: Labels, clusters: int) -> Occupancy:
 MAX_LAG_S = 4.0
 """Longest lag, s: two periods of the slowest rhythm considered, 0.5 Hz."""
 
-
 HOLD_FRAMES = (2, 3, 5, 10)
 """Label intervals i of `hold_agreement`, frames."""
-
 
 NEARLY_HIGHEST = 0.9
 """The period is the lag of the first peak that reaches this share of the highest peak, since peaks
 recur at multiples of the period."""
-
 
 _BLOCKS_PER_BATCH = 256
 

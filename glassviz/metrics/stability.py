@@ -271,7 +271,6 @@ OF_BODY: dict[str, Metric] = {
 }
 """What the body does: parts of it, such as speed, are what the task rewards."""
 
-
 _IN_TIME = {
     "switch_rate_hz": ("switching", "rate_hz"),
     "flicker_share": ("switching", "flicker_share"),
@@ -284,7 +283,6 @@ _IN_TIME = {
     "window_mi_10_bits": ("window_mi_10_bits",),
 }
 """Of labels, by the name of the metric, where it is in `LabelStats`."""
-
 
 _IN_CYCLES = {
     "switches_per_cycle": ("switching", "per_cycle"),
@@ -302,7 +300,6 @@ _IN_CYCLES = {
 }
 """The same, of gait cycles."""
 
-
 _SOFT = {
     "soft_window_mi_5_bits": ("change", "window_mi_5_bits"),
     "soft_window_mi_10_bits": ("change", "window_mi_10_bits"),
@@ -316,7 +313,6 @@ _SOFT = {
 }
 """Of soft assignments, where it is in `SoftStats`."""
 
-
 OF_LABELS: dict[str, Metric] = {
     "dominant_share": _of_labels("occupancy", "dominant_share"),
     "effective_labels": _of_labels("occupancy", "effective_labels"),
@@ -329,20 +325,16 @@ OF_LABELS: dict[str, Metric] = {
 }
 """Over steady frames; those about occupancy over all."""
 
-
 METRICS = MappingProxyType(OF_BODY | OF_LABELS)
 """By name: what runs are compared by."""
 
-
 ALL_FRAMES = "_all_frames"
-
 
 OVER_ALL_FRAMES = MappingProxyType(
     {f"{name}{ALL_FRAMES}": _of_labels(*path) for name, path in _IN_TIME.items()}
     | {f"{name}{ALL_FRAMES}": _of_soft(*path) for name, path in _SOFT.items()}
 )
 """What is not about gait cycles once more, over all frames after the opening: falls included."""
-
 
 SHARES = frozenset({"locking_significant_share"})
 """Of which each episode has 0 or 1."""

@@ -15,10 +15,8 @@ from glassviz.metrics.nulls import batch_sizes
 REPLICATES = 4999
 """Resamples of a bootstrap."""
 
-
 IQM_FROM = 4
 """An interquartile mean of fewer values would trim none of them."""
-
 
 Statistic = Literal["mean", "iqm"]
 
@@ -328,14 +326,10 @@ def benjamini_hochberg(p: Float64[np.ndarray, " tests"]) -> Float64[np.ndarray, 
 RESAMPLES = 9999
 """Random permutations if there are too many for an exact test."""
 
-
 EXACT_UP_TO = 50_000
 """A test is exact up to this many permutations: 9 against 9, 15 pairs, 8 ranks."""
 
-
 _ROUNDING = 1e-12
-
-
 Sample = Float64[np.ndarray, " values"]
 
 

@@ -10,20 +10,12 @@ from glassviz.metrics.information import entropy_bits, one_hot
 from glassviz.metrics.nulls import REPLICATES, monte_carlo_p
 
 SelfLoops = Literal["dropped", "once", "twice"]
-
-
 _LOOP_FACTOR: dict[SelfLoops, float] = {"dropped": 0.0, "once": 1.0, "twice": 2.0}
-
-
 _ROUNDING = 1e-12
-
-
 Graph = Float64[np.ndarray, "nodes nodes"]
-
 
 Partition = Int[np.ndarray, " nodes"] | Float64[np.ndarray, "nodes clusters"]
 """Cluster of every node, or S, a distribution over clusters for every node."""
-
 
 Clustering = Int[np.ndarray, " nodes"]
 """Cluster of every node."""

@@ -12,10 +12,8 @@ from glassviz.metrics.information import contingency, entropy_bits, normalised_r
 
 Mode = Literal["frame", "jump", "soft-train", "flow"]
 
-
 TRANSITION_FLOOR = 1e-4
 """Added to every soft count, as in training, so that no row is empty."""
-
 
 Counts = Float64[np.ndarray, "states states"]
 
@@ -199,7 +197,6 @@ def irreversibility(chain: Chain) -> float | None:
 FEWEST_ROUNDS = 2
 """A dominant cycle was completed at least this often."""
 
-
 LEAST_SHARE = 0.1
 """A dominant cycle has at least this share of the switches."""
 
@@ -282,7 +279,6 @@ def dominant_cycle(cycles: Sequence[Cycle]) -> Cycle | None:
 
 LAGS = (1, 2, 5, 10, 20)
 """Lags at which the slowest relaxation time is estimated, frames."""
-
 
 _ROUNDING = 1e-9
 

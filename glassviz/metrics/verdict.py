@@ -189,8 +189,6 @@ def _judge(criteria: LabelCriteria) -> Verdict:
 
 
 BasinName = Literal["stable-hop", "unstable", "undetermined"]
-
-
 RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
 
 

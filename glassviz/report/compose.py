@@ -47,7 +47,6 @@ from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 
 CONTROLLERS = {"mppi": "planner", "pi": "policy"}
 
-
 DOUBT = (
     "The verdict describes these episodes; it says nothing about other seeds, and not that "
     "stable labels cause return."
@@ -108,14 +107,11 @@ def _listed(names: Sequence[str], most: int = 6) -> str:
 
 TITLE = "Basin classification report"
 
-
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
 """Metrics that have columns in the table of all runs, beside those of figures and evidence."""
 
-
 MOST_OF_COMMAND = 400
 """Characters of the command line that are shown: a shell may have expanded a pattern to many."""
-
 
 _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 

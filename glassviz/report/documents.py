@@ -166,11 +166,7 @@ def pair_row(pair: LabelPair) -> dict[str, Any]:
 
 
 FIGURES = (".png", ".svg", ".pdf")
-
-
 FORMATS = (*FIGURES, ".graphml", ".json")
-
-
 SCHEMA_VERSION = 1
 
 

@@ -94,7 +94,6 @@ def _verdict(name: str) -> Of:
 
 _VERDICTS = ("planner_gait", "policy_gait", "planner_basin", "policy_basin")
 
-
 KEYS: dict[type, Keys] = {
     Criterion: Keys(last=_properties("margin", "met")),
     Occupancy: Keys(last=_properties("stuck")),

@@ -328,8 +328,6 @@ def _figure(value: float | None) -> str:
 
 
 TITLE = "Stability against return"
-
-
 DRAWN = (PRIMARY, *NAMED)
 
 
@@ -624,8 +622,6 @@ def _audit(run: RunStability, name: str) -> Drawing:
 
 
 LOCKED = "Labels locked, if dominant_share holds, or all others do"
-
-
 OSCILLATE = "Labels oscillate, if one of the first three holds; fleiss_kappa only with the last"
 
 
@@ -728,14 +724,10 @@ def _place(criterion: Criterion) -> float:
 
 FRAMES = 9
 
-
 CYCLES = 2
 """A strip lasts so many gait cycles; the last picture is the touchdown that ends them."""
 
-
 WIDTH, HEIGHT = 240, 264
-
-
 JPEG_QUALITY = 80
 
 

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 WORTH_A_PROCESS = 4
 """Traces for which it pays to start one process more."""
 
-
 AHEAD = 2
 """Traces that are handed to each process at a time: one to work on, and one that waits."""
 

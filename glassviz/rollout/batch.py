@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
 
 Item = TypeVar("Item")
-
-
 Result = TypeVar("Result")
 
 

@@ -27,17 +27,11 @@ from glassviz.rollout.rollout import Actors
 EVAL_SEED = 10_000
 """Evaluations meet the same resets at every step of a training run and in every run."""
 
-
 FRESH_SEED = 2_000
 """Leads to resets that no evaluation in training met, so that no checkpoint was chosen by them."""
 
-
 FULL_REWARD = 0.99
-
-
 STANDING_REWARD = 0.01
-
-
 Rewards = Float64[np.ndarray, "episodes decisions"]
 
 

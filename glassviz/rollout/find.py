@@ -14,22 +14,16 @@ if TYPE_CHECKING:
 
 
 TRACE_SUFFIX = ".npz"
-
-
 CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
-
 
 LABELS_SUFFIX = ".labels.safetensors"
 """Of fitted labels, which lie beside the traces and lead to none."""
 
-
 MAP_SUFFIX = ".map.npz"
 """Of coordinates of latent maps, which lie there too."""
 
-
 MOST_NAMED = 5
 """Of what is passed over, so many are named."""
-
 
 PREFERRED = ("best_mppi", "last", "latest_eval", "final")
 """Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""

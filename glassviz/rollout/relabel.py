@@ -16,8 +16,6 @@ from glassviz.rollout.find import LABELS_SUFFIX
 from glassviz.trace import Trace
 
 LEARNED = "learned"
-
-
 FITTED = "fitted"
 
 

@@ -17,10 +17,7 @@ from glassviz.agents.policy import Controller, Decision, decide
 from glassviz.envs.hopper import Step
 
 Arrays = dict[str, np.ndarray]
-
-
 OnStep = Callable[[int], None]
-
 
 FROM_DECISION = (
     "latent",
@@ -32,7 +29,6 @@ FROM_DECISION = (
     "value",
     "value_spread",
 )
-
 
 FROM_STEP = ("time", "qpos", "qvel", "obs", "height", "speed", "angles", "contacts", "touch")
 

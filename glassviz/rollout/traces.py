@@ -29,7 +29,6 @@ from glassviz.trace import SCHEMA_VERSION, Trace
 
 TRACE_FOLDER = Path("renders") / "traces"
 
-
 TRIAL_STEPS = 5
 """Decisions from which the time that a roll-out takes is estimated."""
 

@@ -11,14 +11,8 @@ from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
 
 COLUMNS = ("step", "reward", "eval_type", "seed")
-
-
 CONTROLLERS = ("pi", "mppi")
-
-
 _LOG = re.compile(r"seed_(\d+)\.csv")
-
-
 _RESTART = re.compile(r"restart_\d+")
 
 

@@ -89,10 +89,7 @@ def scalars(record: Mapping[str, Any]) -> dict[str, float]:
 
 
 _NO_SCALARS = frozenset({"kind", "env_steps", "clock"})
-
-
 COLUMNS = ("step", "reward", "eval_type", "seed")
-
 
 DIAGNOSTIC_COLUMNS = (
     "step",
@@ -103,7 +100,6 @@ DIAGNOSTIC_COLUMNS = (
     "fall_count",
     "time_to_first_full",
 )
-
 
 _NO_CLOCK: Mapping[str, float | int] = MappingProxyType({})
 

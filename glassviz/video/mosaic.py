@@ -12,8 +12,16 @@ from glassviz.palette import ink_on, to_rgb
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Format
 from glassviz.video.frames import Paint
-from glassviz.video.overlay import PANEL_COLOR, TEXT_COLOR, Sprite, font, line_height, rounded_box
-from glassviz.video.renderer import FrameRenderer, Scene
+from glassviz.video.overlay import (
+    FAINT_COLOR,
+    PANEL_COLOR,
+    TEXT_COLOR,
+    Sprite,
+    font,
+    line_height,
+    rounded_box,
+)
+from glassviz.video.renderer import BODY_ASPECT, FrameRenderer, Scene
 
 BACKGROUND_COLOR = "#14161C"
 LANE_COLOR = "#2E313A"
@@ -24,6 +32,18 @@ EDGE = 4
 DIMMED = 0.62
 """Brightness of a cell that is not highlighted."""
 
+MAX_WIDTH, MAX_HEIGHT = 1920, 1080
+MAX_CELL_HEIGHT = 300
+
+MIN_CELL_HEIGHT = 88
+"""With very many rows, a film becomes taller than a screen rather than its cells smaller."""
+
+MARGIN = 16
+
+GAP = 6
+"""Distance between cells, pixels."""
+
+TITLE, TEXT = 22, 16
 Canvas = UInt8[np.ndarray, "height width 3"]
 
 
@@ -157,6 +177,86 @@ class Mosaic:
         return paint
 
 
+class Sheet:
+    """The static background of a mosaic, with text."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.width, self.height = width + width % 2, height
+        self._picture = Image.new("RGB", (self.width, height), BACKGROUND_COLOR)
+
+    def grow(self, height: int) -> None:
+        """Extend the sheet at the bottom, to an even height."""
+        self.height += height + (self.height + height) % 2
+        taller = Image.new("RGB", (self.width, self.height), BACKGROUND_COLOR)
+        taller.paste(self._picture, (0, 0))
+        self._picture = taller
+
+    def picture(self) -> Canvas:
+        """The sheet as RGB pixels."""
+        return np.array(self._picture)
+
+    def text(
+        self, x: int, y: int, text: str, size: int = TEXT, faint: bool = False, anchor: str = "la"
+    ) -> None:
+        """Write a line; `anchor` as in Pillow."""
+        color = FAINT_COLOR if faint else TEXT_COLOR
+        ImageDraw.Draw(self._picture).text((x, y), text, fill=color, font=font(size), anchor=anchor)
+
+    def title(self, text: str, about: str) -> None:
+        """Write the title at the left, and `about` at the right, both truncated to fit."""
+        room = self.width - 2 * MARGIN
+        size = TITLE
+        while size > TEXT and font(size).getlength(text) > room:
+            size -= 1
+        self.text(MARGIN, 10, truncated(text, size, room), size)
+        rest = room - font(size).getlength(text) - 2 * MARGIN
+        self.text(
+            self.width - MARGIN, 14, truncated(about, TEXT, int(rest)), faint=True, anchor="ra"
+        )
+
+    def wrapped(self, text: str) -> list[str]:
+        """Break a text into lines that fit."""
+        lines = [""]
+        for word in text.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if font(TEXT).getlength(longer) <= self.width - 2 * MARGIN:
+                lines[-1] = longer
+            else:
+                lines.append(word)
+        return lines
+
+    def row_name(self, y: int, height: int, label: int, color: str, about: tuple[str, str]) -> int:
+        """Write a row's label, name and count; returns the y coordinate below."""
+        chip = number_chip(label, color, 30)
+        top = y + max(4, (height - 118) // 2)
+        self._picture.paste(chip, (MARGIN, top), chip)
+        name, count = about
+        self.text(MARGIN + chip.width + 12, top + chip.height // 2, name, 20, anchor="lm")
+        self.text(MARGIN, top + chip.height + 8, count, 15, faint=True)
+        return top + chip.height + 34
+
+    def chip(self, x: int, y: int, label: int, color: str) -> int:
+        """Draw a label's number on its colour; returns the width."""
+        chip = number_chip(label, color, TEXT)
+        self._picture.paste(chip, (x, y), chip)
+        return chip.width
+
+
+def fitted_cell(
+    columns: int, rows: int, beside: int, above: int, max_height: int = MAX_CELL_HEIGHT
+) -> tuple[int, int]:
+    """Width and height of cells, even numbers, so that a film fits a large screen.
+
+    Args:
+        columns, rows: numbers of columns and rows of cells.
+        beside, above: width and height of everything else, pixels.
+        max_height: maximum height of a cell, pixels.
+    """
+    room = (MAX_WIDTH - beside) / columns / BODY_ASPECT - GAP, (MAX_HEIGHT - above) / rows - GAP
+    height = max(MIN_CELL_HEIGHT, min(max_height, *room))
+    return 2 * int(height * BODY_ASPECT / 2), 2 * int(height / 2)
+
+
 def chip_size(height: int) -> int:
     """Font size of the numbers in cells of the given height, pixels."""
     return max(13, round(height / 13))
@@ -218,3 +318,12 @@ def _draw_bar(canvas: Canvas, bar: Bar, t: int) -> None:
     at = bar.x + round(float(bar.playhead[t]) * (width - 1))
     canvas[bar.y - 2 : bar.y + height + 2, at - 2 : at + 3] = 0
     canvas[bar.y - 2 : bar.y + height + 2, at - 1 : at + 2] = 255
+
+
+def truncated(text: str, size: int, room: int) -> str:
+    """A text truncated to a width in pixels."""
+    if font(size).getlength(text) <= room:
+        return text
+    while text and font(size).getlength(text + "…") > room:
+        text = text[:-1]
+    return text + "…"

@@ -17,7 +17,8 @@ import tests.helpers.tiny as tiny
 from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import kinds
-from glassviz.export.grid import Piece, cycle_pieces, grid_film, onset_pieces, plan_grid, spread
+from glassviz.export.alignment import Piece, cycle_pieces, onset_pieces, spread
+from glassviz.export.grid import grid_film, plan_grid
 from glassviz.export.kinds import export_all
 from glassviz.export.product import CAPTIONS, Source, Studio, shared_colors
 from glassviz.export.wall import plan_wall, wall_film
@@ -160,7 +161,7 @@ def test_pieces_share_no_cycle_and_skip_gaps():
     cycles = find_cycles(touchdowns, np.ones(130, bool), 0.04)
     pieces = cycle_pieces(cycles, 0, 2)
     assert [each.frames.tolist() for each in pieces] == [[5, 15, 26], [95, 105, 114]]
-    np.testing.assert_allclose(pieces[0].place(np.array([0.5, 1.0, 1.5])), [10, 15, 20.5])
+    np.testing.assert_allclose(pieces[0].frames_at(np.array([0.5, 1.0, 1.5])), [10, 15, 20.5])
 
 
 def test_onsets_are_aligned_in_real_time():
@@ -168,7 +169,7 @@ def test_onsets_are_aligned_in_real_time():
     for start in (50, 60, 200):
         visited[start : start + 5] = True
     pieces = onset_pieces(visited, 3, 0.02)
-    assert [piece.place(np.zeros(1))[0] for piece in pieces] == [50, 200]
+    assert [piece.frames_at(np.zeros(1))[0] for piece in pieces] == [50, 200]
     assert {piece.episode for piece in pieces} == {3}
 
 
@@ -224,7 +225,7 @@ def test_a_grid_without_cycles_is_aligned_at_onsets(runs):
     assert plan.cycles == 0 and plan.period_s is None
     for row in plan.rows:
         for piece in row.pieces:
-            onset = int(piece.place(np.zeros(1))[0])
+            onset = int(piece.frames_at(np.zeros(1))[0])
             labels = source.trace.label[piece.episode]
             assert labels[onset] == row.label != labels[onset - 1]
 
@@ -328,7 +329,7 @@ def test_a_gif_gives_up_colours_frames_and_size_until_it_fits(runs, tmp_path, mo
     with Studio("fast", 1, Noise, BACKEND) as studio:
         notes = make(kinds.gif(source, studio, (3.0, 3.2)), tmp_path / "a.gif")
         assert (tmp_path / "a.gif").stat().st_size <= limit
-        [note] = [each for each in notes if "what fits into 0.25 MB" in each]
+        [note] = [each for each in notes if "to fit into 0.25 MB" in each]
         seconds = [f["duration"] for f in gif_frames(tmp_path / "a.gif")]
         assert sum(seconds) == pytest.approx(200, abs=60), note
         monkeypatch.setattr(kinds, "GIF_BYTES", 10_000)

@@ -48,7 +48,6 @@ from glassviz.video.renderer import BODY_VIEW, FrameRenderer, MujocoRenderer, Op
 
 SIZE = (400, 300)
 
-
 SEEKABLE = (
     # A frame is decoded from the key frame before it: at most nine others on the way, and none
     # that comes later.
@@ -123,7 +122,6 @@ def _film(
 
 
 States = UInt8[np.ndarray, "episodes frames"]
-
 
 CAPTION = (
     "Size: share of the time. Width: share of the switches. Clockwise in the order of the gait "
@@ -203,8 +201,6 @@ def _told(match: matching.LabelMatch, probe_set: ProbeSet | None) -> str:
 
 
 GROUND_POINTS = 1500
-
-
 NOWHERE = np.zeros((0, 2), np.float32)
 
 

@@ -41,20 +41,13 @@ SCRIPTS = (
 )
 """Modules of `assets`, each after those that it imports."""
 
-
 TITLE = "Interactive report"
-
 
 _FILM = re.compile(r"[0-9a-f]{12}-\d+")
 """Names of films, as `compose` gives them: the beginning of the trace's hash, and the episode."""
 
-
 LIBRARY = "vendor/echarts/echarts.min.js"
-
-
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
-
-
 _EXPORT = re.compile(r"^export (?=(?:const|function|class) (\w+))", re.MULTILINE)
 
 

@@ -23,7 +23,6 @@ def failure(row: Failed) -> str:
 
 NO_LABELS = "The agent has no labels."
 
-
 CARRIES = 0.05
 """Share of the stance from which a geom is named among those that carry it."""
 
