@@ -81,7 +81,6 @@ def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
 
-
 _STABILITY_NOTES = (
     "return: mean of the episodes, and the 95 % interval of that mean, which says nothing about "
     "other seeds. labels: visited, with more than 1 % of the frames. U: share of their entropy "
@@ -151,14 +150,12 @@ def _failed(row: Failed) -> tuple[str | Text, ...]:
 SAME_BITS = 0.005
 """Less is not shown."""
 
-
 _FIT_NOTES = (
     "K: clusters. seen: with more than 1 % of the frames. H²: structural entropy of the "
     "transitions between prototypes under their clusters, without self-transitions; gap: share of "
     "H¹ that the clusters explain. refits: adjusted mutual information of the labels, and of the "
     "prototypes alone, over pairs of fits with other seeds; mean (lowest): 1 the same, 0 chance."
 )
-
 
 _LEARNED_NOTES = (
     "learned: labels of its own with more than 1 % of the frames. AMI: adjusted mutual information "
@@ -285,10 +282,8 @@ def _name(name: str) -> str:
 CYCLES = 3
 """That are told of each level."""
 
-
 LARGEST = 8
 """Differences that are told."""
-
 
 _GRAPH_NOTES = (
     "h: entropy rate, bits a step of the mode, and as a share of the largest possible. one-way: "

@@ -235,14 +235,11 @@ def adjusted_p(pairs: Sequence[LabelPair]) -> Float64[np.ndarray, " tested"]:
 PHASES_OF_A_HOP = ("stance", "push-off", "flight", "landing")
 """The phases that one label may have together: those of an upright body."""
 
-
 PHASES_TO_LACK = ("push-off", "flight", "landing")
 """Of these a run may lack one; in a quick hop the turn of the stance is too short to be missed."""
 
-
 LACKING_SHARE = VISITED_SHARE
 """A phase with fewer of the frames is lacking, as a label with fewer is not visited."""
-
 
 MERGED_SHARE = 0.5
 """Phases are merged where one label has more than this share of each."""

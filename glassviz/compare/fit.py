@@ -42,8 +42,6 @@ if TYPE_CHECKING:
 
 
 Labels = Int[np.ndarray, " frames"]
-
-
 _ROUNDING = 1e-9
 
 

@@ -206,10 +206,7 @@ def graph_all(
 
 
 REPLICATES = 999
-
-
 Flux = Float64[np.ndarray, "states states"]
-
 
 PerEpisode = Float64[np.ndarray, "_ states states"]
 """Counts of each episode."""

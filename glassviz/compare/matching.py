@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 PROBE_FRAMES = 12_000
 """Of all runs together: each gives its share, or all that it has."""
 
-
 PIECE_S = 1.0
 """Frames outside of gait cycles are drawn in stretches of this length."""
 
@@ -195,7 +194,6 @@ class PhaseMatch:
 
 UNNAMED_GAITS = ("split", "undetermined")
 """What a run is said to do whose episodes differ, or of which nothing can be said."""
-
 
 CLOCKLESS_GAITS = (*UNNAMED_GAITS, "static")
 """Two runs of which this is said need not do the same, or do nothing in cycles."""

@@ -91,25 +91,17 @@ def returns_of(members: Sequence[Member], rng: np.random.Generator) -> Returns:
 PRIMARY = "fleiss_kappa"
 """The metric that answers the question: whether every gait cycle has the same labels."""
 
-
 NAMED = ("locking_u", "window_mi_10_bits", "switches_per_cycle")
 """Metrics named beforehand beside the primary one, adjusted by Holm's method."""
-
 
 LEVEL = 0.05
 """Of a test; its interval leaves as much outside."""
 
-
 STRATUM_FROM = 5
 """Ranks of fewer runs cannot reach the level, so that smaller basins are not looked at alone."""
 
-
 _INTERVAL_FROM = 4
-
-
 _Z = 1.959964
-
-
 Family = Literal["primary", "named", "explored"]
 
 

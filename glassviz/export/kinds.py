@@ -39,11 +39,7 @@ from glassviz.video.film import FilmOptions, FilmReport, film, shoot
 from glassviz.video.mosaic import Mosaic
 
 SIZE = 640, 480
-
-
 GIF_S = 6.0
-
-
 Part = figures.Part
 
 
@@ -286,7 +282,6 @@ def _stem(source: Source) -> str:
 
 PAPER = (".pdf", ".png")
 """Endings of every figure: for the paper, and for slides and pages."""
-
 
 Plan = Callable[[], Product]
 

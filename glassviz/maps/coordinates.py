@@ -22,11 +22,7 @@ from glassviz.rollout.find import MAP_SUFFIX
 from glassviz.trace import UNREADABLE, Trace
 
 Method = Literal["umap", "pca"]
-
-
 Rows = Float32[np.ndarray, "frames features"]
-
-
 Plane = Float32[np.ndarray, "frames 2"]
 
 
@@ -35,14 +31,11 @@ Plane = Float32[np.ndarray, "frames 2"]
 NEIGHBOURS = 30
 """Number of neighbours of UMAP."""
 
-
 MIN_DIST = 0.1
 """Minimum distance of UMAP."""
 
-
 FEWEST = 4
 """Minimum number of frames of a map."""
-
 
 PLACED_BY = 5
 """A frame that was not fitted is interpolated between this many fitted ones."""
@@ -195,10 +188,8 @@ def _nearest(
 
 SCHEMA_VERSION = 2
 
-
 MAX_POINTS = 100_000
 """Maximum number of fitted frames: UMAP takes about a minute for them on two cores."""
-
 
 Planes = Float32[np.ndarray, "episodes frames 2"]
 

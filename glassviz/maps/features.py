@@ -88,7 +88,6 @@ class Encoder:
 CLOCKLESS_WINDOW_S = 0.5
 """Theiler window of runs without gait cycles, s."""
 
-
 DISCOUNT = 0.99
 """Discount per frame if the trace has none."""
 
@@ -226,22 +225,17 @@ def split(
 CYCLE_STEPS = 24
 """Phases at which cycles are compared."""
 
-
 FEWEST_CYCLES = 3
 """A typical cycle needs at least this many cycles."""
-
 
 COMPARED = 400
 """Maximum number of cycles compared pairwise, evenly spaced."""
 
-
 AVERAGED = 0.25
 """Share of the cycles, nearest to the medoid, that are averaged."""
 
-
 NEAREST = 15
 """Number of frames around a prototype, whose medoid is its position."""
-
 
 Plane = Float32[np.ndarray, "frames 2"]
 
@@ -446,10 +440,8 @@ def _rank(keys: tuple[Numbers, ...], groups: tuple[Numbers, ...]) -> Numbers:
 
 Space = Literal["latent", "obs", "gait"]
 
-
 SPACE_METRICS: dict[Space, Metric] = {"latent": "cosine", "obs": "euclidean", "gait": "euclidean"}
 """Latents are compared by cosine, as in Glass; the other spaces are standardised."""
-
 
 SPACE_NAMES: dict[Space, str] = {
     "latent": "latents",

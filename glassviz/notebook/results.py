@@ -55,7 +55,6 @@ def fact_table(
 WIDEST = 1000
 """Pixels of a figure on the screen."""
 
-
 FINEST_DPI = 200
 
 
