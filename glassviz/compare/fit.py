@@ -27,7 +27,7 @@ from glassviz.metrics.fitted_labels import (
     fit_labels,
     refit_stability,
 )
-from glassviz.metrics.information import contingency
+from glassviz.metrics.information import ROUNDING_BITS, contingency
 from glassviz.metrics.locking import Locking, locking
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 
 Labels = Int[np.ndarray, " frames"]
-_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -112,45 +111,46 @@ def compare(
     seed: int = 0,
     gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> Comparison:
-    """Compare the labels that traces were recorded with to fitted ones.
+    """Compare the learned labels of traces with fitted ones.
 
     Args:
-        traces: of one agent with Glass, as they were recorded.
-        fitted: to its latents.
-        seed: of what chance leaves.
-        gaits: of the episodes of each trace, where they were described already.
+        traces: traces of one agent with Glass, as recorded.
+        fitted: labels fitted to its latents.
+        seed: seed of the null.
+        gaits: gaits of the episodes of each trace; None describes them.
 
     Raises:
-        GlassvizError: a gait cannot be described, or a frame not labelled.
+        GlassvizError: a gait cannot be described, or the latents have another dimension.
     """
     rng = np.random.default_rng(seed)
     gaits = gaits or [describe_gaits(trace) for trace in traces]
     episodes = [
-        each
-        for trace, own in zip(traces, gaits, strict=True)
-        for each in _episodes(trace, own, fitted, rng)
+        episode
+        for trace, trace_gaits in zip(traces, gaits, strict=True)
+        for episode in _episodes(trace, trace_gaits, fitted, rng)
     ]
-    learned = np.concatenate([each.learned for each in episodes])
-    found = np.concatenate([each.fitted for each in episodes])
+    learned = np.concatenate([episode.learned for episode in episodes])
+    fitted_label = np.concatenate([episode.fitted for episode in episodes])
     clusters = max(trace.clusters for trace in traces)
-    table = contingency(learned, found, clusters, fitted.clusters)
+    table = contingency(learned, fitted_label, clusters, fitted.clusters)
     matching = match_by_frames(table)
-    moving = [each for each in episodes if each.locking]
-    here, there = ([each.locking[i] for each in moving if each.locking] for i in (0, 1))
+    rhythmic = [episode for episode in episodes if episode.locking]
+    pairs = [episode.locking for episode in rhythmic if episode.locking]
+    learned_locking, fitted_locking = ([pair[i] for pair in pairs] for i in (0, 1))
     return Comparison(
         label_rules=tuple(sorted({trace.header["label_rule"] for trace in traces})),
         learned_visited=occupancy(learned, clusters).visited,
-        ami=agreement(learned, found).ami,
-        test=_test(moving, rng) if moving else None,
+        ami=agreement(learned, fitted_label).ami,
+        test=_test(rhythmic, rng) if rhythmic else None,
         partner=tuple(matching.partner.tolist()),
         similarity=tuple(matching.similarity.tolist()),
         matched_share=matching.accuracy(table),
-        cycle_episodes=len(moving),
-        learned=_reading(here, there),
-        fitted=_reading(there, here),
+        cycle_episodes=len(rhythmic),
+        learned=_reading(learned_locking, fitted_locking),
+        fitted=_reading(fitted_locking, learned_locking),
         fitted_ahead=sum(
-            other.phase_information_bits > own.phase_information_bits + _ROUNDING
-            for own, other in zip(here, there, strict=True)
+            b.phase_information_bits > a.phase_information_bits + ROUNDING_BITS
+            for a, b in zip(learned_locking, fitted_locking, strict=True)
         ),
     )
 
@@ -168,46 +168,45 @@ class _Episode:
 def _episodes(
     trace: Trace, gaits: Sequence[Gait], fitted: FittedLabels, rng: np.random.Generator
 ) -> Iterator[_Episode]:
-    found = relabelled(trace, fitted)
+    fitted_trace = relabelled(trace, fitted)
     for i, gait in enumerate(gaits):
         after = np.arange(trace.frames) >= gait.opening_end
-        label, other = (
-            np.where(after, each.label[i].astype(np.int64), -1) for each in (trace, found)
-        )
+        a, b = (np.where(after, t.label[i].astype(np.int64), -1) for t in (trace, fitted_trace))
         phase, cycle = gait.cycles.phase, gait.cycles.cycle
         # A single rotation, since the p-values are not used.
-        here, there = (locking(each, phase, cycle, rng, 1) for each in (label, other))
-        yield _Episode(label, other, cycle, (here, there) if here and there else None)
+        locking_a, locking_b = (locking(label, phase, cycle, rng, 1) for label in (a, b))
+        yield _Episode(a, b, cycle, (locking_a, locking_b) if locking_a and locking_b else None)
 
 
 def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTest:
-    label = np.concatenate([each.learned for each in episodes])
-    other = np.concatenate([each.fitted for each in episodes])
+    learned = np.concatenate([episode.learned for episode in episodes])
+    fitted = np.concatenate([episode.fitted for episode in episodes])
     # Cycles of different episodes need different numbers.
-    ends = np.cumsum([0, *(each.cycle.max() + 1 for each in episodes)])
+    offsets = np.cumsum([0, *(episode.cycle.max() + 1 for episode in episodes)])
     cycle = np.concatenate(
         [
-            np.where(each.cycle >= 0, each.cycle + end, -1)
-            for each, end in zip(episodes, ends[:-1], strict=True)
+            np.where(episode.cycle >= 0, episode.cycle + offset, -1)
+            for episode, offset in zip(episodes, offsets[:-1], strict=True)
         ]
     )
     # Surrogates stay within episodes: labels confined to one episode or controller are no evidence
     # of agreement.
-    span = np.repeat(np.arange(len(episodes)), [len(each.cycle) for each in episodes])
-    return agreement_test(label, other, warped_circular_shifts(other, cycle, rng, REPLICATES, span))
+    span = np.repeat(np.arange(len(episodes)), [len(episode.cycle) for episode in episodes])
+    nulls = warped_circular_shifts(fitted, cycle, rng, REPLICATES, span)
+    return agreement_test(learned, fitted, nulls)
 
 
-def _reading(own: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:
+def _reading(episodes: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:
     """Mean phase locking; U over the episodes in which it is defined for both labellings."""
-    if not own:
+    if not episodes:
         return None
     u = [
-        here.locking_u
-        for here, there in zip(own, other, strict=True)
-        if here.locking_u is not None and there.locking_u is not None
+        a.locking_u
+        for a, b in zip(episodes, other, strict=True)
+        if a.locking_u is not None and b.locking_u is not None
     ]
     return PhaseReading(
-        phase_information_bits=float(np.mean([each.phase_information_bits for each in own])),
+        phase_information_bits=float(np.mean([a.phase_information_bits for a in episodes])),
         locking_u=float(np.mean(u)) if u else None,
     )
 
@@ -267,23 +266,22 @@ def fit_all(
     overwrite: bool = False,
     listener: Listener = NOBODY,
 ) -> list[Fitted | Failed]:
-    """Fit labels to the checkpoints of runs; one that is broken does not keep the others.
+    """Fit labels to the checkpoints of runs; failures do not stop the others.
 
-    The same traces and seed give the same labels and the same file, whatever the order of the
-    traces.
+    The same traces and seed give the same labels and the same file, in any order of the traces.
 
     Args:
         arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `targets.find_targets`.
-        options: how checkpoints are rolled out whose traces are missing.
-        fit: how labels are fitted.
-        folder: of the traces; renders/traces by default.
-        out: file for the labels of the only checkpoint; beside its first trace by default.
+            `find_targets`.
+        options: options to roll out checkpoints without traces.
+        fit: options of the fits.
+        folder: folder of the traces; renders/traces by default.
+        out: file of the labels of a single checkpoint; by default next to its first trace.
         overwrite: whether existing files may be replaced.
-        listener: who is told how it goes.
+        listener: progress callbacks.
 
     Returns:
-        What was fitted in the order of `arguments`, then what could not be.
+        Fits in the order of `arguments`, then failures.
 
     Raises:
         UsageError: `out` is given, and there are several checkpoints.
@@ -318,7 +316,7 @@ def fit_all(
 
 
 def _fitted(runs: Sequence[Run], path: Path, fit: FitOptions) -> Fitted:
-    """Fit labels to the runs of one checkpoint, whatever their order."""
+    """Fit labels to the runs of one checkpoint, independent of their order."""
     by_hash = {run.trace.sha256: run for run in reversed(runs)}
     by_hash = dict(sorted(by_hash.items()))
     traces = [run.trace for run in by_hash.values()]
@@ -335,14 +333,14 @@ def _fitted(runs: Sequence[Run], path: Path, fit: FitOptions) -> Fitted:
         comparison = compare(
             [run.trace for run in learned], labels, fit.seed, [run.gaits for run in learned]
         )
-    found = [labels.labels(episode)[1] for episode in latents]
+    fitted = [labels.labels(episode)[1] for episode in latents]
     labels.save(path)
     return Fitted(
         name=runs[0].name,
         path=path,
         traces=tuple(run.trace_path for run in by_hash.values()),
         labels=labels,
-        visited=occupancy(np.concatenate(found).astype(np.int64), labels.clusters).visited,
+        visited=occupancy(np.concatenate(fitted).astype(np.int64), labels.clusters).visited,
         refits=refits,
         comparison=comparison,
     )

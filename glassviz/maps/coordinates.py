@@ -325,20 +325,20 @@ def coordinates_of(
     encoder: Encoder | None = None,
     gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> tuple[Coordinates, Path | None, bool]:
-    """The coordinates of traces: those in the folder if there are any, else fitted, and kept there.
+    """Load the coordinates of traces from their cache, or fit and cache them.
 
-    The same traces in another order have the same coordinates.
+    Coordinates do not depend on the order of the traces.
 
     Args:
-        traces: that share a space.
-        options: how the map is made.
-        folder: where coordinates are kept; None: nowhere.
-        tell: called with each line that a user should see.
-        encoder: makes the latents; each trace's own agent if None.
-        gaits: of the episodes of each trace, where they were described already.
+        traces: traces that share a feature space.
+        options: options of the map.
+        folder: folder of the cache; None disables it.
+        tell: receives messages for the user.
+        encoder: encoder of the latents; None uses the recorded ones.
+        gaits: gaits of the episodes of each trace; None describes them.
 
     Returns:
-        The coordinates, their file (None if they are kept nowhere), and whether they were there.
+        The coordinates, their file (None without a cache), and whether they were cached.
 
     Raises:
         GlassvizError: there is nothing to map.
@@ -348,14 +348,14 @@ def coordinates_of(
     path = folder / file_name(inputs) if folder else None
     if path and path.exists():
         try:
-            found = Coordinates.load(path)
+            cached = Coordinates.load(path)
         except GlassvizError:
             tell(f"{path}: cannot be read, fitting the map again")
         else:
-            # A name is a part of the hash only, and a file can be renamed.
-            if found.inputs == inputs:
+            # The name has only a part of the hash, and files can be renamed.
+            if cached.inputs == inputs:
                 tell(f"reusing {path}")
-                return found, path, True
+                return cached, path, True
     fitted = _fit(traces, options, inputs, encoder, gaits)
     if path:
         try:
@@ -373,26 +373,26 @@ def _fit(
     encoder: Encoder | None,
     gaits: Sequence[Sequence[Gait]] | None,
 ) -> Coordinates:
-    by_hash = dict(sorted({recorded_sha256(each): i for i, each in enumerate(traces)}.items()))
+    by_hash = dict(sorted({recorded_sha256(trace): i for i, trace in enumerate(traces)}.items()))
     ordered = [traces[i] for i in by_hash.values()]
-    described = [gaits[i] for i in by_hash.values()] if gaits else None
+    ordered_gaits = [gaits[i] for i in by_hash.values()] if gaits else None
     rows = features(ordered, options.space, encoder)
-    kept = np.arange(len(rows))
+    chosen = np.arange(len(rows))
     if len(rows) > options.max_points:
-        kept = thin(pool(ordered, described), options.max_points, options.seed)
-    projection = project(rows[kept], options.method, options.seed, SPACE_METRICS[options.space])
+        chosen = thin(pool(ordered, ordered_gaits), options.max_points, options.seed)
+    projection = project(rows[chosen], options.method, options.seed, SPACE_METRICS[options.space])
     xy = np.full((len(rows), 2), np.nan, np.float32)
-    xy[kept] = projection.xy
+    xy[chosen] = projection.xy
     fitted = np.zeros(len(rows), bool)
-    fitted[kept] = True
+    fitted[chosen] = True
     if options.place_rest and not fitted.all():
         xy[~fitted] = projection.place(rows[~fitted])
     ends = np.cumsum([trace.label.size for trace in ordered])[:-1]
     shapes = [(trace.episodes, trace.frames) for trace in ordered]
-    own = list(zip(by_hash, shapes, np.split(xy, ends), np.split(fitted, ends), strict=True))
+    parts = list(zip(by_hash, shapes, np.split(xy, ends), np.split(fitted, ends), strict=True))
     return Coordinates(
         inputs=inputs,
-        xy={sha256: part.reshape(*shape, 2) for sha256, shape, part, _ in own},
-        fitted={sha256: part.reshape(shape) for sha256, shape, _, part in own},
+        xy={sha256: part.reshape(*shape, 2) for sha256, shape, part, _ in parts},
+        fitted={sha256: part.reshape(shape) for sha256, shape, _, part in parts},
         explained=projection.explained,
     )

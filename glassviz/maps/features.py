@@ -132,11 +132,11 @@ class Frames:
 
 
 def pool(traces: Sequence[Trace], gaits: Sequence[Sequence[Gait]] | None = None) -> Frames:
-    """Put the frames of traces one after the other, and find their gait cycles.
+    """Pool the frames of traces, with their gait cycles.
 
     Args:
-        traces: whose frames.
-        gaits: of the episodes of each trace, where they were described already.
+        traces: traces to pool.
+        gaits: gaits of the episodes of each trace; None describes them.
 
     Raises:
         GlassvizError: there are no frames, or a gait cannot be described.
@@ -146,8 +146,8 @@ def pool(traces: Sequence[Trace], gaits: Sequence[Sequence[Gait]] | None = None)
     parts: list[dict[str, np.ndarray]] = []
     cycles = series = 0
     gaits = gaits or [describe_gaits(trace) for trace in traces]
-    for number, (trace, own) in enumerate(zip(traces, gaits, strict=True)):
-        part = _part(trace, own, number, cycles, series)
+    for number, (trace, trace_gaits) in enumerate(zip(traces, gaits, strict=True)):
+        part = _part(trace, trace_gaits, number, cycles, series)
         parts.append(part)
         cycles = max(cycles, int(part["cycle"].max(initial=-1)) + 1)
         series += trace.episodes
@@ -162,20 +162,20 @@ def _part(
 ) -> dict[str, np.ndarray]:
     phase, cycle, gait_phase, lengths = [], [], [], []
     for episode, gait in enumerate(gaits):
-        found = gait.cycles
-        phase.append(found.phase)
-        cycle.append(np.where(found.cycle >= 0, found.cycle + cycles, -1))
+        phase.append(gait.cycles.phase)
+        cycle.append(np.where(gait.cycles.cycle >= 0, gait.cycles.cycle + cycles, -1))
         gait_phase.append(phases_of(trace, episode, gait))
-        lengths.append(found.ends - found.starts)
-        cycles += found.count
-    every = np.concatenate(lengths) if lengths else np.zeros(0, int)
-    without = CLOCKLESS_WINDOW_S / trace.frame_dt_s
-    window = max(1, round(float(np.median(every)) / 2 if len(every) else without))
-    number_of, time = (each.reshape(-1) for each in np.indices((trace.episodes, trace.frames)))
+        lengths.append(gait.cycles.ends - gait.cycles.starts)
+        cycles += gait.cycles.count
+    length = _joined(lengths, np.int64)
+    clockless = CLOCKLESS_WINDOW_S / trace.frame_dt_s
+    window = max(1, round(float(np.median(length)) / 2 if len(length) else clockless))
+    indices = np.indices((trace.episodes, trace.frames))
+    episode_index, time = (index.reshape(-1) for index in indices)
     return {
         "trace": np.full(len(time), number),
-        "series": number_of + series,
-        "episode": number_of,
+        "series": episode_index + series,
+        "episode": episode_index,
         "time": time,
         "phase": _joined(phase, float),
         "cycle": _joined(cycle, np.int64),
