@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
 
-from glassviz.compare.runs import Member
+from glassviz.compare.runs import ComparedRun
 from glassviz.metrics.verdict import RunBasinName
 
 
@@ -113,18 +113,18 @@ NoCorrespondence = TooFewCheckpoints | Mismatch | NoFrames
 """Why labels are not matched."""
 
 
-def mismatch(members: Sequence[Member]) -> Mismatch | None:
+def mismatch(compared: Sequence[ComparedRun]) -> Mismatch | None:
     """The first setting that keeps returns from having a common scale; None if they have one."""
     for part in ("task", "physics", "episode_s"):
-        values = sorted({getattr(each.setting, part) for each in members})
+        values = sorted({getattr(each.setting, part) for each in compared})
         if len(values) > 1:
             return Mismatch(part, tuple(map(str, values)))
     return None
 
 
-def dependence(members: Sequence[Member]) -> tuple[ContinuedFrom | SharedSeed, ...]:
+def dependence(compared: Sequence[ComparedRun]) -> tuple[ContinuedFrom | SharedSeed, ...]:
     """Checkpoints that are not independent of each other."""
-    checkpoints = list({each.checkpoint: each for each in members}.values())
+    checkpoints = list({each.checkpoint: each for each in compared}.values())
     names = {each.checkpoint: each.name for each in checkpoints}
     found: list[ContinuedFrom | SharedSeed] = [
         ContinuedFrom(each.name, names[each.started_from])
@@ -140,11 +140,11 @@ def dependence(members: Sequence[Member]) -> tuple[ContinuedFrom | SharedSeed, .
     return tuple(found)
 
 
-def mixed_recipes(members: Sequence[Member]) -> MixedRecipes | None:
+def mixed_recipes(compared: Sequence[ComparedRun]) -> MixedRecipes | None:
     """The recipes of runs that were not all trained alike; None for one recipe."""
-    recipes = Counter(each.recipe for each in members if each.recipe)
+    recipes = Counter(each.recipe for each in compared if each.recipe)
     return MixedRecipes(tuple(sorted(recipes.items()))) if len(recipes) > 1 else None
 
 
-def _descends(a: Member, b: Member) -> bool:
+def _descends(a: ComparedRun, b: ComparedRun) -> bool:
     return a.started_from == b.checkpoint or b.started_from == a.checkpoint

@@ -40,12 +40,11 @@ from glassviz.compare.returns import (
     stability_and_return,
 )
 from glassviz.compare.runs import (
+    ComparedRun,
     LeftOut,
-    Member,
     by_controller,
     called_apart,
     each_once,
-    member,
 )
 from glassviz.metrics.agreement import Labels
 from glassviz.rollout.batch import Failed
@@ -126,17 +125,17 @@ def compare(
     kept, left_out = each_once([row for row in rows if isinstance(row, Run)])
     if len(kept) + len(left_out) < 2:
         return None
-    members = _members(kept)
+    compared = _compared(kept)
     matches = match_labels(kept, tell)
-    rng = _rng(members)
-    correspondence = _correspondence(kept, members, matches, rng)
+    rng = _rng(compared)
+    correspondence = _correspondence(kept, compared, matches, rng)
     caveats = (
-        *dependence(members),
-        mixed_recipes(list({each.name: each for each in members}.values())),
-        mismatch(members),
+        *dependence(compared),
+        mixed_recipes(list({each.name: each for each in compared}.values())),
+        mismatch(compared),
     )
     return Together(
-        checkpoints=tuple({each.checkpoint: each.name for each in members}.values()),
+        checkpoints=tuple({each.checkpoint: each.name for each in compared}.values()),
         left_out=left_out,
         caveats=tuple(caveat for caveat in caveats if caveat),
         by_controller=tuple(
@@ -150,37 +149,39 @@ def compare(
                 values=compare_values(own),
                 means=metric_means(own, rng),
             )
-            for controller, own in by_controller(members).items()
+            for controller, own in by_controller(compared).items()
         ),
-        controllers=compare_controllers(members, rng),
+        controllers=compare_controllers(compared, rng),
         correspondence=correspondence,
         no_correspondence=matches.obstacle,
         label_matches=matches,
-        answers=comparison_answers(members, correspondence),
+        answers=comparison_answers(compared, correspondence),
     )
 
 
-def _members(runs: Sequence[Run]) -> list[Member]:
-    """The runs as members, with one name per checkpoint."""
+def _compared(runs: Sequence[Run]) -> list[ComparedRun]:
+    """The runs with their provenance, and one name per checkpoint."""
     provenance: dict[str, Mapping[str, Any]] = {}
     for run in runs:
         if run.checkpoint:
             provenance.setdefault(run.checkpoint_sha256, run.provenance)
-    return called_apart([member(run, provenance.get(run.checkpoint_sha256, {})) for run in runs])
+    return called_apart(
+        [ComparedRun.of(run, provenance.get(run.checkpoint_sha256, {})) for run in runs]
+    )
 
 
 def _correspondence(
     runs: Sequence[Run],
-    members: Sequence[Member],
+    compared: Sequence[ComparedRun],
     matches: LabelMatches,
     rng: np.random.Generator,
 ) -> Correspondence | None:
     """Of the checkpoints with labels that are at hand; None without two."""
     if matches.probe_set is None:
         return None
-    labelled: dict[str, list[Member]] = {}
+    labelled: dict[str, list[ComparedRun]] = {}
     labels: dict[str, Labels] = {}
-    for run, each in zip(runs, members, strict=True):
+    for run, each in zip(runs, compared, strict=True):
         if run.labelling in matches.names:
             labelled.setdefault(each.name, []).append(each)
             found = matches.labels.get(matches.names[run.labelling])
@@ -192,10 +193,10 @@ def _correspondence(
         if name not in labels
         for each in own
     )
-    return correspond(matches.probe_set, members, labels, labelled, missing, rng)
+    return correspond(matches.probe_set, compared, labels, labelled, missing, rng)
 
 
-def _rng(members: Sequence[Member]) -> np.random.Generator:
+def _rng(compared: Sequence[ComparedRun]) -> np.random.Generator:
     """The same for the same traces in any order."""
-    digest = sha256("".join(sorted(each.stability.trace_sha256 for each in members)).encode())
+    digest = sha256("".join(sorted(each.stability.trace_sha256 for each in compared)).encode())
     return np.random.default_rng(int(digest.hexdigest()[:16], 16))

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz.compare.matching import PhaseMatch, ProbeSet, match_observations, match_phases
-from glassviz.compare.runs import LeftOut, Member, by_controller
+from glassviz.compare.runs import ComparedRun, LeftOut, by_controller
 from glassviz.metrics.agreement import (
     Agreement,
     AgreementTest,
@@ -129,9 +129,9 @@ class Correspondence:
 
 def correspond(
     probe_set: ProbeSet,
-    sources: Sequence[Member],
+    sources: Sequence[ComparedRun],
     labels: Mapping[str, Labels],
-    members: Mapping[str, Sequence[Member]],
+    compared: Mapping[str, Sequence[ComparedRun]],
     left_out: tuple[LeftOut, ...],
     rng: np.random.Generator,
 ) -> Correspondence:
@@ -141,7 +141,7 @@ def correspond(
         probe_set: the frames.
         sources: where they are from, by the numbers in `probe_set.source`.
         labels: of each checkpoint, by name; two at least.
-        members: each of these checkpoints under its controllers.
+        compared: each of these checkpoints under its controllers.
         left_out: runs that could not take part.
         rng: for nulls and the bootstrap.
     """
@@ -152,7 +152,7 @@ def correspond(
             labels[other], probe_set, rng
         )  # One at a time: a null is as large as 199 probe sets.
         for one in names[:place]:
-            matched[one, other] = _pair(one, other, labels, null, probe_set, sources, members)
+            matched[one, other] = _pair(one, other, labels, null, probe_set, sources, compared)
     pairs = tuple(matched[pair] for pair in combinations(names, 2))
     found = consensus(np.stack([labels[name] for name in names]), rng)
     medoid = None if found.medoid is None else names[found.medoid]
@@ -186,8 +186,8 @@ def _pair(
     labels: Mapping[str, Labels],
     null: list[Labels] | None,
     probe_set: ProbeSet,
-    sources: Sequence[Member],
-    members: Mapping[str, Sequence[Member]],
+    sources: Sequence[ComparedRun],
+    compared: Mapping[str, Sequence[ComparedRun]],
 ) -> LabelPair:
     a, b = labels[one], labels[other]
     table = contingency(a, b)
@@ -195,7 +195,7 @@ def _pair(
     by_source = []
     for i, source in enumerate(sources):
         inside = probe_set.source == i
-        own = source.checkpoint in (members[one][0].checkpoint, members[other][0].checkpoint)
+        own = source.checkpoint in (compared[one][0].checkpoint, compared[other][0].checkpoint)
         accuracy = matching.accuracy(contingency(a[inside], b[inside], *table.shape))
         found = agreement(a[inside], b[inside])
         by_source.append(SourceAgreement(source.name, source.controller, own, found, accuracy))
@@ -207,7 +207,7 @@ def _pair(
         matching=matching,
         matched_accuracy=matching.accuracy(table),
         by_source=tuple(by_source),
-        by_phase=match_phases(members[one], members[other]),
+        by_phase=match_phases(compared[one], compared[other]),
     )
 
 
@@ -216,10 +216,10 @@ def _visited(label: Labels) -> tuple[int, ...]:
     return tuple(np.flatnonzero(count > VISITED_SHARE * count.sum()).tolist())
 
 
-def _source(member: Member, probe_set: ProbeSet, index: int) -> Source:
+def _source(run: ComparedRun, probe_set: ProbeSet, index: int) -> Source:
     inside = probe_set.source == index
     in_cycles = int((probe_set.cycle[inside] >= 0).sum())
-    return Source(member.name, member.controller, int(inside.sum()), in_cycles)
+    return Source(run.name, run.controller, int(inside.sum()), in_cycles)
 
 
 def _colours(own: Labels, reference: Labels) -> tuple[int, ...]:
@@ -280,15 +280,15 @@ class ComparisonAnswers:
 
 
 def comparison_answers(
-    members: Sequence[Member], correspondence: Correspondence | None
+    compared: Sequence[ComparedRun], correspondence: Correspondence | None
 ) -> ComparisonAnswers:
     """Answer the questions about several runs.
 
     Args:
-        members: checkpoints under their controllers.
+        compared: checkpoints under their controllers.
         correspondence: of their labels; None if there is none.
     """
-    groups = by_controller(members)
+    groups = by_controller(compared)
     gaits: dict[str, dict[str, int]] = {
         controller: dict(Counter[str](each.stability.gait.name for each in own).most_common())
         for controller, own in groups.items()
@@ -302,10 +302,10 @@ def comparison_answers(
         controller: {each.name: shared for each in own if (shared := _merged(each))}
         for controller, own in groups.items()
     }
-    same, matched, chance = _same_phase(members, correspondence)
+    same, matched, chance = _same_phase(compared, correspondence)
     return ComparisonAnswers(
         labels_compared=correspondence is not None,
-        any_frames=any(_of_a_hop(each) for each in members),
+        any_frames=any(_of_a_hop(each) for each in compared),
         labelled_runs={
             controller: sum(each.stability.occupancy is not None for each in own)
             for controller, own in groups.items()
@@ -320,14 +320,14 @@ def comparison_answers(
     )
 
 
-def _of_a_hop(member: Member) -> list[PhaseUse]:
-    return [use for use in member.stability.phases if use.name in PHASES_OF_A_HOP]
+def _of_a_hop(run: ComparedRun) -> list[PhaseUse]:
+    return [use for use in run.stability.phases if use.name in PHASES_OF_A_HOP]
 
 
-def _lacking(member: Member, among: Sequence[Member]) -> tuple[str, ...]:
+def _lacking(run: ComparedRun, among: Sequence[ComparedRun]) -> tuple[str, ...]:
     """Phases of a hop that a run lacks and another of the same controller has."""
     had = _had(among)
-    uses = _of_a_hop(member)
+    uses = _of_a_hop(run)
     return tuple(
         use.name
         for use in uses
@@ -335,23 +335,23 @@ def _lacking(member: Member, among: Sequence[Member]) -> tuple[str, ...]:
     )
 
 
-def _had(members: Sequence[Member]) -> set[str]:
+def _had(compared: Sequence[ComparedRun]) -> set[str]:
     """Phases of a hop that a run has."""
-    return {use.name for each in members for use in _of_a_hop(each) if use.share >= LACKING_SHARE}
+    return {use.name for each in compared for use in _of_a_hop(each) if use.share >= LACKING_SHARE}
 
 
-def _lacked_by_all(members: Sequence[Member]) -> tuple[str, ...]:
+def _lacked_by_all(compared: Sequence[ComparedRun]) -> tuple[str, ...]:
     """Phases of a hop that no run has; empty if no run has a frame to tell from."""
-    if not any(_of_a_hop(each) for each in members):
+    if not any(_of_a_hop(each) for each in compared):
         return ()
-    had = _had(members)
+    had = _had(compared)
     return tuple(name for name in PHASES_TO_LACK if name not in had)
 
 
-def _merged(member: Member) -> tuple[tuple[str, ...], ...]:
+def _merged(run: ComparedRun) -> tuple[tuple[str, ...], ...]:
     """Groups of phases of a hop that have one label for most of their frames."""
     by_label: dict[int, list[str]] = {}
-    for use in _of_a_hop(member):
+    for use in _of_a_hop(run):
         if use.label is None or use.label_share is None or use.share < LACKING_SHARE:
             continue
         if use.label_share > MERGED_SHARE:
@@ -360,13 +360,13 @@ def _merged(member: Member) -> tuple[tuple[str, ...], ...]:
 
 
 def _same_phase(
-    members: Sequence[Member], correspondence: Correspondence | None
+    compared: Sequence[ComparedRun], correspondence: Correspondence | None
 ) -> tuple[int, int, float]:
     """Matched labels that live in one phase, all matched ones, and how many chance would give."""
     if correspondence is None:
         return 0, 0, 0.0
-    phases = {(each.name, each.controller): _phases_of_labels(each) for each in members}
-    controllers = list(by_controller(members))
+    phases = {(each.name, each.controller): _phases_of_labels(each) for each in compared}
+    controllers = list(by_controller(compared))
     same, matched, chance = 0, 0, 0.0
     for pair in correspondence.pairs:
         shared = [
@@ -386,11 +386,13 @@ def _same_phase(
     return same, matched, chance
 
 
-def _phases_of_labels(member: Member) -> dict[int, str]:
+def _phases_of_labels(run: ComparedRun) -> dict[int, str]:
     """The phase of the gait that each visited label lives in."""
-    run = member.stability
-    if run.occupancy is None:
+    stability = run.stability
+    if stability.occupancy is None:
         return {}
     return {
-        each.label: each.name for each in run.label_names if each.label in run.occupancy.visited
+        each.label: each.name
+        for each in stability.label_names
+        if each.label in stability.occupancy.visited
     }

@@ -8,7 +8,7 @@ import numpy as np
 
 from glassviz.compare.caveats import Caveat, ConfoundedRecipes, Mismatch, dependence, mismatch
 from glassviz.compare.returns import PRIMARY
-from glassviz.compare.runs import Member, by_controller
+from glassviz.compare.runs import ComparedRun, by_controller
 from glassviz.gait.verdict import RunGait
 from glassviz.metrics.statistics import (
     IQM_FROM,
@@ -69,19 +69,21 @@ class GroupComparison:
     caveats: tuple[Caveat, ...]
 
 
-def compare_groups(members: Sequence[Member], rng: np.random.Generator) -> GroupComparison | None:
+def compare_groups(
+    compared: Sequence[ComparedRun], rng: np.random.Generator
+) -> GroupComparison | None:
     """Compare the two recipes of runs, or else those with Glass with those without.
 
     None unless the runs make two groups, and where their returns have no common scale.
     """
-    kinds: dict[By, Callable[[Member], str | None]] = {
+    kinds: dict[By, Callable[[ComparedRun], str | None]] = {
         "recipe": lambda each: each.recipe,
         "Glass": lambda each: "with Glass" if each.glass else "without Glass",
     }
     for by, kind in kinds.items():
-        names = sorted({kind(each) or "" for each in members})
-        if len(names) == 2 and all(names) and mismatch(members) is None:
-            one, other = ([each for each in members if kind(each) == name] for name in names)
+        names = sorted({kind(each) or "" for each in compared})
+        if len(names) == 2 and all(names) and mismatch(compared) is None:
+            one, other = ([each for each in compared if kind(each) == name] for name in names)
             return _compare(by, (names[0], names[1]), one, other, rng)
     return None
 
@@ -89,8 +91,8 @@ def compare_groups(members: Sequence[Member], rng: np.random.Generator) -> Group
 def _compare(
     by: By,
     names: tuple[str, str],
-    one: Sequence[Member],
-    other: Sequence[Member],
+    one: Sequence[ComparedRun],
+    other: Sequence[ComparedRun],
     rng: np.random.Generator,
 ) -> GroupComparison:
     a, b = _group(names[0], one), _group(names[1], other)
@@ -115,14 +117,14 @@ def _compare(
     )
 
 
-def _group(name: str, members: Sequence[Member]) -> Group:
-    primary = [each.stability.metrics[PRIMARY] for each in members]
+def _group(name: str, compared: Sequence[ComparedRun]) -> Group:
+    primary = [each.stability.metrics[PRIMARY] for each in compared]
     return Group(
         name=name,
-        runs=tuple(each.name for each in members),
-        returns=tuple(each.mean_return for each in members),
+        runs=tuple(each.name for each in compared),
+        returns=tuple(each.mean_return for each in compared),
         primary=tuple(value.mean for value in primary if value is not None),
-        stable_hops=sum(each.stability.basin.name == "stable-hop" for each in members),
+        stable_hops=sum(each.stability.basin.name == "stable-hop" for each in compared),
     )
 
 
@@ -184,9 +186,11 @@ class Controllers:
     mismatch: Mismatch | None
 
 
-def compare_controllers(members: Sequence[Member], rng: np.random.Generator) -> Controllers | None:
+def compare_controllers(
+    compared: Sequence[ComparedRun], rng: np.random.Generator
+) -> Controllers | None:
     """Compare planner and policy; None if no checkpoint was seen under both."""
-    seen = by_controller(members)
+    seen = by_controller(compared)
     planners, policies = (
         {each.checkpoint: each for each in seen.get(who, ())} for who in (PLANNER, POLICY)
     )
@@ -205,7 +209,7 @@ def compare_controllers(members: Sequence[Member], rng: np.random.Generator) -> 
     return Controllers(pairs, mean, test, None)
 
 
-def _pair(planner: Member, policy: Member) -> ControllerPair:
+def _pair(planner: ComparedRun, policy: ComparedRun) -> ControllerPair:
     a, b = planner.stability, policy.stability
     return ControllerPair(
         run=planner.name,
@@ -227,8 +231,8 @@ def _commonest(split: Mapping[Any, int]) -> set[str]:
     return {name for name, count in split.items() if count == most}
 
 
-def _by_reset(member: Member) -> dict[int, float]:
-    return {each.reset_seed: each.episode_return for each in member.stability.episodes}
+def _by_reset(run: ComparedRun) -> dict[int, float]:
+    return {each.reset_seed: each.episode_return for each in run.stability.episodes}
 
 
 def _difference(one: Mapping[int, float], other: Mapping[int, float]) -> MeanInterval | None:

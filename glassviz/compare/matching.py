@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from glassviz.compare.caveats import Mismatch, NoCorrespondence, NoFrames, TooFewCheckpoints
-from glassviz.compare.runs import Member, one_name_each, worth
+from glassviz.compare.runs import ComparedRun, one_name_each, worth
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
     Labels,
@@ -199,7 +199,9 @@ CLOCKLESS_GAITS = (*UNNAMED_GAITS, "static")
 """Two runs of which this is said need not do the same, or do nothing in cycles."""
 
 
-def match_phases(one: Sequence[Member], other: Sequence[Member]) -> tuple[PhaseMatch, ...]:
+def match_phases(
+    one: Sequence[ComparedRun], other: Sequence[ComparedRun]
+) -> tuple[PhaseMatch, ...]:
     """Match labels by phase, for each controller under which the gaits correspond.
 
     Args:

@@ -15,7 +15,7 @@ from glassviz.compare.caveats import (
     mismatch,
     mixed_recipes,
 )
-from glassviz.compare.runs import Member
+from glassviz.compare.runs import ComparedRun
 from glassviz.metrics.stability import METRICS
 from glassviz.metrics.statistics import (
     IQM_FROM,
@@ -65,24 +65,26 @@ class BasinShare:
     returns: Returns
 
 
-def basin_shares(members: Sequence[Member], rng: np.random.Generator) -> tuple[BasinShare, ...]:
+def basin_shares(
+    compared: Sequence[ComparedRun], rng: np.random.Generator
+) -> tuple[BasinShare, ...]:
     """Every basin, empty ones too, in the order of `BASINS`; none without runs."""
     found = []
     for basin in BASINS:
-        inside = [each for each in members if each.stability.basin.name == basin]
-        share = share_interval(len(inside), len(members))
+        inside = [each for each in compared if each.stability.basin.name == basin]
+        share = share_interval(len(inside), len(compared))
         if share:
             found.append(BasinShare(basin, share, returns_of(inside, rng)))
     return tuple(found)
 
 
-def returns_of(members: Sequence[Member], rng: np.random.Generator) -> Returns:
+def returns_of(compared: Sequence[ComparedRun], rng: np.random.Generator) -> Returns:
     """Returns of runs, and their summary if there are enough, on a common scale."""
-    episodes = [[each.episode_return for each in run.stability.episodes] for run in members]
-    enough = len(members) >= IQM_FROM and mismatch(members) is None
+    episodes = [[each.episode_return for each in run.stability.episodes] for run in compared]
+    enough = len(compared) >= IQM_FROM and mismatch(compared) is None
     return Returns(
-        runs=tuple(each.name for each in members),
-        values=tuple(each.mean_return for each in members),
+        runs=tuple(each.name for each in compared),
+        values=tuple(each.mean_return for each in compared),
         mean=bootstrap_interval(episodes, rng) if enough else None,
         iqm=bootstrap_interval(episodes, rng, "iqm") if enough else None,
     )
@@ -158,15 +160,17 @@ class StabilityAndReturn:
     caveats: tuple[Caveat, ...]
 
 
-def stability_and_return(members: Sequence[Member], rng: np.random.Generator) -> StabilityAndReturn:
+def stability_and_return(
+    compared: Sequence[ComparedRun], rng: np.random.Generator
+) -> StabilityAndReturn:
     """Correlate every metric with return over the runs of one controller."""
-    differing = mismatch(members)
+    differing = mismatch(compared)
     if differing:
-        return StabilityAndReturn(len(members), (), {}, differing, ())
+        return StabilityAndReturn(len(compared), (), {}, differing, ())
     order = (PRIMARY, *NAMED, *(name for name in METRICS if name not in (PRIMARY, *NAMED)))
-    found = _adjusted([_correlate(name, members, rng) for name in order])
+    found = _adjusted([_correlate(name, compared, rng) for name in order])
     strata = {
-        basin: [each for each in members if each.stability.basin.name == basin] for basin in BASINS
+        basin: [each for each in compared if each.stability.basin.name == basin] for basin in BASINS
     }
     alone = {basin: _correlate(PRIMARY, inside, rng) for basin, inside in strata.items()}
     within = {
@@ -175,16 +179,18 @@ def stability_and_return(members: Sequence[Member], rng: np.random.Generator) ->
         if STRATUM_FROM <= len(each.runs) < len(found[0].runs)
     }
     return StabilityAndReturn(
-        runs=len(members),
+        runs=len(compared),
         correlations=found,
         within_basins=within,
         mismatch=None,
-        caveats=_caveats(members, found[0]),
+        caveats=_caveats(compared, found[0]),
     )
 
 
-def _correlate(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricCorrelation:
-    known = [(each, each.stability.metrics[name]) for each in members]
+def _correlate(
+    name: str, compared: Sequence[ComparedRun], rng: np.random.Generator
+) -> MetricCorrelation:
+    known = [(each, each.stability.metrics[name]) for each in compared]
     pairs = [(each, value.mean) for each, value in known if value is not None]
     values, returns = [value for _, value in pairs], [each.mean_return for each, _ in pairs]
     test = rank_correlation_test(values, returns, rng)
@@ -233,11 +239,11 @@ def _p(found: MetricCorrelation) -> float:
     return found.test.p
 
 
-def _caveats(members: Sequence[Member], primary: MetricCorrelation) -> tuple[Caveat, ...]:
-    measured = [each for each in members if each.name in primary.runs]
-    missing = len(members) - len(measured)
+def _caveats(compared: Sequence[ComparedRun], primary: MetricCorrelation) -> tuple[Caveat, ...]:
+    measured = [each for each in compared if each.name in primary.runs]
+    missing = len(compared) - len(measured)
     found: list[Caveat | None] = [
-        Unmeasured(PRIMARY, missing, len(members)) if missing else None,
+        Unmeasured(PRIMARY, missing, len(compared)) if missing else None,
         mixed_recipes(measured),
         *dependence(measured),
     ]
@@ -279,16 +285,16 @@ class MetricMeans:
     metrics: tuple[MetricMean, ...]
 
 
-def metric_means(members: Sequence[Member], rng: np.random.Generator) -> MetricMeans:
+def metric_means(compared: Sequence[ComparedRun], rng: np.random.Generator) -> MetricMeans:
     """Means over runs of one controller, runs being what is counted."""
-    return MetricMeans(tuple(_mean(name, members, rng) for name in MEASURED))
+    return MetricMeans(tuple(_mean(name, compared, rng) for name in MEASURED))
 
 
-def _mean(name: str, members: Sequence[Member], rng: np.random.Generator) -> MetricMean:
-    sample = [[METRICS[name](each) for each in run.stability.episodes] for run in members]
+def _mean(name: str, compared: Sequence[ComparedRun], rng: np.random.Generator) -> MetricMean:
+    sample = [[METRICS[name](each) for each in run.stability.episodes] for run in compared]
     defined = [
         (run.name, [value for value in values if value is not None and np.isfinite(value)])
-        for run, values in zip(members, sample, strict=True)
+        for run, values in zip(compared, sample, strict=True)
     ]
     defined = [(run, values) for run, values in defined if values]
     values = [own for _, own in defined]
@@ -319,9 +325,9 @@ class Values:
     shaped: tuple[str, ...]
 
 
-def compare_values(members: Sequence[Member]) -> Values:
+def compare_values(compared: Sequence[ComparedRun]) -> Values:
     """Collect the calibrations of runs of one controller."""
-    found = [(each, each.stability.calibration) for each in members]
+    found = [(each, each.stability.calibration) for each in compared]
     known = [(each, value) for each, value in found if value]
     biases = tuple(value.bias.mean for _, value in known)
     ranks = tuple(

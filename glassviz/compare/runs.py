@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from glassviz.metrics.stability import RunStability
 from glassviz.rollout.run import Run
@@ -23,7 +23,7 @@ class Setting:
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
+class ComparedRun:
     """One checkpoint under one controller.
 
     Attributes:
@@ -44,6 +44,32 @@ class Member:
     started_from: str | None
     shaped: bool | None
     setting: Setting
+
+    @classmethod
+    def of(cls, run: Run, provenance: Mapping[str, Any]) -> Self:
+        """An assessed run, with what its trace and its checkpoint say about its origin.
+
+        Args:
+            run: that was assessed.
+            provenance: of its checkpoint; empty if only a trace was given.
+        """
+        header, stability = run.header, run.stability
+        env, agent = header["env"], header["agent"]
+        init = provenance.get("init")
+        recipe, seed, shaped = (provenance.get(name) for name in ("recipe", "seed", "shaped"))
+        return cls(
+            name=run.name,
+            stability=stability,
+            glass=bool(agent.get("glass")) or header["labels_from"] == "glass",
+            # Older files write the preset without brackets.
+            recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
+            seed=seed if isinstance(seed, int) else None,
+            started_from=init.get("sha256") if isinstance(init, Mapping) else None,
+            shaped=shaped if isinstance(shaped, bool) else None,
+            setting=Setting(
+                env["task"], env["physics"], round(stability.frames * stability.frame_dt_s, 6)
+            ),
+        )
 
     @property
     def controller(self) -> str:
@@ -101,36 +127,10 @@ def worth(run: Run) -> tuple[int, bool, str, str]:
     return -episodes * frames, run.checkpoint is None, run.name, str(run.trace_path)
 
 
-def member(run: Run, provenance: Mapping[str, Any]) -> Member:
-    """A run, with what its trace and its checkpoint say of where it comes from.
-
-    Args:
-        run: that was assessed.
-        provenance: of its checkpoint; empty if that is not at hand.
-    """
-    header, stability = run.header, run.stability
-    env, agent = header["env"], header["agent"]
-    init = provenance.get("init")
-    recipe, seed, shaped = (provenance.get(name) for name in ("recipe", "seed", "shaped"))
-    return Member(
-        name=run.name,
-        stability=stability,
-        glass=bool(agent.get("glass")) or header["labels_from"] == "glass",
-        # Older files write the preset without brackets.
-        recipe=recipe.replace("(", "").replace(")", "") if isinstance(recipe, str) else None,
-        seed=seed if isinstance(seed, int) else None,
-        started_from=init.get("sha256") if isinstance(init, Mapping) else None,
-        shaped=shaped if isinstance(shaped, bool) else None,
-        setting=Setting(
-            env["task"], env["physics"], round(stability.frames * stability.frame_dt_s, 6)
-        ),
-    )
-
-
-def called_apart(members: Sequence[Member]) -> list[Member]:
-    """The same members, with one name for each checkpoint, that no other has."""
-    names = one_name_each((each.checkpoint, each.name) for each in members)
-    return [replace(each, name=names[each.checkpoint]) for each in members]
+def called_apart(compared: Sequence[ComparedRun]) -> list[ComparedRun]:
+    """The same runs, with one name for each checkpoint, that no other has."""
+    names = one_name_each((each.checkpoint, each.name) for each in compared)
+    return [replace(each, name=names[each.checkpoint]) for each in compared]
 
 
 def one_name_each(named: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -147,10 +147,10 @@ def one_name_each(named: Iterable[tuple[str, str]]) -> dict[str, str]:
     return names
 
 
-def by_controller(members: Sequence[Member]) -> dict[str, list[Member]]:
-    """Members of each controller, controllers in the order of their names."""
-    found: dict[str, list[Member]] = {}
-    for each in sorted(members, key=lambda each: each.controller):
+def by_controller(compared: Sequence[ComparedRun]) -> dict[str, list[ComparedRun]]:
+    """The runs of each controller, controllers in the order of their names."""
+    found: dict[str, list[ComparedRun]] = {}
+    for each in sorted(compared, key=lambda each: each.controller):
         found.setdefault(each.controller, []).append(each)
     return found
 

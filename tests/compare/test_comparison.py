@@ -37,7 +37,7 @@ from glassviz.compare.returns import (
     returns_of,
     stability_and_return,
 )
-from glassviz.compare.runs import Member, Setting, called_apart, each_once
+from glassviz.compare.runs import ComparedRun, Setting, called_apart, each_once
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
 from glassviz.report.phrases import comparison as phrases
@@ -79,7 +79,7 @@ def a_member(
     controller: str = "mppi",
     spread: float = 1.0,
     **changes,
-) -> Member:
+) -> ComparedRun:
     """One checkpoint whose return, spread over two episodes, and primary metric are given."""
     metrics = dict.fromkeys(METRICS)
     if kappa is not None:
@@ -99,7 +99,7 @@ def a_member(
     )
     given = dict(glass=True, recipe=None, seed=None)
     given |= dict(started_from=None, shaped=None, setting=SETTING) | changes
-    return Member(name=name, stability=own, **given)
+    return ComparedRun(name=name, stability=own, **given)
 
 
 # What is counted --------------------------------------------------------------------------------
@@ -565,7 +565,7 @@ def test_without_labels_nothing_is_said_of_merged_phases(folder):
 
 def a_member_as_it_is(stability, name):
     given = dict(glass=True, recipe=None, seed=None)
-    return Member(name, stability, **given, started_from=None, shaped=None, setting=SETTING)
+    return ComparedRun(name, stability, **given, started_from=None, shaped=None, setting=SETTING)
 
 
 # All of it --------------------------------------------------------------------------------------

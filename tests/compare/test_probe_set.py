@@ -27,7 +27,7 @@ from glassviz.compare.matching import (
     match_phases,
     profiles,
 )
-from glassviz.compare.runs import Member, member
+from glassviz.compare.runs import ComparedRun
 from glassviz.envs.hopper import HopperBatch
 from glassviz.export.product import Source, shared_colors
 from glassviz.metrics.fitted_labels import fit_labels
@@ -143,12 +143,12 @@ def on_their_own(probe_set: ProbeSet, seed: int, dwell: int = 7):
 
 
 @pytest.fixture(scope="module")
-def members(folder) -> list[Member]:
+def members(folder) -> list[ComparedRun]:
     """Two hoppers with the same phases under other labels, and one that lies."""
     planted = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
     found = []
     for name, plans in planted.items():
-        found.append(member(assessed(folder, trace_of(name, plans)), {}))
+        found.append(ComparedRun.of(assessed(folder, trace_of(name, plans)), {}))
     return found
 
 
@@ -275,7 +275,7 @@ def test_labels_of_one_gait_are_matched_by_phase(members):
 
 def test_a_planted_permutation_of_phases_is_found(folder):
     def hopper(name, phases):
-        return member(assessed(folder, trace_of(name, [replace(HOP, map=phases)])), {})
+        return ComparedRun.of(assessed(folder, trace_of(name, [replace(HOP, map=phases)])), {})
 
     [match] = match_phases([hopper("p1", (0, 1, 2, 3))], [hopper("p2", (3, 2, 0, 1))])
     assert match.matching.partner[:4].tolist() == [3, 2, 0, 1]
@@ -283,7 +283,7 @@ def test_a_planted_permutation_of_phases_is_found(folder):
 
 
 def test_gaits_that_differ_are_not_matched_by_phase(folder, members):
-    walks = member(assessed(folder, trace_of("walks", [KNEE, KNEE])), {})
+    walks = ComparedRun.of(assessed(folder, trace_of("walks", [KNEE, KNEE])), {})
     assert match_phases([members[0]], [walks]) == ()
 
 
