@@ -78,12 +78,16 @@ def figure(maps: Sequence[LatentMap], colors: Sequence[Color] | None = None) -> 
     Raises:
         UsageError: a colouring applies to no map.
     """
-    applicable = [color for color in COLORS if any(_applies(color, each) for each in maps)]
+    applicable = [
+        color for color in COLORS if any(_applies(color, latent_map) for latent_map in maps)
+    ]
     for color in colors or ():
         if color not in applicable:
             raise UsageError(f"--color: {_WHY_NOT[color]}: omit {color}")
     text = caption(maps)
-    return latent_maps([drawing_of(each, colors or applicable, text) for each in maps], text)
+    return latent_maps(
+        [drawing_of(latent_map, colors or applicable, text) for latent_map in maps], text
+    )
 
 
 def drawing_of(latent_map: LatentMap, colors: Sequence[Color], caption: str) -> MapDrawing:
@@ -242,12 +246,12 @@ def caption(maps: Sequence[LatentMap]) -> str:
     parts = [_made(maps), NO_DISTANCES if umap else SHADOW]
     if len(maps) > 1 and maps[0].options.space == "latent":
         parts.append("Latent spaces differ between runs: positions cannot be compared across maps.")
-    if any(each.cycles for each in maps):
+    if any(latent_map.cycles for latent_map in maps):
         parts.append(
             "Lines are typical gait cycles, from touchdown (ring) in the direction of the arrows, "
             "dotted where they jump between islands."
         )
-    if any(each.prototypes for each in maps):
+    if any(latent_map.prototypes for latent_map in maps):
         parts.append(_prototypes(maps))
     parts += _quality(maps)
     return " ".join(parts)
@@ -264,26 +268,32 @@ def method_text(latent_map: LatentMap) -> str:
 
 def _made(maps: Sequence[LatentMap]) -> str:
     first = maps[0]
-    method = method_text(first) if len({method_text(each) for each in maps}) == 1 else "PCA"
+    method = (
+        method_text(first) if len({method_text(latent_map) for latent_map in maps}) == 1 else "PCA"
+    )
     encoder = ""
     if first.encoder:
         encoder = f" of all observations under the encoder of {printable(first.encoder.name)}"
-    fitted = [f"{each.fitted:,}" for each in maps]
+    fitted = [f"{latent_map.fitted:,}" for latent_map in maps]
     n = " and ".join(dict.fromkeys(fitted)) if len(set(fitted)) < 3 else ", ".join(fitted)
     text = f"{method} of the {SPACE_NAMES[first.options.space]}{encoder}, n\u00a0=\u00a0{n} frames"
-    thinned = [each for each in maps if each.fitted < len(each.frames)]
+    thinned = [latent_map for latent_map in maps if latent_map.fitted < len(latent_map.frames)]
     if thinned:
-        total = sum(len(each.frames) for each in thinned)
+        total = sum(len(latent_map.frames) for latent_map in thinned)
         text += f", sampled evenly by episode, gait cycle and phase from {total:,}"
-        if all(np.isfinite(each.xy).all() for each in thinned):
-            exact = all(each.options.method == "pca" for each in thinned)
+        if all(np.isfinite(latent_map.xy).all() for latent_map in thinned):
+            exact = all(latent_map.options.method == "pca" for latent_map in thinned)
             text += ", the others projected" if exact else ", the others interpolated"
     return f"{text}."
 
 
 def _prototypes(maps: Sequence[LatentMap]) -> str:
     text = "Circles are prototypes, placed among the frames nearest to them"
-    dead = [(each.name, each.dead_prototypes) for each in maps if each.dead_prototypes]
+    dead = [
+        (latent_map.name, latent_map.dead_prototypes)
+        for latent_map in maps
+        if latent_map.dead_prototypes
+    ]
     if dead:
         lists = [
             ", ".join(map(str, numbers)) + (f" ({name})" if len(maps) > 1 else "")
@@ -294,10 +304,10 @@ def _prototypes(maps: Sequence[LatentMap]) -> str:
 
 
 def _quality(maps: Sequence[LatentMap]) -> list[str]:
-    qualities = [each.quality for each in maps if each.quality]
+    qualities = [latent_map.quality for latent_map in maps if latent_map.quality]
     if not qualities:
         return []
-    windows = np.concatenate([each.frames.window for each in maps])
+    windows = np.concatenate([latent_map.frames.window for latent_map in maps])
     low, high = int(windows.min()), int(windows.max())
     n = max(quality.frames for quality in qualities)
     return [

@@ -210,13 +210,13 @@ def test_labels_without_a_row_are_named_with_their_reason(runs, studio):
     assert plan.skipped == {
         4: "never visited",
         5: "never visited",
-        6: "too few visits, 1 where a row takes 3",
-        7: "never in a gait cycle, in 1 frame outside",
+        6: "too few visits: 1 of the 3 needed",
+        7: "never in a gait cycle, 1 frame outside",
     }
     from glassviz.export.grid import grid_caption
 
     told = grid_caption(changed, plan, 6, 0.25)
-    assert "4 and 5 (never visited); 6 (too few visits, 1 where a row takes 3); 7 (never" in told
+    assert "4 and 5 (never visited); 6 (too few visits: 1 of the 3 needed); 7 (never" in told
 
 
 def test_a_grid_without_cycles_is_aligned_at_onsets(runs):

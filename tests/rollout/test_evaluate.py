@@ -98,7 +98,7 @@ def test_progress_counts_every_decision(agents):
     assert seen == list(range(1, AGENT.env.episode_steps + 1))
 
 
-def test_over_each_does_each_entry():
+def test_map_stacked_maps_every_entry():
     trees = [{"a": np.arange(3.0) + i, "b": np.full((2, 2), i)} for i in range(4)]
     doubled = jax.jit(lambda tree: map_stacked(lambda one: (one["a"] * 2, one["b"].sum()), tree))
     a, b = doubled(stack(trees))
