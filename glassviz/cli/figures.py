@@ -85,7 +85,7 @@ def graph(
     """
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_difference, print_graphs
-    from glassviz.compare.graphs import Graphed, graph_all
+    from glassviz.compare.graphs import graph_all
     from glassviz.files import refuse_existing
     from glassviz.report.documents import check_format, graph_dict, save_graph
     from glassviz.report.serialize import as_json
@@ -96,16 +96,13 @@ def graph(
     options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     with listener("counting") as callbacks:
         rows = graph_all(targets, options, mode, traces, labels, callbacks)
-    graphs = [row for row in rows if isinstance(row, Graphed)]
-    failed = [row for row in rows if isinstance(row, Failed)]
-    difference = _difference(graphs, failed) if compare else None
-    shown: dict[str, RunGraph | FluxDifference] = {row.file_stem: row.graph for row in graphs}
-    if difference:
-        shown = {"-against-".join(shown): difference}
+    difference = _difference(rows) if compare else None
+    shown = _by_stem(rows, difference)
     paths = _paths(out, list(shown)) if out or not to_json else []
     for path in paths:
         refuse_existing(path, overwrite)
     if to_json:
+        failed = [row for row in rows if isinstance(row, Failed)]
         typer.echo(as_json([*map(graph_dict, shown.values()), *failed], ascii_only=False))
     else:
         print_graphs(rows)
@@ -117,13 +114,25 @@ def graph(
     exit_on_failures(rows)
 
 
-def _difference(graphs: list["Graphed"], failed: "list[Failed]") -> "FluxDifference":
-    from glassviz.compare.graphs import flux_difference
+def _by_stem(
+    rows: list["Graphed | Failed"], difference: "FluxDifference | None"
+) -> dict[str, "RunGraph | FluxDifference"]:
+    """The graphs by the stems of their files, or the difference of two."""
+    from glassviz.compare.graphs import Graphed
 
+    graphs = {row.file_stem: row.graph for row in rows if isinstance(row, Graphed)}
+    return {"-against-".join(graphs): difference} if difference else {**graphs}
+
+
+def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
+    from glassviz.compare.graphs import Graphed, flux_difference
+
+    graphs = [row for row in rows if isinstance(row, Graphed)]
     if len(graphs) == 2:
         return flux_difference(graphs[0], graphs[1])
-    if failed:
-        raise GlassvizError(failed[0].error)
+    for row in rows:
+        if not isinstance(row, Graphed):
+            raise GlassvizError(row.error)
     raise UsageError(
         f"--compare: expected two graphs, found {len(graphs)}: name two runs and a --controller, "
         f"or one run for its two controllers"

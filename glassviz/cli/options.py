@@ -34,9 +34,7 @@ Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint fil
 Episodes = Annotated[
     int, typer.Option(help="Episodes per controller, each from its own reset.", min=1)
 ]
-_controller = typer.Option(
-    help="Which controller: mppi (planner), pi (policy prior) or both.", show_default=True
-)
+_controller = typer.Option(help="Which controller: mppi (planner), pi (policy prior) or both.")
 Controller = Annotated[ControllerChoice, _controller]
 OptionalController = Annotated[ControllerChoice | None, _controller]
 OneController = Annotated[

@@ -23,7 +23,10 @@ from glassviz.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from glassviz.compare.compare import Together
     from glassviz.metrics.verdict import RunBasin
+    from glassviz.rollout.batch import Failed
+    from glassviz.rollout.run import Run
 
 GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
@@ -72,30 +75,48 @@ def stability(
     from glassviz.cli.progress import assess_with_progress
     from glassviz.cli.tables import print_table
     from glassviz.compare.compare import compare
-    from glassviz.files import refuse_existing
-    from glassviz.report import documents
+    from glassviz.report.documents import run_row, stability_json
     from glassviz.report.serialize import as_csv
-    from glassviz.rollout.run import Run
 
     if out:
-        for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
-            refuse_existing(out / name, overwrite)
+        _refuse_existing(out, overwrite)
     options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     csv_only = to_csv and not out
     together = None if csv_only else compare(rows, lambda line: typer.echo(line, err=True))
     if out:
-        documents.save_stability(rows, out, together)
-        documents.save_comparison(together, out)
+        _save(rows, together, out)
     if to_json:
-        typer.echo(documents.stability_json(rows, together))
+        typer.echo(stability_json(rows, together))
     elif to_csv:
-        typer.echo(as_csv([documents.run_row(row) for row in rows]), nl=False)
+        typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
     else:
         print_table(rows, together)
     exit_on_failures(rows)
+    if fail_on:
+        _exit_on_basins(rows, fail_on)
+
+
+def _refuse_existing(folder: Path, overwrite: bool) -> None:
+    from glassviz.files import refuse_existing
+    from glassviz.report.documents import COMPARISON_FILES, STABILITY_FILES
+
+    for name in (*STABILITY_FILES, *COMPARISON_FILES):
+        refuse_existing(folder / name, overwrite)
+
+
+def _save(rows: list["Run | Failed"], together: "Together | None", folder: Path) -> None:
+    from glassviz.report.documents import save_comparison, save_stability
+
+    save_stability(rows, folder, together)
+    save_comparison(together, folder)
+
+
+def _exit_on_basins(rows: list["Run | Failed"], gate: Literal["unstable", "not-stable"]) -> None:
+    from glassviz.rollout.run import Run
+
     basins = [row.stability.basin for row in rows if isinstance(row, Run)]
-    if fail_on and any(_fails(basin, fail_on) for basin in basins):
+    if any(_fails(basin, gate) for basin in basins):
         raise typer.Exit(GATE)
 
 

@@ -145,7 +145,7 @@ def demonstrate_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def save(path: Path, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
+def save(path: StrPath, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
     """Write episodes to `path` (.npz) atomically.
 
     Args:
@@ -195,13 +195,14 @@ def describe(
     }
 
 
-def load(path: Path) -> Demonstrations:
+def load(path: StrPath) -> Demonstrations:
     """Read demonstrations from a file written by `save`.
 
     Raises:
         GlassvizError: the file is missing, truncated, not a file of demonstrations, of another
             schema version, or its arrays have inconsistent shapes.
     """
+    path = Path(path)
     path = Path(path)
     try:
         # If NumPy opened the file itself, it would leave it open when it is not an archive.
@@ -308,7 +309,7 @@ def observe(states: States, readings: Readings) -> Float32[np.ndarray, "batch ob
 
 
 @lru_cache(maxsize=1)
-def load_agent_gait(path: Path) -> AgentGait:
+def load_agent_gait(path: StrPath) -> AgentGait:
     """The gait of the checkpoint at `path`, read once per process.
 
     Raises:
