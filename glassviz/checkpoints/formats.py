@@ -68,7 +68,7 @@ def convert(
     """
     target = Path(target)
     if target.suffix != SUFFIX:
-        raise UsageError(f"{target}: expected a name ending in {SUFFIX}, the native format")
+        raise UsageError(f"{target}: expected a name that ends in {SUFFIX}, the native format")
     refuse_existing(target, overwrite)
     checkpoint = load(source)
     provenance = dict(checkpoint.provenance)

@@ -45,7 +45,7 @@ def check(path: StrPath, overwrite: bool) -> None:
     path = Path(path)
     _sdk()
     if path.suffix != SUFFIX:
-        raise UsageError(f"{path}: expected a name ending in {SUFFIX}")
+        raise UsageError(f"{path}: expected a name that ends in {SUFFIX}")
     refuse_existing(path, overwrite)
 
 

@@ -94,7 +94,7 @@ def check_target(path: StrPath, overwrite: bool) -> None:
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
-        raise UsageError(f"{path}: expected a name ending in {', '.join(FORMATS)}")
+        raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
     refuse_existing(path, overwrite)
 
 

@@ -303,7 +303,7 @@ def test_converting_replaces_nothing_unless_asked_to(tmp_path: Path) -> None:
 
 def test_converting_wants_the_suffix_that_other_tools_go_by(tmp_path: Path) -> None:
     source = write(tmp_path / "best_mppi.pkl", payload())
-    with pytest.raises(UsageError, match=r"ending in \.safetensors"):
+    with pytest.raises(UsageError, match=r"ends in \.safetensors"):
         convert(source, tmp_path / "best.pkl")
 
 

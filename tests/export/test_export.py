@@ -365,7 +365,7 @@ def test_figures_are_a_column_wide_with_fonts_in_them_and_their_text_is_text(
     tree = etree.parse(tmp_path / "a.svg")
     assert float(tree.getroot().get("width").removesuffix("pt")) == pytest.approx(85 / 25.4 * 72)
     words = " ".join(tree.getroot().itertext())
-    assert {"strip": "phase of the gait", "timeline": "height, m", "raster": "phase"}[kind] in words
+    assert {"strip": "gait phase", "timeline": "height, m", "raster": "phase"}[kind] in words
     sizes = re.findall(r"font(?:-size)?: (?:\w+ )?([\d.]+)px", (tmp_path / "a.svg").read_text())
     assert sizes and min(map(float, sizes)) >= 6
     pdf = (tmp_path / "a.pdf").read_bytes()
