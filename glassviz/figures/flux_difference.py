@@ -25,6 +25,15 @@ from glassviz.figures.transition_graph import MODES, hull_names, title_of
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.palette import NO_CLUSTER_COLOR, label_color
 
+MATCHED_BY: dict[MatchedBy, str] = {
+    MatchedBy.CHECKPOINT: "both runs have the same prototypes and labels",
+    MatchedBy.OBSERVATIONS: (
+        "labels matched by what both agents assign to the same frames (Hungarian method)"
+    ),
+    MatchedBy.PHASE: "labels matched by the gait phase in which they occur (Hungarian method)",
+}
+"""Descriptions of the matching for captions."""
+
 SIDES = 20.0
 """Margin beside a ring of labels for their names, in points."""
 
@@ -134,15 +143,6 @@ def difference_drawings(
     sides = SIDES if difference.level == "label" else MARGIN_X
     first, second, third = (draw_graph(look, width, height, sides) for look in looks)
     return first, second, third
-
-
-MATCHED_BY: dict[MatchedBy, str] = {
-    MatchedBy.CHECKPOINT: "both runs have the same prototypes and labels",
-    MatchedBy.OBSERVATIONS: (
-        "labels matched by what both agents call the same frames (Hungarian method)"
-    ),
-    MatchedBy.PHASE: "labels matched by the phase of the gait that they live in (Hungarian method)",
-}
 
 
 def difference_caption(difference: FluxDifference) -> str:

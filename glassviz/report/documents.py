@@ -324,7 +324,7 @@ def _add_difference(network: "nx.DiGraph", found: FluxDifference) -> None:
         "other": found.other,
         "mode": found.mode,
         "level": found.level,
-        "matched_by": found.matched_by,
+        "matched_by": found.matched_by.value,
     }
     for i, state in enumerate(found.states):
         known = {name: getattr(state, name) for name in ("one", "other", "similarity")}

@@ -152,7 +152,7 @@ def test_checkpoints_are_rolled_out_drawn_and_compared_by_what_they_call_the_sam
     told = glassviz("graph", *both, *short, "-o", "a.json")
     assert "agent-1, pi" in told and len(list(Path("renders/traces").glob("*.npz"))) == 2
     again = glassviz("graph", *both, *short, "--compare", "-o", "difference.json")
-    assert "what both agents call the same frames" in again
+    assert "what both agents assign to the same frames" in again
     found = json.loads(Path("difference.json").read_text())["graph"]
     assert found["level"] == "label" and found["matched_by"] == "frames"
 
