@@ -62,17 +62,17 @@ class Matching:
         return float(table[matched, self.partner[matched]].sum() / table.sum())
 
     def resized(self, labels: int) -> "Matching":
-        """The same matches for `labels` labels of a: further ones are unmatched.
+        """The matching with `labels` labels of a: added labels are unmatched.
 
-        Labels of a beyond them must be unmatched.
+        Removed labels must be unmatched.
         """
         partner, similarity = np.full(labels, -1), np.zeros(labels)
-        kept = min(labels, len(self.partner))
-        partner[:kept], similarity[:kept] = self.partner[:kept], self.similarity[:kept]
+        common = min(labels, len(self.partner))
+        partner[:common], similarity[:common] = self.partner[:common], self.similarity[:common]
         return Matching(partner, similarity)
 
     def inverse(self, others: int) -> "Matching":
-        """The same matches from the side of b, which has `others` labels."""
+        """The matching of b to a, with `others` labels of b."""
         partner, similarity = np.full(others, -1), np.zeros(others)
         matched = np.flatnonzero(self.partner >= 0)
         partner[self.partner[matched]] = matched
@@ -100,11 +100,16 @@ def match_by_frames(table: Float64[np.ndarray, "labels others"]) -> Matching:
 def phase_profiles(raster: Int[np.ndarray, "cycles bins"], clusters: int) -> Profiles:
     """Phase profiles p(phase bin | label); zeros for labels that do not occur.
 
-    Every gait cycle counts the same, however long it is.
+    All gait cycles have equal weight, whatever their duration.
 
     Args:
-        raster: label of each cycle in each phase bin, from `locking.phase_raster`; −1: none.
+        raster: label of each cycle in each phase bin, from `locking.phase_raster`; −1 without one.
         clusters: K.
+
+    Example:
+        >>> phase_profiles(np.array([[0, 0, 1, 1], [0, 1, 1, 1]]), clusters=2).round(2)
+        array([[0.67, 0.33, 0.  , 0.  ],
+               [0.  , 0.2 , 0.4 , 0.4 ]])
     """
     counts = (raster == np.arange(clusters)[:, None, None]).sum(axis=1)
     return normalised_rows(counts.astype(np.float64))
@@ -392,12 +397,16 @@ def consensus(
 
 
 def medoid(ami: Float64[np.ndarray, "runs runs"]) -> int | None:
-    """The typical run: the one with the highest mean AMI with the others, the first of ties.
+    """The typical run: the run with the highest mean AMI with the others; the first of ties.
 
-    None with fewer than three runs, which are equally typical, and where no AMI is defined.
+    None with fewer than three runs, or if no AMI is defined.
 
     Args:
-        ami: of every pair of runs, from `pairwise_ami`.
+        ami: AMI of every pair of runs, from `pairwise_ami`.
+
+    Example:
+        >>> medoid(np.array([[np.nan, 0.9, 0.5], [0.9, np.nan, 0.8], [0.5, 0.8, np.nan]]))
+        1
     """
     defined = ~np.isnan(ami)
     if len(ami) < 3 or not defined.any():
