@@ -99,7 +99,7 @@ def test_the_tables_fit_a_terminal_and_compare_only_agents_with_glass(folder, wi
     assert "hopper" in fits and "glass" in fits and "failed" in fits
     table = " ".join(learned.split("learned:")[0].split())
     assert "glass" in table and "hopper" not in table
-    assert "learned→fitted" in table and "both say as much about the phase" in table
+    assert "learned→fitted" in table and "equally informative about the phase" in table
 
 
 def test_labels_that_were_fitted_before_are_kept_unless_told_otherwise(folder):
