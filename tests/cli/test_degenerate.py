@@ -18,8 +18,8 @@ from glassviz.metrics.stability import assess
 from glassviz.report.documents import episode_rows, run_row, stability_json
 from glassviz.report.serialize import as_csv
 from glassviz.trace import ARRAYS, Trace
+from tests.helpers.planted_runs import HOP, planted, row, with_soft
 from tests.helpers.traces import clock_trace
-from tests.metrics.test_stability import HOP, planted, row, with_soft
 
 SOUND = with_soft(planted(HOP, HOP))
 NOT_A_NUMBER = re.compile(r"\b(nan|inf)\b", re.IGNORECASE)

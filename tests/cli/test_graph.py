@@ -19,7 +19,7 @@ from glassviz.cli.tables import print_graphs
 from glassviz.compare.graphs import graph_all
 from glassviz.errors import UsageError
 from glassviz.rollout.traces import RolloutOptions
-from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
+from tests.helpers.traces import PROTOTYPES, walked, wandering
 
 
 def glassviz(*arguments: str | Path, code: int = 0) -> str:

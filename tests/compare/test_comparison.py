@@ -44,7 +44,7 @@ from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import p_value, verdict
 from glassviz.report.serialize import plain
 from glassviz.text import count_of, listed
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
 
 def rng():
@@ -59,12 +59,12 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def template(folder):
     """What is known of one hop that is locked, to be given other numbers."""
-    return assessed(folder, trace_of("template", [HOP, HOP])).stability
+    return assessed(folder, planted(HOP, HOP, name="template")).stability
 
 
 @pytest.fixture(scope="module")
 def still(folder):
-    return assessed(folder, trace_of("still", [STILL, STILL])).stability
+    return assessed(folder, planted(STILL, STILL, name="still")).stability
 
 
 SETTING = Setting("hopper-hop", "dm_control", 6.0)
@@ -106,9 +106,9 @@ def a_member(
 
 
 def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
-    short = assessed(folder, trace_of("one", [HOP]), "short")
-    long = assessed(folder, trace_of("one", [HOP, HOP]), "long")
-    policy = assessed(folder, trace_of("one", [HOP], controller="pi"), "short")
+    short = assessed(folder, planted(HOP, name="one"), "short")
+    long = assessed(folder, planted(HOP, HOP, name="one"), "long")
+    policy = assessed(folder, planted(HOP, name="one", controller="pi"), "short")
     kept, left_out = each_once([short, long, policy])
     assert [(each.name, each.controller) for each in kept] == [("long", "mppi"), ("short", "pi")]
     [left] = left_out
@@ -546,8 +546,8 @@ def test_runs_without_one_gait_do_not_correspond(template, name):
 
 
 def test_two_phases_with_one_label_are_merged(folder):
-    apart = assessed(folder, trace_of("apart", [replace(HOP, map=(0, 0, 1, 1))])).stability
-    one = assessed(folder, trace_of("merged", [replace(HOP, map=(5,))])).stability
+    apart = assessed(folder, planted(replace(HOP, map=(0, 0, 1, 1)), name="apart")).stability
+    one = assessed(folder, planted(replace(HOP, map=(5,)), name="merged")).stability
     members = [a_member_as_it_is(one, "one"), a_member_as_it_is(apart, "apart")]
     found = comparison_answers(members, None)
     [merged] = found.merged_phases["mppi"]["one"]
@@ -557,7 +557,7 @@ def test_two_phases_with_one_label_are_merged(folder):
 
 
 def test_without_labels_nothing_is_said_of_merged_phases(folder):
-    bare = assessed(folder, trace_of("bare", [HOP], labels=False)).stability
+    bare = assessed(folder, planted(HOP, name="bare", glass=False)).stability
     found = comparison_answers([a_member_as_it_is(bare, "bare")], None)
     assert phrases.phases_merged(found) == "Cannot be told: no run has labels."
     assert phrases.labels_correspond(found).startswith("Cannot be told")
@@ -573,15 +573,15 @@ def a_member_as_it_is(stability, name):
 
 @pytest.fixture(scope="module")
 def rows(folder):
-    planted = [
-        trace_of("hop1", [HOP, HOP], returns=(400, 420)),
-        trace_of("hop2", [HOP, UNLOCKED], returns=(300, 310)),
-        trace_of("knee", [KNEE, KNEE], returns=(150, 130)),
-        trace_of("still", [STILL, STILL], returns=(1, 2)),
-        trace_of("bare", [HOP, STILL], returns=(200, 3), labels=False),
-        trace_of("hop1", [STILL, HOP], returns=(2, 400), controller="pi"),
+    traces = [
+        planted(HOP, HOP, name="hop1", returns=(400, 420)),
+        planted(HOP, UNLOCKED, name="hop2", returns=(300, 310)),
+        planted(KNEE, KNEE, name="knee", returns=(150, 130)),
+        planted(STILL, STILL, name="still", returns=(1, 2)),
+        planted(HOP, STILL, name="bare", returns=(200, 3), glass=False),
+        planted(STILL, HOP, name="hop1", returns=(2, 400), controller="pi"),
     ]
-    return [assessed(folder, trace) for trace in planted]
+    return [assessed(folder, trace) for trace in traces]
 
 
 def test_the_order_of_runs_does_not_matter(rows):
@@ -602,7 +602,7 @@ def test_n_is_the_number_of_checkpoints_and_not_of_their_traces(rows, folder):
 def test_more_episodes_of_a_run_are_no_more_runs(folder):
     def n_of(times):
         rows = [
-            assessed(folder, trace_of(name, [HOP] * times, returns=value), f"{name}{times}")
+            assessed(folder, planted(*[HOP] * times, name=name, returns=value), f"{name}{times}")
             for name, value in (("a", 1.0), ("b", 2.0))
         ]
         [own] = compare(rows).by_controller
@@ -633,7 +633,7 @@ def test_one_checkpoint_under_two_controllers_is_compared(rows):
 
 
 def test_unlike_episodes_are_a_doubt(rows, folder):
-    short = trace_of("short", [replace(HOP, frames=200)] * 2)
+    short = planted(*[replace(HOP, frames=200)] * 2, name="short")
     found = compare([*rows, assessed(folder, short)])
     assert any("no common scale" in doubt for doubt in phrases.caveats(found.caveats))
 
@@ -646,8 +646,8 @@ def test_the_result_can_be_told_as_json(rows):
 
 def test_the_terminal_tells_every_doubt_once(folder):
     rows = [
-        assessed(folder, trace_of("full", [HOP] * 2, returns=(1, 2))),
-        assessed(folder, trace_of("bare", [HOP] * 2, returns=(5, 6), labels=False)),
+        assessed(folder, planted(*[HOP] * 2, name="full", returns=(1, 2))),
+        assessed(folder, planted(*[HOP] * 2, name="bare", returns=(5, 6), glass=False)),
     ]
     together = compare(rows)
     console = Console(width=100_000, file=io.StringIO(), highlight=False)

@@ -33,7 +33,7 @@ from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.rollout import roll_out
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 from tests.helpers.tiny import AGENT
 
 CLUSTERS = 4
@@ -59,7 +59,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def hops(folder):
-    trace = with_places(trace_of("hops", [HOP, HOP]))
+    trace = with_places(planted(HOP, HOP, name="hops"))
     return trace, assessed(folder, trace).stability
 
 
@@ -139,10 +139,10 @@ def on_their_own(bank: Bank, seed: int, dwell: int = 7):
 @pytest.fixture(scope="module")
 def members(folder) -> list[Member]:
     """Two hoppers with the same phases under other labels, and one that lies."""
-    planted = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
+    plans = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
     found = []
-    for name, plans in planted.items():
-        trace = trace_of(name, plans)
+    for name, episodes in plans.items():
+        trace = planted(*episodes, name=name)
         found.append(member(assessed(folder, trace), trace, {}))
     return found
 
@@ -265,7 +265,7 @@ def test_labels_of_one_gait_are_matched_by_phase(members):
 
 def test_a_planted_permutation_of_phases_is_found(folder):
     def hopper(name, phases):
-        trace = trace_of(name, [replace(HOP, map=phases)])
+        trace = planted(replace(HOP, map=phases), name=name)
         return member(assessed(folder, trace), trace, {})
 
     [match] = match_phases([hopper("p1", (0, 1, 2, 3))], [hopper("p2", (3, 2, 0, 1))])
@@ -274,7 +274,7 @@ def test_a_planted_permutation_of_phases_is_found(folder):
 
 
 def test_gaits_that_differ_are_not_matched_by_phase(folder, members):
-    trace = trace_of("walks", [KNEE, KNEE])
+    trace = planted(KNEE, KNEE, name="walks")
     assert match_phases([members[0]], [member(assessed(folder, trace), trace, {})]) == ()
 
 
@@ -360,7 +360,7 @@ def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out
 def test_an_agent_that_lies_under_its_other_controller_has_colours_all_the_same(folder):
     def row(name, plan, controller):
         return assessed(
-            folder, trace_of(name, [plan], controller=controller), f"{name}{controller}"
+            folder, planted(plan, name=name, controller=controller), f"{name}{controller}"
         )
 
     turned = replace(HOP, map=(3, 2, 0, 1))
@@ -414,7 +414,7 @@ def test_fitted_labels_are_compared_like_learned_ones(agents):
 
 def test_agents_in_other_physics_are_not_compared_and_say_why(agents, folder):
     rows = assess_all([agents], RolloutOptions(2, ("pi",)), agents / "traces")
-    foreign = assessed(folder, trace_of("foreign", [UNLOCKED], env={"physics": "playground"}))
+    foreign = assessed(folder, planted(UNLOCKED, name="foreign", env={"physics": "playground"}))
     found = compare([*rows, foreign])
     assert found.correspondence is None
     assert found.no_correspondence == Mismatch("physics", ("dm_control", "playground"))
@@ -424,7 +424,7 @@ def test_agents_in_other_physics_are_not_compared_and_say_why(agents, folder):
 
 def test_observations_of_another_size_are_not_compared(agents, folder):
     rows = assess_all([agents], RolloutOptions(2, ("pi",)), agents / "traces")
-    foreign = assessed(folder, trace_of("sized", [UNLOCKED]))
+    foreign = assessed(folder, planted(UNLOCKED, name="sized"))
     found = compare([*rows, foreign])
     assert found.no_correspondence == Mismatch("observation_size", ("1", "15"))
     why = phrases.no_correspondence(found.no_correspondence)

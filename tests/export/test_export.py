@@ -31,7 +31,7 @@ from glassviz.video import encode
 from glassviz.video.encode import probe
 from glassviz.video.mosaic import Track
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer, read_number
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
 HOSTILE = "<img src=x>\x1b[31m`*[a](b)|# ../../evil"
 SHORT = dataclasses.replace(HOP, frames=150)
@@ -54,12 +54,12 @@ def runs(tmp_path_factory):
     """Rows: a hop, a hop whose labels oscillate, a knee-walk, one that lies, one without labels."""
     folder = tmp_path_factory.mktemp("traces")
     plans = {"hop": [HOP, HOP], "loose": [UNLOCKED], "knee": [KNEE], "still": [STILL]}
-    traces = {name: trace_of(name, own) for name, own in plans.items()}
+    traces = {name: planted(*own, name=name) for name, own in plans.items()}
     traces["hop"] = with_phase_in_x(traces["hop"])
-    beat = (np.arange(300) // 25 % 4).astype(np.int32)[None]
+    beat = (np.arange(STILL.frames) // 25 % 4).astype(np.int32)[None]
     traces["still"] = dataclasses.replace(traces["still"], label=beat)
-    traces["plain"] = trace_of("plain", [SHORT], labels=False)
-    traces["hostile"] = trace_of(HOSTILE, [SHORT])
+    traces["plain"] = planted(SHORT, name="plain", glass=False)
+    traces["hostile"] = planted(SHORT, name=HOSTILE)
     return {
         name: assessed(folder, trace, None if name == "hostile" else name)
         if name != "hostile"
@@ -259,10 +259,10 @@ def test_a_wall_takes_two_runs(runs):
 def test_labels_of_one_phase_have_one_colour_and_labels_of_none_are_grey(tmp_path):
     turned = dataclasses.replace(HOP, map=(3, 2, 1, 5))
     rows = [
-        assessed(tmp_path, trace_of("a", [HOP])),
-        assessed(tmp_path, trace_of("b", [turned])),
-        assessed(tmp_path, trace_of("c", [KNEE])),
-        assessed(tmp_path, trace_of("d", [HOP], labels=False)),
+        assessed(tmp_path, planted(HOP, name="a")),
+        assessed(tmp_path, planted(turned, name="b")),
+        assessed(tmp_path, planted(KNEE, name="c")),
+        assessed(tmp_path, planted(HOP, name="d", glass=False)),
     ]
     a, b, c, d = shared_colors([Source.of(row) for row in rows]).colors
     assert a[:4] == tuple(label_color(k) for k in range(4))
@@ -344,7 +344,7 @@ def gif_frames(path):
 
 
 def test_a_gif_of_itself_is_six_seconds(tmp_path, studio):
-    row = assessed(tmp_path, trace_of("long", [dataclasses.replace(HOP, frames=500)]))
+    row = assessed(tmp_path, planted(dataclasses.replace(HOP, frames=500), name="long"))
     caption = kinds.gif(Source.of(row), studio).caption
     start, end = map(float, re.match(r"([\d.]+) to ([\d.]+) s", caption).groups())
     assert end - start == pytest.approx(6.0)

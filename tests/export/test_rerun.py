@@ -19,7 +19,7 @@ from glassviz.metrics.stability import assess
 from glassviz.rollout.assess import Assessed
 from glassviz.trace import Trace
 from tests.helpers.fake_renderer import FakeRenderer
-from tests.helpers.graph_traces import wandering
+from tests.helpers.traces import wandering
 
 needs_sdk = pytest.mark.skipif(
     importlib.util.find_spec("rerun") is None, reason="needs pip install 'glassviz[rerun]'"

@@ -26,8 +26,8 @@ from glassviz.figures.transition_graph import drawing_of, figure_of, hull_names,
 from glassviz.gait.gait import describe
 from glassviz.metrics.transitions import transition_counts
 from glassviz.report.documents import FORMATS, graph_dict, save_graph, to_networkx
-from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
-from tests.helpers.planted_runs import HOP, trace_of
+from tests.helpers.planted_runs import HOP, planted
+from tests.helpers.traces import PROTOTYPES, walked, wandering
 
 COLUMN = 85 / 25.4
 MODES = ("frame", "jump", "soft-train", "flow")
@@ -346,9 +346,9 @@ def test_a_difference_of_chance_is_significant_in_about_one_of_ten():
     assert 0.04 <= np.mean(np.array(p) <= 0.1) <= 0.16
 
 
-def planted(name: str, renamed: bool) -> Source:
+def hop(name: str, renamed: bool) -> Source:
     """A hop with planted labels, whose numbers may be others."""
-    trace = trace_of(name, [HOP, HOP])
+    trace = planted(HOP, HOP, name=name)
     rename = np.array([3, 0, 1, 2, 4, 5, 6, 7] if renamed else range(8))
     label = rename[trace.label].astype(np.int32)
     header = trace.header | {"partition": np.eye(8).tolist()}
@@ -357,7 +357,7 @@ def planted(name: str, renamed: bool) -> Source:
 
 
 def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces():
-    one, other = planted("one", False), planted("other", True)
+    one, other = hop("one", False), hop("other", True)
     found = flux_difference(one, other)
     assert found.level == "label" and found.matched_by == "phase"
     visited = set(np.unique(one.trace.label).tolist())
@@ -372,14 +372,14 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
 
 
 def test_labels_of_traces_whose_gaits_differ_are_not_matched():
-    one, other = planted("one", False), planted("other", True)
+    one, other = hop("one", False), hop("other", True)
     lying = replace(other, gaits=[replace(gait, rhythm=None) for gait in other.gaits])
     with pytest.raises(GlassvizError, match="same phases of one gait, found neither"):
         flux_difference(one, lying)
 
 
 def test_labels_without_counterpart_stand_alone():
-    one, other = planted("one", False), planted("other", True)
+    one, other = hop("one", False), hop("other", True)
     trace = other.trace
     # The other agent has one label more, in half of the frames of another.
     label = np.where((trace.label == 3) & (np.arange(trace.frames) % 2 == 0), 6, trace.label)

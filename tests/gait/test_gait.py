@@ -13,7 +13,7 @@ from glassviz.errors import GlassvizError
 from glassviz.gait.gait import Gait, circular_sd, describe
 from glassviz.gait.verdict import gait_answers, gait_verdict
 from glassviz.trace import Trace
-from tests.helpers.synthetic import GEOMS, GaitPlan, SyntheticGait, synthesise
+from tests.helpers.synthetic_gait import GEOMS, GaitPlan, SyntheticGait, synthesise
 from tests.helpers.traces import clock_trace
 
 DT_S = 0.02

@@ -29,9 +29,8 @@ from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
 from glassviz.report.documents import run_row
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.evaluate import Recorded
-from tests.helpers.planted_runs import trace_of
-from tests.helpers.synthetic import GaitPlan, synthesise
-from tests.metrics.test_stability import with_soft
+from tests.helpers.planted_runs import planted, with_soft
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 NO_RESULTS = {"synthetic", "glossary"}
 """Modules that plant gaits, or explain."""
@@ -123,7 +122,7 @@ def test_what_is_explained_exists():
 
 def columns() -> dict[str, object]:
     """Of runs.csv, with the numbers of a run that has everything."""
-    trace = with_soft(trace_of("everything", [GaitPlan(frames=600)] * 3, returns=[1, 2, 3]))
+    trace = with_soft(planted(*[GaitPlan(frames=600)] * 3, name="everything", returns=[1, 2, 3]))
     trace.header["agent"] |= {"planner": {"discount": 0.9}}
     run = Assessed("everything", Path(), Path(), True, None, assess(trace))
     return run_row(run) | {"recorded_return": 1.0}
@@ -145,7 +144,7 @@ def test_nothing_is_explained_twice():
     assert len(set(EXPLAINED)) == len(EXPLAINED)
 
 
-def planted():
+def criteria():
     found = synthesise(GaitPlan(frames=300), np.random.default_rng(0))
     body = gait.describe(found.trace(), 0)
     rng = np.random.default_rng(0)
@@ -157,7 +156,7 @@ def planted():
 
 
 def test_every_criterion_of_both_verdicts_has_an_entry_of_its_name():
-    assert planted() - set(METRICS) == set()
+    assert criteria() - set(METRICS) == set()
 
 
 @pytest.mark.parametrize("found", METRICS.values(), ids=lambda found: found.name)

@@ -28,8 +28,8 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
 from tests.helpers.fake_renderer import FakeRenderer
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 from tests.helpers.traces import clock_trace
-from tests.metrics.test_stability import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
 
@@ -45,12 +45,11 @@ class NoRenderer(FakeRenderer):
 def folder(tmp_path_factory) -> Path:
     """Two controllers of one run, a broken file, a run without labels, and a hostile name."""
     folder = tmp_path_factory.mktemp("traces")
-    hop = with_soft(planted(HOP, HOP, HOP, name="hopper"))
-    dataclasses.replace(hop, header=hop.header | {"controller": "mppi"}).save(folder / "a.npz")
-    with_soft(planted(KNEE, UNLOCKED, name="hopper")).save(folder / "b.npz")
+    with_soft(planted(HOP, HOP, HOP, name="hopper")).save(folder / "a.npz")
+    with_soft(planted(KNEE, UNLOCKED, name="hopper", controller="pi")).save(folder / "b.npz")
     (folder / "c.npz").write_bytes(b"no trace")
-    planted(STILL, name="plain", labels=False).save(folder / "d.npz")
-    planted(HOP, name=HOSTILE).save(folder / "e.npz")
+    planted(STILL, name="plain", controller="pi", glass=False).save(folder / "d.npz")
+    planted(HOP, name=HOSTILE, controller="pi").save(folder / "e.npz")
     return folder
 
 
@@ -140,7 +139,7 @@ def test_every_episode_says_which_criterion_of_a_stable_hop_it_misses_first_and_
     page = composed(
         tmp_path,
         planted(HOP, UNLOCKED, KNEE),
-        planted(HOP, labels=False),
+        planted(HOP, glass=False),
     )
     rows = page.cards[0].sides[0].episodes
     assert [each.basin for each in rows] == ["stable-hop", "unstable", "unstable"]
@@ -280,7 +279,7 @@ def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path)
     one = planted(*[replace(HOP, map=(3,))] * 2)
     sometimes = planted(HOP, replace(HOP, map=(3,)))
     knee = planted(replace(KNEE, map=(3,)))
-    page = composed(tmp_path, one, planted(HOP, labels=False), sometimes, knee)
+    page = composed(tmp_path, one, planted(HOP, glass=False), sometimes, knee)
     constant, without, sometimes, knee = page.rows
     assert (knee.locking, knee.reason) == ("one label", "knee-walk")  # Its label decides nothing.
     assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")

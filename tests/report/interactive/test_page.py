@@ -30,13 +30,14 @@ from glassviz.rollout.assess import assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.interactive_page import (
     HOSTILE,
+    LONG_HOP,
     ORDER,
     NoRenderer,
     composed,
     save_traces,
     save_twins,
 )
-from tests.metrics.test_stability import HOP, planted
+from tests.helpers.planted_runs import planted
 
 VENDOR = Path(__file__).parents[3] / "glassviz/report/vendor/echarts"
 
@@ -97,7 +98,7 @@ def test_both_controllers_of_a_checkpoint_share_a_map(page):
 
 
 def test_episodes_are_chosen_by_their_return():
-    run = assess(planted(HOP, HOP, HOP, HOP, HOP))
+    run = assess(planted(LONG_HOP, LONG_HOP, LONG_HOP, LONG_HOP, LONG_HOP))
     order = sorted(range(5), key=lambda e: run.episodes[e].episode_return)
     assert chosen_episodes(run, 1) == (order[2],)
     assert chosen_episodes(run, 3) == (order[0], order[2], order[4])
