@@ -1,8 +1,6 @@
 """`glassviz fit`: labels for the agents of traces, bound to them, and held against learned ones."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +9,10 @@ import jax
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.cli.tables import print_fits
 from glassviz.compare.fit import Comparison, FitOptions, compare, fit_all
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
@@ -25,6 +21,7 @@ from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from glassviz.video.overlay import Layout
+from tests.helpers.commands import invoke, loaded
 from tests.helpers.planted_runs import HOP, STILL, planted, sha256_of, with_latent
 
 BARE, GLASS = sha256_of("hopper"), sha256_of("glass")
@@ -43,8 +40,7 @@ def folder(tmp_path) -> Path:
 
 
 def glassviz(command: str, *arguments: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, [command, *map(str, arguments)])
-    assert done.exit_code == code, done.output
+    done = invoke(command, *arguments, code=code)
     return done.stdout if code < 2 else done.stderr
 
 
@@ -292,9 +288,5 @@ def test_an_agent_without_glass_is_fitted_judged_and_filmed(tmp_path, monkeypatc
 
 
 def test_fitting_loads_neither_jax_nor_mujoco():
-    script = (
-        "import sys, glassviz.compare.fit, glassviz.report.documents\n"
-        "print(sorted({'jax', 'mujoco', 'umap', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    statement = "import glassviz.compare.fit, glassviz.report.documents"
+    assert loaded(statement, {"jax", "mujoco", "umap", "matplotlib"}) == set()

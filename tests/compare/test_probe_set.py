@@ -10,11 +10,9 @@ import jax
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.cli.tables import print_table
 from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
@@ -33,6 +31,7 @@ from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.rollout import roll_out
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
+from tests.helpers.commands import invoke
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 from tests.helpers.tiny import AGENT
 
@@ -308,10 +307,8 @@ def agents(tmp_path_factory) -> Path:
 
 
 def stability(agents: Path, *arguments: str):
-    given = ["stability", str(agents), "--controller", "pi", "--episodes", "2"]
-    done = CliRunner().invoke(app, [*given, "--traces", str(agents / "traces"), *arguments])
-    assert done.exit_code == 0, done.output
-    return done
+    given = ("stability", agents, "--controller", "pi", "--episodes", "2")
+    return invoke(*given, "--traces", agents / "traces", *arguments)
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from lxml import etree
 from PIL import Image
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
-from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import kinds
 from glassviz.export.colors import GREYS, shared_colors
@@ -30,6 +28,7 @@ from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
 from glassviz.video.mosaic import Track
+from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer, read_number
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
@@ -513,8 +512,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_captions_of_what_is_there(ru
 
 
 def glassviz(*arguments, code=0):
-    done = CliRunner().invoke(app, ["export", *map(str, arguments)])
-    assert done.exit_code == code, done.output
+    done = invoke("export", *arguments, code=code)
     return done.stderr if code else done.stdout
 
 

@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
-from glassviz.cli import app
 from glassviz.cli import map as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
@@ -35,6 +33,7 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.find import find_targets
 from glassviz.rollout.relabel import relabelled
 from glassviz.rollout.traces import RolloutOptions
+from tests.helpers.commands import invoke, loaded
 from tests.helpers.fake_renderer import FakeRenderer
 from tests.helpers.planted_runs import HOP, STILL, planted, sha256_of, with_latent
 
@@ -68,8 +67,7 @@ def folder(tmp_path, mppi, pi) -> Path:
 
 
 def glassviz(*arguments: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, ["map", *map(str, arguments)])
-    assert done.exit_code == code, done.output
+    done = invoke("map", *arguments, code=code)
     return done.stdout or done.stderr
 
 
@@ -243,8 +241,8 @@ def test_latents_by_one_encoder_are_what_it_makes_of_every_observation(mppi, tmp
 def test_two_checkpoints_have_a_map_by_one_encoder_and_each_encoder_its_own(two_agents, tmp_path):
     out = tmp_path / "a.png"
     options = (two_agents, "--joint", "latent", "--method", "pca", "--json", "-o", out)
-    refused = CliRunner().invoke(app, ["map", *map(str, options)])
-    assert refused.exit_code == 1 and "--encoder CHECKPOINT" in refused.output
+    refused = invoke("map", *options, code=1)
+    assert "--encoder CHECKPOINT" in refused.output
     told = []
     for seed in (0, 1, 0):
         path = agent(tmp_path, seed)
@@ -655,7 +653,7 @@ def test_joint_latents_are_refused_in_a_sentence_and_joint_gaits_drawn(folder, t
 def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("glassviz.figures.gallery.MujocoRenderer", FakeRenderer)
     options = ("--method", "pca", "--labels", "fitted", "--overwrite")
-    CliRunner().invoke(app, ["fit", str(folder), "--prototypes", "4", "--refits", "0"])
+    invoke("fit", folder, "--prototypes", "4", "--refits", "0")
     printed = glassviz(
         folder, *options, "-o", tmp_path / "map.png", "--gallery", tmp_path / "g.png"
     )
@@ -705,13 +703,8 @@ def test_what_leads_nowhere_is_a_row(tmp_path):
 
 
 def test_importing_maps_loads_nothing_heavy():
-    import subprocess
-    import sys
-
-    code = "import sys, glassviz.maps; print([m for m in sys.modules if m in {'jax', 'mujoco', "
-    code += "'umap', 'matplotlib', 'sklearn'}])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    heavy = {"jax", "mujoco", "umap", "matplotlib", "sklearn"}
+    assert loaded("import glassviz.maps", heavy) == set()
 
 
 def test_coordinates_of_nothing_kept_have_no_path(mppi):

@@ -1,8 +1,6 @@
 """Fitted labels: planted prototypes and gaits are found again, and files keep them unspoilt."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from hashlib import sha256
 
@@ -25,6 +23,7 @@ from glassviz.metrics.fitted_labels import (
 )
 from glassviz.metrics.structural_entropy import entropy_2d, greedy_partition, symmetrised
 from glassviz.metrics.transitions import transition_counts
+from tests.helpers.commands import run_python
 
 SHA = "5e" * 32
 
@@ -236,7 +235,7 @@ def test_the_same_labels_make_the_same_file_whose_hash_they_know(fitted, tmp_pat
     assert found.sha256 == fitted.sha256 == sha256((tmp_path / "a").read_bytes()).hexdigest()
     assert replace(found, seed=4).sha256 != found.sha256
     # Another process: what is hashed by a random key of the process comes in another order there.
-    subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], check=True)
+    run_python("-c", script, tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
 
 

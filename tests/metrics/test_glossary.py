@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
 
 import glassviz.compare
 import glassviz.gait
@@ -29,6 +28,7 @@ from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
 from glassviz.report.documents import run_row
 from glassviz.rollout.assess import Assessed
 from glassviz.rollout.evaluate import Recorded
+from tests.helpers.commands import invoke
 from tests.helpers.planted_runs import planted, with_soft
 from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
@@ -240,9 +240,7 @@ def test_a_field_of_several_metrics_is_met_with_their_names():
 
 
 def explain(*arguments: str) -> str:
-    done = CliRunner().invoke(app, ["explain", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.output
+    return invoke("explain", *arguments).output
 
 
 def test_the_command_lists_every_metric_on_a_line_of_its_own():
@@ -265,8 +263,7 @@ def test_the_command_tells_the_same_as_json():
 
 
 def test_an_unknown_metric_is_an_error_of_usage():
-    done = CliRunner().invoke(app, ["explain", "fleis_kapa"])
-    assert done.exit_code == UsageError.exit_code
+    done = invoke("explain", "fleis_kapa", code=UsageError.exit_code)
     assert "fleiss_kappa" in done.stderr
 
 

@@ -4,17 +4,13 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.cli.tables import print_table
 from glassviz.errors import GlassvizError
 from glassviz.metrics.labels import TAU_GRID
@@ -35,6 +31,7 @@ from glassviz.rollout.assess import Assessed, assess_all
 from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS
+from tests.helpers.commands import invoke
 from tests.helpers.planted_runs import (
     CLUSTERS,
     HOP,
@@ -412,7 +409,7 @@ def test_csv_has_a_row_an_episode_without_columns_that_hold_nothing(rows):
 
 
 def stability(*arguments: str | Path):
-    return CliRunner().invoke(app, ["stability", *map(str, arguments)])
+    return invoke("stability", *arguments, code=None)
 
 
 def test_the_table_names_gait_basin_and_reason_of_every_run(folder):
@@ -506,12 +503,8 @@ def test_a_split_run_fails_the_gate_for_its_unstable_episodes(tmp_path):
 
 
 def test_assessing_loads_neither_jax_nor_mujoco():
-    script = (
-        "import sys, glassviz.rollout.assess, glassviz.report.documents, glassviz.report.keys\n"
-        "print(sorted({'jax', 'mujoco', 'umap', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    statement = "import glassviz.rollout.assess, glassviz.report.documents, glassviz.report.keys"
+    assert loaded(statement, {"jax", "mujoco", "umap", "matplotlib"}) == set()
 
 
 def test_a_mean_that_rounds_to_nothing_has_no_sign():

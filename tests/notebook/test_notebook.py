@@ -3,8 +3,6 @@
 import base64
 import dataclasses
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,6 +19,7 @@ from glassviz.notebook import results as progress_module
 from glassviz.notebook.load import Run
 from glassviz.notebook.results import Film, Rollout, progress
 from glassviz.video.film import FilmReport
+from tests.helpers.commands import run_python
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
 from tests.helpers.planted_runs import HOP, STILL, planted, with_soft
 from tests.helpers.traces import clock_trace, wandering
@@ -66,8 +65,7 @@ def saved(trace, path) -> Rollout:
 
 def test_importing_glassviz_loads_nothing_heavy():
     code = f"import glassviz, sys; print([m for m in {HEAVY} if m in sys.modules], dir(glassviz))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("[] ")
+    assert run_python("-c", code).stdout.startswith("[] ")
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = gv.lod
 

@@ -4,7 +4,6 @@ import dataclasses
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lxml import etree, html
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.compare.compare import compare
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
@@ -27,6 +24,7 @@ from glassviz.rollout.assess import Assessed, assess_all
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
+from tests.helpers.commands import invoke, loaded
 from tests.helpers.fake_renderer import FakeRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 from tests.helpers.traces import clock_trace
@@ -404,7 +402,7 @@ def test_an_interruption_leaves_nothing(page, tmp_path, write, name, monkeypatch
 
 
 def report(*arguments):
-    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+    return invoke("report", *arguments, code=None)
 
 
 def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_path):
@@ -434,11 +432,8 @@ def test_an_existing_report_is_refused_before_any_work(tmp_path, there):
 
 
 def test_figures_need_neither_jax_nor_mujoco():
-    script = (
-        "import sys, glassviz.figures.rasters, glassviz.figures.rasters, glassviz.figures.style\n"
-        "assert not {'jax', 'mujoco'} & set(sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    statement = "import glassviz.figures.rasters, glassviz.figures.style"
+    assert loaded(statement, {"jax", "mujoco"}) == set()
 
 
 # A real browser -----------------------------------------------------------------------------------

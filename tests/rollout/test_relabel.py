@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
 from glassviz.metrics.stability import assess
@@ -23,6 +21,7 @@ from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import ARRAYS, Trace
 from glassviz.video.clip import Clip
 from glassviz.video.overlay import Layout, Overlay, Timeline
+from tests.helpers.commands import invoke
 from tests.helpers.planted_runs import HOP, planted, sha256_of
 
 PLACES = 4
@@ -154,9 +153,7 @@ def test_fitted_labels_lead_to_no_trace(folder):
 
 
 def stability(*arguments: str | Path, code: int = 0):
-    done = CliRunner().invoke(app, ["stability", *map(str, arguments)])
-    assert done.exit_code == code, done.output
-    return done.stdout
+    return invoke("stability", *arguments, code=code).stdout
 
 
 def test_an_agent_without_glass_has_a_verdict_on_its_labels_once_they_are_fitted(folder):
@@ -204,10 +201,10 @@ def test_an_assessed_run_knows_the_trace_that_it_was_judged_by(folder):
 
 
 def test_an_unknown_choice_is_one_line(folder):
-    done = CliRunner().invoke(app, ["stability", str(folder), "--labels", "fited"])
-    assert done.exit_code == 1 and done.stderr.startswith("error: --labels: expected learned")
-    done = CliRunner().invoke(app, ["render", str(folder / "glass.npz"), "--labels", "fitted"])
-    assert done.exit_code == 1 and "`glassviz fit" in done.stderr
+    done = invoke("stability", folder, "--labels", "fited", code=1)
+    assert done.stderr.startswith("error: --labels: expected learned")
+    done = invoke("render", folder / "glass.npz", "--labels", "fitted", code=1)
+    assert "`glassviz fit" in done.stderr
 
 
 # Films ------------------------------------------------------------------------------------------

@@ -7,15 +7,14 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from glassviz.agents.config import tdmpc2_config
-from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
 from glassviz.training.config import TrainConfig, preset
 from glassviz.training.recipes import SETTINGS, apply
 from glassviz.training.replay import Replay
+from tests.helpers.commands import invoke
 
 PHASES = [
     "1b",
@@ -168,11 +167,11 @@ def test_preset_recipe_additions_and_changes_overrule_one_another_in_this_order(
 
 
 def test_the_list_of_recipes_says_what_each_starts_from():
-    done = CliRunner().invoke(app, ["recipes", "--json"])
+    done = invoke("recipes", "--json")
     told = {each["name"]: each["starts_from"] for each in json.loads(done.output)}
     assert (told["1b"], told["i9r"], told["h"]) == ([], ["1b"], ["f", "g"])
     assert all(base in told for bases in told.values() for base in bases)
-    table = CliRunner().invoke(app, ["recipes"], env={"COLUMNS": "200"}).output
+    table = invoke("recipes", env={"COLUMNS": "200"}).output
     row = next(line for line in table.splitlines() if line.startswith("│ rstack"))
     assert row.split("│")[2].strip() == "r1_soft, r2_gait"
 

@@ -10,9 +10,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from lxml import html
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.metrics.agreement import Matching
 from glassviz.metrics.stability import assess
 from glassviz.report.interactive import compose
@@ -28,6 +26,7 @@ from glassviz.report.interactive.html import (
 from glassviz.report.interactive.page import NO_STATE, LabelMatch
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.traces import RolloutOptions
+from tests.helpers.commands import invoke
 from tests.helpers.interactive_page import (
     HOSTILE,
     LONG_HOP,
@@ -244,7 +243,7 @@ def test_the_library_is_the_published_one():
 
 
 def report(*arguments):
-    return CliRunner().invoke(app, ["report", "--map", "pca", *map(str, arguments)])
+    return invoke("report", "--map", "pca", *arguments, code=None)
 
 
 @pytest.fixture
