@@ -241,8 +241,8 @@ def test_a_raster_without_cycles_is_one_sentence(runs):
 
 def test_a_part_or_an_episode_that_there_is_not_is_refused(runs, studio):
     source = Source.of(runs["hop"])
-    with pytest.raises(UsageError, match=r"within 0:6 s, found 4:9"):
-        kinds.clip(source, studio, (4.0, 9.0))
+    with pytest.raises(UsageError, match=r"within 0:10 s, found 4:11"):
+        kinds.clip(source, studio, (4.0, 11.0))
     with pytest.raises(UsageError, match="expected 1 to 2, the episodes of hop, found 3"):
         Source.of(runs["hop"], episode=2)
 

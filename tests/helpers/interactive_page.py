@@ -20,7 +20,7 @@ from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.chromium import BROWSER, Chromium
 from tests.helpers.fake_renderer import BITS, FakeRenderer
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, sha256_of, with_soft
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"
 
@@ -63,7 +63,7 @@ def save_twins(folder: Path) -> None:
     trace.save(folder / "a.npz")
     label = ORDER[trace.label]
     label[:, :20] = 7
-    checkpoint = trace.header["checkpoint"] | {"name": "two", "sha256": "2" * 64}
+    checkpoint = trace.header["checkpoint"] | {"name": "two", "sha256": sha256_of("two")}
     other = dataclasses.replace(
         trace, header=trace.header | {"checkpoint": checkpoint}, label=label.astype(np.int32)
     )

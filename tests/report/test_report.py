@@ -90,7 +90,7 @@ def test_the_labels_that_the_verdict_is_of_stand_under_the_table(page, text):
     soft = "rule nearest-prototype, τ 0.1 (hopper)"
     [line] = page.labels
     assert line.startswith("labels: learned, ") and soft in line
-    assert f"; rule nearest-prototype, τ 1 ({HOSTILE})" in line and "plain" not in line
+    assert f"; rule nearest-prototype, τ 0.7 ({HOSTILE})" in line and "plain" not in line
     assert (
         line
         in html.fromstring(text).xpath("//section[@aria-labelledby='all-runs']")[0].text_content()

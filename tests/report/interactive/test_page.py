@@ -36,8 +36,9 @@ from tests.helpers.interactive_page import (
     save_traces,
     save_twins,
 )
-from tests.helpers.planted_runs import planted
+from tests.helpers.planted_runs import planted, sha256_of
 
+ONE, TWO = sha256_of("one"), sha256_of("two")
 VENDOR = Path(__file__).parents[3] / "glassviz/report/vendor/echarts"
 
 
@@ -130,7 +131,7 @@ def test_nodes_stand_clockwise_in_the_order_of_the_gait_cycle():
 def test_labels_of_two_checkpoints_are_matched_by_their_phase(tmp_path):
     save_twins(tmp_path)
     [found] = composed(tmp_path).matches
-    assert {found.one, found.other} == {"0" * 64, "2" * 64}
+    assert {found.one, found.other} == {ONE, TWO}
     assert dict(found.pairs) == {str(k): str(ORDER[k]) for k in range(4)}
     assert "phase of the gait" in found.told and "similarity 1.00" in found.told
 
@@ -143,14 +144,14 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
     matching = Matching(np.array([-1, 3, 1]), np.array([0, 0.5, 0.4]))
     pair = SimpleNamespace(one="B", other="A", matching=matching, matched_accuracy=0.75)
     found = SimpleNamespace(
-        names={"0" * 64: "A", "2" * 64: "B"},
+        names={ONE: "A", TWO: "B"},
         correspondence=SimpleNamespace(frames=1900, pairs=[pair]),
     )
     monkeypatch.setattr(matches, "match_labels", lambda rows: found)
     assert compose.matches_of(rows) == (
         LabelMatch(
-            "2" * 64,
-            "0" * 64,
+            TWO,
+            ONE,
             (("1", "3"), ("2", "1")),
             "by what both agents call the same 1,900 observations (they agree on 75 %)",
         ),
