@@ -227,10 +227,9 @@ def test_episodes_without_gait_cycles_are_left_out_of_what_is_about_the_phase():
     assert (none.cycle_episodes, none.test, none.learned, none.more_bits) == (0, None, None, None)
 
 
-def test_labels_that_only_share_the_rhythm_are_no_more_alike_than_chance():
+def test_labels_that_only_share_the_rhythm_are_no_more_alike_than_chance(rng):
     """Learned labels that go through their order from another phase in every cycle."""
     trace = planted(HOP, HOP, name="glass")
-    rng = np.random.default_rng(0)
     rolled = np.stack([np.roll(label, rng.integers(5, 15)) for label in trace.label])
     beats = rng.integers(0, 4, size=(2, 25)).repeat(20, axis=1)
     other = replace(trace, label=((rolled + beats) % 4).astype(np.int32))

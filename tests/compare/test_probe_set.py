@@ -38,10 +38,6 @@ from tests.helpers.tiny import AGENT
 CLUSTERS = 4
 
 
-def rng(seed: int = 0):
-    return np.random.default_rng(seed)
-
-
 # The bank ---------------------------------------------------------------------------------------
 
 
@@ -130,7 +126,7 @@ def in_phase(bank: Bank, dwell: int = 5):
 
 def on_their_own(bank: Bank, seed: int, dwell: int = 7):
     """Labels with a rhythm that has nothing to do with the bank's."""
-    draws = rng(seed)
+    draws = np.random.default_rng(seed)
     lengths = draws.poisson(dwell, size=len(bank.cycle)) + 1
     return np.repeat(np.arange(len(lengths)) % CLUSTERS, lengths)[: len(bank.cycle)].astype(int)
 
@@ -149,7 +145,7 @@ def members(folder) -> list[Member]:
 def corresponding(labels, members, bank=None) -> Correspondence:
     bank = bank or a_bank()
     of = {name: [own] for name, own in zip(labels, members, strict=False)}
-    return correspond(bank, members[:2], labels, of, (), rng())
+    return correspond(bank, members[:2], labels, of, (), np.random.default_rng(0))
 
 
 def test_permuted_labels_correspond_with_score_1(members):
@@ -182,7 +178,7 @@ def test_labels_that_have_nothing_to_do_with_each_other_agree_by_chance_alone(me
 def test_what_episodes_have_in_common_is_chance(members):
     """Both tell the sources apart and are at random within: no agreement on phases."""
     bank = a_bank()
-    draws = rng(3)
+    draws = np.random.default_rng(3)
     one, two = (2 * bank.source + draws.integers(2, size=len(bank.source)) for _ in range(2))
     [pair] = corresponding({"one": one, "two": two}, members, bank).pairs
     assert pair.agreement.ami > 0.3
@@ -196,7 +192,9 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
     bank = a_bank()
     label = in_phase(bank)
     noisy = np.where(
-        rng(1).random(len(label)) < 0.3, rng(2).integers(CLUSTERS, size=len(label)), label
+        np.random.default_rng(1).random(len(label)) < 0.3,
+        np.random.default_rng(2).integers(CLUSTERS, size=len(label)),
+        label,
     )
     labels = {"far": on_their_own(bank, 5), "typical": label, "near": noisy}
     found = corresponding(labels, members, bank)
@@ -213,10 +211,10 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
     assert "The typical one is typical." in answer and "beyond it in" in answer
 
 
-def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members):
+def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members, rng):
     bank = a_bank()
     label, permutation = in_phase(bank), np.array([2, 0, 3, 1])
-    split = np.where((label == 3) & (rng().random(len(label)) < 0.4), 4, label)
+    split = np.where((label == 3) & (rng.random(len(label)) < 0.4), 4, label)
     labels = {"split": split, "typical": label, "permuted": permutation[label]}
     found = corresponding(labels, members, bank)
     found = replace(found, reference="typical", medoid="typical")

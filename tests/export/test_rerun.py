@@ -17,19 +17,12 @@ from glassviz.metrics.stability import assess
 from glassviz.rollout.assess import Assessed
 from glassviz.trace import Trace
 from tests.helpers.commands import invoke
-from tests.helpers.fake_renderer import FakeRenderer
+from tests.helpers.fake_renderer import FakeRenderer, NoRenderer
 from tests.helpers.traces import wandering
 
 needs_sdk = pytest.mark.skipif(
     importlib.util.find_spec("rerun") is None, reason="needs pip install 'glassviz[rerun]'"
 )
-
-
-class NoRenderer(FakeRenderer):
-    """As on a machine without OpenGL."""
-
-    def __init__(self, scene):
-        raise GlassvizError("no OpenGL here")
 
 
 @pytest.fixture(scope="module")

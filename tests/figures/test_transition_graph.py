@@ -335,8 +335,7 @@ def test_the_same_runs_do_not_differ_and_opposite_clocks_differ_in_all():
     assert found.difference[0, 3] == pytest.approx(0.25, abs=0.01)
 
 
-def test_a_difference_of_chance_is_significant_in_about_one_of_ten():
-    rng = np.random.default_rng(0)
+def test_a_difference_of_chance_is_significant_in_about_one_of_ten(rng):
 
     def counts():
         walks = rng.integers(0, 3, (5, 60))

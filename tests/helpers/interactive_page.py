@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glassviz.errors import GlassvizError
 from glassviz.report.interactive.compose import compose
 from glassviz.report.interactive.page import InteractivePage
 from glassviz.rollout.assess import assess_all
@@ -29,13 +28,6 @@ LONG_HOP, LONG_KNEE, LONG_STILL, LONG_UNLOCKED = (
 )
 
 in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-
-
-class NoRenderer(FakeRenderer):
-    """As on a machine without OpenGL."""
-
-    def __init__(self, scene):
-        raise GlassvizError("no OpenGL here")
 
 
 def playable(trace, period=97):

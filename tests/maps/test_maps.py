@@ -404,12 +404,12 @@ def test_dead_prototypes_are_told():
     assert f"never visited: {', '.join(map(str, dead))}" in caption([found])
 
 
-def test_nearness_is_the_soft_assignment_where_there_is_one(mppi):
+def test_nearness_is_the_soft_assignment_where_there_is_one(mppi, rng):
     soft = np.zeros((*mppi.label.shape, 8), np.float32)
     soft[0, 321] = 1.0
     trace = replace(mppi, soft_assignment=soft)
     frames = pool([trace])
-    xy = np.random.default_rng(0).normal(size=(len(frames), 2)).astype(np.float32)
+    xy = rng.normal(size=(len(frames), 2)).astype(np.float32)
     number = int(mppi.label[0, 321])
     placed = {each.number: each for each in place_prototypes([trace], frames, xy)}
     assert placed[number].nearest[0] == 321

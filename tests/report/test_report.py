@@ -25,18 +25,11 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
 from tests.helpers.commands import invoke, loaded
-from tests.helpers.fake_renderer import FakeRenderer
+from tests.helpers.fake_renderer import FakeRenderer, NoRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 from tests.helpers.traces import clock_trace
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
-
-
-class NoRenderer(FakeRenderer):
-    """As on a machine without OpenGL."""
-
-    def __init__(self, scene):
-        raise GlassvizError("no OpenGL here")
 
 
 @pytest.fixture(scope="module")

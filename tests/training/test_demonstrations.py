@@ -187,8 +187,8 @@ def test_what_the_planner_cannot_demonstrate_is_refused(config):
         demonstrate(config, QUICK, 1)
 
 
-def test_a_spline_goes_through_its_knots():
-    knots = np.random.default_rng(0).normal(size=(3, 5, 4))
+def test_a_spline_goes_through_its_knots(rng):
+    knots = rng.normal(size=(3, 5, 4))
     fine = spline(knots, 6, 24)
     np.testing.assert_allclose(fine[:, ::6], knots[:, :4])
     np.testing.assert_allclose(fine[:, 3], knots[:, :2].mean(axis=1))
@@ -209,10 +209,10 @@ def test_saved_and_loaded_are_equal(tmp_path):
         assert loaded.returns[i] == demo.total == 2.0
 
 
-def test_sequences_from_the_replay_are_those_of_one_episode(tmp_path):
+def test_sequences_from_the_replay_are_those_of_one_episode(tmp_path, rng):
     demonstrations.save(tmp_path / "demos.npz", [episode(1, 9), episode(2, 9)], {})
     demos = demonstrations.load(tmp_path / "demos.npz")
-    sampled = demonstrations.as_replay(demos).sample(np.random.default_rng(0), 2, 16, 3)
+    sampled = demonstrations.as_replay(demos).sample(rng, 2, 16, 3)
     for update in range(2):
         for b in range(16):
             obs = sampled.obs[update, :, b]

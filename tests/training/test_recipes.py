@@ -313,12 +313,11 @@ def test_a_seed_that_does_not_fit_is_refused(seed):
         dataclasses.replace(preset("small"), seed=seed)
 
 
-def test_the_least_lengths_that_are_allowed_can_be_sampled():
+def test_the_least_lengths_that_are_allowed_can_be_sampled(rng):
     changes = {"collect_episode_steps": 4, "num_envs": 2, "buffer_steps": 14}
     train = recipes.configure("1b", changes=changes)
     replay = Replay(train.buffer_steps // train.num_envs, train.num_envs, 15, 4)
     shown = np.zeros((2, 15), np.float32), np.zeros((2, 4), np.float32), np.zeros(2, np.float32)
-    rng = np.random.default_rng(0)
     for step in range(40):
         replay.add(*shown, first=np.full(2, step % 4 == 0))
         if len(replay) > train.sequence_steps:

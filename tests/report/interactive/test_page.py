@@ -27,11 +27,11 @@ from glassviz.report.interactive.page import NO_STATE, LabelMatch
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke
+from tests.helpers.fake_renderer import NoRenderer
 from tests.helpers.interactive_page import (
     HOSTILE,
     LONG_HOP,
     ORDER,
-    NoRenderer,
     composed,
     save_traces,
     save_twins,

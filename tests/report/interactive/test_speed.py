@@ -4,9 +4,9 @@ import pytest
 from interactive import SCRUB, WINDOW, median_and_slow, repeated
 
 from glassviz.report.interactive.html import write
+from tests.helpers.fake_renderer import NoRenderer
 from tests.helpers.interactive_page import (
     LONG_HOP,
-    NoRenderer,
     Player,
     composed,
     in_browser,
