@@ -36,7 +36,7 @@ from glassviz.rollout.assess import assess_all
 from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
-from tests.helpers.synthetic import GaitPlan, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 CLUSTERS, PROTOTYPES = 8, 16
 LATENT, OBS, ACT = 128, 15, 4

@@ -21,7 +21,7 @@ import numpy as np
 from glassviz.maps.coordinates import MapOptions
 from glassviz.maps.maps import make_map
 from glassviz.trace import ARRAYS, Trace
-from tests.helpers.synthetic import GaitPlan, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 LENGTH = 1000
 """Frames of an episode."""

@@ -23,7 +23,7 @@ from threadpoolctl import threadpool_limits
 from glassviz.metrics.labels import LabelStats
 from glassviz.metrics.labels import describe as describe_labels
 from glassviz.metrics.stability import EpisodeStability, assess
-from tests.helpers.synthetic import GaitPlan, SyntheticGait, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, SyntheticGait, synthesise
 
 FRAMES = 2000
 PERIODS_S = (0.3, 0.4, 0.6, 0.9, 1.2)

@@ -23,7 +23,7 @@ from glassviz.metrics.locking import cycle_agreement, onset_locking, phase_raste
 from glassviz.metrics.nulls import cycle_counts, rotation_test, switch_counts
 from glassviz.metrics.segments import find_segments
 from tests.helpers.label_series import Series, gait, planted, sticky, unlocked
-from tests.helpers.synthetic import GaitPlan, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 ALPHA = 0.05
 DWELLS = (2, 5, 10, 20, 40, 80)

@@ -3,6 +3,7 @@
 import contextlib
 import signal
 
+import numpy as np
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -29,3 +30,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # Without a working backend only the tests that draw fail, each saying why.
     with contextlib.suppress(GlassvizError):
         choose_backend()
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers that are the same in every run."""
+    return np.random.default_rng(0)

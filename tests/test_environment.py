@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 
 from glassviz.environment import cache_dir, prepare_environment
+from tests.helpers.commands import run_python
 
 VARIABLES = (
     "XLA_PYTHON_CLIENT_PREALLOCATE",
@@ -63,12 +62,7 @@ def test_a_cache_folder_that_cannot_be_made_is_left_unset(bare, monkeypatch):
 
 def test_a_second_process_compiles_nothing_and_warns_of_nothing(bare):
     def run() -> dict[str, int]:
-        done = subprocess.run(
-            [sys.executable, "-W", "error", "-c", COMPILE],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
+        done = run_python("-W", "error", "-c", COMPILE)
         assert done.stderr == ""
         return json.loads(done.stdout)
 

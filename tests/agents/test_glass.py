@@ -86,8 +86,7 @@ def test_entropy_ignores_names_order_and_scale(seed, members, nodes, names, scal
     np.testing.assert_allclose(changed, h2, rtol=1e-4)
 
 
-def test_a_soft_partition_takes_its_logarithms_outside_the_mixture():
-    rng = np.random.default_rng(0)
+def test_a_soft_partition_takes_its_logarithms_outside_the_mixture(rng):
     graph, soft = random_graph(0), rng.dirichlet(np.ones(3), size=7).astype(np.float32)
     degree, total = graph.sum(axis=1), graph.sum()
     volume = soft.T @ degree

@@ -1,9 +1,6 @@
 """No file, however made, runs code, grows without end, or ends in anything but one sentence."""
 
-import os
 import pickle
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -16,6 +13,7 @@ import tests.helpers.hostile_files as hostile_files
 from glassviz.agents.config import GlassConfig
 from glassviz.checkpoints import formats, load
 from glassviz.errors import GlassvizError
+from tests.helpers.commands import run_python
 from tests.helpers.published_files import SMALL, own_params, payload
 
 MEGABYTE = 1 << 20
@@ -93,13 +91,7 @@ for name, data in hostile_files.bombs().items():
 
 def test_no_file_costs_much_more_than_it_holds() -> None:
     """In a process of its own, where a crash of the interpreter would show."""
-    done = subprocess.run(
-        [sys.executable, "-c", BOMB_SQUAD],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
-        check=False,
-    )
+    done = run_python("-c", BOMB_SQUAD, code=None)
     growth = dict(reversed(line.split("\t")) for line in done.stdout.splitlines())
     assert done.returncode == 0, f"after {list(growth)[-1:]}: {done.stderr}"
     assert growth.keys() == hostile_files.bombs().keys()

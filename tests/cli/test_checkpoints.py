@@ -7,22 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
-from typer.testing import CliRunner, Result
 
 from glassviz.checkpoints import load, save, summarise
-from glassviz.cli import CommandGroup
-from glassviz.cli.checkpoints import convert, inspect
 from glassviz.report.serialize import plain
+from tests.helpers.commands import invoke
 from tests.helpers.published_files import SMALL, own_params, payload, write
-
-app = typer.Typer(cls=CommandGroup, pretty_exceptions_enable=False)
-app.command()(inspect)
-app.command()(convert)
-
-
-def run(*args: str | Path) -> Result:
-    return CliRunner().invoke(app, [str(arg) for arg in args])
 
 
 @pytest.fixture
@@ -33,8 +22,7 @@ def pickled(tmp_path: Path) -> Path:
 
 
 def test_the_table_shows_what_the_file_holds_and_what_was_assumed(pickled: Path) -> None:
-    result = run("inspect", pickled)
-    assert result.exit_code == 0
+    result = invoke("inspect", pickled)
     flat = re.sub(r"\s+", " ", result.stdout)
     for shown in (
         "N=8 prototypes, K=4 clusters, τ=0.5, cosine similarity",
@@ -50,7 +38,7 @@ def test_the_table_shows_what_the_file_holds_and_what_was_assumed(pickled: Path)
 
 
 def test_json_is_pure_and_complete(pickled: Path) -> None:
-    result = run("inspect", pickled, "--json")
+    result = invoke("inspect", pickled, "--json")
     summary = json.loads(result.stdout)
     assert summary == plain(summarise(load(pickled)))
     assert summary["glass"]["tau"] == 0.5
@@ -87,18 +75,16 @@ def test_clusters_active_in_the_partition_are_counted_from_the_logits(tmp_path: 
 def test_odd_provenance_neither_breaks_the_table_nor_the_json(tmp_path: Path) -> None:
     odd = {"recipe": "[bold]\x1b[2J\ud800", "returns": {"pi": {"mean": float("nan")}}}
     save(tmp_path / "x.safetensors", SMALL, own_params(), odd)
-    table = run("inspect", tmp_path / "x.safetensors")
-    assert table.exit_code == 0
+    table = invoke("inspect", tmp_path / "x.safetensors")
     assert "[bold]?[2J?" in table.stdout
-    found = json.loads(run("inspect", tmp_path / "x.safetensors", "--json").stdout)
+    found = json.loads(invoke("inspect", tmp_path / "x.safetensors", "--json").stdout)
     assert found["provenance"]["returns"]["pi"]["mean"] is None
 
 
 def test_convert_prints_what_was_assumed_and_what_is_not_kept(
     pickled: Path, tmp_path: Path
 ) -> None:
-    result = run("convert", pickled, tmp_path / "new" / "best.safetensors", "--half")
-    assert result.exit_code == 0
+    result = invoke("convert", pickled, tmp_path / "new" / "best.safetensors", "--half")
     for shown in ("assumed", "playground", "not kept", "opt_state", "half precision", "ignored"):
         assert shown in result.stdout
     assert load(tmp_path / "new" / "best.safetensors").config == load(pickled).config
@@ -107,17 +93,15 @@ def test_convert_prints_what_was_assumed_and_what_is_not_kept(
 def test_convert_refuses_to_overwrite(pickled: Path, tmp_path: Path) -> None:
     target = tmp_path / "best.safetensors"
     target.touch()
-    refused = run("convert", pickled, target)
-    assert refused.exit_code == 1
+    refused = invoke("convert", pickled, target, code=1)
     assert "--overwrite" in refused.stderr
     assert target.stat().st_size == 0
-    assert run("convert", pickled, target, "--overwrite").exit_code == 0
+    invoke("convert", pickled, target, "--overwrite")
 
 
 def test_an_unreadable_file_is_one_line_on_stderr_with_exit_code_1(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("no checkpoint")
     for arguments in (("inspect", "notes.txt"), ("convert", "notes.txt", "x.safetensors")):
-        result = run(arguments[0], *(tmp_path / name for name in arguments[1:]))
-        assert result.exit_code == 1
+        result = invoke(arguments[0], *(tmp_path / name for name in arguments[1:]), code=1)
         assert result.stdout == ""
         assert result.stderr.count("\n") == 1

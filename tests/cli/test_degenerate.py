@@ -10,16 +10,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.metrics.stability import assess
 from glassviz.report.documents import episode_rows, run_row, stability_json
 from glassviz.report.serialize import as_csv
 from glassviz.trace import ARRAYS, Trace
+from tests.helpers.commands import invoke
+from tests.helpers.planted_runs import HOP, planted, row, with_soft
 from tests.helpers.traces import clock_trace
-from tests.metrics.test_stability import HOP, planted, row, with_soft
 
 SOUND = with_soft(planted(HOP, HOP))
 NOT_A_NUMBER = re.compile(r"\b(nan|inf)\b", re.IGNORECASE)
@@ -257,17 +256,14 @@ def runs(tmp_path_factory):
 
 
 def test_the_command_tells_every_result(runs):
-    told = CliRunner().invoke(app, ["stability", *(str(runs[name]) for name in RESULTS)])
-    assert (told.exit_code, told.exception) == (0, None), told.output
+    told = invoke("stability", *(runs[name] for name in RESULTS))
     assert not NOT_A_NUMBER.search(told.output) and "Warning" not in told.output
 
 
 def test_the_command_gives_every_broken_trace_its_sentence(runs):
     broken = ERRORS | UNREADABLE
-    done = CliRunner().invoke(
-        app, ["stability", "--json", "--jobs", "1", *(str(runs[name]) for name in broken)]
-    )
-    assert done.exit_code == 1 and isinstance(done.exception, SystemExit)
+    targets = [runs[name] for name in broken]
+    done = invoke("stability", "--json", "--jobs", "1", *targets, code=1)
     rows = {told["target"]: told["error"] for told in json.loads(done.stdout)["runs"]}
     for name, (_, sentence) in broken.items():
         told = rows[str(runs[name])]

@@ -3,28 +3,22 @@
 import csv
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from glassviz.trace import Trace
 from glassviz.video.encode import probe
+from tests.helpers.commands import run_program
 from tests.helpers.published_files import payload, write
 
-PROGRAM = Path(__file__).parents[2] / "cli.py"
 TRAIN = ("train", "--preset", "small", "--seed", "3", "--k-update", "1", "--eval-every", "1000000")
 
 
 def glassviz(folder: Path, *arguments: str | Path, code: int = 0) -> str:
     """What a command printed, on both streams; it must end with `code` and without a traceback."""
-    command = [sys.executable, str(PROGRAM), *map(str, arguments)]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    printed = done.stdout + done.stderr
-    assert done.returncode == code, printed
-    assert "Traceback" not in printed and "Warning" not in printed
-    return printed
+    done = run_program(*arguments, code=code, cwd=folder)
+    return done.stdout + done.stderr
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """`glassviz fit`: labels for the agents of traces, bound to them, and held against learned ones."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +9,10 @@ import jax
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.cli.tables import print_fits
 from glassviz.compare.fit import Comparison, FitOptions, compare, fit_all
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
@@ -25,24 +21,26 @@ from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from glassviz.video.overlay import Layout
-from tests.helpers.planted_latents import HOP, STILL, run, with_latent
+from tests.helpers.commands import invoke, loaded
+from tests.helpers.planted_runs import HOP, STILL, planted, sha256_of, with_latent
 
-BARE, GLASS = "ab" * 32, "cd" * 32
+BARE, GLASS = sha256_of("hopper"), sha256_of("glass")
 FOUR = ("--prototypes", "4", "--clusters", "4", "--refits", "3")
 
 
 @pytest.fixture
 def folder(tmp_path) -> Path:
     """Both controllers of an agent without Glass, and an agent with."""
-    run(HOP, HOP).save(tmp_path / "bare-mppi.npz")
-    run(HOP, controller="pi", noise=0.1).save(tmp_path / "bare-pi.npz")
-    run(HOP, name="glass", sha256=GLASS, learned=range(8)).save(tmp_path / "glass.npz")
+    planted(HOP, HOP, glass=False, name="hopper").save(tmp_path / "bare-mppi.npz")
+    planted(HOP, controller="pi", noise=0.1, glass=False, name="hopper").save(
+        tmp_path / "bare-pi.npz"
+    )
+    planted(HOP, name="glass").save(tmp_path / "glass.npz")
     return tmp_path
 
 
 def glassviz(command: str, *arguments: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, [command, *map(str, arguments)])
-    assert done.exit_code == code, done.output
+    done = invoke(command, *arguments, code=code)
     return done.stdout if code < 2 else done.stderr
 
 
@@ -59,7 +57,7 @@ def test_labels_are_fitted_to_the_traces_of_both_controllers_and_lie_beside_them
     traces = [Trace.load(folder / f"bare-{each}.npz") for each in ("mppi", "pi")]
     assert set(found.fitted_on) == {trace.sha256 for trace in traces}
     assert found.frames == 1500
-    assert files(folder) == [labels_path(folder, sha256).name for sha256 in (BARE, GLASS)]
+    assert files(folder) == sorted(labels_path(folder, each).name for each in (BARE, GLASS))
 
 
 def test_the_same_traces_and_seed_give_the_same_file_in_any_order(folder, tmp_path):
@@ -156,11 +154,11 @@ def broken_latents(trace: Trace) -> Trace:
     ],
 )
 def test_latents_that_nothing_can_be_fitted_to_are_one_sentence(folder, spoilt, told):
-    spoilt(run(HOP, name="odd", sha256="ef" * 32)).save(folder / "odd.npz")
+    spoilt(planted(HOP, name="odd", glass=False)).save(folder / "odd.npz")
     printed = glassviz("fit", folder, "--refits", "0", code=1)
     [line] = [line for line in printed.splitlines() if "failed" in line]
     assert line.startswith("odd") and told in line
-    assert files(folder) == [labels_path(folder, sha256).name for sha256 in (BARE, GLASS)]
+    assert files(folder) == sorted(labels_path(folder, each).name for each in (BARE, GLASS))
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 
 
@@ -171,7 +169,7 @@ def cut(trace: Trace, frames: int) -> Trace:
 
 
 def test_an_agent_that_lies_still_can_have_a_single_label(folder):
-    still = with_latent(run(STILL, name="still", sha256="ef" * 32, learned=[0] * 8), 1.0)
+    still = with_latent(planted(STILL, name="still", labels=[0] * 8), 1.0)
     still.save(folder / "still.npz")
     one = ("--prototypes", "1", "--refits", "3")
     [told] = json.loads(glassviz("fit", folder / "still.npz", *one, "--json"))
@@ -187,7 +185,7 @@ def test_an_agent_that_lies_still_can_have_a_single_label(folder):
 
 
 def compared(learned, *plans, **options) -> Comparison:
-    trace = run(*(plans or (HOP, HOP)), sha256=GLASS, learned=learned)
+    trace = planted(*(plans or (HOP, HOP)), labels=learned, name="glass")
     settings = {"prototypes": 4, "clusters": 4} | options
     return compare([trace], fit_labels(list(trace.latent), GLASS, **settings))
 
@@ -229,10 +227,9 @@ def test_episodes_without_gait_cycles_are_left_out_of_what_is_about_the_phase():
     assert (none.cycle_episodes, none.test, none.learned, none.more_bits) == (0, None, None, None)
 
 
-def test_labels_that_only_share_the_rhythm_are_no_more_alike_than_chance():
+def test_labels_that_only_share_the_rhythm_are_no_more_alike_than_chance(rng):
     """Learned labels that go through their order from another phase in every cycle."""
-    trace = run(HOP, HOP, sha256=GLASS, learned=range(8))
-    rng = np.random.default_rng(0)
+    trace = planted(HOP, HOP, name="glass")
     rolled = np.stack([np.roll(label, rng.integers(5, 15)) for label in trace.label])
     beats = rng.integers(0, 4, size=(2, 25)).repeat(20, axis=1)
     other = replace(trace, label=((rolled + beats) % 4).astype(np.int32))
@@ -243,7 +240,7 @@ def test_labels_that_only_share_the_rhythm_are_no_more_alike_than_chance():
 def test_labels_of_other_episodes_are_no_agreement_beyond_chance():
     """Both sets have labels of their own in each episode, and within these nothing in common."""
     plans = [replace(HOP, frames=300, map=labels) for labels in ((0, 1), (2, 3), (4, 5), (6, 7))]
-    trace = run(*plans, sha256=GLASS, learned=range(8))
+    trace = planted(*plans, name="glass")
     fitted = fit_labels(list(trace.latent), GLASS, 8, 8)
     p = []
     for seed in range(5):
@@ -290,9 +287,5 @@ def test_an_agent_without_glass_is_fitted_judged_and_filmed(tmp_path, monkeypatc
 
 
 def test_fitting_loads_neither_jax_nor_mujoco():
-    script = (
-        "import sys, glassviz.compare.fit, glassviz.report.documents\n"
-        "print(sorted({'jax', 'mujoco', 'umap', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    statement = "import glassviz.compare.fit, glassviz.report.documents"
+    assert loaded(statement, {"jax", "mujoco", "umap", "matplotlib"}) == set()

@@ -10,22 +10,20 @@ import networkx as nx
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.cli.tables import print_graphs
 from glassviz.compare.graphs import graph_all
 from glassviz.errors import UsageError
 from glassviz.rollout.traces import RolloutOptions
-from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
+from tests.helpers.commands import invoke
+from tests.helpers.traces import PROTOTYPES, walked, wandering
 
 
 def glassviz(*arguments: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, list(map(str, arguments)))
-    assert done.exit_code == code, done.output
+    done = invoke(*arguments, code=code)
     return done.stdout if code < 2 else done.stderr
 
 
@@ -76,8 +74,8 @@ def test_several_graphs_are_named_after_the_file_or_go_to_a_folder(folder):
 def test_existing_files_are_kept_unless_told_otherwise_and_nothing_is_half_done(folder):
     kept = Path("a-walker-pi-jump.json")
     kept.write_text("mine")
-    refused = CliRunner().invoke(app, ["graph", str(folder), "-o", "a.json"])
-    assert refused.exit_code == 1 and "--overwrite" in refused.stderr and not refused.stdout
+    refused = invoke("graph", folder, "-o", "a.json", code=1)
+    assert "--overwrite" in refused.stderr and not refused.stdout
     assert kept.read_text() == "mine" and not Path("a-walker-mppi-jump.json").exists()
     glassviz("graph", folder, "-o", "a.json", "--overwrite")
     assert json.loads(kept.read_text())["graph"]["run"] == "walker"

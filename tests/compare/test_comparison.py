@@ -44,11 +44,7 @@ from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import majority, p_value
 from glassviz.report.serialize import plain
 from glassviz.text import count_of, listed
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
-
-
-def rng():
-    return np.random.default_rng(0)
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
 
 @pytest.fixture(scope="module")
@@ -59,12 +55,12 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def template(folder):
     """What is known of one hop that is locked, to be given other numbers."""
-    return assessed(folder, trace_of("template", [HOP, HOP])).stability
+    return assessed(folder, planted(HOP, HOP, name="template")).stability
 
 
 @pytest.fixture(scope="module")
 def still(folder):
-    return assessed(folder, trace_of("still", [STILL, STILL])).stability
+    return assessed(folder, planted(STILL, STILL, name="still")).stability
 
 
 SETTING = Setting("hopper-hop", "dm_control", 6.0)
@@ -106,9 +102,9 @@ def a_member(
 
 
 def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
-    short = assessed(folder, trace_of("one", [HOP]), "short")
-    long = assessed(folder, trace_of("one", [HOP, HOP]), "long")
-    policy = assessed(folder, trace_of("one", [HOP], controller="pi"), "short")
+    short = assessed(folder, planted(HOP, name="one"), "short")
+    long = assessed(folder, planted(HOP, HOP, name="one"), "long")
+    policy = assessed(folder, planted(HOP, name="one", controller="pi"), "short")
     kept, left_out = each_once([short, long, policy])
     assert [(each.name, each.controller) for each in kept] == [("long", "mppi"), ("short", "pi")]
     [left] = left_out
@@ -163,7 +159,7 @@ def test_runs_of_several_recipes_or_settings_are_called_so(template):
 def test_shares_of_basins_have_wilsons_interval_and_count_runs(template, still):
     members = [a_member(template, f"hop{i}", 400 + i) for i in range(3)]
     members += [a_member(still, f"still{i}", i) for i in range(2)]
-    found = {each.basin: each for each in basin_shares(members, rng())}
+    found = {each.basin: each for each in basin_shares(members, np.random.default_rng(0))}
     hop = found["stable-hop"]
     assert (hop.share.hits, hop.share.count) == (3, 5)
     assert (hop.share.low, hop.share.high) == pytest.approx((0.231, 0.882), abs=0.001)
@@ -173,21 +169,27 @@ def test_shares_of_basins_have_wilsons_interval_and_count_runs(template, still):
 
 def test_returns_are_summed_up_from_four_runs_on_with_runs_as_units(template):
     members = [a_member(template, f"run{i}", mean) for i, mean in enumerate((0, 100, 200, 900))]
-    found = returns_of(members, rng())
+    found = returns_of(members, np.random.default_rng(0))
     assert found.mean.estimate == 300 and found.mean.units == 4
     assert found.iqm.estimate == 150
     assert found.mean.high - found.mean.low > 300  # Runs differ; their episodes hardly do.
-    assert returns_of(members[:3], rng()).mean is None
+    assert returns_of(members[:3], np.random.default_rng(0)).mean is None
 
 
 def test_returns_within_basins_are_told_beside_their_shares(template, still):
     members = [a_member(template, f"hop{i}", 400 + i, spread=0.0) for i in range(4)]
     members += [a_member(still, f"still{i}", i) for i in range(2)]
-    told = phrases.basins(basin_shares(members, rng()))
+    told = phrases.basins(basin_shares(members, np.random.default_rng(0)))
     assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
     assert told.endswith("unstable 2 of 6 [10%, 70%], returns 0 and 1.")
-    assert phrases.basins(basin_shares(members[:2], rng())) == "stable-hop 2 of 2 [34%, 100%]."
-    assert phrases.returns(returns_of(members[:2], rng())) == "2 runs: returns 400 and 401."
+    assert (
+        phrases.basins(basin_shares(members[:2], np.random.default_rng(0)))
+        == "stable-hop 2 of 2 [34%, 100%]."
+    )
+    assert (
+        phrases.returns(returns_of(members[:2], np.random.default_rng(0)))
+        == "2 runs: returns 400 and 401."
+    )
 
 
 # Means of metrics -------------------------------------------------------------------------------
@@ -207,30 +209,30 @@ def of_episodes(template, name, *kappas):
 
 def test_a_mean_over_runs_counts_runs_and_resamples_them_before_their_episodes(template):
     runs = [of_episodes(template, f"run{i}", *[i / 10] * (10 if i else 1)) for i in range(5)]
-    kappa, locking = metric_means(runs, rng()).metrics
+    kappa, locking = metric_means(runs, np.random.default_rng(0)).metrics
     assert (kappa.metric, locking.metric) == (PRIMARY, "locking_u")
     assert kappa.values == pytest.approx((0, 0.1, 0.2, 0.3, 0.4))
     assert kappa.mean.units == 5 and kappa.mean.estimate == pytest.approx(0.2)
     assert kappa.mean.low < 0.1 and kappa.mean.high > 0.3  # Runs differ, and there are but five.
     spread = [of_episodes(template, f"run{i}", 0.0, 0.4) for i in range(5)]
-    alike = metric_means(spread, rng()).metrics[0].mean
+    alike = metric_means(spread, np.random.default_rng(0)).metrics[0].mean
     assert alike.estimate == pytest.approx(0.2) and 0.05 < alike.low < 0.15 < 0.25 < alike.high
 
 
 def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
     runs = [of_episodes(template, f"run{i}", 0.5, None) for i in range(4)]
     without = of_episodes(template, "without", None, None)
-    found = metric_means([*runs, without], rng())
+    found = metric_means([*runs, without], np.random.default_rng(0))
     assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
     assert phrases.metric_means(found).startswith(
         "Label metrics over runs: fleiss_kappa 0.50 [0.50, 0.50] (n = 4); locking_u"
     )
-    few = metric_means([*runs[:2], without], rng())
+    few = metric_means([*runs[:2], without], np.random.default_rng(0))
     assert few.metrics[0].mean is None
     assert phrases.metric_means(few).startswith(
         "Label metrics over runs: fleiss_kappa 0.50 and 0.50 (n = 2); "
     )
-    none = metric_means([without], rng())
+    none = metric_means([without], np.random.default_rng(0))
     assert "fleiss_kappa undefined in all runs" in phrases.metric_means(none)
 
 
@@ -245,8 +247,8 @@ def a_ladder(template, kappas, returns=None, **changes):
     ]
 
 
-def test_the_primary_metric_and_return_that_rise_together_are_found(template):
-    found = stability_and_return(a_ladder(template, [0.1, 0.2, 0.5, 0.6, 0.7, 0.9]), rng())
+def test_the_primary_metric_and_return_that_rise_together_are_found(template, rng):
+    found = stability_and_return(a_ladder(template, [0.1, 0.2, 0.5, 0.6, 0.7, 0.9]), rng)
     primary = found.correlations[0]
     assert primary.metric == PRIMARY and primary.family == "primary"
     assert primary.test.statistic == 1 and primary.test.p == pytest.approx(2 / 720)
@@ -258,13 +260,13 @@ def test_the_primary_metric_and_return_that_rise_together_are_found(template):
 
 
 def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
-    found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]), rng())
+    found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]), np.random.default_rng(0))
     answer = phrases.stability_and_return(found)
     assert answer.startswith("Inconclusive: with n = 3 the smallest attainable p is 0.33.")
     assert phrases.other_metrics(found) == ""
 
     def answered(*kappas):
-        found = stability_and_return(a_ladder(template, kappas), rng())
+        found = stability_and_return(a_ladder(template, kappas), np.random.default_rng(0))
         return phrases.stability_and_return(found)
 
     assert answered(0.5) == "Inconclusive: fleiss_kappa is defined in 1 of 1 run."
@@ -274,42 +276,41 @@ def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
     assert same == "Inconclusive: fleiss_kappa or return is the same in all 4 runs."
 
 
-def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template):
-    found = stability_and_return(a_ladder(template, [0.4, 0.1, 0.5, 0.2, 0.6, 0.3]), rng())
+def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template, rng):
+    found = stability_and_return(a_ladder(template, [0.4, 0.1, 0.5, 0.2, 0.6, 0.3]), rng)
     primary = found.correlations[0]
     assert primary.test.p > LEVEL and primary.rho_low < -0.5 and primary.rho_high > 0.5
     answer = phrases.stability_and_return(found)
     assert answer.startswith("No significant correlation of fleiss_kappa with return: ρ = ")
 
 
-def test_the_interval_of_a_rank_correlation_covers_it():
-    draws = np.random.default_rng(0)
+def test_the_interval_of_a_rank_correlation_covers_it(rng):
     from scipy.stats import spearmanr
 
     from glassviz.compare.returns import _interval
 
     covered = []
     for _ in range(500):
-        x = draws.normal(size=10)
-        y = 0.6 * x + 0.8 * draws.normal(size=10)
+        x = rng.normal(size=10)
+        y = 0.6 * x + 0.8 * rng.normal(size=10)
         low, high = _interval(float(spearmanr(x, y).statistic), 10)
         covered.append(low <= 6 / np.pi * np.arcsin(0.6 / 2) <= high)
     assert 0.92 <= np.mean(covered) <= 0.99
 
 
-def test_runs_without_the_metric_are_counted_as_missing(template):
+def test_runs_without_the_metric_are_counted_as_missing(template, rng):
     members = a_ladder(template, [0.1, 0.4, None, 0.5, 0.6, None, 0.7])
-    found = stability_and_return(members, rng())
+    found = stability_and_return(members, rng)
     assert found.runs == 7 and len(found.correlations[0].runs) == 5
     assert found.caveats[0] == Unmeasured(PRIMARY, 2, 7)
     missing, *_ = phrases.correlation_caveats(found)
     assert missing == "2 of 7 runs excluded: fleiss_kappa is undefined."
 
 
-def test_within_a_basin_what_holds_across_basins_may_not(template, still):
+def test_within_a_basin_what_holds_across_basins_may_not(template, still, rng):
     hops = a_ladder(template, [0.9, 0.8, 0.95, 0.85, 0.7], [430, 400, 410, 405, 390])
     lying = [a_member(still, f"still{i}", float(i), 0.1 + 0.01 * i) for i in range(3)]
-    found = stability_and_return([*hops, *lying], rng())
+    found = stability_and_return([*hops, *lying], rng)
     assert found.correlations[0].test.p < LEVEL
     [(basin, within)] = found.within_basins.items()
     assert basin == "stable-hop" and len(within.runs) == STRATUM_FROM
@@ -323,13 +324,16 @@ def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
 
     members = a_ladder(template, [0.1] * 6)
     members = [with_metrics(i, each) for i, each in enumerate(members)]
-    found = {each.metric: each for each in stability_and_return(members, rng()).correlations}
+    found = {
+        each.metric: each
+        for each in stability_and_return(members, np.random.default_rng(0)).correlations
+    }
     p = 2 / 720
     assert found[PRIMARY].adjusted_p == pytest.approx(p)
     assert [found[name].adjusted_p for name in NAMED] == pytest.approx([len(NAMED) * p] * 3)
     assert found["distance_m"].adjusted_p == pytest.approx(p)
     assert list(found) == [PRIMARY, *NAMED, *[n for n in METRICS if n not in (PRIMARY, *NAMED)]]
-    others = phrases.other_metrics(stability_and_return(members, rng()))
+    others = phrases.other_metrics(stability_and_return(members, np.random.default_rng(0)))
     n = len(OF_BODY)
     assert f"{n} of {n} body metrics, parts of the reward" in others
 
@@ -342,28 +346,31 @@ def test_a_metric_that_could_not_be_significant_is_not_in_the_map(template):
     values = [MeanInterval(float(i), None, None, 1, 0.95) if i < 2 else None for i in range(6)]
     members = a_ladder(template, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     members = [with_rho(each, value) for each, value in zip(members, values, strict=True)]
-    found = {each.metric: each for each in stability_and_return(members, rng()).correlations}
+    found = {
+        each.metric: each
+        for each in stability_and_return(members, np.random.default_rng(0)).correlations
+    }
     assert found["rho"].test.smallest_p > LEVEL and found["rho"].adjusted_p is None
 
 
 def test_returns_without_a_common_scale_are_not_correlated(template):
     members = a_ladder(template, [0.1, 0.2, 0.3])
     members[0] = replace(members[0], setting=replace(SETTING, task="hopper-stand"))
-    found = stability_and_return(members, rng())
+    found = stability_and_return(members, np.random.default_rng(0))
     assert found.correlations == () and found.mismatch.setting == "task"
     answer = phrases.stability_and_return(found)
     assert "no common scale, as runs differ in task" in answer
     assert phrases.correlation_caveats(found) == []
-    assert compare_groups(members, rng()) is None
+    assert compare_groups(members, np.random.default_rng(0)) is None
 
 
 # Groups -----------------------------------------------------------------------------------------
 
 
-def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, still):
+def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, still, rng):
     one = [a_member(template, f"a{i}", 400.0 + i, 0.8 + 0.01 * i, recipe="a") for i in range(3)]
     other = [a_member(still, f"b{i}", float(i), 0.1 + 0.01 * i, recipe="b") for i in range(3)]
-    found = compare_groups([*one, *other], rng())
+    found = compare_groups([*one, *other], rng)
     assert (found.by, found.one.name, found.other.name) == ("recipe", "a", "b")
     assert found.returns.p == found.returns.smallest_p == pytest.approx(0.1)
     assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
@@ -387,7 +394,7 @@ def test_the_smallest_p_of_shares_is_that_of_as_many_stable_hops_dealt_out_other
         for recipe, own in kinds.items()
         for i, kind in enumerate(own)
     ]
-    found = compare_groups(members, rng())
+    found = compare_groups(members, np.random.default_rng(0))
     assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(1)
     kinds = {"a": (template, template, still, still), "b": (template, still, still, still)}
     members = [
@@ -395,7 +402,7 @@ def test_the_smallest_p_of_shares_is_that_of_as_many_stable_hops_dealt_out_other
         for recipe, own in kinds.items()
         for i, kind in enumerate(own)
     ]
-    found = compare_groups(members, rng())
+    found = compare_groups(members, np.random.default_rng(0))
     assert found.stable_hop_p == pytest.approx(1)
     # All three on one side: 2 · C(4, 3) of C(8, 3) ways.
     assert found.stable_hop_smallest_p == pytest.approx(8 / 56)
@@ -405,7 +412,7 @@ def test_without_two_recipes_agents_with_glass_stand_against_those_without(templ
     members = [
         a_member(template, f"run{i}", float(i), recipe=str(i % 3), glass=i < 4) for i in range(8)
     ]
-    found = compare_groups(members, rng())
+    found = compare_groups(members, np.random.default_rng(0))
     assert (found.by, found.one.name, found.other.name) == (
         "Glass",
         "with Glass",
@@ -414,17 +421,17 @@ def test_without_two_recipes_agents_with_glass_stand_against_those_without(templ
     assert found.returns.p == found.returns.smallest_p == pytest.approx(2 / 70)
     assert found.caveats[0] == ConfoundedRecipes()
     assert "The groups differ in recipe as well as in Glass" in phrases.caveat(found.caveats[0])
-    assert compare_groups(members[:4], rng()) is None
+    assert compare_groups(members[:4], np.random.default_rng(0)) is None
 
 
 # Controllers ------------------------------------------------------------------------------------
 
 
-def test_controllers_are_compared_checkpoint_by_checkpoint(template, still):
+def test_controllers_are_compared_checkpoint_by_checkpoint(template, still, rng):
     planned = [a_member(template, f"run{i}", 400.0 + i) for i in range(5)]
     own = [a_member(still, f"run{i}", 10.0 * i, controller="pi") for i in range(5)]
     alone = a_member(template, "alone", 1000.0)
-    found = compare_controllers([*planned, alone, *own], rng())
+    found = compare_controllers([*planned, alone, *own], rng)
     assert len(found.pairs) == 5
     assert found.test.statistic == pytest.approx(402 - 20)
     assert found.test.p == found.test.smallest_p == pytest.approx(2 / 2**5)
@@ -440,13 +447,13 @@ def test_controllers_are_compared_checkpoint_by_checkpoint(template, still):
     assert "the smallest attainable p is 0.062" in answer and "differs for 5" in answer
 
 
-def test_a_checkpoint_under_one_controller_is_no_pair(template):
-    assert compare_controllers([a_member(template, "run")], rng()) is None
+def test_a_checkpoint_under_one_controller_is_no_pair(template, rng):
+    assert compare_controllers([a_member(template, "run")], rng) is None
 
 
-def test_controllers_that_agree_are_said_to(template):
+def test_controllers_that_agree_are_said_to(template, rng):
     members = [a_member(template, "run", 10.0), a_member(template, "run", 10.0, controller="pi")]
-    found = compare_controllers(members, rng())
+    found = compare_controllers(members, rng)
     assert found.mean is None
     assert phrases.controller_pair(found.pairs[0]).endswith("gait and basin agree.")
     assert phrases.controllers(found).endswith("Gait and basin agree for all of them.")
@@ -462,7 +469,9 @@ def test_values_are_collected_over_runs(template):
         reward = np.random.default_rng(len(name)).random((3, 200))
         from glassviz.metrics.calibration import returns_to_go
 
-        found = value_calibration(returns_to_go(reward, 0.9) + bias, reward, 0.9, rng())
+        found = value_calibration(
+            returns_to_go(reward, 0.9) + bias, reward, 0.9, np.random.default_rng(0)
+        )
         member = a_member(template, name, shaped=shaped)
         return replace(member, stability=replace(member.stability, calibration=found))
 
@@ -547,8 +556,8 @@ def test_runs_without_one_gait_do_not_correspond(template, name):
 
 
 def test_two_phases_with_one_label_are_merged(folder):
-    apart = assessed(folder, trace_of("apart", [replace(HOP, map=(0, 0, 1, 1))])).stability
-    one = assessed(folder, trace_of("merged", [replace(HOP, map=(5,))])).stability
+    apart = assessed(folder, planted(replace(HOP, map=(0, 0, 1, 1)), name="apart")).stability
+    one = assessed(folder, planted(replace(HOP, map=(5,)), name="merged")).stability
     members = [a_member_as_it_is(one, "one"), a_member_as_it_is(apart, "apart")]
     found = comparison_answers(members, None)
     [merged] = found.merged_phases["mppi"]["one"]
@@ -558,7 +567,7 @@ def test_two_phases_with_one_label_are_merged(folder):
 
 
 def test_without_labels_nothing_is_said_of_merged_phases(folder):
-    bare = assessed(folder, trace_of("bare", [HOP], labels=False)).stability
+    bare = assessed(folder, planted(HOP, name="bare", glass=False)).stability
     found = comparison_answers([a_member_as_it_is(bare, "bare")], None)
     assert phrases.phases_merged(found) == "Inconclusive: no run has labels."
     assert phrases.labels_correspond(found).startswith("Not compared")
@@ -574,15 +583,15 @@ def a_member_as_it_is(stability, name):
 
 @pytest.fixture(scope="module")
 def rows(folder):
-    planted = [
-        trace_of("hop1", [HOP, HOP], returns=(400, 420)),
-        trace_of("hop2", [HOP, UNLOCKED], returns=(300, 310)),
-        trace_of("knee", [KNEE, KNEE], returns=(150, 130)),
-        trace_of("still", [STILL, STILL], returns=(1, 2)),
-        trace_of("bare", [HOP, STILL], returns=(200, 3), labels=False),
-        trace_of("hop1", [STILL, HOP], returns=(2, 400), controller="pi"),
+    traces = [
+        planted(HOP, HOP, name="hop1", returns=(400, 420)),
+        planted(HOP, UNLOCKED, name="hop2", returns=(300, 310)),
+        planted(KNEE, KNEE, name="knee", returns=(150, 130)),
+        planted(STILL, STILL, name="still", returns=(1, 2)),
+        planted(HOP, STILL, name="bare", returns=(200, 3), glass=False),
+        planted(STILL, HOP, name="hop1", returns=(2, 400), controller="pi"),
     ]
-    return [assessed(folder, trace) for trace in planted]
+    return [assessed(folder, trace) for trace in traces]
 
 
 def test_the_order_of_runs_does_not_matter(rows):
@@ -603,7 +612,7 @@ def test_n_is_the_number_of_checkpoints_and_not_of_their_traces(rows, folder):
 def test_more_episodes_of_a_run_are_no_more_runs(folder):
     def n_of(times):
         rows = [
-            assessed(folder, trace_of(name, [HOP] * times, returns=value), f"{name}{times}")
+            assessed(folder, planted(*[HOP] * times, name=name, returns=value), f"{name}{times}")
             for name, value in (("a", 1.0), ("b", 2.0))
         ]
         [own] = compare(rows).by_controller
@@ -634,7 +643,7 @@ def test_one_checkpoint_under_two_controllers_is_compared(rows):
 
 
 def test_unlike_episodes_are_a_doubt(rows, folder):
-    short = trace_of("short", [replace(HOP, frames=200)] * 2)
+    short = planted(*[replace(HOP, frames=200)] * 2, name="short")
     found = compare([*rows, assessed(folder, short)])
     assert any("no common scale" in doubt for doubt in phrases.caveats(found.caveats))
 
@@ -647,8 +656,8 @@ def test_the_result_can_be_told_as_json(rows):
 
 def test_the_terminal_tells_every_doubt_once(folder):
     rows = [
-        assessed(folder, trace_of("full", [HOP] * 2, returns=(1, 2))),
-        assessed(folder, trace_of("bare", [HOP] * 2, returns=(5, 6), labels=False)),
+        assessed(folder, planted(*[HOP] * 2, name="full", returns=(1, 2))),
+        assessed(folder, planted(*[HOP] * 2, name="bare", returns=(5, 6), glass=False)),
     ]
     together = compare(rows)
     console = Console(width=100_000, file=io.StringIO(), highlight=False)

@@ -27,7 +27,7 @@ from glassviz.rollout.rollout import roll_out
 from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
-from tests.helpers.planted_runs import HOP, KNEE, trace_of
+from tests.helpers.planted_runs import HOP, KNEE, planted
 
 CLUSTERS = 8
 NONE = -1
@@ -37,7 +37,7 @@ FOUR_HOPS = [0, 1, 2, 3, NONE, NONE, NONE, NONE]
 
 def planted(name: str) -> Trace:
     """Four hops with the labels 0 to 3, and a knee-walk with the labels 4 to 7."""
-    trace = trace_of(name, [HOP] * 4 + [replace(KNEE, map=(4, 5, 6, 7))])
+    trace = planted(*[HOP] * 4, replace(KNEE, map=(4, 5, 6, 7)), name=name)
     header = trace.header | {"partition": np.eye(CLUSTERS).tolist()}
     soft = np.eye(CLUSTERS, dtype=np.float32)[trace.label]
     return replace(trace, header=header, prototype=trace.label, soft_assignment=soft)

@@ -10,11 +10,9 @@ import jax
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.cli.tables import print_table
 from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
@@ -41,7 +39,8 @@ from glassviz.rollout.rollout import roll_out
 from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+from tests.helpers.commands import invoke
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 from tests.helpers.tiny import AGENT
 
 CLUSTERS = 4
@@ -67,7 +66,7 @@ def folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def hops(folder):
-    trace = with_places(trace_of("hops", [HOP, HOP]))
+    trace = with_places(planted(HOP, HOP, name="hops"))
     return assessed(folder, trace)
 
 
@@ -135,7 +134,7 @@ def in_phase(probe_set: ProbeSet, dwell: int = 5):
 
 def on_their_own(probe_set: ProbeSet, seed: int, dwell: int = 7):
     """Labels with a rhythm that has nothing to do with the probe set's."""
-    draws = rng(seed)
+    draws = np.random.default_rng(seed)
     lengths = draws.poisson(dwell, size=len(probe_set.cycle)) + 1
     return np.repeat(np.arange(len(lengths)) % CLUSTERS, lengths)[: len(probe_set.cycle)].astype(
         int
@@ -145,17 +144,17 @@ def on_their_own(probe_set: ProbeSet, seed: int, dwell: int = 7):
 @pytest.fixture(scope="module")
 def members(folder) -> list[ComparedRun]:
     """Two hoppers with the same phases under other labels, and one that lies."""
-    planted = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
+    plans = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
     found = []
     for name, plans in planted.items():
-        found.append(ComparedRun.of(assessed(folder, trace_of(name, plans)), {}))
+        found.append(ComparedRun.of(assessed(folder, planted(*plans, name=name)), {}))
     return found
 
 
 def corresponding(labels, members, probe_set=None) -> Correspondence:
     probe_set = probe_set or a_probe_set()
     of = {name: [own] for name, own in zip(labels, members, strict=False)}
-    return correspond(probe_set, members[:2], labels, of, (), rng())
+    return correspond(probe_set, members[:2], labels, of, (), np.random.default_rng(0))
 
 
 def test_permuted_labels_correspond_with_score_1(members):
@@ -191,7 +190,7 @@ def test_labels_that_have_nothing_to_do_with_each_other_agree_by_chance_alone(me
 def test_what_episodes_have_in_common_is_chance(members):
     """Both tell the sources apart and are at random within: no agreement on phases."""
     probe_set = a_probe_set()
-    draws = rng(3)
+    draws = np.random.default_rng(3)
     one, two = (
         2 * probe_set.source + draws.integers(2, size=len(probe_set.source)) for _ in range(2)
     )
@@ -207,7 +206,9 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
     probe_set = a_probe_set()
     label = in_phase(probe_set)
     noisy = np.where(
-        rng(1).random(len(label)) < 0.3, rng(2).integers(CLUSTERS, size=len(label)), label
+        np.random.default_rng(1).random(len(label)) < 0.3,
+        np.random.default_rng(2).integers(CLUSTERS, size=len(label)),
+        label,
     )
     labels = {"far": on_their_own(probe_set, 5), "typical": label, "near": noisy}
     found = corresponding(labels, members, probe_set)
@@ -227,7 +228,7 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
 def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members):
     probe_set = a_probe_set()
     label, permutation = in_phase(probe_set), np.array([2, 0, 3, 1])
-    split = np.where((label == 3) & (rng().random(len(label)) < 0.4), 4, label)
+    split = np.where((label == 3) & (np.random.default_rng(0).random(len(label)) < 0.4), 4, label)
     labels = {"split": split, "typical": label, "permuted": permutation[label]}
     found = corresponding(labels, members, probe_set)
     found = replace(found, reference="typical", medoid="typical")
@@ -275,7 +276,7 @@ def test_labels_of_one_gait_are_matched_by_phase(members):
 
 def test_a_planted_permutation_of_phases_is_found(folder):
     def hopper(name, phases):
-        return ComparedRun.of(assessed(folder, trace_of(name, [replace(HOP, map=phases)])), {})
+        return ComparedRun.of(assessed(folder, planted(replace(HOP, map=phases), name=name)), {})
 
     [match] = match_phases([hopper("p1", (0, 1, 2, 3))], [hopper("p2", (3, 2, 0, 1))])
     assert match.matching.partner[:4].tolist() == [3, 2, 0, 1]
@@ -283,7 +284,7 @@ def test_a_planted_permutation_of_phases_is_found(folder):
 
 
 def test_gaits_that_differ_are_not_matched_by_phase(folder, members):
-    walks = ComparedRun.of(assessed(folder, trace_of("walks", [KNEE, KNEE])), {})
+    walks = ComparedRun.of(assessed(folder, planted(KNEE, KNEE, name="walks")), {})
     assert match_phases([members[0]], [walks]) == ()
 
 
@@ -317,10 +318,8 @@ def agents(tmp_path_factory) -> Path:
 
 
 def stability(agents: Path, *arguments: str):
-    given = ["stability", str(agents), "--controller", "pi", "--episodes", "2"]
-    done = CliRunner().invoke(app, [*given, "--traces", str(agents / "traces"), *arguments])
-    assert done.exit_code == 0, done.output
-    return done
+    given = ("stability", agents, "--controller", "pi", "--episodes", "2")
+    return invoke(*given, "--traces", agents / "traces", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -369,7 +368,7 @@ def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out
 def test_an_agent_that_lies_under_its_other_controller_has_colours_all_the_same(folder):
     def row(name, plan, controller):
         return assessed(
-            folder, trace_of(name, [plan], controller=controller), f"{name}{controller}"
+            folder, planted(plan, name=name, controller=controller), f"{name}{controller}"
         )
 
     turned = replace(HOP, map=(3, 2, 0, 1))
@@ -423,7 +422,7 @@ def test_fitted_labels_are_compared_like_learned_ones(agents):
 
 def test_agents_in_other_physics_are_not_compared_and_say_why(agents, folder):
     rows = assess_all([agents], RolloutOptions(2, ("pi",)), agents / "traces")
-    foreign = assessed(folder, trace_of("foreign", [UNLOCKED], env={"physics": "playground"}))
+    foreign = assessed(folder, planted(UNLOCKED, name="foreign", env={"physics": "playground"}))
     found = compare([*rows, foreign])
     assert found.correspondence is None
     assert found.no_correspondence == Mismatch("physics", ("dm_control", "playground"))
@@ -433,7 +432,7 @@ def test_agents_in_other_physics_are_not_compared_and_say_why(agents, folder):
 
 def test_observations_of_another_size_are_not_compared(agents, folder):
     rows = assess_all([agents], RolloutOptions(2, ("pi",)), agents / "traces")
-    foreign = assessed(folder, trace_of("sized", [UNLOCKED]))
+    foreign = assessed(folder, planted(UNLOCKED, name="sized"))
     found = compare([*rows, foreign])
     assert found.no_correspondence == Mismatch("observation_size", ("1", "15"))
     why = phrases.no_correspondence(found.no_correspondence)

@@ -11,10 +11,8 @@ import numpy as np
 import pytest
 from lxml import etree
 from PIL import Image
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
-from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import kinds
 from glassviz.export.alignment import Piece, cycle_pieces, onset_pieces, spread
@@ -31,8 +29,9 @@ from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
 from glassviz.video.mosaic import Track
+from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer, read_number
-from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
 HOSTILE = "<img src=x>\x1b[31m`*[a](b)|# ../../evil"
 SHORT = dataclasses.replace(HOP, frames=150)
@@ -55,12 +54,12 @@ def runs(tmp_path_factory):
     """Rows: a hop, a hop whose labels oscillate, a knee-walk, one that lies, one without labels."""
     folder = tmp_path_factory.mktemp("traces")
     plans = {"hop": [HOP, HOP], "loose": [UNLOCKED], "knee": [KNEE], "still": [STILL]}
-    traces = {name: trace_of(name, own) for name, own in plans.items()}
+    traces = {name: planted(*own, name=name) for name, own in plans.items()}
     traces["hop"] = with_phase_in_x(traces["hop"])
-    beat = (np.arange(300) // 25 % 4).astype(np.int32)[None]
+    beat = (np.arange(STILL.frames) // 25 % 4).astype(np.int32)[None]
     traces["still"] = dataclasses.replace(traces["still"], label=beat)
-    traces["plain"] = trace_of("plain", [SHORT], labels=False)
-    traces["hostile"] = trace_of(HOSTILE, [SHORT])
+    traces["plain"] = planted(SHORT, name="plain", glass=False)
+    traces["hostile"] = planted(SHORT, name=HOSTILE)
     return {
         name: assessed(folder, trace, None if name == "hostile" else name)
         if name != "hostile"
@@ -245,8 +244,8 @@ def test_a_raster_without_cycles_is_one_sentence(runs):
 
 def test_a_part_or_an_episode_that_there_is_not_is_refused(runs, studio):
     source = Source.of(runs["hop"])
-    with pytest.raises(UsageError, match=r"within 0:6 s, found 4:9"):
-        kinds.clip(source, studio, (4.0, 9.0))
+    with pytest.raises(UsageError, match=r"within 0:10 s, found 4:11"):
+        kinds.clip(source, studio, (4.0, 11.0))
     with pytest.raises(UsageError, match="expected 1 to 2, the episodes of hop, found 3"):
         Source.of(runs["hop"], episode=2)
 
@@ -262,10 +261,10 @@ def test_a_wall_takes_two_runs(runs):
 def test_labels_of_one_phase_have_one_colour_and_labels_of_none_are_grey(tmp_path):
     turned = dataclasses.replace(HOP, map=(3, 2, 1, 5))
     rows = [
-        assessed(tmp_path, trace_of("a", [HOP])),
-        assessed(tmp_path, trace_of("b", [turned])),
-        assessed(tmp_path, trace_of("c", [KNEE])),
-        assessed(tmp_path, trace_of("d", [HOP], labels=False)),
+        assessed(tmp_path, planted(HOP, name="a")),
+        assessed(tmp_path, planted(turned, name="b")),
+        assessed(tmp_path, planted(KNEE, name="c")),
+        assessed(tmp_path, planted(HOP, name="d", glass=False)),
     ]
     a, b, c, d = shared_colors([Source.of(row) for row in rows]).colors
     assert a[:4] == tuple(label_color(k) for k in range(4))
@@ -347,7 +346,7 @@ def gif_frames(path):
 
 
 def test_a_gif_of_itself_is_six_seconds(tmp_path, studio):
-    row = assessed(tmp_path, trace_of("long", [dataclasses.replace(HOP, frames=500)]))
+    row = assessed(tmp_path, planted(dataclasses.replace(HOP, frames=500), name="long"))
     caption = kinds.gif(Source.of(row), studio).caption
     start, end = map(float, re.match(r"([\d.]+) to ([\d.]+) s", caption).groups())
     assert end - start == pytest.approx(6.0)
@@ -516,8 +515,7 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_captions_of_what_is_there(ru
 
 
 def glassviz(*arguments, code=0):
-    done = CliRunner().invoke(app, ["export", *map(str, arguments)])
-    assert done.exit_code == code, done.output
+    done = invoke("export", *arguments, code=code)
     return done.stderr if code else done.stdout
 
 

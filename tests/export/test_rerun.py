@@ -7,9 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.export import rerun
 from glassviz.export.product import Source
@@ -17,19 +15,13 @@ from glassviz.maps.coordinates import MapOptions
 from glassviz.maps.maps import make_map
 from glassviz.rollout.run import Run
 from glassviz.trace import Trace
-from tests.helpers.fake_renderer import FakeRenderer
-from tests.helpers.graph_traces import wandering
+from tests.helpers.commands import invoke
+from tests.helpers.fake_renderer import FakeRenderer, NoRenderer
+from tests.helpers.traces import wandering
 
 needs_sdk = pytest.mark.skipif(
     importlib.util.find_spec("rerun") is None, reason="needs pip install 'glassviz[rerun]'"
 )
-
-
-class NoRenderer(FakeRenderer):
-    """As on a machine without OpenGL."""
-
-    def __init__(self, scene):
-        raise GlassvizError("no OpenGL here")
 
 
 @pytest.fixture(scope="module")
@@ -155,10 +147,10 @@ def test_an_existing_file_is_kept(source, tmp_path):
 def test_several_runs_and_other_endings_are_refused(source, tmp_path):
     (tmp_path / "b.npz").write_bytes(source.run.trace_path.read_bytes())
     wandering(4, seed=1).save(tmp_path / "c.npz")
-    done = CliRunner().invoke(app, ["rerun", str(tmp_path), "-o", str(tmp_path / "a.rrd")])
-    assert done.exit_code == 2 and "expected one run, found 2" in done.output
-    done = CliRunner().invoke(app, ["rerun", str(tmp_path / "b.npz"), "-o", "a.mp4"])
-    assert done.exit_code == 2 and "ends in .rrd" in done.output
+    done = invoke("rerun", tmp_path, "-o", tmp_path / "a.rrd", code=2)
+    assert "expected one run, found 2" in done.output
+    done = invoke("rerun", tmp_path / "b.npz", "-o", "a.mp4", code=2)
+    assert "ends in .rrd" in done.output
 
 
 # Without ------------------------------------------------------------------------------------------
@@ -169,8 +161,8 @@ def test_without_the_extra_a_sentence_says_what_to_install(source, monkeypatch, 
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "rerun", None)
     path = tmp_path / "a.rrd"
-    done = CliRunner().invoke(app, ["rerun", str(source.run.trace_path), "-o", str(path)])
-    assert done.exit_code == 2 and "pip install 'glassviz[rerun]'" in done.output
+    done = invoke("rerun", source.run.trace_path, "-o", path, code=2)
+    assert "pip install 'glassviz[rerun]'" in done.output
     assert done.output.count("\n") == 1 and not path.exists()
 
 

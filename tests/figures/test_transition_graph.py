@@ -27,8 +27,8 @@ from glassviz.gait.gait import describe
 from glassviz.metrics.transitions import transition_counts
 from glassviz.report.documents import FORMATS, graph_dict, save_graph, to_networkx
 from glassviz.rollout.run import Run
-from tests.helpers.graph_traces import PROTOTYPES, walked, wandering
-from tests.helpers.planted_runs import HOP, trace_of
+from tests.helpers.planted_runs import HOP, planted
+from tests.helpers.traces import PROTOTYPES, walked, wandering
 
 COLUMN = 85 / 25.4
 MODES = ("frame", "jump", "soft-train", "flow")
@@ -335,8 +335,7 @@ def test_the_same_runs_do_not_differ_and_opposite_clocks_differ_in_all():
     assert found.difference[0, 3] == pytest.approx(0.25, abs=0.01)
 
 
-def test_a_difference_of_chance_is_significant_in_about_one_of_ten():
-    rng = np.random.default_rng(0)
+def test_a_difference_of_chance_is_significant_in_about_one_of_ten(rng):
 
     def counts():
         walks = rng.integers(0, 3, (5, 60))
@@ -346,9 +345,9 @@ def test_a_difference_of_chance_is_significant_in_about_one_of_ten():
     assert 0.04 <= np.mean(np.array(p) <= 0.1) <= 0.16
 
 
-def planted(name: str, renamed: bool) -> Graphed:
+def hop(name: str, renamed: bool) -> Graphed:
     """A hop with planted labels, whose numbers may be others."""
-    trace = trace_of(name, [HOP, HOP])
+    trace = planted(HOP, HOP, name=name)
     rename = np.array([3, 0, 1, 2, 4, 5, 6, 7] if renamed else range(8))
     label = rename[trace.label].astype(np.int32)
     header = trace.header | {"partition": np.eye(8).tolist()}
@@ -357,7 +356,7 @@ def planted(name: str, renamed: bool) -> Graphed:
 
 
 def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces():
-    one, other = planted("one", False), planted("other", True)
+    one, other = hop("one", False), hop("other", True)
     found = flux_difference(one, other)
     assert found.level == "label" and found.matched_by == "phase"
     visited = set(np.unique(one.run.trace.label).tolist())
@@ -372,14 +371,14 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
 
 
 def test_labels_of_traces_whose_gaits_differ_are_not_matched():
-    one, other = planted("one", False), planted("other", True)
+    one, other = hop("one", False), hop("other", True)
     other.run.gaits = tuple(replace(gait, rhythm=None) for gait in other.run.gaits)
     with pytest.raises(GlassvizError, match="same phases of one gait, found neither"):
         flux_difference(one, other)
 
 
 def test_labels_without_counterpart_stand_alone():
-    one, other = planted("one", False), planted("other", True)
+    one, other = hop("one", False), hop("other", True)
     trace = other.run.trace
     # The other agent has one label more, in half of the frames of another.
     label = np.where((trace.label == 3) & (np.arange(trace.frames) % 2 == 0), 6, trace.label)

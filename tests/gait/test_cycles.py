@@ -207,11 +207,11 @@ def test_whole_turns_of_the_torso_leave_the_multiplier_alone():
     assert second.rho == pytest.approx(first.rho, abs=1e-6)
 
 
-def test_few_cycles_have_no_return_map():
-    assert return_map(*returning(np.eye(3) / 2, cycles=9), np.random.default_rng(0)) is None
+def test_few_cycles_have_no_return_map(rng):
+    assert return_map(*returning(np.eye(3) / 2, cycles=9), rng) is None
 
 
-def test_a_body_that_returns_exactly_has_the_multiplier_zero():
+def test_a_body_that_returns_exactly_has_the_multiplier_zero(rng):
     cycles, height, torso = returning(np.eye(3) / 2, cycles=20)
-    found = return_map(cycles, 0 * height, 0 * torso, np.random.default_rng(0))
+    found = return_map(cycles, 0 * height, 0 * torso, rng)
     assert (found.rho, found.low, found.high) == pytest.approx((0.0, 0.0, 0.0), abs=1e-9)

@@ -1,7 +1,5 @@
 """Whole episodes whose gait is planted, and those in which there is hardly anything to find."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +11,8 @@ from glassviz.errors import GlassvizError
 from glassviz.gait.gait import Gait, circular_sd, describe
 from glassviz.gait.verdict import gait_answers, gait_verdict
 from glassviz.trace import Trace
-from tests.helpers.synthetic import GEOMS, GaitPlan, SyntheticGait, synthesise
+from tests.helpers.commands import loaded
+from tests.helpers.synthetic_gait import GEOMS, GaitPlan, SyntheticGait, synthesise
 from tests.helpers.traces import clock_trace
 
 DT_S = 0.02
@@ -101,8 +100,8 @@ def test_speed_and_distance_are_the_planted_ones():
     assert gait.distance_m == pytest.approx(0.5 * truth.going.sum() * DT_S)
 
 
-def test_a_description_is_the_same_each_time():
-    truth = synthesise(GaitPlan(jitter_cv=0.1), np.random.default_rng(0))
+def test_a_description_is_the_same_each_time(rng):
+    truth = synthesise(GaitPlan(jitter_cv=0.1), rng)
     assert describe(truth.trace(), 0).return_map == describe(truth.trace(), 0).return_map
 
 
@@ -118,15 +117,15 @@ def test_shares_are_shares_whatever_is_planted(seed, period_s, falls):
     assert all(fall.recovery > fall.hit for fall in gait.falls if fall.recovery is not None)
 
 
-def test_other_control_steps_are_in_seconds_too():
-    truth = synthesise(GaitPlan(frames=500, dt_s=0.04, period_s=0.8), np.random.default_rng(0))
+def test_other_control_steps_are_in_seconds_too(rng):
+    truth = synthesise(GaitPlan(frames=500, dt_s=0.04, period_s=0.8), rng)
     gait = describe(truth.trace(), 0)
     assert gait.cycles.period_s == pytest.approx(0.8, rel=0.03)
     assert gait.opening_end * gait.dt_s == pytest.approx(1.3, abs=0.04)
 
 
-def test_circular_sd_is_that_of_small_angles():
-    angles = 0.1 * np.random.default_rng(0).standard_normal(100_000)
+def test_circular_sd_is_that_of_small_angles(rng):
+    angles = 0.1 * rng.standard_normal(100_000)
     resultant = float(np.abs(np.exp(1j * angles).mean()))
     assert circular_sd(resultant) == pytest.approx(0.1, rel=0.02)
     assert circular_sd(1.0) == 0.0
@@ -155,8 +154,8 @@ def test_the_shortest_traces_have_a_description_and_no_cycle(frames):
     assert gait_answers(gait).rhythmic is None
 
 
-def test_a_constant_height_has_no_rhythm_but_may_have_touchdowns():
-    truth = synthesise(GaitPlan(), np.random.default_rng(0))
+def test_a_constant_height_has_no_rhythm_but_may_have_touchdowns(rng):
+    truth = synthesise(GaitPlan(), rng)
     trace = changed(truth.trace(), height=np.full((1, 1000), 0.7))
     gait = describe(trace, 0)
     assert gait.rhythm is None and gait.hilbert_period_s is None
@@ -164,11 +163,11 @@ def test_a_constant_height_has_no_rhythm_but_may_have_touchdowns():
     assert gait.period_spread is None
 
 
-def test_a_body_at_rest_has_nothing_to_return_to():
+def test_a_body_at_rest_has_nothing_to_return_to(rng):
     contacts = np.zeros((1, 300, len(GEOMS)), bool)
     contacts[..., GEOMS.index("torso")] = True
     still = changed(
-        synthesise(GaitPlan(frames=300), np.random.default_rng(0)).trace(),
+        synthesise(GaitPlan(frames=300), rng).trace(),
         contacts=contacts,
         height=np.zeros((1, 300)),
         speed=np.zeros((1, 300)),
@@ -274,16 +273,12 @@ def test_locking_and_flicker_are_the_planted_shares():
     assert np.mean(flickering != locked) == pytest.approx(0.1, abs=0.01)
 
 
-def test_a_synthetic_trace_survives_a_file(tmp_path):
-    trace = synthesise(GaitPlan(frames=100), np.random.default_rng(0)).trace()
+def test_a_synthetic_trace_survives_a_file(tmp_path, rng):
+    trace = synthesise(GaitPlan(frames=100), rng).trace()
     trace.save(tmp_path / "synthetic.npz")
     assert Trace.load(tmp_path / "synthetic.npz").sha256 == trace.sha256
 
 
 def test_gaits_need_neither_jax_nor_mujoco_nor_anything_that_draws():
-    code = (
-        "import sys, glassviz.gait.verdict; "
-        "print(*sorted({'jax', 'mujoco', 'umap', 'matplotlib', 'cv2'} & set(sys.modules)))"
-    )
-    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert found.stdout.split() == []
+    heavy = {"jax", "mujoco", "umap", "matplotlib", "cv2"}
+    assert loaded("import glassviz.gait.verdict", heavy) == set()

@@ -6,7 +6,7 @@ import pytest
 from null_transcription import transcribed
 
 from glassviz.metrics.nulls import cycle_counts, rotation_test, switch_counts
-from tests.helpers.synthetic import GaitPlan, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 GAITS = [(0.3, 0.1, 1), (0.6, 0.0, 0), (1.2, 0.05, 1)]
 LABELS = [(1.0, 0.0), (1.0, 0.02), (1.0, 0.1), (0.9, 0.0), (0.4, 0.0), (0.4, 0.1), (0.0, 0.0)]

@@ -15,7 +15,7 @@ from glassviz.gait.verdict import (
     run_gait,
 )
 from glassviz.report.phrases.verdicts import gait_reason
-from tests.helpers.synthetic import GaitPlan, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 
 def planted(seed: int = 0, **plan) -> Gait:

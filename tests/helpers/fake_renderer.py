@@ -51,6 +51,13 @@ class DyingRenderer(FakeRenderer):
         return super().render(qpos, qvel)
 
 
+class NoRenderer(FakeRenderer):
+    """As on a machine without OpenGL."""
+
+    def __init__(self, scene: Scene) -> None:
+        raise GlassvizError("no OpenGL here")
+
+
 def read_number(picture) -> int:
     """The number in a picture that FakeRenderer drew, perhaps encoded and decoded since."""
     return sum(1 << bit for bit, bar in enumerate(_bars(picture)) if bar.mean() > 128)

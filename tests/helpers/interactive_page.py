@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glassviz.errors import GlassvizError
 from glassviz.report.interactive.compose import compose
 from glassviz.report.interactive.page import InteractivePage
 from glassviz.rollout.assess import assess_all
@@ -20,18 +19,15 @@ from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.chromium import BROWSER, Chromium
 from tests.helpers.fake_renderer import BITS, FakeRenderer
-from tests.metrics.test_stability import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, sha256_of, with_soft
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"
 
+LONG_HOP, LONG_KNEE, LONG_STILL, LONG_UNLOCKED = (
+    dataclasses.replace(plan, frames=1000) for plan in (HOP, KNEE, STILL, UNLOCKED)
+)
+
 in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-
-
-class NoRenderer(FakeRenderer):
-    """As on a machine without OpenGL."""
-
-    def __init__(self, scene):
-        raise GlassvizError("no OpenGL here")
 
 
 def playable(trace, period=97):
@@ -55,11 +51,11 @@ ORDER = np.array([2, 0, 3, 1, 7])
 
 def save_twins(folder: Path) -> None:
     """Two checkpoints that do the same, with other numbers for their labels."""
-    trace = playable(planted(HOP, HOP, name="one"))
+    trace = playable(planted(LONG_HOP, LONG_HOP, name="one"))
     trace.save(folder / "a.npz")
     label = ORDER[trace.label]
     label[:, :20] = 7
-    checkpoint = trace.header["checkpoint"] | {"name": "two", "sha256": "2" * 64}
+    checkpoint = trace.header["checkpoint"] | {"name": "two", "sha256": sha256_of("two")}
     other = dataclasses.replace(
         trace, header=trace.header | {"checkpoint": checkpoint}, label=label.astype(np.int32)
     )
@@ -68,14 +64,13 @@ def save_twins(folder: Path) -> None:
 
 def save_traces(folder: Path) -> None:
     """Two controllers of one run, a broken file, a run without labels, and a hostile name."""
-    hop = playable(with_soft(planted(HOP, HOP, HOP, name="hopper")))
-    dataclasses.replace(hop, header=hop.header | {"controller": "mppi"}).save(folder / "a.npz")
-    playable(with_soft(planted(KNEE, UNLOCKED, name="hopper"))).save(folder / "b.npz")
+    playable(with_soft(planted(LONG_HOP, LONG_HOP, LONG_HOP, name="hopper"))).save(folder / "a.npz")
+    loose = planted(LONG_KNEE, LONG_UNLOCKED, name="hopper", controller="pi")
+    playable(with_soft(loose)).save(folder / "b.npz")
     (folder / "c.npz").write_bytes(b"no trace")
-    plain = playable(planted(HOP, name="plain", labels=False), period=83)
-    other = plain.header | {"checkpoint": plain.header["checkpoint"] | {"sha256": "1" * 64}}
-    dataclasses.replace(plain, header=other).save(folder / "d.npz")
-    playable(planted(STILL, name=HOSTILE)).save(folder / "e.npz")
+    plain = planted(LONG_HOP, name="plain", controller="pi", glass=False)
+    playable(plain, period=83).save(folder / "d.npz")
+    playable(planted(LONG_STILL, name=HOSTILE, controller="pi")).save(folder / "e.npz")
 
 
 def composed(*targets: Path, films: int = 1, open_renderer=FakeRenderer) -> InteractivePage:

@@ -1,11 +1,8 @@
-"""What the tests of run folders write there, and the processes that they kill."""
+"""What the tests of run folders write there, and how they read it."""
 
-import contextlib
 import json
 import struct
-import subprocess
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,22 +83,3 @@ def scalars(path: Path) -> list[Scalar]:
         found += [Scalar(parsed.step, v.tag, v.simple_value) for v in parsed.summary.value]
         data = rest[length + 4 :]
     return found
-
-
-@contextlib.contextmanager
-def killed_at_the_end(process: subprocess.Popen) -> Iterator[None]:
-    """`kill -9`, should it still run."""
-    try:
-        yield
-    finally:
-        process.kill()
-        process.wait()
-
-
-def wait_until(reached: Callable[[], object], process: subprocess.Popen) -> None:
-    """Wait for something that a process does."""
-    deadline = time.monotonic() + 120
-    while not reached():
-        assert process.poll() is None, "the process ended by itself"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

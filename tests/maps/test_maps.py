@@ -10,10 +10,8 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
-from glassviz.cli import app
 from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
@@ -35,22 +33,23 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.find import find_targets
 from glassviz.rollout.relabel import relabelled
 from glassviz.rollout.traces import RolloutOptions
+from tests.helpers.commands import invoke, loaded
 from tests.helpers.fake_renderer import FakeRenderer
-from tests.helpers.planted_latents import HOP, STILL, run, with_latent
+from tests.helpers.planted_runs import HOP, STILL, planted, sha256_of, with_latent
 
 SHORT = replace(HOP, frames=150)
-GLASS, OTHER = "cd" * 32, "ef" * 32
+GLASS, OTHER = sha256_of("glass"), sha256_of("bare")
 PCA = MapOptions(method="pca")
 
 
 @pytest.fixture(scope="module")
 def mppi():
-    return run(HOP, HOP, name="glass", sha256=GLASS, learned=range(8))
+    return planted(HOP, HOP, name="glass")
 
 
 @pytest.fixture(scope="module")
 def pi():
-    return run(HOP, name="glass", sha256=GLASS, learned=range(8), controller="pi", noise=0.1)
+    return planted(HOP, name="glass", controller="pi", noise=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -63,13 +62,12 @@ def folder(tmp_path, mppi, pi) -> Path:
     """Both controllers of an agent with Glass, and an agent without."""
     mppi.save(tmp_path / "glass-mppi.npz")
     pi.save(tmp_path / "glass-pi.npz")
-    run(HOP, name="bare", sha256=OTHER).save(tmp_path / "bare.npz")
+    planted(HOP, name="bare", glass=False).save(tmp_path / "bare.npz")
     return tmp_path
 
 
 def glassviz(*arguments: str | Path, code: int = 0) -> str:
-    done = CliRunner().invoke(app, ["map", *map(str, arguments)])
-    assert done.exit_code == code, done.output
+    done = invoke("map", *arguments, code=code)
     return done.stdout or done.stderr
 
 
@@ -81,7 +79,7 @@ def maps_in(folder: Path) -> list[Path]:
 
 
 def test_umap_keeps_planted_places_apart_and_gives_the_same_map_again(tmp_path):
-    trace = run(SHORT, SHORT, name="glass", sha256=GLASS, learned=range(8))
+    trace = planted(SHORT, SHORT, name="glass")
     found = make_map([trace], folder=tmp_path)
     assert found.quality.trustworthiness > 0.9
     assert found.labels.purity_plane > 0.9
@@ -223,7 +221,7 @@ def observing(trace, seed: int):
 def two_agents(tmp_path, mppi) -> Path:
     """Traces of two checkpoints, in a folder of their own."""
     observing(mppi, 0).save(tmp_path / "traces" / "glass.npz")
-    observing(run(HOP, name="bare", sha256=OTHER), 1).save(tmp_path / "traces" / "bare.npz")
+    observing(planted(HOP, name="bare", glass=False), 1).save(tmp_path / "traces" / "bare.npz")
     return tmp_path / "traces"
 
 
@@ -243,8 +241,8 @@ def test_latents_by_one_encoder_are_what_it_makes_of_every_observation(mppi, tmp
 def test_two_checkpoints_have_a_map_by_one_encoder_and_each_encoder_its_own(two_agents, tmp_path):
     out = tmp_path / "a.png"
     options = (two_agents, "--joint", "latent", "--method", "pca", "--json", "-o", out)
-    refused = CliRunner().invoke(app, ["map", *map(str, options)])
-    assert refused.exit_code == 1 and "--encoder CHECKPOINT" in refused.output
+    refused = invoke("map", *options, code=1)
+    assert "--encoder CHECKPOINT" in refused.output
     told = []
     for seed in (0, 1, 0):
         path = agent(tmp_path, seed)
@@ -304,7 +302,7 @@ def test_a_bin_with_few_frames_leaves_its_share_to_the_others(mppi):
 @pytest.fixture(scope="module")
 def dozen():
     """The frames of twelve episodes."""
-    return pool([run(*[HOP] * 12)])
+    return pool([planted(*[HOP] * 12, glass=False)])
 
 
 @pytest.mark.parametrize("most", [12, 40, 157, 1200])
@@ -322,7 +320,12 @@ def test_thinning_is_even_by_episode_then_phase_then_cycle_however_few_are_kept(
 
 
 def test_a_short_episode_leaves_its_share_to_the_others():
-    frames = pool([run(SHORT, SHORT), run(replace(HOP, frames=20, opening_s=0.0), name="short")])
+    frames = pool(
+        [
+            planted(SHORT, SHORT, glass=False),
+            planted(replace(HOP, frames=20, opening_s=0.0), name="short", glass=False),
+        ]
+    )
     kept = np.bincount(frames.series[thin(frames, 200, seed=0)])
     assert kept.tolist() == [90, 90, 20]
 
@@ -347,11 +350,11 @@ def test_return_to_go_does_not_fall_at_the_end_of_the_episode(mppi):
 
 
 def test_windows_are_half_a_gait_cycle_and_half_a_second_without():
-    hop = run(HOP)
+    hop = planted(HOP, glass=False)
     period = HOP.period_s / hop.frame_dt_s
     assert pool([hop]).window[0] == pytest.approx(period / 2, abs=1)
-    still = pool([run(STILL)])
-    assert still.window[0] * run(STILL).frame_dt_s == pytest.approx(0.5)
+    still = pool([planted(STILL, glass=False)])
+    assert still.window[0] * planted(STILL, glass=False).frame_dt_s == pytest.approx(0.5)
     assert (still.cycle == -1).all()
 
 
@@ -377,7 +380,7 @@ def test_a_typical_cycle_runs_where_cycles_do_and_not_between_two_kinds(mppi):
 
 
 def test_without_cycles_there_is_no_path(both):
-    still = run(STILL, noise=0.2)
+    still = planted(STILL, noise=0.2, glass=False)
     frames = pool([still])
     xy = np.zeros((len(frames), 2), np.float32)
     assert typical_cycle(frames, xy, 0) is None
@@ -394,7 +397,7 @@ def test_prototypes_stand_on_a_frame_of_their_own_and_dead_ones_are_named(both):
 
 
 def test_dead_prototypes_are_told():
-    trace = run(HOP, name="glass", sha256=GLASS, learned=range(8))
+    trace = planted(HOP, name="glass")
     trace.header["partition"] = np.eye(10).tolist()
     found = make_map([trace], PCA)
     dead = sorted(set(range(10)) - {each.number for each in found.prototypes})
@@ -402,12 +405,12 @@ def test_dead_prototypes_are_told():
     assert f"never visited: {', '.join(map(str, dead))}" in caption([found])
 
 
-def test_nearness_is_the_soft_assignment_where_there_is_one(mppi):
+def test_nearness_is_the_soft_assignment_where_there_is_one(mppi, rng):
     soft = np.zeros((*mppi.label.shape, 8), np.float32)
     soft[0, 321] = 1.0
     trace = replace(mppi, soft_assignment=soft)
     frames = pool([trace])
-    xy = np.random.default_rng(0).normal(size=(len(frames), 2)).astype(np.float32)
+    xy = rng.normal(size=(len(frames), 2)).astype(np.float32)
     number = int(mppi.label[0, 321])
     placed = {each.number: each for each in place_prototypes([trace], frames, xy)}
     assert placed[number].nearest[0] == 321
@@ -422,11 +425,11 @@ def test_an_agent_whose_latents_never_change_has_no_map(mppi):
 
 
 def test_a_few_frames_are_a_map_and_fewer_are_not():
-    few = run(replace(HOP, frames=6, opening_s=0.0))
+    few = planted(replace(HOP, frames=6, opening_s=0.0), glass=False)
     for method in ("pca", "umap"):
         assert np.isfinite(make_map([few], MapOptions(method=method)).xy).all()
     with pytest.raises(GlassvizError, match="at least 4 frames, found 3"):
-        make_map([run(replace(HOP, frames=3, opening_s=0.0))], PCA)
+        make_map([planted(replace(HOP, frames=3, opening_s=0.0), glass=False)], PCA)
 
 
 def test_latents_that_are_no_numbers_are_told(mppi):
@@ -437,7 +440,7 @@ def test_latents_that_are_no_numbers_are_told(mppi):
 
 
 def test_latents_of_two_checkpoints_have_no_map_together(mppi):
-    other = run(HOP, name="bare", sha256=OTHER)
+    other = planted(HOP, name="bare", glass=False)
     with pytest.raises(GlassvizError, match=r"of one checkpoint, found those of 2 .*--joint obs"):
         make_map([mppi, other], PCA)
 
@@ -449,7 +452,7 @@ def test_options_out_of_range_are_told():
 
 @pytest.mark.parametrize("space", ["obs", "gait"])
 def test_what_two_checkpoints_share_has_a_map_without_labels(mppi, space):
-    other = run(HOP, name="bare", sha256=OTHER, controller="pi")
+    other = planted(HOP, name="bare", controller="pi", glass=False)
     noisy = [
         replace(
             trace,
@@ -491,7 +494,9 @@ def test_a_figure_has_a_panel_a_colouring_quality_and_a_caption(both):
 
 
 def test_type_is_6_points_or_more_and_no_text_is_cut_off(both, mppi):
-    joint = make_map([mppi, run(HOP, name="bare", sha256=OTHER)], MapOptions("pca", space="gait"))
+    joint = make_map(
+        [mppi, planted(HOP, name="bare", glass=False)], MapOptions("pca", space="gait")
+    )
     for drawn in (figure([both]), figure([joint]), figure([both, both])):
         canvas = FigureCanvasAgg(drawn)
         canvas.draw()
@@ -514,7 +519,7 @@ def test_every_colouring_is_a_figure_of_its_own(both, color):
 
 
 def test_an_agent_without_labels_is_grey_beside_others_and_has_no_panel_alone(both):
-    bare = make_map([run(HOP, name="bare", sha256=OTHER)], PCA)
+    bare = make_map([planted(HOP, name="bare", glass=False)], PCA)
     assert "Label" not in titles(figure([bare]))
     together = figure([both, bare])
     assert {"Label", "Label: none"} <= titles(together)
@@ -526,7 +531,7 @@ def test_an_agent_without_labels_is_grey_beside_others_and_has_no_panel_alone(bo
 
 
 def test_a_run_that_never_cycles_and_never_changes_its_controller_is_drawn_all_the_same():
-    found = make_map([run(STILL, noise=0.2)], PCA)
+    found = make_map([planted(STILL, noise=0.2, glass=False)], PCA)
     assert titles(figure([found])) == {"Return-to-go", "Quality"}
     with pytest.raises(UsageError, match="--color: expected gait cycles, found none"):
         figure([found], ["phase"])
@@ -591,7 +596,7 @@ def test_a_gallery_is_drawn_from_the_frames_that_it_names(both):
 
 
 def test_without_prototypes_there_is_no_gallery():
-    found = make_map([run(HOP, name="bare", sha256=OTHER)], PCA)
+    found = make_map([planted(HOP, name="bare", glass=False)], PCA)
     with pytest.raises(GlassvizError, match=r"labels with prototypes, found none.*--labels fitted"):
         examples_of(found)
 
@@ -649,7 +654,7 @@ def test_joint_latents_are_refused_in_a_sentence_and_joint_gaits_drawn(folder, t
 def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("glassviz.figures.gallery.MujocoRenderer", FakeRenderer)
     options = ("--method", "pca", "--labels", "fitted", "--overwrite")
-    CliRunner().invoke(app, ["fit", str(folder), "--prototypes", "4", "--refits", "0"])
+    invoke("fit", folder, "--prototypes", "4", "--refits", "0")
     printed = glassviz(
         folder, *options, "-o", tmp_path / "map.png", "--gallery", tmp_path / "g.png"
     )
@@ -699,13 +704,8 @@ def test_what_leads_nowhere_is_a_row(tmp_path):
 
 
 def test_importing_maps_loads_nothing_heavy():
-    import subprocess
-    import sys
-
-    code = "import sys, glassviz.maps; print([m for m in sys.modules if m in {'jax', 'mujoco', "
-    code += "'umap', 'matplotlib', 'sklearn'}])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"
+    heavy = {"jax", "mujoco", "umap", "matplotlib", "sklearn"}
+    assert loaded("import glassviz.maps", heavy) == set()
 
 
 def test_coordinates_of_nothing_kept_have_no_path(mppi):

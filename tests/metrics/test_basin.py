@@ -17,7 +17,7 @@ from glassviz.report.phrases.verdicts import (
     episode_reason,
     gait_reason,
 )
-from tests.helpers.synthetic import GaitPlan, synthesise
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 A_GAIT = describe(synthesise(GaitPlan(), np.random.default_rng(0)).trace(), 0)
 GAITS = get_args(GaitName)

@@ -27,21 +27,17 @@ with warnings.catch_warnings():
     from statsmodels.stats.inter_rater import aggregate_raters, fleiss_kappa
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def map_agreement(one, other):
     """Of two maps by themselves; None without a bin in common."""
     found = list(map_agreements(np.stack([one, other])))
     return found[0][2] if found else None
 
 
-def test_every_cycle_of_a_clock_is_the_same_row():
+def test_every_cycle_of_a_clock_is_the_same_row(rng):
     raster = phase_raster(*clock())
     assert raster.shape == (20, 12)
     assert (raster == np.repeat([0, 1, 2, 3], 3)).all()
-    found = cycle_agreement(raster, rng())
+    found = cycle_agreement(raster, rng)
     assert (found.pairwise_agreement, found.fleiss_kappa) == (1, 1)
     assert (found.kappa_low, found.kappa_high) == (1, 1)
 
@@ -61,7 +57,7 @@ def test_a_bin_has_its_most_frequent_label_and_of_equals_the_first():
     arrays(np.int64, st.tuples(st.integers(2, 8), st.integers(1, 12)), elements=st.integers(0, 3))
 )
 def test_kappa_is_that_of_statsmodels(raster):
-    found = cycle_agreement(raster, rng(), resamples=9)
+    found = cycle_agreement(raster, np.random.default_rng(0), resamples=9)
     if len(np.unique(raster)) == 1:
         assert found.fleiss_kappa is None and found.pairwise_agreement == 1
     else:
@@ -71,8 +67,8 @@ def test_kappa_is_that_of_statsmodels(raster):
 
 @given(arrays(np.int64, (5, 7), elements=st.integers(0, 3)), st.permutations(range(4)))
 def test_agreement_does_not_depend_on_the_labels_names_nor_on_the_order_of_cycles(raster, names):
-    one = cycle_agreement(raster, rng(), resamples=5)
-    other = cycle_agreement(np.array(names)[raster[::-1]], rng(), resamples=5)
+    one = cycle_agreement(raster, np.random.default_rng(0), resamples=5)
+    other = cycle_agreement(np.array(names)[raster[::-1]], np.random.default_rng(0), resamples=5)
     assert other.pairwise_agreement == pytest.approx(one.pairwise_agreement)
     assert (one.fleiss_kappa is None) == (other.fleiss_kappa is None)
     if one.fleiss_kappa is not None:
@@ -88,26 +84,27 @@ def test_agreement_is_counted_over_pairs_of_cycles_where_both_have_a_label(raste
         for a, b in zip(raster[i], raster[j], strict=True)
         if a >= 0 and b >= 0
     ]
-    found = cycle_agreement(raster, rng(), resamples=5)
+    found = cycle_agreement(raster, np.random.default_rng(0), resamples=5)
     if same:
         assert found.pairwise_agreement == pytest.approx(np.mean(same))
     else:
         assert found is None
 
 
-def test_independent_labels_have_no_kappa_on_average():
-    draws = rng()
+def test_independent_labels_have_no_kappa_on_average(rng):
     kappas = [
-        cycle_agreement(phase_raster(*unlocked(draws)), draws, 1).fleiss_kappa for _ in range(200)
+        cycle_agreement(phase_raster(*unlocked(rng)), rng, 1).fleiss_kappa for _ in range(200)
     ]
     assert np.mean(kappas) == pytest.approx(0, abs=0.02)
 
 
 def test_the_bootstrap_covers_the_kappa_of_many_cycles():
     truth = cycle_agreement(
-        phase_raster(*planted(rng(), cycles=4000, lost=0.3)), rng(), 1
+        phase_raster(*planted(np.random.default_rng(0), cycles=4000, lost=0.3)),
+        np.random.default_rng(0),
+        1,
     ).fleiss_kappa
-    draws = rng(1)
+    draws = np.random.default_rng(1)
     found = [
         cycle_agreement(phase_raster(*planted(draws, lost=0.3)), draws, 199) for _ in range(200)
     ]
@@ -116,9 +113,9 @@ def test_the_bootstrap_covers_the_kappa_of_many_cycles():
 
 
 @pytest.mark.parametrize("cycles", [0, 1])
-def test_one_cycle_agrees_with_nobody(cycles):
+def test_one_cycle_agrees_with_nobody(cycles, rng):
     raster = phase_raster(*clock())[:cycles]
-    assert cycle_agreement(raster, rng()) is None
+    assert cycle_agreement(raster, rng) is None
     labels = [0, 1, 2, 3] if cycles else [-1]
     assert phase_map(raster).tolist() == np.repeat(labels, 12 // len(labels)).tolist()
 
@@ -174,8 +171,8 @@ def test_maps_agree_as_scikit_learn_says(maps):
         assert found.ami is None, "two constant maps are no evidence of a common map"
 
 
-def test_all_pairs_of_maps_are_compared_as_each_by_itself():
-    maps = rng().integers(-1, 4, size=(7, 12))
+def test_all_pairs_of_maps_are_compared_as_each_by_itself(rng):
+    maps = rng.integers(-1, 4, size=(7, 12))
     maps[2] = -1
     found = {(i, j): agreement for i, j, agreement in map_agreements(maps)}
     alone = {(i, j): map_agreement(maps[i], maps[j]) for i, j in combinations(range(7), 2)}
@@ -183,8 +180,8 @@ def test_all_pairs_of_maps_are_compared_as_each_by_itself():
     assert len(found) == 15, "an episode without cycles is in no pair"
 
 
-def test_many_maps_take_less_time_a_pair_than_two():
-    maps = rng().integers(0, 4, size=(200, 12))
+def test_many_maps_take_less_time_a_pair_than_two(rng):
+    maps = rng.integers(0, 4, size=(200, 12))
     pairs = list(combinations(range(200), 2))
 
     def seconds_a_pair(compare: Callable[[], object], count: int) -> float:

@@ -81,9 +81,8 @@ def test_a_map_at_random_keeps_what_chance_does():
     assert labels.purity_space > labels.purity_plane + 0.2
 
 
-def test_neighbours_in_time_do_not_flatter_a_map():
+def test_neighbours_in_time_do_not_flatter_a_map(rng):
     """A random walk whose map keeps the order of time and nothing else."""
-    rng = np.random.default_rng(0)
     space = np.cumsum(rng.normal(size=(600, 8)), axis=0) % 3.0
     plane = np.stack([np.arange(600.0), np.zeros(600)], axis=1)
     space += np.repeat(rng.normal(size=(60, 8)), 10, axis=0)

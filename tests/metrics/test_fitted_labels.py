@@ -1,8 +1,6 @@
 """Fitted labels: planted prototypes and gaits are found again, and files keep them unspoilt."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from hashlib import sha256
 
@@ -25,12 +23,9 @@ from glassviz.metrics.fitted_labels import (
 )
 from glassviz.metrics.structural_entropy import entropy_2d, greedy_partition, symmetrised
 from glassviz.metrics.transitions import transition_counts
+from tests.helpers.commands import run_python
 
 SHA = "5e" * 32
-
-
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
 
 
 def gait(episodes: int = 3, frames: int = 400, noise: float = 0.1, seed: int = 0):
@@ -38,8 +33,8 @@ def gait(episodes: int = 3, frames: int = 400, noise: float = 0.1, seed: int = 0
 
     Within a phase places follow each other at random; the phase changes every 40 frames.
     """
-    draws = rng(seed)
-    places = rng(99).normal(size=(8, 24))
+    draws = np.random.default_rng(seed)
+    places = np.random.default_rng(99).normal(size=(8, 24))
     phase = np.arange(frames) // 40 % 2
     place = 4 * phase + np.repeat(draws.integers(4, size=(episodes, frames // 4)), 4, axis=1)
     latents = places[place] + noise * draws.normal(size=(episodes, frames, 24))
@@ -65,8 +60,8 @@ def test_planted_directions_are_found_whatever_the_lengths_of_latents(fitted):
 
 
 def test_a_direction_is_the_mean_of_its_vectors_and_each_vector_has_the_nearest():
-    unit = unit_vectors(rng().normal(size=(600, 5)))
-    centres, nearest, cosine = spherical_kmeans(unit, 6, rng())
+    unit = unit_vectors(np.random.default_rng(0).normal(size=(600, 5)))
+    centres, nearest, cosine = spherical_kmeans(unit, 6, np.random.default_rng(0))
     assert np.array_equal(nearest, (unit @ centres.T).argmax(axis=1))
     assert cosine == pytest.approx((unit * centres[nearest]).sum(axis=1).mean(), abs=1e-6)
     for n in range(6):
@@ -76,11 +71,11 @@ def test_a_direction_is_the_mean_of_its_vectors_and_each_vector_has_the_nearest(
 
 def test_the_mean_cosine_is_at_least_that_of_scikit_learns_k_means():
     for seed in range(5):
-        x = unit_vectors(rng(seed).normal(size=(500, 8)) + 0.5)
+        x = unit_vectors(np.random.default_rng(seed).normal(size=(500, 8)) + 0.5)
         theirs = KMeans(7, n_init=8, random_state=seed).fit(x)
         centres = unit_vectors(theirs.cluster_centers_)
         reached = (x @ centres.T).max(axis=1).mean()
-        assert spherical_kmeans(x, 7, rng(seed))[2] >= reached - 0.005
+        assert spherical_kmeans(x, 7, np.random.default_rng(seed))[2] >= reached - 0.005
 
 
 def test_a_direction_that_loses_its_vectors_takes_others():
@@ -167,12 +162,12 @@ def test_the_same_latents_and_seed_give_the_same_labels(seed):
     assert one.mean_cosine == two.mean_cosine
 
 
-def test_refits_agree_on_what_is_there_and_less_on_what_is_not():
+def test_refits_agree_on_what_is_there_and_less_on_what_is_not(rng):
     planted = refit_stability(gait()[0], prototypes=8, refits=5)
     assert planted.clusters == (2,) * 5
     assert planted.label_ami_min == pytest.approx(1.0)
     assert planted.prototype_ami_min == pytest.approx(1.0)
-    noise = [rng().normal(size=(600, 24)).astype(np.float32)]
+    noise = [rng.normal(size=(600, 24)).astype(np.float32)]
     unplanted = refit_stability(noise, prototypes=8, refits=5)
     assert unplanted.prototype_ami_min <= unplanted.prototype_ami_mean < 0.8
     assert unplanted.label_ami_mean < 0.8
@@ -236,7 +231,7 @@ def test_the_same_labels_make_the_same_file_whose_hash_they_know(fitted, tmp_pat
     assert found.sha256 == fitted.sha256 == sha256((tmp_path / "a").read_bytes()).hexdigest()
     assert replace(found, seed=4).sha256 != found.sha256
     # Another process: what is hashed by a random key of the process comes in another order there.
-    subprocess.run([sys.executable, "-c", script, tmp_path / "a", tmp_path / "b"], check=True)
+    run_python("-c", script, tmp_path / "a", tmp_path / "b")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "a").read_bytes()
 
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import typer
-from typer.testing import CliRunner
 
 import glassviz.compare
 import glassviz.gait
@@ -28,9 +27,9 @@ from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
 from glassviz.report.documents import run_row
 from glassviz.rollout.evaluate import Recorded
 from glassviz.rollout.run import Run
-from tests.helpers.planted_runs import trace_of
-from tests.helpers.synthetic import GaitPlan, synthesise
-from tests.metrics.test_stability import with_soft
+from tests.helpers.commands import invoke
+from tests.helpers.planted_runs import planted, with_soft
+from tests.helpers.synthetic_gait import GaitPlan, synthesise
 
 NO_RESULTS = {"synthetic", "glossary"}
 """Modules that plant gaits, or explain."""
@@ -122,7 +121,7 @@ def test_what_is_explained_exists():
 
 def columns() -> dict[str, object]:
     """Of runs.csv, with the numbers of a run that has everything."""
-    trace = with_soft(trace_of("everything", [GaitPlan(frames=600)] * 3, returns=[1, 2, 3]))
+    trace = with_soft(planted(*[GaitPlan(frames=600)] * 3, name="everything", returns=[1, 2, 3]))
     trace.header["agent"] |= {"planner": {"discount": 0.9}}
     run = Run.of(trace, Path("everything.npz"))
     return run_row(run) | {"recorded_return": 1.0}
@@ -144,7 +143,7 @@ def test_nothing_is_explained_twice():
     assert len(set(EXPLAINED)) == len(EXPLAINED)
 
 
-def planted():
+def criteria():
     found = synthesise(GaitPlan(frames=300), np.random.default_rng(0))
     body = gait.describe(found.trace(), 0)
     rng = np.random.default_rng(0)
@@ -156,7 +155,7 @@ def planted():
 
 
 def test_every_criterion_of_both_verdicts_has_an_entry_of_its_name():
-    assert planted() - set(METRICS) == set()
+    assert criteria() - set(METRICS) == set()
 
 
 @pytest.mark.parametrize("found", METRICS.values(), ids=lambda found: found.name)
@@ -240,9 +239,7 @@ def test_a_field_of_several_metrics_is_met_with_their_names():
 
 
 def explain(*arguments: str) -> str:
-    done = CliRunner().invoke(app, ["explain", *arguments])
-    assert done.exit_code == 0, done.output
-    return done.output
+    return invoke("explain", *arguments).output
 
 
 def test_the_command_lists_every_metric_on_a_line_of_its_own():
@@ -265,8 +262,7 @@ def test_the_command_tells_the_same_as_json():
 
 
 def test_an_unknown_metric_is_an_error_of_usage():
-    done = CliRunner().invoke(app, ["explain", "fleis_kapa"])
-    assert done.exit_code == UsageError.exit_code
+    done = invoke("explain", "fleis_kapa", code=UsageError.exit_code)
     assert "fleiss_kappa" in done.stderr
 
 

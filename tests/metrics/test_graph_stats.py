@@ -29,10 +29,6 @@ CLOCK = np.tile(np.repeat([2, 0, 3, 1], 10), 25)[None]
 MODES = ("frame", "jump", "soft-train", "flow")
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def one_hot(cluster, clusters: int) -> np.ndarray:
     return np.eye(clusters)[cluster]
 
@@ -40,14 +36,16 @@ def one_hot(cluster, clusters: int) -> np.ndarray:
 def described(prototype, cluster, mode="jump", soft=None, clusters=None):
     s = one_hot(cluster, clusters or max(cluster) + 1)
     label = np.where(prototype >= 0, np.array(cluster)[prototype], -1)
-    return graph_stats(Walks(prototype, label, soft), s, mode, DT_S, rng(), replicates=99)
+    return graph_stats(
+        Walks(prototype, label, soft), s, mode, DT_S, np.random.default_rng(0), replicates=99
+    )
 
 
 # The cut and modularity ---------------------------------------------------------------------------
 
 
-def test_the_cut_of_two_triangles_is_the_bridge_and_below_chance():
-    found = cut(TRIANGLES, SPLIT, rng())
+def test_the_cut_of_two_triangles_is_the_bridge_and_below_chance(rng):
+    found = cut(TRIANGLES, SPLIT, rng)
     assert found.share == pytest.approx(1 / 7)
     assert found.null_share == pytest.approx(0.6, abs=0.05) and found.z < -2
     # Two of the twenty ways to halve six nodes are the triangles.
@@ -55,9 +53,9 @@ def test_the_cut_of_two_triangles_is_the_bridge_and_below_chance():
 
 
 def test_a_cut_without_edges_or_with_one_cluster_says_nothing():
-    nothing = cut(np.diag([1.0, 2.0]), np.array([0, 1]), rng())
+    nothing = cut(np.diag([1.0, 2.0]), np.array([0, 1]), np.random.default_rng(0))
     assert (nothing.share, nothing.null_share, nothing.z, nothing.p) == (None, None, None, 1.0)
-    whole = cut(TRIANGLES, np.zeros(6, np.int64), rng())
+    whole = cut(TRIANGLES, np.zeros(6, np.int64), np.random.default_rng(0))
     assert (whole.share, whole.z, whole.p) == (0.0, None, 1.0)
 
 
@@ -109,10 +107,10 @@ def test_no_two_states_have_no_timescale():
         assert set(slowest_by_lag(states, 5, DT_S).values()) == {None}
 
 
-def test_the_slowest_time_grows_with_the_lag_for_a_clock_but_not_for_a_markov_chain():
+def test_the_slowest_time_grows_with_the_lag_for_a_clock_but_not_for_a_markov_chain(rng):
     clock = slowest_by_lag(CLOCK, 4, DT_S, (1, 5, 10))
     assert clock[5] > 1.4 * clock[1] and clock[10] is None, "ten frames are its dwell"
-    draws, state, states = rng().random(50_000), 0, []
+    draws, state, states = rng.random(50_000), 0, []
     for u in draws:
         state = (state + (u < 0.1)) % 2
         states.append(state)
@@ -146,25 +144,27 @@ def test_episodes_are_pooled_and_nothing_is_counted_across_them_or_their_opening
 
 
 def test_structural_entropy_of_the_flow_is_the_same_in_all_hard_modes():
-    walk, cluster = rng(3).integers(0, 6, (3, 200)), [0, 0, 1, 1, 2, 2]
+    walk, cluster = np.random.default_rng(3).integers(0, 6, (3, 200)), [0, 0, 1, 1, 2, 2]
     frame, jump, flow = (described(walk, cluster, mode) for mode in ("frame", "jump", "flow"))
     for other in (jump, flow):
         assert other.flow.entropy == frame.flow.entropy
-    switches = partition_stats("flow", jump.prototypes.chain.flow, one_hot(cluster, 3), rng())
+    switches = partition_stats(
+        "flow", jump.prototypes.chain.flow, one_hot(cluster, 3), np.random.default_rng(0)
+    )
     assert switches.entropy.h2_bits == pytest.approx(frame.flow.entropy.h2_bits, abs=1e-9)
 
 
-def test_the_search_finds_triangles_that_the_learned_partition_misses():
-    found = partition_stats("flow", TRIANGLES, one_hot([0, 1, 0, 1, 0, 1], 2), rng())
+def test_the_search_finds_triangles_that_the_learned_partition_misses(rng):
+    found = partition_stats("flow", TRIANGLES, one_hot([0, 1, 0, 1, 0, 1], 2), rng)
     assert found.best.tolist() == SPLIT.tolist()
     assert found.best_h2_bits == pytest.approx(1.699514, abs=1e-6)
     assert found.best_gap == pytest.approx(0.335259, abs=1e-6)
     assert found.entropy.h2_bits > found.best_h2_bits
 
 
-def test_the_train_convention_keeps_loops_once_and_its_search_keeps_the_number_of_clusters():
+def test_the_train_convention_keeps_loops_once_and_its_search_keeps_the_number_of_clusters(rng):
     blocks = np.kron(np.eye(2), np.ones((3, 3))) + 0.01
-    found = partition_stats("train", blocks, one_hot([0, 1, 0, 1, 0, 1], 4), rng())
+    found = partition_stats("train", blocks, one_hot([0, 1, 0, 1, 0, 1], 4), rng)
     assert found.entropy.self_loops == "once"
     assert found.best.tolist() == SPLIT.tolist()
 
@@ -172,7 +172,7 @@ def test_the_train_convention_keeps_loops_once_and_its_search_keeps_the_number_o
 @pytest.mark.parametrize("opening", [0, 2])
 def test_the_train_convention_is_the_training_loss(opening):
     """On the soft assignments that a trace keeps, in single precision."""
-    glass, draws = tiny.AGENT.glass, rng(5)
+    glass, draws = tiny.AGENT.glass, np.random.default_rng(5)
     with jax.enable_x64(True):
         tree = {
             "prototypes": jnp.asarray(draws.normal(size=(glass.prototypes, 16))),
@@ -188,13 +188,15 @@ def test_the_train_convention_is_the_training_loss(opening):
     prototype = soft.argmax(axis=-1)
     prototype[:, :opening] = -1
     label = np.where(prototype >= 0, s.argmax(axis=1)[prototype], -1)
-    found = graph_stats(Walks(prototype, label, soft), s, "soft-train", DT_S, rng(), 9)
+    found = graph_stats(
+        Walks(prototype, label, soft), s, "soft-train", DT_S, np.random.default_rng(0), 9
+    )
     assert found.train.entropy.h2_bits == pytest.approx(trained, abs=1e-6)
     assert found.flow.entropy.h2_bits != pytest.approx(trained, abs=0.01)
 
 
 def test_the_soft_chain_of_certain_frames_is_the_hard_one_at_both_levels():
-    prototype = rng(1).integers(0, 4, (2, 300))
+    prototype = np.random.default_rng(1).integers(0, 4, (2, 300))
     soft = np.eye(4, dtype=np.float32)[prototype]
     hard, found = (described(prototype, [0, 1, 1, 2], m, soft) for m in ("frame", "soft-train"))
     assert found.prototypes.chain.p == pytest.approx(hard.prototypes.chain.p, abs=1e-5)
@@ -212,8 +214,8 @@ def test_soft_assignments_are_needed_for_the_soft_chain():
     [np.zeros((2, 5), np.int64), np.full((1, 4), -1), np.array([[0], [1]]), np.array([[0, 1, 2]])],
     ids=["one state", "no frame", "no transition", "never back"],
 )
-def test_degenerate_walks_have_none_for_what_is_undefined_and_no_nan(walk, mode):
-    soft = rng().dirichlet(np.ones(3), walk.shape).astype(np.float32)
+def test_degenerate_walks_have_none_for_what_is_undefined_and_no_nan(walk, mode, rng):
+    soft = rng.dirichlet(np.ones(3), walk.shape).astype(np.float32)
     found = described(walk, [0, 0, 1], mode, soft)
     for level in (found.prototypes, found.labels):
         assert np.isfinite(level.chain.weights).all() and np.isfinite(level.stationary).all()
@@ -226,8 +228,10 @@ def test_degenerate_walks_have_none_for_what_is_undefined_and_no_nan(walk, mode)
 
 def test_the_best_partition_is_never_worse_than_the_hard_one_that_was_learned():
     for seed in range(20):
-        graph = rng(seed).exponential(size=(8, 8)) ** 3
-        member = rng(seed).permutation(8) % 3
+        graph = np.random.default_rng(seed).exponential(size=(8, 8)) ** 3
+        member = np.random.default_rng(seed).permutation(8) % 3
         for convention in ("flow", "train"):
-            found = partition_stats(convention, graph, one_hot(member, 3), rng(), 9)
+            found = partition_stats(
+                convention, graph, one_hot(member, 3), np.random.default_rng(0), 9
+            )
             assert found.best_h2_bits <= found.entropy.h2_bits + 1e-12

@@ -45,8 +45,7 @@ def test_information_is_scikit_learn_s(labels):
     assert information_bits(counts) == pytest.approx(expected, abs=1e-9)
 
 
-def test_miller_madow_takes_most_of_the_bias_of_small_samples_out():
-    rng = np.random.default_rng(0)
+def test_miller_madow_takes_most_of_the_bias_of_small_samples_out(rng):
     samples = [np.bincount(rng.integers(8, size=60), minlength=8).astype(float) for _ in range(500)]
     plain = np.mean([entropy_bits(sample / 60) for sample in samples])
     corrected = np.mean([miller_madow_bits(sample) for sample in samples])
@@ -66,8 +65,7 @@ def test_a_perfect_cycle_has_two_bits_within_and_none_between_cycles():
     assert within_groups_bits(FOUR, cycle) == pytest.approx(2)
 
 
-def test_information_between_groups_of_equal_size_is_that_of_scikit_learn():
-    rng = np.random.default_rng(0)
+def test_information_between_groups_of_equal_size_is_that_of_scikit_learn(rng):
     label, group = rng.integers(3, size=600), np.repeat(np.arange(6), 100)
     found = between_groups_bits(one_hot(label, 3), group)
     assert found == pytest.approx(mutual_info_score(label, group) / np.log(2))

@@ -29,16 +29,12 @@ ERRORS = (0.03, 0.07)
 """How often a test at 0.05 may reject what is true, over so many data sets."""
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def rotated(series: Series, draws: np.random.Generator, replicates: int = 199):
     return rotation_test(cycle_counts(*series), switch_counts(*series), draws, replicates)
 
 
-def test_a_clock_is_locked_as_far_as_its_bins_and_the_replicates_go():
-    found = locking(*clock(), rng())
+def test_a_clock_is_locked_as_far_as_its_bins_and_the_replicates_go(rng):
+    found = locking(*clock(), rng)
     assert found.locking_u == pytest.approx(1)
     assert found.phase_information_bits == pytest.approx(2, abs=0.01)
     assert found.locking_p == 1 / 1000
@@ -46,32 +42,32 @@ def test_a_clock_is_locked_as_far_as_its_bins_and_the_replicates_go():
     assert (found.cycles, found.frames) == (20, 800)
 
 
-def test_one_label_leaves_nothing_to_lock():
+def test_one_label_leaves_nothing_to_lock(rng):
     series = clock(labels=1)
-    found = locking(*series, rng())
+    found = locking(*series, rng)
     assert found.phase_information_bits == 0
     assert (found.locking_u, found.nmi, found.ami, found.locking_p) == (None, None, None, None)
 
 
-def test_without_cycles_there_is_no_locking():
+def test_without_cycles_there_is_no_locking(rng):
     label = clock().label
     outside = np.full(len(label), -1)
-    assert locking(label, np.full(len(label), np.nan), outside, rng()) is None
+    assert locking(label, np.full(len(label), np.nan), outside, rng) is None
 
 
 @pytest.mark.parametrize("cycles", [1, 2])
-def test_two_cycles_cannot_show_that_they_agree(cycles):
-    assert locking(*clock(cycles=cycles), rng()).locking_p is None
+def test_two_cycles_cannot_show_that_they_agree(cycles, rng):
+    assert locking(*clock(cycles=cycles), rng).locking_p is None
 
 
-def test_three_cycles_that_agree_are_as_rare_as_two_rotations_that_hit_one_bin_of_twelve():
-    assert locking(*clock(cycles=3), rng()).locking_p == pytest.approx(1 / 144, abs=0.006)
+def test_three_cycles_that_agree_are_as_rare_as_two_rotations_that_hit_one_bin_of_twelve(rng):
+    assert locking(*clock(cycles=3), rng).locking_p == pytest.approx(1 / 144, abs=0.006)
 
 
 def test_shares_are_those_of_scikit_learn():
-    series = planted(rng(), lost=0.3, slips=0.3)
+    series = planted(np.random.default_rng(0), lost=0.3, slips=0.3)
     part = phase_bin(series.phase, series.cycle)
-    found = locking(*series, rng())
+    found = locking(*series, np.random.default_rng(0))
     assert found.nmi == pytest.approx(normalized_mutual_info_score(part, series.label))
     assert found.ami == pytest.approx(adjusted_mutual_info_score(part, series.label))
     plug_in = mutual_info_score(part, series.label) / np.log(2)
@@ -80,36 +76,38 @@ def test_shares_are_those_of_scikit_learn():
 
 
 def test_the_mean_of_the_null_is_that_of_cycles_rolled_one_by_one():
-    series = planted(rng(), slips=0.2)
-    counts, draws = cycle_counts(*series), rng(1)
+    series = planted(np.random.default_rng(0), slips=0.2)
+    counts, draws = cycle_counts(*series), np.random.default_rng(1)
     by_hand = []
     for _ in range(400):
         rolled = [np.roll(c, s, axis=0) for c, s in zip(counts, draws.integers(12, size=20))]  # noqa: B905
         by_hand.append(information_bits(np.sum(rolled, axis=0)))
-    mean, _ = rotated(series, rng(2), 999)
+    mean, _ = rotated(series, np.random.default_rng(2), 999)
     assert mean == pytest.approx(np.mean(by_hand), rel=0.05)
 
 
 def test_rotating_all_cycles_alike_changes_nothing():
-    series = planted(rng(), lost=0.4, slips=0.2)
+    series = planted(np.random.default_rng(0), lost=0.4, slips=0.2)
     tables = cycle_counts(*series), switch_counts(*series)
     turned = (np.roll(table, 5, axis=1) for table in tables)
-    assert rotation_test(*turned, rng(3)) == pytest.approx(rotation_test(*tables, rng(3)))
+    assert rotation_test(*turned, np.random.default_rng(3)) == pytest.approx(
+        rotation_test(*tables, np.random.default_rng(3))
+    )
 
 
 @settings(max_examples=20)
 @given(st.integers(0, 2**32 - 1))
 def test_the_statistic_of_the_locking_test_is_that_of_cycles_rolled_one_by_one(seed):
-    series = planted(rng(seed), cycles=6, lost=0.5, slips=0.2)
+    series = planted(np.random.default_rng(seed), cycles=6, lost=0.5, slips=0.2)
     counts, switches = cycle_counts(*series), switch_counts(*series)
     scaled = switches / np.sqrt(counts.sum(axis=(0, 1)) / counts.sum())
-    shifts = rng(1).integers(12, size=(99, 6))
+    shifts = np.random.default_rng(1).integers(12, size=(99, 6))
     null = [
         np.square(sum(np.roll(c, s, axis=0) for c, s in zip(scaled, shift, strict=True))).sum()
         for shift in shifts
     ]
     reached = (np.array(null) >= np.square(scaled.sum(axis=0)).sum() - 1e-6).sum()
-    assert rotated(series, rng(1), 99)[1] == (1 + reached) / 100
+    assert rotated(series, np.random.default_rng(1), 99)[1] == (1 + reached) / 100
 
 
 def test_a_switch_is_shared_out_between_its_bin_and_the_next():
@@ -134,9 +132,9 @@ def test_no_switch_is_counted_across_a_frame_that_is_left_out(left_out):
 @settings(max_examples=20)
 @given(st.permutations(range(4)), st.integers(0, 2**32 - 1))
 def test_locking_does_not_depend_on_the_labels_names(names, seed):
-    series = planted(rng(seed), lost=0.3, slips=0.2)
+    series = planted(np.random.default_rng(seed), lost=0.3, slips=0.2)
     renamed = Series(np.array(names)[series.label], series.phase, series.cycle)
-    one, other = (locking(*s, rng(), replicates=99) for s in (series, renamed))
+    one, other = (locking(*s, np.random.default_rng(0), replicates=99) for s in (series, renamed))
     for name in ("phase_information_bits", "locking_u", "nmi", "ami", "locking_p"):
         assert getattr(one, name) == pytest.approx(getattr(other, name))
 
@@ -147,33 +145,33 @@ def share_rejected(p_values) -> float:
 
 @pytest.mark.parametrize(("labels", "dwell"), [(2, 6), (8, 6), (2, 20), (4, 40), (8, 80)])
 def test_the_locking_test_errs_as_often_as_it_says_on_labels_independent_of_the_gait(labels, dwell):
-    draws = rng(labels)
+    draws = np.random.default_rng(labels)
     p = [rotated(unlocked(draws, labels=labels, dwell=dwell), draws)[1] for _ in range(DATASETS)]
     assert ERRORS[0] <= share_rejected(p) <= ERRORS[1]
     assert kstest(p, "uniform").statistic < 0.08
 
 
-def test_gaits_interrupted_in_every_third_cycle_do_not_make_the_locking_test_rash():
-    draws = rng()
+def test_gaits_interrupted_in_every_third_cycle_do_not_make_the_locking_test_rash(rng):
     p = []
     for _ in range(DATASETS):
-        label, phase, cycle = unlocked(draws, cycles=30, dwell=20)
+        label, phase, cycle = unlocked(rng, cycles=30, dwell=20)
         broken = Series(np.where(cycle % 3 == 0, -1, label), phase, cycle)
-        p.append(rotated(broken, draws)[1])
+        p.append(rotated(broken, rng)[1])
     assert ERRORS[0] <= share_rejected(p) <= ERRORS[1]
 
 
-def test_the_locking_test_finds_labels_that_lose_half_of_20_cycles_and_slip_in_a_fifth_of_frames():
-    draws = rng()
-    p = [rotated(planted(draws, lost=0.5, slips=0.2), draws)[1] for _ in range(200)]
+def test_the_locking_test_finds_labels_that_lose_half_of_20_cycles_and_slip_in_a_fifth_of_frames(
+    rng,
+):
+    p = [rotated(planted(rng, lost=0.5, slips=0.2), rng)[1] for _ in range(200)]
     assert share_rejected(p) >= 0.9
 
 
 def test_segments_in_random_order_share_little_with_the_phase_and_keep_every_frame():
     series = clock(cycles=50)
-    found = shuffled_information_bits(*series, rng())
+    found = shuffled_information_bits(*series, np.random.default_rng(0))
     by_hand = []
-    draws, cuts = rng(1), np.split(series.label, np.arange(10, 2000, 10))
+    draws, cuts = np.random.default_rng(1), np.split(series.label, np.arange(10, 2000, 10))
     part = phase_bin(series.phase, series.cycle)
     for _ in range(100):
         order = draws.permutation(len(cuts))
@@ -210,14 +208,14 @@ def test_circular_mean_and_deviation_are_scipy_s(phases):
 
 @pytest.mark.parametrize("n", [5, 20])
 def test_the_rayleigh_test_errs_as_often_as_it_says_on_uniform_onsets(n):
-    phase = rng(n).uniform(0, 2 * np.pi, size=(4000, n))
+    phase = np.random.default_rng(n).uniform(0, 2 * np.pi, size=(4000, n))
     r = np.abs(np.exp(1j * phase).mean(axis=1))
     assert share_rejected([rayleigh_p(n, x) for x in r]) == pytest.approx(0.05, abs=0.01)
 
 
 @pytest.mark.parametrize(("n", "sd"), [(5, 0.5), (10, 0.8), (20, 1.1)])
 def test_the_rayleigh_test_finds_onsets_around_one_phase(n, sd):
-    phase = sd * rng(n).standard_normal((1000, n))
+    phase = sd * np.random.default_rng(n).standard_normal((1000, n))
     r = np.abs(np.exp(1j * phase).mean(axis=1))
     assert share_rejected([rayleigh_p(n, x) for x in r]) >= 0.9
 

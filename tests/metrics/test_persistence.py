@@ -24,8 +24,8 @@ def test_counts_are_exactly_those_of_a_comparison_lag_by_lag(label, lags):
                 assert found[lag, i, j] == np.sum((now == a) & (later == b))
 
 
-def test_counts_are_exact_across_blocks():
-    label = np.random.default_rng(0).integers(3, size=400_000)
+def test_counts_are_exact_across_blocks(rng):
+    label = rng.integers(3, size=400_000)
     found = lagged_counts(label, 5)
     for lag in (0, 1, 5):
         pairs = label[: len(label) - lag] * 3 + label[lag:]
@@ -40,8 +40,7 @@ def test_a_clock_has_its_period_and_full_periodicity():
     assert found.auto_information_bits[39] == pytest.approx(2)
 
 
-def test_the_period_is_the_first_of_its_multiples_even_with_slips():
-    rng = np.random.default_rng(0)
+def test_the_period_is_the_first_of_its_multiples_even_with_slips(rng):
     label = clock(cycles=50, period=40).label.copy()
     slipped = rng.random(len(label)) < 0.2
     label[slipped] = rng.integers(4, size=int(slipped.sum()))

@@ -89,8 +89,8 @@ def test_a_clock_with_long_and_short_phases_is_regular_within_labels():
     assert segments.length.std() / segments.length.mean() > 0.5
 
 
-def test_memoryless_labels_have_the_cv_of_a_geometric_dwell():
-    label = sticky(200_000, labels=2, dwell=10, rng=np.random.default_rng(0))
+def test_memoryless_labels_have_the_cv_of_a_geometric_dwell(rng):
+    label = sticky(200_000, labels=2, dwell=10, rng=rng)
     # Half of the draws repeat the label, so segments end with chance 1/20.
     cv = within_label_cv(dwell_times(find_segments(label), DT_S))
     assert cv == pytest.approx(np.sqrt(1 - 1 / 20), abs=0.03)

@@ -30,13 +30,9 @@ COSINE = (CLOCK.label[:, None] == np.arange(16)).astype(np.float64)
 PAIRS = np.repeat(np.eye(8), 2, axis=0)
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def drawn(seed: int, frames: int = 200) -> tuple[np.ndarray, np.ndarray]:
     """Random cosines, and a random partition."""
-    draws = rng(seed)
+    draws = np.random.default_rng(seed)
     return draws.random((frames, 16)), softmax(3 * draws.normal(size=(16, 8)), axis=1)
 
 
@@ -66,10 +62,10 @@ def test_an_entry_that_underflowed_stays_the_smallest():
     assert np.isfinite(cosine).all() and c[0, 1] < 1e-30
 
 
-def test_trained_terms_are_those_of_training():
+def test_trained_terms_are_those_of_training(rng):
     cosine, s_of = drawn(0)
     c = soft_assignment(cosine, 0.7)
-    found = describe_soft(c, s_of, 0.7, np.full(200, -1), rng())
+    found = describe_soft(c, s_of, 0.7, np.full(200, -1), rng)
     s = jnp.asarray(c @ s_of)
     assert found.change.temporal == pytest.approx(
         float(jnp.mean(jnp.sum((s[1:] - s[:-1]) ** 2, axis=1))), rel=1e-4
@@ -79,8 +75,8 @@ def test_trained_terms_are_those_of_training():
     assert found.change.window_mi_5_bits == pytest.approx(float(window_spread(windows)), rel=1e-3)
 
 
-def test_a_clock_is_sure_and_steady_when_cold():
-    found = describe_soft(soft_assignment(COSINE, 0.02), PAIRS, 0.02, CLOCK.cycle, rng())
+def test_a_clock_is_sure_and_steady_when_cold(rng):
+    found = describe_soft(soft_assignment(COSINE, 0.02), PAIRS, 0.02, CLOCK.cycle, rng)
     # Prototypes 0 to 3 belong to clusters 0 and 1 only.
     assert found.within_cycle_mi_bits == pytest.approx(1)
     assert found.between_cycle_mi_bits == pytest.approx(0, abs=1e-9)
@@ -97,15 +93,17 @@ def test_the_rules_disagree_when_hot_and_agree_when_cold():
     cosine, s_of = drawn(1, frames=3000)
     hot, warm, cold = (
         each.rule_agreement
-        for each in temperature_audit(cosine, s_of, np.full(3000, -1), rng(), (1.0, 0.1, 0.001))
+        for each in temperature_audit(
+            cosine, s_of, np.full(3000, -1), np.random.default_rng(0), (1.0, 0.1, 0.001)
+        )
     )
     assert hot < 0.7 < cold
     assert hot < warm <= cold and cold > 0.98
 
 
-def test_an_audit_goes_from_sure_to_flat():
+def test_an_audit_goes_from_sure_to_flat(rng):
     cosine, _ = drawn(2)
-    audit = temperature_audit(cosine, np.eye(16), np.arange(200) // 40, rng())
+    audit = temperature_audit(cosine, np.eye(16), np.arange(200) // 40, rng)
     assert [each.tau for each in audit] == sorted(each.tau for each in audit)
     confidence = [each.confidence for each in audit]
     assert confidence == sorted(confidence, reverse=True)
@@ -120,9 +118,9 @@ def test_an_audit_goes_from_sure_to_flat():
     st.sampled_from([0.05, 0.7]),
 )
 def test_numbers_stay_in_their_ranges_and_do_not_depend_on_the_clusters_names(cosine, names, tau):
-    s_of, cycle = softmax(rng().normal(size=(4, 3)), axis=1), np.arange(30) // 10
+    s_of, cycle = softmax(np.random.default_rng(0).normal(size=(4, 3)), axis=1), np.arange(30) // 10
     one, other = (
-        describe_soft(soft_assignment(cosine, tau), s, tau, cycle, rng())
+        describe_soft(soft_assignment(cosine, tau), s, tau, cycle, np.random.default_rng(0))
         for s in (s_of, s_of[:, names])
     )
     for name in ("between_cycle_mi_bits", "within_cycle_mi_bits", "confidence", "margin"):
@@ -137,24 +135,34 @@ def test_frames_of_nan_are_left_out_and_nothing_is_compared_across_them():
     c = soft_assignment(COSINE, 0.02)[:21].copy()
     c[10] = np.nan  # the last frame of phase 0 …, so that the only switch is not seen
     c[20] = np.nan
-    found = describe_soft(c, np.eye(16), 0.02, NOBODY[:21], rng())
+    found = describe_soft(c, np.eye(16), 0.02, NOBODY[:21], np.random.default_rng(0))
     assert found.change.step_jsd_bits == pytest.approx(0, abs=1e-9)
     assert found.between_cycle_mi_bits is None
     pieces = [window_mi_bits(part, 5, np.zeros(len(part), int)) for part in (c[:10], c[11:20])]
     assert found.change.window_mi_5_bits == pytest.approx(np.average(pieces, weights=[6, 5]))
-    assert describe_soft(np.full((3, 16), np.nan), PAIRS, 0.02, NOBODY[:3], rng()) is None
-    assert temperature_audit(np.full((3, 16), np.nan), PAIRS, NOBODY[:3], rng()) == ()
+    assert (
+        describe_soft(np.full((3, 16), np.nan), PAIRS, 0.02, NOBODY[:3], np.random.default_rng(0))
+        is None
+    )
+    assert (
+        temperature_audit(np.full((3, 16), np.nan), PAIRS, NOBODY[:3], np.random.default_rng(0))
+        == ()
+    )
 
 
 def test_three_frames_have_steps_and_no_windows_and_one_has_neither():
-    three = describe_soft(soft_assignment(COSINE[:3], 0.7), PAIRS, 0.7, NOBODY[:3], rng())
+    three = describe_soft(
+        soft_assignment(COSINE[:3], 0.7), PAIRS, 0.7, NOBODY[:3], np.random.default_rng(0)
+    )
     assert three.change.window_mi_5_bits is None and three.change.step_jsd_bits is not None
-    one = describe_soft(soft_assignment(COSINE[:1], 0.7), PAIRS, 0.7, NOBODY[:1], rng())
+    one = describe_soft(
+        soft_assignment(COSINE[:1], 0.7), PAIRS, 0.7, NOBODY[:1], np.random.default_rng(0)
+    )
     assert one.change.step_jsd_bits is None and one.confidence > 0
 
 
-def test_one_cluster_has_neither_margin_nor_entropy():
-    found = describe_soft(soft_assignment(COSINE, 0.7), np.ones((16, 1)), 0.7, NOBODY, rng())
+def test_one_cluster_has_neither_margin_nor_entropy(rng):
+    found = describe_soft(soft_assignment(COSINE, 0.7), np.ones((16, 1)), 0.7, NOBODY, rng)
     assert (found.margin, found.entropy, found.confidence) == (None, None, pytest.approx(1))
 
 

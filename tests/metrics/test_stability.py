@@ -4,17 +4,13 @@ import csv
 import io
 import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from rich.console import Console
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.cli.tables import print_table
 from glassviz.errors import GlassvizError
 from glassviz.metrics.labels import TAU_GRID
@@ -35,52 +31,25 @@ from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
-from glassviz.trace import ARRAYS, Trace
-from tests.helpers.synthetic import GaitPlan, synthesise
+from glassviz.trace import ARRAYS
+from tests.helpers.commands import invoke, loaded
+from tests.helpers.planted_runs import (
+    CLUSTERS,
+    HOP,
+    KNEE,
+    STILL,
+    UNLOCKED,
+    planted,
+    row,
+    with_soft,
+)
 from tests.helpers.traces import clock_trace
-
-CLUSTERS, PROTOTYPES = 8, 16
-STILL = GaitPlan(opening_s=1000.0)
-HOP = GaitPlan(jitter_cv=0.03)
-UNLOCKED = replace(HOP, locking=0.0)
-KNEE = GaitPlan(support="knee", period_s=1.0)
-
-
-def planted(*plans: GaitPlan, name: str = "planted", labels: bool = True) -> Trace:
-    """A run with one episode a plan."""
-    own = [synthesise(plan, np.random.default_rng(i)).trace() for i, plan in enumerate(plans)]
-    header = own[0].header | {
-        "checkpoint": {"name": name, "sha256": "0" * 64, "format": "synthetic"},
-        "reset_seeds": list(range(len(plans))),
-        "labels_from": "glass" if labels else "none",
-    }
-    arrays = {each: np.concatenate([getattr(t, each) for t in own]) for each in ARRAYS}
-    arrays["reward"] = arrays["reward"] + np.arange(len(plans))[:, None] / 1000
-    if not labels:
-        arrays |= {each: np.full_like(arrays[each], -1) for each in ("label", "prototype")}
-    return Trace(header=header, **arrays)
-
-
-def with_soft(trace: Trace, tau: float = 0.1) -> Trace:
-    """Two prototypes a cluster, soft assignments that follow the prototypes."""
-    partition = np.repeat(np.eye(CLUSTERS), PROTOTYPES // CLUSTERS, axis=0) * 0.93 + 0.01
-    prototype = trace.label * 2
-    c = np.exp((np.arange(PROTOTYPES) == prototype[..., None]) / tau)
-    glass = {"clusters": CLUSTERS, "prototypes": PROTOTYPES}
-    return replace(
-        trace,
-        header=trace.header
-        | {"partition": partition.tolist(), "tau": tau, "agent": {"glass": glass}},
-        prototype=prototype.astype(np.int32),
-        soft_assignment=(c / c.sum(axis=-1, keepdims=True)).astype(np.float32),
-    )
-
 
 # One run ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("plans", "labels", "gait", "basin", "reasons"),
+    ("plans", "glass", "gait", "basin", "reasons"),
     [
         ((HOP,) * 3, True, "hop", "stable-hop", ("hop, labels locked",)),
         ((UNLOCKED,) * 3, True, "hop", "unstable", ("hop, labels oscillate",)),
@@ -99,9 +68,9 @@ def with_soft(trace: Trace, tau: float = 0.1) -> Trace:
     ],
 )
 def test_planted_runs_are_in_the_basin_that_they_were_planted_in(
-    plans, labels, gait, basin, reasons
+    plans, glass, gait, basin, reasons
 ):
-    found = assess(planted(*plans, labels=labels))
+    found = assess(planted(*plans, glass=glass))
     assert (found.gait.name, found.basin.name, basin_reasons(found.basin)) == (gait, basin, reasons)
 
 
@@ -178,7 +147,7 @@ def test_episodes_with_one_map_agree_and_others_do_not():
 
 
 def test_every_metric_is_measured_on_a_hop_with_falls_and_soft_labels():
-    found = assess(with_soft(planted(*[replace(HOP, falls=1, flicker=0.01)] * 2)))
+    found = assess(with_soft(planted(*[replace(HOP, frames=1000, falls=1, flicker=0.01)] * 2)))
     missing = [name for name, interval in found.metrics.items() if interval is None]
     assert not missing
     assert found.metrics["rule_agreement"].mean == 1
@@ -208,7 +177,7 @@ def test_of_locking_the_share_of_significant_episodes_is_told_and_no_mean_of_p()
 
 
 def test_soft_metrics_of_a_run_are_means_of_those_of_its_steady_frames():
-    found = assess(with_soft(planted(*[replace(HOP, falls=2)] * 3)))
+    found = assess(with_soft(planted(*[replace(HOP, frames=1000, falls=2)] * 3)))
     steady = [each.steady_soft for each in found.episodes]
     expected = {
         "soft_window_mi_5_bits": [each.change.window_mi_5_bits for each in steady],
@@ -284,7 +253,7 @@ def test_the_label_verdict_of_a_run_needs_more_than_three_quarters(plans, verdic
 
 
 def test_without_labels_nothing_about_labels_is_said():
-    found = assess(planted(HOP, labels=False))
+    found = assess(planted(HOP, glass=False))
     assert found.occupancy is None and found.label_names == () and found.pairs == ()
     assert (found.clusters, found.tau, found.label_split) == (None, None, {"none": 1})
     assert found.metrics["locking_u"] is None and found.metrics["period_s"] is not None
@@ -333,13 +302,6 @@ def test_a_trace_without_episodes_is_one_sentence():
 # Many runs --------------------------------------------------------------------------------------
 
 
-def row(stability, name: str = "run") -> Run:
-    path = Path(f"{name}.npz")
-    run = Run(path, path, name, stability.controller, stability.checkpoint_sha256)
-    run.stability = stability
-    return run
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Four sound traces, and a broken one in their middle."""
@@ -347,7 +309,7 @@ def folder(tmp_path_factory) -> Path:
     planted(HOP, HOP, name="locked").save(folder / "a.npz")
     planted(UNLOCKED, name="unlocked").save(folder / "b.npz")
     (folder / "c.npz").write_bytes(b"no trace")
-    planted(STILL, KNEE, name="mixed", labels=False).save(folder / "d.npz")
+    planted(STILL, KNEE, name="mixed", glass=False).save(folder / "d.npz")
     planted(HOP, name="locked").save(folder / "e.npz")
     return folder
 
@@ -448,7 +410,7 @@ def test_csv_has_a_row_an_episode_without_columns_that_hold_nothing(rows):
 
 
 def stability(*arguments: str | Path):
-    return CliRunner().invoke(app, ["stability", *map(str, arguments)])
+    return invoke("stability", *arguments, code=None)
 
 
 def test_the_table_names_gait_basin_and_reason_of_every_run(folder):
@@ -475,7 +437,7 @@ def test_the_table_fits_a_terminal_without_losing_a_word(rows, width):
 def test_the_table_says_one_label_of_a_hop_with_one_and_a_dash_of_one_without():
     console = Console(width=200, file=io.StringIO(), highlight=False)
     constant = row(assess(planted(replace(HOP, map=(3,)))), "constant")
-    print_table([constant, row(assess(planted(HOP, labels=False)), "without")], console=console)
+    print_table([constant, row(assess(planted(HOP, glass=False)), "without")], console=console)
     lines = {line.split()[0]: line for line in console.file.getvalue().splitlines() if line}
     assert re.search(r" 1 +one label ", lines["constant"])
     assert "stable-hop: hop, labels locked (one label)" in lines["constant"]
@@ -491,7 +453,7 @@ def test_the_table_names_the_labels_that_it_goes_by():
     learned = row(assess(with_soft(planted(HOP, name="a"), tau=0.7)), "a")
     [line] = told(learned, learned)
     assert line.rstrip() == "labels: learned, rule nearest-prototype, τ = 0.7"
-    assert told(row(assess(planted(HOP, labels=False)))) == []
+    assert told(row(assess(planted(HOP, glass=False)))) == []
 
 
 def test_json_and_csv_go_to_stdout_alone(folder):
@@ -542,12 +504,8 @@ def test_a_split_run_fails_the_gate_for_its_unstable_episodes(tmp_path):
 
 
 def test_assessing_loads_neither_jax_nor_mujoco():
-    script = (
-        "import sys, glassviz.rollout.assess, glassviz.report.documents, glassviz.report.keys\n"
-        "print(sorted({'jax', 'mujoco', 'umap', 'matplotlib'} & set(sys.modules)))"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.stdout == "[]\n", done.stderr
+    statement = "import glassviz.rollout.assess, glassviz.report.documents, glassviz.report.keys"
+    assert loaded(statement, {"jax", "mujoco", "umap", "matplotlib"}) == set()
 
 
 def test_a_mean_that_rounds_to_nothing_has_no_sign():

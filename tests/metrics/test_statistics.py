@@ -29,10 +29,6 @@ WHOLE = st.integers(-3, 3).map(float)
 NULLS = 500
 
 
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
-
-
 def floats(values) -> list[float]:
     return [float(value) for value in values]
 
@@ -49,8 +45,8 @@ def test_the_interval_is_student_s_as_scipy_has_it(values):
     assert (found.count, found.level) == (len(values), 0.9)
 
 
-def test_the_interval_covers_the_true_mean_as_often_as_it_says():
-    samples = np.random.default_rng(0).normal(3.0, 2.0, size=(2000, 4))
+def test_the_interval_covers_the_true_mean_as_often_as_it_says(rng):
+    samples = rng.normal(3.0, 2.0, size=(2000, 4))
     covered = [mean_interval(sample.tolist()).place(3.0) == "within" for sample in samples]
     assert np.mean(covered) == pytest.approx(0.95, abs=0.015)
 
@@ -68,17 +64,24 @@ def test_a_value_lies_below_within_or_above_an_interval():
 # Hierarchical bootstrap
 
 
-def test_a_seed_with_many_episodes_and_an_episode_with_many_cycles_weigh_no_more_than_others():
+def test_a_seed_with_many_episodes_and_an_episode_with_many_cycles_weigh_no_more_than_others(rng):
     sample = [[[1.0], [3.0, 3.0, 3.0]], [[10.0] * 50]]
-    found = bootstrap_interval(sample, rng())
+    found = bootstrap_interval(sample, rng)
     assert (found.estimate, found.units) == (6.0, 2)
 
 
 def test_a_flat_sample_has_the_percentiles_of_scipy_s_bootstrap():
-    values = rng().normal(size=12)
-    found = bootstrap_interval(values.tolist(), rng(), level=0.9, replicates=20_000)
+    values = np.random.default_rng(0).normal(size=12)
+    found = bootstrap_interval(
+        values.tolist(), np.random.default_rng(0), level=0.9, replicates=20_000
+    )
     theirs = stats.bootstrap(
-        (values,), np.mean, confidence_level=0.9, n_resamples=20_000, method="percentile", rng=rng()
+        (values,),
+        np.mean,
+        confidence_level=0.9,
+        n_resamples=20_000,
+        method="percentile",
+        rng=np.random.default_rng(0),
     ).confidence_interval
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), abs=0.01)
 
@@ -86,27 +89,29 @@ def test_a_flat_sample_has_the_percentiles_of_scipy_s_bootstrap():
 def test_resampled_means_spread_by_what_each_level_contributes():
     """Two levels of balanced normal values: the bootstrap variance is known (Davison & Hinkley)."""
     seeds, episodes = 200, 5
-    means = rng().normal(size=(seeds, 1))
-    values = means + 2 * rng().normal(size=(seeds, episodes))
-    found = bootstrap_interval(values.tolist(), rng(), level=0.6827, replicates=8_000)
+    means = np.random.default_rng(0).normal(size=(seeds, 1))
+    values = means + 2 * np.random.default_rng(0).normal(size=(seeds, episodes))
+    found = bootstrap_interval(
+        values.tolist(), np.random.default_rng(0), level=0.6827, replicates=8_000
+    )
     between, within = values.mean(axis=1).var(), values.var(axis=1).mean()
     expected = np.sqrt((between + within / episodes) / seeds)
     assert (found.high - found.low) / 2 == pytest.approx(expected, rel=0.04)
 
 
 def test_a_single_seed_gets_an_interval_within_its_run_and_a_single_value_none():
-    run = bootstrap_interval([[[1.0, 2.0], [5.0, 6.0]]], rng())
+    run = bootstrap_interval([[[1.0, 2.0], [5.0, 6.0]]], np.random.default_rng(0))
     assert run.units == 1 and run.low < run.estimate < run.high
-    alone = bootstrap_interval([[[4.0]]], rng())
+    alone = bootstrap_interval([[[4.0]]], np.random.default_rng(0))
     assert (alone.estimate, alone.low, alone.high) == (4.0, None, None)
 
 
 def test_what_is_undefined_or_empty_is_left_out_of_a_bootstrap():
     sample = [[[1.0, None], []], [[float("nan")]], [np.array([3.0, np.nan])]]
-    found = bootstrap_interval(sample, rng())
+    found = bootstrap_interval(sample, np.random.default_rng(0))
     assert (found.estimate, found.units) == (2.0, 2)
-    assert bootstrap_interval([[[]], [[None]]], rng()) is None
-    assert bootstrap_interval([], rng()) is None
+    assert bootstrap_interval([[[]], [[None]]], np.random.default_rng(0)) is None
+    assert bootstrap_interval([], np.random.default_rng(0)) is None
 
 
 CYCLES = st.lists(VALUES, min_size=1, max_size=4)
@@ -115,9 +120,9 @@ CYCLES = st.lists(VALUES, min_size=1, max_size=4)
 @settings(max_examples=50)
 @given(st.lists(st.lists(CYCLES, min_size=1, max_size=3), min_size=1, max_size=4), VALUES)
 def test_a_bootstrap_shifts_with_its_sample_and_stays_within_its_range(sample, by):
-    found = bootstrap_interval(sample, rng(), replicates=50)
+    found = bootstrap_interval(sample, np.random.default_rng(0), replicates=50)
     shifted = [[[value + by for value in cycles] for cycles in seed] for seed in sample]
-    other = bootstrap_interval(shifted, rng(), replicates=50)
+    other = bootstrap_interval(shifted, np.random.default_rng(0), replicates=50)
     assert other.estimate == pytest.approx(found.estimate + by, abs=1e-9)
     assert (found.low is None) == (other.low is None)
     if found.low is not None:
@@ -127,8 +132,8 @@ def test_a_bootstrap_shifts_with_its_sample_and_stays_within_its_range(sample, b
 
 
 def test_portions_of_a_large_bootstrap_make_all_replicates():
-    values = rng().normal(size=(4, 5, 500))
-    found = bootstrap_interval(values.tolist(), rng(), replicates=1_000)
+    values = np.random.default_rng(0).normal(size=(4, 5, 500))
+    found = bootstrap_interval(values.tolist(), np.random.default_rng(0), replicates=1_000)
     assert found.low < values.mean() < found.high
 
 
@@ -142,18 +147,18 @@ def test_wilson_s_interval_has_the_known_bounds():
     assert share_interval(0, 0) is None
 
 
-def test_the_interquartile_mean_is_the_middle_half_from_four_values_on():
+def test_the_interquartile_mean_is_the_middle_half_from_four_values_on(rng):
     assert interquartile_mean([1.0, 2.0, 3.0]) is None
     assert interquartile_mean([100.0, 1.0, 3.0, -50.0]) == 2.0
-    values = rng().normal(size=40)
+    values = rng.normal(size=40)
     assert interquartile_mean(values.tolist()) == pytest.approx(np.sort(values)[10:30].mean())
 
 
 def test_an_interquartile_mean_is_bootstrapped_over_seeds():
     sample = [[1.0, 3.0], [4.0], [6.0], [1000.0]]
-    found = bootstrap_interval(sample, rng(), "iqm")
+    found = bootstrap_interval(sample, np.random.default_rng(0), "iqm")
     assert found.estimate == 5.0 and found.low < 5.0 < found.high
-    assert bootstrap_interval(sample[:3], rng(), "iqm") is None
+    assert bootstrap_interval(sample[:3], np.random.default_rng(0), "iqm") is None
 
 
 @given(st.lists(WHOLE, min_size=1), st.lists(WHOLE, min_size=1))
@@ -173,23 +178,27 @@ def test_nothing_improves_on_nothing():
 
 @pytest.mark.parametrize(("each", "least"), [(3, 0.1), (4, 2 / 70), (5, 2 / 252)])
 def test_the_smallest_p_of_two_groups_is_reached_by_groups_that_do_not_overlap(each, least):
-    found = two_group_test(floats(range(each)), floats(range(10, 10 + each)), rng())
+    found = two_group_test(
+        floats(range(each)), floats(range(10, 10 + each)), np.random.default_rng(0)
+    )
     assert found.exact and (found.p, found.smallest_p) == pytest.approx((least, least))
-    mixed = two_group_test(floats(range(0, 2 * each, 2)), floats(range(1, 2 * each, 2)), rng())
+    mixed = two_group_test(
+        floats(range(0, 2 * each, 2)), floats(range(1, 2 * each, 2)), np.random.default_rng(0)
+    )
     assert mixed.p > 0.3 and mixed.smallest_p == pytest.approx(least)
 
 
 @pytest.mark.parametrize(("pairs", "least"), [(1, 1.0), (5, 0.0625), (6, 0.03125)])
-def test_the_smallest_p_of_pairs_is_reached_when_all_differ_in_one_direction(pairs, least):
-    found = paired_test(floats(range(1, pairs + 1)), [0.0] * pairs, rng())
+def test_the_smallest_p_of_pairs_is_reached_when_all_differ_in_one_direction(pairs, least, rng):
+    found = paired_test(floats(range(1, pairs + 1)), [0.0] * pairs, rng)
     assert found.exact and (found.p, found.smallest_p) == (least, least)
 
 
 @pytest.mark.parametrize("kind", ["spearman", "kendall"])
 @pytest.mark.parametrize("n", [4, 5, 6])
-def test_the_smallest_p_of_a_rank_correlation_is_reached_by_the_same_order(kind, n):
+def test_the_smallest_p_of_a_rank_correlation_is_reached_by_the_same_order(kind, n, rng):
     least = 2 / math.factorial(n)
-    found = rank_correlation_test(floats(range(n)), [i**3.0 for i in range(n)], rng(), kind)
+    found = rank_correlation_test(floats(range(n)), [i**3.0 for i in range(n)], rng, kind)
     assert (found.statistic, found.p, found.smallest_p) == pytest.approx((1.0, least, least))
 
 
@@ -202,7 +211,7 @@ def test_two_groups_are_tested_as_scipy_does_it(x, y):
         return np.mean(x, axis=axis) - np.mean(y, axis=axis)
 
     theirs = stats.permutation_test((x, y), difference, n_resamples=np.inf)
-    found = two_group_test(x, y, rng())
+    found = two_group_test(x, y, np.random.default_rng(0))
     assert found.statistic == pytest.approx(theirs.statistic, abs=1e-12)
     if abs(theirs.statistic) > 1e-9:  # SciPy's ties at 0 fall victim to rounding.
         assert found.p == pytest.approx(theirs.pvalue)
@@ -214,7 +223,7 @@ def test_pairs_are_tested_as_scipy_does_it(pairs):
     theirs = stats.permutation_test(
         (np.subtract(x, y),), np.mean, permutation_type="samples", n_resamples=np.inf
     )
-    found = paired_test(x, y, rng())
+    found = paired_test(x, y, np.random.default_rng(0))
     assert (found.statistic, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
 
 
@@ -222,7 +231,7 @@ def test_pairs_are_tested_as_scipy_does_it(pairs):
 @given(st.permutations(floats(range(7))))
 def test_kendall_s_test_is_exact_as_scipy_s_is_without_ties(y):
     theirs = stats.kendalltau(range(7), y, method="exact")
-    found = rank_correlation_test(floats(range(7)), y, rng(), "kendall")
+    found = rank_correlation_test(floats(range(7)), y, np.random.default_rng(0), "kendall")
     assert (found.statistic, found.p) == pytest.approx((theirs.statistic, theirs.pvalue))
 
 
@@ -236,7 +245,7 @@ TIED = st.lists(st.tuples(WHOLE, WHOLE), min_size=2, max_size=5)
 @given(pairs=TIED)
 def test_rank_correlations_with_ties_are_scipy_s_and_their_p_counts_all_orders(kind, theirs, pairs):
     x, y = map(list, zip(*pairs, strict=True))
-    found = rank_correlation_test(x, y, rng(), kind)
+    found = rank_correlation_test(x, y, np.random.default_rng(0), kind)
     if len(set(x)) == 1 or len(set(y)) == 1:
         assert found is None
         return
@@ -248,32 +257,39 @@ def test_rank_correlations_with_ties_are_scipy_s_and_their_p_counts_all_orders(k
 
 
 def test_large_values_with_small_differences_still_tie_with_themselves():
-    shifts = rng().normal(size=8) * 1e-3
+    shifts = np.random.default_rng(0).normal(size=8) * 1e-3
     for base in (0.0, 1e3, 1e6):
-        found = two_group_test((base + shifts[:4]).tolist(), (base + shifts[4:]).tolist(), rng())
-        swapped = two_group_test((base + shifts[4:]).tolist(), (base + shifts[:4]).tolist(), rng())
+        found = two_group_test(
+            (base + shifts[:4]).tolist(), (base + shifts[4:]).tolist(), np.random.default_rng(0)
+        )
+        swapped = two_group_test(
+            (base + shifts[4:]).tolist(), (base + shifts[:4]).tolist(), np.random.default_rng(0)
+        )
         assert found.p == swapped.p >= found.smallest_p == pytest.approx(2 / 70)
 
 
 def test_equal_values_show_nothing_and_could_not_have():
-    groups = two_group_test([0.1] * 4, [0.1] * 3, rng())
-    pairs = paired_test([0.3, 0.1], [0.3, 0.1], rng())
+    groups = two_group_test([0.1] * 4, [0.1] * 3, np.random.default_rng(0))
+    pairs = paired_test([0.3, 0.1], [0.3, 0.1], np.random.default_rng(0))
     assert (groups.p, groups.smallest_p, pairs.p, pairs.smallest_p) == (1.0,) * 4
 
 
 def test_nothing_to_compare_is_no_test():
-    assert two_group_test([], [1.0], rng()) is None
-    assert paired_test([], [], rng()) is None
-    assert rank_correlation_test([1.0], [1.0], rng()) is None
-    assert rank_correlation_test([1.0, 1.0], [1.0, 2.0], rng()) is None
+    assert two_group_test([], [1.0], np.random.default_rng(0)) is None
+    assert paired_test([], [], np.random.default_rng(0)) is None
+    assert rank_correlation_test([1.0], [1.0], np.random.default_rng(0)) is None
+    assert rank_correlation_test([1.0, 1.0], [1.0, 2.0], np.random.default_rng(0)) is None
 
 
 def test_random_arrangements_come_close_to_all_of_them(monkeypatch):
-    x, y = rng().normal(size=7), rng().normal(size=7) + np.arange(7) / 4
+    x, y = (
+        np.random.default_rng(0).normal(size=7),
+        np.random.default_rng(0).normal(size=7) + np.arange(7) / 4,
+    )
     tests = (two_group_test, paired_test, rank_correlation_test)
-    exact = [test(x.tolist(), y.tolist(), rng()) for test in tests]
+    exact = [test(x.tolist(), y.tolist(), np.random.default_rng(0)) for test in tests]
     monkeypatch.setattr("glassviz.metrics.statistics.EXACT_UP_TO", 1)
-    drawn = [test(x.tolist(), y.tolist(), rng()) for test in tests]
+    drawn = [test(x.tolist(), y.tolist(), np.random.default_rng(0)) for test in tests]
     for every, some in zip(exact, drawn, strict=True):
         assert every.exact and not some.exact
         assert some.p == pytest.approx(every.p, abs=0.015)
@@ -284,13 +300,20 @@ def test_random_arrangements_come_close_to_all_of_them(monkeypatch):
 @pytest.mark.parametrize(
     "test",
     [
-        pytest.param(lambda x, y: two_group_test(x[:6], y[:6], rng()), id="two groups of 6"),
-        pytest.param(lambda x, y: paired_test(x[:8], y[:8], rng()), id="8 pairs"),
         pytest.param(
-            lambda x, y: rank_correlation_test(x, y, rng(), resamples=119), id="spearman of 12"
+            lambda x, y: two_group_test(x[:6], y[:6], np.random.default_rng(0)),
+            id="two groups of 6",
         ),
         pytest.param(
-            lambda x, y: rank_correlation_test(x, y, rng(), "kendall", 119), id="kendall of 12"
+            lambda x, y: paired_test(x[:8], y[:8], np.random.default_rng(0)), id="8 pairs"
+        ),
+        pytest.param(
+            lambda x, y: rank_correlation_test(x, y, np.random.default_rng(0), resamples=119),
+            id="spearman of 12",
+        ),
+        pytest.param(
+            lambda x, y: rank_correlation_test(x, y, np.random.default_rng(0), "kendall", 119),
+            id="kendall of 12",
         ),
     ],
 )
@@ -302,8 +325,10 @@ def test_a_test_errs_in_one_of_twenty_nulls(test):
 
 def test_a_difference_of_three_deviations_is_found_with_five_seeds_each():
     draws = np.random.default_rng(2).normal(size=(200, 2, 5))
-    groups = [two_group_test((x + 3).tolist(), y.tolist(), rng()).p for x, y in draws]
-    pairs = [paired_test([*(x + 3), 3.0], [*y, 0.0], rng()).p for x, y in draws]
+    groups = [
+        two_group_test((x + 3).tolist(), y.tolist(), np.random.default_rng(0)).p for x, y in draws
+    ]
+    pairs = [paired_test([*(x + 3), 3.0], [*y, 0.0], np.random.default_rng(0)).p for x, y in draws]
     assert np.mean(np.array(groups) <= 0.05) >= 0.9
     assert np.mean(np.array(pairs) <= 0.05) >= 0.9
 
@@ -313,7 +338,9 @@ def test_a_correlation_of_nine_tenths_is_found_with_ten_seeds():
     y = 0.9 * x + np.sqrt(1 - 0.9**2) * noise
     for kind in ("spearman", "kendall"):
         tests = [
-            rank_correlation_test(a.tolist(), b.tolist(), rng(), kind, resamples=199)
+            rank_correlation_test(
+                a.tolist(), b.tolist(), np.random.default_rng(0), kind, resamples=199
+            )
             for a, b in zip(x, y, strict=True)
         ]
         assert np.mean([test.p <= 0.05 for test in tests]) >= 0.9
@@ -324,7 +351,7 @@ def test_a_correlation_of_nine_tenths_is_found_with_ten_seeds():
 
 def of_graphs(test, stronger: float) -> float:
     """Share rejected, of graphs of 8 pairs of nodes with so many times the weight inside."""
-    draws, pairs = rng(), np.arange(16) // 2
+    draws, pairs = np.random.default_rng(0), np.arange(16) // 2
     inside = np.where(pairs[:, None] == pairs, stronger, 1.0)
     graphs = draws.exponential(size=(NULLS, 16, 16))
     graphs = (graphs + graphs.transpose(0, 2, 1)) / 2 * inside

@@ -40,10 +40,6 @@ def graphs(draw, nodes: int = 6) -> np.ndarray:
 PARTITIONS = hnp.arrays(np.int64, 6, elements=st.integers(0, 3))
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def by_definition(graph: np.ndarray, s: np.ndarray) -> float:
     """−Σ g/2m log V/2m − Σ_k Σ_v S_vk d_v/2m log d_v/V_k, loop by loop; loops counted once."""
     degree = graph.sum(axis=1)
@@ -61,8 +57,8 @@ def by_definition(graph: np.ndarray, s: np.ndarray) -> float:
 # Known answers
 
 
-def test_two_triangles_and_a_bridge_have_the_known_entropies():
-    found = structural_entropy(TRIANGLES, SPLIT, rng())
+def test_two_triangles_and_a_bridge_have_the_known_entropies(rng):
+    found = structural_entropy(TRIANGLES, SPLIT, rng)
     assert found.h1_bits == pytest.approx(2.556657, abs=1e-6)
     assert found.h2_bits == pytest.approx(1.699514, abs=1e-6)
     assert found.gap == pytest.approx(0.335259, abs=1e-6)
@@ -114,7 +110,7 @@ def test_volumes_and_cuts_are_those_of_networkx(graph, partition):
 def test_the_train_convention_is_the_training_loss():
     glass = tiny.AGENT.glass
     with jax.enable_x64(True):
-        draws = rng(3)
+        draws = np.random.default_rng(3)
         tree = {
             "prototypes": jnp.asarray(draws.normal(size=(glass.prototypes, 16))),
             "assign_logits": jnp.asarray(draws.normal(size=(glass.prototypes, glass.clusters))),
@@ -131,8 +127,8 @@ def test_the_train_convention_is_the_training_loss():
     assert entropy_2d(chain.weights, s, "dropped") != pytest.approx(trained, abs=0.01)
 
 
-def test_the_undirected_entropy_of_a_flow_is_the_directed_one():
-    p = rng().dirichlet(np.ones(8), size=8)
+def test_the_undirected_entropy_of_a_flow_is_the_directed_one(rng):
+    p = rng.dirichlet(np.ones(8), size=8)
     flow = markov_chain(p, "flow").weights
     partition, pi = np.arange(8) // 3, flow.sum(axis=1)
     directed = 0.0
@@ -166,8 +162,8 @@ def test_numbering_and_scale_do_not_matter(graph, partition, clusters, nodes, sc
         assert -1e-9 <= expected <= entropy_1d(graph, loops) + 1e-9
 
 
-def test_nothing_is_said_of_a_graph_without_edges():
-    found = structural_entropy(np.diag([1.0, 2.0]), np.array([0, 1]), rng())
+def test_nothing_is_said_of_a_graph_without_edges(rng):
+    found = structural_entropy(np.diag([1.0, 2.0]), np.array([0, 1]), rng)
     assert (found.h1_bits, found.h2_bits, found.gap, found.z, found.p) == (0, 0, None, None, 1.0)
 
 
@@ -176,24 +172,24 @@ def test_nothing_is_said_of_a_graph_without_edges():
 
 def test_a_planted_partition_is_better_than_all_of_the_same_sizes():
     blocks = np.kron(np.eye(4), np.ones((4, 4))) + 0.05
-    found = structural_entropy(blocks, np.arange(16) // 4, rng())
+    found = structural_entropy(blocks, np.arange(16) // 4, np.random.default_rng(0))
     assert found.z < -5 and found.p == 1 / 1000 and found.h2_bits < found.null_h2_bits
-    trivial = structural_entropy(blocks, np.zeros(16, np.int64), rng())
+    trivial = structural_entropy(blocks, np.zeros(16, np.int64), np.random.default_rng(0))
     assert (trivial.z, trivial.p) == (None, 1.0)
 
 
-def test_the_null_is_all_arrangements_of_the_same_sizes_and_leaves_unlinked_nodes_alone():
+def test_the_null_is_all_arrangements_of_the_same_sizes_and_leaves_unlinked_nodes_alone(rng):
     graph, partition = np.zeros((8, 8)), np.array([0, 0, 0, 1, 1, 1, 2, 2])
     graph[:6, :6] = TRIANGLES
     null = [entropy_2d(TRIANGLES, np.array(each)) for each in itertools.permutations(SPLIT)]
-    found = structural_entropy(graph, partition, rng(), replicates=4_000)
+    found = structural_entropy(graph, partition, rng, replicates=4_000)
     assert found.null_h2_bits == pytest.approx(np.mean(null), abs=0.005)
     expected = (found.h2_bits - np.mean(null)) / np.std(null)
     assert found.z == pytest.approx(expected, rel=0.05)
 
 
 def test_random_partitions_are_significant_in_one_of_twenty_graphs():
-    draws = rng(5)
+    draws = np.random.default_rng(5)
 
     def p() -> float:
         graph = symmetrised(draws.random((10, 10)))
@@ -208,8 +204,8 @@ def test_random_partitions_are_significant_in_one_of_twenty_graphs():
 
 def test_the_greedy_partition_finds_triangles_and_blocks():
     assert greedy_partition(TRIANGLES).tolist() == SPLIT.tolist()
-    blocks = np.kron(np.eye(4), np.ones((4, 4))) + 0.02 * rng().random((16, 16))
-    order = rng().permutation(16)
+    blocks = np.kron(np.eye(4), np.ones((4, 4))) + 0.02 * np.random.default_rng(0).random((16, 16))
+    order = np.random.default_rng(0).permutation(16)
     found = greedy_partition(symmetrised(blocks)[np.ix_(order, order)])
     assert len(set(zip(found, order // 4, strict=True))) == 4
 
@@ -248,7 +244,7 @@ def test_the_greedy_partition_is_mostly_the_best_of_all_and_else_close():
     assert len(every) == 203
     excess = []
     for seed in range(25):
-        graph = symmetrised(rng(seed).exponential(size=(6, 6)) ** 2)
+        graph = symmetrised(np.random.default_rng(seed).exponential(size=(6, 6)) ** 2)
         h2 = [entropy_2d(graph, p) for p in every]
         excess.append(entropy_2d(graph, greedy_partition(graph)) - min(h2))
     assert min(excess) > -1e-9

@@ -14,10 +14,6 @@ def judged(series: Series, thresholds: LabelThresholds | None = None) -> LabelVe
     return label_verdict(stats, thresholds or LabelThresholds())
 
 
-def rng(seed: int = 0) -> np.random.Generator:
-    return np.random.default_rng(seed)
-
-
 def test_no_labels_are_none():
     assert label_verdict(None).verdict == "none"
 
@@ -29,18 +25,18 @@ def test_a_clock_is_locked(labels):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_jittered_gait_that_slips_rarely_is_locked(seed):
-    assert judged(planted(rng(seed), slips=0.002)).verdict == "locked"
+    assert judged(planted(np.random.default_rng(seed), slips=0.002)).verdict == "locked"
 
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.parametrize("dwell", [3, 6, 12])
 def test_labels_independent_of_the_gait_oscillate(seed, dwell):
-    assert judged(unlocked(rng(seed), dwell=dwell)).verdict == "oscillating"
+    assert judged(unlocked(np.random.default_rng(seed), dwell=dwell)).verdict == "oscillating"
 
 
 def test_chatter_within_locked_phases_oscillates():
-    series = planted(rng())
-    chatter = (series.label >= 2) & (rng(1).random(len(series.label)) < 0.5)
+    series = planted(np.random.default_rng(0))
+    chatter = (series.label >= 2) & (np.random.default_rng(1).random(len(series.label)) < 0.5)
     found = judged(series._replace(label=np.where(chatter, 5, series.label)))
     assert found.verdict == "oscillating" and "chatter" in label_reason(found)
 
@@ -56,7 +52,7 @@ def test_one_label_is_locked_and_says_that_there_is_nothing_to_lock():
 def test_one_label_with_rare_slips_is_locked_although_kappa_is_low():
     phase, cycle = gait(20, 40)
     label = np.zeros(800, int)
-    for j, at in enumerate(rng().integers(36, size=8)):
+    for j, at in enumerate(np.random.default_rng(0).integers(36, size=8)):
         label[80 * j + at : 80 * j + at + 4] = 1
     found = judged(Series(label, phase, cycle))
     [kappa] = [c.value for c in found.criteria if c.name == "fleiss_kappa" and c.at_least]
@@ -71,7 +67,7 @@ def test_one_label_needs_no_cycle():
 def test_a_low_kappa_of_cycles_that_are_alike_is_no_oscillation():
     phase, cycle = gait(20, 40)
     label = np.zeros(800, int)
-    for j, at in enumerate(rng().integers(34, size=17)):
+    for j, at in enumerate(np.random.default_rng(0).integers(34, size=17)):
         label[40 * j + at : 40 * j + at + 5] = 1  # Nearly once a cycle, anywhere, and no flicker.
     found = judged(Series(label, phase, cycle))
     assert found.verdict == "undetermined"
@@ -93,7 +89,7 @@ def test_too_few_frames_are_undetermined(frames):
 
 
 def test_agreement_between_the_lines_is_undetermined_and_names_what_is_missing():
-    found = judged(planted(rng(3), lost=0.35))
+    found = judged(planted(np.random.default_rng(3), lost=0.35))
     assert found.verdict == "undetermined" and "fleiss_kappa" in label_reason(found)
 
 
@@ -115,7 +111,14 @@ def test_every_criterion_is_shown_with_its_value_and_margin():
 
 
 @pytest.mark.parametrize(
-    "series", [clock(), clock(labels=1), unlocked(rng()), planted(rng(), lost=0.35), clock(2)]
+    "series",
+    [
+        clock(),
+        clock(labels=1),
+        unlocked(np.random.default_rng(0)),
+        planted(np.random.default_rng(0), lost=0.35),
+        clock(2),
+    ],
 )
 def test_a_reason_is_one_sentence(series):
     reason = label_reason(judged(series))

@@ -3,8 +3,6 @@
 import base64
 import dataclasses
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,10 +20,10 @@ from glassviz.notebook.load import Run as Agent
 from glassviz.notebook.results import Film, Rollout, progress
 from glassviz.rollout.run import Run
 from glassviz.video.film import FilmReport
+from tests.helpers.commands import run_python
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
-from tests.helpers.graph_traces import wandering
-from tests.helpers.traces import clock_trace
-from tests.metrics.test_stability import HOP, STILL, planted, with_soft
+from tests.helpers.planted_runs import HOP, STILL, planted, with_soft
+from tests.helpers.traces import clock_trace, wandering
 
 CHECKOUT = Path(__file__).parents[2]
 AGENT = CHECKOUT / "checkpoints" / "refined-small-s1.safetensors"
@@ -68,8 +66,7 @@ def saved(trace, path) -> Rollout:
 
 def test_importing_glassviz_loads_nothing_heavy():
     code = f"import glassviz, sys; print([m for m in {HEAVY} if m in sys.modules], dir(glassviz))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.startswith("[] ")
+    assert run_python("-c", code).stdout.startswith("[] ")
     with pytest.raises(AttributeError, match="no attribute 'lod'"):
         _ = gv.lod
 
@@ -123,8 +120,8 @@ def test_a_rollout_that_cannot_be_is_refused(run, folder, options, said):
 
 def test_results_tell_what_they_are_in_a_line(run, hopper):
     assert repr(run) == "Run('refined-small-s1', glass, 8 labels)"
-    assert repr(hopper).startswith("Rollout('hopper', pi, 3 episodes of ")
-    assert repr(hopper.stability()).startswith("Stability('hopper', pi, gait hop, basin ")
+    assert repr(hopper).startswith("Rollout('hopper', mppi, 3 episodes of ")
+    assert repr(hopper.stability()).startswith("Stability('hopper', mppi, gait hop, basin ")
 
 
 def test_the_card_of_a_run_says_what_matters_and_folds_away_the_rest(run):
@@ -147,7 +144,7 @@ def test_a_verdict_shows_its_evidence_in_the_words_of_the_report(hopper):
 
 
 def test_agents_without_labels_say_so(folder):
-    plain = saved(planted(STILL, name="plain", labels=False), folder / "plain.npz")
+    plain = saved(planted(STILL, name="plain", glass=False), folder / "plain.npz")
     assert "none" in plain._repr_html_()
     assert "There are no labels" in plain.stability()._repr_html_()
     for draw in (plain.raster, plain.graph):

@@ -10,16 +10,16 @@ from glassviz.figures.return_scatter import Panel, against_return
 from glassviz.report.phrases.comparison import other_metrics
 from glassviz.report.phrases.numbers import p_value
 from glassviz.report.sections import parts_of
-from tests.helpers.planted_runs import HOP, UNLOCKED, assessed, trace_of
+from tests.helpers.planted_runs import HOP, UNLOCKED, assessed, planted
 
 
 @pytest.fixture(scope="module")
 def many(tmp_path_factory):
     """Six runs of which the first four are locked, and the last has no labels."""
     folder = tmp_path_factory.mktemp("many")
-    traces = [trace_of(f"hop{i}", [HOP, HOP], returns=(400 + i, 380 + i)) for i in range(4)]
-    traces.append(trace_of("loose", [UNLOCKED, UNLOCKED], returns=(100, 120)))
-    traces.append(trace_of("plain", [HOP, HOP], returns=(200, 210), labels=False))
+    traces = [planted(HOP, HOP, name=f"hop{i}", returns=(400 + i, 380 + i)) for i in range(4)]
+    traces.append(planted(UNLOCKED, UNLOCKED, name="loose", returns=(100, 120)))
+    traces.append(planted(HOP, HOP, name="plain", returns=(200, 210), glass=False))
     return compare([assessed(folder, trace) for trace in traces])
 
 
@@ -75,7 +75,7 @@ def test_metrics_other_than_the_named_are_in_a_table_with_their_tests(many):
 
 
 def test_without_labels_there_is_nothing_to_draw_against_return_and_it_says_so(tmp_path):
-    traces = [trace_of(name, [HOP], returns=1.0, labels=False) for name in ("a", "b")]
+    traces = [planted(HOP, name=name, returns=1.0, glass=False) for name in ("a", "b")]
     together = compare([assessed(tmp_path, trace) for trace in traces])
     [drawing] = part_of(together, "With the planner (mppi)").drawings
     assert drawing.figure is None and "No run has fleiss_kappa" in drawing.alt

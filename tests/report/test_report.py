@@ -4,7 +4,6 @@ import dataclasses
 import re
 import shutil
 import subprocess
-import sys
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -12,9 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lxml import etree, html
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.compare.compare import compare
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
@@ -29,30 +26,23 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
-from tests.helpers.fake_renderer import FakeRenderer
+from tests.helpers.commands import invoke, loaded
+from tests.helpers.fake_renderer import FakeRenderer, NoRenderer
+from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 from tests.helpers.traces import clock_trace
-from tests.metrics.test_stability import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}|`*[x](javascript:y)'
-
-
-class NoRenderer(FakeRenderer):
-    """As on a machine without OpenGL."""
-
-    def __init__(self, scene):
-        raise GlassvizError("no OpenGL here")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     """Two controllers of one run, a broken file, a run without labels, and a hostile name."""
     folder = tmp_path_factory.mktemp("traces")
-    hop = with_soft(planted(HOP, HOP, HOP, name="hopper"))
-    dataclasses.replace(hop, header=hop.header | {"controller": "mppi"}).save(folder / "a.npz")
-    with_soft(planted(KNEE, UNLOCKED, name="hopper")).save(folder / "b.npz")
+    with_soft(planted(HOP, HOP, HOP, name="hopper")).save(folder / "a.npz")
+    with_soft(planted(KNEE, UNLOCKED, name="hopper", controller="pi")).save(folder / "b.npz")
     (folder / "c.npz").write_bytes(b"no trace")
-    planted(STILL, name="plain", labels=False).save(folder / "d.npz")
-    planted(HOP, name=HOSTILE).save(folder / "e.npz")
+    planted(STILL, name="plain", controller="pi", glass=False).save(folder / "d.npz")
+    planted(HOP, name=HOSTILE, controller="pi").save(folder / "e.npz")
     return folder
 
 
@@ -95,7 +85,7 @@ def test_the_labels_that_the_verdict_is_of_stand_under_the_table(page, text):
     soft = "rule nearest-prototype, τ = 0.1 (hopper)"
     [line] = page.labels
     assert line.startswith("labels: learned, ") and soft in line
-    assert f"; rule nearest-prototype, τ = 1 ({HOSTILE})" in line and "plain" not in line
+    assert f"; rule nearest-prototype, τ = 0.7 ({HOSTILE})" in line and "plain" not in line
     assert (
         line
         in html.fromstring(text).xpath("//section[@aria-labelledby='all-runs']")[0].text_content()
@@ -142,7 +132,7 @@ def test_every_episode_says_which_criterion_of_a_stable_hop_it_misses_first_and_
     page = composed(
         tmp_path,
         planted(HOP, UNLOCKED, KNEE),
-        planted(HOP, labels=False),
+        planted(HOP, glass=False),
     )
     rows = page.cards[0].sides[0].episodes
     assert [each.basin for each in rows] == ["stable-hop", "unstable", "unstable"]
@@ -283,7 +273,7 @@ def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path)
     one = planted(*[replace(HOP, map=(3,))] * 2)
     sometimes = planted(HOP, replace(HOP, map=(3,)))
     knee = planted(replace(KNEE, map=(3,)))
-    page = composed(tmp_path, one, planted(HOP, labels=False), sometimes, knee)
+    page = composed(tmp_path, one, planted(HOP, glass=False), sometimes, knee)
     constant, without, sometimes, knee = page.rows
     assert (knee.locking, knee.reason) == ("one label", "knee-walk")  # Its label decides nothing.
     assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")
@@ -408,7 +398,7 @@ def test_an_interruption_leaves_nothing(page, tmp_path, write, name, monkeypatch
 
 
 def report(*arguments):
-    return CliRunner().invoke(app, ["report", *map(str, arguments)])
+    return invoke("report", *arguments, code=None)
 
 
 def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_path):
@@ -438,12 +428,10 @@ def test_an_existing_report_is_refused_before_any_work(tmp_path, there):
 
 
 def test_figures_need_neither_jax_nor_mujoco():
-    script = (
-        "import sys, glassviz.figures.labels, glassviz.figures.style\n"
-        "import glassviz.figures.temperature_audit\n"
-        "assert not {'jax', 'mujoco'} & set(sys.modules)"
+    statement = (
+        "import glassviz.figures.labels, glassviz.figures.style, glassviz.figures.temperature_audit"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    assert loaded(statement, {"jax", "mujoco"}) == set()
 
 
 # A real browser -----------------------------------------------------------------------------------

@@ -12,13 +12,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.config import EnvConfig
 from glassviz.agents.networks import init_params, map_stacked, stack
-from glassviz.cli import app
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
 from glassviz.rollout.batch import Failed
@@ -34,6 +32,7 @@ from glassviz.rollout.evaluate import (
     summarise,
 )
 from glassviz.rollout.rollout import reset_seeds, roll_out
+from tests.helpers.commands import invoke
 
 EPISODES = {"mppi": 2, "pi": 3}
 SEED = 0
@@ -246,8 +245,7 @@ def test_what_a_file_recorded_is_read_and_nonsense_passed_over(provenance, expec
 
 
 def run(*arguments) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    done = invoke("evaluate", *arguments, code=None)
     return done.exit_code, done.output
 
 

@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.metrics import adjusted_rand_score
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
 from glassviz.metrics.stability import assess
@@ -24,9 +22,11 @@ from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import ARRAYS, Trace
 from glassviz.video.clip import Clip
 from glassviz.video.overlay import Layout, Overlay, Timeline
-from tests.helpers.planted_latents import HOP, run
+from tests.helpers.commands import invoke
+from tests.helpers.planted_runs import HOP, planted, sha256_of
 
 PLACES = 4
+HOPPER, GLASS = sha256_of("hopper"), sha256_of("glass")
 
 
 def fit(trace: Trace, **options) -> FittedLabels:
@@ -37,7 +37,7 @@ def fit(trace: Trace, **options) -> FittedLabels:
 @pytest.fixture(scope="module")
 def bare() -> Trace:
     """A hop of an agent without Glass."""
-    return run(HOP, HOP)
+    return planted(HOP, HOP, glass=False, name="hopper")
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def folder(tmp_path_factory, bare) -> Path:
     """Traces of an agent without Glass, of one with, and labels beside the former."""
     folder = tmp_path_factory.mktemp("traces")
     bare.save(folder / "bare-mppi.npz")
-    run(HOP, controller="pi").save(folder / "bare-pi.npz")
-    run(HOP, name="glass", sha256="cd" * 32, learned=range(8)).save(folder / "glass.npz")
-    fit(bare).save(labels_path(folder, "ab" * 32))
+    planted(HOP, controller="pi", glass=False, name="hopper").save(folder / "bare-pi.npz")
+    planted(HOP, name="glass").save(folder / "glass.npz")
+    fit(bare).save(labels_path(folder, HOPPER))
     return folder
 
 
@@ -56,8 +56,8 @@ def folder(tmp_path_factory, bare) -> Path:
 
 def test_fitted_labels_are_those_of_the_planted_places(bare):
     found = relabelled(bare, fit(bare))
-    planted = run(HOP, HOP, learned=range(8))
-    assert adjusted_rand_score(found.label.ravel(), planted.label.ravel()) == 1
+    truth = planted(HOP, HOP, name="hopper")
+    assert adjusted_rand_score(found.label.ravel(), truth.label.ravel()) == 1
     assert found.has_labels and found.clusters == 4
     assert np.array_equal(found.partition.argmax(axis=1)[found.prototype], found.label)
 
@@ -85,7 +85,7 @@ def test_a_relabelled_trace_is_another_one_but_for_its_labels_the_same(bare):
 
 
 def test_labels_of_glass_leave_no_soft_assignments_behind():
-    trace = run(HOP, learned=range(8))
+    trace = planted(HOP, name="hopper")
     trace = replace(trace, soft_assignment=np.ones((*trace.label.shape, 16), np.float32))
     found = relabelled(trace, fit(trace))
     assert found.soft_assignment.shape == (*trace.label.shape, 0)
@@ -111,7 +111,9 @@ def test_a_relabelled_trace_survives_saving(bare, tmp_path):
 def test_labels_of_another_checkpoint_are_refused(folder, bare, tmp_path):
     fitted = fit(bare)
     fitted.save(tmp_path / "other")
-    with pytest.raises(GlassvizError, match=r"glass: expected .* 'cdcd.* found those of 'abab"):
+    with pytest.raises(
+        GlassvizError, match=rf"glass: expected .* '{GLASS[:12]}.* found those of '{HOPPER[:12]}"
+    ):
         relabelled(Trace.load(folder / "glass.npz"), fitted)
     with pytest.raises(GlassvizError, match=r"other: expected labels fitted to .* found those of"):
         TraceCache().load(folder / "glass.npz", str(tmp_path / "other"))
@@ -133,7 +135,7 @@ def test_latents_that_are_no_numbers_get_no_labels(bare):
 
 
 def test_a_choice_that_no_trace_can_have_is_refused_before_anything_is_done(folder):
-    for good in ("learned", "fitted", str(labels_path(folder, "ab" * 32))):
+    for good in ("learned", "fitted", str(labels_path(folder, HOPPER))):
         check_labels(good)
     with pytest.raises(GlassvizError, match=r"--labels: expected learned, fitted or .* 'fited'"):
         check_labels("fited")
@@ -152,9 +154,7 @@ def test_fitted_labels_lead_to_no_trace(folder):
 
 
 def stability(*arguments: str | Path, code: int = 0):
-    done = CliRunner().invoke(app, ["stability", *map(str, arguments)])
-    assert done.exit_code == code, done.output
-    return done.stdout
+    return invoke("stability", *arguments, code=code).stdout
 
 
 def test_an_agent_without_glass_has_a_verdict_on_its_labels_once_they_are_fitted(folder):
@@ -163,14 +163,14 @@ def test_an_agent_without_glass_has_a_verdict_on_its_labels_once_they_are_fitted
     told = stability(*names, "--labels", "fitted")
     assert told.count("stable-hop: hop, labels locked") == 2
     [note] = [line for line in told.splitlines() if line.startswith("labels: fitted")]
-    fitted = FittedLabels.load(labels_path(folder, "ab" * 32))
+    fitted = FittedLabels.load(labels_path(folder, HOPPER))
     assert f"hopper {fitted.sha256[:12]}" in note
     assert "labels: fitted" not in stability(*names)
 
 
 def test_json_and_csv_name_the_labels_that_a_verdict_is_about(folder):
     trace = folder / "bare-mppi.npz"
-    fitted = FittedLabels.load(labels_path(folder, "ab" * 32))
+    fitted = FittedLabels.load(labels_path(folder, HOPPER))
     [told] = json.loads(stability(trace, "--labels", "fitted", "--json"))["runs"]
     assert (told["labels_from"], told["labels_sha256"]) == ("fitted", fitted.sha256)
     assert (told["clusters"], told["reachable_clusters"], told["tau"]) == (4, 4, None)
@@ -182,7 +182,7 @@ def test_json_and_csv_name_the_labels_that_a_verdict_is_about(folder):
 
 
 def test_a_file_labels_the_runs_that_it_was_fitted_to_and_no_others(folder):
-    told = stability(folder, "--labels", labels_path(folder, "ab" * 32), code=1)
+    told = stability(folder, "--labels", labels_path(folder, HOPPER), code=1)
     assert told.count("labels locked") == 2
     [failed] = [line for line in told.splitlines() if "failed" in line]
     assert "glass.npz" in failed and "expected labels fitted to checkpoint" in failed
@@ -196,16 +196,16 @@ def test_runs_without_fitted_labels_are_rows_that_failed(folder):
 
 def test_an_assessed_run_knows_the_trace_that_it_was_judged_by(folder):
     trace = folder / "bare-mppi.npz"
-    for labels in ("learned", "fitted", str(labels_path(folder, "ab" * 32))):
+    for labels in ("learned", "fitted", str(labels_path(folder, HOPPER))):
         [row] = assess_all([trace], RolloutOptions(), labels=labels)
         assert row.trace.sha256 == row.stability.trace_sha256, labels
 
 
 def test_an_unknown_choice_is_one_line(folder):
-    done = CliRunner().invoke(app, ["stability", str(folder), "--labels", "fited"])
-    assert done.exit_code == 1 and done.stderr.startswith("error: --labels: expected learned")
-    done = CliRunner().invoke(app, ["render", str(folder / "glass.npz"), "--labels", "fitted"])
-    assert done.exit_code == 1 and "`glassviz fit" in done.stderr
+    done = invoke("stability", folder, "--labels", "fited", code=1)
+    assert done.stderr.startswith("error: --labels: expected learned")
+    done = invoke("render", folder / "glass.npz", "--labels", "fitted", code=1)
+    assert "`glassviz fit" in done.stderr
 
 
 # Films ------------------------------------------------------------------------------------------

@@ -29,9 +29,8 @@ from glassviz.rollout.run import Run, TraceCache, by_checkpoint, named_apart
 from glassviz.rollout.traces import RolloutOptions, find_runs
 from glassviz.trace import Trace
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
-from tests.helpers.graph_traces import wandering
-from tests.helpers.planted_runs import HOP, STILL, trace_of
-from tests.helpers.traces import clock_trace
+from tests.helpers.planted_runs import HOP, STILL, planted
+from tests.helpers.traces import clock_trace, wandering
 
 EPISODES = 3
 
@@ -249,7 +248,7 @@ def test_what_a_comparison_needs_stays_when_a_trace_makes_room(tmp_path, reads):
     runs = []
     for name, plan in (("one", HOP), ("two", STILL)):
         path = tmp_path / f"{name}.npz"
-        trace_of(name, [plan]).save(path)
+        planted(plan, name=name).save(path)
         runs.append(Run(path, path, name, "mppi", name, traces=cache))
     for run in runs:
         assert run.stability

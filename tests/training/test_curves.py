@@ -9,13 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.image import imread
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, TITLES, learning_curves, short
 from glassviz.figures.style import save
 from glassviz.training.curves import Curve, Run, read_run, read_runs
+from tests.helpers.commands import invoke
 
 HEADER = "step,reward,eval_type,seed"
 
@@ -205,8 +204,7 @@ def test_steps_are_written_short(step, text):
 
 
 def run(*arguments) -> tuple[int, str]:
-    done = CliRunner().invoke(app, ["curves", *map(str, arguments)])
-    assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+    done = invoke("curves", *arguments, code=None)
     return done.exit_code, done.output
 
 

@@ -9,11 +9,9 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.config import EnvConfig
-from glassviz.cli import app
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.rollout.rollout import roll_out
@@ -31,6 +29,7 @@ from glassviz.training.true_model import (
     objective,
     spline,
 )
+from tests.helpers.commands import invoke
 
 HOPPING = Path(__file__).parents[2] / "checkpoints/demo-small-s1.safetensors"
 QUICK = MPCConfig(samples=8, rescue_samples=16, horizon=30)
@@ -188,8 +187,8 @@ def test_what_the_planner_cannot_demonstrate_is_refused(config):
         demonstrate(config, QUICK, 1)
 
 
-def test_a_spline_goes_through_its_knots():
-    knots = np.random.default_rng(0).normal(size=(3, 5, 4))
+def test_a_spline_goes_through_its_knots(rng):
+    knots = rng.normal(size=(3, 5, 4))
     fine = spline(knots, 6, 24)
     np.testing.assert_allclose(fine[:, ::6], knots[:, :4])
     np.testing.assert_allclose(fine[:, 3], knots[:, :2].mean(axis=1))
@@ -210,10 +209,10 @@ def test_saved_and_loaded_are_equal(tmp_path):
         assert loaded.returns[i] == demo.total == 2.0
 
 
-def test_sequences_from_the_replay_are_those_of_one_episode(tmp_path):
+def test_sequences_from_the_replay_are_those_of_one_episode(tmp_path, rng):
     demonstrations.save(tmp_path / "demos.npz", [episode(1, 9), episode(2, 9)], {})
     demos = demonstrations.load(tmp_path / "demos.npz")
-    sampled = demonstrations.as_replay(demos).sample(np.random.default_rng(0), 2, 16, 3)
+    sampled = demonstrations.as_replay(demos).sample(rng, 2, 16, 3)
     for update in range(2):
         for b in range(16):
             obs = sampled.obs[update, :, b]
@@ -249,8 +248,7 @@ def test_a_file_that_holds_no_demonstrations_is_refused_in_one_sentence(tmp_path
 
 
 def train_command(path: Path, out: Path, *options: str):
-    command = ["train", "--recipe", "demo", "--demos", str(path), "--out", str(out), *options]
-    return CliRunner().invoke(app, command)
+    return invoke("train", "--recipe", "demo", "--demos", path, "--out", out, *options, code=None)
 
 
 @pytest.mark.parametrize(
@@ -305,22 +303,19 @@ def test_nothing_to_keep_leaves_an_older_file_as_it_was(tmp_path):
 def test_the_command_leaves_poor_episodes_out_and_says_so(tmp_path):
     out = tmp_path / "demos.npz"
     command = ["demonstrate", "--out", str(out), "--episodes", "2", "--steps", "12", "--seed", "6"]
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code == 0, done.output
+    done = invoke(*command)
     assert "2 of 2 episodes" in done.output
     loaded = demonstrations.load(out)
     assert loaded.seeds == (6, 7) and loaded.obs.shape == (12, 2, 15)
     assert {"command", "versions", "planner"} <= set(loaded.header)
     assert loaded.header["agent"] is None
-    again = CliRunner().invoke(app, command)
-    assert again.exit_code == 1 and "already exists" in again.output
+    again = invoke(*command, code=1)
+    assert "already exists" in again.output
     assert demonstrations.load(out).seeds == (6, 7)
     command.append("--overwrite")
-    around = CliRunner().invoke(app, [*command, "--agent", str(HOPPING)])
-    assert around.exit_code == 0, around.output
+    invoke(*command, "--agent", HOPPING)
     assert demonstrations.load(out).header["agent"]["name"] == HOPPING.stem
-    poor = CliRunner().invoke(app, [*command, "--min-return", "1000"])
-    assert poor.exit_code == 1
+    poor = invoke(*command, "--min-return", "1000", code=1)
     assert "dropped" in poor.output and "found none" in poor.output
 
 
@@ -361,8 +356,7 @@ def test_an_agent_that_never_stands_is_refused():
 def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):
     out = tmp_path / "refined.safetensors"
     command = ["refine", str(HOPPING), "--out", str(out), "--iterations", "1"]
-    done = CliRunner().invoke(app, command)
-    assert done.exit_code == 0, done.output
+    invoke(*command)
     refined, agent = checkpoints.load(out), checkpoints.load(HOPPING)
     assert [search["from"]["sha256"] for search in refined.provenance["refined"]] == [agent.sha256]
     assert refined.provenance["init"] == agent.provenance["init"]
@@ -373,9 +367,7 @@ def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):
         "shaped: a logistic edge of 0.01 m at 0.6 m + 0.005 m of height, a fall penalty of 0.5 a "
         "step on the floor"
     )
-    refused = CliRunner().invoke(app, command)
-    assert refused.exit_code == 1 and "--overwrite" in refused.output
-    further = CliRunner().invoke(app, ["refine", str(out), *command[2:], "--overwrite"])
-    assert further.exit_code == 0, further.output
+    assert "--overwrite" in invoke(*command, code=1).output
+    invoke("refine", out, *command[2:], "--overwrite")
     searches = checkpoints.load(out).provenance["refined"]
     assert [search["from"]["name"] for search in searches] == [agent.name, "refined"]

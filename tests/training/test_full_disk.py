@@ -4,23 +4,21 @@ import contextlib
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from glassviz import checkpoints
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.files import DiskFullError, append, replacing
 from glassviz.training import run_folder
 from glassviz.training.log import RunLog
 from glassviz.training.run_folder import check_unused, locked, record_start, seed_folder
+from tests.helpers.commands import invoke, run_python
 from tests.helpers.run_folders import LEARNER, PROVENANCE, TRAIN, log_span, save, scalars
 
 SMALL_DISK = 300_000
@@ -76,9 +74,7 @@ def test_a_full_disk_before_the_first_save_says_that_there_is_none(small_disk):
 
 def test_a_disk_that_is_full_from_the_start_ends_a_training_in_one_sentence(small_disk):
     filler = fill(small_disk)
-    command = ["train", "--out", str(small_disk / "run"), "--steps", "256"]
-    done = CliRunner().invoke(app, command)
-    assert isinstance(done.exception, SystemExit) and done.exit_code == 1
+    done = invoke("train", "--out", small_disk / "run", "--steps", "256", code=1)
     assert " ".join(done.output.split()).endswith(
         "seed_1/lock: no space left on device, 0.1 MB needed: nothing was saved yet, "
         "free some space and start again"
@@ -136,10 +132,9 @@ def test_a_line_that_does_not_fit_is_not_begun(small_disk):
 
 
 LIMITED = """
-import resource, sys
+import resource
 from pathlib import Path
-sys.path.insert(0, {tests!r})
-import tests.helpers.run_folders as run_folders
+from tests.helpers import run_folders
 from glassviz.errors import GlassvizError
 from glassviz.files import append
 from glassviz.training.run_folder import telling_last_save
@@ -164,9 +159,9 @@ def test_a_limit_on_file_sizes_is_told_like_a_full_disk(tmp_path, action, place)
     folder = seed_folder(tmp_path, 1)
     save(folder, 100)
     append(tmp_path / "seed_1.csv", b"first\n")
-    script = LIMITED.format(tests=str(Path(__file__).parents[2]), root=str(tmp_path), action=action)
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert (done.returncode, done.stderr) == (0, "")
+    script = LIMITED.format(root=str(tmp_path), action=action)
+    done = run_python("-c", script)
+    assert done.stderr == ""
     assert done.stdout == (
         f"{tmp_path}/{place}: file size limit exceeded, 0.2 MB needed: the "
         f"last good save is {folder}/resume.npz of step 100, free some space and continue with "

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,13 +13,12 @@ from hypothesis import strategies as st
 
 from glassviz.errors import UsageError
 from glassviz.training.log import RunLog
+from tests.helpers.commands import python_process, wait_until
 from tests.helpers.run_folders import (
     evaluation,
-    killed_at_the_end,
     log_files,
     log_span,
     scalars,
-    wait_until,
 )
 
 
@@ -123,9 +121,8 @@ for step in range(1, 1_000_000):
 
 
 def test_a_log_whose_writer_was_killed_can_be_rewound(tmp_path):
-    process = subprocess.Popen([sys.executable, "-c", APPENDING.format(folder=str(tmp_path))])
     log = RunLog(tmp_path, 1)
-    with killed_at_the_end(process):
+    with python_process("-c", APPENDING.format(folder=str(tmp_path))) as process:
         wait_until(lambda: log.records.exists() and log.records.stat().st_size > 20_000, process)
     log.rewind(20)
     steps = [json.loads(line)["env_steps"] for line in log.records.read_text().splitlines()]

@@ -7,15 +7,14 @@ from typing import Any, get_args
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from glassviz.agents.config import tdmpc2_config
-from glassviz.cli import app
 from glassviz.errors import UsageError
 from glassviz.training import recipes
 from glassviz.training.config import TrainConfig, preset
 from glassviz.training.replay import Replay
 from glassviz.training.settings import SETTINGS, apply
+from tests.helpers.commands import invoke
 
 PHASES = [
     "1b",
@@ -183,11 +182,11 @@ def test_preset_recipe_additions_and_changes_overrule_one_another_in_this_order(
 
 
 def test_the_list_of_recipes_says_what_each_starts_from():
-    done = CliRunner().invoke(app, ["recipes", "--json"])
+    done = invoke("recipes", "--json")
     told = {each["name"]: each["starts_from"] for each in json.loads(done.output)}
     assert (told["1b"], told["i9r"], told["h"]) == ([], ["1b"], ["f", "g"])
     assert all(base in told for bases in told.values() for base in bases)
-    table = CliRunner().invoke(app, ["recipes"], env={"COLUMNS": "200"}).output
+    table = invoke("recipes", env={"COLUMNS": "200"}).output
     row = next(line for line in table.splitlines() if line.startswith("│ rstack"))
     assert row.split("│")[2].strip() == "r1_soft, r2_gait"
 
@@ -329,12 +328,11 @@ def test_a_seed_that_does_not_fit_is_refused(seed):
         dataclasses.replace(preset("small"), seed=seed)
 
 
-def test_the_least_lengths_that_are_allowed_can_be_sampled():
+def test_the_least_lengths_that_are_allowed_can_be_sampled(rng):
     changes = {"collect_episode_steps": 4, "num_envs": 2, "buffer_steps": 14}
     train = recipes.configure("1b", changes=changes)
     replay = Replay(train.buffer_steps // train.num_envs, train.num_envs, 15, 4)
     shown = np.zeros((2, 15), np.float32), np.zeros((2, 4), np.float32), np.zeros(2, np.float32)
-    rng = np.random.default_rng(0)
     for step in range(40):
         replay.add(*shown, first=np.full(2, step % 4 == 0))
         if len(replay) > train.sequence_steps:

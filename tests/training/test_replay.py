@@ -40,17 +40,17 @@ def test_sequences_are_consecutive_steps_of_one_hopper_in_one_episode(
     assert steps.min() >= extra  # what the ring has overwritten is gone
 
 
-def test_every_sequence_that_can_be_sampled_is_sampled():
+def test_every_sequence_that_can_be_sampled_is_sampled(rng):
     replay = filled(rows=12, envs=2, added=20, episode=6)
-    batch = replay.sample(np.random.default_rng(0), updates=50, batch_size=40, horizon=2)
+    batch = replay.sample(rng, updates=50, batch_size=40, horizon=2)
     starts = {(int(s), int(e)) for s, e in batch.obs[:, 0].reshape(-1, 2)}
     # Steps 8 to 19 are held; a start needs two more steps of its own episode.
     assert starts == {(s, e) for s in (8, 9, 12, 13, 14, 15) for e in (0, 1)}
 
 
-def test_too_few_steps_are_named():
+def test_too_few_steps_are_named(rng):
     with pytest.raises(GlassvizError, match=r"more than 3 steps .* found 3"):
-        filled(10, 2, 3, 10).sample(np.random.default_rng(0), 1, 1, horizon=3)
+        filled(10, 2, 3, 10).sample(rng, 1, 1, horizon=3)
 
 
 def test_state_round_trip_samples_the_same():

@@ -5,8 +5,6 @@ import json
 import os
 import platform
 import signal
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
@@ -31,13 +29,12 @@ from glassviz.training.run_folder import (
     seed_folder,
     step_checkpoint,
 )
+from tests.helpers.commands import python_process, wait_until
 from tests.helpers.run_folders import (
     LEARNER,
     PROVENANCE,
     TRAIN,
-    killed_at_the_end,
     save,
-    wait_until,
 )
 
 HOLDING = """
@@ -52,13 +49,9 @@ with locked(Path({folder!r})):
 
 @pytest.fixture
 def holder(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLDING.format(folder=str(seed_folder(tmp_path, 1)))],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-    with killed_at_the_end(process), process.stdin, process.stdout:
-        assert process.stdout.readline() == b"held\n"
+    script = HOLDING.format(folder=str(seed_folder(tmp_path, 1)))
+    with python_process("-c", script) as process:
+        assert process.stdout.readline() == "held\n"
         yield process
 
 
@@ -282,11 +275,9 @@ def test_a_state_that_was_removed_is_told(tmp_path):
 
 
 SAVING = """
-import sys
 from itertools import count
 from pathlib import Path
-sys.path.insert(0, {tests!r})
-import tests.helpers.run_folders as run_folders
+from tests.helpers import run_folders
 for step in count(1):
     run_folders.save(Path({folder!r}), step, 1_000_000)
 """
@@ -294,9 +285,8 @@ for step in count(1):
 
 def test_a_kill_in_a_save_leaves_a_whole_one(tmp_path):
     record_start(tmp_path, TRAIN, PROVENANCE, 0)
-    script = SAVING.format(tests=str(Path(__file__).parents[2]), folder=str(tmp_path))
-    process = subprocess.Popen([sys.executable, "-c", script])
-    with killed_at_the_end(process):
+    script = SAVING.format(folder=str(tmp_path))
+    with python_process("-c", script) as process:
         wait_until(lambda: (run_folder.saved_step(tmp_path) or 0) > 5, process)
         # In the middle of the next one, which is there as long as it is not whole.
         wait_until(lambda: list(tmp_path.glob(".resume.npz.*")), process)

@@ -105,10 +105,9 @@ def test_label_entropy_is_that_of_the_labels_seen(labels):
     assert label_entropy(np.array(labels)[:, None])[0] == pytest.approx(expected, abs=1e-9)
 
 
-def test_a_shaper_continues_from_its_state(env, step):
+def test_a_shaper_continues_from_its_state(env, step, rng):
     settings = dict(gait_action_smooth=0.5, cluster_intrinsic_coef=1.0)
     one, other = shaper(env, **settings), shaper(env, **settings)
-    rng = np.random.default_rng(0)
 
     def turn(of):
         return of(step, actions.astype(np.float32), labels, 0)

@@ -152,9 +152,8 @@ def test_phase_contrast_is_lower_when_frames_of_one_contact_state_agree():
     assert losses.phase_contrast(agreeing, down) < losses.phase_contrast(swapping, down)
 
 
-def test_the_contrast_is_of_sequences_from_the_whole_batch():
+def test_the_contrast_is_of_sequences_from_the_whole_batch(rng):
     """Demonstrations come first in a batch: the agent's own frames count as well."""
-    rng = np.random.default_rng(0)
     c = jnp.asarray(rng.dirichlet(np.ones(3), (4, 256)), jnp.float32)
     down = jnp.asarray(rng.random((4, 256)) < 0.5)
     felt = jax.grad(losses.phase_contrast)(c, down)

@@ -6,8 +6,6 @@ import dataclasses
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import jax
@@ -20,7 +18,8 @@ from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.training.learner import take
 from glassviz.training.settings import apply
-from tests.helpers.run_folders import killed_at_the_end, log_files
+from tests.helpers.commands import python_process
+from tests.helpers.run_folders import log_files
 
 LOG_EVERY = 20
 
@@ -206,8 +205,6 @@ def test_divergence_in_the_middle_of_a_round_names_its_update_and_seed(tmp_path,
 
 
 KILLED = """
-import sys
-sys.path.insert(0, {tests!r})
 from pathlib import Path
 import dataclasses
 from tests.helpers import tiny
@@ -222,12 +219,9 @@ tiny.trainer(Path({folder!r}), train).run(on_round)
 
 
 def test_a_killed_run_goes_on_as_if_it_had_never_been(finished, tmp_path):
-    script = KILLED.format(
-        tests=str(Path(__file__).parents[2]), every=LOG_EVERY, folder=str(tmp_path)
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE)
-    with killed_at_the_end(process), process.stdout:
-        assert process.stdout.readline() == b"between two saves\n"
+    script = KILLED.format(every=LOG_EVERY, folder=str(tmp_path))
+    with python_process("-c", script) as process:
+        assert process.stdout.readline() == "between two saves\n"
         os.kill(process.pid, signal.SIGKILL)
     resumed = tiny.trainer(tmp_path, resume=True)
     assert 200 <= resumed.env_steps < 400

@@ -3,13 +3,12 @@
 import json
 
 import pytest
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.errors import GlassvizError
 from glassviz.video import doctor, opengl
 from glassviz.video.doctor import Check, Report, examine
 from glassviz.video.opengl import FAILURES, Attempt, choose_backend, diagnose, diagnose_renderer
+from tests.helpers.commands import invoke
 
 NO_EGL_DEVICE = (
     "Cannot initialize a EGL device display. This likely means that your EGL driver does not "
@@ -230,19 +229,15 @@ def test_a_cache_that_cannot_be_written_is_noted(monkeypatch, tmp_path):
 def test_the_exit_code_says_whether_films_can_be_made(monkeypatch, status, exit_code):
     report = Report((Check("gl", status, "found this", "do that"),))
     monkeypatch.setattr(doctor, "examine", lambda: report)
-    done = CliRunner().invoke(app, ["doctor"])
-    assert done.exit_code == exit_code
+    done = invoke("doctor", code=exit_code)
     assert "found this" in done.output and "do that" in done.output
-    as_json = CliRunner().invoke(app, ["doctor", "--json"])
-    assert as_json.exit_code == exit_code
+    as_json = invoke("doctor", "--json", code=exit_code)
     told = json.loads(as_json.output)
     assert told == {"can_film": report.can_film, "checks": [*map(vars, report.checks)]}
 
 
 def test_a_message_is_explained_on_the_command_line():
-    done = CliRunner().invoke(app, ["doctor", "--message", "-"], input=f"{NO_EGL_DEVICE}\n")
-    assert done.exit_code == 0
+    done = invoke("doctor", "--message", "-", input=f"{NO_EGL_DEVICE}\n")
     assert "apt install libegl1" in done.output
-    unknown = CliRunner().invoke(app, ["doctor", "--message", "out of cheese"])
-    assert unknown.exit_code == 1
+    unknown = invoke("doctor", "--message", "out of cheese", code=1)
     assert unknown.stderr.startswith("error: ")

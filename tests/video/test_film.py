@@ -4,8 +4,6 @@ import contextlib
 import dataclasses
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from glassviz.palette import label_color, to_rgb
 from glassviz.video.encode import probe
 from glassviz.video.film import FilmOptions, film
 from glassviz.video.overlay import Layout
+from tests.helpers.commands import python_process, run_python
 from tests.helpers.fake_renderer import (
     BACKEND,
     DyingRenderer,
@@ -254,7 +253,6 @@ def test_an_unknown_camera_is_refused_with_the_names_of_the_known_ones(tmp_path)
 PEAK_MEMORY = """
 import resource, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
 from tests.helpers.traces import clock_trace
 from glassviz.video.film import FilmOptions, film
@@ -273,15 +271,8 @@ def test_memory_does_not_grow_with_the_length_of_the_film(tmp_path, jobs):
     def peak_mb(frames):
         source = tmp_path / f"{frames}.py"
         out = str(tmp_path / f"{frames}.mp4")
-        tests = str(Path(__file__).parents[2])
-        source.write_text(PEAK_MEMORY.format(tests=tests, jobs=jobs, frames=frames, out=out))
-        done = subprocess.run(
-            [sys.executable, str(source)],
-            capture_output=True,
-            text=True,
-            check=True,
-            env=os.environ | {"PYTHONPATH": ROOT},
-        )
+        source.write_text(PEAK_MEMORY.format(jobs=jobs, frames=frames, out=out))
+        done = run_python(source)
         return np.array(done.stdout.split(), float) / 1024
 
     # 4,500 more frames are 1 GB of pictures, and 2 MB of trace, kept a few times over.
@@ -291,7 +282,6 @@ def test_memory_does_not_grow_with_the_length_of_the_film(tmp_path, jobs):
 INTERRUPTED = """
 import sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
 from tests.helpers.traces import clock_trace
 from glassviz.video.film import FilmOptions, film
@@ -311,17 +301,8 @@ if __name__ == "__main__":
 def test_ctrl_c_ends_all_processes_and_leaves_nothing(tmp_path, jobs, format):
     source = tmp_path / "script.py"
     out = tmp_path / "films" / f"film.{format}"
-    tests = str(Path(__file__).parents[2])
-    source.write_text(INTERRUPTED.format(tests=tests, out=str(out), jobs=jobs, format=format))
-    process = subprocess.Popen(
-        [sys.executable, str(source)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        env=os.environ | {"PYTHONPATH": ROOT},
-    )
-    with process:
+    source.write_text(INTERRUPTED.format(out=str(out), jobs=jobs, format=format))
+    with python_process(source, start_new_session=True) as process:
         assert process.stdout.readline() == "20\n"
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does it: to all of the group
         assert process.wait(timeout=30) == 0

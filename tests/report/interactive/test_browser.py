@@ -8,12 +8,12 @@ import pytest
 
 from glassviz.report.interactive.html import write
 from tests.helpers.chromium import SCROLL_WIDTH
+from tests.helpers.fake_renderer import NoRenderer
 from tests.helpers.interactive_page import (
     FRAME,
     GRAPH,
     HOSTILE,
     LIVE,
-    NoRenderer,
     Player,
     composed,
     in_browser,

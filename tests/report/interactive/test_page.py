@@ -9,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from lxml import html
-from typer.testing import CliRunner
 
-from glassviz.cli import app
 from glassviz.compare import matching as matcher
 from glassviz.metrics.agreement import Matching
 from glassviz.metrics.stability import assess
@@ -29,16 +27,19 @@ from glassviz.report.interactive.page import NO_STATE, LabelMatch
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.run import Labelling
 from glassviz.rollout.traces import RolloutOptions
+from tests.helpers.commands import invoke
+from tests.helpers.fake_renderer import NoRenderer
 from tests.helpers.interactive_page import (
     HOSTILE,
+    LONG_HOP,
     ORDER,
-    NoRenderer,
     composed,
     save_traces,
     save_twins,
 )
-from tests.metrics.test_stability import HOP, planted
+from tests.helpers.planted_runs import planted, sha256_of
 
+ONE, TWO = sha256_of("one"), sha256_of("two")
 VENDOR = Path(__file__).parents[3] / "glassviz/report/vendor/echarts"
 
 
@@ -98,7 +99,7 @@ def test_both_controllers_of_a_checkpoint_share_a_map(page):
 
 
 def test_episodes_are_chosen_by_their_return():
-    run = assess(planted(HOP, HOP, HOP, HOP, HOP))
+    run = assess(planted(LONG_HOP, LONG_HOP, LONG_HOP, LONG_HOP, LONG_HOP))
     order = sorted(range(5), key=lambda e: run.episodes[e].episode_return)
     assert chosen_episodes(run, 1) == (order[2],)
     assert chosen_episodes(run, 3) == (order[0], order[2], order[4])
@@ -131,7 +132,7 @@ def test_nodes_stand_clockwise_in_the_order_of_the_gait_cycle():
 def test_labels_of_two_checkpoints_are_matched_by_their_phase(tmp_path):
     save_twins(tmp_path)
     [found] = composed(tmp_path).matches
-    assert {found.one, found.other} == {"0" * 64, "2" * 64}
+    assert {found.one, found.other} == {ONE, TWO}
     assert dict(found.pairs) == {str(k): str(ORDER[k]) for k in range(4)}
     assert "gait phase" in found.told and "similarity 1.00" in found.told
 
@@ -144,7 +145,7 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
     matching = Matching(np.array([-1, 3, 1]), np.array([0, 0.5, 0.4]))
     frames = np.zeros(1900, np.int64)
     found = matcher.LabelMatches(
-        names={Labelling("0" * 64, None, "soft"): "A", Labelling("2" * 64, None, "soft"): "B"},
+        names={Labelling(ONE, None, "soft"): "A", Labelling(TWO, None, "soft"): "B"},
         clusters={"A": 4, "B": 3},
         pairs=(matcher.LabelMatch("B", "A", matcher.MatchedBy.OBSERVATIONS, matching, 0.75),),
         probe_set=matcher.ProbeSet(np.zeros((1900, 3), np.float32), frames, frames, frames),
@@ -154,8 +155,8 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
     monkeypatch.setattr(compose, "match_labels", lambda rows: found)
     assert compose.matches_of(rows) == (
         LabelMatch(
-            "2" * 64,
-            "0" * 64,
+            TWO,
+            ONE,
             (("1", "3"), ("2", "1")),
             "matched on 1,900 observations of both, which agree on 75 %",
         ),
@@ -248,7 +249,7 @@ def test_the_library_is_the_published_one():
 
 
 def report(*arguments):
-    return CliRunner().invoke(app, ["report", "--map", "pca", *map(str, arguments)])
+    return invoke("report", "--map", "pca", *arguments, code=None)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from tests.helpers.interactive_page import (
     FRAME,
     GRAPH,
     LIVE,
+    LONG_HOP,
     ORDER,
     Player,
     composed,
@@ -18,7 +19,7 @@ from tests.helpers.interactive_page import (
     save_twins,
     shortened,
 )
-from tests.metrics.test_stability import HOP, planted
+from tests.helpers.planted_runs import planted
 
 
 @pytest.fixture(scope="module")
@@ -29,8 +30,8 @@ def browser():
 
 @in_browser
 def test_a_longer_run_is_shown_to_its_end(tmp_path, browser):
-    whole = playable(planted(HOP, name="whole"))
-    short = playable(planted(HOP, name="short"))
+    whole = playable(planted(LONG_HOP, name="whole"))
+    short = playable(planted(LONG_HOP, name="short"))
     shortened(short, 600).save(tmp_path / "a.npz")
     whole.save(tmp_path / "b.npz")
     page = composed(tmp_path)
@@ -67,7 +68,7 @@ def rare(tmp_path_factory):
     In the opening of the first there is a switch from 3 to 0, which graphs leave out.
     """
     folder = tmp_path_factory.mktemp("rare")
-    trace = playable(planted(HOP, HOP, HOP, name="rare"))
+    trace = playable(planted(LONG_HOP, LONG_HOP, LONG_HOP, name="rare"))
     label = trace.label.copy()
     label[0, 20:40], label[2, 500:505], label[1, 700:703] = 0, 5, 6
     dataclasses.replace(trace, label=label).save(folder / "a.npz")

@@ -4,8 +4,15 @@ import pytest
 from interactive import SCRUB, WINDOW, median_and_slow, repeated
 
 from glassviz.report.interactive.html import write
-from tests.helpers.interactive_page import NoRenderer, Player, composed, in_browser, playable
-from tests.metrics.test_stability import HOP, planted, with_soft
+from tests.helpers.fake_renderer import NoRenderer
+from tests.helpers.interactive_page import (
+    LONG_HOP,
+    Player,
+    composed,
+    in_browser,
+    playable,
+)
+from tests.helpers.planted_runs import planted, with_soft
 
 TRIES = 3
 """What the page itself takes is what it takes at best: the machine has other work too."""
@@ -15,7 +22,7 @@ TRIES = 3
 def twenty(tmp_path_factory):
     """A page of twenty runs of 1,000 frames."""
     folder = tmp_path_factory.mktemp("twenty")
-    playable(with_soft(planted(HOP, name="hopper"))).save(folder / "a.npz")
+    playable(with_soft(planted(LONG_HOP, name="hopper"))).save(folder / "a.npz")
     page = repeated(composed(folder), 20)
     assert len({run.name for run in page.runs}) == len(page.films) == 20
     write(page, folder / "r.html")
@@ -52,6 +59,6 @@ def test_a_step_of_scrubbing_is_done_within_two_pictures(browser, twenty, fragme
 
 
 def test_pages_without_films_are_repeated_too(tmp_path):
-    playable(planted(HOP, name="hopper")).save(tmp_path / "a.npz")
+    playable(planted(LONG_HOP, name="hopper")).save(tmp_path / "a.npz")
     page = repeated(composed(tmp_path, open_renderer=NoRenderer), 3)
     assert not page.films and [run.shown[0].film for run in page.runs] == [None] * 3
