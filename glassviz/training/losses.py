@@ -329,7 +329,7 @@ def glass_loss(
         "glass_temporal": (train.lambda_temporal, jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))),
     }
     if train.lambda_temp_stability:
-        terms["glass_temp_stability"] = (train.lambda_temp_stability, _cosine_distance(s, s_next))
+        terms["glass_temp_stability"] = (train.lambda_temp_stability, cosine_distance(s, s_next))
     if glass.super_clusters and (train.lambda_super_se or train.lambda_super_balance):
         supers = glass_ops.super_partition(glass, tree)
         coarse = clusters.T @ graph @ clusters
@@ -399,7 +399,7 @@ def phase_contrast(
     return jnp.sum(jnp.where(positive, cross_entropy, 0.0)) / jnp.maximum(positive.sum(), 1)
 
 
-def _cosine_distance(
+def cosine_distance(
     s: Float[Array, "pairs clusters"], s_next: Float[Array, "pairs clusters"]
 ) -> Float[Array, ""]:
     """Mean 1 − cos between consecutive cluster distributions."""

@@ -7,12 +7,10 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
 from glassviz.compare.graphs import graph_all
@@ -27,6 +25,7 @@ from glassviz.rollout.rollout import roll_out
 from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
+from tests.helpers.commands import invoke
 from tests.helpers.planted_runs import HOP, KNEE, planted
 
 CLUSTERS = 8
@@ -35,7 +34,7 @@ FOUR_HOPS = [0, 1, 2, 3, NONE, NONE, NONE, NONE]
 """Labels of the knee-walk live on another clock: they have no phase in common with the hop."""
 
 
-def planted(name: str) -> Trace:
+def four_hops_and_a_knee_walk(name: str) -> Trace:
     """Four hops with the labels 0 to 3, and a knee-walk with the labels 4 to 7."""
     trace = planted(*[HOP] * 4, replace(KNEE, map=(4, 5, 6, 7)), name=name)
     header = trace.header | {"partition": np.eye(CLUSTERS).tolist()}
@@ -47,7 +46,7 @@ def planted(name: str) -> Trace:
 def traces(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("traces")
     for name in ("one", "two"):
-        planted(name).save(folder / f"{name}.npz")
+        four_hops_and_a_knee_walk(name).save(folder / f"{name}.npz")
     return [folder / "one.npz", folder / "two.npz"]
 
 
@@ -63,9 +62,7 @@ def partners(pairs, clusters: int = CLUSTERS) -> list[int]:
 
 
 def glassviz(*arguments: object) -> str:
-    done = CliRunner().invoke(app, list(map(str, arguments)))
-    assert done.exit_code == 0, done.output
-    return done.stdout
+    return invoke(*arguments).stdout
 
 
 def by_stability(targets, *options) -> list[int]:
@@ -193,7 +190,7 @@ def _of_reference(told: dict, partner: list[int]) -> list[int]:
 
 
 def test_runs_of_one_checkpoint_have_its_labels(traces):
-    one = Run.of(planted("one"), traces[0])
+    one = Run.of(four_hops_and_a_knee_walk("one"), traces[0])
     policy = replace(one.trace, header=one.trace.header | {"controller": "pi"})
     found = match_labels([one, Run.of(policy, traces[0])])
     match = found.between(one, one)

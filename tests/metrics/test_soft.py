@@ -20,7 +20,7 @@ from glassviz.metrics.labels import (
     soft_assignment,
     temperature_audit,
 )
-from glassviz.training.losses import _turn, window_spread
+from glassviz.training.losses import cosine_distance, window_spread
 from tests.helpers.label_series import clock
 
 NOBODY = np.full(800, -1)
@@ -70,7 +70,9 @@ def test_trained_terms_are_those_of_training(rng):
     assert found.change.temporal == pytest.approx(
         float(jnp.mean(jnp.sum((s[1:] - s[:-1]) ** 2, axis=1))), rel=1e-4
     )
-    assert found.change.temp_stability == pytest.approx(float(_turn(s[:-1], s[1:])), rel=1e-3)
+    assert found.change.temp_stability == pytest.approx(
+        float(cosine_distance(s[:-1], s[1:])), rel=1e-3
+    )
     windows = jnp.stack([jnp.asarray(c[t : t + 196]) for t in range(5)])
     assert found.change.window_mi_5_bits == pytest.approx(float(window_spread(windows)), rel=1e-3)
 
