@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float64, Int
 
 from glassviz.errors import GlassvizError
 
+Mask = Bool[np.ndarray, " frames"]
+Signal = Float64[np.ndarray, " frames"]
+
 FOOT = "foot"
 
 BODY = ("torso", "nose", "pelvis", "thigh")
@@ -31,26 +34,26 @@ class FloorContacts:
 
     geoms: tuple[str, ...]
     touching: Bool[np.ndarray, "frames geoms"]
-    stance: Bool[np.ndarray, " frames"]
+    stance: Mask
 
     @property
-    def flight(self) -> Bool[np.ndarray, " frames"]:
+    def flight(self) -> Mask:
         """Whether nothing touches the floor."""
         return ~self.stance
 
     @property
-    def foot(self) -> Bool[np.ndarray, " frames"]:
+    def foot(self) -> Mask:
         """Whether the foot touches the floor."""
         return self.touching[:, self.geoms.index(FOOT)]
 
     @property
-    def body(self) -> Bool[np.ndarray, " frames"]:
+    def body(self) -> Mask:
         """Whether torso, nose, pelvis or thigh touches the floor."""
         columns = [self.geoms.index(geom) for geom in BODY]
         return np.any(self.touching[:, columns], axis=1)
 
     @property
-    def foot_only(self) -> Bool[np.ndarray, " frames"]:
+    def foot_only(self) -> Mask:
         """Whether the foot touches the floor and the body does not."""
         return self.foot & ~self.body
 
@@ -107,9 +110,7 @@ def floor_contacts(
     )
 
 
-def debounce(
-    signal: Bool[np.ndarray, " frames"], dt_s: float, min_duration_s: float = DEBOUNCE_S
-) -> Bool[np.ndarray, " frames"]:
+def debounce(signal: Mask, dt_s: float, min_duration_s: float = DEBOUNCE_S) -> Mask:
     """Remove runs shorter than `min_duration_s`: they take the value of the run before them.
 
     A lasting run starts at its first frame. Short runs at the beginning take the value of the
@@ -131,12 +132,12 @@ def debounce(
     return np.repeat(signal[starts[latest]], lengths)
 
 
-def rising_edges(signal: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " edges"]:
+def rising_edges(signal: Mask) -> Int[np.ndarray, " edges"]:
     """Frames in which the signal turns True; frame 0 is never an edge."""
     return np.flatnonzero(signal[1:] & ~signal[:-1]) + 1
 
 
-def share(part: Bool[np.ndarray, " frames"], whole: Bool[np.ndarray, " frames"]) -> float | None:
+def share(part: Mask, whole: Mask) -> float | None:
     """Share of the frames of `whole` that are also in `part`; None if `whole` is empty."""
     total = int(whole.sum())
     return int((part & whole).sum()) / total if total else None
@@ -190,14 +191,12 @@ class Fall:
     first: tuple[str, ...]
 
 
-def standing(height: Float64[np.ndarray, " frames"], dt_s: float) -> Bool[np.ndarray, " frames"]:
+def standing(height: Signal, dt_s: float) -> Mask:
     """Whether the body stands: at least 0.6 m high, debounced over three control steps."""
     return debounce(height >= STAND_HEIGHT_M, dt_s)
 
 
-def opening_end(
-    contacts: FloorContacts, height: Float64[np.ndarray, " frames"], dt_s: float
-) -> int:
+def opening_end(contacts: FloorContacts, height: Signal, dt_s: float) -> int:
     """First frame after the initial transient, 0..T-1.
 
     Every episode begins with a drop from one metre in a random pose, from which most agents get
@@ -220,9 +219,9 @@ def opening_end(
 
 def find_falls(
     contacts: FloorContacts,
-    height: Float64[np.ndarray, " frames"],
-    torso: Float64[np.ndarray, " frames"],
-    thigh: Float64[np.ndarray, " frames"],
+    height: Signal,
+    torso: Signal,
+    thigh: Signal,
     dt_s: float,
     begin: int = 0,
 ) -> tuple[Fall, ...]:
@@ -273,7 +272,7 @@ def find_falls(
     return tuple(falls)
 
 
-def fallen_frames(falls: tuple[Fall, ...], frames: int) -> Bool[np.ndarray, " frames"]:
+def fallen_frames(falls: tuple[Fall, ...], frames: int) -> Mask:
     """Whether each frame lies between the last stand before a fall and the next stand."""
     change = np.zeros(frames + 1, int)
     np.add.at(change, [fall.start + 1 for fall in falls], 1)

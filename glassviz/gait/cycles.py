@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, hilbert, sosfiltfilt
 
-from glassviz.gait.contacts import FloorContacts, debounce, rising_edges
+from glassviz.gait.contacts import FloorContacts, Mask, Signal, debounce, rising_edges
 
 SLOWEST_S = 2.5
 """Longest period, s. Agents that repeatedly fall and get up have periods of 1.7 to 2.1 s."""
@@ -45,9 +45,7 @@ class Rhythm:
     strength: float
 
 
-def autocorrelation(
-    signal: Float64[np.ndarray, " frames"], mask: Bool[np.ndarray, " frames"], lags: int
-) -> Float64[np.ndarray, " lags"] | None:
+def autocorrelation(signal: Signal, mask: Mask, lags: int) -> Float64[np.ndarray, " lags"] | None:
     """Autocorrelation at lags 0..`lags`, over pairs of frames that both lie in the mask.
 
     r(l) = mean of x_t x_{t+l} / mean of x_t², with x the signal minus its mean over the mask;
@@ -67,7 +65,7 @@ def autocorrelation(
         return None
     size = next_fast_len(len(signal) + lags, real=True)
 
-    def products(values: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " lags"]:
+    def products(values: Signal) -> Float64[np.ndarray, " lags"]:
         return irfft(np.abs(rfft(values, size)) ** 2, size)[: lags + 1]
 
     total = products(np.where(mask, signal - signal[mask].mean(), 0.0))
@@ -76,9 +74,7 @@ def autocorrelation(
     return means / means[0]
 
 
-def autocorrelation_rhythm(
-    height: Float64[np.ndarray, " frames"], mask: Bool[np.ndarray, " frames"], dt_s: float
-) -> Rhythm | None:
+def autocorrelation_rhythm(height: Signal, mask: Mask, dt_s: float) -> Rhythm | None:
     """First high peak of the autocorrelation of the height; None without a positive peak.
 
     Lags longer than half the frames in the mask are ignored: fewer than two periods are no rhythm.
@@ -104,12 +100,7 @@ def autocorrelation_rhythm(
     return Rhythm(float(peak + shift) * dt_s, min(1.0, float(top)))
 
 
-def hilbert_period(
-    height: Float64[np.ndarray, " frames"],
-    mask: Bool[np.ndarray, " frames"],
-    dt_s: float,
-    around_s: float,
-) -> float | None:
+def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> float | None:
     """Period from the phase of the analytic signal x + i H[x] of the band-passed height x.
 
     The zero-phase filter passes 0.5 to 1.5 times the frequency 1 / `around_s`. One period at each
@@ -160,7 +151,7 @@ class Cycles:
 
     starts: Int[np.ndarray, " cycles"]
     ends: Int[np.ndarray, " cycles"]
-    phase: Float64[np.ndarray, " frames"]
+    phase: Signal
     cycle: Int[np.ndarray, " frames"]
     dt_s: float
 
@@ -186,9 +177,7 @@ class Cycles:
         return float(periods.std(ddof=1) / periods.mean()) if self.count > 1 else None
 
 
-def find_cycles(
-    touchdowns: Int[np.ndarray, " touchdowns"], mask: Bool[np.ndarray, " frames"], dt_s: float
-) -> Cycles:
+def find_cycles(touchdowns: Int[np.ndarray, " touchdowns"], mask: Mask, dt_s: float) -> Cycles:
     """Segment an episode into cycles at its touchdowns.
 
     A cycle is an interval between successive touchdowns that lies in the mask completely, lasts
@@ -226,7 +215,7 @@ def find_cycles(
 
 
 def body_touchdowns(
-    contacts: FloorContacts, height: Float64[np.ndarray, " frames"], dt_s: float
+    contacts: FloorContacts, height: Signal, dt_s: float
 ) -> Int[np.ndarray, " touchdowns"]:
     """Frames in which torso, nose, pelvis or thigh touches down, one per rise of the torso.
 

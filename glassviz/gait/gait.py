@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from glassviz.errors import GlassvizError
 from glassviz.gait.contacts import (
     STAND_HEIGHT_M,
     Fall,
     FloorContacts,
+    Mask,
+    Signal,
     fallen_frames,
     find_falls,
     floor_contacts,
@@ -59,10 +60,7 @@ class ReturnMap:
 
 
 def return_map(
-    cycles: Cycles,
-    height: Float64[np.ndarray, " frames"],
-    torso: Float64[np.ndarray, " frames"],
-    rng: np.random.Generator,
+    cycles: Cycles, height: Signal, torso: Signal, rng: np.random.Generator
 ) -> ReturnMap | None:
     """Fit y_{j+1} = A y_j + b to the state of the body at touchdowns; None below 10 cycles.
 
@@ -184,12 +182,12 @@ class Gait:
         return float(self.fallen[self.opening_end :].mean())
 
     @cached_property
-    def fallen(self) -> Bool[np.ndarray, " frames"]:
+    def fallen(self) -> Mask:
         """Whether each frame of the episode lies in a fall."""
         return fallen_frames(self.falls, self.frames)
 
     @property
-    def steady(self) -> Bool[np.ndarray, " frames"]:
+    def steady(self) -> Mask:
         """Whether each frame lies in a gait cycle. Cycles on the foot contain no fall."""
         return self.cycles.cycle >= 0
 
@@ -304,7 +302,7 @@ def circular_sd(resultant: float) -> float:
     return float(np.sqrt(-2 * np.log(np.clip(resultant, np.finfo(float).tiny, 1.0))))
 
 
-def _signals(trace: Trace, episode: int) -> dict[str, Float64[np.ndarray, " frames"]]:
+def _signals(trace: Trace, episode: int) -> dict[str, Signal]:
     """The signals that describe a gait: height, speed, and pitch of torso and thigh."""
     place = f"trace of {trace.header['checkpoint']['name']}, episode {episode}"
     bodies = trace.header["bodies"]

@@ -6,12 +6,7 @@ from math import ceil, log
 import numpy as np
 from jaxtyping import Float, Float64
 
-from glassviz.metrics.statistics import (
-    REPLICATES,
-    MeanInterval,
-    bootstrap_weights,
-    mean_interval,
-)
+from glassviz.metrics.statistics import REPLICATES, MeanInterval, bootstrap_weights, mean_interval
 
 TAIL_WEIGHT = 0.01
 """Frames count if rewards after the end of the episode would have at most this weight."""

@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
+from glassviz.metrics.information import Labels
+
 NEIGHBOURS = 15
 """Default neighbourhood size k."""
 
@@ -81,10 +83,10 @@ def draw_sample(frames: int, rng: np.random.Generator, size: int = SAMPLE) -> In
 def embedding_quality(
     space: Float[np.ndarray, "frames features"],
     plane: Float[np.ndarray, "frames 2"],
-    series: Int[np.ndarray, " frames"],
+    series: Labels,
     time: Int[np.ndarray, " frames"],
     window: Int[np.ndarray, " frames"] | int,
-    label: Int[np.ndarray, " frames"] | None = None,
+    label: Labels | None = None,
     metric: Metric = "cosine",
     neighbours: int = NEIGHBOURS,
 ) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
@@ -189,11 +191,7 @@ def _mean_over_log(values: Float64[np.ndarray, " ks"]) -> float:
 
 
 def _separation(
-    in_space: Pairs,
-    on_map: Pairs,
-    allowed: Allowed,
-    label: Int[np.ndarray, " frames"],
-    neighbours: int,
+    in_space: Pairs, on_map: Pairs, allowed: Allowed, label: Labels, neighbours: int
 ) -> LabelSeparation | None:
     """Separation of the labelled frames among themselves."""
     labelled = np.flatnonzero(label >= 0)
@@ -215,14 +213,12 @@ def _separation(
     )
 
 
-def _purity(distance: Pairs, allowed: Allowed, label: Int[np.ndarray, " frames"], k: int) -> float:
+def _purity(distance: Pairs, allowed: Allowed, label: Labels, k: int) -> float:
     nearest = np.argsort(np.where(allowed, distance, np.inf), axis=1, kind="stable")[:, :k]
     return float((label[nearest] == label[:, None]).mean())
 
 
-def _silhouette(
-    distance: Pairs, allowed: Allowed, label: Int[np.ndarray, " frames"]
-) -> float | None:
+def _silhouette(distance: Pairs, allowed: Allowed, label: Labels) -> float | None:
     """Mean silhouette; 0 for a frame alone with its label, as in scikit-learn."""
     member = (label[:, None] == np.arange(label.max() + 1)).astype(np.float64)
     if member.shape[1] < 2:

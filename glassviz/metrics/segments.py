@@ -8,7 +8,13 @@ from jaxtyping import Bool, Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import find_peaks
 
-from glassviz.metrics.information import contiguous_blocks, entropy_bits, information_bits
+from glassviz.metrics.information import (
+    CycleIndex,
+    Labels,
+    contiguous_blocks,
+    entropy_bits,
+    information_bits,
+)
 
 FLICKER_FRAMES = 2
 """A segment of at most this many frames is flicker."""
@@ -18,8 +24,6 @@ VISITED_SHARE = 0.01
 
 STUCK_SHARE = 0.8
 """A run is stuck if one label has at least this share of the frames."""
-
-Labels = Int[np.ndarray, " frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +80,11 @@ def find_segments(label: Labels) -> Segments:
     value, block = label[labelled], block[labelled]
     cut = np.flatnonzero((np.diff(value) != 0) | (np.diff(block) != 0)) + 1
     first = np.concatenate([[0], cut])
-    last = np.concatenate([cut, [len(labelled)]]) - 1
     boundary = np.concatenate([[True], np.diff(block[first]) != 0, [True]])
     return Segments(
         label=value[first].astype(np.int64),
         start=labelled[first],
-        length=last - first + 1,
+        length=np.diff(first, append=len(labelled)),
         open_start=boundary[:-1],
         open_end=boundary[1:],
     )
@@ -118,17 +121,8 @@ class Switching:
     return_share: float | None
 
 
-def switching(
-    label: Labels, cycle: Int[np.ndarray, " frames"], segments: Segments, dt_s: float
-) -> Switching:
-    """Count the switches of an episode.
-
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        segments: segments of these labels.
-        dt_s: seconds between frames.
-    """
+def switching(label: Labels, cycle: CycleIndex, segments: Segments, dt_s: float) -> Switching:
+    """Count the switches of an episode, with frames `dt_s` seconds apart; `segments` of `label`."""
     pair = (label[1:] >= 0) & (label[:-1] >= 0)
     changed = pair & (label[1:] != label[:-1])
     rate = changed.sum() / pair.sum() if pair.any() else None
@@ -318,18 +312,13 @@ class Persistence:
     hold_agreement: tuple[tuple[int, float], ...]
 
 
-def persistence(
-    label: Int[np.ndarray, " frames"], dt_s: float, max_lag_s: float = MAX_LAG_S
-) -> Persistence | None:
-    """Autocorrelation of labels, in time linear in the number of frames.
+def persistence(label: Labels, dt_s: float, max_lag_s: float = MAX_LAG_S) -> Persistence | None:
+    """Autocorrelation of labels, in time linear in the number of frames; None without labels.
 
     Args:
         label: label of each frame; frames labelled −1 enter no pair.
         dt_s: seconds between frames.
         max_lag_s: longest lag, s; lags are limited to half the number of frames.
-
-    Returns:
-        None if no frame is labelled.
 
     Example:
         >>> labels = np.tile(np.repeat([0, 1, 2], 5), 20)
@@ -363,16 +352,12 @@ def persistence(
 
 
 def lagged_counts(
-    label: Int[np.ndarray, " frames"], lags: int
+    label: Labels, lags: int
 ) -> Float64[np.ndarray, "lags_and_zero occurring occurring"]:
     """Count the pairs (k_t = a, k_{t+τ} = b) of occurring labels at every lag τ = 0 … lags.
 
     Cross-correlations by FFT over blocks of a few times `lags` frames, summed over blocks in the
     frequency domain: linear in the number of frames, and exact after rounding.
-
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        lags: longest lag, frames.
     """
     occurring = np.unique(label[label >= 0])
     block = max(3 * lags, 1024)

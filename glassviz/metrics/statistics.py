@@ -352,10 +352,7 @@ class PermutationTest:
 
 
 def two_group_test(
-    x: Sequence[float],
-    y: Sequence[float],
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
+    x: Sequence[float], y: Sequence[float], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> PermutationTest | None:
     """Permutation test of the difference in means of two independent groups.
 
@@ -394,10 +391,7 @@ def two_group_test(
 
 
 def paired_test(
-    x: Sequence[float],
-    y: Sequence[float],
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
+    x: Sequence[float], y: Sequence[float], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> PermutationTest | None:
     """Sign-flip test of paired values, such as the same seeds under two controllers.
 

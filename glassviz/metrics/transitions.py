@@ -339,10 +339,7 @@ def spectral_gap(chain: Chain) -> float | None:
 
 
 def slowest_by_lag(
-    states: Int[np.ndarray, "episodes frames"],
-    count: int,
-    dt_s: float,
-    lags: Sequence[int] = LAGS,
+    states: Int[np.ndarray, "episodes frames"], count: int, dt_s: float, lags: Sequence[int] = LAGS
 ) -> dict[int, float | None]:
     """Slowest relaxation time, s, estimated at several lags (implied timescales).
 
