@@ -33,6 +33,7 @@ from glassviz.metrics.transitions import (
     Chain,
     Cycle,
     Mode,
+    States,
     Timescale,
     dominant_cycles,
     entropy_rate,
@@ -49,7 +50,6 @@ from glassviz.metrics.transitions import (
 Convention = Literal["flow", "train"]
 _LOOPS: dict[Convention, SelfLoops] = {"flow": "dropped", "train": "once"}
 Partition = Float64[np.ndarray, "prototypes clusters"]
-States = Int[np.ndarray, "episodes frames"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,8 +57,8 @@ class Walks:
     """State sequences of episodes; frames labelled −1 are left out, with transitions across them.
 
     Attributes:
-        prototype, label: prototype and label of every frame.
-        soft: soft assignment c of every frame; None without soft assignments.
+        prototype, label: of every frame.
+        soft: soft assignment c of every frame, or None.
     """
 
     prototype: States
@@ -74,14 +74,13 @@ class ChainStats:
         chain: the chain, in the requested mode.
         counts: frame-to-frame transition counts C_ij, in any mode.
         frames: number of frames in each state.
-        entropy_rate_bits, entropy_rate: entropy rate of `chain`, in bits and normalised.
-        irreversibility: irreversibility of `chain`.
+        entropy_rate_bits, entropy_rate, irreversibility: of `chain`.
         cycles: cycle decomposition of the state sequence, cycles with the most switches first.
         stationary: stationary distribution of the chain in mode `frame`.
         occupancy: share of the frames in each state.
         occupancy_distance: total variation distance ½ Σ |stationary − occupancy|, in [0, 1]; None
             without transitions.
-        spectral_gap, timescales: spectral gap and timescales of the chain in mode `frame`.
+        spectral_gap, timescales: of the chain in mode `frame`.
         slowest_s: slowest relaxation time, s, by lag in frames.
     """
 
@@ -115,7 +114,6 @@ class PartitionStats:
     """Statistics of a partition of the prototypes, by one convention.
 
     Attributes:
-        convention: the convention.
         graph: symmetric edge weights.
         entropy: H¹, H² and gap, against random partitions with the same cluster sizes.
         cut: share of the weight that crosses clusters, against the same null.
@@ -141,10 +139,9 @@ class GraphStats:
     """Statistics of a transition graph.
 
     Attributes:
-        mode: mode of the chains.
-        prototypes, labels: chains of the two levels.
-        flow: partition statistics by the convention `flow`.
-        train: partition statistics by the convention `train`; None without soft assignments.
+        mode: mode of the chains of both levels, `prototypes` and `labels`.
+        flow, train: statistics of the partition by convention; `train` is None without soft
+            assignments.
     """
 
     mode: Mode
@@ -169,69 +166,55 @@ def graph_stats(
         partition: S of learned or fitted clusters.
         mode: mode of the chains.
         dt_s: seconds between frames.
-        rng: draws random partitions.
-        replicates: number of random partitions.
+        rng: draws the random partitions, `replicates` of them.
 
     Raises:
         ValueError: `soft-train` without soft assignments.
     """
     assigned = walks.prototype >= 0
     soft = None if walks.soft is None else np.where(assigned[..., None], walks.soft, 0)
-    counts, soft_counts = _counts(walks.prototype, soft, len(partition))
-    prototypes = chain_stats(walks.prototype, counts, soft_counts, mode, dt_s)
     clustered = None if soft is None else soft @ partition
-    counts, soft_labels = _counts(walks.label, clustered, partition.shape[1])
-    labels = chain_stats(walks.label, counts, soft_labels, mode, dt_s)
-    flow = markov_chain(prototypes.counts, "flow").weights
+    prototypes = chain_stats(walks.prototype, soft, len(partition), mode, dt_s)
+    labels = chain_stats(walks.label, clustered, partition.shape[1], mode, dt_s)
     train = None
-    if soft_counts is not None:
-        train = partition_stats(
-            "train", markov_chain(soft_counts, "soft-train").weights, partition, rng, replicates
-        )
-    return GraphStats(
-        mode=mode,
-        prototypes=prototypes,
-        labels=labels,
-        flow=partition_stats("flow", flow, partition, rng, replicates),
-        train=train,
-    )
-
-
-def _counts(
-    states: States, soft: Float[np.ndarray, "episodes frames states"] | None, count: int
-) -> tuple[Float64[np.ndarray, "states states"], Float64[np.ndarray, "states states"] | None]:
-    """Hard and soft transition counts; soft assignments are 0 in frames that are left out."""
-    hard = transition_counts(states, count)
-    return hard, None if soft is None else soft_transition_counts(soft)
+    if soft is not None:
+        weights = markov_chain(soft_transition_counts(soft), "soft-train").weights
+        train = partition_stats("train", weights, partition, rng, replicates)
+    weights = markov_chain(prototypes.counts, "flow").weights
+    flow = partition_stats("flow", weights, partition, rng, replicates)
+    return GraphStats(mode, prototypes, labels, flow, train)
 
 
 def chain_stats(
     states: States,
-    counts: Float64[np.ndarray, "states states"],
-    soft_counts: Float64[np.ndarray, "states states"] | None,
+    soft: Float[np.ndarray, "episodes frames states"] | None,
+    count: int,
     mode: Mode,
     dt_s: float,
 ) -> ChainStats:
     """Describe the chain of one level.
 
     Args:
-        states: state of every frame; −1 leaves a frame out.
-        counts: frame-to-frame transition counts.
-        soft_counts: soft transition counts, for mode `soft-train`.
+        states: state of every frame, 0 … `count` − 1.
+        soft: soft assignment of every frame, for mode `soft-train`; 0 in frames that are left out.
+        count: number of states.
         mode: mode of the chain.
         dt_s: seconds between frames.
 
     Raises:
-        ValueError: `soft-train` without soft counts.
+        ValueError: `soft-train` without soft assignments.
     """
-    if mode == "soft-train" and soft_counts is None:
+    counts = transition_counts(states, count)
+    if mode != "soft-train":
+        chain = markov_chain(counts, mode)
+    elif soft is None:
         raise ValueError("the mode soft-train needs soft assignments")
-    chain = markov_chain(
-        soft_counts if mode == "soft-train" and soft_counts is not None else counts, mode
-    )
+    else:
+        chain = markov_chain(soft_transition_counts(soft), mode)
     frame = markov_chain(counts, "frame")
     frames = np.bincount(states[states >= 0], minlength=len(counts))
     occupancy = frames / max(int(frames.sum()), 1)
+    distance = float(np.abs(frame.stationary - occupancy).sum() / 2)
     return ChainStats(
         chain=chain,
         counts=counts,
@@ -242,9 +225,7 @@ def chain_stats(
         cycles=dominant_cycles(states),
         stationary=frame.stationary,
         occupancy=occupancy,
-        occupancy_distance=float(np.abs(frame.stationary - occupancy).sum() / 2)
-        if frame.connected.any()
-        else None,
+        occupancy_distance=distance if frame.connected.any() else None,
         spectral_gap=spectral_gap(frame),
         timescales=timescales(frame, dt_s),
         slowest_s=slowest_by_lag(states, len(counts), dt_s),
@@ -260,12 +241,7 @@ def partition_stats(
 ) -> PartitionStats:
     """Describe a partition of a graph, by one convention.
 
-    Args:
-        convention: `flow` uses hard clusters, `train` the soft S.
-        weights: the flow, or the training graph.
-        partition: S.
-        rng: draws random partitions.
-        replicates: number of random partitions.
+    `weights` are the flow, or the training graph. `flow` uses the hard clusters of S, `train` S.
     """
     loops = _LOOPS[convention]
     graph = symmetrised(weights)
@@ -274,11 +250,8 @@ def partition_stats(
     entropy = structural_entropy(graph, learned, rng, loops, replicates)
     clusters = len(np.unique(hard)) if convention == "train" else None
     candidates = (greedy_partition(graph, clusters, loops), hard)
-    best_h2, best = min(
-        ((entropy_2d(graph, candidate, loops), candidate) for candidate in candidates),
-        key=lambda pair: pair[0],
-    )
-    h1 = entropy.h1_bits
+    best = min(candidates, key=lambda candidate: entropy_2d(graph, candidate, loops))
+    h1, best_h2 = entropy.h1_bits, entropy_2d(graph, best, loops)
     return PartitionStats(
         convention=convention,
         graph=graph,

@@ -15,22 +15,19 @@ Mode = Literal["frame", "jump", "soft-train", "flow"]
 TRANSITION_FLOOR = 1e-4
 """Added to every soft count, as in training, so that no row is empty."""
 
-Counts = Float64[np.ndarray, "states states"]
+Matrix = Float64[np.ndarray, "states states"]
+Shares = Float64[np.ndarray, " states"]
+States = Int[np.ndarray, "episodes frames"]
+"""State of every frame of every episode; −1 leaves a frame out, and transitions across it."""
 
 
-# Counts -------------------------------------------------------------------------------------------
+# Counts -----------------------------------------------------------------------------------------
 
 
-def transition_counts(
-    labels: Int[np.ndarray, "episodes frames"], states: int, lag: int = 1
-) -> Counts:
+def transition_counts(labels: States, states: int, lag: int = 1) -> Matrix:
     """Transition counts C_ij: number of frames in state i that are in state j `lag` frames later.
 
-    Args:
-        labels: state of every frame of every episode; −1 leaves a frame out, and transitions
-            across it are not counted. Counts of traces of different lengths can be added.
-        states: number of states.
-        lag: lag, frames.
+    Matrix of traces of different lengths can be added.
 
     Example:
         >>> transition_counts(np.array([[0, 0, 1, 1, -1, 0]]), states=2)
@@ -42,7 +39,7 @@ def transition_counts(
     return contingency(labels[:, :-lag][counted], labels[:, lag:][counted], states, states)
 
 
-def soft_transition_counts(c: Float[np.ndarray, "episodes frames states"]) -> Counts:
+def soft_transition_counts(c: Float[np.ndarray, "episodes frames states"]) -> Matrix:
     """Soft transition counts Σ_t c_t ⊗ c_{t+1} within episodes, of soft assignments c.
 
     The floor that training adds is added by `markov_chain` in mode `soft-train`.
@@ -74,26 +71,26 @@ class Chain:
     """
 
     mode: Mode
-    counts: Counts
-    p: Float64[np.ndarray, "states states"]
+    counts: Matrix
+    p: Matrix
     connected: Bool[np.ndarray, " states"]
-    stationary: Float64[np.ndarray, " states"]
-    empirical: Float64[np.ndarray, " states"]
-    flow: Float64[np.ndarray, "states states"]
+    stationary: Shares
+    empirical: Shares
+    flow: Matrix
 
     @property
-    def weights(self) -> Float64[np.ndarray, "states states"]:
+    def weights(self) -> Matrix:
         """Edge weights of the graph: P; (P + Pᵀ)/2 for `soft-train`; F for `flow`."""
         if self.mode == "soft-train":
             return (self.p + self.p.T) / 2
         return self.flow if self.mode == "flow" else self.p
 
 
-def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
+def markov_chain(counts: Matrix, mode: Mode = "frame") -> Chain:
     """Estimate a Markov chain from transition counts.
 
     Args:
-        counts: counts, from `transition_counts`, or `soft_transition_counts` for `soft-train`.
+        counts: from `transition_counts`, or `soft_transition_counts` for `soft-train`.
         mode: `frame` counts every frame, `jump` only switches, `soft-train` adds the floor of the
             training loss, and `flow` weights edges by stationary flow.
 
@@ -106,7 +103,6 @@ def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
         counts = counts * (1 - np.eye(len(counts)))
     elif mode == "soft-train":
         counts = counts + TRANSITION_FLOOR
-    total = counts.sum()
     connected = _connected(counts)
     stationary, flow = np.zeros(len(counts)), np.zeros_like(counts)
     if connected.any():
@@ -120,12 +116,12 @@ def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
         p=normalised_rows(counts),
         connected=connected,
         stationary=stationary,
-        empirical=counts.sum(axis=1) / (total if total > 0 else 1.0),
+        empirical=counts.sum(axis=1) / (counts.sum() or 1.0),
         flow=flow,
     )
 
 
-def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
+def _connected(counts: Matrix) -> Bool[np.ndarray, " states"]:
     """States of the strongly connected component with the most transitions.
 
     Components are compared by switches, so that a state in which an episode ends does not win by
@@ -144,7 +140,7 @@ def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
     return np.asarray(component == inside.argmax())
 
 
-def _stationary(p: Float64[np.ndarray, "states states"]) -> Float64[np.ndarray, " states"]:
+def _stationary(p: Matrix) -> Shares:
     """π of an irreducible chain: π (I − P) = 0, with one equation replaced by Σ π = 1."""
     equations = (np.eye(len(p)) - p).T
     equations[-1] = 1.0
@@ -216,15 +212,13 @@ class Cycle:
     share: float
 
 
-def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, ...]:
+def dominant_cycles(labels: States) -> tuple[Cycle, ...]:
     """Cycle decomposition of the state sequence, cycles with the most switches first.
 
     Follows the path with repeats collapsed. Whenever it returns to a state, the loop in between is
     counted as a cycle and erased. Unlike net flux this includes cycles of two states and needs no
-    model. Shares sum to 1 except for the unfinished end of each path.
-
-    Args:
-        labels: state of every frame of every episode; a new path begins after frames labelled −1.
+    model. Shares sum to 1 except for the unfinished end of each path. A new path begins where
+    frames are left out.
 
     References:
         MacQueen, "Circuit processes", 1981. Kalpazidou, "Cycle representations of Markov
@@ -239,20 +233,15 @@ def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, 
     for episode in labels:
         switched = np.diff(episode, prepend=episode[:1] - 1) != 0
         path: list[int] = []
-        position: dict[int, int] = {}
         for state in episode[switched].tolist():
             if state < 0:
-                path, position = [], {}
+                path = []
                 continue
             switches += bool(path)
-            start = position.get(state)
-            if start is not None:
-                loop = tuple(path[start:])
-                completed[loop] += 1
-                for erased in loop:
-                    del position[erased]
+            if state in path:
+                start = path.index(state)
+                completed[tuple(path[start:])] += 1
                 del path[start:]
-            position[state] = len(path)
             path.append(state)
     rotated: Counter[tuple[int, ...]] = Counter()
     for states, count in completed.items():
@@ -268,9 +257,6 @@ def dominant_cycle(cycles: Sequence[Cycle]) -> Cycle | None:
     """First cycle completed at least twice and with a tenth of the switches; None without one.
 
     A long loop that was completed once may have the most switches, but is not a habit.
-
-    Args:
-        cycles: cycles, from `dominant_cycles`.
     """
     return next((c for c in cycles if c.count >= FEWEST_ROUNDS and c.share >= LEAST_SHARE), None)
 
@@ -301,12 +287,8 @@ def timescales(chain: Chain, dt_s: float, lag: int = 1) -> tuple[Timescale, ...]
     """Timescales of a chain from the eigenvalues λ of P on the connected states, slowest first.
 
     Leaves out the stationary process (λ = 1) and processes that decay within one step (λ = 0);
-    pairs of conjugates count once.
-
-    Args:
-        chain: a chain of mode `frame`, whose steps are steps in time.
-        dt_s: seconds between frames.
-        lag: lag of its counts, frames.
+    pairs of conjugates count once. The chain is of mode `frame`, whose steps are steps in time, and
+    its counts of lag `lag`.
 
     Example:
         >>> chain = markov_chain(np.array([[9.0, 1.0], [1.0, 9.0]]))
@@ -318,14 +300,9 @@ def timescales(chain: Chain, dt_s: float, lag: int = 1) -> tuple[Timescale, ...]
         modulus, angle = float(np.abs(value)), float(np.angle(value))
         if modulus < _ROUNDING or angle < -_ROUNDING:
             continue
-        decays = modulus < 1 - _ROUNDING
-        rotates = angle > _ROUNDING
-        processes.append(
-            Timescale(
-                relaxation_s=-lag * dt_s / float(np.log(modulus)) if decays else None,
-                turn_s=2 * np.pi * lag * dt_s / angle if rotates else None,
-            )
-        )
+        decay = -lag * dt_s / float(np.log(modulus)) if modulus < 1 - _ROUNDING else None
+        turn = 2 * np.pi * lag * dt_s / angle if angle > _ROUNDING else None
+        processes.append(Timescale(decay, turn))
     return tuple(processes)
 
 
@@ -339,22 +316,13 @@ def spectral_gap(chain: Chain) -> float | None:
 
 
 def slowest_by_lag(
-    states: Int[np.ndarray, "episodes frames"], count: int, dt_s: float, lags: Sequence[int] = LAGS
+    states: States, count: int, dt_s: float, lags: Sequence[int] = LAGS
 ) -> dict[int, float | None]:
-    """Slowest relaxation time, s, estimated at several lags (implied timescales).
+    """Slowest relaxation time, s, by lag in frames (implied timescales).
 
     For a Markov chain it does not depend on the lag. If it grows with the lag, the states are not
     Markovian: the label of a periodic signal, for instance, does not contain the time since its
-    onset.
-
-    Args:
-        states: state of every frame; −1 leaves a frame out.
-        count: number of states.
-        dt_s: seconds between frames.
-        lags: lags, frames.
-
-    Returns:
-        Relaxation time by lag; None if nothing decays, or with fewer than two states.
+    onset. None if nothing decays, or with fewer than two states; `count` is the number of states.
     """
     slowest: dict[int, float | None] = {}
     for lag in lags:
