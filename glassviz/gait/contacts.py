@@ -73,24 +73,17 @@ class FloorContacts:
 
     def shares(self) -> dict[str, float | None]:
         """Share of the stance frames in which each geom touches the floor; None without stance."""
-        return {
-            geom: share(touching, self.stance)
-            for geom, touching in zip(self.geoms, self.touching.T, strict=True)
-        }
+        columns = zip(self.geoms, self.touching.T, strict=True)
+        return {geom: share(touching, self.stance) for geom, touching in columns}
 
 
 def floor_contacts(
     contacts: Bool[np.ndarray, "frames geoms"], geoms: Sequence[str], dt_s: float
 ) -> FloorContacts:
-    """Debounce recorded contacts.
+    """Debounce recorded contacts of the named geoms, in frames `dt_s` seconds apart.
 
     Stance is debounced separately, so that a flickering hand-over from one geom to another does
     not count as flight.
-
-    Args:
-        contacts: whether each geom touches the floor.
-        geoms: names of the geoms.
-        dt_s: seconds between frames.
 
     Raises:
         GlassvizError: a geom of the hopper is missing.
@@ -102,12 +95,9 @@ def floor_contacts(
             f"gaits are described for the hopper only"
         )
     columns = [i for i, geom in enumerate(geoms) if geom != "floor"]
-    touching = [debounce(contacts[:, i], dt_s) for i in columns]
-    return FloorContacts(
-        geoms=tuple(geoms[i] for i in columns),
-        touching=np.stack(touching, axis=1),
-        stance=debounce(np.any(contacts[:, columns], axis=1), dt_s),
-    )
+    touching = np.stack([debounce(contacts[:, i], dt_s) for i in columns], axis=1)
+    stance = debounce(np.any(contacts[:, columns], axis=1), dt_s)
+    return FloorContacts(tuple(geoms[i] for i in columns), touching, stance)
 
 
 def debounce(signal: Mask, dt_s: float, min_duration_s: float = DEBOUNCE_S) -> Mask:
@@ -252,23 +242,11 @@ def find_falls(
     lean = unwrapped[hits] - upright
     fold = np.abs(np.angle(np.exp(1j * (torso[hits] - thigh[hits]))))
     falls = []
-    for i, hit in enumerate(hits):
-        first = tuple(
-            geom
-            for geom, touches in zip(contacts.geoms, contacts.touching[hit], strict=True)
-            if touches
-        )
+    for i, (start, hit) in enumerate(zip(starts.tolist(), hits.tolist(), strict=True)):
+        first = tuple(np.array(contacts.geoms)[contacts.touching[hit]].tolist())
         recovery = int(rises[recoveries[i]]) if recoveries[i] < len(rises) else None
-        falls.append(
-            Fall(
-                int(starts[i]),
-                int(hit),
-                recovery,
-                _direction(lean[i]),
-                _manner(first, fold[i]),
-                first,
-            )
-        )
+        direction, manner = _direction(lean[i]), _manner(first, fold[i])
+        falls.append(Fall(start, hit, recovery, direction, manner, first))
     return tuple(falls)
 
 

@@ -49,11 +49,8 @@ def autocorrelation(signal: Signal, mask: Mask, lags: int) -> Float64[np.ndarray
     """Autocorrelation at lags 0..`lags`, over pairs of frames that both lie in the mask.
 
     r(l) = mean of x_t x_{t+l} / mean of x_t², with x the signal minus its mean over the mask;
-    computed by FFT.
-
-    Returns:
-        Values in [-1, 1] up to sampling noise of few pairs, 0 at lags without a pair; None if the
-        signal is constant.
+    computed by FFT. In [-1, 1] up to sampling noise of few pairs, 0 at lags without a pair. None if
+    the signal is constant.
 
     Example:
         >>> signal = np.sin(2 * np.pi * np.arange(200) / 20)
@@ -101,14 +98,11 @@ def autocorrelation_rhythm(height: Signal, mask: Mask, dt_s: float) -> Rhythm | 
 
 
 def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> float | None:
-    """Period from the phase of the analytic signal x + i H[x] of the band-passed height x.
+    """Period, s, from the phase of the analytic signal x + i H[x] of the band-passed height x.
 
     The zero-phase filter passes 0.5 to 1.5 times the frequency 1 / `around_s`. One period at each
-    end is dropped.
-
-    Returns:
-        Period, s; None if the phase advances in less than 95 % of the frames, or if there are too
-        few frames.
+    end is dropped. None if the phase advances in less than 95 % of the frames, or if there are too
+    few frames.
     """
     edge = round(around_s / dt_s)
     band = [min(factor * 2 * dt_s / around_s, 0.99) for factor in BAND]
@@ -141,9 +135,8 @@ class Cycles:
     """The J gait cycles of an episode.
 
     Attributes:
-        starts: frame of the touchdown that begins each cycle.
-        ends: frame of the touchdown that ends each cycle; the start of the next cycle if that
-            follows directly.
+        starts, ends: frames of the touchdowns that begin and end each cycle; an end is the start of
+            the next cycle if that follows directly.
         phase: phase in [0, 2π), linear between touchdowns; NaN outside of cycles.
         cycle: index of the cycle, 0..J-1; -1 outside of cycles.
         dt_s: seconds between frames.
@@ -183,10 +176,7 @@ def find_cycles(touchdowns: Int[np.ndarray, " touchdowns"], mask: Mask, dt_s: fl
     A cycle is an interval between successive touchdowns that lies in the mask completely, lasts
     1/6 to 2.5 s, and 0.5 to 1.5 times the median of all such intervals.
 
-    Args:
-        touchdowns: frames of the touchdowns, ascending.
-        mask: frames that may belong to a cycle.
-        dt_s: seconds between frames.
+    Touchdowns are ascending frames; the mask has the frames that may belong to a cycle.
 
     Example:
         >>> cycles = find_cycles(np.array([0, 20, 41, 61]), np.ones(70, bool), dt_s=0.02)

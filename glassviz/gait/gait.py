@@ -64,14 +64,10 @@ def return_map(
 ) -> ReturnMap | None:
     """Fit y_{j+1} = A y_j + b to the state of the body at touchdowns; None below 10 cycles.
 
-    y is (rate of the height, pitch of the torso, pitch rate). 20 cycles support a fit of no more
-    than three features, and the interval is wide even so.
+    y is (rate of the height, pitch of the torso, pitch rate); a cycle gives one pair. 20 cycles
+    support a fit of no more than three features, and the interval is wide even so.
 
-    Args:
-        cycles: gait cycles; each gives one pair (y_j, y_{j+1}).
-        height: height of the torso above the foot, m.
-        torso: pitch of the torso, rad.
-        rng: draws the bootstrap resamples.
+    `height` is in m, `torso` in rad; `rng` draws the bootstrap resamples.
 
     References:
         Hurmuzlu & Basdogan, "On the measurement of dynamic stability of human locomotion", 1994.
@@ -114,15 +110,13 @@ class Gait:
     """Gait of one episode. Shares, means and falls exclude the initial transient.
 
     Attributes:
-        dt_s: seconds between frames.
         opening_end: first frame after the initial transient (the drop and the getting up).
         contacts: floor contacts of the whole episode.
         falls: falls, in frames of the episode.
         geom_shares: share of the stance frames in which each geom touches the floor; None without
             stance.
-        foot_only_share: share of the stance frames in which the foot touches the floor, and torso,
-            nose, pelvis and thigh do not.
-        body_share: share of the stance frames in which torso, nose, pelvis or thigh does.
+        foot_only_share, body_share: share of the stance frames in which the foot touches the floor
+            and the body (torso, nose, pelvis, thigh) does not; and in which the body does.
         standing_rate: share of the frames with a height of at least 0.6 m.
         mean_height_m: mean height of the torso above the foot, m.
         distance_m: distance covered by the centre of mass, m; negative backward.
@@ -225,23 +219,15 @@ class Gait:
 
     @property
     def period_spread(self) -> float | None:
-        """Disagreement of the detectors: (longest - shortest) / median period.
-
-        None unless all three detectors find a period.
-        """
+        """Disagreement (longest - shortest) / median of the three detectors; None if one fails."""
         periods = [period for period in self.detected_periods_s.values() if period is not None]
-        if len(periods) < 3:
-            return None
-        return float(np.ptp(periods) / np.median(periods))
+        return float(np.ptp(periods) / np.median(periods)) if len(periods) == 3 else None
 
 
 def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None) -> Gait:
     """Describe the gait of one episode of a trace.
 
-    Args:
-        trace: a trace of the hopper.
-        episode: index of the episode, from 0.
-        rng: bootstrap of the return map; by default seeded alike in every call.
+    `rng` draws the bootstrap of the return map; by default it is seeded alike in every call.
 
     Raises:
         GlassvizError: the trace has no frames, contains NaN or infinity, or is not of the hopper.

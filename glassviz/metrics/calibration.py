@@ -58,14 +58,8 @@ def value_calibration(
     than 1 % (γᵐ for m remaining rewards) are left out: the last 458 at γ = 0.99. Returns are not
     bootstrapped from the values under test.
 
-    Args:
-        value: value predicted at each frame, before its reward.
-        reward: reward of each frame.
-        discount: γ per frame.
-        rng: resamples episodes.
-
-    Returns:
-        None if episodes are too short, the discount is not in (0, 1), or a number is not finite.
+    `value` is predicted at each frame, before its reward; `rng` resamples episodes. None if
+    episodes are too short, the discount is not in (0, 1), or a number is not finite.
 
     Example:
         >>> reward = np.random.default_rng(0).uniform(size=(3, 100))
@@ -121,9 +115,7 @@ def returns_to_go(reward: PerFrame, discount: float) -> Float64[np.ndarray, "epi
     return np.asarray(lfilter([1.0], [1.0, -discount], backwards, axis=1))[:, ::-1]
 
 
-def _rank_correlations(
-    v: Float64[np.ndarray, "episodes frames"], g: Float64[np.ndarray, "episodes frames"]
-) -> Float64[np.ndarray, " defined"]:
+def _rank_correlations(v: PerFrame, g: PerFrame) -> Float64[np.ndarray, " defined"]:
     from scipy.stats import rankdata
 
     varying = (np.ptp(v, axis=1) > 0) & (np.ptp(g, axis=1) > 0)
@@ -132,11 +124,7 @@ def _rank_correlations(
     return (a * b).sum(axis=1) / np.sqrt(np.square(a).sum(axis=1) * np.square(b).sum(axis=1))
 
 
-def _slope(
-    v: Float64[np.ndarray, "episodes frames"],
-    g: Float64[np.ndarray, "episodes frames"],
-    rng: np.random.Generator,
-) -> tuple[float | None, float | None, float | None]:
+def _slope(v: PerFrame, g: PerFrame, rng: np.random.Generator) -> tuple[float | None, ...]:
     """Slope over all frames, and the bounds of its interval."""
     if np.ptp(v) == 0:
         return None, None, None
@@ -155,5 +143,4 @@ def _slope(
     if episodes < 2:
         return slope, None, None
     resampled = slopes(bootstrap_weights(episodes, REPLICATES, rng))
-    low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
-    return slope, low, high
+    return slope, *np.quantile(resampled, [0.025, 0.975]).tolist()

@@ -34,10 +34,8 @@ class Metric:
         formula: formula in plain text.
         unit: unit; `none` for dimensionless numbers.
         range: range, and when it is undefined.
-        good: whether high or low values are good, or neither.
         null: value by chance, and the null model.
-        reading: interpretation.
-        trap: pitfalls.
+        reading, trap: interpretation and pitfalls.
         source: author, venue, year.
         fields: results that hold it, its interval or its null: `Class.field`, a function, or a
             column of runs.csv.
@@ -74,7 +72,9 @@ def metric(name: str) -> Metric:
         'fleiss_kappa'
     """
     # Metrics come before fields, one of which may be named like the bound of a metric.
-    bare = _without_endings(name)
+    bare = name
+    for ending in ENDINGS:
+        bare = bare.removesuffix(ending)
     if bare in METRICS:
         return METRICS[bare]
     for field in dict.fromkeys((name, bare)):
@@ -92,12 +92,6 @@ def metric(name: str) -> Metric:
     raise UsageError(f"metric {name!r}: expected the name of a metric, found none: {remedy}")
 
 
-def _without_endings(name: str) -> str:
-    for ending in ENDINGS:
-        name = name.removesuffix(ending)
-    return name
-
-
 def _names(field: str) -> tuple[str, str]:
     """Names of a field, with and without its class."""
     return field, field.rpartition(".")[2]
@@ -107,21 +101,13 @@ def _read() -> Mapping[str, Metric]:
     text = files(__package__).joinpath("glossary.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     titles = tables.pop("groups")
-    return MappingProxyType(
-        {
-            name: Metric(name=name, group=titles[group], **_one_line(entry))
-            for group, entries in tables.items()
-            for name, entry in entries.items()
-        }
-    )
-
-
-def _one_line(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts without the line breaks of the file."""
-    return {
-        key: tuple(value) if isinstance(value, list) else " ".join(value.split())
-        for key, value in entry.items()
-    }
+    metrics: dict[str, Metric] = {}
+    for group, entries in tables.items():
+        for name, entry in entries.items():
+            fields = tuple(entry.pop("fields"))
+            texts: dict[str, Any] = {key: " ".join(text.split()) for key, text in entry.items()}
+            metrics[name] = Metric(name=name, group=titles[group], fields=fields, **texts)
+    return MappingProxyType(metrics)
 
 
 METRICS: Mapping[str, Metric] = _read()
