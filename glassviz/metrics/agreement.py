@@ -41,8 +41,7 @@ class Matching:
     """One-to-one matching of the labels of a to those of b.
 
     Attributes:
-        partner: matched label of b for each label of a; −1 if unmatched. Matched labels get the
-            same colour.
+        partner: matched label of b for each label of a; −1 if unmatched.
         similarity: similarity of each pair, in [0, 1]; 0 if unmatched. The Jaccard index of their
             frames, or 1 − the Jensen-Shannon divergence of their phase profiles.
     """
@@ -318,8 +317,7 @@ class Consensus:
         mean_ami: mean over pairs; None if no pair is defined.
         low, high: percentile interval over resampled seeds, without pairs of a seed with itself;
             None with fewer than three runs or undefined pairs.
-        medoid: the run with the highest mean AMI with the others; the first of ties. None with
-            fewer than three runs.
+        medoid: from `medoid`.
         level: nominal confidence level; the coverage is lower for few seeds.
     """
 
@@ -338,8 +336,6 @@ def consensus(
     replicates: int = REPLICATES,
 ) -> Consensus:
     """Agreement of the labels that several runs give to the frames of a probe set.
-
-    Bootstrap resamples of the seeds give an interval.
 
     Example:
         >>> labels = np.array([[0, 0, 1, 1, 2, 2], [1, 1, 0, 0, 2, 2], [0, 0, 1, 1, 1, 1]])

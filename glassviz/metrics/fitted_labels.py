@@ -219,7 +219,8 @@ class FittedLabels:
             GlassvizError: the file is missing, damaged, of another kind or schema version, or
                 fitted to another checkpoint.
         """
-        result = cls(**_checked(Path(path), *_read(Path(path))))
+        path = Path(path)
+        result = cls(**_checked(path, *_read(path)))
         if checkpoint_sha256 not in (None, result.checkpoint_sha256):
             raise GlassvizError(
                 f"{path}: expected labels fitted to checkpoint {checkpoint_sha256[:12]!r}, found "
@@ -261,10 +262,8 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
         header = json.loads(text)
     except (ValueError, RecursionError):
         header = None
-    if not isinstance(header, dict):
-        header = {"schema_version": SCHEMA_VERSION}
-    schema_version = header.get("schema_version")
-    if schema_version != SCHEMA_VERSION:
+    header = header if isinstance(header, dict) else {"schema_version": SCHEMA_VERSION}
+    if (schema_version := header.get("schema_version")) != SCHEMA_VERSION:
         raise GlassvizError(
             f"{path}: expected schema version {SCHEMA_VERSION} of fitted labels, found "
             f"{schema_version!r:.12}: fit the labels again with `glassviz fit`"

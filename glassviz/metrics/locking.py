@@ -40,20 +40,22 @@ from glassviz.metrics.statistics import bootstrap_weights
 class Locking:
     """Mutual information of gait phase and label, over the frames within gait cycles.
 
+    With a single label all but the first three are None.
+
     Attributes:
         cycles, frames: numbers of gait cycles and of labelled frames in them.
         phase_information_bits: I(phase bin; label), Miller-Madow corrected, at least 0.
         null_information_bits: mean plug-in I under the rotation null, the value without phase
-            locking. None with a single cycle or label.
+            locking; also None with a single cycle.
         shuffled_information_bits: mean plug-in I under the shuffle null, which is weaker: it also
-            destroys the order of the segments. None with a single label.
+            destroys the order of the segments.
         locking_u: uncertainty coefficient U = I / H(label), the share of the label entropy that
-            the phase explains, in [0, 1]. None with a single label.
+            the phase explains, in [0, 1].
         nmi: normalised mutual information, plug-in I over the mean of both entropies, in [0, 1].
         ami: adjusted mutual information: the same, corrected for chance, for unbalanced labels; at
             most 1, 0 by chance (Vinh, Epps & Bailey, 2010).
-        locking_p: p-value of the rotation test on label switches. None with a single label or
-            fewer than three cycles.
+        locking_p: p-value of the rotation test on label switches; also None with fewer than three
+            cycles.
     """
 
     cycles: int
@@ -120,7 +122,6 @@ class OnsetLocking:
     """Circular statistics of the phases at which a label begins.
 
     Attributes:
-        label: the label.
         onsets: number n of its segments that begin within a gait cycle, after another label.
         concentration: mean resultant length R = |mean of exp(iφ)|, in [0, 1]; 1 if all onsets have
             the same phase.
@@ -149,14 +150,8 @@ def onset_locking(segments: Segments, phase: Phases) -> tuple[OnsetLocking, ...]
 def _onsets(label: int, phase: Float64[np.ndarray, " onsets"]) -> OnsetLocking:
     mean = np.exp(1j * phase).mean()
     r = min(float(abs(mean)), 1.0)
-    return OnsetLocking(
-        label=label,
-        onsets=len(phase),
-        concentration=r,
-        mean_phase_rad=float(np.angle(mean) % (2 * np.pi)),
-        circular_sd_rad=float(np.sqrt(-2 * np.log(r))) if r > 0 else float("inf"),
-        rayleigh_p=rayleigh_p(len(phase), r),
-    )
+    angle, sd = float(np.angle(mean) % (2 * np.pi)), np.sqrt(-2 * np.log(r)) if r > 0 else np.inf
+    return OnsetLocking(label, len(phase), r, angle, float(sd), rayleigh_p(len(phase), r))
 
 
 def rayleigh_p(n: int, r: float) -> float:

@@ -63,27 +63,23 @@ def phase_bin(phase: Phases, cycle: CycleIndex, bins: int = PHASE_BINS) -> Label
     return np.where(inside, np.clip(part, 0, bins - 1), -1)
 
 
-def cycle_counts(
-    label: Labels, phase: Phases, cycle: CycleIndex, bins: int = PHASE_BINS
-) -> CycleCounts:
+def cycle_counts(label: Labels, phase: Phases, cycle: CycleIndex) -> CycleCounts:
     """Number of frames by gait cycle, phase bin and label."""
-    part = phase_bin(phase, cycle, bins)
+    part = phase_bin(phase, cycle)
     cycles, labels, labelled, j, k = _occurring(label, part, cycle)
-    counts = contingency(j * bins + part[labelled], k, cycles * bins, labels)
-    return counts.reshape(cycles, bins, labels)
+    counts = contingency(j * PHASE_BINS + part[labelled], k, cycles * PHASE_BINS, labels)
+    return counts.reshape(cycles, PHASE_BINS, labels)
 
 
-def switch_counts(
-    label: Labels, phase: Phases, cycle: CycleIndex, bins: int = PHASE_BINS
-) -> CycleCounts:
+def switch_counts(label: Labels, phase: Phases, cycle: CycleIndex) -> CycleCounts:
     """Onsets minus offsets of each label, in the cells of `cycle_counts`.
 
     A switch is split linearly between its bin and the next, so that both add up to 1 for the new
     label and −1 for the old one: the amount by which the label's share of a bin differs from that
     of the bin before. Switches across a frame that is left out do not count.
     """
-    part = phase_bin(phase, cycle, bins)
-    cycles, labels, labelled, j, k = _occurring(label, part, cycle)
+    bins = PHASE_BINS
+    cycles, labels, labelled, j, k = _occurring(label, phase_bin(phase, cycle), cycle)
     switch = np.flatnonzero((np.diff(labelled) == 1) & (np.diff(k) != 0)) + 1
     position = phase[labelled[switch]] * (bins / (2 * np.pi))
     fraction = np.mod(position, 1.0)
@@ -169,11 +165,7 @@ def rotation_test(
 
 
 def shuffled_information_bits(
-    label: Labels,
-    phase: Phases,
-    cycle: CycleIndex,
-    rng: np.random.Generator,
-    replicates: int = SHUFFLES,
+    label: Labels, phase: Phases, cycle: CycleIndex, rng: np.random.Generator
 ) -> float | None:
     """Mean plug-in information when the label segments within cycles are shuffled.
 
@@ -191,7 +183,7 @@ def shuffled_information_bits(
     cumulative = np.zeros((int(labelled.sum()) + 1, PHASE_BINS))
     np.cumsum(part[labelled, None] == np.arange(PHASE_BINS), axis=0, out=cumulative[1:])
     information = []
-    for batch in batch_sizes(replicates, count * PHASE_BINS):
+    for batch in batch_sizes(SHUFFLES, count * PHASE_BINS):
         order = rng.permuted(np.tile(np.arange(count), (batch, 1)), axis=1)
         ends = np.cumsum(segments.length[order], axis=1)
         bins = np.diff(cumulative[ends], axis=1, prepend=0.0)

@@ -31,9 +31,7 @@ class Segments:
     """Maximal runs of consecutive frames with the same label, in temporal order.
 
     Attributes:
-        label: label of each segment.
-        start: first frame of each segment.
-        length: length d of each segment, frames.
+        label, start, length: label, first frame, and length d in frames of each segment.
         open_start, open_end: whether the segment begins or ends at the boundary of the observed
             frames, so that its true length is unknown.
     """
@@ -110,9 +108,8 @@ class Switching:
         per_cycle: switches per gait cycle: m for a clean gait of m phases, more with chatter. None
             without a gait cycle.
         flicker_share: share of the uncensored segments that last at most two frames, in [0, 1].
-            None without an uncensored segment.
         return_share: share of the uncensored segments that are flicker and return to the label
-            before (A-B-A), in [0, flicker_share]. None without an uncensored segment.
+            before (A-B-A). Both are None without an uncensored segment.
     """
 
     rate_hz: float | None
@@ -148,10 +145,8 @@ class Dwell:
     """Dwell times of one label, from its uncensored segments; None without any.
 
     Attributes:
-        label: the label.
         segments: number of uncensored segments.
-        censored: number of segments cut off by the boundary of the observed frames; not in the
-            statistics below.
+        censored: number of segments cut off by the boundary of the observed frames.
         median_frames, mean_frames, iqr_frames: median, mean and interquartile range of the dwell
             time, frames.
         median_s, mean_s, iqr_s: the same, s.
@@ -219,18 +214,16 @@ def within_label_cv(dwells: Sequence[Dwell]) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Occupancy:
-    """Distribution of the frames over the labels.
+    """Distribution of the frames over the labels. All but the first two are None without frames.
 
     Attributes:
         share: share p_k of the frames of each of the K labels; all 0 without frames.
         visited: labels with more than 1 % of the frames. They depend on behaviour; the active
             clusters of the partition do not.
         entropy: normalised entropy −Σ p log p / log K, in [0, 1]; 0 for a single label. None with
-            K = 1 or without frames.
-        effective_labels: 2^H, the number of equally frequent labels with the same entropy; None
-            without frames.
-        dominant: most frequent label; None without frames.
-        dominant_share: its share of the frames; None without frames.
+            K = 1.
+        effective_labels: 2^H, the number of equally frequent labels with the same entropy.
+        dominant, dominant_share: most frequent label, and its share of the frames.
     """
 
     share: Float64[np.ndarray, " clusters"]
@@ -315,10 +308,7 @@ class Persistence:
 def persistence(label: Labels, dt_s: float, max_lag_s: float = MAX_LAG_S) -> Persistence | None:
     """Autocorrelation of labels, in time linear in the number of frames; None without labels.
 
-    Args:
-        label: label of each frame; frames labelled −1 enter no pair.
-        dt_s: seconds between frames.
-        max_lag_s: longest lag, s; lags are limited to half the number of frames.
+    Lags are limited to half the number of frames.
 
     Example:
         >>> labels = np.tile(np.repeat([0, 1, 2], 5), 20)
@@ -377,11 +367,8 @@ def lagged_counts(
 
 
 def _period(kappa: Float64[np.ndarray, " lags_and_zero"]) -> int | None:
-    negative = np.flatnonzero(kappa < 0)
-    if not len(negative):
-        return None
-    peaks, _ = find_peaks(kappa[negative[0] :], height=0.0)
+    first = np.argmax(kappa < 0) if (kappa < 0).any() else len(kappa)
+    peaks = first + find_peaks(kappa[first:], height=0.0)[0]
     if not len(peaks):
         return None
-    peaks += negative[0]
     return int(peaks[np.argmax(kappa[peaks] >= NEARLY_HIGHEST * kappa[peaks].max())])
