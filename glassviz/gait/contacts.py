@@ -181,11 +181,6 @@ class Fall:
     first: tuple[str, ...]
 
 
-def standing(height: Signal, dt_s: float) -> Mask:
-    """Whether the body stands: at least 0.6 m high, debounced over three control steps."""
-    return debounce(height >= STAND_HEIGHT_M, dt_s)
-
-
 def opening_end(contacts: FloorContacts, height: Signal, dt_s: float) -> int:
     """First frame after the initial transient, 0..T-1.
 
@@ -220,15 +215,11 @@ def find_falls(
     From the hit until the next stand it is one fall. A gait that lands on its knee and stands up
     again in every cycle falls in every cycle; the verdict on the gait takes care of that.
 
-    Args:
-        contacts: debounced floor contacts.
-        height: height of the torso above the foot, m.
-        torso, thigh: pitch from the vertical, rad; positive when leaning forward.
-        dt_s: seconds between frames.
-        begin: first frame to look at, usually the end of the initial transient.
+    `height` is that of the torso above the foot, m; `torso` and `thigh` are pitches from the
+    vertical, rad, positive when leaning forward; `begin` is the first frame to look at.
     """
     considered = np.arange(len(height)) >= begin
-    stands = standing(height, dt_s) & considered
+    stands = debounce(height >= STAND_HEIGHT_M, dt_s) & considered
     down = contacts.body & ~stands & considered
     # A frame that neither stands nor touches the floor continues the state before it.
     decided = np.flatnonzero(stands | down)

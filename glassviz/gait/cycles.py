@@ -28,9 +28,6 @@ MONOTONE = 0.95
 BAND = (0.5, 1.5)
 """Pass band of the Hilbert phase, relative to the frequency found by autocorrelation."""
 
-FILTER_ORDER = 2
-"""Order of the Butterworth filter of the Hilbert phase."""
-
 
 @dataclass(frozen=True)
 class Rhythm:
@@ -113,7 +110,7 @@ def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> 
         return None
     known = np.flatnonzero(mask)
     filled = np.interp(np.arange(len(height)), known, height[known])
-    sos = butter(FILTER_ORDER, band, btype="bandpass", output="sos")
+    sos = butter(2, band, btype="bandpass", output="sos")
     band_passed = sosfiltfilt(sos, filled, padlen=min(3 * edge, len(filled) - 1))
     # The FFT is slow for lengths with large prime factors.
     analytic = hilbert(band_passed, next_fast_len(len(band_passed)))[: len(band_passed)]

@@ -111,14 +111,13 @@ class Gait:
 
     Attributes:
         opening_end: first frame after the initial transient (the drop and the getting up).
-        contacts: floor contacts of the whole episode.
-        falls: falls, in frames of the episode.
+        contacts, falls: floor contacts and falls of the whole episode.
         geom_shares: share of the stance frames in which each geom touches the floor; None without
             stance.
         foot_only_share, body_share: share of the stance frames in which the foot touches the floor
             and the body (torso, nose, pelvis, thigh) does not; and in which the body does.
-        standing_rate: share of the frames with a height of at least 0.6 m.
-        mean_height_m: mean height of the torso above the foot, m.
+        standing_rate, mean_height_m: share of the frames with a height of at least 0.6 m, and mean
+            height of the torso above the foot, m.
         distance_m: distance covered by the centre of mass, m; negative backward.
         first_fall_m: distance covered before the first fall, m; None without falls.
         mean_speed_mps: mean forward speed of the centre of mass, m/s.
@@ -250,7 +249,6 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         touchdowns = begin + body_touchdowns(after, height[begin:], dt_s)
     cycles = find_cycles(touchdowns, mask, dt_s)
     rhythm = autocorrelation_rhythm(height, mask, dt_s)
-    around_s = rhythm.period_s if rhythm else None
     mean_direction = np.exp(1j * torso[begin:]).mean()
     return Gait(
         dt_s=dt_s,
@@ -270,7 +268,7 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         torso_sd_rad=circular_sd(float(np.abs(mean_direction))),
         on_foot=on_foot,
         cycles=cycles,
-        hilbert_period_s=hilbert_period(height, mask, dt_s, around_s) if around_s else None,
+        hilbert_period_s=hilbert_period(height, mask, dt_s, rhythm.period_s) if rhythm else None,
         rhythm=rhythm,
         duty_factor=share(contacts.stance, cycles.cycle >= 0),
         return_map=return_map(cycles, height, torso, rng or np.random.default_rng(0)),

@@ -204,8 +204,6 @@ def _pairs(count: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"
     return count * (count - 1) / 2
 
 
-# Agreement test -----------------------------------------------------------------------------------
-
 SPREAD = 0.5
 """Random speeds of the null lie in 1 ± SPREAD: enough to lose the phase of 20 cycles while the mean
 dwell is preserved."""
@@ -234,10 +232,8 @@ class AgreementTest:
 def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementTest:
     """Test whether two labellings agree more than their common rhythm explains.
 
-    Args:
-        a, b: two labellings of the same frames.
-        null_b: surrogates of b, at least one, such as `warped_circular_shifts`. All cover the same
-            frames and have nearly the same label frequencies.
+    `null_b` are surrogates of b, at least one, such as `warped_circular_shifts`. All cover the same
+    frames and have nearly the same label frequencies.
     """
     nulls = iter(null_b)
     first = next(nulls)

@@ -95,8 +95,7 @@ def embedding_quality(
     of 0 or 1 these are all other frames, and trustworthiness equals scikit-learn's.
 
     Args:
-        space: the mapped vectors, at most a few thousand.
-        plane: their positions on the map.
+        space, plane: at most a few thousand vectors, and their positions on the map.
         series, time: episode of each frame, and its index in the episode.
         window: Theiler window, frames: one number, or one per frame.
         label: label of each frame; None without labels.

@@ -52,9 +52,8 @@ def spherical_kmeans(
     """Spherical k-means: unit centres that maximise the mean cosine to the nearest centre.
 
     Lloyd's algorithm with k-means++ initialisation (1 − cos as squared distance), from the best of
-    several initialisations on a sample of the vectors.
-
-    `rng` draws the initialisations. Centres are ordered by decreasing number of vectors.
+    several initialisations on a sample of the vectors. Centres are ordered by decreasing number of
+    vectors.
 
     Raises:
         UsageError: there are fewer than N distinct vectors.
@@ -316,13 +315,8 @@ def fit_labels(
     consecutive frames of an episode (the empirical flow), without self-transitions. The same
     latents and seed give the same labels.
 
-    Args:
-        latents: one array per episode.
-        checkpoint_sha256: hash of the checkpoint.
-        prototypes: number of prototypes N.
-        clusters: number of clusters K; None chooses the K of lowest structural entropy.
-        seed: seed of the k-means initialisations.
-        fitted_on: provenance to record.
+    `latents` are one array per episode. `clusters` K is by default that of lowest structural
+    entropy. `seed` is that of the k-means initialisations, `fitted_on` provenance to record.
 
     Raises:
         UsageError: N or K is out of range, or there are fewer than N distinct latents.

@@ -18,9 +18,6 @@ ENDINGS = ("_low", "_high", "_all_frames")
 """Suffixes of metrics in columns of runs.csv: bounds of the interval; computed over all frames
 after the initial transient, not only those in gait cycles."""
 
-SUGGESTIONS = 3
-"""Maximum number of names suggested in place of an unknown one."""
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -30,8 +27,7 @@ class Metric:
         name: name of the field that holds it, or of a criterion of a verdict; longer if fields of
             different meaning share a name.
         group: title of its group.
-        what: definition in one line.
-        formula: formula in plain text.
+        what, formula: definition in one line, and formula in plain text.
         unit: unit; `none` for dimensionless numbers.
         range: range, and when it is undefined.
         null: value by chance, and the null model.
@@ -58,9 +54,8 @@ class Metric:
 def metric(name: str) -> Metric:
     """Look up a metric.
 
-    Args:
-        name: name of the metric, of a field that holds it, or `Class.field` if several metrics
-            have fields of that name; optionally with a suffix of `ENDINGS`.
+    The name is that of the metric, of a field that holds it, or `Class.field` if several metrics
+    have fields of that name; optionally with a suffix of `ENDINGS`.
 
     Raises:
         UsageError: the name is unknown, or the name of a field of several metrics.
@@ -87,7 +82,7 @@ def metric(name: str) -> Metric:
                 f"for one of {', '.join(carriers)}"
             )
     known = {_names(alias)[1] for m in METRICS.values() for alias in (m.name, *m.fields)}
-    similar = get_close_matches(name, sorted(known), SUGGESTIONS)
+    similar = get_close_matches(name, sorted(known))
     remedy = f"try {' or '.join(similar)}" if similar else "`glassviz explain` lists all"
     raise UsageError(f"metric {name!r}: expected the name of a metric, found none: {remedy}")
 

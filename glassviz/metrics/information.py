@@ -28,9 +28,6 @@ Distributions = Float64[np.ndarray, "frames outcomes"]
 Table = Float64[np.ndarray, "rows columns"]
 
 
-# Tables of counts ---------------------------------------------------------------------------------
-
-
 def contingency(a: Labels, b: Labels, rows: int | None = None, columns: int | None = None) -> Table:
     """Contingency table n_ij: number of frames with label i of a and label j of b.
 

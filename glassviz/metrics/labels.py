@@ -236,8 +236,6 @@ def describe(
     Args:
         label: label of each frame, 0 … K − 1. For steady frames only, pass
             `np.where(steady, label, -1)`.
-        phase, cycle: of each frame.
-        dt_s: seconds between frames.
         clusters: K.
         rng: draws the nulls and the bootstrap.
         replicates: replicates of the rotation null.
@@ -372,12 +370,8 @@ def describe_soft(
 ) -> SoftStats | None:
     """Describe the soft assignments of one episode; None if every frame is left out.
 
-    Args:
-        c: soft assignment of each frame; NaN leaves a frame out.
-        partition: S, rows sum to 1.
-        tau: temperature of c.
-        cycle: gait cycle of each frame.
-        rng: draws the random order.
+    `c` are soft assignments at temperature `tau`, NaN in frames that are left out; rows of the
+    partition S sum to 1; `rng` draws the random order.
 
     Example:
         >>> c = np.tile([[0.9, 0.1], [0.2, 0.8]], (5, 1))
@@ -417,12 +411,8 @@ def temperature_audit(
 ) -> tuple[SoftStats, ...]:
     """Statistics of the first 100,000 frames by temperature; empty if all are left out.
 
-    Args:
-        cosine: cosine of each latent and each prototype, or `cosine_up_to_a_constant`.
-        partition: S.
-        cycle: gait cycle of each frame.
-        rng: draws the random orders.
-        grid: temperatures, including that of the checkpoint.
+    `cosine` is that of each latent and each prototype, or `cosine_up_to_a_constant`. `rng` draws
+    the random orders.
     """
     cosine, cycle = cosine[:AUDIT_FRAMES], cycle[:AUDIT_FRAMES]
     audit = (describe_soft(soft_assignment(cosine, t), partition, t, cycle, rng) for t in grid)

@@ -125,11 +125,6 @@ def rotation_test(
     should, the more so the longer their dwell: 0.2 % rejected at 0.05 for a dwell of one cycle
     (`benchmarks/validate_labels.py`). Switches have no such seam.
 
-    Args:
-        counts, switches: from `cycle_counts` and `switch_counts`.
-        rng: draws the rotations.
-        replicates: B.
-
     Returns:
         Mean plug-in information under the null, None with a single cycle; and
         p = (1 + #{null >= observed}) / (B + 1), None with fewer than three cycles, which agree by

@@ -378,10 +378,9 @@ class RunStability:
 
 
 def assess(trace: Trace, gaits: Sequence[Gait] | None = None) -> RunStability:
-    """Assess the episodes of a trace; the same trace always gives the same.
+    """Assess the episodes of a trace; `gaits` are theirs if they were described already.
 
-    Args:
-        gaits: gaits of its episodes if they were described already.
+    The same trace always gives the same result.
 
     Raises:
         GlassvizError: there are no episodes, a number is NaN or infinite, or the gait of an episode
@@ -397,7 +396,7 @@ def assess(trace: Trace, gaits: Sequence[Gait] | None = None) -> RunStability:
     gaits = gaits or describe_gaits(trace)
     with threadpool_limits(1):
         episodes = tuple(describe_episode(trace, i, gait) for i, gait in enumerate(gaits))
-    verdicts = [episode.label_verdict.verdict for episode in episodes]
+    verdicts = Counter(episode.label_verdict.verdict for episode in episodes)
     partition = trace.partition if trace.has_labels else None
     return RunStability(
         checkpoint=header["checkpoint"]["name"],
@@ -414,7 +413,7 @@ def assess(trace: Trace, gaits: Sequence[Gait] | None = None) -> RunStability:
         episodes=episodes,
         gait=run_gait([episode.gait_verdict for episode in episodes]),
         basin=run_basin([episode.basin for episode in episodes]),
-        label_split=dict(Counter(verdicts).most_common()),
+        label_split=dict(verdicts.most_common()),
         returns=mean_interval(trace.returns.tolist()),
         metrics={
             name: _mean(name, [metric(each) for each in episodes])
@@ -464,13 +463,8 @@ def _pooled(trace: Trace, episodes: Sequence[EpisodeStability]) -> dict[str, Any
     """Statistics of the labels of all episodes, by field of `RunStability`."""
     phase = np.concatenate([phases_of(trace, each.episode, each.gait) for each in episodes])
     if not trace.has_labels:
-        none = dict.fromkeys(("occupancy", "persistence"))
-        return none | {
-            "dwell": (),
-            "onsets": (),
-            "label_names": (),
-            "phases": phase_uses(None, phase, 0),
-        }
+        empty = {"occupancy": None, "dwell": (), "onsets": (), "persistence": None}
+        return empty | {"label_names": (), "phases": phase_uses(None, phase, 0)}
     label = np.concatenate([_labels(trace, each.episode, each.gait) for each in episodes])
     clusters, dt_s = trace.clusters, trace.frame_dt_s
     clocked = of_one_clock(episodes)

@@ -24,9 +24,6 @@ Sizes = list[Int[np.ndarray, " parts"]]
 PValues = Float64[np.ndarray, " tests"]
 
 
-# Means --------------------------------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class MeanInterval:
     """A mean with Student's t confidence interval.
@@ -133,7 +130,6 @@ def bootstrap_interval(
     Args:
         sample: nested sequences, seeds > episodes > cycles, or fewer or more levels; the depth is
             the same everywhere. None, NaN and empty parts are left out.
-        rng: draws the resamples.
         statistic: `mean` or `iqm` (interquartile mean) over seeds.
 
     Returns:

@@ -133,10 +133,7 @@ def structural_entropy(
 ) -> StructuralEntropy:
     """Structural entropy of a graph under a partition, against random partitions.
 
-    Args:
-        graph, partition, self_loops: as in `entropy_2d`.
-        rng: permutes the memberships of nodes with edges; the others keep theirs.
-        replicates: B.
+    `rng` permutes the memberships of nodes with edges `replicates` times; the others keep theirs.
     """
     weights, membership = _with_loops(graph, self_loops), _membership(partition)
     h1, h2 = entropy_1d(weights, "once"), entropy_2d(weights, membership, "once")
@@ -175,13 +172,8 @@ def greedy_partition(
     Merging alone would cut two triangles joined by a bridge into three pairs; the moves find the
     triangles.
 
-    Args:
-        graph, self_loops: as in `entropy_1d`.
-        clusters: K, at most the number of nodes; None chooses the K with the lowest H² and leaves
-            nodes without edges as singletons.
-
-    Returns:
-        Cluster of every node, numbered by first node.
+    The graph is symmetric and non-negative. Without a number of clusters K that of the lowest H² is
+    chosen, and nodes without edges are singletons. Clusters are numbered by first node.
 
     Example:
         >>> triangles = np.kron(np.eye(2), np.ones((3, 3)) - np.eye(3))

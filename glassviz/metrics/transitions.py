@@ -30,11 +30,9 @@ TRANSITION_FLOOR = 1e-4
 
 Matrix = Float64[np.ndarray, "states states"]
 Shares = Float64[np.ndarray, " states"]
+SoftStates = Float[np.ndarray, "episodes frames states"]
 States = Int[np.ndarray, "episodes frames"]
 """State of every frame of every episode; −1 leaves a frame out, and transitions across it."""
-
-
-# Counts -----------------------------------------------------------------------------------------
 
 
 def transition_counts(labels: States, states: int, lag: int = 1) -> Matrix:
@@ -52,7 +50,7 @@ def transition_counts(labels: States, states: int, lag: int = 1) -> Matrix:
     return contingency(labels[:, :-lag][counted], labels[:, lag:][counted], states, states)
 
 
-def soft_transition_counts(c: Float[np.ndarray, "episodes frames states"]) -> Matrix:
+def soft_transition_counts(c: SoftStates) -> Matrix:
     """Soft transition counts Σ_t c_t ⊗ c_{t+1} within episodes, of soft assignments c.
 
     The floor that training adds is added by `markov_chain` in mode `soft-train`.
@@ -371,11 +369,9 @@ Partition = Float64[np.ndarray, "prototypes clusters"]
 
 @dataclass(frozen=True, eq=False)
 class Walks:
-    """State sequences of episodes; frames labelled −1 are left out, with transitions across them.
+    """State sequences of episodes, with soft assignments c if there are any.
 
-    Attributes:
-        prototype, label: of every frame.
-        soft: soft assignment c of every frame, or None.
+    Frames labelled −1 are left out, with transitions across them.
     """
 
     prototype: States
@@ -402,14 +398,14 @@ class ChainStats:
     """
 
     chain: Chain
-    counts: Float64[np.ndarray, "states states"]
+    counts: Matrix
     frames: Int[np.ndarray, " states"]
     entropy_rate_bits: float | None
     entropy_rate: float | None
     irreversibility: float | None
     cycles: tuple[Cycle, ...]
-    stationary: Float64[np.ndarray, " states"]
-    occupancy: Float64[np.ndarray, " states"]
+    stationary: Shares
+    occupancy: Shares
     occupancy_distance: float | None
     spectral_gap: float | None
     timescales: tuple[Timescale, ...]
@@ -478,15 +474,10 @@ def graph_stats(
 ) -> GraphStats:
     """Describe the transitions of pooled episodes; none are counted across episodes.
 
-    Args:
-        walks: state sequences; mode `soft-train` needs soft assignments.
-        partition: S of learned or fitted clusters.
-        mode: mode of the chains.
-        dt_s: seconds between frames.
-        rng: draws the random partitions, `replicates` of them.
+    `partition` is S of learned or fitted clusters; `rng` draws `replicates` random partitions.
 
     Raises:
-        ValueError: `soft-train` without soft assignments.
+        ValueError: mode `soft-train` without soft assignments.
     """
     assigned = walks.prototype >= 0
     soft = None if walks.soft is None else np.where(assigned[..., None], walks.soft, 0)
@@ -503,23 +494,12 @@ def graph_stats(
 
 
 def chain_stats(
-    states: States,
-    soft: Float[np.ndarray, "episodes frames states"] | None,
-    count: int,
-    mode: Mode,
-    dt_s: float,
+    states: States, soft: SoftStates | None, count: int, mode: Mode, dt_s: float
 ) -> ChainStats:
-    """Describe the chain of one level.
-
-    Args:
-        states: state of every frame, 0 … `count` − 1.
-        soft: soft assignment of every frame, for mode `soft-train`; 0 in frames that are left out.
-        count: number of states.
-        mode: mode of the chain.
-        dt_s: seconds between frames.
+    """Describe the chain of one level, of `count` states; c is 0 in frames that are left out.
 
     Raises:
-        ValueError: `soft-train` without soft assignments.
+        ValueError: mode `soft-train` without soft assignments.
     """
     counts = transition_counts(states, count)
     if mode != "soft-train":
