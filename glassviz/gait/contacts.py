@@ -163,9 +163,8 @@ class Fall:
     """A fall: from standing to the floor, and up again.
 
     Attributes:
-        start: last standing frame.
+        start, recovery: last standing frame before it, and next one; None if there is none.
         hit: first frame in which the body (torso, nose, pelvis or thigh) touches the floor.
-        recovery: next standing frame; None if there is none.
         direction: which way the torso leans at the hit, by more than 45°. The pitch is unwrapped
             from `start` on, so that a forward somersault counts as forward.
         manner: `sits`: the pelvis lands first, without nose or torso; `folds`: more than 90°

@@ -19,8 +19,7 @@ class ValueCalibration:
     """Predicted value against realised discounted return-to-go, over the episodes of one run.
 
     Attributes:
-        episodes: number of episodes n.
-        frames: number of frames per episode that count, from the first one on.
+        episodes, frames: numbers of episodes, and of frames of each that count, from the first on.
         discount: γ per frame.
         predicted, realised: means over frames, in discounted reward.
         bias: mean of predicted − realised per episode; positive if the agent overestimates.

@@ -365,9 +365,8 @@ class RefitStability:
 
     Attributes:
         clusters: K of each refit.
-        label_ami_mean, label_ami_min: mean and minimum AMI of the labels over pairs of refits. None
-            if undefined for all pairs.
-        prototype_ami_mean, prototype_ami_min: the same for their prototypes.
+        label_ami_mean, label_ami_min, prototype_ami_mean, prototype_ami_min: mean and minimum AMI
+            of labels and of prototypes over pairs of refits. None if undefined for all pairs.
     """
 
     clusters: tuple[int, ...]

@@ -468,6 +468,7 @@ def _pooled(trace: Trace, episodes: Sequence[EpisodeStability]) -> dict[str, Any
     label = np.concatenate([_labels(trace, each.episode, each.gait) for each in episodes])
     clusters, dt_s = trace.clusters, trace.frame_dt_s
     clocked = of_one_clock(episodes)
+    phases = [each.gait.cycles.phase for each in clocked]
     # Gaps as long as the longest lag separate the episodes.
     lags = min(round(MAX_LAG_S / dt_s), trace.frames // 2)
     steady = [np.where(each.gait.steady, trace.label[each.episode], -1) for each in episodes]
@@ -475,10 +476,7 @@ def _pooled(trace: Trace, episodes: Sequence[EpisodeStability]) -> dict[str, Any
     return {
         "occupancy": occupancy(label, clusters),
         "dwell": dwell_times(_segments(episodes, trace.frames), dt_s),
-        "onsets": onset_locking(
-            _segments(clocked, trace.frames),
-            np.concatenate([each.gait.cycles.phase for each in clocked]),
-        ),
+        "onsets": onset_locking(_segments(clocked, trace.frames), np.concatenate(phases)),
         "persistence": persistence(with_gaps.ravel(), dt_s, lags * dt_s),
         "label_names": name_labels(label, phase, clusters),
         "phases": phase_uses(label, phase, clusters),
