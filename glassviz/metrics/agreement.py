@@ -60,7 +60,7 @@ class Matching:
         return float(table[matched, self.partner[matched]].sum() / table.sum())
 
     def resized(self, labels: int) -> "Matching":
-        """The matching with `labels` labels of a: added ones are unmatched, removed ones must be."""
+        """Matching with `labels` labels of a: added ones are unmatched, removed ones must be."""
         partner, similarity = np.full(labels, -1), np.zeros(labels)
         common = min(labels, len(self.partner))
         partner[:common], similarity[:common] = self.partner[:common], self.similarity[:common]
