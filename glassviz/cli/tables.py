@@ -16,7 +16,7 @@ from glassviz.figures.graph_drawing import percent
 from glassviz.figures.latent_map import caption
 from glassviz.figures.transition_graph import convention, cycle_text, title_of
 from glassviz.maps.maps import LatentMap
-from glassviz.metrics.graph_stats import ChainStats, PartitionStats
+from glassviz.metrics.transitions import ChainStats, PartitionStats
 from glassviz.report.phrases import tables as notes
 from glassviz.report.phrases.numbers import NONE, figure, majority, shown_mean, shown_return
 from glassviz.report.phrases.verdicts import (

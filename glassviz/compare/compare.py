@@ -46,7 +46,7 @@ from glassviz.compare.runs import (
     called_apart,
     each_once,
 )
-from glassviz.metrics.agreement import Labels
+from glassviz.metrics.information import Labels
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 

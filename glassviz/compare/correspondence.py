@@ -14,14 +14,13 @@ from glassviz.metrics.agreement import (
     Agreement,
     AgreementTest,
     Consensus,
-    Labels,
     Matching,
     agreement,
     agreement_test,
     consensus,
     warped_circular_shifts,
 )
-from glassviz.metrics.information import contingency
+from glassviz.metrics.information import Labels, contingency
 from glassviz.metrics.labels import PhaseUse
 from glassviz.metrics.segments import VISITED_SHARE
 from glassviz.metrics.statistics import benjamini_hochberg

@@ -11,10 +11,17 @@ from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
-from glassviz.metrics.graph_stats import GraphStats, States, Walks, graph_stats
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.stability import describe_gaits, phases_of
-from glassviz.metrics.transitions import Mode, markov_chain, transition_counts
+from glassviz.metrics.transitions import (
+    GraphStats,
+    Mode,
+    States,
+    Walks,
+    graph_stats,
+    markov_chain,
+    transition_counts,
+)
 from glassviz.rollout.batch import (
     NOBODY,
     Failed,

@@ -19,7 +19,6 @@ from glassviz.compare.caveats import Mismatch, NoCorrespondence, NoFrames, TooFe
 from glassviz.compare.runs import ComparedRun, one_name_each, worth
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
-    Labels,
     Matching,
     Profiles,
     match_by_frames,
@@ -29,7 +28,7 @@ from glassviz.metrics.agreement import (
     phase_profiles,
 )
 from glassviz.metrics.fitted_labels import FittedLabels
-from glassviz.metrics.information import contingency
+from glassviz.metrics.information import Labels, contingency
 from glassviz.metrics.nulls import PHASE_BINS
 from glassviz.metrics.stability import RunStability, of_one_clock
 from glassviz.rollout.run import Labelling, Run

@@ -41,9 +41,8 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
-from glassviz.metrics.graph_stats import Convention, PartitionStats
 from glassviz.metrics.structural_entropy import symmetrised
-from glassviz.metrics.transitions import Cycle, Mode, dominant_cycle
+from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
 from glassviz.text import printable
 

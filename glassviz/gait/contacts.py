@@ -9,6 +9,9 @@ from jaxtyping import Bool, Float64, Int
 
 from glassviz.errors import GlassvizError
 
+Mask = Bool[np.ndarray, " frames"]
+Signal = Float64[np.ndarray, " frames"]
+
 FOOT = "foot"
 
 BODY = ("torso", "nose", "pelvis", "thigh")
@@ -31,26 +34,26 @@ class FloorContacts:
 
     geoms: tuple[str, ...]
     touching: Bool[np.ndarray, "frames geoms"]
-    stance: Bool[np.ndarray, " frames"]
+    stance: Mask
 
     @property
-    def flight(self) -> Bool[np.ndarray, " frames"]:
+    def flight(self) -> Mask:
         """Whether nothing touches the floor."""
         return ~self.stance
 
     @property
-    def foot(self) -> Bool[np.ndarray, " frames"]:
+    def foot(self) -> Mask:
         """Whether the foot touches the floor."""
         return self.touching[:, self.geoms.index(FOOT)]
 
     @property
-    def body(self) -> Bool[np.ndarray, " frames"]:
+    def body(self) -> Mask:
         """Whether torso, nose, pelvis or thigh touches the floor."""
         columns = [self.geoms.index(geom) for geom in BODY]
         return np.any(self.touching[:, columns], axis=1)
 
     @property
-    def foot_only(self) -> Bool[np.ndarray, " frames"]:
+    def foot_only(self) -> Mask:
         """Whether the foot touches the floor and the body does not."""
         return self.foot & ~self.body
 
@@ -70,24 +73,17 @@ class FloorContacts:
 
     def shares(self) -> dict[str, float | None]:
         """Share of the stance frames in which each geom touches the floor; None without stance."""
-        return {
-            geom: share(touching, self.stance)
-            for geom, touching in zip(self.geoms, self.touching.T, strict=True)
-        }
+        columns = zip(self.geoms, self.touching.T, strict=True)
+        return {geom: share(touching, self.stance) for geom, touching in columns}
 
 
 def floor_contacts(
     contacts: Bool[np.ndarray, "frames geoms"], geoms: Sequence[str], dt_s: float
 ) -> FloorContacts:
-    """Debounce recorded contacts.
+    """Debounce recorded contacts of the named geoms, in frames `dt_s` seconds apart.
 
     Stance is debounced separately, so that a flickering hand-over from one geom to another does
     not count as flight.
-
-    Args:
-        contacts: whether each geom touches the floor.
-        geoms: names of the geoms.
-        dt_s: seconds between frames.
 
     Raises:
         GlassvizError: a geom of the hopper is missing.
@@ -99,17 +95,12 @@ def floor_contacts(
             f"gaits are described for the hopper only"
         )
     columns = [i for i, geom in enumerate(geoms) if geom != "floor"]
-    touching = [debounce(contacts[:, i], dt_s) for i in columns]
-    return FloorContacts(
-        geoms=tuple(geoms[i] for i in columns),
-        touching=np.stack(touching, axis=1),
-        stance=debounce(np.any(contacts[:, columns], axis=1), dt_s),
-    )
+    touching = np.stack([debounce(contacts[:, i], dt_s) for i in columns], axis=1)
+    stance = debounce(np.any(contacts[:, columns], axis=1), dt_s)
+    return FloorContacts(tuple(geoms[i] for i in columns), touching, stance)
 
 
-def debounce(
-    signal: Bool[np.ndarray, " frames"], dt_s: float, min_duration_s: float = DEBOUNCE_S
-) -> Bool[np.ndarray, " frames"]:
+def debounce(signal: Mask, dt_s: float, min_duration_s: float = DEBOUNCE_S) -> Mask:
     """Remove runs shorter than `min_duration_s`: they take the value of the run before them.
 
     A lasting run starts at its first frame. Short runs at the beginning take the value of the
@@ -131,12 +122,12 @@ def debounce(
     return np.repeat(signal[starts[latest]], lengths)
 
 
-def rising_edges(signal: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " edges"]:
+def rising_edges(signal: Mask) -> Int[np.ndarray, " edges"]:
     """Frames in which the signal turns True; frame 0 is never an edge."""
     return np.flatnonzero(signal[1:] & ~signal[:-1]) + 1
 
 
-def share(part: Bool[np.ndarray, " frames"], whole: Bool[np.ndarray, " frames"]) -> float | None:
+def share(part: Mask, whole: Mask) -> float | None:
     """Share of the frames of `whole` that are also in `part`; None if `whole` is empty."""
     total = int(whole.sum())
     return int((part & whole).sum()) / total if total else None
@@ -172,9 +163,8 @@ class Fall:
     """A fall: from standing to the floor, and up again.
 
     Attributes:
-        start: last standing frame.
+        start, recovery: last standing frame before it, and next one; None if there is none.
         hit: first frame in which the body (torso, nose, pelvis or thigh) touches the floor.
-        recovery: next standing frame; None if there is none.
         direction: which way the torso leans at the hit, by more than 45°. The pitch is unwrapped
             from `start` on, so that a forward somersault counts as forward.
         manner: `sits`: the pelvis lands first, without nose or torso; `folds`: more than 90°
@@ -190,14 +180,7 @@ class Fall:
     first: tuple[str, ...]
 
 
-def standing(height: Float64[np.ndarray, " frames"], dt_s: float) -> Bool[np.ndarray, " frames"]:
-    """Whether the body stands: at least 0.6 m high, debounced over three control steps."""
-    return debounce(height >= STAND_HEIGHT_M, dt_s)
-
-
-def opening_end(
-    contacts: FloorContacts, height: Float64[np.ndarray, " frames"], dt_s: float
-) -> int:
+def opening_end(contacts: FloorContacts, height: Signal, dt_s: float) -> int:
     """First frame after the initial transient, 0..T-1.
 
     Every episode begins with a drop from one metre in a random pose, from which most agents get
@@ -220,9 +203,9 @@ def opening_end(
 
 def find_falls(
     contacts: FloorContacts,
-    height: Float64[np.ndarray, " frames"],
-    torso: Float64[np.ndarray, " frames"],
-    thigh: Float64[np.ndarray, " frames"],
+    height: Signal,
+    torso: Signal,
+    thigh: Signal,
     dt_s: float,
     begin: int = 0,
 ) -> tuple[Fall, ...]:
@@ -231,15 +214,11 @@ def find_falls(
     From the hit until the next stand it is one fall. A gait that lands on its knee and stands up
     again in every cycle falls in every cycle; the verdict on the gait takes care of that.
 
-    Args:
-        contacts: debounced floor contacts.
-        height: height of the torso above the foot, m.
-        torso, thigh: pitch from the vertical, rad; positive when leaning forward.
-        dt_s: seconds between frames.
-        begin: first frame to look at, usually the end of the initial transient.
+    `height` is that of the torso above the foot, m; `torso` and `thigh` are pitches from the
+    vertical, rad, positive when leaning forward; `begin` is the first frame to look at.
     """
     considered = np.arange(len(height)) >= begin
-    stands = standing(height, dt_s) & considered
+    stands = debounce(height >= STAND_HEIGHT_M, dt_s) & considered
     down = contacts.body & ~stands & considered
     # A frame that neither stands nor touches the floor continues the state before it.
     decided = np.flatnonzero(stands | down)
@@ -253,27 +232,15 @@ def find_falls(
     lean = unwrapped[hits] - upright
     fold = np.abs(np.angle(np.exp(1j * (torso[hits] - thigh[hits]))))
     falls = []
-    for i, hit in enumerate(hits):
-        first = tuple(
-            geom
-            for geom, touches in zip(contacts.geoms, contacts.touching[hit], strict=True)
-            if touches
-        )
+    for i, (start, hit) in enumerate(zip(starts.tolist(), hits.tolist(), strict=True)):
+        first = tuple(np.array(contacts.geoms)[contacts.touching[hit]].tolist())
         recovery = int(rises[recoveries[i]]) if recoveries[i] < len(rises) else None
-        falls.append(
-            Fall(
-                int(starts[i]),
-                int(hit),
-                recovery,
-                _direction(lean[i]),
-                _manner(first, fold[i]),
-                first,
-            )
-        )
+        direction, manner = _direction(lean[i]), _manner(first, fold[i])
+        falls.append(Fall(start, hit, recovery, direction, manner, first))
     return tuple(falls)
 
 
-def fallen_frames(falls: tuple[Fall, ...], frames: int) -> Bool[np.ndarray, " frames"]:
+def fallen_frames(falls: tuple[Fall, ...], frames: int) -> Mask:
     """Whether each frame lies between the last stand before a fall and the next stand."""
     change = np.zeros(frames + 1, int)
     np.add.at(change, [fall.start + 1 for fall in falls], 1)

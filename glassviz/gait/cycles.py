@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, hilbert, sosfiltfilt
 
-from glassviz.gait.contacts import FloorContacts, debounce, rising_edges
+from glassviz.gait.contacts import FloorContacts, Mask, Signal, debounce, rising_edges
 
 SLOWEST_S = 2.5
 """Longest period, s. Agents that repeatedly fall and get up have periods of 1.7 to 2.1 s."""
@@ -28,9 +28,6 @@ MONOTONE = 0.95
 BAND = (0.5, 1.5)
 """Pass band of the Hilbert phase, relative to the frequency found by autocorrelation."""
 
-FILTER_ORDER = 2
-"""Order of the Butterworth filter of the Hilbert phase."""
-
 
 @dataclass(frozen=True)
 class Rhythm:
@@ -45,17 +42,12 @@ class Rhythm:
     strength: float
 
 
-def autocorrelation(
-    signal: Float64[np.ndarray, " frames"], mask: Bool[np.ndarray, " frames"], lags: int
-) -> Float64[np.ndarray, " lags"] | None:
+def autocorrelation(signal: Signal, mask: Mask, lags: int) -> Float64[np.ndarray, " lags"] | None:
     """Autocorrelation at lags 0..`lags`, over pairs of frames that both lie in the mask.
 
     r(l) = mean of x_t x_{t+l} / mean of x_t², with x the signal minus its mean over the mask;
-    computed by FFT.
-
-    Returns:
-        Values in [-1, 1] up to sampling noise of few pairs, 0 at lags without a pair; None if the
-        signal is constant.
+    computed by FFT. In [-1, 1] up to sampling noise of few pairs, 0 at lags without a pair. None if
+    the signal is constant.
 
     Example:
         >>> signal = np.sin(2 * np.pi * np.arange(200) / 20)
@@ -67,7 +59,7 @@ def autocorrelation(
         return None
     size = next_fast_len(len(signal) + lags, real=True)
 
-    def products(values: Float64[np.ndarray, " frames"]) -> Float64[np.ndarray, " lags"]:
+    def products(values: Signal) -> Float64[np.ndarray, " lags"]:
         return irfft(np.abs(rfft(values, size)) ** 2, size)[: lags + 1]
 
     total = products(np.where(mask, signal - signal[mask].mean(), 0.0))
@@ -76,9 +68,7 @@ def autocorrelation(
     return means / means[0]
 
 
-def autocorrelation_rhythm(
-    height: Float64[np.ndarray, " frames"], mask: Bool[np.ndarray, " frames"], dt_s: float
-) -> Rhythm | None:
+def autocorrelation_rhythm(height: Signal, mask: Mask, dt_s: float) -> Rhythm | None:
     """First high peak of the autocorrelation of the height; None without a positive peak.
 
     Lags longer than half the frames in the mask are ignored: fewer than two periods are no rhythm.
@@ -104,20 +94,12 @@ def autocorrelation_rhythm(
     return Rhythm(float(peak + shift) * dt_s, min(1.0, float(top)))
 
 
-def hilbert_period(
-    height: Float64[np.ndarray, " frames"],
-    mask: Bool[np.ndarray, " frames"],
-    dt_s: float,
-    around_s: float,
-) -> float | None:
-    """Period from the phase of the analytic signal x + i H[x] of the band-passed height x.
+def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> float | None:
+    """Period, s, from the phase of the analytic signal x + i H[x] of the band-passed height x.
 
     The zero-phase filter passes 0.5 to 1.5 times the frequency 1 / `around_s`. One period at each
-    end is dropped.
-
-    Returns:
-        Period, s; None if the phase advances in less than 95 % of the frames, or if there are too
-        few frames.
+    end is dropped. None if the phase advances in less than 95 % of the frames, or if there are too
+    few frames.
     """
     edge = round(around_s / dt_s)
     band = [min(factor * 2 * dt_s / around_s, 0.99) for factor in BAND]
@@ -128,7 +110,7 @@ def hilbert_period(
         return None
     known = np.flatnonzero(mask)
     filled = np.interp(np.arange(len(height)), known, height[known])
-    sos = butter(FILTER_ORDER, band, btype="bandpass", output="sos")
+    sos = butter(2, band, btype="bandpass", output="sos")
     band_passed = sosfiltfilt(sos, filled, padlen=min(3 * edge, len(filled) - 1))
     # The FFT is slow for lengths with large prime factors.
     analytic = hilbert(band_passed, next_fast_len(len(band_passed)))[: len(band_passed)]
@@ -150,9 +132,8 @@ class Cycles:
     """The J gait cycles of an episode.
 
     Attributes:
-        starts: frame of the touchdown that begins each cycle.
-        ends: frame of the touchdown that ends each cycle; the start of the next cycle if that
-            follows directly.
+        starts, ends: frames of the touchdowns that begin and end each cycle; an end is the start of
+            the next cycle if that follows directly.
         phase: phase in [0, 2π), linear between touchdowns; NaN outside of cycles.
         cycle: index of the cycle, 0..J-1; -1 outside of cycles.
         dt_s: seconds between frames.
@@ -160,7 +141,7 @@ class Cycles:
 
     starts: Int[np.ndarray, " cycles"]
     ends: Int[np.ndarray, " cycles"]
-    phase: Float64[np.ndarray, " frames"]
+    phase: Signal
     cycle: Int[np.ndarray, " frames"]
     dt_s: float
 
@@ -186,18 +167,13 @@ class Cycles:
         return float(periods.std(ddof=1) / periods.mean()) if self.count > 1 else None
 
 
-def find_cycles(
-    touchdowns: Int[np.ndarray, " touchdowns"], mask: Bool[np.ndarray, " frames"], dt_s: float
-) -> Cycles:
+def find_cycles(touchdowns: Int[np.ndarray, " touchdowns"], mask: Mask, dt_s: float) -> Cycles:
     """Segment an episode into cycles at its touchdowns.
 
     A cycle is an interval between successive touchdowns that lies in the mask completely, lasts
     1/6 to 2.5 s, and 0.5 to 1.5 times the median of all such intervals.
 
-    Args:
-        touchdowns: frames of the touchdowns, ascending.
-        mask: frames that may belong to a cycle.
-        dt_s: seconds between frames.
+    Touchdowns are ascending frames; the mask has the frames that may belong to a cycle.
 
     Example:
         >>> cycles = find_cycles(np.array([0, 20, 41, 61]), np.ones(70, bool), dt_s=0.02)
@@ -226,7 +202,7 @@ def find_cycles(
 
 
 def body_touchdowns(
-    contacts: FloorContacts, height: Float64[np.ndarray, " frames"], dt_s: float
+    contacts: FloorContacts, height: Signal, dt_s: float
 ) -> Int[np.ndarray, " touchdowns"]:
     """Frames in which torso, nose, pelvis or thigh touches down, one per rise of the torso.
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from glassviz.errors import GlassvizError
 from glassviz.gait.contacts import (
     STAND_HEIGHT_M,
     Fall,
     FloorContacts,
+    Mask,
+    Signal,
     fallen_frames,
     find_falls,
     floor_contacts,
@@ -59,21 +60,14 @@ class ReturnMap:
 
 
 def return_map(
-    cycles: Cycles,
-    height: Float64[np.ndarray, " frames"],
-    torso: Float64[np.ndarray, " frames"],
-    rng: np.random.Generator,
+    cycles: Cycles, height: Signal, torso: Signal, rng: np.random.Generator
 ) -> ReturnMap | None:
     """Fit y_{j+1} = A y_j + b to the state of the body at touchdowns; None below 10 cycles.
 
-    y is (rate of the height, pitch of the torso, pitch rate). 20 cycles support a fit of no more
-    than three features, and the interval is wide even so.
+    y is (rate of the height, pitch of the torso, pitch rate); a cycle gives one pair. 20 cycles
+    support a fit of no more than three features, and the interval is wide even so.
 
-    Args:
-        cycles: gait cycles; each gives one pair (y_j, y_{j+1}).
-        height: height of the torso above the foot, m.
-        torso: pitch of the torso, rad.
-        rng: draws the bootstrap resamples.
+    `height` is in m, `torso` in rad; `rng` draws the bootstrap resamples.
 
     References:
         Hurmuzlu & Basdogan, "On the measurement of dynamic stability of human locomotion", 1994.
@@ -116,17 +110,14 @@ class Gait:
     """Gait of one episode. Shares, means and falls exclude the initial transient.
 
     Attributes:
-        dt_s: seconds between frames.
         opening_end: first frame after the initial transient (the drop and the getting up).
-        contacts: floor contacts of the whole episode.
-        falls: falls, in frames of the episode.
+        contacts, falls: floor contacts and falls of the whole episode.
         geom_shares: share of the stance frames in which each geom touches the floor; None without
             stance.
-        foot_only_share: share of the stance frames in which the foot touches the floor, and torso,
-            nose, pelvis and thigh do not.
-        body_share: share of the stance frames in which torso, nose, pelvis or thigh does.
-        standing_rate: share of the frames with a height of at least 0.6 m.
-        mean_height_m: mean height of the torso above the foot, m.
+        foot_only_share, body_share: share of the stance frames in which the foot touches the floor
+            and the body (torso, nose, pelvis, thigh) does not; and in which the body does.
+        standing_rate, mean_height_m: share of the frames with a height of at least 0.6 m, and mean
+            height of the torso above the foot, m.
         distance_m: distance covered by the centre of mass, m; negative backward.
         first_fall_m: distance covered before the first fall, m; None without falls.
         mean_speed_mps: mean forward speed of the centre of mass, m/s.
@@ -184,12 +175,12 @@ class Gait:
         return float(self.fallen[self.opening_end :].mean())
 
     @cached_property
-    def fallen(self) -> Bool[np.ndarray, " frames"]:
+    def fallen(self) -> Mask:
         """Whether each frame of the episode lies in a fall."""
         return fallen_frames(self.falls, self.frames)
 
     @property
-    def steady(self) -> Bool[np.ndarray, " frames"]:
+    def steady(self) -> Mask:
         """Whether each frame lies in a gait cycle. Cycles on the foot contain no fall."""
         return self.cycles.cycle >= 0
 
@@ -227,23 +218,15 @@ class Gait:
 
     @property
     def period_spread(self) -> float | None:
-        """Disagreement of the detectors: (longest - shortest) / median period.
-
-        None unless all three detectors find a period.
-        """
+        """Disagreement (longest - shortest) / median of the three detectors; None if one fails."""
         periods = [period for period in self.detected_periods_s.values() if period is not None]
-        if len(periods) < 3:
-            return None
-        return float(np.ptp(periods) / np.median(periods))
+        return float(np.ptp(periods) / np.median(periods)) if len(periods) == 3 else None
 
 
 def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None) -> Gait:
     """Describe the gait of one episode of a trace.
 
-    Args:
-        trace: a trace of the hopper.
-        episode: index of the episode, from 0.
-        rng: bootstrap of the return map; by default seeded alike in every call.
+    `rng` draws the bootstrap of the return map; by default it is seeded alike in every call.
 
     Raises:
         GlassvizError: the trace has no frames, contains NaN or infinity, or is not of the hopper.
@@ -266,7 +249,6 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         touchdowns = begin + body_touchdowns(after, height[begin:], dt_s)
     cycles = find_cycles(touchdowns, mask, dt_s)
     rhythm = autocorrelation_rhythm(height, mask, dt_s)
-    around_s = rhythm.period_s if rhythm else None
     mean_direction = np.exp(1j * torso[begin:]).mean()
     return Gait(
         dt_s=dt_s,
@@ -286,7 +268,7 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         torso_sd_rad=circular_sd(float(np.abs(mean_direction))),
         on_foot=on_foot,
         cycles=cycles,
-        hilbert_period_s=hilbert_period(height, mask, dt_s, around_s) if around_s else None,
+        hilbert_period_s=hilbert_period(height, mask, dt_s, rhythm.period_s) if rhythm else None,
         rhythm=rhythm,
         duty_factor=share(contacts.stance, cycles.cycle >= 0),
         return_map=return_map(cycles, height, torso, rng or np.random.default_rng(0)),
@@ -304,7 +286,7 @@ def circular_sd(resultant: float) -> float:
     return float(np.sqrt(-2 * np.log(np.clip(resultant, np.finfo(float).tiny, 1.0))))
 
 
-def _signals(trace: Trace, episode: int) -> dict[str, Float64[np.ndarray, " frames"]]:
+def _signals(trace: Trace, episode: int) -> dict[str, Signal]:
     """The signals that describe a gait: height, speed, and pitch of torso and thigh."""
     place = f"trace of {trace.header['checkpoint']['name']}, episode {episode}"
     bodies = trace.header["bodies"]

@@ -9,6 +9,8 @@ from jaxtyping import Bool, Float64, Int
 
 from glassviz.metrics.information import (
     ROUNDING_BITS,
+    CycleIndex,
+    Labels,
     contingency,
     divergence_bits,
     entropy_bits,
@@ -19,8 +21,9 @@ from glassviz.metrics.information import (
 from glassviz.metrics.nulls import monte_carlo_p
 from glassviz.metrics.statistics import REPLICATES, bootstrap_weights
 
-Labels = Int[np.ndarray, " frames"]
-Profiles = Float64[np.ndarray, "clusters bins"]
+Profiles = Float64[np.ndarray, "labels bins"]
+Table = Float64[np.ndarray, "labels others"]
+Replicates = Float64[np.ndarray, " replicates"]
 
 
 # Matching -----------------------------------------------------------------------------------------
@@ -38,8 +41,7 @@ class Matching:
     """One-to-one matching of the labels of a to those of b.
 
     Attributes:
-        partner: matched label of b for each label of a; −1 if unmatched. Matched labels get the
-            same colour.
+        partner: matched label of b for each label of a; −1 if unmatched.
         similarity: similarity of each pair, in [0, 1]; 0 if unmatched. The Jaccard index of their
             frames, or 1 − the Jensen-Shannon divergence of their phase profiles.
     """
@@ -47,14 +49,10 @@ class Matching:
     partner: Int[np.ndarray, " labels"]
     similarity: Float64[np.ndarray, " labels"]
 
-    def accuracy(self, table: Float64[np.ndarray, "labels others"]) -> float | None:
-        """Share of the frames whose two labels are matched with each other, in [0, 1].
+    def accuracy(self, table: Table) -> float | None:
+        """Share of the frames whose two labels are matched, in [0, 1]; None without frames.
 
-        Args:
-            table: contingency table, from `contingency`.
-
-        Returns:
-            None without frames.
+        `table` is the contingency table of both labellings.
         """
         if not table.any():
             return None
@@ -62,10 +60,7 @@ class Matching:
         return float(table[matched, self.partner[matched]].sum() / table.sum())
 
     def resized(self, labels: int) -> "Matching":
-        """The matching with `labels` labels of a: added labels are unmatched.
-
-        Removed labels must be unmatched.
-        """
+        """Matching with `labels` labels of a: added ones are unmatched, removed ones must be."""
         partner, similarity = np.full(labels, -1), np.zeros(labels)
         common = min(labels, len(self.partner))
         partner[:common], similarity[:common] = self.partner[:common], self.similarity[:common]
@@ -80,13 +75,10 @@ class Matching:
         return Matching(partner, similarity)
 
 
-def match_by_frames(table: Float64[np.ndarray, "labels others"]) -> Matching:
+def match_by_frames(table: Table) -> Matching:
     """Match labels such that as many frames as possible agree (Hungarian algorithm).
 
     Pairs with a Jaccard index below 0.2 stay unmatched. The numbers of labels may differ.
-
-    Args:
-        table: contingency table, from `contingency`.
 
     Example:
         >>> match_by_frames(np.array([[0.0, 9.0], [8.0, 1.0], [1.0, 0.0]])).partner
@@ -98,13 +90,9 @@ def match_by_frames(table: Float64[np.ndarray, "labels others"]) -> Matching:
 
 
 def phase_profiles(raster: Int[np.ndarray, "cycles bins"], clusters: int) -> Profiles:
-    """Phase profiles p(phase bin | label); zeros for labels that do not occur.
+    """Phase profiles p(phase bin | label) of `clusters` labels, from `locking.phase_raster`.
 
-    All gait cycles have equal weight, whatever their duration.
-
-    Args:
-        raster: label of each cycle in each phase bin, from `locking.phase_raster`; −1 without one.
-        clusters: K.
+    Zeros for labels that do not occur. All gait cycles have equal weight, whatever their duration.
 
     Example:
         >>> phase_profiles(np.array([[0, 0, 1, 1], [0, 1, 1, 1]]), clusters=2).round(2)
@@ -115,16 +103,11 @@ def phase_profiles(raster: Int[np.ndarray, "cycles bins"], clusters: int) -> Pro
     return normalised_rows(counts.astype(np.float64))
 
 
-def match_by_phase(
-    a: Float64[np.ndarray, "labels bins"], b: Float64[np.ndarray, "others bins"]
-) -> Matching:
+def match_by_phase(a: Profiles, b: Float64[np.ndarray, "others bins"]) -> Matching:
     """Match labels that occur at the same phases, for agents with corresponding gaits.
 
-    Minimises the sum of Jensen-Shannon divergences. Pairs with a divergence above ⅔ bit, and
-    labels that do not occur, stay unmatched.
-
-    Args:
-        a, b: phase profiles, from `phase_profiles`; cycles begin at the same event.
+    Minimises the sum of Jensen-Shannon divergences of the profiles, whose cycles begin at the same
+    event. Pairs with a divergence above ⅔ bit, and labels that do not occur, stay unmatched.
 
     Example:
         >>> match_by_phase(np.array([[1.0, 0.0], [0.0, 1.0]]), np.array([[0.1, 0.9]])).partner
@@ -138,9 +121,7 @@ def match_by_phase(
 
 
 def _assigned(
-    cost: Float64[np.ndarray, "labels others"],
-    similarity: Float64[np.ndarray, "labels others"],
-    allowed: Bool[np.ndarray, "labels others"],
+    cost: Table, similarity: Table, allowed: Bool[np.ndarray, "labels others"]
 ) -> Matching:
     from scipy.optimize import linear_sum_assignment
 
@@ -201,10 +182,7 @@ def agreement(a: Labels, b: Labels) -> Agreement:
 def _measures(
     tables: Float64[np.ndarray, "tables rows columns"], chance: float
 ) -> tuple[Float64[np.ndarray, " tables"], ...]:
-    """ARI, AMI, VI and H(a, b) of contingency tables; NaN where undefined.
-
-    `chance` is the expected information of one of them; all have nearly the same margins.
-    """
+    """ARI, AMI, VI and H(a, b) of tables with nearly the same margins; NaN where undefined."""
     share = tables / tables.sum(axis=(1, 2), keepdims=True)
     joint = np.asarray(entropy_bits(share.reshape(len(tables), -1)))
     entropy_a, entropy_b = (np.asarray(entropy_bits(share.sum(axis=i))) for i in (2, 1))
@@ -213,12 +191,11 @@ def _measures(
     rows, columns = (_pairs(tables.sum(axis=i)).sum(axis=1) for i in (2, 1))
     pairs = _pairs(tables).sum(axis=(1, 2))
     expected_pairs = rows * columns / np.maximum(_pairs(tables.sum(axis=(1, 2))), 1.0)
-    undefined = mean - chance < ROUNDING_BITS
-    ami = np.where(
-        undefined, np.nan, (information - chance) / np.where(undefined, 1, mean - chance)
-    )
-    largest = np.where(undefined, 1, (rows + columns) / 2 - expected_pairs)
-    ari = np.where(undefined, np.nan, (pairs - expected_pairs) / largest)
+    defined = mean - chance >= ROUNDING_BITS
+    with np.errstate(invalid="ignore", divide="ignore"):
+        ami = np.where(defined, (information - chance) / (mean - chance), np.nan)
+        largest = (rows + columns) / 2 - expected_pairs
+        ari = np.where(defined, (pairs - expected_pairs) / largest, np.nan)
     return ari, ami, np.maximum(2 * (joint - mean), 0.0), joint
 
 
@@ -226,8 +203,6 @@ def _pairs(count: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"
     """Number of pairs of `count` frames."""
     return count * (count - 1) / 2
 
-
-# Agreement test -----------------------------------------------------------------------------------
 
 SPREAD = 0.5
 """Random speeds of the null lie in 1 ± SPREAD: enough to lose the phase of 20 cycles while the mean
@@ -257,10 +232,8 @@ class AgreementTest:
 def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementTest:
     """Test whether two labellings agree more than their common rhythm explains.
 
-    Args:
-        a, b: two labellings of the same frames.
-        null_b: at least one surrogate of b, as from `warped_circular_shifts`. All cover the same
-            frames and have nearly the same label frequencies.
+    `null_b` are surrogates of b, at least one, such as `warped_circular_shifts`. All cover the same
+    frames and have nearly the same label frequencies.
     """
     nulls = iter(null_b)
     first = next(nulls)
@@ -273,32 +246,26 @@ def agreement_test(a: Labels, b: Labels, null_b: Iterable[Labels]) -> AgreementT
         return AgreementTest(observed, None, None, None, None, None, count)
     chance = expected_information_bits(contingency(a, b, rows, columns))
     ari, ami, vi, _ = _measures(tables, chance)
-    return AgreementTest(
-        observed=observed,
-        null_ari=_nan_mean(ari),
-        null_ami=_nan_mean(ami),
-        null_vi_bits=float(vi.mean()),
-        ari_p=_upper_tail_p(ari, observed.ari),
-        ami_p=_upper_tail_p(ami, observed.ami),
-        replicates=count,
-    )
+    means = _nan_mean(ari), _nan_mean(ami), float(vi.mean())
+    ari_p, ami_p = _upper_tail_p(ari, observed.ari), _upper_tail_p(ami, observed.ami)
+    return AgreementTest(observed, *means, ari_p, ami_p, count)
 
 
-def _upper_tail_p(null: Float64[np.ndarray, " replicates"], observed: float) -> float:
+def _upper_tail_p(null: Replicates, observed: float) -> float:
     return monte_carlo_p((null >= observed - ROUNDING_BITS) | np.isnan(null))
 
 
-def _nan_mean(values: Float64[np.ndarray, " replicates"]) -> float | None:
+def _nan_mean(values: Replicates) -> float | None:
     defined = values[~np.isnan(values)]
     return float(defined.mean()) if len(defined) else None
 
 
 def warped_circular_shifts(
     label: Labels,
-    cycle: Int[np.ndarray, " frames"],
+    cycle: CycleIndex,
     rng: np.random.Generator,
     replicates: int,
-    span: Int[np.ndarray, " frames"] | None = None,
+    span: Labels | None = None,
 ) -> Iterator[Labels]:
     """Surrogates of labels: a random circular shift with a random speed in each gait cycle.
 
@@ -308,9 +275,8 @@ def warped_circular_shifts(
     two labellings of one gait in step. Frames outside of cycles are left out.
 
     Args:
-        label: label of each frame.
-        cycle: gait cycle of each frame, −1 outside of cycles. The frames of a cycle are
-            consecutive, and adjacent cycles in a pool of episodes have different numbers.
+        label, cycle: by frame. The frames of a cycle are consecutive, and adjacent cycles in a pool
+            of episodes have different numbers.
         rng: draws shifts and speeds.
         replicates: number of surrogates.
         span: part of the pool that each frame belongs to, such as its episode, from 0, in
@@ -347,8 +313,7 @@ class Consensus:
         mean_ami: mean over pairs; None if no pair is defined.
         low, high: percentile interval over resampled seeds, without pairs of a seed with itself;
             None with fewer than three runs or undefined pairs.
-        medoid: the run with the highest mean AMI with the others; the first of ties. None with
-            fewer than three runs.
+        medoid: from `medoid`.
         level: nominal confidence level; the coverage is lower for few seeds.
     """
 
@@ -366,13 +331,7 @@ def consensus(
     level: float = 0.95,
     replicates: int = REPLICATES,
 ) -> Consensus:
-    """Agreement of the labels that several runs give to the same frames.
-
-    Args:
-        labels: labels of each run on a probe set.
-        rng: resamples seeds.
-        level: confidence level.
-        replicates: number of bootstrap resamples.
+    """Agreement of the labels that several runs give to the frames of a probe set.
 
     Example:
         >>> labels = np.array([[0, 0, 1, 1, 2, 2], [1, 1, 0, 0, 2, 2], [0, 0, 1, 1, 1, 1]])
@@ -400,9 +359,6 @@ def medoid(ami: Float64[np.ndarray, "runs runs"]) -> int | None:
     """The typical run: the run with the highest mean AMI with the others; the first of ties.
 
     None with fewer than three runs, or if no AMI is defined.
-
-    Args:
-        ami: AMI of every pair of runs, from `pairwise_ami`.
 
     Example:
         >>> medoid(np.array([[np.nan, 0.9, 0.5], [0.9, np.nan, 0.8], [0.5, 0.8, np.nan]]))

@@ -6,12 +6,7 @@ from math import ceil, log
 import numpy as np
 from jaxtyping import Float, Float64
 
-from glassviz.metrics.statistics import (
-    REPLICATES,
-    MeanInterval,
-    bootstrap_weights,
-    mean_interval,
-)
+from glassviz.metrics.statistics import REPLICATES, MeanInterval, bootstrap_weights, mean_interval
 
 TAIL_WEIGHT = 0.01
 """Frames count if rewards after the end of the episode would have at most this weight."""
@@ -24,8 +19,7 @@ class ValueCalibration:
     """Predicted value against realised discounted return-to-go, over the episodes of one run.
 
     Attributes:
-        episodes: number of episodes n.
-        frames: number of frames per episode that count, from the first one on.
+        episodes, frames: numbers of episodes, and of frames of each that count, from the first on.
         discount: γ per frame.
         predicted, realised: means over frames, in discounted reward.
         bias: mean of predicted − realised per episode; positive if the agent overestimates.
@@ -63,14 +57,8 @@ def value_calibration(
     than 1 % (γᵐ for m remaining rewards) are left out: the last 458 at γ = 0.99. Returns are not
     bootstrapped from the values under test.
 
-    Args:
-        value: value predicted at each frame, before its reward.
-        reward: reward of each frame.
-        discount: γ per frame.
-        rng: resamples episodes.
-
-    Returns:
-        None if episodes are too short, the discount is not in (0, 1), or a number is not finite.
+    `value` is predicted at each frame, before its reward; `rng` resamples episodes. None if
+    episodes are too short, the discount is not in (0, 1), or a number is not finite.
 
     Example:
         >>> reward = np.random.default_rng(0).uniform(size=(3, 100))
@@ -126,9 +114,7 @@ def returns_to_go(reward: PerFrame, discount: float) -> Float64[np.ndarray, "epi
     return np.asarray(lfilter([1.0], [1.0, -discount], backwards, axis=1))[:, ::-1]
 
 
-def _rank_correlations(
-    v: Float64[np.ndarray, "episodes frames"], g: Float64[np.ndarray, "episodes frames"]
-) -> Float64[np.ndarray, " defined"]:
+def _rank_correlations(v: PerFrame, g: PerFrame) -> Float64[np.ndarray, " defined"]:
     from scipy.stats import rankdata
 
     varying = (np.ptp(v, axis=1) > 0) & (np.ptp(g, axis=1) > 0)
@@ -137,11 +123,7 @@ def _rank_correlations(
     return (a * b).sum(axis=1) / np.sqrt(np.square(a).sum(axis=1) * np.square(b).sum(axis=1))
 
 
-def _slope(
-    v: Float64[np.ndarray, "episodes frames"],
-    g: Float64[np.ndarray, "episodes frames"],
-    rng: np.random.Generator,
-) -> tuple[float | None, float | None, float | None]:
+def _slope(v: PerFrame, g: PerFrame, rng: np.random.Generator) -> tuple[float | None, ...]:
     """Slope over all frames, and the bounds of its interval."""
     if np.ptp(v) == 0:
         return None, None, None
@@ -160,5 +142,4 @@ def _slope(
     if episodes < 2:
         return slope, None, None
     resampled = slopes(bootstrap_weights(episodes, REPLICATES, rng))
-    low, high = np.quantile(resampled, [0.025, 0.975]).tolist()
-    return slope, low, high
+    return slope, *np.quantile(resampled, [0.025, 0.975]).tolist()

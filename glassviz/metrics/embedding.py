@@ -11,6 +11,8 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
 
+from glassviz.metrics.information import Labels
+
 NEIGHBOURS = 15
 """Default neighbourhood size k."""
 
@@ -21,6 +23,7 @@ Metric = Literal["cosine", "euclidean"]
 Pairs = Float64[np.ndarray, "frames frames"]
 Allowed = Bool[np.ndarray, "frames frames"]
 Ranks = Int[np.ndarray, "frames frames"]
+PerFrame = Int[np.ndarray, " frames"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +31,7 @@ class EmbeddingQuality:
     """Neighbourhood preservation of a map, over a sample of its frames.
 
     Attributes:
-        frames: sample size n.
-        neighbours: neighbourhood size k.
+        frames, neighbours: sample size n, and neighbourhood size k.
         trustworthiness: in [0, 1]; 1 if all neighbours on the map are neighbours in the space,
             about 1/2 by chance.
         continuity: in [0, 1]; 1 if all neighbours in the space are neighbours on the map, about 1/2
@@ -55,8 +57,7 @@ class LabelSeparation:
     """Separation of labels, in the space and on the map.
 
     Attributes:
-        frames: number of labelled frames in the sample.
-        labels: number of labels in the sample.
+        frames, labels: numbers of labelled frames and of labels in the sample.
         chance_purity: Σ p_k², the purity of labels independent of position.
         purity_space, purity_plane: mean share of the k nearest neighbours with the same label.
         silhouette_space, silhouette_plane: mean silhouette (b − a)/max(a, b), in [−1, 1], with a
@@ -81,10 +82,10 @@ def draw_sample(frames: int, rng: np.random.Generator, size: int = SAMPLE) -> In
 def embedding_quality(
     space: Float[np.ndarray, "frames features"],
     plane: Float[np.ndarray, "frames 2"],
-    series: Int[np.ndarray, " frames"],
-    time: Int[np.ndarray, " frames"],
-    window: Int[np.ndarray, " frames"] | int,
-    label: Int[np.ndarray, " frames"] | None = None,
+    series: Labels,
+    time: PerFrame,
+    window: PerFrame | int,
+    label: Labels | None = None,
     metric: Metric = "cosine",
     neighbours: int = NEIGHBOURS,
 ) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
@@ -94,12 +95,10 @@ def embedding_quality(
     of 0 or 1 these are all other frames, and trustworthiness equals scikit-learn's.
 
     Args:
-        space: the mapped vectors, at most a few thousand.
-        plane: position of each frame on the map.
-        series: episode of each frame.
-        time: index of each frame in its episode.
+        space, plane: at most a few thousand vectors, and their positions on the map.
+        series, time: episode of each frame, and its index in the episode.
         window: Theiler window, frames: one number, or one per frame.
-        label: label of each frame; −1 leaves a frame out. None without labels.
+        label: label of each frame; None without labels.
         metric: metric of the space; the plane is Euclidean.
         neighbours: k, limited to half the smallest number of candidates.
 
@@ -135,7 +134,7 @@ def embedding_quality(
     space_ranks, map_ranks = _ranks(in_space, allowed), _ranks(on_map, allowed)
     larger = np.maximum(space_ranks, map_ranks)
     over_chance = _neighbour_preservation(larger, candidates, fewest - 1)
-    chance = k / candidates
+    chance, ln_k = k / candidates, 1 / np.arange(1, fewest)
     quality = EmbeddingQuality(
         frames=len(space),
         neighbours=k,
@@ -143,7 +142,7 @@ def embedding_quality(
         continuity=_trustworthiness(map_ranks, space_ranks, candidates, k),
         neighbour_preservation=float((chance + over_chance[:, k - 1] * (1 - chance)).mean()),
         neighbours_over_chance=float(over_chance[:, k - 1].mean()),
-        neighbour_preservation_auc=_mean_over_log(over_chance.mean(axis=0)),
+        neighbour_preservation_auc=float(np.average(over_chance.mean(axis=0), weights=ln_k)),
     )
     if label is None or not (label >= 0).any():
         return quality, None
@@ -158,9 +157,7 @@ def _ranks(distance: Pairs, allowed: Allowed) -> Ranks:
     return ranks
 
 
-def _trustworthiness(
-    true: Ranks, shown: Ranks, candidates: Int[np.ndarray, " frames"], k: int
-) -> float:
+def _trustworthiness(true: Ranks, shown: Ranks, candidates: PerFrame, k: int) -> float:
     """1 − Σ (true rank − k)⁺ over the k nearest shown neighbours / its maximum."""
     penalty = np.where(shown <= k, np.maximum(true - k, 0), 0).sum(axis=1)
     worst = k * (2 * candidates - 3 * k + 1) / 2
@@ -168,7 +165,7 @@ def _trustworthiness(
 
 
 def _neighbour_preservation(
-    larger: Ranks, candidates: Int[np.ndarray, " frames"], most: int
+    larger: Ranks, candidates: PerFrame, most: int
 ) -> Float64[np.ndarray, "frames ks"]:
     """R_k of each frame for k = 1 … most, from the larger of both ranks of every pair.
 
@@ -183,17 +180,8 @@ def _neighbour_preservation(
     return (preserved - chance) / (1 - chance)
 
 
-def _mean_over_log(values: Float64[np.ndarray, " ks"]) -> float:
-    weights = 1 / np.arange(1, len(values) + 1)
-    return float(np.average(values, weights=weights))
-
-
 def _separation(
-    in_space: Pairs,
-    on_map: Pairs,
-    allowed: Allowed,
-    label: Int[np.ndarray, " frames"],
-    neighbours: int,
+    in_space: Pairs, on_map: Pairs, allowed: Allowed, label: Labels, neighbours: int
 ) -> LabelSeparation | None:
     """Separation of the labelled frames among themselves."""
     labelled = np.flatnonzero(label >= 0)
@@ -215,14 +203,12 @@ def _separation(
     )
 
 
-def _purity(distance: Pairs, allowed: Allowed, label: Int[np.ndarray, " frames"], k: int) -> float:
+def _purity(distance: Pairs, allowed: Allowed, label: Labels, k: int) -> float:
     nearest = np.argsort(np.where(allowed, distance, np.inf), axis=1, kind="stable")[:, :k]
     return float((label[nearest] == label[:, None]).mean())
 
 
-def _silhouette(
-    distance: Pairs, allowed: Allowed, label: Int[np.ndarray, " frames"]
-) -> float | None:
+def _silhouette(distance: Pairs, allowed: Allowed, label: Labels) -> float | None:
     """Mean silhouette; 0 for a frame alone with its label, as in scikit-learn."""
     member = (label[:, None] == np.arange(label.max() + 1)).astype(np.float64)
     if member.shape[1] < 2:

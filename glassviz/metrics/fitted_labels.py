@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-from jaxtyping import Float, Float32, Int, Int32
+from jaxtyping import Float, Float32, Int32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, replacing
 from glassviz.metrics.agreement import pairwise_ami
+from glassviz.metrics.information import Labels
 from glassviz.metrics.structural_entropy import (
     entropy_1d,
     entropy_2d,
@@ -36,6 +37,8 @@ SAMPLE = 8192
 _SAME = 1e-6  # Latents with 1 − cos below this are identical in single precision.
 Unit = Float32[np.ndarray, "frames latent"]
 Centres = Float32[np.ndarray, "prototypes latent"]
+Clustering = tuple[Centres, Labels, float]
+"""Centres, the nearest centre of each vector, and the mean cosine between them, in [−1, 1]."""
 
 
 def unit_vectors(x: Float[np.ndarray, "*batch latent"]) -> Float32[np.ndarray, "*batch latent"]:
@@ -45,21 +48,12 @@ def unit_vectors(x: Float[np.ndarray, "*batch latent"]) -> Float32[np.ndarray, "
 
 def spherical_kmeans(
     unit: Unit, prototypes: int, rng: np.random.Generator, restarts: int = RESTARTS
-) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
+) -> Clustering:
     """Spherical k-means: unit centres that maximise the mean cosine to the nearest centre.
 
     Lloyd's algorithm with k-means++ initialisation (1 − cos as squared distance), from the best of
-    several initialisations on a sample of the vectors.
-
-    Args:
-        unit: unit vectors.
-        prototypes: number of centres N.
-        rng: draws the initialisations.
-        restarts: number of initialisations.
-
-    Returns:
-        Unit centres, ordered by decreasing number of vectors; the nearest centre of each vector;
-        and the mean cosine between them, in [−1, 1].
+    several initialisations on a sample of the vectors. Centres are ordered by decreasing number of
+    vectors.
 
     Raises:
         UsageError: there are fewer than N distinct vectors.
@@ -76,17 +70,11 @@ def spherical_kmeans(
     """
     from threadpoolctl import threadpool_limits
 
-    with threadpool_limits(1):  # Makes sums independent of the number of cores.
-        return _best_of_restarts(unit, prototypes, rng, restarts)
-
-
-def _best_of_restarts(
-    unit: Unit, prototypes: int, rng: np.random.Generator, restarts: int
-) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
     sample = unit[rng.choice(len(unit), SAMPLE, replace=False)] if len(unit) > SAMPLE else unit
-    fits = [lloyd(sample, _initial_centres(sample, prototypes, rng)) for _ in range(restarts)]
-    start, _, _ = max(fits, key=lambda fit: fit[2])
-    centres, nearest, cosine = lloyd(unit, start)
+    with threadpool_limits(1):  # Makes sums independent of the number of cores.
+        fits = [lloyd(sample, _initial_centres(sample, prototypes, rng)) for _ in range(restarts)]
+        start, _, _ = max(fits, key=lambda fit: fit[2])
+        centres, nearest, cosine = lloyd(unit, start)
     order = np.argsort(-np.bincount(nearest, minlength=prototypes), kind="stable")
     return centres[order], np.argsort(order)[nearest], cosine
 
@@ -108,8 +96,8 @@ def _initial_centres(unit: Unit, prototypes: int, rng: np.random.Generator) -> C
     return unit[chosen]
 
 
-def lloyd(unit: Unit, centres: Centres) -> tuple[Centres, Int[np.ndarray, " frames"], float]:
-    """Lloyd's algorithm from these centres: centres, nearest centre of each vector, mean cosine."""
+def lloyd(unit: Unit, centres: Centres) -> Clustering:
+    """Lloyd's algorithm from these centres."""
     nearest = np.full(len(unit), -1)
     for _ in range(ITERATIONS):
         cosine = unit @ centres.T
@@ -149,12 +137,10 @@ class FittedLabels:
     Attributes:
         prototypes: unit prototypes μ, ordered by decreasing number of frames.
         partition: cluster of each prototype, 0 to K − 1, numbered by first prototype.
-        mean_cosine: mean cosine of latents and their nearest prototypes, in [−1, 1]; the objective
-            of k-means.
+        mean_cosine: mean cosine of latents and nearest prototypes, which k-means maximised.
         h1_bits, h2_bits: structural entropy of the transition graph of prototypes without
             self-transitions: H¹ without the partition, and H² with it, which was minimised.
         seed: seed of the k-means initialisations.
-        frames: number of latents.
         checkpoint_sha256: hash of the checkpoint that made the latents.
         fitted_on: provenance of the latents, such as hashes of traces.
     """
@@ -226,19 +212,14 @@ class FittedLabels:
 
     @classmethod
     def load(cls, path: StrPath, checkpoint_sha256: str | None = None) -> Self:
-        """Read fitted labels.
-
-        Args:
-            path: path of the file.
-            checkpoint_sha256: hash of the checkpoint to be labelled; None accepts any.
+        """Read fitted labels; `checkpoint_sha256` is the checkpoint to be labelled, None for any.
 
         Raises:
             GlassvizError: the file is missing, damaged, of another kind or schema version, or
                 fitted to another checkpoint.
         """
         path = Path(path)
-        text, arrays = _read(path)
-        result = cls(**_checked(path, text, arrays))
+        result = cls(**_checked(path, *_read(path)))
         if checkpoint_sha256 not in (None, result.checkpoint_sha256):
             raise GlassvizError(
                 f"{path}: expected labels fitted to checkpoint {checkpoint_sha256[:12]!r}, found "
@@ -280,10 +261,8 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
         header = json.loads(text)
     except (ValueError, RecursionError):
         header = None
-    if not isinstance(header, dict):
-        header = {"schema_version": SCHEMA_VERSION}
-    schema_version = header.get("schema_version")
-    if schema_version != SCHEMA_VERSION:
+    header = header if isinstance(header, dict) else {"schema_version": SCHEMA_VERSION}
+    if (schema_version := header.get("schema_version")) != SCHEMA_VERSION:
         raise GlassvizError(
             f"{path}: expected schema version {SCHEMA_VERSION} of fitted labels, found "
             f"{schema_version!r:.12}: fit the labels again with `glassviz fit`"
@@ -336,13 +315,8 @@ def fit_labels(
     consecutive frames of an episode (the empirical flow), without self-transitions. The same
     latents and seed give the same labels.
 
-    Args:
-        latents: latents of each episode, frame by frame.
-        checkpoint_sha256: hash of the checkpoint.
-        prototypes: number of prototypes N.
-        clusters: number of clusters K; None chooses the K of lowest structural entropy.
-        seed: seed of the k-means initialisations.
-        fitted_on: provenance to record.
+    `latents` are one array per episode. `clusters` K is by default that of lowest structural
+    entropy. `seed` is that of the k-means initialisations, `fitted_on` provenance to record.
 
     Raises:
         UsageError: N or K is out of range, or there are fewer than N distinct latents.
@@ -358,11 +332,9 @@ def fit_labels(
     check_numbers(prototypes, clusters)
     unit = _pooled(latents)
     centres, nearest, cosine = spherical_kmeans(unit, prototypes, np.random.default_rng(seed))
-    ends = np.cumsum([len(episode) for episode in latents])[:-1]
-    counts = np.zeros((prototypes, prototypes))
-    for episode in np.split(nearest, ends):
-        counts += transition_counts(episode[None], prototypes)
-    graph = symmetrised(counts)
+    episodes = np.split(nearest, np.cumsum([len(episode) for episode in latents])[:-1])
+    counts = [transition_counts(episode[None], prototypes) for episode in episodes]
+    graph = symmetrised(np.sum(counts, axis=0))
     partition = greedy_partition(graph, clusters)
     return FittedLabels(
         prototypes=centres,
@@ -393,9 +365,8 @@ class RefitStability:
 
     Attributes:
         clusters: K of each refit.
-        label_ami_mean, label_ami_min: mean and minimum over pairs of refits of the adjusted mutual
-            information of their labels; at most 1, 0 by chance. None if undefined for all pairs.
-        prototype_ami_mean, prototype_ami_min: the same for their prototypes.
+        label_ami_mean, label_ami_min, prototype_ami_mean, prototype_ami_min: mean and minimum AMI
+            of labels and of prototypes over pairs of refits. None if undefined for all pairs.
     """
 
     clusters: tuple[int, ...]
@@ -411,11 +382,7 @@ def refit_stability(
     clusters: int | None = None,
     refits: int = REFITS,
 ) -> RefitStability:
-    """Fit with seeds 0, 1, …, and compare the labels of all pairs of fits.
-
-    Args:
-        latents, prototypes, clusters: as in `fit_labels`.
-        refits: number of fits.
+    """Fit with seeds 0 … `refits` − 1, and compare the labels of all pairs of fits.
 
     Raises:
         UsageError, GlassvizError: as in `fit_labels`.
@@ -423,15 +390,9 @@ def refit_stability(
     fits = [fit_labels(latents, "", prototypes, clusters, seed) for seed in range(refits)]
     frames = np.concatenate(latents)
     nearest, labels = zip(*(fit.labels(frames) for fit in fits), strict=True)
-    label_mean, label_min = _mean_and_min(np.stack(labels))
-    prototype_mean, prototype_min = _mean_and_min(np.stack(nearest))
-    return RefitStability(
-        clusters=tuple(fit.clusters for fit in fits),
-        label_ami_mean=label_mean,
-        label_ami_min=label_min,
-        prototype_ami_mean=prototype_mean,
-        prototype_ami_min=prototype_min,
-    )
+    clusters_of_fits = tuple(fit.clusters for fit in fits)
+    of_labels, of_prototypes = _mean_and_min(np.stack(labels)), _mean_and_min(np.stack(nearest))
+    return RefitStability(clusters_of_fits, *of_labels, *of_prototypes)
 
 
 def _mean_and_min(labels: Int32[np.ndarray, "refits frames"]) -> tuple[float | None, float | None]:

@@ -18,9 +18,6 @@ ENDINGS = ("_low", "_high", "_all_frames")
 """Suffixes of metrics in columns of runs.csv: bounds of the interval; computed over all frames
 after the initial transient, not only those in gait cycles."""
 
-SUGGESTIONS = 3
-"""Maximum number of names suggested in place of an unknown one."""
-
 
 @dataclass(frozen=True)
 class Metric:
@@ -30,14 +27,11 @@ class Metric:
         name: name of the field that holds it, or of a criterion of a verdict; longer if fields of
             different meaning share a name.
         group: title of its group.
-        what: definition in one line.
-        formula: formula in plain text.
+        what, formula: definition in one line, and formula in plain text.
         unit: unit; `none` for dimensionless numbers.
         range: range, and when it is undefined.
-        good: whether high or low values are good, or neither.
         null: value by chance, and the null model.
-        reading: interpretation.
-        trap: pitfalls.
+        reading, trap: interpretation and pitfalls.
         source: author, venue, year.
         fields: results that hold it, its interval or its null: `Class.field`, a function, or a
             column of runs.csv.
@@ -60,9 +54,8 @@ class Metric:
 def metric(name: str) -> Metric:
     """Look up a metric.
 
-    Args:
-        name: name of the metric, of a field that holds it, or `Class.field` if several metrics
-            have fields of that name; optionally with a suffix of `ENDINGS`.
+    The name is that of the metric, of a field that holds it, or `Class.field` if several metrics
+    have fields of that name; optionally with a suffix of `ENDINGS`.
 
     Raises:
         UsageError: the name is unknown, or the name of a field of several metrics.
@@ -74,7 +67,9 @@ def metric(name: str) -> Metric:
         'fleiss_kappa'
     """
     # Metrics come before fields, one of which may be named like the bound of a metric.
-    bare = _without_endings(name)
+    bare = name
+    for ending in ENDINGS:
+        bare = bare.removesuffix(ending)
     if bare in METRICS:
         return METRICS[bare]
     for field in dict.fromkeys((name, bare)):
@@ -87,15 +82,9 @@ def metric(name: str) -> Metric:
                 f"for one of {', '.join(carriers)}"
             )
     known = {_names(alias)[1] for m in METRICS.values() for alias in (m.name, *m.fields)}
-    similar = get_close_matches(name, sorted(known), SUGGESTIONS)
+    similar = get_close_matches(name, sorted(known))
     remedy = f"try {' or '.join(similar)}" if similar else "`glassviz explain` lists all"
     raise UsageError(f"metric {name!r}: expected the name of a metric, found none: {remedy}")
-
-
-def _without_endings(name: str) -> str:
-    for ending in ENDINGS:
-        name = name.removesuffix(ending)
-    return name
 
 
 def _names(field: str) -> tuple[str, str]:
@@ -107,21 +96,13 @@ def _read() -> Mapping[str, Metric]:
     text = files(__package__).joinpath("glossary.toml").read_text(encoding="utf-8")
     tables = tomllib.loads(text)
     titles = tables.pop("groups")
-    return MappingProxyType(
-        {
-            name: Metric(name=name, group=titles[group], **_one_line(entry))
-            for group, entries in tables.items()
-            for name, entry in entries.items()
-        }
-    )
-
-
-def _one_line(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts without the line breaks of the file."""
-    return {
-        key: tuple(value) if isinstance(value, list) else " ".join(value.split())
-        for key, value in entry.items()
-    }
+    metrics: dict[str, Metric] = {}
+    for group, entries in tables.items():
+        for name, entry in entries.items():
+            fields = tuple(entry.pop("fields"))
+            texts: dict[str, Any] = {key: " ".join(text.split()) for key, text in entry.items()}
+            metrics[name] = Metric(name=name, group=titles[group], fields=fields, **texts)
+    return MappingProxyType(metrics)
 
 
 METRICS: Mapping[str, Metric] = _read()

@@ -1,8 +1,10 @@
 """Entropy, mutual information and divergence of labels and distributions, in bits."""
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from scipy.special import entr
+
+from glassviz.gait.contacts import Mask
 
 ROUNDING_BITS = 1e-9
 """Entropies and information below this are rounding errors."""
@@ -10,24 +12,27 @@ ROUNDING_BITS = 1e-9
 RANDOM_FRAMES = 10_000
 """A mean over this many frames in random order is stable enough."""
 
+Labels = Int[np.ndarray, " frames"]
+"""Label, group or block of each frame; −1 leaves a frame out, and nothing is counted across it."""
+
+Phases = Float64[np.ndarray, " frames"]
+"""Phase of the gait of each frame, rad in [0, 2π); NaN outside of gait cycles."""
+
+CycleIndex = Int[np.ndarray, " frames"]
+"""Gait cycle of each frame; −1 outside of cycles."""
+
 Distributions = Float64[np.ndarray, "frames outcomes"]
 """One distribution over clusters or prototypes per frame; one-hot for hard labels."""
 
 
-# Tables of counts ---------------------------------------------------------------------------------
+Table = Float64[np.ndarray, "rows columns"]
 
 
-def contingency(
-    a: Int[np.ndarray, " frames"],
-    b: Int[np.ndarray, " frames"],
-    rows: int | None = None,
-    columns: int | None = None,
-) -> Float64[np.ndarray, "rows columns"]:
+def contingency(a: Labels, b: Labels, rows: int | None = None, columns: int | None = None) -> Table:
     """Contingency table n_ij: number of frames with label i of a and label j of b.
 
-    Args:
-        a, b: two labellings of the same frames; frames with −1 in either are left out.
-        rows, columns: numbers of labels; by default one more than the highest label that occurs.
+    Frames with −1 in either are left out. There is a row and a column more than the highest label
+    that occurs, unless numbers are given.
 
     Example:
         >>> contingency(np.array([0, 0, 1, -1]), np.array([1, 1, 0, 0]))
@@ -42,17 +47,13 @@ def contingency(
     return counts.reshape(rows, columns).astype(np.float64)
 
 
-def normalised_rows(
-    counts: Float64[np.ndarray, "rows columns"],
-) -> Float64[np.ndarray, "rows columns"]:
+def normalised_rows(counts: Table) -> Table:
     """Rows scaled to sum to 1; rows of zeros stay zero."""
     total = counts.sum(axis=1, keepdims=True)
     return np.divide(counts, total, out=np.zeros_like(counts), where=total > 0)
 
 
-def one_hot(
-    label: Int[np.ndarray, " frames"], clusters: int
-) -> Float64[np.ndarray, "frames clusters"]:
+def one_hot(label: Labels, clusters: int) -> Float64[np.ndarray, "frames clusters"]:
     """Hard labels as distributions; frames labelled −1 have a row of zeros."""
     return (label[:, None] == np.arange(clusters)).astype(np.float64)
 
@@ -87,7 +88,7 @@ def information_bits(
     return np.maximum(entropy_bits(p.sum(-1)) + entropy_bits(p.sum(-2)) - joint, 0.0)
 
 
-def expected_information_bits(table: Float64[np.ndarray, "rows columns"]) -> float:
+def expected_information_bits(table: Table) -> float:
     """Expected mutual information of random labellings with the margins of this table.
 
     References:
@@ -125,7 +126,7 @@ def divergence_bits(
 # Distributions over time --------------------------------------------------------------------------
 
 
-def contiguous_blocks(labelled: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, " frames"]:
+def contiguous_blocks(labelled: Mask) -> Labels:
     """Number the blocks of consecutive labelled frames 0, 1, …; −1 for all other frames.
 
     Comparisons of a frame with a later one stay within a block.
@@ -138,29 +139,20 @@ def contiguous_blocks(labelled: Bool[np.ndarray, " frames"]) -> Int[np.ndarray, 
     return np.where(labelled, np.cumsum(starts) - 1, -1)
 
 
-def random_order(
-    labelled: Bool[np.ndarray, " frames"], rng: np.random.Generator
-) -> Int[np.ndarray, " drawn"]:
+def random_order(labelled: Mask, rng: np.random.Generator) -> Int[np.ndarray, " drawn"]:
     """At most 10,000 of the labelled frames in random order: the null without temporal order."""
     return rng.permutation(np.flatnonzero(labelled))[:RANDOM_FRAMES]
 
 
-def window_mi_bits(
-    p: Distributions, window: int, block: Int[np.ndarray, " frames"]
-) -> float | None:
+def window_mi_bits(p: Distributions, window: int, block: Labels) -> float | None:
     """Mutual information of time and outcome within a sliding window of frames.
 
     Mean over windows of H(mean of p over the window) − mean of H(p) over the window. 0 if nothing
     changes within any window; at most min(log2 window, log2 outcomes). Compare it with the value
     for the same frames in random order: nearly flat distributions have a low value in any order.
 
-    Args:
-        p: one distribution per frame.
-        window: length of the window, frames.
-        block: block of each frame, from `contiguous_blocks`; windows lie within one block.
-
-    Returns:
-        None if no block is as long as the window.
+    Windows of `window` frames lie within one block, from `contiguous_blocks`. None if no block is
+    as long.
     """
     frames = len(p) - window + 1
     if frames < 1:
@@ -173,7 +165,7 @@ def window_mi_bits(
     return max(float(np.mean(mixed - conditional)), 0.0)
 
 
-def between_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> float | None:
+def between_groups_bits(p: Distributions, group: Labels) -> float | None:
     """Generalised Jensen-Shannon divergence between groups of frames.
 
     I(group; outcome) = H(mean_w q_w) − mean_w H(q_w), with q_w the mean distribution of group w
@@ -181,12 +173,7 @@ def between_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> 
     groups of whole gait cycles are comparable: a perfect cycle of 40 frames has 0 bits between
     windows of 40 frames, and 2 bits between windows of 10.
 
-    Args:
-        p: one distribution per frame.
-        group: group of each frame; −1 leaves a frame out.
-
-    Returns:
-        None without groups.
+    None without groups.
 
     References:
         Lin, "Divergence measures based on the Shannon entropy", 1991.
@@ -198,11 +185,11 @@ def between_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> 
     return max(float(entropy_bits(q.mean(axis=0)) - np.mean(entropy_bits(q))), 0.0)
 
 
-def within_groups_bits(p: Distributions, group: Int[np.ndarray, " frames"]) -> float | None:
+def within_groups_bits(p: Distributions, group: Labels) -> float | None:
     """Mean divergence of the frames within a group: mean_w [H(q_w) − mean of H(p) over group w].
 
     With gait cycles as groups it measures how well labels resolve the phase, up to log2 outcomes.
-    Arguments and None as in `between_groups_bits`.
+    None without groups.
     """
     grouped = group >= 0
     if not grouped.any():
@@ -224,7 +211,7 @@ def _sliding_mean(
 
 
 def _group_means(
-    values: Float64[np.ndarray, "frames columns"], group: Int[np.ndarray, " frames"]
+    values: Float64[np.ndarray, "frames columns"], group: Labels
 ) -> Float64[np.ndarray, "groups columns"]:
     _, index, size = np.unique(group, return_inverse=True, return_counts=True)
     sums = [np.bincount(index, weights=column) for column in values.T]

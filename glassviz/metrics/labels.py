@@ -4,12 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int
+from jaxtyping import Float, Float64
 from scipy.special import softmax
 
 from glassviz.errors import UsageError
+from glassviz.gait.contacts import Mask, Signal
 from glassviz.metrics.information import (
-    Distributions,
+    CycleIndex,
+    Labels,
+    Phases,
     between_groups_bits,
     contiguous_blocks,
     contingency,
@@ -66,26 +69,15 @@ FOLDED_HEIGHT_M = 0.6
 """A body that is not upright has folded below this height of the torso above the foot: the standing
 height of the task."""
 
-Categories = Int[np.ndarray, " frames"]
 
-
-def gait_phases(
-    stance: Bool[np.ndarray, " frames"],
-    height: Float64[np.ndarray, " frames"],
-    rise_mps: Float64[np.ndarray, " frames"],
-    upright: Bool[np.ndarray, " frames"],
-) -> Categories:
+def gait_phases(stance: Mask, height: Signal, rise_mps: Signal, upright: Mask) -> Labels:
     """Gait phase of each frame, as an index into `GAIT_PHASES`.
 
     Upright: flight off the floor; on the floor landing while the body sinks, push-off while it
     rises, and stance in between. Not upright: recover while the body rises, otherwise fold below
     standing height and lean above it.
 
-    Args:
-        stance: whether anything touches the floor.
-        height: height of the torso above the foot, m.
-        rise_mps: rate of change of that height, m/s.
-        upright: whether the body is upright.
+    `height` is that of the torso above the foot, m; `rise_mps` its rate of change, m/s.
     """
     rises, sinks = rise_mps > RISE_MPS, rise_mps < -RISE_MPS
     standing = np.select([~stance, rises, sinks], [2, 1, 3], 0)
@@ -98,7 +90,6 @@ class LabelName:
     """Name of a label: the category in which it occurs most.
 
     Attributes:
-        label: the label.
         name: most frequent category of its frames; the first of ties.
         share: share of its frames in that category, in (0, 1].
         frames: number of its frames.
@@ -117,8 +108,8 @@ class PhaseUse:
     Attributes:
         name: the phase, one of `GAIT_PHASES`.
         share: share of the frames in this phase, in [0, 1].
-        label: most frequent label of its frames; the lowest of ties; None without frames or labels.
-        label_share: share of its frames with that label; None without frames or labels.
+        label, label_share: most frequent label of its frames, the lowest of ties, and the share of
+            its frames that have it; None without frames or labels.
     """
 
     name: str
@@ -128,18 +119,11 @@ class PhaseUse:
 
 
 def name_labels(
-    label: Int[np.ndarray, " frames"],
-    category: Categories,
-    clusters: int,
-    names: tuple[str, ...] = GAIT_PHASES,
+    label: Labels, category: Labels, clusters: int, names: tuple[str, ...] = GAIT_PHASES
 ) -> tuple[LabelName, ...]:
     """Name every label that occurs, ordered by label.
 
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        category: index into `names` of each frame; −1 leaves a frame out.
-        clusters: K.
-        names: names of the categories.
+    Each frame has a category, an index into `names`; −1 leaves a frame out.
 
     Example:
         >>> [name] = name_labels(np.array([1, 1, 1]), np.array([2, 2, 0]), clusters=2)
@@ -154,25 +138,17 @@ def name_labels(
     )
 
 
-def phase_uses(
-    label: Int[np.ndarray, " frames"] | None, category: Categories, clusters: int
-) -> tuple[PhaseUse, ...]:
+def phase_uses(label: Labels | None, category: Labels, clusters: int) -> tuple[PhaseUse, ...]:
     """Occupancy and label of all `GAIT_PHASES`, in that order; empty without frames.
 
-    Args:
-        label: label of each frame; −1 leaves a frame out. None for an agent without labels.
-        category: index into `GAIT_PHASES` of each frame; −1 leaves a frame out.
-        clusters: K.
+    Each frame has a category, an index into `GAIT_PHASES`; −1 leaves a frame out. Agents without
+    labels have no `label`.
     """
     count = np.bincount(category[category >= 0], minlength=len(GAIT_PHASES))
     if not count.any():
         return ()
     shares = (count / count.sum()).tolist()
-    if label is None:
-        return tuple(
-            PhaseUse(name, share, None, None)
-            for name, share in zip(GAIT_PHASES, shares, strict=True)
-        )
+    label = np.full_like(category, -1) if label is None else label
     table = contingency(label, category, clusters, len(GAIT_PHASES))
     return tuple(
         PhaseUse(name, share, int(column.argmax()), float(column.max() / column.sum()))
@@ -187,19 +163,19 @@ def phase_uses(
 
 @dataclass(frozen=True, eq=False)
 class CycleStats:
-    """Statistics of hard labels within gait cycles; K clusters.
+    """Statistics of hard labels within gait cycles; K clusters. Most are None without cycles.
 
     Attributes:
         between_cycle_mi_bits: information of the cycle about the label, bits; 0 if all cycles have
-            the same label frequencies. Low in a steady gait. None without cycles.
+            the same label frequencies. Low in a steady gait.
         within_cycle_mi_bits: information of the position in the cycle about the label, in
-            [0, log2 K] bits; high if labels resolve the phase. None without cycles.
-        locking: phase locking and its test; None without cycles.
+            [0, log2 K] bits; high if labels resolve the phase.
+        locking: phase locking and its test.
         raster: label by cycle and phase bin; −1 without a frame.
         phase_map: most frequent label by phase bin.
         agreement: agreement of cycles; None with fewer than two.
-        words: label motifs of cycles; None without cycles.
-        clear_words: the same without segments as short as flicker; None without cycles.
+        words: label motifs of cycles.
+        clear_words: the same without segments as short as flicker.
     """
 
     between_cycle_mi_bits: float | None
@@ -217,17 +193,12 @@ class LabelStats(CycleStats):
     """Statistics of the hard labels of one episode, or of its steady frames; K clusters.
 
     Attributes:
-        frames: number of labelled frames.
-        seconds: their duration, s.
-        segments: runs of the same label.
-        switching: switch rates and flicker.
+        frames, seconds: labelled frames, and their duration.
         chatter_share: share of the frames that are flicker, outside of cycles with the modal motif:
             a short label that most cycles have at the same place belongs to the gait. None without
             frames.
         dwell: dwell times of every label that occurs.
         dwell_cv: mean coefficient of variation of the dwell time, see `within_label_cv`.
-        occupancy: distribution of the frames over the labels.
-        persistence: autocorrelation of the labels; None without frames.
         window_mi_5_bits, window_mi_10_bits: `window_mi_bits` of one-hot labels over 5 and 10
             frames; 0 if no window contains a switch. None if no window fits.
         window_mi_5_random_bits, window_mi_10_random_bits: the same for frames in random order.
@@ -251,9 +222,9 @@ class LabelStats(CycleStats):
 
 
 def describe(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
+    label: Labels,
+    phase: Phases,
+    cycle: CycleIndex,
     dt_s: float,
     clusters: int,
     rng: np.random.Generator,
@@ -263,11 +234,8 @@ def describe(
     """Describe the labels of one episode.
 
     Args:
-        label: label of each frame, 0 … K − 1; −1 leaves a frame out, and nothing is counted across
-            it. For steady frames only, pass `np.where(steady, label, -1)`.
-        phase: phase of the gait, rad in [0, 2π); NaN outside of gait cycles.
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        dt_s: seconds between frames.
+        label: label of each frame, 0 … K − 1. For steady frames only, pass
+            `np.where(steady, label, -1)`.
         clusters: K.
         rng: draws the nulls and the bootstrap.
         replicates: replicates of the rotation null.
@@ -292,23 +260,35 @@ def describe(
         )
     label = np.where(label >= 0, label, -1).astype(np.int64)
     labelled = label >= 0
-    segments = find_segments(label)
+    frames, segments = int(labelled.sum()), find_segments(label)
     dwell = dwell_times(segments, dt_s)
     hard, block = one_hot(label, clusters), contiguous_blocks(labelled)
     # Separate streams keep p-values independent of the number of frames outside of cycles.
     orders, rotations, resamples = rng.spawn(3)
     shuffled = hard[random_order(labelled, orders)]
     one_block = np.zeros(len(shuffled), np.int64)
-    cycle_stats = within_cycles or _within_cycles(
-        label, phase, cycle, hard, rotations, resamples, replicates
-    )
+    if within_cycles is None:
+        group, raster = np.where(labelled, cycle, -1), phase_raster(label, phase, cycle)
+        within_cycles = CycleStats(
+            between_cycle_mi_bits=between_groups_bits(hard, group),
+            within_cycle_mi_bits=within_groups_bits(hard, group),
+            locking=locking(label, phase, cycle, rotations, replicates),
+            raster=raster,
+            phase_map=phase_map(raster),
+            agreement=cycle_agreement(raster, resamples),
+            words=cycle_motifs(label, cycle),
+            clear_words=cycle_motifs(label, cycle, FLICKER_FRAMES + 1),
+        )
+    chatter = segments.flicker
+    if within_cycles.words:
+        chatter &= ~in_modal_cycle(within_cycles.words, cycle, label)[segments.start]
     return LabelStats(
-        **{field.name: getattr(cycle_stats, field.name) for field in fields(CycleStats)},
-        frames=int(labelled.sum()),
-        seconds=float(labelled.sum() * dt_s),
+        **{field.name: getattr(within_cycles, field.name) for field in fields(CycleStats)},
+        frames=frames,
+        seconds=frames * dt_s,
         segments=segments,
         switching=switching(label, cycle, segments, dt_s),
-        chatter_share=_chatter(segments, cycle_stats.words, cycle, label),
+        chatter_share=float(segments.length[chatter].sum() / frames) if frames else None,
         dwell=dwell,
         dwell_cv=within_label_cv(dwell),
         occupancy=occupancy(label, clusters),
@@ -319,44 +299,6 @@ def describe(
         window_mi_10_random_bits=window_mi_bits(shuffled, 10, one_block),
         onsets=onset_locking(segments, phase),
     )
-
-
-def _within_cycles(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    hard: Distributions,
-    rotations: np.random.Generator,
-    resamples: np.random.Generator,
-    replicates: int,
-) -> CycleStats:
-    group = np.where(label >= 0, cycle, -1)
-    raster = phase_raster(label, phase, cycle)
-    return CycleStats(
-        between_cycle_mi_bits=between_groups_bits(hard, group),
-        within_cycle_mi_bits=within_groups_bits(hard, group),
-        locking=locking(label, phase, cycle, rotations, replicates),
-        raster=raster,
-        phase_map=phase_map(raster),
-        agreement=cycle_agreement(raster, resamples),
-        words=cycle_motifs(label, cycle),
-        clear_words=cycle_motifs(label, cycle, FLICKER_FRAMES + 1),
-    )
-
-
-def _chatter(
-    segments: Segments,
-    motifs: CycleMotifs | None,
-    cycle: Int[np.ndarray, " frames"],
-    label: Int[np.ndarray, " frames"],
-) -> float | None:
-    frames = int(segments.length.sum())
-    if not frames:
-        return None
-    chatter = segments.flicker
-    if motifs is not None:
-        chatter = chatter & ~in_modal_cycle(motifs, cycle, label)[segments.start]
-    return float(segments.length[chatter].sum() / frames)
 
 
 # Soft assignments ---------------------------------------------------------------------------------
@@ -399,9 +341,8 @@ class SoftStats:
 
     Attributes:
         tau: temperature of c.
-        change: change over time.
-        change_in_random_order: the same for frames in random order. `change` is informative only
-            as far as it is smaller.
+        change, change_in_random_order: change over time, and the same for frames in random order;
+            `change` is informative only as far as it is smaller.
         between_cycle_mi_bits: divergence of s between gait cycles, in [0, log2 K]; low in a steady
             gait with any labels. None without gait cycles.
         within_cycle_mi_bits: divergence of s within a cycle, in [0, log2 K]; high if the clusters
@@ -425,23 +366,12 @@ class SoftStats:
 
 
 def describe_soft(
-    c: Assignments,
-    partition: Partition,
-    tau: float,
-    cycle: Int[np.ndarray, " frames"],
-    rng: np.random.Generator,
+    c: Assignments, partition: Partition, tau: float, cycle: CycleIndex, rng: np.random.Generator
 ) -> SoftStats | None:
-    """Describe the soft assignments of one episode, or of its steady frames.
+    """Describe the soft assignments of one episode; None if every frame is left out.
 
-    Args:
-        c: soft assignment of each frame; NaN leaves a frame out.
-        partition: S, rows sum to 1.
-        tau: temperature of c.
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        rng: draws the random order.
-
-    Returns:
-        None if every frame is left out.
+    `c` are soft assignments at temperature `tau`, NaN in frames that are left out; rows of the
+    partition S sum to 1; `rng` draws the random order.
 
     Example:
         >>> c = np.tile([[0.9, 0.1], [0.2, 0.8]], (5, 1))
@@ -456,51 +386,36 @@ def describe_soft(
     c = np.where(assigned[:, None], c, 0).astype(np.float64)
     s = c @ partition.astype(np.float64)
     order = random_order(assigned, rng)
-    change = _change(c, s, contiguous_blocks(assigned))
-    in_random_order = _change(c[order], s[order], np.zeros(len(order), np.int64))
     nearest = np.argmax(partition, axis=1)[np.argmax(c, axis=1)[assigned]]
-    over_clusters, clusters = s[assigned], partition.shape[1]
-    group = np.where(assigned, cycle, -1)
-    ranked = np.sort(over_clusters, axis=1)
-    several = clusters > 1
+    kept, clusters, group = s[assigned], partition.shape[1], np.where(assigned, cycle, -1)
+    ranked, several = np.sort(kept, axis=1), clusters > 1
     return SoftStats(
         tau=tau,
-        change=change,
-        change_in_random_order=in_random_order,
+        change=_change(c, s, contiguous_blocks(assigned)),
+        change_in_random_order=_change(c[order], s[order], np.zeros(len(order), np.int64)),
         between_cycle_mi_bits=between_groups_bits(s, group),
         within_cycle_mi_bits=within_groups_bits(s, group),
         confidence=float(ranked[:, -1].mean()),
         margin=float((ranked[:, -1] - ranked[:, -2]).mean()) if several else None,
-        entropy=float(np.mean(entropy_bits(over_clusters)) / np.log2(clusters))
-        if several
-        else None,
-        rule_agreement=float(np.mean(nearest == np.argmax(over_clusters, axis=1))),
+        entropy=float(np.mean(entropy_bits(kept)) / np.log2(clusters)) if several else None,
+        rule_agreement=float(np.mean(nearest == np.argmax(kept, axis=1))),
     )
 
 
 def temperature_audit(
     cosine: Assignments,
     partition: Partition,
-    cycle: Int[np.ndarray, " frames"],
+    cycle: CycleIndex,
     rng: np.random.Generator,
     grid: Sequence[float] = TAU_GRID,
 ) -> tuple[SoftStats, ...]:
-    """Statistics of soft assignments at several temperatures.
+    """Statistics of the first 100,000 frames by temperature; empty if all are left out.
 
-    Args:
-        cosine: cosine of each latent and each prototype, or `cosine_up_to_a_constant`.
-        partition: S.
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        rng: draws the random orders.
-        grid: temperatures, including that of the checkpoint.
-
-    Returns:
-        Statistics of the first 100,000 frames by temperature; empty if all are left out.
+    `cosine` is that of each latent and each prototype, or `cosine_up_to_a_constant`. `rng` draws
+    the random orders.
     """
     cosine, cycle = cosine[:AUDIT_FRAMES], cycle[:AUDIT_FRAMES]
-    audit = (
-        describe_soft(soft_assignment(cosine, tau), partition, tau, cycle, rng) for tau in grid
-    )
+    audit = (describe_soft(soft_assignment(cosine, t), partition, t, cycle, rng) for t in grid)
     return tuple(stats for stats in audit if stats is not None)
 
 
@@ -512,8 +427,8 @@ def soft_assignment(cosine: Assignments, tau: float) -> Float64[np.ndarray, "fra
 def cosine_up_to_a_constant(c: Assignments, tau: float) -> Float64[np.ndarray, "frames prototypes"]:
     """Recover cosines from soft assignments at a known τ, up to a constant per frame: τ log c.
 
-    A softmax at any temperature removes the constant. Entries that underflowed to 0 are treated as
-    the smallest positive number.
+    A softmax removes the constant. Entries that underflowed to 0 count as the smallest positive
+    number.
     """
     return tau * np.log(np.maximum(c.astype(np.float64), np.finfo(np.float32).tiny))
 
@@ -539,7 +454,7 @@ def active_clusters(partition: Partition) -> int:
 def _change(
     c: Float64[np.ndarray, "frames prototypes"],
     s: Float64[np.ndarray, "frames clusters"],
-    block: Int[np.ndarray, " frames"],
+    block: Labels,
 ) -> Change:
     # First, since they take most of the memory.
     windows = [window_mi_bits(c, window, block) for window in (5, 10)]

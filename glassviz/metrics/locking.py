@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
+from jaxtyping import Float64, Int
 from scipy.special import gammaln
 
+from glassviz.gait.contacts import Mask
 from glassviz.metrics.information import (
     ROUNDING_BITS,
+    CycleIndex,
+    Labels,
+    Phases,
     entropy_bits,
     expected_information_bits,
     information_bits,
@@ -36,20 +40,22 @@ from glassviz.metrics.statistics import bootstrap_weights
 class Locking:
     """Mutual information of gait phase and label, over the frames within gait cycles.
 
+    With a single label all but the first three are None.
+
     Attributes:
         cycles, frames: numbers of gait cycles and of labelled frames in them.
         phase_information_bits: I(phase bin; label), Miller-Madow corrected, at least 0.
         null_information_bits: mean plug-in I under the rotation null, the value without phase
-            locking. None with a single cycle or label.
+            locking; also None with a single cycle.
         shuffled_information_bits: mean plug-in I under the shuffle null, which is weaker: it also
-            destroys the order of the segments. None with a single label.
+            destroys the order of the segments.
         locking_u: uncertainty coefficient U = I / H(label), the share of the label entropy that
-            the phase explains, in [0, 1]. None with a single label.
+            the phase explains, in [0, 1].
         nmi: normalised mutual information, plug-in I over the mean of both entropies, in [0, 1].
         ami: adjusted mutual information: the same, corrected for chance, for unbalanced labels; at
             most 1, 0 by chance (Vinh, Epps & Bailey, 2010).
-        locking_p: p-value of the rotation test on label switches. None with a single label or
-            fewer than three cycles.
+        locking_p: p-value of the rotation test on label switches; also None with fewer than three
+            cycles.
     """
 
     cycles: int
@@ -64,23 +70,16 @@ class Locking:
 
 
 def locking(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
+    label: Labels,
+    phase: Phases,
+    cycle: CycleIndex,
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> Locking | None:
-    """Measure and test phase locking of labels to the gait.
+    """Measure and test phase locking of labels to the gait; None without labelled frames in cycles.
 
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        phase: phase of the gait, rad in [0, 2π); NaN outside of cycles.
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        rng: draws both nulls.
-        replicates: B of the rotation null; p = (1 + #{null >= observed}) / (B + 1).
-
-    Returns:
-        None if no labelled frame lies in a gait cycle.
+    `rng` draws both nulls; p = (1 + #{null >= observed}) / (B + 1) for B replicates of the rotation
+    null.
 
     Example:
         >>> cycle = np.repeat(np.arange(20), 40)
@@ -94,7 +93,8 @@ def locking(
     if not len(counts):
         return None
     table = counts.sum(axis=0)
-    information = _corrected_information_bits(table)
+    marginal = miller_madow_bits(table.sum(axis=0)) + miller_madow_bits(table.sum(axis=1))
+    information = max(marginal - miller_madow_bits(table), 0.0)
     result = Locking(len(counts), int(table.sum()), information)
     if table.shape[1] < 2:
         return result
@@ -102,21 +102,16 @@ def locking(
     null_information, p = rotation_test(counts, switches, rng, replicates)
     plug_in = float(information_bits(table))
     entropies = [float(entropy_bits(table.sum(axis=i) / table.sum())) for i in (0, 1)]
-    chance = expected_information_bits(table)
+    entropy, chance = float(np.mean(entropies)), expected_information_bits(table)
     return replace(
         result,
         null_information_bits=null_information,
         shuffled_information_bits=shuffled_information_bits(label, phase, cycle, rng),
         locking_u=min(information / miller_madow_bits(table.sum(axis=0)), 1.0),
-        nmi=plug_in / float(np.mean(entropies)),
-        ami=(plug_in - chance) / (float(np.mean(entropies)) - chance),
+        nmi=plug_in / entropy,
+        ami=(plug_in - chance) / (entropy - chance),
         locking_p=p,
     )
-
-
-def _corrected_information_bits(table: Float64[np.ndarray, "bins labels"]) -> float:
-    marginal = miller_madow_bits(table.sum(axis=0)) + miller_madow_bits(table.sum(axis=1))
-    return max(marginal - miller_madow_bits(table), 0.0)
 
 
 # Onsets -------------------------------------------------------------------------------------------
@@ -127,7 +122,6 @@ class OnsetLocking:
     """Circular statistics of the phases at which a label begins.
 
     Attributes:
-        label: the label.
         onsets: number n of its segments that begin within a gait cycle, after another label.
         concentration: mean resultant length R = |mean of exp(iφ)|, in [0, 1]; 1 if all onsets have
             the same phase.
@@ -145,9 +139,7 @@ class OnsetLocking:
     rayleigh_p: float
 
 
-def onset_locking(
-    segments: Segments, phase: Float64[np.ndarray, " frames"]
-) -> tuple[OnsetLocking, ...]:
+def onset_locking(segments: Segments, phase: Phases) -> tuple[OnsetLocking, ...]:
     """Onset statistics of every label with an onset in a gait cycle, ordered by label."""
     observed = ~segments.open_start
     onset, label = phase[segments.start[observed]], segments.label[observed]
@@ -158,14 +150,8 @@ def onset_locking(
 def _onsets(label: int, phase: Float64[np.ndarray, " onsets"]) -> OnsetLocking:
     mean = np.exp(1j * phase).mean()
     r = min(float(abs(mean)), 1.0)
-    return OnsetLocking(
-        label=label,
-        onsets=len(phase),
-        concentration=r,
-        mean_phase_rad=float(np.angle(mean) % (2 * np.pi)),
-        circular_sd_rad=float(np.sqrt(-2 * np.log(r))) if r > 0 else float("inf"),
-        rayleigh_p=rayleigh_p(len(phase), r),
-    )
+    angle, sd = float(np.angle(mean) % (2 * np.pi)), np.sqrt(-2 * np.log(r)) if r > 0 else np.inf
+    return OnsetLocking(label, len(phase), r, angle, float(sd), rayleigh_p(len(phase), r))
 
 
 def rayleigh_p(n: int, r: float) -> float:
@@ -190,23 +176,13 @@ INTERVAL = (0.025, 0.975)
 
 Raster = Int[np.ndarray, "cycles bins"]
 PhaseMap = Int[np.ndarray, " bins"]
+Samples = Float64[np.ndarray, " samples"]
 
 
-def phase_raster(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    bins: int = PHASE_BINS,
-) -> Raster:
+def phase_raster(label: Labels, phase: Phases, cycle: CycleIndex, bins: int = PHASE_BINS) -> Raster:
     """Most frequent label of every gait cycle in every phase bin.
 
-    Ties go to the label that comes first; −1 where a cycle has no labelled frame.
-
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        phase: phase of the gait, rad in [0, 2π).
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        bins: number of equal parts of the cycle.
+    Ties go to the label that comes first; −1 where a cycle has no labelled frame in the bin.
 
     Example:
         >>> phase = np.tile([0.1, 1.7, 3.3, 4.9], 2)
@@ -225,11 +201,7 @@ def phase_raster(
 
 
 def phase_map(raster: Raster) -> PhaseMap:
-    """Most frequent label of every phase bin over cycles; −1 where no cycle has one.
-
-    Args:
-        raster: raster, from `phase_raster`.
-    """
+    """Most frequent label of every phase bin over the cycles of a raster; −1 where none has one."""
     labelled = raster.T >= 0
     part = np.nonzero(labelled)[0]
     modes = np.full(raster.shape[1], -1, np.int64)
@@ -237,9 +209,7 @@ def phase_map(raster: Raster) -> PhaseMap:
     return modes
 
 
-def _modes(
-    group: Int[np.ndarray, " items"], value: Int[np.ndarray, " items"]
-) -> Int[np.ndarray, " groups"]:
+def _modes(group: Labels, value: Labels) -> Int[np.ndarray, " groups"]:
     """Most frequent value of each group, ordered by group; the first value of ties."""
     if not len(group):
         return np.zeros(0, np.int64)
@@ -282,11 +252,6 @@ def cycle_agreement(
 ) -> CycleAgreement | None:
     """Agreement of the gait cycles of an episode; None with fewer than two cycles.
 
-    Args:
-        raster: raster, from `phase_raster`.
-        rng: draws the bootstrap resamples.
-        resamples: number of bootstrap resamples.
-
     Example:
         >>> raster = np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 1, 1, 1]])
         >>> result = cycle_agreement(raster, np.random.default_rng(0))
@@ -300,28 +265,17 @@ def cycle_agreement(
     [pairwise], [kappa] = _fleiss(rated, np.ones((1, cycles)))
     if np.isnan(pairwise):
         return None  # No two cycles have a frame in the same bin.
-    resampled = [
-        _fleiss(rated, bootstrap_weights(cycles, count, rng))
-        for count in batch_sizes(resamples, cycles)
-    ]
-    pairwise_low, pairwise_high = _interval(np.concatenate([values for values, _ in resampled]))
-    low, high = _interval(np.concatenate([values for _, values in resampled]))
-    defined = not np.isnan(kappa)
-    return CycleAgreement(
-        cycles=cycles,
-        pairwise_agreement=float(pairwise),
-        fleiss_kappa=float(kappa) if defined else None,
-        pairwise_low=pairwise_low,
-        pairwise_high=pairwise_high,
-        kappa_low=low if defined else None,
-        kappa_high=high if defined else None,
-    )
+    batches = batch_sizes(resamples, cycles)
+    resampled = [_fleiss(rated, bootstrap_weights(cycles, count, rng)) for count in batches]
+    of_pairs, of_kappa = (_interval(np.concatenate(part)) for part in zip(*resampled, strict=True))
+    if np.isnan(kappa):
+        return CycleAgreement(cycles, float(pairwise), None, *of_pairs, None, None)
+    return CycleAgreement(cycles, float(pairwise), float(kappa), *of_pairs, *of_kappa)
 
 
 def _fleiss(
-    rated: Float64[np.ndarray, "cycles bins labels"],
-    weight: Float64[np.ndarray, "samples cycles"],
-) -> tuple[Float64[np.ndarray, " samples"], Float64[np.ndarray, " samples"]]:
+    rated: Float64[np.ndarray, "cycles bins labels"], weight: Float64[np.ndarray, "samples cycles"]
+) -> tuple[Samples, Samples]:
     """Pairwise agreement and kappa of resampled cycles; NaN where undefined."""
     flat = rated.reshape(len(rated), -1)
     count = (weight @ flat).reshape(-1, *rated.shape[1:])
@@ -337,7 +291,7 @@ def _fleiss(
     return pairwise, kappa
 
 
-def _interval(values: Float64[np.ndarray, " samples"]) -> tuple[float, float]:
+def _interval(values: Samples) -> tuple[float, float]:
     # Resamples of a single cycle, or with a single label, are undefined.
     defined = values[~np.isnan(values)]
     if not len(defined):
@@ -370,15 +324,10 @@ class CycleMotifs:
     mean_distance: float
 
 
-def cycle_motifs(
-    label: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"], min_frames: int = 1
-) -> CycleMotifs | None:
+def cycle_motifs(label: Labels, cycle: CycleIndex, min_frames: int = 1) -> CycleMotifs | None:
     """Label motifs of the gait cycles; None without cycles.
 
-    Args:
-        label, cycle: as in `phase_raster`.
-        min_frames: segments that are shorter within their cycle are removed, and their neighbours
-            joined.
+    Segments shorter than `min_frames` within their cycle are removed, and their neighbours joined.
 
     Example:
         >>> label = np.array([0, 0, 1, 1, 0, 2, 1, 1])
@@ -400,16 +349,14 @@ def cycle_motifs(
     motifs = tuple(tuple(part.tolist()) for part in parts)
     counts = Counter(motifs)
     [(modal, modal_count)] = counts.most_common(1)
-    distances = [
+    distance = sum(
         count * levenshtein(motif, modal) / max(len(motif), len(modal), 1)
         for motif, count in counts.items()
-    ]
-    return CycleMotifs(motifs, modal, modal_count / len(motifs), sum(distances) / len(motifs))
+    )
+    return CycleMotifs(motifs, modal, modal_count / len(motifs), distance / len(motifs))
 
 
-def _segment_starts(
-    value: Int[np.ndarray, " frames"], cycle: Int[np.ndarray, " frames"]
-) -> Bool[np.ndarray, " frames"]:
+def _segment_starts(value: Labels, cycle: CycleIndex) -> Mask:
     """Frames in which a label or a cycle begins."""
     first = np.ones(min(len(value), 1), bool)
     return np.concatenate([first, (np.diff(value) != 0) | (np.diff(cycle) != 0)])
@@ -430,9 +377,7 @@ def levenshtein(a: Motif, b: Motif) -> int:
     return row[-1]
 
 
-def in_modal_cycle(
-    motifs: CycleMotifs, cycle: Int[np.ndarray, " frames"], label: Int[np.ndarray, " frames"]
-) -> Bool[np.ndarray, " frames"]:
+def in_modal_cycle(motifs: CycleMotifs, cycle: CycleIndex, label: Labels) -> Mask:
     """Whether each frame lies in a gait cycle with the modal motif."""
     labelled = (cycle >= 0) & (label >= 0)
     modal = np.array([motif == motifs.modal for motif in motifs.words])
@@ -464,13 +409,9 @@ class MapAgreement:
 def map_agreements(
     maps: Int[np.ndarray, "episodes bins"],
 ) -> Iterator[tuple[int, int, MapAgreement]]:
-    """Compare the phase maps of all pairs of episodes of one agent.
+    """Compare the phase maps of all pairs of episodes of one agent; −1 for no label.
 
-    Args:
-        maps: phase maps, from `phase_map`; −1 for no label.
-
-    Yields:
-        Both episodes and their agreement, for pairs with a labelled bin in common.
+    Yields both episodes and their agreement, for pairs with a labelled bin in common.
     """
     labels = np.unique(maps[maps >= 0])
     member = (maps[..., None] == labels).astype(np.float64)
@@ -483,15 +424,8 @@ def map_agreements(
         same = np.trace(tables, axis1=1, axis2=2)
         ami = _ami(tables[common], maps.shape[1])
         for j, value in zip(common.tolist(), ami.tolist(), strict=True):
-            yield (
-                i,
-                i + 1 + j,
-                MapAgreement(
-                    bins=int(bins[j]),
-                    agreement=float(same[j] / bins[j]),
-                    ami=None if np.isnan(value) else value,
-                ),
-            )
+            known = None if np.isnan(value) else value
+            yield i, i + 1 + j, MapAgreement(int(bins[j]), float(same[j] / bins[j]), known)
 
 
 def _ami(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
-from glassviz.metrics.information import contingency, information_bits
+from glassviz.metrics.information import CycleIndex, Labels, Phases, contingency, information_bits
 from glassviz.metrics.segments import find_segments
 
 PHASE_BINS = 12
@@ -19,6 +19,8 @@ SHUFFLES = 49
 
 _MAX_NUMBERS = 2_000_000  # Numbers of a null held in memory at once.
 
+Labelled = Int[np.ndarray, " labelled"]
+Replicates = Float64[np.ndarray, " replicates"]
 CycleCounts = Float64[np.ndarray, "cycles bins labels"]
 """Counts by gait cycle, phase bin and label; cycles and labels without a frame are absent."""
 
@@ -49,11 +51,7 @@ def batch_sizes(replicates: int, numbers: int) -> Iterator[int]:
 # Counts by cycle and phase ------------------------------------------------------------------------
 
 
-def phase_bin(
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    bins: int = PHASE_BINS,
-) -> Int[np.ndarray, " frames"]:
+def phase_bin(phase: Phases, cycle: CycleIndex, bins: int = PHASE_BINS) -> Labels:
     """Index of the phase bin of each frame, 0..bins-1; −1 outside of cycles.
 
     Example:
@@ -65,33 +63,23 @@ def phase_bin(
     return np.where(inside, np.clip(part, 0, bins - 1), -1)
 
 
-def cycle_counts(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    bins: int = PHASE_BINS,
-) -> CycleCounts:
+def cycle_counts(label: Labels, phase: Phases, cycle: CycleIndex) -> CycleCounts:
     """Number of frames by gait cycle, phase bin and label."""
-    part = phase_bin(phase, cycle, bins)
+    part = phase_bin(phase, cycle)
     cycles, labels, labelled, j, k = _occurring(label, part, cycle)
-    counts = contingency(j * bins + part[labelled], k, cycles * bins, labels)
-    return counts.reshape(cycles, bins, labels)
+    counts = contingency(j * PHASE_BINS + part[labelled], k, cycles * PHASE_BINS, labels)
+    return counts.reshape(cycles, PHASE_BINS, labels)
 
 
-def switch_counts(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    bins: int = PHASE_BINS,
-) -> CycleCounts:
+def switch_counts(label: Labels, phase: Phases, cycle: CycleIndex) -> CycleCounts:
     """Onsets minus offsets of each label, in the cells of `cycle_counts`.
 
     A switch is split linearly between its bin and the next, so that both add up to 1 for the new
     label and −1 for the old one: the amount by which the label's share of a bin differs from that
     of the bin before. Switches across a frame that is left out do not count.
     """
-    part = phase_bin(phase, cycle, bins)
-    cycles, labels, labelled, j, k = _occurring(label, part, cycle)
+    bins = PHASE_BINS
+    cycles, labels, labelled, j, k = _occurring(label, phase_bin(phase, cycle), cycle)
     switch = np.flatnonzero((np.diff(labelled) == 1) & (np.diff(k) != 0)) + 1
     position = phase[labelled[switch]] * (bins / (2 * np.pi))
     fraction = np.mod(position, 1.0)
@@ -101,23 +89,14 @@ def switch_counts(
         cell = (j[switch] * bins + at % bins) * labels
         cells += [cell + k[switch], cell + k[switch - 1]]
         weights += [weight, -weight]
-    flat = np.bincount(
-        np.concatenate(cells), np.concatenate(weights), minlength=cycles * bins * labels
-    )
-    return flat.reshape(cycles, bins, labels)
+    size = cycles, bins, labels
+    flat = np.bincount(np.concatenate(cells), np.concatenate(weights), minlength=np.prod(size))
+    return flat.reshape(size)
 
 
 def _occurring(
-    label: Int[np.ndarray, " frames"],
-    part: Int[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-) -> tuple[
-    int,
-    int,
-    Int[np.ndarray, " labelled"],
-    Int[np.ndarray, " labelled"],
-    Int[np.ndarray, " labelled"],
-]:
+    label: Labels, part: Labels, cycle: CycleIndex
+) -> tuple[int, int, Labelled, Labelled, Labelled]:
     """Numbers of cycles and labels, the labelled frames in cycles, and their cycle and label."""
     labelled = np.flatnonzero((part >= 0) & (label >= 0))
     cycles, j = np.unique(cycle[labelled], return_inverse=True)
@@ -146,12 +125,6 @@ def rotation_test(
     should, the more so the longer their dwell: 0.2 % rejected at 0.05 for a dwell of one cycle
     (`benchmarks/validate_labels.py`). Switches have no such seam.
 
-    Args:
-        counts: frames, from `cycle_counts`.
-        switches: onsets minus offsets, from `switch_counts`.
-        rng: draws the rotations.
-        replicates: B.
-
     Returns:
         Mean plug-in information under the null, None with a single cycle; and
         p = (1 + #{null >= observed}) / (B + 1), None with fewer than three cycles, which agree by
@@ -167,9 +140,7 @@ def rotation_test(
     turns = np.exp(-2j * np.pi * np.arange(bins) / bins)
     turns = turns[np.arange(len(spectrum))[:, None] * np.arange(bins) % bins]  # [f, s]
 
-    def rotated(
-        shift: Int[np.ndarray, "replicates cycles"],
-    ) -> tuple[Float64[np.ndarray, " replicates"], Float64[np.ndarray, " replicates"]]:
+    def rotated(shift: Int[np.ndarray, "replicates cycles"]) -> tuple[Replicates, Replicates]:
         """Statistic and information of cycles rotated by these numbers of bins."""
         spectra = (turns[:, shift] @ spectrum).transpose(1, 0, 2)
         tables = np.fft.irfft(spectra, bins, axis=1)
@@ -178,12 +149,10 @@ def rotation_test(
         return statistic, np.asarray(information_bits(frames))
 
     [observed], _ = rotated(np.zeros((1, cycles), np.int64))
-    null = [
-        rotated(rng.integers(bins, size=(count, cycles)))
-        for count in batch_sizes(replicates, len(spectrum) * cycles)
-    ]
-    statistics = np.concatenate([statistic for statistic, _ in null])
-    mean = float(np.concatenate([information for _, information in null]).mean())
+    batches = batch_sizes(replicates, len(spectrum) * cycles)
+    null = [rotated(rng.integers(bins, size=(count, cycles))) for count in batches]
+    statistics, information = (np.concatenate(parts) for parts in zip(*null, strict=True))
+    mean = float(information.mean())
     if cycles < 3:
         return mean, None
     # Rotations that change nothing must tie with the observed value despite rounding.
@@ -191,25 +160,14 @@ def rotation_test(
 
 
 def shuffled_information_bits(
-    label: Int[np.ndarray, " frames"],
-    phase: Float64[np.ndarray, " frames"],
-    cycle: Int[np.ndarray, " frames"],
-    rng: np.random.Generator,
-    replicates: int = SHUFFLES,
+    label: Labels, phase: Phases, cycle: CycleIndex, rng: np.random.Generator
 ) -> float | None:
     """Mean plug-in information when the label segments within cycles are shuffled.
 
     A weaker null than rotation: it preserves the label and dwell of every segment, but not their
     order. Use it for reference, not as a test: alternating segments are not exchangeable, and a
-    test based on their order would reject up to twice as often as it should.
-
-    Args:
-        label, phase, cycle: as in `cycle_counts`.
-        rng: draws the permutations.
-        replicates: number of permutations.
-
-    Returns:
-        None if no labelled frame lies in a gait cycle.
+    test based on their order would reject up to twice as often as it should. None if no labelled
+    frame lies in a gait cycle.
     """
     part = phase_bin(phase, cycle)
     labelled = (part >= 0) & (label >= 0)
@@ -220,7 +178,7 @@ def shuffled_information_bits(
     cumulative = np.zeros((int(labelled.sum()) + 1, PHASE_BINS))
     np.cumsum(part[labelled, None] == np.arange(PHASE_BINS), axis=0, out=cumulative[1:])
     information = []
-    for batch in batch_sizes(replicates, count * PHASE_BINS):
+    for batch in batch_sizes(SHUFFLES, count * PHASE_BINS):
         order = rng.permuted(np.tile(np.arange(count), (batch, 1)), axis=1)
         ends = np.cumsum(segments.length[order], axis=1)
         bins = np.diff(cumulative[ends], axis=1, prepend=0.0)

@@ -8,7 +8,13 @@ from jaxtyping import Bool, Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import find_peaks
 
-from glassviz.metrics.information import contiguous_blocks, entropy_bits, information_bits
+from glassviz.metrics.information import (
+    CycleIndex,
+    Labels,
+    contiguous_blocks,
+    entropy_bits,
+    information_bits,
+)
 
 FLICKER_FRAMES = 2
 """A segment of at most this many frames is flicker."""
@@ -19,17 +25,13 @@ VISITED_SHARE = 0.01
 STUCK_SHARE = 0.8
 """A run is stuck if one label has at least this share of the frames."""
 
-Labels = Int[np.ndarray, " frames"]
-
 
 @dataclass(frozen=True, eq=False)
 class Segments:
     """Maximal runs of consecutive frames with the same label, in temporal order.
 
     Attributes:
-        label: label of each segment.
-        start: first frame of each segment.
-        length: length d of each segment, frames.
+        label, start, length: label, first frame, and length d in frames of each segment.
         open_start, open_end: whether the segment begins or ends at the boundary of the observed
             frames, so that its true length is unknown.
     """
@@ -76,12 +78,11 @@ def find_segments(label: Labels) -> Segments:
     value, block = label[labelled], block[labelled]
     cut = np.flatnonzero((np.diff(value) != 0) | (np.diff(block) != 0)) + 1
     first = np.concatenate([[0], cut])
-    last = np.concatenate([cut, [len(labelled)]]) - 1
     boundary = np.concatenate([[True], np.diff(block[first]) != 0, [True]])
     return Segments(
         label=value[first].astype(np.int64),
         start=labelled[first],
-        length=last - first + 1,
+        length=np.diff(first, append=len(labelled)),
         open_start=boundary[:-1],
         open_end=boundary[1:],
     )
@@ -107,9 +108,8 @@ class Switching:
         per_cycle: switches per gait cycle: m for a clean gait of m phases, more with chatter. None
             without a gait cycle.
         flicker_share: share of the uncensored segments that last at most two frames, in [0, 1].
-            None without an uncensored segment.
         return_share: share of the uncensored segments that are flicker and return to the label
-            before (A-B-A), in [0, flicker_share]. None without an uncensored segment.
+            before (A-B-A). Both are None without an uncensored segment.
     """
 
     rate_hz: float | None
@@ -118,17 +118,8 @@ class Switching:
     return_share: float | None
 
 
-def switching(
-    label: Labels, cycle: Int[np.ndarray, " frames"], segments: Segments, dt_s: float
-) -> Switching:
-    """Count the switches of an episode.
-
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        cycle: gait cycle of each frame; −1 outside of cycles.
-        segments: segments of these labels.
-        dt_s: seconds between frames.
-    """
+def switching(label: Labels, cycle: CycleIndex, segments: Segments, dt_s: float) -> Switching:
+    """Count the switches of an episode, with frames `dt_s` seconds apart; `segments` of `label`."""
     pair = (label[1:] >= 0) & (label[:-1] >= 0)
     changed = pair & (label[1:] != label[:-1])
     rate = changed.sum() / pair.sum() if pair.any() else None
@@ -154,10 +145,8 @@ class Dwell:
     """Dwell times of one label, from its uncensored segments; None without any.
 
     Attributes:
-        label: the label.
         segments: number of uncensored segments.
-        censored: number of segments cut off by the boundary of the observed frames; not in the
-            statistics below.
+        censored: number of segments cut off by the boundary of the observed frames.
         median_frames, mean_frames, iqr_frames: median, mean and interquartile range of the dwell
             time, frames.
         median_s, mean_s, iqr_s: the same, s.
@@ -225,18 +214,16 @@ def within_label_cv(dwells: Sequence[Dwell]) -> float | None:
 
 @dataclass(frozen=True, eq=False)
 class Occupancy:
-    """Distribution of the frames over the labels.
+    """Distribution of the frames over the labels. All but the first two are None without frames.
 
     Attributes:
         share: share p_k of the frames of each of the K labels; all 0 without frames.
         visited: labels with more than 1 % of the frames. They depend on behaviour; the active
             clusters of the partition do not.
         entropy: normalised entropy −Σ p log p / log K, in [0, 1]; 0 for a single label. None with
-            K = 1 or without frames.
-        effective_labels: 2^H, the number of equally frequent labels with the same entropy; None
-            without frames.
-        dominant: most frequent label; None without frames.
-        dominant_share: its share of the frames; None without frames.
+            K = 1.
+        effective_labels: 2^H, the number of equally frequent labels with the same entropy.
+        dominant, dominant_share: most frequent label, and its share of the frames.
     """
 
     share: Float64[np.ndarray, " clusters"]
@@ -318,18 +305,10 @@ class Persistence:
     hold_agreement: tuple[tuple[int, float], ...]
 
 
-def persistence(
-    label: Int[np.ndarray, " frames"], dt_s: float, max_lag_s: float = MAX_LAG_S
-) -> Persistence | None:
-    """Autocorrelation of labels, in time linear in the number of frames.
+def persistence(label: Labels, dt_s: float, max_lag_s: float = MAX_LAG_S) -> Persistence | None:
+    """Autocorrelation of labels, in time linear in the number of frames; None without labels.
 
-    Args:
-        label: label of each frame; frames labelled −1 enter no pair.
-        dt_s: seconds between frames.
-        max_lag_s: longest lag, s; lags are limited to half the number of frames.
-
-    Returns:
-        None if no frame is labelled.
+    Lags are limited to half the number of frames.
 
     Example:
         >>> labels = np.tile(np.repeat([0, 1, 2], 5), 20)
@@ -363,16 +342,12 @@ def persistence(
 
 
 def lagged_counts(
-    label: Int[np.ndarray, " frames"], lags: int
+    label: Labels, lags: int
 ) -> Float64[np.ndarray, "lags_and_zero occurring occurring"]:
     """Count the pairs (k_t = a, k_{t+τ} = b) of occurring labels at every lag τ = 0 … lags.
 
     Cross-correlations by FFT over blocks of a few times `lags` frames, summed over blocks in the
     frequency domain: linear in the number of frames, and exact after rounding.
-
-    Args:
-        label: label of each frame; −1 leaves a frame out.
-        lags: longest lag, frames.
     """
     occurring = np.unique(label[label >= 0])
     block = max(3 * lags, 1024)
@@ -392,11 +367,8 @@ def lagged_counts(
 
 
 def _period(kappa: Float64[np.ndarray, " lags_and_zero"]) -> int | None:
-    negative = np.flatnonzero(kappa < 0)
-    if not len(negative):
-        return None
-    peaks, _ = find_peaks(kappa[negative[0] :], height=0.0)
+    first = np.argmax(kappa < 0) if (kappa < 0).any() else len(kappa)
+    peaks = first + find_peaks(kappa[first:], height=0.0)[0]
     if not len(peaks):
         return None
-    peaks += negative[0]
     return int(peaks[np.argmax(kappa[peaks] >= NEARLY_HIGHEST * kappa[peaks].max())])

@@ -19,9 +19,9 @@ IQM_FROM = 4
 """An interquartile mean of fewer values would trim none of them."""
 
 Statistic = Literal["mean", "iqm"]
-
-
-# Means --------------------------------------------------------------------------------------------
+Sample = Float64[np.ndarray, " values"]
+Sizes = list[Int[np.ndarray, " parts"]]
+PValues = Float64[np.ndarray, " tests"]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class BootstrapInterval:
             parts, so that a seed with more episodes or cycles does not weigh more.
         low, high: percentiles of the resampled estimates; None if no level has two values.
         units: number n of outermost units (seeds). With one unit the interval is within that run.
-        level: nominal confidence level. The coverage is lower for few seeds.
+        level: nominal confidence level; the coverage is lower for few seeds.
     """
 
     estimate: float
@@ -130,10 +130,7 @@ def bootstrap_interval(
     Args:
         sample: nested sequences, seeds > episodes > cycles, or fewer or more levels; the depth is
             the same everywhere. None, NaN and empty parts are left out.
-        rng: draws the resamples.
         statistic: `mean` or `iqm` (interquartile mean) over seeds.
-        level: confidence level.
-        replicates: number of resamples.
 
     Returns:
         None without values, or with fewer than four seeds for an interquartile mean.
@@ -154,13 +151,10 @@ def bootstrap_interval(
     [estimate] = _summary(statistic, _means_of_parts(values, sizes[1:])[None])
     if all((size == 1).all() for size in sizes):
         return BootstrapInterval(float(estimate), None, None, units, level)
-    resampled = np.concatenate(
-        [
-            _summary(statistic, _resampled_units(values, sizes, count, rng))
-            for count in batch_sizes(replicates, len(values))
-        ]
-    )
-    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    batches = batch_sizes(replicates, len(values))
+    resampled = [_summary(statistic, _resampled_units(values, sizes, n, rng)) for n in batches]
+    quantiles = [(1 - level) / 2, (1 + level) / 2]
+    low, high = np.quantile(np.concatenate(resampled), quantiles).tolist()
     return BootstrapInterval(float(estimate), low, high, units, level)
 
 
@@ -176,9 +170,7 @@ def _defined(part: Any) -> Any:
     ]
 
 
-def _flattened(
-    sample: list[Any],
-) -> tuple[list[Int[np.ndarray, " parts"]], Float64[np.ndarray, " values"]]:
+def _flattened(sample: list[Any]) -> tuple[Sizes, Sample]:
     """Number of children of every part, level by level from the root; and the values."""
     sizes, parts = [], [sample]
     while parts and isinstance(parts[0], list):
@@ -188,10 +180,7 @@ def _flattened(
 
 
 def _resampled_units(
-    values: Float64[np.ndarray, " values"],
-    sizes: list[Int[np.ndarray, "..."]],
-    replicates: int,
-    rng: np.random.Generator,
+    values: Sample, sizes: Sizes, replicates: int, rng: np.random.Generator
 ) -> Float64[np.ndarray, "replicates units"]:
     """Values of the drawn outermost units, in each replicate."""
     drawn = np.zeros(replicates, np.int64)  # The root, once per replicate.
@@ -204,9 +193,7 @@ def _resampled_units(
     return _means_of_parts(values[drawn], drawn_sizes[1:]).reshape(replicates, -1)
 
 
-def _means_of_parts(
-    values: Float64[np.ndarray, " values"], sizes: list[Int[np.ndarray, "..."]]
-) -> Float64[np.ndarray, " units"]:
+def _means_of_parts(values: Sample, sizes: Sizes) -> Float64[np.ndarray, " units"]:
     """Nested means, up to the outermost units."""
     for size in reversed(sizes):
         values = np.add.reduceat(values, np.cumsum(size) - size) / size
@@ -281,7 +268,7 @@ def probability_of_improvement(x: Sequence[float], y: Sequence[float]) -> float 
 # Multiple testing ---------------------------------------------------------------------------------
 
 
-def holm(p: Float64[np.ndarray, " tests"]) -> Float64[np.ndarray, " tests"]:
+def holm(p: PValues) -> PValues:
     """Holm-adjusted p-values: controls the family-wise error rate of a few preregistered tests.
 
     NaN (a test that could not be made) stays NaN and does not count as a test.
@@ -300,7 +287,7 @@ def holm(p: Float64[np.ndarray, " tests"]) -> Float64[np.ndarray, " tests"]:
     return adjusted
 
 
-def benjamini_hochberg(p: Float64[np.ndarray, " tests"]) -> Float64[np.ndarray, " tests"]:
+def benjamini_hochberg(p: PValues) -> PValues:
     """Benjamini-Hochberg adjusted p-values: controls the false discovery rate of many tests.
 
     NaN (a test that could not be made) stays NaN and does not count as a test.
@@ -330,7 +317,6 @@ EXACT_UP_TO = 50_000
 """A test is exact up to this many permutations: 9 against 9, 15 pairs, 8 ranks."""
 
 _ROUNDING = 1e-12
-Sample = Float64[np.ndarray, " values"]
 
 
 @dataclass(frozen=True)
@@ -352,23 +338,12 @@ class PermutationTest:
 
 
 def two_group_test(
-    x: Sequence[float],
-    y: Sequence[float],
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
+    x: Sequence[float], y: Sequence[float], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> PermutationTest | None:
-    """Permutation test of the difference in means of two independent groups.
+    """Permutation test of mean(x) − mean(y) of independent groups; None if a group is empty.
 
     Exact up to 9 against 9. The smallest attainable p is 0.1 for 3 against 3, 0.029 for 4 against
-    4, 0.008 for 5 against 5.
-
-    Args:
-        x, y: one value per seed.
-        rng: draws permutations if the test is not exact.
-        resamples: number of random permutations.
-
-    Returns:
-        The test of mean(x) − mean(y); None if a group is empty.
+    4, 0.008 for 5 against 5. Otherwise `rng` draws permutations.
 
     Example:
         >>> two_group_test([310.0, 290.0, 330.0], [120.0, 90.0, 200.0], np.random.default_rng(0))
@@ -379,11 +354,8 @@ def two_group_test(
     pooled = np.concatenate([_array(x), _array(y)])
     size, n = len(x), len(pooled)
     exact = comb(n, size) <= EXACT_UP_TO
-    orders: Iterator[Any] = (
-        iter([np.array(list(combinations(range(n), size)))])
-        if exact
-        else _permutations(n, resamples, rng)
-    )
+    every = [np.array(list(combinations(range(n), size)))] if exact else []
+    orders = every or _permutations(n, resamples, rng)
 
     def difference(group: Any) -> Any:
         """mean(x) − mean(y), from the sum over x alone."""
@@ -394,21 +366,12 @@ def two_group_test(
 
 
 def paired_test(
-    x: Sequence[float],
-    y: Sequence[float],
-    rng: np.random.Generator,
-    resamples: int = RESAMPLES,
+    x: Sequence[float], y: Sequence[float], rng: np.random.Generator, resamples: int = RESAMPLES
 ) -> PermutationTest | None:
-    """Sign-flip test of paired values, such as the same seeds under two controllers.
+    """Sign-flip test of mean(x − y) of paired values, such as the same seeds under two controllers.
 
     Exact up to 15 pairs. The smallest attainable p is 2/2ⁿ: 0.0625 for five pairs, 0.031 for six.
-
-    Args:
-        x, y: one value per seed, in the same order.
-        rng, resamples: as in `two_group_test`.
-
-    Returns:
-        The test of mean(x − y); None without pairs.
+    None without pairs.
 
     Example:
         >>> paired_test([310.0, 290.0, 330.0], [120.0, 90.0, 200.0], np.random.default_rng(0)).p
@@ -435,18 +398,10 @@ def rank_correlation_test(
     kind: Literal["spearman", "kendall"] = "spearman",
     resamples: int = RESAMPLES,
 ) -> PermutationTest | None:
-    """Permutation test of the rank correlation of two measurements of the same seeds.
+    """Permutation test of Spearman's ρ, or Kendall's τ-b, of two measurements of the same seeds.
 
     Exact up to eight seeds. The smallest attainable p is 2/n!: 0.083 for four seeds, 0.017 for
-    five.
-
-    Args:
-        x, y: one value per seed, in the same order.
-        rng, resamples: as in `two_group_test`.
-        kind: Spearman's ρ, or Kendall's τ-b.
-
-    Returns:
-        None if the correlation is undefined: fewer than two seeds, or a constant.
+    five. None if the correlation is undefined: fewer than two seeds, or a constant.
 
     Example:
         >>> x, y = [1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 30.0, 40.0]
@@ -464,11 +419,8 @@ def rank_correlation_test(
     ranks, other = rankdata(x), features(rankdata(y))
     norm = np.linalg.norm(features(ranks)) * np.linalg.norm(other)
     exact = factorial(n) <= EXACT_UP_TO
-    orders: Iterator[Any] = (
-        iter([np.array(list(permutations(range(n))))])
-        if exact
-        else _permutations(n, resamples, rng, width=len(other))
-    )
+    every = [np.array(list(permutations(range(n))))] if exact else []
+    orders = every or _permutations(n, resamples, rng, width=len(other))
     null = np.concatenate([features(ranks[order]) @ other / norm for order in orders])
     return _two_sided_test(float(features(ranks) @ other / norm), null, 1.0, exact)
 
@@ -495,19 +447,15 @@ def _differences(ranks: Float64[np.ndarray, "*more n"]) -> Float64[np.ndarray, "
 def _two_sided_test(
     observed: float, null: Float64[np.ndarray, " permutations"], scale: float, exact: bool
 ) -> PermutationTest:
-    """p = twice the smaller tail, at most 1.
-
-    The enumerated permutations include the observed one; it is added to random ones.
-    """
+    """p = twice the smaller tail, at most 1."""
     tolerance = _ROUNDING * scale
-    if not exact:
+    if not exact:  # The enumerated permutations include the observed one.
         null = np.append(null, observed)
 
     def two_sided(above: np.signedinteger, below: np.signedinteger) -> float:
         return min(2 * int(min(above, below)) / len(null), 1.0)
 
     p = two_sided((null >= observed - tolerance).sum(), (null <= observed + tolerance).sum())
-    smallest = two_sided(
-        (null >= null.max() - tolerance).sum(), (null <= null.min() + tolerance).sum()
-    )
+    highest, lowest = null.max() - tolerance, null.min() + tolerance
+    smallest = two_sided((null >= highest).sum(), (null <= lowest).sum())
     return PermutationTest(observed, p, smallest, exact)

@@ -14,11 +14,13 @@ _LOOP_FACTOR: dict[SelfLoops, float] = {"dropped": 0.0, "once": 1.0, "twice": 2.
 _ROUNDING = 1e-12
 Graph = Float64[np.ndarray, "nodes nodes"]
 
-Partition = Int[np.ndarray, " nodes"] | Float64[np.ndarray, "nodes clusters"]
-"""Cluster of every node, or S, a distribution over clusters for every node."""
-
 Clustering = Int[np.ndarray, " nodes"]
-"""Cluster of every node."""
+Membership = Float64[np.ndarray, "nodes clusters"]
+Replicates = Float64[np.ndarray, " replicates"]
+Shaped = Float64[np.ndarray, "*shape"]
+
+Partition = Clustering | Membership
+"""Cluster of every node, or S, a distribution over clusters for every node."""
 
 
 # Graphs and partitions ----------------------------------------------------------------------------
@@ -37,18 +39,13 @@ def _with_loops(graph: Graph, self_loops: SelfLoops) -> Graph:
     return graph * np.where(np.eye(len(graph), dtype=bool), _LOOP_FACTOR[self_loops], 1.0)
 
 
-def _membership(partition: Partition) -> Float64[np.ndarray, "nodes clusters"]:
+def _membership(partition: Partition) -> Membership:
     """The matrix S of a partition; one-hot for hard clusters."""
-    if partition.ndim == 2:
-        return partition
-    return one_hot(partition, int(partition.max()) + 1)
+    return partition if partition.ndim == 2 else one_hot(partition, int(partition.max()) + 1)
 
 
 def _permuted_memberships(
-    weights: Graph,
-    membership: Float64[np.ndarray, "nodes clusters"],
-    rng: np.random.Generator,
-    replicates: int,
+    weights: Graph, membership: Membership, rng: np.random.Generator, replicates: int
 ) -> Float64[np.ndarray, "replicates nodes clusters"]:
     """Random partitions with the same cluster sizes: memberships permuted among linked nodes."""
     linked = np.flatnonzero(weights.any(axis=1) | weights.any(axis=0))
@@ -57,9 +54,7 @@ def _permuted_memberships(
     return membership[order]
 
 
-def _lower_than_null(
-    observed: float, null: Float64[np.ndarray, " replicates"]
-) -> tuple[float, float | None, float]:
+def _lower_than_null(observed: float, null: Replicates) -> tuple[float, float | None, float]:
     """Mean of the null, z-score of the observed value, and lower-tail p."""
     mean, sd = float(null.mean()), float(null.std())
     z = (observed - mean) / sd if sd > _ROUNDING else None
@@ -72,9 +67,8 @@ def _lower_than_null(
 def entropy_1d(graph: Graph, self_loops: SelfLoops = "dropped") -> float:
     """H¹ = −Σ_v d_v/2m log2(d_v/2m) of the degrees d, in [0, log2 nodes]; 0 without edges.
 
-    Args:
-        graph: symmetric non-negative weights.
-        self_loops: how the diagonal counts in the degrees.
+    The graph is symmetric and non-negative; `self_loops` says how its diagonal counts in the
+    degrees.
 
     Example:
         >>> ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
@@ -94,10 +88,8 @@ def entropy_2d(graph: Graph, partition: Partition, self_loops: SelfLoops = "drop
     A soft S averages over memberships outside of the logarithm, as the training loss does; the
     entropy of the mixture would differ.
 
-    Args:
-        graph: symmetric non-negative weights.
-        partition: cluster of every node, or S.
-        self_loops: how the diagonal counts in the degrees.
+    The graph is symmetric and non-negative; `self_loops` says how its diagonal counts in the
+    degrees.
 
     Example:
         >>> ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
@@ -114,7 +106,6 @@ class StructuralEntropy:
     """Structural entropy of a graph under a partition, against random partitions.
 
     Attributes:
-        self_loops: how the diagonal counts in the degrees.
         h1_bits, h2_bits: structural entropy without and with the partition.
         gap: θ = (H¹ − H²)/H¹, the share of H¹ that the partition explains, in [0, 1]. Without
             self-loops it is 0 for a single cluster and for singletons. None without edges.
@@ -142,24 +133,13 @@ def structural_entropy(
 ) -> StructuralEntropy:
     """Structural entropy of a graph under a partition, against random partitions.
 
-    Args:
-        graph, partition, self_loops: as in `entropy_2d`.
-        rng: permutes the memberships of nodes with edges; nodes without edges keep theirs.
-        replicates: B.
+    `rng` permutes the memberships of nodes with edges `replicates` times; the others keep theirs.
     """
     weights, membership = _with_loops(graph, self_loops), _membership(partition)
     h1, h2 = entropy_1d(weights, "once"), entropy_2d(weights, membership, "once")
     null = h1 - _saved_bits(weights, _permuted_memberships(weights, membership, rng, replicates))
-    mean, z, p = _lower_than_null(h2, null)
-    return StructuralEntropy(
-        self_loops=self_loops,
-        h1_bits=h1,
-        h2_bits=h2,
-        gap=(h1 - h2) / h1 if h1 > 0 else None,
-        null_h2_bits=mean,
-        z=z,
-        p=p,
-    )
+    gap = (h1 - h2) / h1 if h1 > 0 else None
+    return StructuralEntropy(self_loops, h1, h2, gap, *_lower_than_null(h2, null))
 
 
 def _saved_bits(
@@ -174,7 +154,7 @@ def _saved_bits(
     return -(inside * _log2_or_0(volume)).sum(axis=1)
 
 
-def _log2_or_0(x: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
+def _log2_or_0(x: Shaped) -> Shaped:
     """log2 x, and 0 at 0; the result is only multiplied by 0 there."""
     return np.log2(np.where(x > 0, x, 1.0))
 
@@ -192,14 +172,8 @@ def greedy_partition(
     Merging alone would cut two triangles joined by a bridge into three pairs; the moves find the
     triangles.
 
-    Args:
-        graph: symmetric non-negative weights.
-        clusters: K, at most the number of nodes; None chooses the K with the lowest H² and leaves
-            nodes without edges as singletons.
-        self_loops: how the diagonal counts in the degrees.
-
-    Returns:
-        Cluster of every node, numbered by first node.
+    The graph is symmetric and non-negative. Without a number of clusters K that of the lowest H² is
+    chosen, and nodes without edges are singletons. Clusters are numbered by first node.
 
     Example:
         >>> triangles = np.kron(np.eye(2), np.ones((3, 3)) - np.eye(3))
@@ -249,13 +223,11 @@ def _best(levels: list[Clustering], weights: Graph) -> Clustering:
 
 
 def _moved(cluster: Clustering, weights: Graph) -> Clustering:
-    """Move single nodes to the cluster that lowers H² most, until no move does.
-
-    No cluster becomes empty.
-    """
+    """Move single nodes to the cluster that lowers H² most, emptying none, until no move does."""
     cluster, clusters = cluster.copy(), int(cluster.max()) + 1
     degree, loop = weights.sum(axis=1), np.diag(weights)
-    while True:
+    moved = True
+    while moved:
         moved = False
         for v in range(len(weights)):
             s = one_hot(cluster, clusters)
@@ -268,13 +240,10 @@ def _moved(cluster: Clustering, weights: Graph) -> Clustering:
             target = int(change.argmin())
             if change[target] < change[cluster[v]] - _ROUNDING:
                 cluster[v], moved = target, True
-        if not moved:
-            return cluster
+    return cluster
 
 
-def _h2_term(
-    inside: Float64[np.ndarray, "*shape"], volume: Float64[np.ndarray, "*shape"], weights: Graph
-) -> Float64[np.ndarray, "*shape"]:
+def _h2_term(inside: Shaped, volume: Shaped, weights: Graph) -> Shaped:
     """(V − g)/2m log2(V/2m), the contribution of a cluster to H² − H¹: at most 0."""
     total = weights.sum() or 1.0
     return inside / total * _log2_or_0(volume / total)
@@ -283,8 +252,7 @@ def _h2_term(
 def _numbered(cluster: Clustering) -> Clustering:
     """The same partition with clusters numbered by first node."""
     _, first, inverse = np.unique(cluster, return_index=True, return_inverse=True)
-    rank = np.argsort(np.argsort(first))
-    return np.asarray(rank[inverse])
+    return np.asarray(np.argsort(np.argsort(first))[inverse])
 
 
 # Cut and modularity -------------------------------------------------------------------------------
@@ -318,10 +286,7 @@ def cut(
 ) -> Cut:
     """Cut Σ_k g_k / 2m of a partition, against random partitions.
 
-    Args:
-        graph: non-negative weights; directed or undirected.
-        partition, self_loops: as in `entropy_2d`.
-        rng, replicates: as in `structural_entropy`.
+    The graph is directed or undirected; arguments as in `structural_entropy`.
     """
     weights, membership = _with_loops(graph, self_loops), _membership(partition)
     total = weights.sum()
@@ -341,11 +306,7 @@ def modularity(
     """Directed modularity Q = 1/m Σ_ij (W_ij − k_i^out k_j^in / m) S_i·S_j, in [−1, 1].
 
     0 if the weight within clusters is as expected from the degrees, positive if it is higher. None
-    without edges.
-
-    Args:
-        graph: non-negative weights; directed or undirected.
-        partition, self_loops: as in `entropy_2d`.
+    without edges. The graph is directed or undirected; arguments as in `structural_entropy`.
 
     References:
         Leicht & Newman, "Community structure in directed networks", Phys. Rev. Lett. 100, 2008.

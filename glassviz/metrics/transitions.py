@@ -1,4 +1,4 @@
-"""Transition counts, Markov chains, dominant cycles and relaxation times of state sequences."""
+"""Transition graphs: counts, Markov chains, cycles, relaxation times, and their partition."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,28 +9,36 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int
 
 from glassviz.metrics.information import contingency, entropy_bits, normalised_rows
+from glassviz.metrics.nulls import REPLICATES
+from glassviz.metrics.structural_entropy import (
+    Cut,
+    Graph,
+    SelfLoops,
+    StructuralEntropy,
+    cut,
+    entropy_2d,
+    greedy_partition,
+    modularity,
+    structural_entropy,
+    symmetrised,
+)
 
 Mode = Literal["frame", "jump", "soft-train", "flow"]
 
 TRANSITION_FLOOR = 1e-4
 """Added to every soft count, as in training, so that no row is empty."""
 
-Counts = Float64[np.ndarray, "states states"]
+Matrix = Float64[np.ndarray, "states states"]
+Shares = Float64[np.ndarray, " states"]
+SoftStates = Float[np.ndarray, "episodes frames states"]
+States = Int[np.ndarray, "episodes frames"]
+"""State of every frame of every episode; −1 leaves a frame out, and transitions across it."""
 
 
-# Counts -------------------------------------------------------------------------------------------
-
-
-def transition_counts(
-    labels: Int[np.ndarray, "episodes frames"], states: int, lag: int = 1
-) -> Counts:
+def transition_counts(labels: States, states: int, lag: int = 1) -> Matrix:
     """Transition counts C_ij: number of frames in state i that are in state j `lag` frames later.
 
-    Args:
-        labels: state of every frame of every episode; −1 leaves a frame out, and transitions
-            across it are not counted. Counts of traces of different lengths can be added.
-        states: number of states.
-        lag: lag, frames.
+    Matrix of traces of different lengths can be added.
 
     Example:
         >>> transition_counts(np.array([[0, 0, 1, 1, -1, 0]]), states=2)
@@ -42,7 +50,7 @@ def transition_counts(
     return contingency(labels[:, :-lag][counted], labels[:, lag:][counted], states, states)
 
 
-def soft_transition_counts(c: Float[np.ndarray, "episodes frames states"]) -> Counts:
+def soft_transition_counts(c: SoftStates) -> Matrix:
     """Soft transition counts Σ_t c_t ⊗ c_{t+1} within episodes, of soft assignments c.
 
     The floor that training adds is added by `markov_chain` in mode `soft-train`.
@@ -74,26 +82,26 @@ class Chain:
     """
 
     mode: Mode
-    counts: Counts
-    p: Float64[np.ndarray, "states states"]
+    counts: Matrix
+    p: Matrix
     connected: Bool[np.ndarray, " states"]
-    stationary: Float64[np.ndarray, " states"]
-    empirical: Float64[np.ndarray, " states"]
-    flow: Float64[np.ndarray, "states states"]
+    stationary: Shares
+    empirical: Shares
+    flow: Matrix
 
     @property
-    def weights(self) -> Float64[np.ndarray, "states states"]:
+    def weights(self) -> Matrix:
         """Edge weights of the graph: P; (P + Pᵀ)/2 for `soft-train`; F for `flow`."""
         if self.mode == "soft-train":
             return (self.p + self.p.T) / 2
         return self.flow if self.mode == "flow" else self.p
 
 
-def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
+def markov_chain(counts: Matrix, mode: Mode = "frame") -> Chain:
     """Estimate a Markov chain from transition counts.
 
     Args:
-        counts: counts, from `transition_counts`, or `soft_transition_counts` for `soft-train`.
+        counts: from `transition_counts`, or `soft_transition_counts` for `soft-train`.
         mode: `frame` counts every frame, `jump` only switches, `soft-train` adds the floor of the
             training loss, and `flow` weights edges by stationary flow.
 
@@ -106,7 +114,6 @@ def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
         counts = counts * (1 - np.eye(len(counts)))
     elif mode == "soft-train":
         counts = counts + TRANSITION_FLOOR
-    total = counts.sum()
     connected = _connected(counts)
     stationary, flow = np.zeros(len(counts)), np.zeros_like(counts)
     if connected.any():
@@ -120,12 +127,12 @@ def markov_chain(counts: Counts, mode: Mode = "frame") -> Chain:
         p=normalised_rows(counts),
         connected=connected,
         stationary=stationary,
-        empirical=counts.sum(axis=1) / (total if total > 0 else 1.0),
+        empirical=counts.sum(axis=1) / (counts.sum() or 1.0),
         flow=flow,
     )
 
 
-def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
+def _connected(counts: Matrix) -> Bool[np.ndarray, " states"]:
     """States of the strongly connected component with the most transitions.
 
     Components are compared by switches, so that a state in which an episode ends does not win by
@@ -144,7 +151,7 @@ def _connected(counts: Counts) -> Bool[np.ndarray, " states"]:
     return np.asarray(component == inside.argmax())
 
 
-def _stationary(p: Float64[np.ndarray, "states states"]) -> Float64[np.ndarray, " states"]:
+def _stationary(p: Matrix) -> Shares:
     """π of an irreducible chain: π (I − P) = 0, with one equation replaced by Σ π = 1."""
     equations = (np.eye(len(p)) - p).T
     equations[-1] = 1.0
@@ -216,15 +223,13 @@ class Cycle:
     share: float
 
 
-def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, ...]:
+def dominant_cycles(labels: States) -> tuple[Cycle, ...]:
     """Cycle decomposition of the state sequence, cycles with the most switches first.
 
     Follows the path with repeats collapsed. Whenever it returns to a state, the loop in between is
     counted as a cycle and erased. Unlike net flux this includes cycles of two states and needs no
-    model. Shares sum to 1 except for the unfinished end of each path.
-
-    Args:
-        labels: state of every frame of every episode; a new path begins after frames labelled −1.
+    model. Shares sum to 1 except for the unfinished end of each path. A new path begins where
+    frames are left out.
 
     References:
         MacQueen, "Circuit processes", 1981. Kalpazidou, "Cycle representations of Markov
@@ -239,20 +244,15 @@ def dominant_cycles(labels: Int[np.ndarray, "episodes frames"]) -> tuple[Cycle, 
     for episode in labels:
         switched = np.diff(episode, prepend=episode[:1] - 1) != 0
         path: list[int] = []
-        position: dict[int, int] = {}
         for state in episode[switched].tolist():
             if state < 0:
-                path, position = [], {}
+                path = []
                 continue
             switches += bool(path)
-            start = position.get(state)
-            if start is not None:
-                loop = tuple(path[start:])
-                completed[loop] += 1
-                for erased in loop:
-                    del position[erased]
+            if state in path:
+                start = path.index(state)
+                completed[tuple(path[start:])] += 1
                 del path[start:]
-            position[state] = len(path)
             path.append(state)
     rotated: Counter[tuple[int, ...]] = Counter()
     for states, count in completed.items():
@@ -268,9 +268,6 @@ def dominant_cycle(cycles: Sequence[Cycle]) -> Cycle | None:
     """First cycle completed at least twice and with a tenth of the switches; None without one.
 
     A long loop that was completed once may have the most switches, but is not a habit.
-
-    Args:
-        cycles: cycles, from `dominant_cycles`.
     """
     return next((c for c in cycles if c.count >= FEWEST_ROUNDS and c.share >= LEAST_SHARE), None)
 
@@ -288,9 +285,9 @@ class Timescale:
     """One eigenprocess of a chain.
 
     Attributes:
-        relaxation_s: relaxation time −lag dt / ln |λ|, s; None if it does not decay, as in a
-            perfectly periodic chain.
-        turn_s: period of rotation 2π lag dt / |arg λ|, s; None if it does not rotate.
+        relaxation_s: relaxation time −lag dt / ln |λ|, s; None without decay, as in a perfectly
+            periodic chain.
+        turn_s: period of rotation 2π lag dt / |arg λ|, s; None without rotation.
     """
 
     relaxation_s: float | None
@@ -301,12 +298,8 @@ def timescales(chain: Chain, dt_s: float, lag: int = 1) -> tuple[Timescale, ...]
     """Timescales of a chain from the eigenvalues λ of P on the connected states, slowest first.
 
     Leaves out the stationary process (λ = 1) and processes that decay within one step (λ = 0);
-    pairs of conjugates count once.
-
-    Args:
-        chain: a chain of mode `frame`, whose steps are steps in time.
-        dt_s: seconds between frames.
-        lag: lag of its counts, frames.
+    pairs of conjugates count once. The chain is of mode `frame`, whose steps are steps in time, and
+    its counts of lag `lag`.
 
     Example:
         >>> chain = markov_chain(np.array([[9.0, 1.0], [1.0, 9.0]]))
@@ -318,14 +311,9 @@ def timescales(chain: Chain, dt_s: float, lag: int = 1) -> tuple[Timescale, ...]
         modulus, angle = float(np.abs(value)), float(np.angle(value))
         if modulus < _ROUNDING or angle < -_ROUNDING:
             continue
-        decays = modulus < 1 - _ROUNDING
-        rotates = angle > _ROUNDING
-        processes.append(
-            Timescale(
-                relaxation_s=-lag * dt_s / float(np.log(modulus)) if decays else None,
-                turn_s=2 * np.pi * lag * dt_s / angle if rotates else None,
-            )
-        )
+        decay = -lag * dt_s / float(np.log(modulus)) if modulus < 1 - _ROUNDING else None
+        turn = 2 * np.pi * lag * dt_s / angle if angle > _ROUNDING else None
+        processes.append(Timescale(decay, turn))
     return tuple(processes)
 
 
@@ -339,25 +327,13 @@ def spectral_gap(chain: Chain) -> float | None:
 
 
 def slowest_by_lag(
-    states: Int[np.ndarray, "episodes frames"],
-    count: int,
-    dt_s: float,
-    lags: Sequence[int] = LAGS,
+    states: States, count: int, dt_s: float, lags: Sequence[int] = LAGS
 ) -> dict[int, float | None]:
-    """Slowest relaxation time, s, estimated at several lags (implied timescales).
+    """Slowest relaxation time, s, by lag in frames (implied timescales).
 
     For a Markov chain it does not depend on the lag. If it grows with the lag, the states are not
     Markovian: the label of a periodic signal, for instance, does not contain the time since its
-    onset.
-
-    Args:
-        states: state of every frame; −1 leaves a frame out.
-        count: number of states.
-        dt_s: seconds between frames.
-        lags: lags, frames.
-
-    Returns:
-        Relaxation time by lag; None if nothing decays, or with fewer than two states.
+    onset. None if nothing decays, or with fewer than two states; `count` is the number of states.
     """
     slowest: dict[int, float | None] = {}
     for lag in lags:
@@ -375,3 +351,211 @@ def _eigenvalues(chain: Chain) -> Complex128[np.ndarray, " connected"]:
     # Rounded moduli keep the order of ties independent of rounding errors.
     order = np.lexsort((-values.imag, -values.real, -np.round(np.abs(values), 9)))
     return np.asarray(values[order])
+
+
+# Statistics of a transition graph -----------------------------------------------------------------
+
+Convention = Literal["flow", "train"]
+"""Convention of structural entropy, printed with it. Both keep all edges, including weak ones.
+
+`flow`: (F + Fᵀ)/2 of the flow F_ij = π_i P_ij, self-transitions dropped, hard clusters: describes
+behaviour. The modes `frame`, `jump` and `flow` agree on it.
+`train`: (P + Pᵀ)/2 of soft counts with a floor, rows normalised, self-transitions once, the soft S:
+the training loss of Glass, not weighted by visits.
+"""
+_LOOPS: dict[Convention, SelfLoops] = {"flow": "dropped", "train": "once"}
+Partition = Float64[np.ndarray, "prototypes clusters"]
+
+
+@dataclass(frozen=True, eq=False)
+class Walks:
+    """State sequences of episodes, with soft assignments c if there are any.
+
+    Frames labelled −1 are left out, with transitions across them.
+    """
+
+    prototype: States
+    label: States
+    soft: Float[np.ndarray, "episodes frames prototypes"] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ChainStats:
+    """Statistics of one Markov chain, over prototypes or labels.
+
+    Attributes:
+        chain: the chain, in the requested mode.
+        counts: frame-to-frame transition counts C_ij, in any mode.
+        frames: number of frames in each state.
+        entropy_rate_bits, entropy_rate, irreversibility: of `chain`.
+        cycles: cycle decomposition of the state sequence, cycles with the most switches first.
+        stationary: stationary distribution of the chain in mode `frame`.
+        occupancy: share of the frames in each state.
+        occupancy_distance: total variation distance ½ Σ |stationary − occupancy|, in [0, 1]; None
+            without transitions.
+        spectral_gap, timescales: of the chain in mode `frame`.
+        slowest_s: slowest relaxation time, s, by lag in frames.
+    """
+
+    chain: Chain
+    counts: Matrix
+    frames: Int[np.ndarray, " states"]
+    entropy_rate_bits: float | None
+    entropy_rate: float | None
+    irreversibility: float | None
+    cycles: tuple[Cycle, ...]
+    stationary: Shares
+    occupancy: Shares
+    occupancy_distance: float | None
+    spectral_gap: float | None
+    timescales: tuple[Timescale, ...]
+    slowest_s: dict[int, float | None]
+
+    @property
+    def visited(self) -> tuple[int, ...]:
+        """States with a frame."""
+        return tuple(np.flatnonzero(self.frames).tolist())
+
+    @property
+    def switches(self) -> int:
+        """Number of switches over all episodes."""
+        return int(self.counts.sum() - np.trace(self.counts))
+
+
+@dataclass(frozen=True, eq=False)
+class PartitionStats:
+    """Statistics of a partition of the prototypes, by one convention.
+
+    Attributes:
+        graph: symmetric edge weights.
+        entropy: H¹, H² and gap, against random partitions with the same cluster sizes.
+        cut: share of the weight that crosses clusters, against the same null.
+        modularity: Q of the directed flow, or of the symmetric training graph.
+        best: cluster of each prototype in the partition of lowest H²: that of a greedy search, or
+            the learned one if it is better. The search chooses the number of clusters for `flow`.
+            For `train`, where self-transitions favour singletons, it keeps the learned number.
+        best_h2_bits, best_gap: H² and gap of that partition.
+    """
+
+    convention: Convention
+    graph: Graph
+    entropy: StructuralEntropy
+    cut: Cut
+    modularity: float | None
+    best: Int[np.ndarray, " prototypes"]
+    best_h2_bits: float
+    best_gap: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class GraphStats:
+    """Statistics of a transition graph.
+
+    Attributes:
+        mode: mode of the chains of both levels, `prototypes` and `labels`.
+        flow, train: statistics of the partition by convention; `train` is None without soft
+            assignments.
+    """
+
+    mode: Mode
+    prototypes: ChainStats
+    labels: ChainStats
+    flow: PartitionStats
+    train: PartitionStats | None
+
+
+def graph_stats(
+    walks: Walks,
+    partition: Partition,
+    mode: Mode,
+    dt_s: float,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+) -> GraphStats:
+    """Describe the transitions of pooled episodes; none are counted across episodes.
+
+    `partition` is S of learned or fitted clusters; `rng` draws `replicates` random partitions.
+
+    Raises:
+        ValueError: mode `soft-train` without soft assignments.
+    """
+    assigned = walks.prototype >= 0
+    soft = None if walks.soft is None else np.where(assigned[..., None], walks.soft, 0)
+    clustered = None if soft is None else soft @ partition
+    prototypes = chain_stats(walks.prototype, soft, len(partition), mode, dt_s)
+    labels = chain_stats(walks.label, clustered, partition.shape[1], mode, dt_s)
+    train = None
+    if soft is not None:
+        weights = markov_chain(soft_transition_counts(soft), "soft-train").weights
+        train = partition_stats("train", weights, partition, rng, replicates)
+    weights = markov_chain(prototypes.counts, "flow").weights
+    flow = partition_stats("flow", weights, partition, rng, replicates)
+    return GraphStats(mode, prototypes, labels, flow, train)
+
+
+def chain_stats(
+    states: States, soft: SoftStates | None, count: int, mode: Mode, dt_s: float
+) -> ChainStats:
+    """Describe the chain of one level, of `count` states; c is 0 in frames that are left out.
+
+    Raises:
+        ValueError: mode `soft-train` without soft assignments.
+    """
+    counts = transition_counts(states, count)
+    if mode != "soft-train":
+        chain = markov_chain(counts, mode)
+    elif soft is None:
+        raise ValueError("the mode soft-train needs soft assignments")
+    else:
+        chain = markov_chain(soft_transition_counts(soft), mode)
+    frame = markov_chain(counts, "frame")
+    frames = np.bincount(states[states >= 0], minlength=len(counts))
+    occupancy = frames / max(int(frames.sum()), 1)
+    distance = float(np.abs(frame.stationary - occupancy).sum() / 2)
+    return ChainStats(
+        chain=chain,
+        counts=counts,
+        frames=frames,
+        entropy_rate_bits=entropy_rate_bits(chain),
+        entropy_rate=entropy_rate(chain),
+        irreversibility=irreversibility(chain),
+        cycles=dominant_cycles(states),
+        stationary=frame.stationary,
+        occupancy=occupancy,
+        occupancy_distance=distance if frame.connected.any() else None,
+        spectral_gap=spectral_gap(frame),
+        timescales=timescales(frame, dt_s),
+        slowest_s=slowest_by_lag(states, len(counts), dt_s),
+    )
+
+
+def partition_stats(
+    convention: Convention,
+    weights: Graph,
+    partition: Partition,
+    rng: np.random.Generator,
+    replicates: int = REPLICATES,
+) -> PartitionStats:
+    """Describe a partition of a graph, by one convention.
+
+    `weights` are the flow, or the training graph. `flow` uses the hard clusters of S, `train` S.
+    """
+    loops = _LOOPS[convention]
+    graph = symmetrised(weights)
+    hard = partition.argmax(axis=1)
+    learned = partition if convention == "train" else hard
+    entropy = structural_entropy(graph, learned, rng, loops, replicates)
+    clusters = len(np.unique(hard)) if convention == "train" else None
+    candidates = (greedy_partition(graph, clusters, loops), hard)
+    best = min(candidates, key=lambda candidate: entropy_2d(graph, candidate, loops))
+    h1, best_h2 = entropy.h1_bits, entropy_2d(graph, best, loops)
+    return PartitionStats(
+        convention=convention,
+        graph=graph,
+        entropy=entropy,
+        cut=cut(graph, learned, rng, loops, replicates),
+        modularity=modularity(weights, learned, loops),
+        best=best,
+        best_h2_bits=best_h2,
+        best_gap=(h1 - best_h2) / h1 if h1 > 0 else None,
+    )

@@ -11,10 +11,12 @@ from hypothesis.extra import numpy as hnp
 
 import tests.helpers.tiny as tiny
 from glassviz.agents import glass as glass_ops
-from glassviz.metrics.graph_stats import Walks, graph_stats, partition_stats
 from glassviz.metrics.structural_entropy import cut, modularity
 from glassviz.metrics.transitions import (
+    Walks,
+    graph_stats,
     markov_chain,
+    partition_stats,
     slowest_by_lag,
     spectral_gap,
     timescales,
