@@ -6,6 +6,6 @@ writes the native format. Reading a file never executes code from it.
 
 from glassviz.checkpoints.formats import convert, load
 from glassviz.checkpoints.native import Checkpoint, save
-from glassviz.checkpoints.summary import Summary, remarks_of, rows_of, summarise
+from glassviz.checkpoints.summary import Summary, summarise
 
-__all__ = ["Checkpoint", "Summary", "convert", "load", "remarks_of", "rows_of", "save", "summarise"]
+__all__ = ["Checkpoint", "Summary", "convert", "load", "save", "summarise"]

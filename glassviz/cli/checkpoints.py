@@ -20,7 +20,7 @@ def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
     Example:
       glassviz inspect best_mppi.pkl
     """
-    from glassviz.checkpoints import load, rows_of, summarise
+    from glassviz.checkpoints import load, summarise
 
     summary = summarise(load(checkpoint))
     if to_json:
@@ -28,6 +28,8 @@ def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
 
         typer.echo(as_json(summary))
     else:
+        from glassviz.report.phrases.checkpoints import rows_of
+
         _print_facts(rows_of(summary))
 
 
@@ -48,7 +50,8 @@ def convert(
       glassviz convert best_mppi.pkl agent.safetensors
     """
     from glassviz.checkpoints import convert as convert_file
-    from glassviz.checkpoints import remarks_of, summarise
+    from glassviz.checkpoints import summarise
+    from glassviz.report.phrases.checkpoints import remarks_of
 
     summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
     _print_facts(remarks_of(summary))

@@ -1,7 +1,7 @@
 """Tables of the commands."""
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ from glassviz.figures.latent_map import caption
 from glassviz.figures.transition_graph import convention, cycle_text, title_of
 from glassviz.maps.maps import LatentMap
 from glassviz.metrics.graph_stats import ChainStats, PartitionStats
-from glassviz.report.phrases import comparison as phrases
-from glassviz.report.phrases.numbers import NONE, named, shown_mean, shown_return
+from glassviz.report.phrases import tables as notes
+from glassviz.report.phrases.numbers import NONE, figure, majority, shown_mean, shown_return
 from glassviz.report.phrases.verdicts import (
     LONGEST,
     failure,
@@ -42,53 +42,14 @@ def print_together(together: "Together", console: Console) -> None:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for title, text in _paragraphs(together):
+    for title, text in notes.comparison_paragraphs(together):
         # Text, not markup: names come from files.
         grid.add_row(title, Text(printable(text, limit=2000)))
     console.print()
     console.print(grid)
 
 
-def _paragraphs(together: "Together") -> Iterator[tuple[str, str]]:
-    n = len(together.checkpoints)
-    doubts = phrases.caveats(together.caveats)
-    yield "together", " ".join([f"n = {n} checkpoints; [95 % intervals].", *doubts])
-    for own in together.by_controller:
-        yield f"basins, {own.controller}", phrases.basins(own.basins)
-    for own in together.by_controller:
-        told = [phrases.returns(own.returns), phrases.metric_means(own.means)]
-        yield f"runs, {own.controller}", " ".join(told)
-    for own in together.by_controller:
-        found = own.stability_and_return
-        told = [phrases.stability_and_return(found), phrases.other_metrics(found)]
-        told += [doubt for doubt in phrases.correlation_caveats(found) if doubt not in doubts]
-        yield f"return, {own.controller}", " ".join(filter(None, told))
-    for own in together.by_controller:
-        if own.groups:
-            told = [phrases.groups(own.groups), *phrases.caveats(own.groups.caveats, doubts)]
-            yield f"groups, {own.controller}", " ".join(told)
-    if together.controllers:
-        yield "mppi and pi", phrases.controllers(together.controllers)
-    for own in together.by_controller:
-        yield f"value, {own.controller}", phrases.values(own.values)
-    if together.correspondence:
-        yield "labels", phrases.correspondence(together.correspondence)
-        yield "phases", phrases.labels_correspond(together.answers)
-    elif together.no_correspondence:
-        how = "Matched by phase alone" if together.label_matches.pairs else "Not matched"
-        yield "labels", f"{how}: {phrases.no_correspondence(together.no_correspondence)}."
-
-
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
-
-_STABILITY_NOTES = (
-    "return: mean of the episodes, and the 95 % interval of that mean, which says nothing about "
-    "other seeds. labels: visited, with more than 1 % of the frames. U: share of their entropy "
-    "that the gait phase explains; one label has none. κ: agreement of gait cycles on them, beyond "
-    "chance. sw/cyc: switches per gait cycle. All three are means over the episodes that have gait "
-    "cycles, U and κ over those of them with more than one label. "
-    "Everything by episode, with every criterion: --json, or --out DIR."
-)
 
 
 def print_table(
@@ -121,7 +82,7 @@ def print_table(
     console.print(table)
     assessed = [row.stability for row in rows if isinstance(row, Run)]
     if assessed:
-        console.print(Text(_STABILITY_NOTES, "dim"))
+        console.print(Text(notes.STABILITY_NOTES, "dim"))
     for line in labels_used(assessed):
         console.print(Text(printable(line, limit=1000)))
     if together:
@@ -130,10 +91,10 @@ def print_table(
 
 def _cells(run: "RunStability") -> tuple[str | Text, ...]:
     basin = run.basin
-    name = named(basin.name, basin.split)
+    name = majority(basin.name, basin.split)
     return (
         shown_return(run.returns),
-        named(run.gait.name, run.gait.split),
+        majority(run.gait.name, run.gait.split),
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
         shown_locking(run),
         shown_mean(run.metrics["fleiss_kappa"]),
@@ -145,26 +106,6 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
 def _failed(row: Failed) -> tuple[str | Text, ...]:
     failed = Text.assemble(("failed", "bold red"), f": {failure(row)}")
     return (*[""] * 6, failed)
-
-
-SAME_BITS = 0.005
-"""Less is not shown."""
-
-_FIT_NOTES = (
-    "K: clusters. seen: with more than 1 % of the frames. H²: structural entropy of the "
-    "transitions between prototypes under their clusters, without self-transitions; gap: share of "
-    "H¹ that the clusters explain. refits: adjusted mutual information of the labels, and of the "
-    "prototypes alone, over pairs of fits with other seeds; mean (lowest): 1 the same, 0 chance."
-)
-
-_LEARNED_NOTES = (
-    "learned: labels of its own with more than 1 % of the frames. AMI: adjusted mutual information "
-    "of learned and fitted labels in gait cycles; chance: with the fitted ones on other clocks. "
-    "matched: frames whose two labels are matched with each other. phase bits: what labels say "
-    "about the gait phase, U: share of their entropy that the phase explains, learned / fitted; "
-    "means over episodes with gait cycles, U over those in which both have one. The difference "
-    "describes these episodes and tests nothing, and fitted labels were fitted to these frames."
-)
 
 
 def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
@@ -179,14 +120,14 @@ def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) 
     fitted = [row for row in rows if isinstance(row, Fitted)]
     console.print(_fits(rows))
     if fitted:
-        console.print(Text(_FIT_NOTES, "dim"))
+        console.print(Text(notes.FIT_NOTES, "dim"))
     learned = [(row.name, row.comparison) for row in fitted if row.comparison]
     if learned:
         console.print()
         console.print(_against_learned(learned))
         for name, found in learned:
-            console.print(Text(f"{_name(name)}: {_matches(found)}; {_says_more(found)}"))
-        console.print(Text(_LEARNED_NOTES, "dim"))
+            console.print(Text(f"{_name(name)}: {notes.learned_and_fitted(found)}"))
+        console.print(Text(notes.LEARNED_NOTES, "dim"))
     for row in fitted:
         console.print(Text(f"{row.path}: {_name(row.name)}, sha256 {row.labels.sha256:.12}"))
 
@@ -216,7 +157,7 @@ def _fits(rows: Sequence[Fitted | Failed]) -> Table:
             str(labels.clusters),
             str(len(row.visited)),
             f"{labels.h2_bits:.2f}",
-            _number(labels.gap),
+            figure(labels.gap),
             _mean_and_low(refits.label_ami_mean, refits.label_ami_min) if refits else NONE,
             _mean_and_low(refits.prototype_ami_mean, refits.prototype_ami_min) if refits else NONE,
         )
@@ -227,52 +168,23 @@ def _against_learned(rows: Sequence[tuple[str, "Comparison"]]) -> Table:
     table = _fit_table("learned", "AMI", "chance", "p", "matched", "phase bits", "U")
     for name, found in rows:
         test, readings = found.test, (found.learned, found.fitted)
-        bits = [_number(each.phase_information_bits) if each else NONE for each in readings]
-        u = [_number(each.locking_u) if each else NONE for each in readings]
+        bits = [figure(each.phase_information_bits) if each else NONE for each in readings]
+        u = [figure(each.locking_u) if each else NONE for each in readings]
         table.add_row(
             Text(_name(name)),
             str(len(found.learned_visited)),
-            _number(test.observed.ami if test else None),
-            _number(test.null_ami if test else None),
-            _number(test.ami_p if test else None, ".3f"),
-            _number(found.matched_share, ".0%"),
+            figure(test.observed.ami if test else None),
+            figure(test.null_ami if test else None),
+            figure(test.ami_p if test else None, ".3f"),
+            figure(found.matched_share, ".0%"),
             " / ".join(bits),
             " / ".join(u),
         )
     return table
 
 
-def _matches(found: "Comparison") -> str:
-    pairs = [
-        f"{own}→{other} ({share:.2f})"
-        for own, (other, share) in enumerate(zip(found.partner, found.similarity, strict=True))
-        if other >= 0
-    ]
-    if not pairs:
-        return "no learned label has a fitted one that is much like it"
-    return f"learned→fitted {', '.join(pairs)}"
-
-
-def _says_more(found: "Comparison") -> str:
-    """Which labels say more about the gait phase, by bits and by share of their entropy."""
-    bits, u = found.more_bits, found.more_u
-    if bits is None:
-        return "no gait cycles to compare the labels by"
-    more = "fitted" if bits > 0 else "learned"
-    told = f"the {more} labels say more about the phase by {abs(bits):.2f} bits"
-    if abs(bits) < SAME_BITS:
-        told = "both say as much about the phase"
-    if u is not None:
-        told += f" ({'' if bits * u >= 0 else 'but '}U {u:+.2f} for the fitted)"
-    return f"{told}, fitted ahead in {found.fitted_ahead} of {found.cycle_episodes} episodes"
-
-
 def _mean_and_low(mean: float | None, low: float | None) -> str:
-    return NONE if mean is None else f"{mean:.2f} ({_number(low)})"
-
-
-def _number(value: float | None, spec: str = ".2f") -> str:
-    return NONE if value is None else f"{value:{spec}}"
+    return NONE if mean is None else f"{mean:.2f} ({figure(low)})"
 
 
 def _name(name: str) -> str:
@@ -284,15 +196,6 @@ CYCLES = 3
 
 LARGEST = 8
 """Differences that are told."""
-
-_GRAPH_NOTES = (
-    "h: entropy rate, bits a step of the mode, and as a share of the largest possible. one-way: "
-    "share of the traffic that goes one way only (irreversibility; 0 for any two states). fades: "
-    "slowest relaxation time with steps of 1 and of 10 frames; growing, so that the states do not "
-    "tell all that matters, in a clock. cycles: share of the switches (times completed). gap: "
-    "share of H¹ that the clusters explain, by chance for random clusters of the same sizes, at "
-    "best for those that a greedy search finds. Everything: --json."
-)
 
 
 def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
@@ -312,7 +215,7 @@ def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = Non
             continue
         _print_graph(row.graph, console)
     if any(isinstance(row, Graphed) for row in rows):
-        console.print(Text(_GRAPH_NOTES, "dim"))
+        console.print(Text(notes.GRAPH_NOTES, "dim"))
 
 
 def print_difference(found: FluxDifference, console: Console | None = None) -> None:
@@ -401,7 +304,7 @@ def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
         f"{len(level.visited)} of {count}",
         f"{level.switches:,}",
         rate,
-        _shown(level.irreversibility),
+        figure(level.irreversibility),
         f"{_seconds(slow)}, {_seconds(slower)}",
         "\n".join(told) or NONE,
     )
@@ -413,13 +316,13 @@ def _partition(found: PartitionStats) -> tuple[str, ...]:
     return (
         f"{entropy.h1_bits:.3f}",
         f"{entropy.h2_bits:.3f}",
-        _shown(entropy.gap, ".3f"),
-        _shown(chance, ".3f"),
-        _shown(entropy.z, ".1f"),
+        figure(entropy.gap, ".3f"),
+        figure(chance, ".3f"),
+        figure(entropy.z, ".1f"),
         f"{entropy.p:.3f}",
-        _shown(found.best_gap, ".3f"),
-        f"{_shown(cut.share)} ({_shown(cut.null_share)} by chance)",
-        _shown(found.modularity),
+        figure(found.best_gap, ".3f"),
+        f"{figure(cut.share)} ({figure(cut.null_share)} by chance)",
+        figure(found.modularity),
     )
 
 
@@ -432,21 +335,8 @@ def _clusters(graph: RunGraph) -> str:
     return " ".join("{" + ", ".join(group) + "}" for group in groups.values()) or NONE
 
 
-def _shown(value: float | None, spec: str = ".2f") -> str:
-    return NONE if value is None else f"{value:{spec}}"
-
-
 def _seconds(value: float | None) -> str:
     return NONE if value is None else f"{value:.2g} s"
-
-
-_MAP_NOTES = (
-    "trust: trustworthiness, cont: continuity, 1 at best and 0.5 by chance. kept: share of a "
-    "frame's nearest that are among its nearest on the map; over chance, and over all "
-    "neighbourhoods: 1 at best, 0 by chance. purity: share of the nearest with the same label "
-    "(by chance), silhouette: how far labels lie apart; in the space → on the map: a map that has "
-    "more than its space flatters."
-)
 
 
 def print_maps(
@@ -464,7 +354,7 @@ def print_maps(
     console.print(_map_table(rows))
     maps = [row for row in rows if isinstance(row, LatentMap)]
     if maps:
-        console.print(Text(_MAP_NOTES, "dim"))
+        console.print(Text(notes.MAP_NOTES, "dim"))
         console.print(Text(caption(maps)))
     for path in files:
         console.print(Text(str(path)))
@@ -540,7 +430,7 @@ def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None 
             failed = Text(f"failed: {printable(row.reason, limit=1000)}")
             table.add_row(path, row.controller or "", "", "", "", "", "", failed)
     console.print(table)
-    for note in _evaluation_notes([row for row in rows if isinstance(row, Fresh)]):
+    for note in notes.evaluation_notes([row for row in rows if isinstance(row, Fresh)]):
         console.print(Text(note))
 
 
@@ -548,40 +438,15 @@ def _returns(row: "Fresh") -> tuple[str, ...]:
     """Mean, interval, range, number of episodes, recorded mean, comparison."""
     interval, returns = row.interval, row.evaluation.returns
     bounds = "" if interval.low is None else f"{interval.low:.0f} to {interval.high:.0f}"
-    if row.recorded is None or row.above_recorded is None:
-        recorded, comparison = "none", ""
-    else:
+    recorded = "none"
+    if row.recorded is not None:
         over = "" if row.recorded.episodes is None else f" (n={row.recorded.episodes})"
         recorded = f"{row.recorded.mean:.1f}{over}"
-        side = "lower" if row.above_recorded < 0 else "higher"
-        comparison = f"{abs(row.above_recorded):.1f} {side}"
-        if row.recorded_place:
-            comparison += f"; recorded is {row.recorded_place} the interval"
     return (
         f"{interval.mean:.1f}",
         bounds,
         f"{min(returns):.0f}..{max(returns):.0f}",
         str(interval.count),
         recorded,
-        comparison,
+        notes.against_recorded(row),
     )
-
-
-def _evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
-    if rows:
-        yield (
-            "Intervals are Student's t over the episodes of one trained agent; they do not cover "
-            "other seeds."
-        )
-    if any(row.recorded for row in rows):
-        yield (
-            "recorded: the evaluation during training at this checkpoint. For a checkpoint that "
-            "was kept as the best it is the maximum of noisy evaluations, so fresh means tend to "
-            "be lower."
-        )
-    shared = max((row.shared_resets for row in rows), default=0)
-    if shared:
-        yield (
-            f"{shared} episodes reuse reset seeds of an evaluation during training: choose another "
-            f"--seed."
-        )

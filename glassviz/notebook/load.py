@@ -99,14 +99,16 @@ class Run:
         return f"Run({self.name!r}, {self.checkpoint.config.family}, {labels})"
 
     def _repr_html_(self) -> str:
-        from glassviz.checkpoints import rows_of, summarise
+        from glassviz.checkpoints import summarise
+        from glassviz.report.phrases.checkpoints import rows_of
 
         return fact_table(self.name, list(self._facts()), list(rows_of(summarise(self.checkpoint))))
 
     def _facts(self) -> Iterator[tuple[str, str]]:
         """What matters first."""
-        from glassviz.checkpoints import remarks_of, summarise
+        from glassviz.checkpoints import summarise
         from glassviz.environment import reward_shaping
+        from glassviz.report.phrases.checkpoints import remarks_of
         from glassviz.rollout.evaluate import recorded_in
 
         summary, told = summarise(self.checkpoint), self.checkpoint.provenance

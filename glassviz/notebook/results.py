@@ -210,13 +210,13 @@ class Stability:
         return run_dict(self.run)
 
     def __repr__(self) -> str:
-        from glassviz.report.phrases.numbers import named, shown_return
+        from glassviz.report.phrases.numbers import majority, shown_return
 
         found = self.result
+        gait, basin = (majority(each.name, each.split) for each in (found.gait, found.basin))
         return (
-            f"Stability({self.run.name!r}, {found.controller}, gait "
-            f"{named(found.gait.name, found.gait.split)}, basin "
-            f"{named(found.basin.name, found.basin.split)}, return {shown_return(found.returns)})"
+            f"Stability({self.run.name!r}, {found.controller}, gait {gait}, basin {basin}, "
+            f"return {shown_return(found.returns)})"
         )
 
     def _repr_html_(self) -> str:

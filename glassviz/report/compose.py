@@ -22,9 +22,16 @@ from glassviz.report.page import (
     Term,
     Tone,
 )
-from glassviz.report.phrases.numbers import NONE, named, shown_mean, shown_return
+from glassviz.report.phrases.numbers import NONE, majority, shown_mean, shown_return
+from glassviz.report.phrases.summary import (
+    card_facts,
+    label_and_share,
+    label_split,
+    lead,
+    return_and_gait,
+    source_facts,
+)
 from glassviz.report.phrases.verdicts import (
-    basin_reasons,
     episode_reason,
     failure,
     labels_used,
@@ -44,66 +51,6 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer
-
-CONTROLLERS = {"mppi": "planner", "pi": "policy"}
-
-DOUBT = (
-    "The verdict describes these episodes; it says nothing about other seeds, and not that "
-    "stable labels cause return."
-)
-
-
-def verdict_of(rows: Sequence[Run | Failed], together: Together | None = None) -> tuple[str, ...]:
-    """Sentences: who hops and who is in which basin, by controller, then what went wrong.
-
-    What the runs say together adds those that differ between controllers.
-    """
-    assessed = [row for row in rows if isinstance(row, Run)]
-    told = [
-        _of_controller(controller, [row for row in assessed if row.controller == controller])
-        for controller in dict.fromkeys(row.controller for row in assessed)
-    ]
-    told += _differing(together)
-    failed = len(rows) - len(assessed)
-    if failed:
-        told.append(f"{failed} of {len(rows)} rows could not be assessed; the table says why.")
-    return (*told, *([DOUBT] if assessed else []))
-
-
-def _of_controller(controller: str, rows: Sequence[Run]) -> str:
-    who = CONTROLLERS.get(controller, controller)
-    hops = [row for row in rows if row.stability.gait.name == "hop"]
-    if len(rows) == 1:
-        [row] = rows
-        gait, basin = row.stability.gait, row.stability.basin
-        return (
-            f"Under the {who} the run's gait is {named(gait.name, gait.split)} and its basin "
-            f"{named(basin.name, basin.split)} ({', '.join(basin_reasons(basin))})."
-        )
-    basins: dict[str, list[str]] = {}
-    for row in rows:
-        basins.setdefault(row.stability.basin.name, []).append(row.name)
-    # The stable first, if there are any.
-    order = sorted(basins, key=lambda basin: (basin != "stable-hop", -len(basins[basin])))
-    told = "; ".join(f"{basin} {len(basins[basin])} ({_listed(basins[basin])})" for basin in order)
-    count = {0: "None", len(rows): "All"}.get(len(hops), str(len(hops)))
-    verb = "hops" if len(hops) < 2 else "hop"
-    return f"{count} of {len(rows)} runs {verb} under the {who}. Basins: {told}."
-
-
-def _differing(together: Together | None) -> list[str]:
-    """Runs whose commonest gait or basin is another under their other controller."""
-    pairs = together.controllers.pairs if together and together.controllers else ()
-    names = [pair.run for pair in pairs if pair.gait_differs or pair.basin_differs]
-    if not names:
-        return []
-    return [f"Planner and policy differ in gait or basin in {len(names)}: {_listed(names)}."]
-
-
-def _listed(names: Sequence[str], most: int = 6) -> str:
-    more = len(names) - most
-    return ", ".join(names[:most]) + (f" and {more} more" if more > 0 else "")
-
 
 TITLE = "Basin classification report"
 
@@ -150,7 +97,7 @@ def compose(
     return Page(
         title=TITLE,
         command=shorten(command, MOST_OF_COMMAND, placeholder=" …"),
-        verdict=verdict_of(rows, together),
+        verdict=lead(rows, together),
         rows=tuple(
             assessed_row(row, anchors[_key(row)]) if isinstance(row, Run) else failed_row(row)
             for row in rows
@@ -183,12 +130,12 @@ def assessed_row(row: Run, anchor: str) -> Row:
         controller=row.controller,
         anchor=anchor,
         returns=shown_return(run.returns),
-        gait=named(run.gait.name, run.gait.split),
+        gait=majority(run.gait.name, run.gait.split),
         labels=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
         locking=shown_locking(run),
         kappa=shown_mean(run.metrics["fleiss_kappa"]),
         switches=shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
-        basin=named(run.basin.name, run.basin.split),
+        basin=majority(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
         reason=reasons_of(run)[0],
     )
@@ -202,20 +149,10 @@ def failed_row(row: Failed) -> Row:
 def _card(anchor: str, rows: Sequence[Run], strips: StripMaker) -> Card:
     best = max(range(len(rows)), key=lambda i: rows[i].stability.returns.mean)
     run = rows[best].stability
-    facts = [
-        f"{len(run.episodes)} episodes of {run.frames * run.frame_dt_s:.0f} s",
-        f"checkpoint {run.checkpoint_sha256[:12]}",
-    ]
-    if run.occupancy is None:
-        facts.append("no labels")
-    else:
-        facts.append(f"{run.clusters} labels from {run.labels_from}, rule {run.label_rule}")
-    if run.tau is not None:
-        facts.append(f"τ = {run.tau:g}")
     return Card(
         anchor=anchor,
         name=rows[0].name,
-        facts=tuple(facts),
+        facts=card_facts(run),
         strip=strips.strip(rows[best].trace, run),
         sides=tuple(
             side_of(row, drawings_of(row.stability, f"{anchor}-{i}")) for i, row in enumerate(rows)
@@ -226,15 +163,12 @@ def _card(anchor: str, rows: Sequence[Run], strips: StripMaker) -> Card:
 def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
     """What is told of one checkpoint under one controller, with figures if there are any."""
     run = row.stability
-    returns = f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes"
-    split = ", ".join(f"{count} {verdict}" for verdict, count in run.label_split.items())
-    labels = f" Labels: {split}." if run.occupancy else ""
     return Side(
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
-        basin=named(run.basin.name, run.basin.split),
+        basin=majority(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
         reasons=reasons_of(run),
-        summary=f"{returns}. Gait: {named(run.gait.name, run.gait.split)}.{labels}",
+        summary=f"{return_and_gait(run)} {label_split(run)}".strip(),
         chips=_chips(run),
         drawings=drawings,
         evidence=evidence_of(run),
@@ -249,7 +183,9 @@ def _chips(run: RunStability) -> tuple[tuple[Chip, str], ...]:
         return ()
     share = run.occupancy.share.tolist()
     names = sorted(run.label_names, key=lambda name: -share[name.label])
-    return tuple((chip(each.label), f"{each.name}, {share[each.label]:.0%}") for each in names)
+    return tuple(
+        (chip(each.label), label_and_share(each.name, share[each.label])) for each in names
+    )
 
 
 def _episode(episode: EpisodeStability) -> EpisodeRow:
@@ -296,20 +232,13 @@ def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[st
 
 
 def _source(row: Run) -> Source:
-    header = row.header
-    env, planner = header["env"], header["planner"]
-    facts = [
-        f"{env['task']}, physics {env['physics']}",
-        f"seed {header['seed']}",
-        f"recorded on {header['device']}",
-    ]
-    if header["controller"] == "mppi" and planner:
-        told = (f"{name} {planner[name]}" for name in ("samples", "horizon", "iterations"))
-        facts.append(f"planner with {', '.join(told)}")
-    facts += [f"assumed: {assumption}" for assumption in header["assumptions"]]
     run = row.stability
     return Source(
-        row.name, row.controller, run.checkpoint_sha256, run.trace_sha256, "; ".join(facts)
+        row.name,
+        row.controller,
+        run.checkpoint_sha256,
+        run.trace_sha256,
+        source_facts(row.header),
     )
 
 

@@ -17,6 +17,7 @@ from glassviz.figures import style as figures
 from glassviz.figures.style import inline_svg
 from glassviz.files import PARTIAL_SUFFIX, StrPath, refuse_existing, replacing
 from glassviz.report.page import Drawing, Page, Picture
+from glassviz.report.phrases import captions
 from glassviz.text import escaped
 
 
@@ -27,7 +28,7 @@ def environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) 
         autoescape: whether what they print is escaped for HTML.
         finalize: what else it is put through.
     """
-    return Environment(
+    found = Environment(
         loader=PackageLoader("glassviz.report"),
         autoescape=autoescape,
         finalize=finalize,
@@ -35,6 +36,8 @@ def environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) 
         lstrip_blocks=True,
         undefined=StrictUndefined,
     )
+    found.globals["captions"] = captions
+    return found
 
 
 FORMATS = (".html", ".md")
@@ -82,7 +85,7 @@ def to_html(page: Page) -> str:
 
 def _svg(drawing: Drawing) -> Markup:
     assert drawing.figure is not None
-    return Markup(inline_svg(drawing.figure, drawing.name, drawing.told))
+    return Markup(inline_svg(drawing.figure, drawing.name, drawing.alt))
 
 
 def _data_uri(picture: Picture) -> str:

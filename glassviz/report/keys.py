@@ -25,7 +25,7 @@ from glassviz.metrics.segments import Occupancy, Persistence
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import Basin, LabelVerdict, RunBasin
 from glassviz.report.phrases import comparison as phrases
-from glassviz.report.phrases.numbers import verdict
+from glassviz.report.phrases.numbers import majority
 from glassviz.report.phrases.verdicts import (
     basin_reasons,
     cause_words,
@@ -87,7 +87,7 @@ def _with_curves(run: RunStability) -> dict[str, Any] | None:
 def _verdict(name: str) -> Of:
     def text(pair: ControllerPair) -> str:
         found: RunGait | RunBasin = getattr(pair, name)
-        return verdict(found.name, found.split)
+        return majority(found.name, found.split)
 
     return text
 

@@ -37,6 +37,7 @@ class Picture:
     Attributes:
         jpeg: the file.
         width, height: in pixels.
+        alt: the picture in words, for those who cannot see it.
         chip: its label; None for an agent without labels.
         time_s: since the reset.
         phase: of the gait cycle, in [0, 1); None outside of cycles.
@@ -45,16 +46,10 @@ class Picture:
     jpeg: bytes
     width: int
     height: int
+    alt: str
     chip: Chip | None
     time_s: float
     phase: float | None
-
-    @property
-    def told(self) -> str:
-        """The picture in words, for those who cannot see it."""
-        label = f", label {self.chip.label}" if self.chip else ""
-        phase = "" if self.phase is None else f", phase {self.phase:.2f} of the gait cycle"
-        return f"the hopper at {self.time_s:.2f} s{label}{phase}"
 
 
 @dataclass(frozen=True)
@@ -77,15 +72,15 @@ class Drawing:
     Attributes:
         name: no other of the page has it.
         title: over it.
-        told: what is in it, in words.
+        alt: what is in it, in words.
         caption: how to read it.
-        figure: None where there is nothing to draw; `told` then says why.
+        figure: None where there is nothing to draw; `alt` then says why.
         terms: metrics that it shows.
     """
 
     name: str
     title: str
-    told: str
+    alt: str
     caption: str
     figure: "Figure | None"
     terms: tuple[str, ...] = ()

@@ -41,7 +41,7 @@ from glassviz.compare.runs import ComparedRun, Setting, called_apart, each_once
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
 from glassviz.report.phrases import comparison as phrases
-from glassviz.report.phrases.numbers import p_value, verdict
+from glassviz.report.phrases.numbers import majority, p_value
 from glassviz.report.serialize import plain
 from glassviz.text import count_of, listed
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, trace_of
@@ -114,7 +114,7 @@ def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
     [left] = left_out
     assert (left.run, left.controller) == ("short", "mppi")
     assert (left.reason, left.counted_as) == ("duplicate", "long")
-    assert phrases.left_out(left).endswith("counts once, as long")
+    assert phrases.left_out(left).endswith("same checkpoint and controller as long, counted once")
 
 
 def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(template):
@@ -135,8 +135,8 @@ def test_runs_that_are_not_independent_are_named(template):
     assert dependence([first, later]) == (ContinuedFrom("later", "first"),)
     assert dependence([again, twin]) == (SharedSeed(("again", "twin")),)
     assert phrases.caveats([*dependence([first, later]), *dependence([again, twin])]) == [
-        "later was trained on from first.",
-        "again and twin have one recipe and seed: they may be of one training run.",
+        "later was trained from first; the two are not independent.",
+        "again and twin share recipe and seed and may be from one training run.",
     ]
     assert dependence([first, again]) == ()
     assert dependence([first, replace(first, name="first")]) == ()
@@ -147,14 +147,14 @@ def test_runs_of_several_recipes_or_settings_are_called_so(template):
     mixed = mixed_recipes(members)
     assert mixed == MixedRecipes((("a", 2), ("b", 1)))
     assert phrases.caveat(mixed) == (
-        "Recipes are mixed, a × 2 and b × 1: what differs may be their doing."
+        "Recipes are mixed (a × 2 and b × 1), which may explain differences."
     )
     assert mixed_recipes(members[:2]) is None
     short = replace(members[0], setting=replace(SETTING, episode_s=2.0))
     assert mismatch(members) is None
     differing = mismatch([*members, short])
     assert differing == Mismatch("episode_s", ("2.0", "6.0"))
-    assert "they differ in their episodes in seconds: 2.0 and 6.0" in phrases.caveat(differing)
+    assert "runs differ in episode length in seconds (2.0 and 6.0)" in phrases.caveat(differing)
 
 
 # Basins -----------------------------------------------------------------------------------------
@@ -185,9 +185,9 @@ def test_returns_within_basins_are_told_beside_their_shares(template, still):
     members += [a_member(still, f"still{i}", i) for i in range(2)]
     told = phrases.basins(basin_shares(members, rng()))
     assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
-    assert told.endswith("unstable 2 of 6 [10%, 70%], return 0 and 1.")
+    assert told.endswith("unstable 2 of 6 [10%, 70%], returns 0 and 1.")
     assert phrases.basins(basin_shares(members[:2], rng())) == "stable-hop 2 of 2 [34%, 100%]."
-    assert phrases.returns(returns_of(members[:2], rng())) == "Over 2 runs: return 400 and 401."
+    assert phrases.returns(returns_of(members[:2], rng())) == "2 runs: returns 400 and 401."
 
 
 # Means of metrics -------------------------------------------------------------------------------
@@ -223,15 +223,15 @@ def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
     found = metric_means([*runs, without], rng())
     assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
     assert phrases.metric_means(found).startswith(
-        "Stability over runs: fleiss_kappa 0.50 [0.50, 0.50], n = 4; locking_u"
+        "Label metrics over runs: fleiss_kappa 0.50 [0.50, 0.50] (n = 4); locking_u"
     )
     few = metric_means([*runs[:2], without], rng())
     assert few.metrics[0].mean is None
     assert phrases.metric_means(few).startswith(
-        "Stability over runs: fleiss_kappa 0.50 and 0.50, n = 2; "
+        "Label metrics over runs: fleiss_kappa 0.50 and 0.50 (n = 2); "
     )
     none = metric_means([without], rng())
-    assert "fleiss_kappa is measured in none" in phrases.metric_means(none)
+    assert "fleiss_kappa undefined in all runs" in phrases.metric_means(none)
 
 
 # Stability and return ---------------------------------------------------------------------------
@@ -252,7 +252,7 @@ def test_the_primary_metric_and_return_that_rise_together_are_found(template):
     assert primary.test.statistic == 1 and primary.test.p == pytest.approx(2 / 720)
     assert primary.adjusted_p == primary.test.p and primary.rho_low is None
     answer = phrases.stability_and_return(found)
-    assert answer.startswith("Runs with a higher fleiss_kappa have a higher return: ρ = 1.00")
+    assert answer.startswith("fleiss_kappa correlates positively with return: ρ = 1.00")
     assert "n = 6" in answer
     assert phrases.NO_CAUSE in phrases.correlation_caveats(found)
 
@@ -260,18 +260,18 @@ def test_the_primary_metric_and_return_that_rise_together_are_found(template):
 def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
     found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]), rng())
     answer = phrases.stability_and_return(found)
-    assert answer.startswith("Cannot be told from 3 runs")
-    assert "0.33" in answer and phrases.other_metrics(found) == ""
+    assert answer.startswith("Inconclusive: with n = 3 the smallest attainable p is 0.33.")
+    assert phrases.other_metrics(found) == ""
 
     def answered(*kappas):
         found = stability_and_return(a_ladder(template, kappas), rng())
         return phrases.stability_and_return(found)
 
-    assert answered(0.5) == "Cannot be told: fleiss_kappa is measured in 1 of 1 run."
+    assert answered(0.5) == "Inconclusive: fleiss_kappa is defined in 1 of 1 run."
     none = answered(None, None, 0.2)
-    assert none == "Cannot be told: fleiss_kappa is measured in 1 of 3 runs."
+    assert none == "Inconclusive: fleiss_kappa is defined in 1 of 3 runs."
     same = answered(0.5, 0.5, 0.5, 0.5)
-    assert same == "Cannot be told: fleiss_kappa or return is the same in all of 4 runs."
+    assert same == "Inconclusive: fleiss_kappa or return is the same in all 4 runs."
 
 
 def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template):
@@ -279,7 +279,7 @@ def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template):
     primary = found.correlations[0]
     assert primary.test.p > LEVEL and primary.rho_low < -0.5 and primary.rho_high > 0.5
     answer = phrases.stability_and_return(found)
-    assert answer.startswith("No sign that fleiss_kappa goes with return: ρ = ")
+    assert answer.startswith("No significant correlation of fleiss_kappa with return: ρ = ")
 
 
 def test_the_interval_of_a_rank_correlation_covers_it():
@@ -303,7 +303,7 @@ def test_runs_without_the_metric_are_counted_as_missing(template):
     assert found.runs == 7 and len(found.correlations[0].runs) == 5
     assert found.caveats[0] == Unmeasured(PRIMARY, 2, 7)
     missing, *_ = phrases.correlation_caveats(found)
-    assert missing == "2 runs of 7 without fleiss_kappa do not count."
+    assert missing == "2 of 7 runs excluded: fleiss_kappa is undefined."
 
 
 def test_within_a_basin_what_holds_across_basins_may_not(template, still):
@@ -331,7 +331,7 @@ def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
     assert list(found) == [PRIMARY, *NAMED, *[n for n in METRICS if n not in (PRIMARY, *NAMED)]]
     others = phrases.other_metrics(stability_and_return(members, rng()))
     n = len(OF_BODY)
-    assert f"{n} of {n} of the body (parts of the reward)" in others
+    assert f"{n} of {n} body metrics, parts of the reward" in others
 
 
 def test_a_metric_that_could_not_be_significant_is_not_in_the_map(template):
@@ -352,7 +352,7 @@ def test_returns_without_a_common_scale_are_not_correlated(template):
     found = stability_and_return(members, rng())
     assert found.correlations == () and found.mismatch.setting == "task"
     answer = phrases.stability_and_return(found)
-    assert "no common scale, as they differ in their task" in answer
+    assert "no common scale, as runs differ in task" in answer
     assert phrases.correlation_caveats(found) == []
     assert compare_groups(members, rng()) is None
 
@@ -369,11 +369,11 @@ def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, st
     assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
     assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(0.1)
     answer = phrases.groups(found)
-    assert "cannot be told from so few, as p is at best 0.1" in answer
-    assert "In 100% of the pairs of their runs a earns more." in answer
-    assert "fleiss_kappa +0.70, p = 0.10 (at best 0.1)." in answer
+    assert "inconclusive, the smallest attainable p is 0.1" in answer
+    assert "Probability of improvement 100%." in answer
+    assert "fleiss_kappa +0.70, p = 0.10 (smallest attainable 0.1)." in answer
     assert answer.endswith(
-        "Stable hops: 3 of 3 and 0 of 3, p = 0.10 by Fisher's exact test (at best 0.1)."
+        "Stable hops: 3 of 3 and 0 of 3, Fisher's exact p = 0.10 (smallest attainable 0.1)."
     )
 
 
@@ -413,7 +413,7 @@ def test_without_two_recipes_agents_with_glass_stand_against_those_without(templ
     )
     assert found.returns.p == found.returns.smallest_p == pytest.approx(2 / 70)
     assert found.caveats[0] == ConfoundedRecipes()
-    assert "The groups differ in their recipes too" in phrases.caveat(found.caveats[0])
+    assert "The groups differ in recipe as well as in Glass" in phrases.caveat(found.caveats[0])
     assert compare_groups(members[:4], rng()) is None
 
 
@@ -432,12 +432,12 @@ def test_controllers_are_compared_checkpoint_by_checkpoint(template, still):
     first = found.pairs[0]
     assert first.gait_differs and first.basin_differs
     assert phrases.controller_pair(first) == (
-        "run0 earns 400 by the planner, 0 by the policy; gait hop by the planner, static by the "
-        "policy; basin stable-hop by the planner, unstable by the policy."
+        "run0: return 400 with the planner, 0 with the policy; gait hop with the planner, static "
+        "with the policy; basin stable-hop with the planner, unstable with the policy."
     )
     assert first.difference.count == 2 and first.difference.mean == pytest.approx(400)
     answer = phrases.controllers(found)
-    assert "p cannot be below 0.062" in answer and "differ in 5" in answer
+    assert "the smallest attainable p is 0.062" in answer and "differs for 5" in answer
 
 
 def test_a_checkpoint_under_one_controller_is_no_pair(template):
@@ -449,7 +449,7 @@ def test_controllers_that_agree_are_said_to(template):
     found = compare_controllers(members, rng())
     assert found.mean is None
     assert phrases.controller_pair(found.pairs[0]).endswith("gait and basin agree.")
-    assert phrases.controllers(found).endswith("Gait and basin agree in all of them.")
+    assert phrases.controllers(found).endswith("Gait and basin agree for all of them.")
 
 
 # Values -----------------------------------------------------------------------------------------
@@ -472,11 +472,11 @@ def test_values_are_collected_over_runs(template):
     assert found.rank_correlations == pytest.approx((1, 1, 1))
     assert "high" in found.worse_than_mean and found.shaped == ("mid",)
     answer = phrases.values(found)
-    assert "+1.0 in the median of 3 runs, -2.0 (low) to +30.0 (high)" in answer
-    assert answer.endswith("mid learned a shaped reward: its values predict that one.")
+    assert "median +1.0 over 3 runs, from -2.0 (low) to +30.0 (high)" in answer
+    assert answer.endswith("Values of a shaped reward, not the task's: mid.")
     assert "shaped" not in phrases.values(compare_values(members[:1]))
     short = compare_values([a_member(template, "short")])
-    assert phrases.values(short).startswith("Cannot be told")
+    assert "undefined: episodes are too short" in phrases.values(short)
 
 
 # Answers ----------------------------------------------------------------------------------------
@@ -485,9 +485,9 @@ def test_values_are_collected_over_runs(template):
 def test_gaits_that_differ_are_counted_by_controller(template, still):
     members = [a_member(template, "a"), a_member(template, "b"), a_member(still, "c")]
     differ = phrases.gaits_differ(comparison_answers(members, None))
-    assert differ == "Yes: by mppi 2 hop and 1 static."
+    assert differ == "Yes: 2 hop and 1 static with mppi."
     alike = phrases.gaits_differ(comparison_answers(members[:2], None))
-    assert alike == "No: by mppi 2 hop."
+    assert alike == "No: 2 hop with mppi."
 
 
 def test_a_phase_that_a_run_lacks_and_another_has_is_named(template, still):
@@ -501,31 +501,32 @@ def test_a_phase_that_a_run_lacks_and_another_has_is_named(template, still):
     members = [a_member(template, "a"), a_member(lacking(template, "flight"), "b")]
     found = comparison_answers(members, None)
     assert found.lacking_phases == {"mppi": {"b": ("flight",)}}
-    assert phrases.phases_lacking(found) == "Yes: of 2 runs by mppi 1 without flight (b)."
+    assert phrases.phases_lacking(found) == "Yes: with mppi, missing flight in 1 of 2 runs (b)."
     assert found.lacked_by_all == {"mppi": ()}
     hops = [a_member(template, name) for name in "ab"]
     assert phrases.phases_lacking(comparison_answers(hops, None)).startswith("No: every run has")
     both = [a_member(lacking(template, "flight"), name) for name in "ab"]
     found = comparison_answers(both, None)
-    assert phrases.phases_lacking(found) == "Yes: of 2 runs by mppi none with flight."
+    assert phrases.phases_lacking(found) == "Yes: with mppi, missing flight in all of 2 runs."
     assert found.lacking_phases == {"mppi": {}}
 
 
 def test_runs_that_never_leave_the_floor_are_not_said_to_lack_nothing(still):
     found = comparison_answers([a_member(still, name) for name in "ab"], None)
     assert found.lacked_by_all["mppi"] and "flight" in found.lacked_by_all["mppi"]
-    assert phrases.phases_lacking(found).startswith("Yes: of 2 runs by mppi none with ")
+    assert phrases.phases_lacking(found).startswith("Yes: with mppi, missing ")
+    assert phrases.phases_lacking(found).endswith(" in all of 2 runs.")
     blank = comparison_answers([a_member(replace(still, phases=()), "a")], None)
-    assert phrases.phases_lacking(blank).startswith("Cannot be told")
+    assert phrases.phases_lacking(blank).startswith("Inconclusive")
 
 
 @pytest.mark.parametrize(
     ("gaits", "answer"),
     [
-        ({"mppi": {"hop": 1}, "pi": {"fall-recover": 1}}, "Cannot be told: by mppi 1 hop; "),
-        ({"pi": {"split": 2}}, "Cannot be told: by pi 2 split."),
-        ({"pi": {"hop": 1, "undetermined": 1}}, "Cannot be told: "),
-        ({"pi": {"hop": 2}, "mppi": {"split": 2}}, "No: by pi 2 hop; "),
+        ({"mppi": {"hop": 1}, "pi": {"fall-recover": 1}}, "Inconclusive: 1 hop with mppi; "),
+        ({"pi": {"split": 2}}, "Inconclusive: 2 split with pi."),
+        ({"pi": {"hop": 1, "undetermined": 1}}, "Inconclusive: "),
+        ({"pi": {"hop": 2}, "mppi": {"split": 2}}, "No: 2 hop with pi; "),
         ({"pi": {"hop": 1, "knee-walk": 1, "split": 1}}, "Yes: "),
     ],
 )
@@ -559,8 +560,8 @@ def test_two_phases_with_one_label_are_merged(folder):
 def test_without_labels_nothing_is_said_of_merged_phases(folder):
     bare = assessed(folder, trace_of("bare", [HOP], labels=False)).stability
     found = comparison_answers([a_member_as_it_is(bare, "bare")], None)
-    assert phrases.phases_merged(found) == "Cannot be told: no run has labels."
-    assert phrases.labels_correspond(found).startswith("Cannot be told")
+    assert phrases.phases_merged(found) == "Inconclusive: no run has labels."
+    assert phrases.labels_correspond(found).startswith("Not compared")
 
 
 def a_member_as_it_is(stability, name):
@@ -619,7 +620,7 @@ def test_traces_alone_have_no_correspondence_and_say_why(rows):
     assert found.correspondence is None
     assert found.no_correspondence == TooFewCheckpoints(0, 4)
     assert phrases.no_correspondence(found.no_correspondence) == (
-        "it takes the checkpoints of two agents with labels, and 0 of 4 is at hand"
+        "the checkpoints of two agents with labels are required, 0 of 4 found"
     )
 
 
@@ -659,7 +660,7 @@ def test_the_terminal_tells_every_doubt_once(folder):
         *phrases.caveats(own.groups.caveats),
         *phrases.caveats(together.caveats),
     )
-    assert any("does not count" in doubt for doubt in doubts)
+    assert any("excluded" in doubt for doubt in doubts)
     assert all(text.count(doubt) == 1 for doubt in doubts)
     assert phrases.groups(own.groups) in text
     assert phrases.metric_means(own.means) in text
@@ -680,9 +681,9 @@ def test_the_terminal_tells_every_doubt_once(folder):
         (p_value(0.0002), "p = 0.0002"),
         (count_of(1, "run"), "1 run"),
         (count_of(0, "run"), "0 runs"),
-        (verdict("hop", {"hop": 9, "static": 1}), "hop 9/10"),
-        (verdict("hop", {"hop": 3}), "hop"),
-        (verdict("split", {"hop": 5, "static": 5}), "hop 5 or static 5"),
+        (majority("hop", {"hop": 9, "static": 1}), "hop 9/10"),
+        (majority("hop", {"hop": 3}), "hop"),
+        (majority("split", {"hop": 5, "static": 5}), "split (5 hop, 5 static)"),
     ],
 )
 def test_words(told, expected):

@@ -221,7 +221,7 @@ def test_the_typical_run_is_the_medoid_and_gives_the_colours(members):
     }
     assert len(found.pairs) == 3 and found.consensus.low is not None
     answer = phrases.correspondence(found)
-    assert "The typical one is typical." in answer and "beyond it in" in answer
+    assert "Medoid: typical." in answer and "significant for" in answer
 
 
 def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(members):
@@ -233,14 +233,14 @@ def test_the_report_says_of_every_run_which_label_is_which_of_the_typical_run(me
     found = replace(found, reference="typical", medoid="typical")
     assert found.visited["split"] == (0, 1, 2, 3, 4)
     table = table_of(found)
-    assert table.head[:6] == ("run", "its 0", "its 1", "its 2", "its 3", "unmatched")
+    assert table.head[:6] == ("run", "label 0", "label 1", "label 2", "label 3", "unmatched")
     first, second = table.rows
     assert first[:4] == ("split", "0 (1.00)", "1 (1.00)", "2 (1.00)")
     assert first[4].startswith("3 (0.") and first[5] == "4"
     assert second[:7] == ("permuted", "2 (1.00)", "0 (1.00)", "3 (1.00)", "1 (1.00)", "–", "100%")
     test = found.pair("permuted", "typical").test
     assert second[7:] == ("1.00", "1.00", f"{test.null_ami:.2f}", "0.005")
-    assert "typical, the typical run" in table.note
+    assert "typical (the medoid)" in table.note
 
 
 def test_without_gait_cycles_there_is_no_test(members):
@@ -257,7 +257,7 @@ def test_one_label_everywhere_cannot_be_told(members):
     probe_set = a_probe_set()
     constant = np.zeros(len(probe_set.cycle), int)
     found = corresponding({"one": constant, "two": constant + 1}, members, probe_set)
-    assert phrases.correspondence(found).startswith("Cannot be told")
+    assert phrases.correspondence(found).startswith("Undefined")
     assert found.pairs[0].agreement.ami is None
     assert pair_row(found.pairs[0])["in_cycles_ami_p"] is None
 
@@ -396,11 +396,11 @@ def test_the_section_under_the_table_is_short(agents):
     console = Console(width=100, file=io.StringIO(), highlight=False)
     print_table(rows, compare(rows), console)
     text = console.file.getvalue()
-    told = text[text.index("together") :].splitlines()
+    told = text[text.index("comparison") :].splitlines()
     assert len(told) <= 15 and max(map(len, told)) <= 100
-    assert told[0].startswith("together") and "n = 4 checkpoints" in told[0]
+    assert told[0].startswith("comparison") and "n = 4 checkpoints" in told[0]
     assert any(line.startswith("labels") and "AMI" in line for line in told)
-    assert "together" in stability(agents).stdout
+    assert "comparison" in stability(agents).stdout
 
 
 def test_fitted_labels_are_compared_like_learned_ones(agents):
@@ -428,7 +428,7 @@ def test_agents_in_other_physics_are_not_compared_and_say_why(agents, folder):
     assert found.correspondence is None
     assert found.no_correspondence == Mismatch("physics", ("dm_control", "playground"))
     why = phrases.no_correspondence(found.no_correspondence)
-    assert why == "runs differ in their physics: dm_control and playground"
+    assert why == "runs differ in physics profile (dm_control and playground)"
 
 
 def test_observations_of_another_size_are_not_compared(agents, folder):
@@ -437,7 +437,7 @@ def test_observations_of_another_size_are_not_compared(agents, folder):
     found = compare([*rows, foreign])
     assert found.no_correspondence == Mismatch("observation_size", ("1", "15"))
     why = phrases.no_correspondence(found.no_correspondence)
-    assert why == "observations differ in size: 1 and 15"
+    assert why == "runs differ in observation size (1 and 15)"
 
 
 def test_nothing_to_compare_is_written_as_nothing(tmp_path):

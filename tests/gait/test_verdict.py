@@ -57,7 +57,7 @@ def test_hops_are_hops(period_s, jitter_cv, seed):
     verdict = judged(seed, period_s=period_s, jitter_cv=jitter_cv)
     assert verdict.name == "hop"
     assert all(criterion.met for criterion in verdict.criteria)
-    assert gait_reason(verdict).endswith("100% of the stance on the foot alone, with 0 falls.")
+    assert gait_reason(verdict).endswith("100% of stance on the foot alone; 0 falls.")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -67,13 +67,13 @@ def test_knee_walks_are_knee_walks_although_they_go_down_in_every_cycle(period_s
     verdict = gait_verdict(gait)
     assert len(gait.falls) >= gait.cycles.count
     assert verdict.name == "knee-walk"
-    assert gait_reason(verdict).endswith("of the stance on thigh.")
+    assert gait_reason(verdict).endswith("of stance on thigh.")
 
 
 def test_a_hop_that_is_interrupted_once_in_twenty_seconds_is_a_hop():
     verdict = judged(falls=1, fall_s=0.6)
     assert verdict.name == "hop"
-    assert "with 1 fall." in gait_reason(verdict)
+    assert "; 1 fall." in gait_reason(verdict)
 
 
 def test_a_hop_on_the_spot_is_a_hop():
@@ -83,7 +83,7 @@ def test_a_hop_on_the_spot_is_a_hop():
 def test_falling_all_the_time_is_no_hop():
     verdict = judged(falls=8)
     assert verdict.name == "fall-recover"
-    assert gait_reason(verdict) == "It has 8 falls and gets up from 8; 8 times it topples forward."
+    assert gait_reason(verdict) == "8 falls, 8 recovered; most often it topples forward (8×)."
 
 
 def test_what_happens_once_is_told_as_once():
@@ -94,7 +94,7 @@ def test_what_happens_once_is_told_as_once():
         for fall, manner, direction in zip(gait.falls, *manners, strict=False)
     ]
     verdict = gait_verdict(replace(gait, falls=tuple(falls)))
-    assert gait_reason(verdict) == "It has 4 falls and gets up from 4; once it topples forward."
+    assert gait_reason(verdict) == "4 falls, 4 recovered; most often it topples forward (1×)."
 
 
 def test_a_knee_walk_that_does_not_get_anywhere_falls_and_gets_up():
@@ -112,7 +112,7 @@ def test_a_speed_near_the_line_is_undetermined_and_says_so(speed_mps):
     verdict = judged(support="knee", period_s=1.3, speed_mps=speed_mps)
     assert verdict.name == "undetermined"
     assert gait_reason(verdict) == (
-        f"It may be a knee-walk, but mean_speed_mps {speed_mps} is too near to 0.55."
+        f"Possibly a knee-walk: mean_speed_mps {speed_mps} is too close to 0.55."
     )
 
 
@@ -126,7 +126,7 @@ def test_detectors_that_disagree_leave_a_hop_undetermined():
 def test_a_detector_without_a_period_leaves_a_hop_undetermined():
     verdict = gait_verdict(replace(planted(), hilbert_period_s=None))
     assert verdict.name == "undetermined"
-    assert gait_reason(verdict) == "It may be a hop, but period_spread could not be measured."
+    assert gait_reason(verdict) == "Possibly a hop: period_spread could not be measured."
 
 
 def test_two_rhythms_in_turn_are_not_called_fall_recover():

@@ -457,7 +457,7 @@ def test_the_table_names_gait_basin_and_reason_of_every_run(folder):
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line}
     assert "stable-hop: hop, labels locked" in lines["a"]
     assert "unstable: hop, labels oscillate" in lines["unlocked"]
-    assert "split: 1 static, 1 knee-walk" in lines["mixed"]
+    assert "split (1 static, 1 knee-walk)" in lines["mixed"]
     [failed] = [line for line in done.stdout.splitlines() if "c.npz" in line]
     assert "failed: expected a trace" in failed
 
@@ -490,7 +490,7 @@ def test_the_table_names_the_labels_that_it_goes_by():
 
     learned = row(assess(with_soft(planted(HOP, name="a"), tau=0.7)), "a")
     [line] = told(learned, learned)
-    assert line.rstrip() == "labels: learned, rule nearest-prototype, τ 0.7"
+    assert line.rstrip() == "labels: learned, rule nearest-prototype, τ = 0.7"
     assert told(row(assess(planted(HOP, labels=False)))) == []
 
 

@@ -29,7 +29,7 @@ def part_of(together, title):
 
 
 def test_every_checkpoint_is_a_point_against_return_with_its_basin_and_its_test(many):
-    part = part_of(many, "By the planner (mppi)")
+    part = part_of(many, "With the planner (mppi)")
     [drawing] = part.drawings
     panels = drawing.figure.axes
     assert [each.get_xlabel() for each in panels] == [PRIMARY, *NAMED]
@@ -45,7 +45,7 @@ def test_every_checkpoint_is_a_point_against_return_with_its_basin_and_its_test(
     assert len({(line.get_marker(), line.get_markerfacecolor()) for line in kappa}) == 2
     test = primary.test
     assert f"fleiss_kappa ρ = {test.statistic:.2f}, n = 5, {p_value(test.p)}" in drawing.caption
-    assert f"(at best {test.smallest_p:.2g})" in drawing.caption
+    assert f"(smallest attainable {test.smallest_p:.2g})" in drawing.caption
     assert "5 plain, 6 loose" in drawing.caption
 
 
@@ -61,7 +61,7 @@ def test_numbers_of_points_that_lie_close_do_not_lie_on_each_other():
 
 
 def test_metrics_other_than_the_named_are_in_a_table_with_their_tests(many):
-    part = part_of(many, "By the planner (mppi)")
+    part = part_of(many, "With the planner (mppi)")
     [own] = many.by_controller
     labels, body = part.tables
     tested = {each.metric: each for each in own.stability_and_return.correlations if each.test}
@@ -77,5 +77,5 @@ def test_metrics_other_than_the_named_are_in_a_table_with_their_tests(many):
 def test_without_labels_there_is_nothing_to_draw_against_return_and_it_says_so(tmp_path):
     traces = [trace_of(name, [HOP], returns=1.0, labels=False) for name in ("a", "b")]
     together = compare([assessed(tmp_path, trace) for trace in traces])
-    [drawing] = part_of(together, "By the planner (mppi)").drawings
-    assert drawing.figure is None and "No run has fleiss_kappa" in drawing.told
+    [drawing] = part_of(together, "With the planner (mppi)").drawings
+    assert drawing.figure is None and "No run has fleiss_kappa" in drawing.alt

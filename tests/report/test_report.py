@@ -22,6 +22,7 @@ from glassviz.metrics.stability import median_episode
 from glassviz.report.compose import compose
 from glassviz.report.html import to_html, to_markdown, write_html, write_markdown
 from glassviz.report.page import Missed
+from glassviz.report.phrases import captions
 from glassviz.report.sections import FRAMES, chosen_frames
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed
@@ -91,10 +92,10 @@ def test_every_row_of_the_table_is_there_and_the_broken_one_says_why(page, rows)
 
 
 def test_the_labels_that_the_verdict_is_of_stand_under_the_table(page, text):
-    soft = "rule nearest-prototype, τ 0.1 (hopper)"
+    soft = "rule nearest-prototype, τ = 0.1 (hopper)"
     [line] = page.labels
     assert line.startswith("labels: learned, ") and soft in line
-    assert f"; rule nearest-prototype, τ 1 ({HOSTILE})" in line and "plain" not in line
+    assert f"; rule nearest-prototype, τ = 1 ({HOSTILE})" in line and "plain" not in line
     assert (
         line
         in html.fromstring(text).xpath("//section[@aria-labelledby='all-runs']")[0].text_content()
@@ -108,25 +109,25 @@ def test_a_checkpoint_has_one_card_with_its_controllers_in_it(page):
 
 def test_the_verdict_counts_hops_and_basins_by_controller(page):
     told = " ".join(page.verdict)
-    assert "Under the planner the run's gait is hop and its basin stable-hop (hop, l" in told
-    assert "1 of 3 runs hops under the policy" in told
-    assert f"Basins: stable-hop 1 ({HOSTILE}); unstable 2 (hopper, plain)" in told
-    assert "Planner and policy differ in gait or basin in 1: hopper." in told
+    assert "With the planner, the gait is hop and the basin stable-hop (hop, l" in told
+    assert "With the policy, 1 of 3 runs hops." in told
+    assert f"Basins: stable-hop 1 ({HOSTILE}); unstable 2 (hopper and plain)" in told
+    assert "Planner and policy differ in gait or basin for 1 run: hopper." in told
     assert "1 of 5 rows could not be assessed" in told
 
 
 def test_evidence_is_the_criteria_of_the_episodes_with_their_places(page):
     groups = {group.title: group for group in page.cards[0].sides[0].evidence}
-    hop = {each.name: each for each in groups["Gait: hop, if these hold"].criteria}
+    hop = {each.name: each for each in groups["Gait hop: requires all"].criteria}
     assert all(each.met == each.episodes == 3 for each in hop.values())
     assert hop["foot_only_share"].threshold == "≥ 0.85"
     assert all(place > 0.5 for each in hop.values() for place in each.dots)
     falls = hop["falls_per_minute"]
     assert (falls.value, falls.margin, falls.dots) == ("0", "+6", (1.0, 1.0, 1.0))
-    assert groups["Gait: knee-walk, if these hold"].folded
+    assert groups["Gait knee-walk: requires all"].folded
     locked, oscillating = (
         next(group for title, group in groups.items() if title.startswith(start))
-        for start in ("Labels locked", "Labels oscillate")
+        for start in ("Labels locked", "Labels oscillating")
     )
     assert [each.name for each in locked.criteria].count("fleiss_kappa") == 1
     assert [each.threshold for each in oscillating.criteria if each.name == "fleiss_kappa"] == [
@@ -171,16 +172,16 @@ def test_an_unmeasured_criterion_has_no_value_and_no_dot(page):
 def test_the_answers_are_what_was_planted(page):
     answers = {each.code: each.text for each in page.cards[0].sides[0].answers}
     assert answers["A1"].startswith("Forward in 3 of 3 episodes")
-    assert answers["A2"].startswith("Rhythmic in 3 of 3 episodes; cycles of 0.40 s")
+    assert answers["A2"].startswith("Rhythmic in 3 of 3 episodes; mean cycle 0.40 s")
     assert answers["A3"] == "It never falls."
     assert answers["A5"].startswith("2.5")
-    assert answers["B1"].startswith("4 of 8 have more than 1 % of the frames: 0, 1, 2, 3.")
+    assert answers["B1"].startswith("4 of 8 have more than 1 % of frames: 0, 1, 2, 3.")
     assert "0→1→2→3" in answers["B2"] and answers["B2"].startswith("In step in 3 of 3")
-    assert "of 3 pairs" in answers["B4"]
-    assert "Left to who watches" in answers["C2"]
+    assert "(3 pairs)" in answers["B4"]
+    assert "Left to the viewer" in answers["C2"]
     assert "0 of 3 episodes" in answers["D3"]
     plain = {each.code: each.text for each in page.cards[1].sides[0].answers}
-    assert plain["A1"].startswith("In place in 1 of 1 episode:")
+    assert plain["A1"].startswith("In place in 1 of 1 episode; on average ")
     assert all(plain[code] == "The agent has no labels." for code in ("B1", "B2", "B3", "B4", "D3"))
 
 
@@ -188,9 +189,9 @@ def test_how_far_an_episode_got_says_of_each_whether_it_fell(tmp_path):
     falling = replace(HOP, falls=1)
     page = composed(tmp_path, planted(falling, HOP, falling))
     [text] = [each.text for each in page.cards[0].sides[0].answers if each.code == "A4"]
-    entries, spared = text.removeprefix("By episode ").split(". ")
+    entries, spared = text.removeprefix("By episode: ").split(". ")
     fallen, whole, last = entries.split(", ")
-    assert whole.endswith(" m without a fall") and spared == "1 of 3 has no fall."
+    assert whole.endswith(" m (no fall)") and spared == "No fall in 1 of 3."
     assert all(re.fullmatch(r"\d+\.\d m \(\d+\.\d s\)", each) for each in (fallen, last))
     assert float(whole.split()[0]) > float(fallen.split()[0])
 
@@ -201,7 +202,7 @@ def test_recorded_returns_stand_beside_the_fresh_ones(rows):
     row = dataclasses.replace(rows[0], recorded=Recorded(10_000.0, 5))
     page = compose([row], "glassviz report", open_renderer=FakeRenderer)
     [answer] = [each for each in page.cards[0].sides[0].answers if each.code == "C1"]
-    assert "Recorded in training: 10000, above the interval of these episodes." in answer.text
+    assert "Evaluation during training: 10000, above the interval of these episodes." in answer.text
 
 
 def test_the_strip_is_two_cycles_of_the_median_episode_of_the_better_controller(page, rows):
@@ -227,8 +228,9 @@ def test_frames_of_a_strip(starts, ends, first, last, words):
     cycles = Cycles(
         np.array(starts, int), np.array(ends, int), np.zeros(100), np.zeros(100, int), 0.02
     )
-    frames, told = chosen_frames(cycles, 100)
-    assert (frames[0], frames[-1]) == (first, last) and words in told
+    frames, shown = chosen_frames(cycles, 100)
+    assert (frames[0], frames[-1]) == (first, last)
+    assert words in captions.strip(0, 1, "pi", shown)
 
 
 def test_every_metric_that_is_shown_is_in_the_glossary(page):
@@ -263,8 +265,8 @@ def test_a_run_with_one_label_and_no_cycles_says_so(tmp_path):
     trace.label[:], trace.contacts[:] = 3, False
     text = to_html(composed(tmp_path, trace))
     assert "There are no gait cycles to draw." in text
-    assert "No label was seen to come and to go." in text
-    assert "2 of 2 episodes have one label for 80 % or more" in text
+    assert "No label has a complete segment." in text
+    assert "in 2 of 2 episodes one label covers 80 % or more" in text
     assert "No temperature audit" in text
 
 
@@ -413,13 +415,13 @@ def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_pa
     done = report(folder, "-o", tmp_path / "r.html")
     assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
     text = (tmp_path / "r.html").read_text()
-    assert "data:image/jpeg;base64," in text and "Runs against each other" in text
+    assert "data:image/jpeg;base64," in text and "Comparison of runs" in text
 
 
 def test_the_command_writes_markdown(folder, tmp_path):
     assert report(folder / "a.npz", "-o", tmp_path / "r.md").exit_code == 0
     assert (tmp_path / "r_pictures" / "run-1-frame-0.jpg").exists()
-    assert "Runs against each other" not in (tmp_path / "r.md").read_text()
+    assert "Comparison of runs" not in (tmp_path / "r.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["r.pdf", "r"])

@@ -48,9 +48,9 @@ export class Graph extends View {
   note(text) {
     const {states, edges} = this.#absent;
     const absent = states.includes(true) || edges.includes(true)
-      ? "Faint, dotted: not in this episode." : "";
+      ? "Faint and dotted: not in this episode." : "";
     this.caption.replaceChildren(
-      [this.run.graph.caption, absent, "Click a node or an arrow: its next occurrence. "]
+      [this.run.graph.caption, absent, "Click a node or an arrow to go to its next occurrence. "]
         .filter(Boolean).join(" "),
       el("strong", {}, text));
   }

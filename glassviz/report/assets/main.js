@@ -69,8 +69,8 @@ function match() {
   const found = note.hidden ? null : matchOf(left.run, right.run);
   right.wear(found?.partners ?? null);
   note.textContent = found
-    ? `Two checkpoints: labels on the right have the colours of those on the left that they correspond to, ${found.told}; grey: none. Numbers are each one's own.`
-    : "Two checkpoints, two sets of labels: the same number and colour do not mean the same left and right.";
+    ? `Two checkpoints: labels on the right take the colours of the matching labels on the left (${found.told}); grey: no match. Numbers are not comparable.`
+    : "Two checkpoints with different labels: equal numbers and colours do not correspond.";
 }
 
 /** Which label of `one` each label of `other` corresponds to; null if that is not known. */

@@ -59,9 +59,9 @@ export class Pane extends EventTarget {
         el("div", {class: "film"}, this.video, this.noFilm, this.now),
         this.map.figure, this.graph.figure,
         this.labels, this.score.figure, this.raster.figure),
-      el("details", {class: "more"}, el("summary", {}, "Switches, one by one"),
+      el("details", {class: "more"}, el("summary", {}, "List of switches"),
         this.switches = el("ul", {class: "switches"})),
-      el("details", {class: "more"}, el("summary", {}, "What a viewer would note down"), this.why));
+      el("details", {class: "more"}, el("summary", {}, "Answers to a viewer's questions"), this.why));
   }
 
   /** Two panes are told apart by what they are called. */
@@ -135,7 +135,7 @@ export class Pane extends EventTarget {
   #markSwitches() {
     for (const [edge, told] of this.toldSwitches) {
       const absent = frameAfter(this.episode, -1, switchOf(edge)) === null;
-      told.textContent = ` ${edge.count} times, ${absent ? "none in this episode" : "go to the next"}`;
+      told.textContent = ` ${edge.count} times, ${absent ? "none in this episode" : "go to the next one"}`;
     }
   }
 
@@ -145,7 +145,7 @@ export class Pane extends EventTarget {
     this.episodes.replaceChildren(...run.shown.map((episode, i) => el("option", {value: i},
       `episode ${episode.number} of ${run.episodes} · return ${episode.episode_return.toFixed(0)}`)));
     const what = run.labels_from === "none"
-      ? "No labels: colours are phases of the gait, from physics." : "";
+      ? "No labels: colours show gait phases from the physics." : "";
     this.labels.replaceChildren(
       ...run.states.map((state) => {
         const share = `${Math.round(state.share * 100)} %`;
@@ -251,10 +251,10 @@ export class Pane extends EventTarget {
       if (t === null) continue;
       if (i) this.#go(number);
       this.clock.seek(this.#clockFrame(t));
-      return this.#note(i && `${what}: not in episode ${shown[own].number}, so this is ` +
+      return this.#note(i && `${what}: not in episode ${shown[own].number}; now showing ` +
         `episode ${this.episode.number}.`);
     }
-    this.#note(`${what}: not in this episode, only in others that the page does not show.`);
+    this.#note(`${what}: not in this episode, only in episodes that the page does not show.`);
   }
 
   #note(text) {

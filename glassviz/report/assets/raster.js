@@ -57,8 +57,8 @@ export class Raster extends View {
     this.tell(told);
     this.figure.classList.toggle("empty", !this.#cycles);
     this.caption.textContent = this.#cycles
-      ? "A column is a gait cycle, from touchdown at the bottom to the next at the top. Bands: each " +
-        "phase keeps its " + (run.labels_from === "none" ? "place" : "label") + ". Click a cell to go there."
+      ? "One column per gait cycle, from touchdown at the bottom to the next at the top. Bands: " +
+        "each phase keeps its " + (run.labels_from === "none" ? "place" : "label") + ". Click a cell to go there."
       : "This episode has no gait cycles.";
   }
 

@@ -74,9 +74,9 @@ export class Score extends View {
     const what = run.labels_from === "none" ? "phases of the gait" : "labels";
     const switches = episode.segments.length - 1;
     this.tell(`${what} over time, ${switches} switches; below them the phase of the gait, height, ` +
-      "expected and realised value, and return");
+      "predicted and realised value, and return");
     this.caption.textContent = "Height: torso over foot. Value: the return-to-go that the " +
-      "controller expects, ± its spread, and what came (dashed). Click or drag to go there.";
+      "controller predicts, ± its spread, and the realised one (dashed). Click or drag to go there.";
   }
 
   place() {

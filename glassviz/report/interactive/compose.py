@@ -13,9 +13,6 @@ from glassviz import environment
 from glassviz.compare import matching
 from glassviz.compare.matching import MatchedBy, ProbeSet, match_labels
 from glassviz.errors import GlassvizError
-from glassviz.figures.graph_drawing import percent
-from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_text
-from glassviz.figures.transition_graph import cycle_text
 from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
 from glassviz.maps.features import return_to_go
 from glassviz.maps.maps import LatentMap, make_map
@@ -23,7 +20,7 @@ from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.stability import RunStability, phases_of
 from glassviz.metrics.transitions import dominant_cycle, dominant_cycles, transition_counts
 from glassviz.palette import ink_on, label_color
-from glassviz.report.compose import assessed_row, failed_row, tone_of, verdict_of
+from glassviz.report.compose import assessed_row, failed_row, tone_of
 from glassviz.report.interactive.page import (
     NO_STATE,
     Edge,
@@ -36,7 +33,9 @@ from glassviz.report.interactive.page import (
     RunView,
     State,
 )
-from glassviz.report.phrases.numbers import named, shown_return
+from glassviz.report.phrases import captions
+from glassviz.report.phrases.numbers import majority
+from glassviz.report.phrases.summary import lead, return_and_gait
 from glassviz.report.phrases.verdicts import basin_reasons, episode_reason
 from glassviz.report.sections import answers_of
 from glassviz.rollout.batch import Failed
@@ -123,11 +122,6 @@ def _film(
 
 States = UInt8[np.ndarray, "episodes frames"]
 
-CAPTION = (
-    "Size: share of the time. Width: share of the switches. Clockwise in the order of the gait "
-    "cycle, from touchdown at the top."
-)
-
 
 def graph_of(
     state: States, phase: Float32[np.ndarray, "episodes frames"], keys: Sequence[int]
@@ -151,11 +145,8 @@ def graph_of(
         Edge(i, j, int(counts[i, j]), float(counts[i, j] / total), (i, j) in steps)
         for i, j in np.argwhere(counts > 0).tolist()
     )
-    caption = CAPTION
-    if dominant:
-        named = replace(dominant, states=tuple(keys[i] for i in main))
-        caption += f" Dark: {cycle_text(named)} carries {percent(named.share)} of the switches."
-    return Graph(_around_the_cycle(state, phase, states), edges, caption)
+    named = dominant and replace(dominant, states=tuple(keys[i] for i in main))
+    return Graph(_around_the_cycle(state, phase, states), edges, captions.switches(named))
 
 
 def _around_the_cycle(
@@ -192,12 +183,9 @@ def matches_of(runs: Sequence[Run]) -> tuple[LabelMatch, ...]:
 
 def _told(match: matching.LabelMatch, probe_set: ProbeSet | None) -> str:
     if match.by is MatchedBy.OBSERVATIONS and probe_set is not None:
-        told = f"by what both agents call the same {len(probe_set.obs):,} observations"
-        if match.accuracy is not None:
-            told += f" (they agree on {percent(match.accuracy)})"
-        return told
+        return captions.matched_by_observations(len(probe_set.obs), match.accuracy)
     similarity = match.matching.similarity[match.matching.partner >= 0].mean()
-    return f"by the phase of the gait that they live in (similarity {similarity:.2f} of 1)"
+    return captions.matched_by_phase(float(similarity))
 
 
 GROUND_POINTS = 1500
@@ -239,7 +227,7 @@ class Places:
             for each in self.found.prototypes
             if str(each.label) in numbers
         )
-        caption = _caption(self.found, bool(paths), bool(prototypes))
+        caption = captions.live_map(self.found, bool(paths), bool(prototypes))
         return Map(bounds, ground, path, prototypes, caption)
 
 
@@ -262,18 +250,6 @@ def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
         nowhere = [np.zeros((*trace.label.shape, 2), np.float32) for trace in traces]
         return Places(tuple(nowhere), None, str(error))
     return Places(found.coordinates, found)
-
-
-def _caption(found: LatentMap, path: bool, prototypes: bool) -> str:
-    warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
-    told = f"{method_text(found)} of the latents; grey: all episodes. {warning}"
-    if found.quality:
-        told += f" Trustworthiness {found.quality.trustworthiness:.2f}."
-    if path:
-        told += " Line: the typical gait cycle, from touchdown (ring), dotted where it leaps."
-    if prototypes:
-        told += " Circles: prototypes."
-    return told
 
 
 PHASE_COLORS = ("#516186", "#7A90AB", "#DCDEEE", "#9AB5D9", "#BD9762", "#864C39", "#E6BA91")
@@ -374,7 +350,7 @@ def compose(
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=command,
-        verdict=verdict_of(rows),
+        verdict=lead(rows),
         rows=tuple(
             assessed_row(row, order[id(row)]) if isinstance(row, Run) else failed_row(row)
             for row in rows
@@ -446,11 +422,10 @@ def _run(
         by=CONTROLLER_NAMES.get(run.controller, run.controller),
         checkpoint=run.checkpoint_sha256,
         labels_from=run.labels_from,
-        basin=named(run.basin.name, run.basin.split),
+        basin=majority(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
         reasons=basin_reasons(run.basin),
-        summary=f"Return {shown_return(run.returns)} over {len(run.episodes)} episodes. "
-        f"Gait: {named(run.gait.name, run.gait.split)}.",
+        summary=return_and_gait(run),
         episodes=len(run.episodes),
         dt_s=run.frame_dt_s,
         states=states,

@@ -1,6 +1,6 @@
-"""What several runs say together."""
+"""Sentences about several runs: returns, groups, controllers, correspondence of labels."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from glassviz.compare.caveats import (
     TooFewCheckpoints,
     Unmeasured,
 )
+from glassviz.compare.compare import ControllerRuns
 from glassviz.compare.correspondence import (
     PHASES_TO_LACK,
     ComparisonAnswers,
@@ -37,284 +38,335 @@ from glassviz.compare.returns import (
 )
 from glassviz.compare.runs import LeftOut
 from glassviz.metrics.stability import OF_BODY, OF_LABELS
-from glassviz.report.phrases.numbers import estimate, interval, p_value, verdict
+from glassviz.metrics.statistics import PermutationTest
+from glassviz.report.phrases.numbers import estimate, interval, majority, p_value
 from glassviz.text import count_of, listed
 
-# Runs ---------------------------------------------------------------------------------------------
+# Runs of one controller ---------------------------------------------------------------------------
+
+
+def of_controller(own: ControllerRuns, besides: Collection[str]) -> Iterator[str]:
+    """Sentences about the runs of one controller.
+
+    Args:
+        own: the runs.
+        besides: caveats that are stated elsewhere, and left out here.
+    """
+    found = own.stability_and_return
+    yield f"Basins: {basins(own.basins)}"
+    yield returns(own.returns)
+    yield metric_means(own.means)
+    yield stability_and_return(found)
+    if others := other_metrics(found):
+        yield others
+    yield from (each for each in correlation_caveats(found) if each not in besides)
+    if own.groups:
+        yield f"Groups: {groups(own.groups)}"
+        yield from caveats(own.groups.caveats, besides)
+    yield values(own.values)
 
 
 def basins(shares: Sequence[BasinShare]) -> str:
-    """Basins that have runs: `stable-hop 2 of 5 [12%, 77%], return 400 and 410`."""
-    told = [
+    """Basins that have runs: `stable-hop 2 of 5 [12%, 77%], returns 400 and 410`."""
+    parts = [
         f"{each.basin} {each.share.hits} of {each.share.count} "
         f"{interval(each.share.low, each.share.high, '.0%')}"
-        # Those of all runs are told anyway.
+        # The returns of all runs are stated separately.
         f"{f', {_returns(each.returns)}' if each.share.hits < each.share.count else ''}"
         for each in shares
         if each.share.hits
     ]
-    return f"{'; '.join(told)}."
+    return f"{'; '.join(parts)}."
 
 
 def returns(found: Returns) -> str:
     """Returns over runs."""
-    return f"Over {count_of(len(found.runs), 'run')}: {_returns(found)}."
+    return f"{count_of(len(found.runs), 'run')}: {_returns(found)}."
 
 
 def _returns(found: Returns) -> str:
     if found.mean is None or found.iqm is None:
-        return f"return {listed(f'{value:.0f}' for value in found.values)}"
+        values = listed(f"{value:.0f}" for value in found.values)
+        return f"{'return' if len(found.values) == 1 else 'returns'} {values}"
     mean, iqm = (estimate(each, ".0f") for each in (found.mean, found.iqm))
     return f"mean return {mean}, interquartile mean {iqm}"
 
 
 def metric_means(found: MetricMeans) -> str:
-    """Metrics of labels over runs."""
-    return f"Stability over runs: {'; '.join(map(_metric_mean, found.metrics))}."
+    """Label metrics over runs."""
+    return f"Label metrics over runs: {'; '.join(map(_metric_mean, found.metrics))}."
 
 
 def _metric_mean(found: MetricMean) -> str:
     if not found.runs:
-        return f"{found.metric} is measured in none"
+        return f"{found.metric} undefined in all runs"
     values = listed(f"{value:.2f}" for value in found.values)
     shown = estimate(found.mean, ".2f") if found.mean else values
-    return f"{found.metric} {shown}, n = {len(found.runs)}"
+    return f"{found.metric} {shown} (n = {len(found.runs)})"
 
 
 def values(found: Values) -> str:
-    """How far runs know what they will get."""
+    """Calibration of predicted values over runs."""
     if not found.runs:
-        return "Cannot be told: episodes are too short for the discount."
-    biases = found.biases
-    told = f"Predicted less realised value {np.median(biases):+.1f}"
-    if len(found.runs) > 1:
-        low, high = int(np.argmin(biases)), int(np.argmax(biases))
-        told += f" in the median of {count_of(len(found.runs), 'run')}, {biases[low]:+.1f} "
-        told += f"({found.runs[low]}) to {biases[high]:+.1f} ({found.runs[high]})"
+        return "Value calibration is undefined: episodes are too short for the discount factor."
+    biases, n = found.biases, len(found.runs)
     ranks = [each for each in found.rank_correlations if each is not None]
+    text = f"Value bias (predicted − realised) {np.median(biases):+.1f}"
+    if n > 1:
+        low, high = int(np.argmin(biases)), int(np.argmax(biases))
+        text = f"Value bias (predicted − realised): median {np.median(biases):+.1f} over {n} runs, "
+        text += f"from {biases[low]:+.1f} ({found.runs[low]}) to {biases[high]:+.1f} "
+        text += f"({found.runs[high]})"
     if ranks:
-        told += f"; rank correlation {np.median(ranks):.2f}"
+        text += f"; {'median ' if n > 1 else ''}rank correlation {np.median(ranks):.2f}"
     if found.worse_than_mean:
-        told += f"; worse than the mean in {len(found.worse_than_mean)}"
-    told += "."
+        worse = f" in {len(found.worse_than_mean)} of {n}" if n > 1 else ""
+        text += f"; predicts worse than the mean{worse}"
+    text += "."
     if found.shaped:
-        whose = "its values predict" if len(found.shaped) == 1 else "their values predict"
-        told += f" {listed(found.shaped)} learned a shaped reward: {whose} that one."
-    return told
+        text += f" Values of a shaped reward, not the task's: {listed(found.shaped)}."
+    return text
 
 
 # Stability and return -----------------------------------------------------------------------------
 
 
 def stability_and_return(found: StabilityAndReturn) -> str:
-    """Whether stability goes with return, by the primary metric."""
+    """Whether the primary metric correlates with return."""
     if found.mismatch:
-        return (
-            f"Cannot be told: returns of these runs have no common scale, as "
-            f"{_differ(found.mismatch)}."
-        )
+        return f"Not tested: returns have no common scale, as {_differ(found.mismatch)}."
     primary = found.correlations[0]
     n, test = len(primary.runs), primary.test
     if test is None and n < 2:
-        return f"Cannot be told: {PRIMARY} is measured in {n} of {count_of(found.runs, 'run')}."
+        return f"Inconclusive: {PRIMARY} is defined in {n} of {count_of(found.runs, 'run')}."
     if test is None:
-        return f"Cannot be told: {PRIMARY} or return is the same in all of {n} runs."
+        return f"Inconclusive: {PRIMARY} or return is the same in all {n} runs."
     rho = f"ρ = {test.statistic:.2f}"
     if primary.rho_low is not None and primary.rho_high is not None:
         rho += f" {interval(primary.rho_low, primary.rho_high, '.2f')}"
-    told = f"{rho}, {p_value(test.p)}, n = {n}"
-    alone = [
-        f"within {basin} {each.test.statistic:.2f}, n = {len(each.runs)}"
+    within = [
+        f"within {basin} ρ = {each.test.statistic:.2f} (n = {len(each.runs)})"
         for basin, each in found.within_basins.items()
         if each.test
     ]
-    told = "; ".join([told, *alone])
+    numbers = "; ".join([f"{rho}, {p_value(test.p)}, n = {n}", *within])
     if test.smallest_p > LEVEL:
         return (
-            f"Cannot be told from {n} runs, in no order of which p is below {test.smallest_p:.2g}: "
-            f"{PRIMARY} and return have {told}."
+            f"Inconclusive: with n = {n} the smallest attainable p is {test.smallest_p:.2g}. "
+            f"{PRIMARY} and return: {numbers}."
         )
     if test.p > LEVEL:
-        return f"No sign that {PRIMARY} goes with return: {told}."
-    direction = "higher" if test.statistic > 0 else "lower"
-    return f"Runs with a higher {PRIMARY} have a {direction} return: {told}."
+        return f"No significant correlation of {PRIMARY} with return: {numbers}."
+    sign = "positively" if test.statistic > 0 else "negatively"
+    return f"{PRIMARY} correlates {sign} with return: {numbers}."
 
 
 def other_metrics(found: StabilityAndReturn) -> str:
-    """What the other metrics say; empty if they are too few to say."""
-    told = []
-    for what, names in (("of labels", OF_LABELS), ("of the body (parts of the reward)", OF_BODY)):
+    """Which other metrics correlate with return; empty if there are too few runs to tell."""
+    parts = []
+    kinds = (("label metrics", OF_LABELS), ("body metrics, parts of the reward", OF_BODY))
+    for what, names in kinds:
         tested = [each for each in found.correlations[1:] if each.metric in names and each.testable]
         hits = [each for each in tested if each.adjusted_p is not None and each.adjusted_p <= LEVEL]
         hits = sorted(hits, key=lambda each: (each.adjusted_p, each.metric))
         if tested:
             which = [f"{each.metric} {each.test.statistic:+.2f}" for each in hits if each.test]
             some = f" ({listed(which)})" if which else ""
-            told.append(f"{len(hits)} of {len(tested)} {what}{some}")
-    if not told:
+            parts.append(f"{len(hits)} of {len(tested)} {what}{some}")
+    if not parts:
         return ""
-    return f"Of the other metrics, adjusted for their number, {', and '.join(told)} go with return."
+    return f"Correlated with return after adjustment for multiple testing: {'; '.join(parts)}."
 
 
-NO_CAUSE = "Which of the two makes the other so, if either does, is not told by this."
+NO_CAUSE = "Correlation does not show causation."
 
 
 def correlation_caveats(found: StabilityAndReturn) -> list[str]:
-    """What speaks against reading more into correlations with return; none without any."""
+    """Caveats about the correlations with return; empty if there are none."""
     return [] if found.mismatch else [*map(caveat, found.caveats), NO_CAUSE]
 
 
 # Caveats ------------------------------------------------------------------------------------------
 
 
-def caveats(found: Iterable[Caveat], besides: Iterable[str] = ()) -> list[str]:
-    """A sentence each, without those that are told elsewhere, `besides`."""
-    told = set(besides)
-    return [text for text in map(caveat, found) if text not in told]
+def caveats(found: Iterable[Caveat], besides: Collection[str] = ()) -> list[str]:
+    """One sentence per caveat, without those in `besides`."""
+    return [text for text in map(caveat, found) if text not in besides]
 
 
 def caveat(found: Caveat) -> str:
-    """What limits a comparison."""
+    """A limit of a comparison."""
     match found:
         case Mismatch():
             return f"Returns have no common scale, as {_differ(found)}."
         case ContinuedFrom(run, parent):
-            return f"{run} was trained on from {parent}."
+            return f"{run} was trained from {parent}; the two are not independent."
         case SharedSeed(runs):
-            return f"{listed(runs)} have one recipe and seed: they may be of one training run."
+            return f"{listed(runs)} share recipe and seed and may be from one training run."
         case MixedRecipes(counts):
             which = listed([f"{name} × {count}" for name, count in counts], most=6)
-            return f"Recipes are mixed, {which}: what differs may be their doing."
+            return f"Recipes are mixed ({which}), which may explain differences."
         case ConfoundedRecipes():
-            return "The groups differ in their recipes too, and not only in Glass."
+            return "The groups differ in recipe as well as in Glass."
         case Unmeasured(metric, runs, count):
-            do = "does" if runs == 1 else "do"
-            return f"{count_of(runs, 'run')} of {count} without {metric} {do} not count."
+            return f"{runs} of {count_of(count, 'run')} excluded: {metric} is undefined."
         case OneBasin(basin):
-            return f"All of them are {basin}: no basins to compare."
+            return f"All runs are {basin}; basins cannot be compared."
 
 
-def _differ(found: Mismatch, who: str = "they differ in their") -> str:
-    what = {"episode_s": "episodes in seconds"}.get(found.setting, found.setting)
-    return f"{who} {what}: {listed(found.values)}"
+_SETTINGS = {
+    "task": "task",
+    "physics": "physics profile",
+    "episode_s": "episode length in seconds",
+    "observation_size": "observation size",
+}
+
+
+def _differ(found: Mismatch) -> str:
+    return f"runs differ in {_SETTINGS[found.setting]} ({listed(found.values)})"
 
 
 def left_out(found: LeftOut) -> str:
     """Why a run does not count."""
     if found.reason == "duplicate":
-        return f"the checkpoint by {found.controller} counts once, as {found.counted_as}"
-    return "its checkpoint is needed, and only a trace was given"
+        return f"same checkpoint and controller as {found.counted_as}, counted once"
+    return "the checkpoint is required, but only its trace was given"
 
 
-# Groups -------------------------------------------------------------------------------------------
+def run_left_out(found: LeftOut) -> str:
+    """Which run does not count, and why."""
+    return f"{found.run} ({found.controller}): {left_out(found)}."
+
+
+# Groups and controllers ---------------------------------------------------------------------------
 
 
 def groups(found: GroupComparison) -> str:
-    """How two groups of runs compare."""
+    """Comparison of two groups of runs."""
     one, other, test = found.one, found.other, found.returns
-    told = f"{one.name} ({count_of(len(one.runs), 'run')}) less {other.name} ({len(other.runs)}): "
-    told += f"return {test.statistic:+.0f}, {p_value(test.p)}"
+    returns = f"return {test.statistic:+.0f}, {p_value(test.p)}"
     if test.smallest_p > LEVEL:
-        told += f"; cannot be told from so few, as p is at best {test.smallest_p:.2g}."
+        returns += f"; inconclusive, the smallest attainable p is {test.smallest_p:.2g}"
     else:
-        told += f" (at best {test.smallest_p:.2g})."
+        returns += f" (smallest attainable {test.smallest_p:.2g})"
     sentences = [
-        told,
-        f"In {found.improvement:.0%} of the pairs of their runs {one.name} earns more.",
+        f"{one.name} ({count_of(len(one.runs), 'run')}) minus {other.name} "
+        f"({count_of(len(other.runs), 'run')}): {returns}.",
+        f"Probability of improvement {found.improvement:.0%}.",
     ]
     if found.primary:
-        primary = found.primary
-        sentences.append(
-            f"{PRIMARY} {primary.statistic:+.2f}, {p_value(primary.p)} "
-            f"(at best {primary.smallest_p:.2g})."
-        )
+        sentences.append(f"{PRIMARY} {found.primary.statistic:+.2f}, {_attainable(found.primary)}.")
     sentences.append(
         f"Stable hops: {one.stable_hops} of {len(one.runs)} and {other.stable_hops} of "
-        f"{len(other.runs)}, {p_value(found.stable_hop_p)} by Fisher's exact test (at best "
+        f"{len(other.runs)}, Fisher's exact {p_value(found.stable_hop_p)} (smallest attainable "
         f"{found.stable_hop_smallest_p:.2g})."
     )
     return " ".join(sentences)
 
 
+def _attainable(test: PermutationTest) -> str:
+    return f"{p_value(test.p)} (smallest attainable {test.smallest_p:.2g})"
+
+
 def controllers(found: Controllers) -> str:
-    """What the planner earns against the policy, and where gait or basin differ."""
+    """Difference in return between planner and policy, and where their verdicts differ."""
     pairs, mean, test = found.pairs, found.mean, found.test
+    n = count_of(len(pairs), "checkpoint")
     if test is None:
         assert found.mismatch is not None
-        told = f"No mean over {count_of(len(pairs), 'checkpoint')}: {_differ(found.mismatch)}."
-        return f"{told} {_agreement(pairs)}"
-    told = f"The planner earns {test.statistic:+.0f} against the policy"
+        return f"No mean difference over {n}: {_differ(found.mismatch)}. {_agreement(pairs)}"
+    text = f"Return, planner − policy: {test.statistic:+.0f}"
     if mean is not None and mean.low is not None and mean.high is not None:
-        told += f" {interval(mean.low, mean.high, '+.0f')}"
-    told += f", {p_value(test.p)}, n = {count_of(len(pairs), 'checkpoint')}"
+        text += f" {interval(mean.low, mean.high, '+.0f')}"
+    text += f", {p_value(test.p)}, n = {n}"
     if test.smallest_p > LEVEL:
-        told += f"; p cannot be below {test.smallest_p:.2g}"
-    return f"{told}. {_agreement(pairs)}"
+        text += f"; the smallest attainable p is {test.smallest_p:.2g}"
+    return f"{text}. {_agreement(pairs)}"
 
 
 def _agreement(pairs: Sequence[ControllerPair]) -> str:
     differing = [each.run for each in pairs if each.gait_differs or each.basin_differs]
     if not differing:
-        return "Gait and basin agree in all of them."
-    return f"Gait or basin differ in {len(differing)}: {listed(differing, most=6)}."
+        return "Gait and basin agree for all of them."
+    n = count_of(len(differing), "checkpoint")
+    return f"Gait or basin differs for {n}: {listed(differing, most=6)}."
 
 
 def controller_pair(found: ControllerPair) -> str:
-    """What the planner makes different."""
-    told = (
-        f"{found.run} earns {found.planner_return:.0f} by the planner, {found.policy_return:.0f} "
-        f"by the policy"
-    )
-    differing = [
-        f"{what} {verdict(one.name, one.split)} by the planner, "
-        f"{verdict(other.name, other.split)} by the policy"
+    """One checkpoint under planner and policy."""
+    parts = [
+        f"{found.run}: return {found.planner_return:.0f} with the planner, "
+        f"{found.policy_return:.0f} with the policy"
+    ]
+    parts += [
+        f"{what} {majority(one.name, one.split)} with the planner, "
+        f"{majority(other.name, other.split)} with the policy"
         for what, one, other, differs in (
             ("gait", found.planner_gait, found.policy_gait, found.gait_differs),
             ("basin", found.planner_basin, found.policy_basin, found.basin_differs),
         )
         if differs
     ]
-    return "; ".join([told, *differing]) + ("." if differing else "; gait and basin agree.")
+    if len(parts) == 1:
+        parts.append("gait and basin agree")
+    return f"{'; '.join(parts)}."
 
 
 # Labels -------------------------------------------------------------------------------------------
 
 
 def correspondence(found: Correspondence) -> str:
-    """How far checkpoints call the same observations the same."""
+    """Agreement of the labels of several checkpoints on the same observations."""
     mean = found.consensus
     if mean.mean_ami is None:
-        return "Cannot be told: every checkpoint gives one label to all frames."
-    told = f"AMI {mean.mean_ami:.2f}"
+        return "Undefined: every checkpoint gives all frames the same label."
+    text = f"Mean AMI {mean.mean_ami:.2f}"
     if mean.low is not None and mean.high is not None:
-        told += f" {interval(mean.low, mean.high, '.2f')}"
-    told += f" in the mean of {count_of(len(found.pairs), 'pair')}, n = {len(mean.ami)} checkpoints"
+        text += f" {interval(mean.low, mean.high, '.2f')}"
+    text += f" over {count_of(len(found.pairs), 'pair')}, n = {len(mean.ami)} checkpoints"
     tests = [pair.test for pair in found.pairs if pair.test and pair.test.ami_p is not None]
     if tests:
         inside = np.mean([test.observed.ami for test in tests])
         chance = np.mean([test.null_ami for test in tests])
         p = adjusted_p(found.pairs)
-        told += f"; in gait cycles {inside:.2f}, by chance {chance:.2f}"
-        told += (
-            f", beyond it in {(p <= LEVEL).sum()} of {len(tests)}"
+        text += f"; in gait cycles {inside:.2f}, by chance {chance:.2f}, "
+        text += (
+            f"significant for {(p <= LEVEL).sum()} of {len(tests)}"
             if len(tests) > 1
-            else f", {p_value(float(p[0]))}"
+            else p_value(float(p[0]))
         )
-    return f"{told}. The typical one is {found.medoid}." if found.medoid else f"{told}."
+    return f"{text}. Medoid: {found.medoid}." if found.medoid else f"{text}."
+
+
+def not_compared(found: NoCorrespondence, by_phase: bool) -> str:
+    """Why labels were not compared on common observations, and whether phases matched them."""
+    how = "Labels matched by gait phase alone" if by_phase else "Labels not matched"
+    return f"{how}: {no_correspondence(found)}."
 
 
 def no_correspondence(found: NoCorrespondence) -> str:
-    """Why labels are not matched."""
+    """Why labels are not matched across checkpoints."""
     match found:
         case TooFewCheckpoints(at_hand, labelled):
-            had = f"{at_hand} of {labelled}" if at_hand < labelled else f"{at_hand}"
-            return f"it takes the checkpoints of two agents with labels, and {had} is at hand"
-        case Mismatch("observation_size", values):
-            return f"observations differ in size: {listed(values)}"
+            given = f"{at_hand} of {labelled}" if at_hand < labelled else f"{at_hand}"
+            return f"the checkpoints of two agents with labels are required, {given} found"
         case Mismatch():
-            return _differ(found, "runs differ in their")
+            return _differ(found)
         case NoFrames():
-            return "no run has a frame after the opening of its episodes"
+            return NO_FRAMES
+
+
+NO_FRAMES = "no run has frames after the initial transient"
+
+
+def answers(found: ComparisonAnswers) -> tuple[str, ...]:
+    """Questions about several runs, each with its answer."""
+    return (
+        f"Do the gaits differ? {gaits_differ(found)}",
+        f"Are matched labels in the same gait phase? {labels_correspond(found)}",
+        f"Does a run lack a phase? {phases_lacking(found)}",
+        f"Do two phases share a label? {phases_merged(found)}",
+    )
 
 
 def gaits_differ(found: ComparisonAnswers) -> str:
@@ -328,63 +380,58 @@ def gaits_differ(found: ComparisonAnswers) -> str:
         for who, names in named.items()
     )
     differ = any(len(names) > 1 for names in named.values())
-    answer = "Yes" if differ else "No" if alike else "Cannot be told"
-    told = [
-        f"by {who} {listed([f'{count} {name}' for name, count in counts.items()], most=6)}"
+    answer = "Yes" if differ else "No" if alike else "Inconclusive"
+    counts = [
+        f"{listed([f'{count} {name}' for name, count in counts.items()], most=6)} with {who}"
         for who, counts in gaits.items()
     ]
-    return f"{answer}: {'; '.join(told)}."
+    return f"{answer}: {'; '.join(counts)}."
 
 
 def labels_correspond(found: ComparisonAnswers) -> str:
-    """Whether labels that live in one phase of the gait are matched with each other."""
+    """Whether matched labels belong to the same gait phase."""
     if not found.labels_compared:
-        return "Cannot be told: it takes the files of two checkpoints with labels."
+        return "Not compared: the checkpoints of two agents with labels are required."
     if not found.matched:
-        return "Cannot be told: no two visited labels are matched with each other."
+        return "Inconclusive: no two visited labels are matched."
     return (
-        f"{found.same_phase} of {count_of(found.matched, 'pair')} of matched labels live in one "
-        f"phase of the gait; {found.same_phase_by_chance:.1f} would by chance."
+        f"{found.same_phase} of {count_of(found.matched, 'pair')} of matched labels share a gait "
+        f"phase; {found.same_phase_by_chance:.1f} expected by chance."
     )
 
 
 def phases_lacking(found: ComparisonAnswers) -> str:
-    """Which runs lack a phase of the hop that others have, and which phases none has."""
-    told = []
+    """Which runs lack a phase of the hop that others have, and which phases no run has."""
+    if not found.any_frames:
+        return f"Inconclusive: {NO_FRAMES}."
+    parts = []
     for who, runs in found.lacking_phases.items():
-        missed = [
-            f"{len(names)} without {phase} ({listed(names)})"
+        count = count_of(sum(found.gaits_by_controller[who].values()), "run")
+        missing = [
+            f"{phase} in {len(names)} of {count} ({listed(names)})"
             for phase in PHASES_TO_LACK
             if (names := [name for name, lacks in runs.items() if phase in lacks])
         ]
         if found.lacked_by_all[who]:
-            missed.append(f"none with {listed(found.lacked_by_all[who])}")
-        if missed:
-            count = sum(found.gaits_by_controller[who].values())
-            told.append(f"of {count_of(count, 'run')} by {who} {', '.join(missed)}")
-    if not found.any_frames:
-        return "Cannot be told: no run has a frame after the opening of its episodes."
-    if not told:
+            missing.append(f"{listed(found.lacked_by_all[who])} in all of {count}")
+        if missing:
+            parts.append(f"with {who}, missing {', '.join(missing)}")
+    if not parts:
         return "No: every run has push-off, flight and landing."
-    return f"Yes: {'; '.join(told)}."
+    return f"Yes: {'; '.join(parts)}."
 
 
 def phases_merged(found: ComparisonAnswers) -> str:
-    """In which runs two phases of the hop have one label."""
+    """In which runs two phases of the hop share a label."""
     if not any(found.labelled_runs.values()):
-        return "Cannot be told: no run has labels."
-    told = [
-        f"in {len(runs)} of {count_of(found.labelled_runs[who], 'run')} by {who} "
-        f"({listed(_merged(runs), most=3)})"
-        for who, runs in found.merged_phases.items()
-        if runs
-    ]
-    if not told:
-        return "No: no label has most of two phases of the hop."
-    return f"Yes: {'; '.join(told)}."
-
-
-def _merged(runs: Mapping[str, Sequence[Sequence[str]]]) -> list[str]:
-    return [
-        f"{name} {' and '.join('+'.join(group) for group in found)}" for name, found in runs.items()
-    ]
+        return "Inconclusive: no run has labels."
+    parts = []
+    for who, runs in found.merged_phases.items():
+        which = [
+            f"{name} {' and '.join('+'.join(phases) for phases in merged)}"
+            for name, merged in runs.items()
+        ]
+        if which:
+            count = count_of(found.labelled_runs[who], "run")
+            parts.append(f"in {len(runs)} of {count} with {who} ({listed(which, most=3)})")
+    return f"Yes: {'; '.join(parts)}." if parts else "No: no label covers most of two hop phases."

@@ -6,62 +6,57 @@ from typing import Any
 from glassviz.metrics.statistics import BootstrapInterval, MeanInterval
 
 NONE = "–"
-"""Where there is nothing to measure."""
+"""Stands for a missing value."""
 
 
 def figure(value: float | None, spec: str = ".2f") -> str:
-    """A number in the format `spec`; a dash for none."""
+    """A number in the format `spec`; a dash for None."""
     return NONE if value is None else f"{value:{spec}}"
 
 
 def shown_return(returns: MeanInterval) -> str:
-    """A mean return, ± half of its interval where it has one."""
+    """A mean return, ± half the width of its interval if it has one."""
     half = "" if returns.high is None else f" ± {returns.high - returns.mean:.0f}"
     return f"{returns.mean:.0f}{half}"
 
 
 def shown_mean(interval: MeanInterval | None, spec: str = "z.2f") -> str:
-    """A mean in the format `spec`; a dash for a number that no episode has."""
+    """A mean in the format `spec`; a dash if no episode has a value."""
     return NONE if interval is None else f"{interval.mean:{spec}}"
 
 
 def p_value(p: float) -> str:
-    """`p = 0.034`; two digits, three below a tenth."""
+    """`p = 0.42`, `p = 0.034`, `p = 0.0002`."""
     return f"p = {p:.2g}" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def interval(low: float, high: float, spec: str) -> str:
-    """`[1.5, 2.5]`, a 95 % interval."""
+    """A 95 % interval: `[1.5, 2.5]`."""
     return f"[{low:{spec}}, {high:{spec}}]"
 
 
 def estimate(found: BootstrapInterval, spec: str) -> str:
-    """`2.0 [1.5, 2.5]`; without the interval where there is none."""
-    told = f"{found.estimate:{spec}}"
+    """`2.0 [1.5, 2.5]`; the estimate alone if there is no interval."""
+    text = f"{found.estimate:{spec}}"
     if found.low is None or found.high is None:
-        return told
-    return f"{told} {interval(found.low, found.high, spec)}"
+        return text
+    return f"{text} {interval(found.low, found.high, spec)}"
 
 
-def named(name: str, split: Mapping[Any, int]) -> str:
-    """The commonest verdict, with its share of the episodes; of a split run all of them."""
+def majority(name: str, split: Mapping[Any, int]) -> str:
+    """A run's verdict with its share of the episodes: `hop 9/10`, `split (5 hop, 5 static)`.
+
+    The share is omitted if all episodes agree.
+    """
     if name == "split":
-        return "split: " + ", ".join(f"{count} {each}" for each, count in split.items())
+        return f"split ({', '.join(f'{count} {each}' for each, count in split.items())})"
     count, episodes = split[name], sum(split.values())
     return name if count == episodes else f"{name} {count}/{episodes}"
 
 
-def verdict(name: str, split: Mapping[Any, int]) -> str:
-    """The commonest verdict, with its share of the episodes if that is not all."""
-    if name == "split":
-        return " or ".join(f"{each} {count}" for each, count in split.items())
-    count, episodes = split[name], sum(split.values())
-    return name if count == episodes else f"{name} {count}/{episodes}"
-
-
-_FRACTIONS = {1.0: "Real speed", 0.5: "Half speed", 0.25: "A quarter of the speed"}
+_FRACTIONS = {1.0: "Real time", 0.5: "Half speed", 0.25: "Quarter speed"}
 
 
 def speed_words(speed: float) -> str:
-    """`A quarter of the speed`."""
-    return _FRACTIONS.get(speed, f"{speed:g} times the speed")
+    """`Quarter speed`, `3 times real time`."""
+    return _FRACTIONS.get(speed, f"{speed:g} times real time")

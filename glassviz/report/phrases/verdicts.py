@@ -1,4 +1,4 @@
-"""Why a gait, its labels or a run were judged as they were."""
+"""Reasons for the verdicts on gait, labels and basin."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -10,35 +10,34 @@ from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import Basin, Cause, LabelCriteria, LabelVerdict, RunBasin, Verdict
 from glassviz.report.phrases.numbers import shown_mean
 from glassviz.rollout.batch import Failed
-from glassviz.text import count_of, printable
+from glassviz.text import count_of, listed, printable
 
 LONGEST = 1000
-"""More of a name or an error from a file is cut off."""
+"""Characters after which a name or error from a file is cut off."""
 
 
 def failure(row: Failed) -> str:
-    """What is wrong with a run, without the path that stands beside it anyway."""
+    """Why a run failed, without the path that the table shows beside it."""
     return printable(row.reason, limit=LONGEST)
 
 
 NO_LABELS = "The agent has no labels."
 
 CARRIES = 0.05
-"""Share of the stance from which a geom is named among those that carry it."""
+"""Share of stance from which a geom is named as load-bearing."""
 
 
 def gait_reason(verdict: GaitVerdict) -> str:
-    """Why an episode shows this gait, or none, in a sentence."""
+    """Reason for the verdict on the gait of an episode, in one sentence."""
     if verdict.nearest:
-        near = " and ".join(map(_unclear, verdict.unclear))
-        return f"It may be a {verdict.nearest}, but {near}."
+        return f"Possibly a {verdict.nearest}: {' and '.join(map(_unclear, verdict.unclear))}."
     return _describe(verdict.name, verdict.gait)
 
 
 def _unclear(criterion: Criterion) -> str:
     if criterion.value is None:
         return f"{criterion.name} could not be measured"
-    return f"{criterion.name} {criterion.value:.2f} is too near to {criterion.threshold:g}"
+    return f"{criterion.name} {criterion.value:.2f} is too close to {criterion.threshold:g}"
 
 
 def _describe(name: GaitName, gait: Gait) -> str:
@@ -46,31 +45,28 @@ def _describe(name: GaitName, gait: Gait) -> str:
     match name:
         case "hop":
             return (
-                f"It hops {_figure(gait.hops_per_s, '.1f')} times a second, "
-                f"{_figure(gait.foot_only_share, '.0%')} of the stance on the foot alone, "
-                f"with {falls}."
+                f"Hops at {_figure(gait.hops_per_s, '.1f')} Hz with "
+                f"{_figure(gait.foot_only_share, '.0%')} of stance on the foot alone; {falls}."
             )
         case "knee-walk":
             carriers = [geom for geom in BODY if (gait.geom_shares[geom] or 0) >= CARRIES]
             return (
-                f"It goes forward at {gait.mean_speed_mps:.2f} m/s in cycles of "
-                f"{_figure(gait.cycles.period_s, '.2f')} s, "
-                f"{_figure(gait.body_share, '.0%')} of the stance on "
-                f"{' and '.join(carriers)}."
+                f"Moves forward at {gait.mean_speed_mps:.2f} m/s in cycles of "
+                f"{_figure(gait.cycles.period_s, '.2f')} s; {_figure(gait.body_share, '.0%')} of "
+                f"stance on {' and '.join(carriers)}."
             )
         case "static":
-            return f"It stays where it is: it moves in {gait.moving_share:.0%} of the frames."
+            return f"Stays in place: moves in {gait.moving_share:.0%} of frames."
         case "fall-recover":
             ups = sum(fall.recovery is not None for fall in gait.falls)
             manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
             [(manner, count)] = manners.most_common(1)
-            often = "once" if count == 1 else f"{count} times"
-            return f"It has {falls} and gets up from {ups}; {often} it {manner}."
+            return f"{falls}, {ups} recovered; most often it {manner} ({count}×)."
         case _:
             return (
-                f"None of the gaits: {_figure(gait.foot_only_share, '.0%')} of the stance on the "
-                f"foot alone, standing in {gait.standing_rate:.0%} of the frames, at "
-                f"{gait.mean_speed_mps:.2f} m/s, with {falls}."
+                f"No gait matches: {_figure(gait.foot_only_share, '.0%')} of stance on the foot "
+                f"alone, standing in {gait.standing_rate:.0%} of frames, "
+                f"{gait.mean_speed_mps:.2f} m/s, {falls}."
             )
 
 
@@ -79,28 +75,27 @@ def _figure(value: float | None, spec: str) -> str:
 
 
 def label_reason(verdict: LabelVerdict) -> str:
-    """Why the labels of an episode were judged so, in a sentence."""
+    """Reason for the verdict on the labels of an episode, in one sentence."""
     if not verdict.criteria:
         return NO_LABELS
     criteria = LabelCriteria.of(verdict)
     one, enough = criteria.one, criteria.enough
     if one.value is None:
-        return "No frame is left to judge."
+        return "No steady frames to judge."
     if one.met:
-        which = "" if verdict.dominant is None else f", {verdict.dominant},"
-        return f"One label{which} for {one.value:.1%} of the time: none to lock."
+        which = "" if verdict.dominant is None else f" ({verdict.dominant})"
+        return f"A single label{which} covers {one.value:.1%} of frames: nothing to lock."
     if not enough.met:
-        found = f"{enough.value:.0f} gait cycles, {enough.threshold:.0f} are needed"
-        return f"Too few cycles to compare: {found}."
+        return f"Too few gait cycles: {enough.value:.0f}, at least {enough.threshold:.0f} required."
     kappa, _, p = criteria.locked
-    signs = " and ".join(map(_sign, criteria.signs))
+    signs = [*map(_sign, criteria.signs)]
     if all(each.met for each in criteria.locked):
-        agree = f"cycles agree with kappa {_value(kappa)} (p = {_value(p)})"
+        agree = f"kappa across cycles {_value(kappa)}, locking p = {_value(p)}"
         if not signs:
             return f"Each phase keeps its label: {agree}."
-        return f"Evidence for both: {agree}, but {signs}."
+        return f"Conflicting evidence: {agree}, but {listed(signs)}."
     if signs:
-        return f"Labels do not follow the gait: {signs}."
+        return f"Labels do not follow the gait: {listed(signs)}."
     missed = ", ".join(f"{each.name} {_value(each)}" for each in criteria.locked if not each.met)
     return f"Between locked and oscillating: {missed}."
 
@@ -109,11 +104,11 @@ def _sign(criterion: Criterion) -> str:
     """A sign of oscillation."""
     match criterion.name:
         case "fleiss_kappa":
-            return f"cycles hardly agree (kappa {_value(criterion)})"
+            return f"cycles barely agree (kappa {_value(criterion)})"
         case "chatter_share":
-            return f"{_percent(criterion)} of the time is chatter"
+            return f"chatter fills {_percent(criterion)} of the time"
         case _:
-            return f"the commonest word covers {_percent(criterion)} of the cycles"
+            return f"the most common motif covers {_percent(criterion)} of cycles"
 
 
 def _value(criterion: Criterion) -> str:
@@ -133,18 +128,18 @@ _LABELS: dict[Verdict, str] = {
 
 
 def cause_words(cause: Cause) -> str:
-    """What decided on a basin, in a few words: `knee-walk`, `hop, labels oscillate`."""
+    """Cause of a basin in a few words: `knee-walk`, `hop, labels oscillate`."""
     gait = "gait undetermined" if cause.gait == "undetermined" else cause.gait
     return gait if cause.labels is None else f"{gait}, {_LABELS[cause.labels]}"
 
 
 def episode_reason(basin: Basin) -> str:
-    """The reasons of both verdicts on an episode, a sentence each."""
+    """Reasons for both verdicts on an episode."""
     return f"{gait_reason(basin.gait)} {label_reason(basin.labels)}"
 
 
 def basin_reasons(basin: RunBasin) -> tuple[str, ...]:
-    """The causes of a run's basin, with their shares of the episodes: `knee-walk 8/10`."""
+    """Causes of a run's basin with their share of the episodes: `knee-walk 8/10`."""
     episodes = sum(basin.split.values())
     return tuple(
         cause_words(cause) + ("" if count == episodes else f" {count}/{episodes}")
@@ -153,44 +148,41 @@ def basin_reasons(basin: RunBasin) -> tuple[str, ...]:
 
 
 ONE_LABEL = "one label"
-"""Where locking is undefined because a single label leaves nothing to lock."""
+"""Shown for U where a single label leaves it undefined."""
 
 
 def has_one_label(run: RunStability) -> bool:
-    """Whether locking is measured in no episode, as each with gait cycles has one label in them."""
+    """Whether U is undefined in all episodes because each has a single label in gait cycles."""
     locking = [each.steady_labels.locking for each in run.episodes if each.steady_labels]
     return any(locking) and all(each is None or each.locking_u is None for each in locking)
 
 
 def shown_locking(run: RunStability) -> str:
-    """The mean of U; `one label` for a run that has but one, unlike the dash of one without any."""
+    """Mean of U; `one label` if it is undefined for a single label, a dash without labels."""
     return ONE_LABEL if has_one_label(run) else shown_mean(run.metrics["locking_u"])
 
 
 def reasons_of(run: RunStability) -> tuple[str, ...]:
-    """The reasons of a run's basin; with one label, where that decides, the first says so."""
+    """Causes of a run's basin; the first adds `one label` where a single label decided."""
     first, *others = basin_reasons(run.basin)
     labels_decide = next(iter(run.basin.causes)).labels is not None
     return f"{first} ({ONE_LABEL})" if labels_decide and has_one_label(run) else first, *others
 
 
 def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:
-    """Which labels runs were judged by, a line for learned and a line for fitted ones."""
+    """Labels that runs were judged by: one line for learned labels, one for fitted labels."""
     learned: dict[str, dict[str, str]] = {}
     for run in runs:
         if run.labels_from != "none" and run.labels_sha256 is None:
-            how = f"rule {run.label_rule}" + ("" if run.tau is None else f", τ {run.tau:g}")
+            how = f"rule {run.label_rule}" + ("" if run.tau is None else f", τ = {run.tau:g}")
             learned.setdefault(how, {})[run.checkpoint_sha256] = run.checkpoint
-    told = [
+    rules = [
         how if len(learned) == 1 else f"{how} ({', '.join(of.values())})"
         for how, of in learned.items()
     ]
-    lines = [f"labels: learned, {'; '.join(told)}"] if told else []
+    lines = [f"labels: learned, {'; '.join(rules)}"] if rules else []
     files = {run.checkpoint_sha256: run for run in runs if run.labels_sha256}
     if files:
-        named = ", ".join(f"{each.checkpoint} {each.labels_sha256:.12}" for each in files.values())
-        lines.append(
-            f"labels: fitted to the agents' latents by `glassviz fit`, not learned; sha256 of the "
-            f"files: {named}"
-        )
+        hashes = ", ".join(f"{each.checkpoint} {each.labels_sha256:.12}" for each in files.values())
+        lines.append(f"labels: fitted by `glassviz fit`, not learned; SHA-256 {hashes}")
     return tuple(lines)

@@ -117,7 +117,7 @@ def test_the_graph_counts_switches_and_darkens_the_heaviest_cycle():
         (2, 0),
     }
     assert sum(each.share for each in graph.edges) == pytest.approx(1)
-    assert "5→0→7→5 carries 86 % of the switches" in graph.caption
+    assert "5→0→7→5, with 86 % of the switches" in graph.caption
 
 
 def test_nodes_stand_clockwise_in_the_order_of_the_gait_cycle():
@@ -133,7 +133,7 @@ def test_labels_of_two_checkpoints_are_matched_by_their_phase(tmp_path):
     [found] = composed(tmp_path).matches
     assert {found.one, found.other} == {"0" * 64, "2" * 64}
     assert dict(found.pairs) == {str(k): str(ORDER[k]) for k in range(4)}
-    assert "phase of the gait" in found.told and "similarity 1.00" in found.told
+    assert "gait phase" in found.told and "similarity 1.00" in found.told
 
 
 def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
@@ -157,7 +157,7 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
             "2" * 64,
             "0" * 64,
             (("1", "3"), ("2", "1")),
-            "by what both agents call the same 1,900 observations (they agree on 75 %)",
+            "matched on 1,900 observations of both, which agree on 75 %",
         ),
     )
 

@@ -101,7 +101,7 @@ def test_what_is_in_another_episode_is_found_there(browser, rare):
     assert "dotted: not in this episode" in browser.evaluate(CAPTION)
     press_switch(browser, before, 5)
     assert browser.frame == 500 and browser.evaluate(EPISODE).startswith("episode 3 of 3")
-    said = f"{before} → 5: not in episode 1, so this is episode 3."
+    said = f"{before} → 5: not in episode 1, now showing episode 3."
     assert said in browser.evaluate(CAPTION)
     browser.wait_for(f"{LIVE}.startsWith({json.dumps(said + ' 10.00 seconds')})")
     press_switch(browser, 3, 0)

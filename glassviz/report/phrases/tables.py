@@ -1,0 +1,154 @@
+"""Notes below the tables of the commands, and cells that are sentences."""
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from glassviz.compare.compare import Together
+from glassviz.report.phrases import comparison
+from glassviz.text import count_of
+
+if TYPE_CHECKING:
+    from glassviz.compare.fit import Comparison
+    from glassviz.rollout.evaluate import Fresh
+
+
+STABILITY_NOTES = (
+    "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
+    "labels: visited labels, with more than 1 % of frames. U: share of label entropy that the gait "
+    "phase explains, undefined for a single label. κ: agreement of labels across gait cycles, "
+    "corrected for chance. sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over "
+    "episodes with gait cycles, U and κ only over those with more than one label. "
+    "All episodes and criteria: --json, or --out DIR."
+)
+
+
+FIT_NOTES = (
+    "K: clusters. seen: labels with more than 1 % of frames. H²: structural entropy of the "
+    "transitions between prototypes given their clusters, without self-transitions; gap: share of "
+    "H¹ that the clusters explain. refits: adjusted mutual information of labels, and of "
+    "prototypes alone, between fits with different seeds, mean (minimum); 1 for identical fits, 0 "
+    "by chance."
+)
+
+
+LEARNED_NOTES = (
+    "learned: learned labels with more than 1 % of frames. AMI: adjusted mutual information of "
+    "learned and fitted labels in gait cycles; chance: with warped circular shifts of the fitted "
+    "labels. matched: frames whose two labels match. phase bits: information of the labels about "
+    "the gait phase; U: share of their entropy that the phase explains; both learned / fitted, as "
+    "means over episodes with gait cycles, U where both are defined. Differences describe these "
+    "episodes, to which the labels were fitted; they are not tests."
+)
+
+
+GRAPH_NOTES = (
+    "h: entropy rate in bits per step of the mode (share of the maximum). one-way: share of net "
+    "one-way traffic (irreversibility; 0 for two states). fades: slowest relaxation time with "
+    "steps of 1 and of 10 frames; an increase means that states have memory, as in a clock. "
+    "cycles: share of the switches (completions). gap: share of H¹ that the clusters explain; by "
+    "chance: random clusters of the same sizes; best: the best clusters of a greedy search. "
+    "Everything: --json."
+)
+
+
+MAP_NOTES = (
+    "trust: trustworthiness; cont: continuity; 1 at best, 0.5 by chance. kept: share of a frame's "
+    "nearest neighbours that stay nearest on the map; over chance, and over all neighbourhood "
+    "sizes: 1 at best, 0 by chance. purity: share of nearest neighbours with the same label (by "
+    "chance); silhouette: separation of the labels; both in the space → on the map. A map with "
+    "higher values than its space exaggerates."
+)
+
+
+def comparison_paragraphs(together: Together) -> Iterator[tuple[str, str]]:
+    """Title and text of each paragraph about several runs."""
+    n = count_of(len(together.checkpoints), "checkpoint")
+    stated = comparison.caveats(together.caveats)
+    yield "comparison", " ".join([f"n = {n}; brackets: 95 % intervals.", *stated])
+    for own in together.by_controller:
+        yield f"basins, {own.controller}", comparison.basins(own.basins)
+    for own in together.by_controller:
+        texts = [comparison.returns(own.returns), comparison.metric_means(own.means)]
+        yield f"runs, {own.controller}", " ".join(texts)
+    for own in together.by_controller:
+        found = own.stability_and_return
+        texts = [comparison.stability_and_return(found), comparison.other_metrics(found)]
+        texts += [each for each in comparison.correlation_caveats(found) if each not in stated]
+        yield f"return, {own.controller}", " ".join(filter(None, texts))
+    for own in together.by_controller:
+        if own.groups:
+            texts = [comparison.groups(own.groups), *comparison.caveats(own.groups.caveats, stated)]
+            yield f"groups, {own.controller}", " ".join(texts)
+    if together.controllers:
+        yield "mppi and pi", comparison.controllers(together.controllers)
+    for own in together.by_controller:
+        yield f"value, {own.controller}", comparison.values(own.values)
+    if together.correspondence:
+        yield "labels", comparison.correspondence(together.correspondence)
+        yield "phases", comparison.labels_correspond(together.answers)
+    elif together.no_correspondence:
+        by_phase = bool(together.label_matches.pairs)
+        yield "labels", comparison.not_compared(together.no_correspondence, by_phase)
+
+
+SAME_BITS = 0.005
+"""Differences in bits below this are reported as none."""
+
+
+def learned_and_fitted(found: "Comparison") -> str:
+    """How learned labels match fitted ones, and which are more informative about the phase."""
+    return f"{_matches(found)}; {_more_informative(found)}"
+
+
+def _matches(found: "Comparison") -> str:
+    pairs = [
+        f"{own}→{other} ({share:.2f})"
+        for own, (other, share) in enumerate(zip(found.partner, found.similarity, strict=True))
+        if other >= 0
+    ]
+    if not pairs:
+        return "no learned label matches a fitted one"
+    return f"learned→fitted {', '.join(pairs)}"
+
+
+def _more_informative(found: "Comparison") -> str:
+    bits, u = found.more_bits, found.more_u
+    if bits is None:
+        return "no gait cycles to compare them on"
+    text = "equally informative about the phase"
+    if abs(bits) >= SAME_BITS:
+        more = "fitted" if bits > 0 else "learned"
+        text = f"{more} labels carry {abs(bits):.2f} bits more about the phase"
+    if u is not None:
+        text += f" (U, fitted − learned: {u:+.2f})"
+    return f"{text}, fitted ahead in {found.fitted_ahead} of {found.cycle_episodes} episodes"
+
+
+def against_recorded(row: "Fresh") -> str:
+    """Mean return of fresh episodes against the recorded one; empty without a recorded one."""
+    if row.above_recorded is None:
+        return ""
+    side = "lower" if row.above_recorded < 0 else "higher"
+    text = f"{abs(row.above_recorded):.1f} {side}"
+    return f"{text}; recorded is {row.recorded_place} the interval" if row.recorded_place else text
+
+
+def evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
+    """Notes below a table of fresh returns."""
+    if rows:
+        yield (
+            "Intervals are Student's t over the episodes of one trained agent; they do not cover "
+            "other seeds."
+        )
+    if any(row.recorded for row in rows):
+        yield (
+            "recorded: the evaluation during training at this checkpoint. For a checkpoint that "
+            "was kept as the best it is the maximum of noisy evaluations, so fresh means tend to "
+            "be lower."
+        )
+    shared = max((row.shared_resets for row in rows), default=0)
+    if shared:
+        reuse = "episode reuses" if shared == 1 else "episodes reuse"
+        yield (
+            f"{shared} {reuse} reset seeds of an evaluation during training: choose another --seed."
+        )
