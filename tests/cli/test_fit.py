@@ -176,7 +176,7 @@ def test_an_agent_that_lies_still_can_have_a_single_label(folder):
     assert (told["clusters"], told["gap"], told["refits"]["label_ami_mean"]) == (1, None, None)
     assert told["learned"]["test"] is None and told["learned"]["ami"] is None
     printed = glassviz("fit", folder / "still.npz", *one, "--overwrite")
-    assert "no gait cycles to compare the labels by" in printed
+    assert "no gait cycles to compare them on" in printed
     verdict = glassviz("stability", folder / "still.npz", "--labels", "fitted")
     assert "unstable: static" in verdict
 
@@ -268,7 +268,9 @@ def test_an_agent_without_glass_is_fitted_judged_and_filmed(tmp_path, monkeypatc
     printed = glassviz("fit", *rolled, "--prototypes", "6", "--clusters", "3", "--refits", "2")
     [file] = Path("renders/traces").glob("*.labels.safetensors")
     assert str(file) in printed and "reusing" not in printed
-    assert "labels: fitted to" in glassviz("stability", *rolled, "--labels", "fitted")
+    assert "labels: fitted by `glassviz fit`" in glassviz(
+        "stability", *rolled, "--labels", "fitted"
+    )
 
     shown = ("--overlay-k", "--labels", file, "--size", "320x240")
     assert "renders/bare-pi-fitted.mp4: 80 frames" in glassviz("render", *rolled, *shown)

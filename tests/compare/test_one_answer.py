@@ -96,14 +96,14 @@ def by_colours(runs) -> list[int]:
 
 def by_the_report(runs) -> list[int]:
     """From the table of its section on labels."""
-    [part] = [each for each in parts_of(compare(runs)) if each.title == "Which label is which"]
+    [part] = [each for each in parts_of(compare(runs)) if each.title == "Label correspondence"]
     [table] = part.tables
     [row] = table.rows
     cells = dict(zip(table.head, row, strict=True))
     return partners(
-        (head.removeprefix("its "), cell.split()[0])
+        (head.removeprefix("label "), cell.split()[0])
         for head, cell in cells.items()
-        if head.startswith("its ") and cell != "–"
+        if head.startswith("label ") and cell != "–"
     )
 
 

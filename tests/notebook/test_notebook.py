@@ -146,7 +146,7 @@ def test_a_verdict_shows_its_evidence_in_the_words_of_the_report(hopper):
 def test_agents_without_labels_say_so(folder):
     plain = saved(planted(STILL, name="plain", glass=False), folder / "plain.npz")
     assert "none" in plain._repr_html_()
-    assert "There are no labels" in plain.stability()._repr_html_()
+    assert "No labels: " in plain.stability()._repr_html_()
     for draw in (plain.raster, plain.graph):
         with pytest.raises(gv.GlassvizError, match="expected labels"):
             draw()
