@@ -1,7 +1,6 @@
 """`glassviz graph`: numbers, files of every kind, what is refused, comparisons."""
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 
