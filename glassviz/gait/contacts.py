@@ -24,13 +24,7 @@ DEBOUNCE_S = 0.06
 
 @dataclass(frozen=True, eq=False)
 class FloorContacts:
-    """Debounced floor contacts of every geom, frame by frame.
-
-    Attributes:
-        geoms: names of the geoms, without the floor.
-        touching: whether each geom touches the floor.
-        stance: whether any geom touches the floor.
-    """
+    """Debounced contacts of every geom with the floor; `stance` is a contact of any geom."""
 
     geoms: tuple[str, ...]
     touching: Bool[np.ndarray, "frames geoms"]

@@ -87,13 +87,7 @@ def gait_phases(stance: Mask, height: Signal, rise_mps: Signal, upright: Mask) -
 
 @dataclass(frozen=True)
 class LabelName:
-    """Name of a label: the category in which it occurs most.
-
-    Attributes:
-        name: most frequent category of its frames; the first of ties.
-        share: share of its frames in that category, in (0, 1].
-        frames: number of its frames.
-    """
+    """Name of a label: the most frequent category of its frames, with its share of them."""
 
     label: int
     name: str
@@ -123,7 +117,7 @@ def name_labels(
 ) -> tuple[LabelName, ...]:
     """Name every label that occurs, ordered by label.
 
-    Each frame has a category, an index into `names`; −1 leaves a frame out.
+    Each frame has a category, an index into `names`; −1 leaves a frame out. The first of ties wins.
 
     Example:
         >>> [name] = name_labels(np.array([1, 1, 1]), np.array([2, 2, 0]), clusters=2)

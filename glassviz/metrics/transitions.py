@@ -210,12 +210,9 @@ LEAST_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Cycle:
-    """A closed path of distinct states.
+    """A closed path of distinct states, starting with the smallest, completed `count` times.
 
-    Attributes:
-        states: states in order, starting with the smallest.
-        count: number of completions.
-        share: share of all switches that belong to it, in [0, 1].
+    `share` is the share of all switches that belong to it, in [0, 1].
     """
 
     states: tuple[int, ...]
