@@ -13,6 +13,11 @@ from jaxtyping import Array, Float, PRNGKeyArray
 from glassviz.agents.config import AgentConfig
 
 Params = Mapping[str, Any]
+Latent = Float[Array, "*batch latent"]
+Action = Float[Array, "*batch act"]
+ValueInput = Float[Array, "*batch value_input"]
+Value = Float[Array, "*batch"]
+Bins = Float[Array, "*batch bins"]
 
 
 def mish(x: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -143,7 +148,7 @@ def _init_glass(config: AgentConfig, key: PRNGKeyArray, logit_scale: float) -> d
     return tree
 
 
-def simnorm(x: Float[Array, "*batch latent"], group: int) -> Float[Array, "*batch latent"]:
+def simnorm(x: Latent, group: int) -> Latent:
     """Softmax within groups of `group` consecutive values."""
     grouped = x.reshape(*x.shape[:-1], x.shape[-1] // group, group)
     return nn.softmax(grouped, axis=-1).reshape(x.shape)
@@ -159,41 +164,26 @@ def symexp(x: Float[Array, "..."]) -> Float[Array, "..."]:
     return jnp.sign(x) * jnp.expm1(jnp.abs(x))
 
 
-def encode(
-    config: AgentConfig, params: Params, obs: Float[Array, "*batch obs"]
-) -> Float[Array, "*batch latent"]:
+def encode(config: AgentConfig, params: Params, obs: Float[Array, "*batch obs"]) -> Latent:
     """Latent z of an observation."""
     if config.symlog_obs:
         obs = symlog(obs)
     return simnorm(_apply(config, params, "enc", obs), config.simnorm_group)
 
 
-def next_latent(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "*batch latent"],
-    action: Float[Array, "*batch act"],
-) -> Float[Array, "*batch latent"]:
+def next_latent(config: AgentConfig, params: Params, z: Latent, action: Action) -> Latent:
     """The latent predicted after `action`."""
     x = jnp.concatenate([z, action], axis=-1)
     return simnorm(_apply(config, params, "dyn", x), config.simnorm_group)
 
 
-def reward_logits(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "*batch latent"],
-    action: Float[Array, "*batch act"],
-) -> Float[Array, "*batch bins"]:
+def reward_logits(config: AgentConfig, params: Params, z: Latent, action: Action) -> Bins:
     """Logits over the reward bins of taking `action` in z."""
     return _apply(config, params, "rew", jnp.concatenate([z, action], axis=-1))
 
 
 def q_logits(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "*batch value_input"],
-    action: Float[Array, "*batch act"],
+    config: AgentConfig, params: Params, z: ValueInput, action: Action
 ) -> Float[Array, "heads *batch bins"]:
     """Logits over the value bins, one row per head; z as returned by `world_model.value_input`."""
     x = jnp.concatenate([z, action], axis=-1)
@@ -201,16 +191,14 @@ def q_logits(
     return jax.vmap(lambda p: cast(Array, net.apply({"params": p}, x)))(params["q"])
 
 
-def policy(
-    config: AgentConfig, params: Params, z: Float[Array, "*batch value_input"]
-) -> tuple[Float[Array, "*batch act"], Float[Array, "*batch act"]]:
+def policy(config: AgentConfig, params: Params, z: ValueInput) -> tuple[Action, Action]:
     """Mean (before the tanh) and log std of the policy prior; z as for `q_logits`."""
     return gaussian(config, _apply(config, params, "pi", z))
 
 
 def gaussian(
     config: AgentConfig, output: Float[Array, "*batch twice_act"]
-) -> tuple[Float[Array, "*batch act"], Float[Array, "*batch act"]]:
+) -> tuple[Action, Action]:
     """Mean (before the tanh) and log std encoded in an output of the policy network."""
     mean, raw = jnp.split(output, 2, axis=-1)
     span = config.log_std_max - config.log_std_min
@@ -222,14 +210,12 @@ def bins(config: AgentConfig) -> Float[Array, " bins"]:
     return jnp.linspace(config.bin_min, config.bin_max, config.num_bins)
 
 
-def expected_value(
-    config: AgentConfig, logits: Float[Array, "*batch bins"]
-) -> Float[Array, "*batch"]:
+def expected_value(config: AgentConfig, logits: Bins) -> Value:
     """symexp of the mean of the distribution given by `logits`."""
     return symexp(nn.softmax(logits, axis=-1) @ bins(config))
 
 
-def two_hot(config: AgentConfig, value: Float[Array, "*batch"]) -> Float[Array, "*batch bins"]:
+def two_hot(config: AgentConfig, value: Value) -> Bins:
     """The distribution over the two bins around symlog(value) whose mean is symlog(value)."""
     width = (config.bin_max - config.bin_min) / (config.num_bins - 1)
     position = (jnp.clip(symlog(value), config.bin_min, config.bin_max) - config.bin_min) / width

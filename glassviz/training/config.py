@@ -106,8 +106,7 @@ class GlassTraining:
         Doc("Stop training Glass at this step; 0 for never.", STEPS, name="glass_off_steps"),
     ] = 0
     every_k_updates: Annotated[
-        Count,
-        Doc("Add the losses of Glass to every k-th update.", name="glass_every_k_updates"),
+        Count, Doc("Add the losses of Glass to every k-th update.", name="glass_every_k_updates")
     ] = 4
     lambda_se: Annotated[Finite, Doc("Weight of the structural entropy.")] = 5e-3
     lambda_balance: Annotated[
@@ -130,8 +129,7 @@ class GlassTraining:
     ] = 0.0
     window: Annotated[Count, Doc("Window of --lambda-window.", "frames")] = 8
     lambda_contrastive: Annotated[
-        Finite,
-        Doc("Weight of the loss that pulls frames with the same foot contact together."),
+        Finite, Doc("Weight of the loss that pulls frames with the same foot contact together.")
     ] = 0.0
     stopgrad_graph: Annotated[
         bool, Doc("Stop the gradient of the Glass losses at the encoder.")
@@ -446,10 +444,7 @@ def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainCon
         planner=PlannerConfig(samples=256),
     )
     small: dict[str, Any] = dict(
-        steps=1_000_000,
-        batch_size=128,
-        eval_every=100_000,
-        eval_episodes_mppi=3,
+        steps=1_000_000, batch_size=128, eval_every=100_000, eval_episodes_mppi=3
     )
     return TrainConfig(agent=agent, **(small | changes))
 

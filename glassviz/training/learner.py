@@ -139,9 +139,7 @@ def update_round(
 def _compiled_round(
     train: TrainConfig, state: LearnerState, batches: Batch, schedule: Schedule
 ) -> tuple[LearnerState, SeedMetrics]:
-    def one_seed(
-        arguments: tuple[LearnerState, Batch, Schedule],
-    ) -> tuple[LearnerState, Metrics]:
+    def one_seed(arguments: tuple[LearnerState, Batch, Schedule]) -> tuple[LearnerState, Metrics]:
         state, batches, schedule = arguments
 
         def one_update(state: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:

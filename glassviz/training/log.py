@@ -191,10 +191,7 @@ class RunLog:
             self._events.rewrite(map(json.loads, records))
 
     def _record(
-        self,
-        kind: str,
-        values: Mapping[str, Any],
-        clock: Mapping[str, float | int] = _NO_CLOCK,
+        self, kind: str, values: Mapping[str, Any], clock: Mapping[str, float | int] = _NO_CLOCK
     ) -> None:
         now = {"time": round(time.time(), 3)}
         record = _plain({"kind": kind, **values, "clock": {**now, **clock}})

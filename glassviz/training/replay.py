@@ -58,12 +58,7 @@ class Replay:
         self.added += 1
 
     def sample(
-        self,
-        rng: np.random.Generator,
-        updates: int,
-        batch_size: int,
-        horizon: int,
-        groups: int = 1,
+        self, rng: np.random.Generator, updates: int, batch_size: int, horizon: int, groups: int = 1
     ) -> Sequences:
         """Sample independent batches for `updates` updates, stacked on a leading axis.
 

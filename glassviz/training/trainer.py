@@ -473,9 +473,7 @@ class Trainer:
         results = evaluate(train.agent, of_task, episodes, EVAL_SEED, self.env_steps)
         for i, tree, found in zip(going, params, results, strict=True):
             self.runs[i].note(
-                [found[controller] for controller in episodes],
-                tree,
-                int(self.learner.updates[i]),
+                [found[controller] for controller in episodes], tree, int(self.learner.updates[i])
             )
 
     def _start_prototypes(self, going: list[int]) -> None:
