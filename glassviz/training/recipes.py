@@ -12,8 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from glassviz.errors import UsageError
-from glassviz.training.config import Algo, Preset, TrainConfig, official, preset
-from glassviz.training.settings import apply, needs_glass
+from glassviz.training.config import Algo, Preset, TrainConfig, apply, needs_glass, official, preset
 
 Kind = Literal["phase", "baseline", "proposal"]
 
