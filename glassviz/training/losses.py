@@ -12,7 +12,7 @@ from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.glass import Scalar
 from glassviz.agents.networks import Params, encode, next_latent, reward_logits, two_hot
-from glassviz.agents.world_model import policy_action, q_distribution, value_input
+from glassviz.agents.world_model import policy_action, q_distribution, q_values, value_input
 from glassviz.training.config import GlassTraining, TrainConfig
 
 Steps = Float[Array, "steps batch"]
@@ -33,10 +33,7 @@ CONTRAST_SEQUENCES = 64
 
 
 class Batch(NamedTuple):
-    """Training data of one update: sequences of steps, time first.
-
-    Several updates or seeds are stacked on leading axes.
-    """
+    """Sequences of steps for one update, time first; updates and seeds stack on leading axes."""
 
     obs: Float[Array, "*more steps_and_one batch obs"]
     action: Float[Array, "*more steps batch act"]
@@ -64,25 +61,19 @@ def total_loss(
 
     Args:
         params: online parameters.
-        train: configuration of the run.
-        target_params: target parameters.
         scale: spread of the Q values that the policy loss is divided by; its update is returned
             as the term `scale`.
-        batch: training data.
-        schedule: schedule at this update.
         key: for random actions and heads; not used by the family `glass`.
     """
     if not train.multitask:
         return _task_loss(params, train, target_params, scale, batch, schedule, key)
-    shares = [_share(batch, i, len(train.tasks)) for i in range(len(train.tasks))]
-    results = [
-        _task_loss(
-            task_params(params, i), train, task_params(target_params, i), scale, share, schedule,
-            jax.random.fold_in(key, i),
-        )
-        for i, share in enumerate(shares)
-    ]  # fmt: skip
-    mean: tuple[Scalar, Metrics] = jax.tree.map(lambda *leaves: sum(leaves) / len(leaves), *results)
+    results, size = [], batch.reward.shape[1] // len(train.tasks)
+    for i in range(len(train.tasks)):
+        own, target = task_params(params, i), task_params(target_params, i)
+        share = Batch(*(leaf[:, i * size : (i + 1) * size] for leaf in batch))
+        of_task = jax.random.fold_in(key, i)
+        results.append(_task_loss(own, train, target, scale, share, schedule, of_task))
+    mean: tuple[Scalar, Metrics] = jax.tree.map(lambda *xs: sum(xs) / len(xs), *results)
     return mean
 
 
@@ -90,11 +81,6 @@ def task_params(params: Params, task: int) -> dict[str, Any]:
     """Parameters of one task's agent in a multitask run, where heads are stacked by task."""
     heads = {name: jax.tree.map(lambda leaf: leaf[task], params[name]) for name in HEADS}
     return {**params, **heads}
-
-
-def _share(batch: Batch, task: int, tasks: int) -> Batch:
-    size = batch.reward.shape[1] // tasks
-    return Batch(*(leaf[:, task * size : (task + 1) * size] for leaf in batch))
 
 
 def _task_loss(
@@ -108,8 +94,8 @@ def _task_loss(
 ) -> tuple[Scalar, Metrics]:
     config, weights = train.agent, train.losses
     horizon = config.planner.horizon
-    frames, batch = batch.obs, Batch(batch.obs[: horizon + 1], batch.action[:horizon],
-                                     batch.reward[:horizon])  # fmt: skip
+    obs, action, reward = batch
+    frames, batch = obs, Batch(obs[: horizon + 1], action[:horizon], reward[:horizon])
     target_key, policy_key = jax.random.split(key)
     latents = _model_rollout(config, params, batch)
     z = latents[:-1]
@@ -122,9 +108,8 @@ def _task_loss(
     squared = (latents[1:] - expected) ** 2
     official = config.family == "tdmpc2"
     consistency = along_rollout(squared.mean(axis=-1) if official else squared.sum(axis=-1))
-    reward = along_rollout(
-        _cross_entropy(config, reward_logits(config, params, z, batch.action), batch.reward)
-    )
+    logits = reward_logits(config, params, z, batch.action)
+    reward_loss = along_rollout(_cross_entropy(config, logits, batch.reward))
     if official:
         target = td_target_tdmpc2(train, params, target_params, batch, target_key)
     else:
@@ -144,7 +129,7 @@ def _task_loss(
 
     metrics = {
         "consistency_loss": consistency,
-        "reward_loss": reward,
+        "reward_loss": reward_loss,
         "value_loss": value,
         "policy_loss": policy,
         "q_mean": policy_q.mean(),
@@ -153,7 +138,7 @@ def _task_loss(
     }
     loss = (
         weights.consistency_coef * consistency
-        + weights.reward_coef * reward
+        + weights.reward_coef * reward_loss
         + weights.value_coef * value
         + weights.policy_coef * policy
     )
@@ -175,10 +160,8 @@ def td_target(train: TrainConfig, target_params: Params, batch: Batch) -> Steps:
     """r + γ·max(min over heads of Q_target(z', π_target(z')), 0), without a gradient."""
     config = train.agent
     z_next = encode(config, target_params, batch.obs[1:])
-    logits = q_distribution(
-        config, target_params, z_next, policy_action(config, target_params, z_next)
-    )
-    q = networks.expected_value(config, logits).min(axis=0)
+    action = policy_action(config, target_params, z_next)
+    q = q_values(config, target_params, z_next, action).min(axis=0)
     target = batch.reward + config.planner.discount * jnp.maximum(q, 0.0)
     return jax.lax.stop_gradient(target)
 
@@ -208,8 +191,7 @@ def _policy_value(config: AgentConfig, params: Params, z: LatentSteps) -> Steps:
     """Minimum over heads of Q at the policy's action; only the policy receives a gradient."""
     z = jax.lax.stop_gradient(z)
     action = policy_action(config, params, z)
-    logits = q_distribution(config, jax.lax.stop_gradient(params), z, action)
-    return networks.expected_value(config, logits).min(axis=0)
+    return q_values(config, jax.lax.stop_gradient(params), z, action).min(axis=0)
 
 
 def _policy_value_tdmpc2(
@@ -242,7 +224,7 @@ def _two_heads(
 ) -> Float[Array, "heads steps batch"]:
     heads = jax.random.permutation(key, config.num_q)[:2]
     two_heads = {**params, "q": jax.tree.map(lambda leaf: leaf[heads], params["q"])}
-    return networks.expected_value(config, q_distribution(config, two_heads, z, action))
+    return q_values(config, two_heads, z, action)
 
 
 def _action_change(config: AgentConfig, params: Params, latents: RollOut) -> Scalar:
@@ -289,7 +271,6 @@ def glass_loss(
     the later one, and with `stopgrad_graph` none through the earlier one either.
 
     Args:
-        latents: latents of the model roll-out.
         obs: observations of the same sequences, for the terms that need real frames.
     """
     glass = config.glass
@@ -304,12 +285,10 @@ def glass_loss(
     clusters = glass_ops.partition(glass, tree)
     graph = glass_ops.transition_graph(glass_ops.transition_matrix(c, c_next))
     s, s_next = c @ clusters, jax.lax.stop_gradient(c_next @ clusters)
+    balance = _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0))
     terms = {
         "glass_entropy": (train.lambda_se, glass_ops.entropy_2d(graph, clusters)),
-        "glass_balance": (
-            train.lambda_balance,
-            _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0)),
-        ),
+        "glass_balance": (train.lambda_balance, balance),
         "glass_temporal": (train.lambda_temporal, jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))),
     }
     if train.lambda_temp_stability:
