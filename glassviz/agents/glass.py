@@ -95,8 +95,10 @@ def transition_graph(p: Graph) -> Graph:
 
 def entropy_1d(graph: Graph, self_loops: SelfLoops = "once") -> Scalar:
     """H¹ = −Σ (d/2m) log2(d/2m) over the degrees d of an undirected weighted graph."""
-    degree = _with_loops(graph, self_loops).sum(axis=1)
-    return -_sum_p_log(degree / degree.sum(), degree / degree.sum())
+    if self_loops == "dropped":
+        graph = graph * (1.0 - jnp.eye(graph.shape[0]))
+    degree = graph.sum(axis=1)
+    return -jnp.sum(p_log(degree / degree.sum(), degree / degree.sum()))
 
 
 def entropy_2d(
@@ -113,24 +115,15 @@ def entropy_2d(
         self_loops: `once` counts the diagonal once in the degree, as in the training loss;
             `dropped` removes it first, as when describing behaviour.
     """
-    graph = _with_loops(graph, self_loops)
+    if self_loops == "dropped":
+        graph = graph * (1.0 - jnp.eye(graph.shape[0]))
     degree = graph.sum(axis=1)
     total = degree.sum()
     volume = membership.T @ degree
     cut = jnp.sum(membership * (degree[:, None] - graph @ membership), axis=0)
-    return entropy_1d(graph) + _sum_p_log((volume - cut) / total, volume / total)
-
-
-def _with_loops(graph: Graph, self_loops: SelfLoops) -> Graph:
-    if self_loops == "dropped":
-        return graph * (1.0 - jnp.eye(graph.shape[0]))
-    return graph
+    return entropy_1d(graph) + jnp.sum(p_log((volume - cut) / total, volume / total))
 
 
 def p_log(p: Float[Array, "*n"], q: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """p log2 q, with 0 log 0 = 0 and a finite gradient there."""
     return jnp.where(q > 0, p * jnp.log2(jnp.where(q > 0, q, 1.0)), 0.0)
-
-
-def _sum_p_log(p: Float[Array, " n"], q: Float[Array, " n"]) -> Scalar:
-    return jnp.sum(p_log(p, q))

@@ -3,7 +3,7 @@
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from glassviz.agents import glass
 from glassviz.agents.config import AgentConfig, PlannerConfig
@@ -65,7 +65,7 @@ def decide(
 
 def _labels(
     config: AgentConfig, params: Params, z: Float[Array, "episodes latent"], rule: glass.LabelRule
-) -> tuple[Float[Array, "episodes prototypes"], Int[Array, " episodes"], Int[Array, " episodes"]]:
+) -> tuple[glass.Assignment, glass.Index, glass.Index]:
     if config.glass is None:
         none = jnp.full(z.shape[:-1], NO_CLUSTER)
         return jnp.zeros((*z.shape[:-1], 0)), none, none

@@ -89,15 +89,12 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
     def step(z: SharedLatents, action: Actions) -> tuple[Latents, Returns]:
         latent = _rest(config, nets["dyn"], _first(nets["dyn"], z, action))
         reward = _rest(config, nets["rew"], _first(nets["rew"], z, action))
-        return (
-            networks.simnorm(latent, config.simnorm_group),
-            networks.expected_value(config, reward),
-        )
+        z_next = networks.simnorm(latent, config.simnorm_group)
+        return z_next, networks.expected_value(config, reward)
 
     def policy_gaussian(z: Latents) -> tuple[Actions, Actions]:
         hidden = _dense(nets["pi"]["Dense_0"], value_input(config, params, z))
-        output = _rest(config, nets["pi"], hidden)
-        return networks.gaussian(config, output)
+        return networks.gaussian(config, _rest(config, nets["pi"], hidden))
 
     def policy(z: Latents, key: Key[Array, ""]) -> Actions:
         mean, log_std = policy_gaussian(z)

@@ -59,7 +59,6 @@ def convert(
         source: a checkpoint in any format that `load` supports.
         target: a `.safetensors` path.
         half: store parameters in half precision.
-        overwrite: replace `target` if it exists.
 
     Returns:
         The checkpoint as read back from `target`.

@@ -33,8 +33,7 @@ _MAX_JSON_DEPTH = 32
 
 # Far beyond any real agent: a malicious configuration must not exhaust memory.
 _MAX_SIZE = 1 << 20
-_MAX_LAYERS = 64
-_MAX_HEADS = 64
+_MAX_LAYERS = _MAX_HEADS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +41,9 @@ class Checkpoint:
     """A trained agent read from a file, its parameters validated against its configuration.
 
     Attributes:
-        config: configuration needed to run the parameters.
         params: tree of float32 arrays, structured as by `agents.networks.init_params`.
         name: name in films and tables: the file name without its suffix.
-        format: format of the file.
-        sha256: hash of the file.
+        format, sha256: of the file.
         provenance: origin of the parameters. `save` stores it unchanged; an imported file has
             `algo`, `env_id`, `seed`, `env_steps` and `returns` if it contains them, `source`
             (file, format and hash), `ignored_leaves` (parameters that this package does not use)
@@ -72,7 +69,7 @@ def save(
     assumptions: Sequence[str] = (),
     dtype: StorageDType = "float32",
 ) -> str:
-    """Write a checkpoint in the native format, atomically.
+    """Write a checkpoint in the native format, atomically, and return the sha256 of the file.
 
     Args:
         path: an existing file is replaced.
@@ -81,9 +78,6 @@ def save(
             returns with their episode counts, versions, git commit.
         assumptions: what was assumed about the agent, one sentence per item.
         dtype: `float16` halves the file size; parameters are read back as float32.
-
-    Returns:
-        The sha256 of the file.
 
     Raises:
         GlassvizError: the parameters do not match the configuration, are not finite, or overflow

@@ -237,6 +237,12 @@ class _Inference:
                 f"number of SimNorm groups in this format"
             )
         glass = self._glass(latent)
+        no_planner = ""
+        if jumpy := [net for net in _JUMPY_NETS if net in self.other_nets]:
+            no_planner = (
+                f"it was trained to plan with a jumpy model ({' and '.join(jumpy)}), which this "
+                f"version does not run: its policy does (--controller pi)"
+            )
         off = self.settings.get("enabled") is False
         self.glass_switched_off = glass is not None and off and not glass.cluster_obs
         config = AgentConfig(
@@ -252,7 +258,7 @@ class _Inference:
             glass=None if self.glass_switched_off else glass,
             planner=PlannerConfig(variant="glass"),
             env=EnvConfig(task=self._task(), physics="playground"),
-            no_planner=self._no_planner(),
+            no_planner=no_planner,
         )
         planner, env = config.planner, config.env
         self.assumptions += [
@@ -322,12 +328,3 @@ class _Inference:
                 f"are not supported"
             )
         return task
-
-    def _no_planner(self) -> str:
-        jumpy = [net for net in _JUMPY_NETS if net in self.other_nets]
-        if not jumpy:
-            return ""
-        return (
-            f"it was trained to plan with a jumpy model ({' and '.join(jumpy)}), which this "
-            f"version does not run: its policy does (--controller pi)"
-        )

@@ -57,11 +57,6 @@ def make_dtype(name: Any, align: Any = False, copy: Any = False) -> PickledDType
     return PickledDType(np.dtype(name))
 
 
-def make_empty(subtype: Any, shape: Any, typecode: Any) -> PickledArray:
-    """`_reconstruct(ndarray, (0,), b'b')`: an array whose state follows (protocols 0 to 4)."""
-    return PickledArray()
-
-
 def make_from_buffer(
     raw: Any, dtype: Any, shape: Any, order: Any, axis_order: Any = None
 ) -> PickledArray:
@@ -69,11 +64,6 @@ def make_from_buffer(
     if order == "K" and axis_order is not None:
         return PickledArray(_view(raw, dtype, shape, "C").transpose(axis_order))
     return PickledArray(_view(raw, dtype, shape, "F" if order == "F" else "C"))
-
-
-def make_scalar(dtype: Any, raw: Any) -> Any:
-    """`scalar(dtype, raw)`: a NumPy scalar, as a Python number."""
-    return _view(raw, dtype, (), "C").item()
 
 
 def make_jax_array(function: Any, args: Any, state: Any, aval_state: Any) -> PickledArray:
@@ -125,8 +115,9 @@ def _frozen_dict(content: Any) -> dict[Any, Any]:
 
 RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "numpy.dtype": make_dtype,
-    "numpy._core.multiarray._reconstruct": make_empty,
-    "numpy._core.multiarray.scalar": make_scalar,
+    # The state of an array follows (protocols 0 to 4); scalars become Python numbers.
+    "numpy._core.multiarray._reconstruct": lambda subtype, shape, typecode: PickledArray(),
+    "numpy._core.multiarray.scalar": lambda dtype, raw: _view(raw, dtype, (), "C").item(),
     "numpy._core.numeric._frombuffer": make_from_buffer,
     "jax._src.array._reconstruct_array": make_jax_array,
     "flax.core.frozen_dict.FrozenDict": _frozen_dict,

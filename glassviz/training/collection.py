@@ -103,7 +103,10 @@ class Collector:
             env_steps: environment steps of the run before this step.
         """
         action = self._explore(proposal, env_steps)
-        step = self._advance(action)
+        shares = np.split(action.astype(np.float64), len(self._batches))
+        steps = [batch.step(share) for batch, share in zip(self._batches, shares, strict=True)]
+        names = [field.name for field in dataclasses.fields(Step)]
+        step = Step(**{n: np.concatenate([getattr(s, n) for s in steps]) for n in names})
         reward = step.reward
         if self.train.shaping.active:
             labels = None if proposal is None else np.asarray(proposal.label)
@@ -152,20 +155,9 @@ class Collector:
             action = np.where(replaced[:, None], uniform, action)
         return action
 
-    def _advance(self, action: Float32[np.ndarray, "envs act"]) -> Step:
-        actions = np.split(action.astype(np.float64), len(self._batches))
-        steps = [batch.step(share) for batch, share in zip(self._batches, actions, strict=True)]
-        if len(steps) == 1:
-            return steps[0]
-        names = [field.name for field in dataclasses.fields(Step)]
-        return Step(**{n: np.concatenate([getattr(s, n) for s in steps]) for n in names})
-
 
 def noise_std(train: TrainConfig, env_steps: int) -> float:
-    """Std of the exploration noise after `env_steps` environment steps.
-
-    0 with the planner of TD-MPC2, which samples from its plan instead.
-    """
+    """Std of the exploration noise; 0 for the planner of TD-MPC2, which samples from its plan."""
     explore = train.explore
     if explore.collect == "mppi" and train.agent.planner.variant == "tdmpc2":
         return 0.0

@@ -101,17 +101,14 @@ def demonstrate(
     gait, motions = (load_agent_gait(Path(agent)), None) if agent else load_skills()
     planner = HopPlanner(mpc, gait, motions, config.physics, np.random.default_rng(seed))
     step = env.reset([seed])
-    obs: list[np.ndarray] = []
-    actions: list[np.ndarray] = []
-    rewards: list[float] = []
-    while len(rewards) < config.episode_steps:
+    rows: list[tuple[Any, ...]] = []
+    while len(rows) < config.episode_steps:
         state = np.concatenate([step.qpos[0], step.qvel[0]])
-        for action in planner.plan(state)[: config.episode_steps - len(rewards)]:
-            obs.append(step.obs[0])
-            actions.append(action.astype(np.float32))
-            step = env.step(actions[-1][None].astype(np.float64))
-            rewards.append(step.reward[0])
-    return Demonstration(seed, np.array(obs), np.array(actions), np.array(rewards))
+        for action in planner.plan(state)[: config.episode_steps - len(rows)]:
+            obs, action = step.obs[0], action.astype(np.float32)
+            step = env.step(action[None].astype(np.float64))
+            rows.append((obs, action, step.reward[0]))
+    return Demonstration(seed, *map(np.array, zip(*rows, strict=True)))
 
 
 def demonstrate_all(
@@ -229,9 +226,8 @@ def require_same_task(demos: Demonstrations, config: EnvConfig) -> None:
         UsageError: task, physics or action repeat differ.
     """
     env = demos.header.get("env")
-    env = env if isinstance(env, dict) else {}
     for name in ("task", "physics", "action_repeat"):
-        expected, found = getattr(config, name), env.get(name)
+        expected, found = getattr(config, name), env.get(name) if isinstance(env, dict) else None
         if found != expected:
             raise UsageError(
                 f"demonstrations {demos.name}: expected {name} {expected} as in the run, found "
@@ -250,9 +246,6 @@ def as_replay(demos: Demonstrations) -> Replay:
 
 class AgentGait:
     """The mean action of an agent's policy prior, as a gait for the planner.
-
-    Args:
-        checkpoint: an agent for hopper-hop with action repeat 1.
 
     Raises:
         GlassvizError: the agent has another task or action repeat.

@@ -26,9 +26,6 @@ FILE = "events.out.tfevents"
 class EventFile:
     """A TensorBoard event file with scalars over environment steps.
 
-    Args:
-        folder: where the file goes; TensorBoard names the run after it.
-
     Raises:
         UsageError: the extra is not installed.
     """
@@ -98,7 +95,6 @@ class RunLog:
 
     Args:
         folder: run folder.
-        seed: of the log.
         tensorboard: whether to write TensorBoard events too, into `folder/seed_N`. After `rewind`
             they cover the whole past of the run, even if they were not written before.
 
@@ -167,7 +163,9 @@ class RunLog:
         for path, columns in ((self.returns, COLUMNS), (self.diagnostics, DIAGNOSTIC_COLUMNS)):
             step_of = partial(_step_of_row, len(columns))
             _rewrite(path, [_row(columns), *_lines_until(path, env_steps, step_of)])
-        records = _lines_until(self.records, env_steps, _step_of_record)
+        records = _lines_until(
+            self.records, env_steps, lambda row: int(json.loads(row)["env_steps"])
+        )
         _rewrite(self.records, records)
         if self._events:
             self._events.rewrite(map(json.loads, records))
@@ -220,10 +218,6 @@ def _step_of_row(columns: int, line: bytes) -> int:
     if len(others) != columns - 1:
         raise ValueError("not a whole row")
     return int(step)
-
-
-def _step_of_record(line: bytes) -> int:
-    return int(json.loads(line)["env_steps"])
 
 
 CONTROLLERS = ("pi", "mppi")

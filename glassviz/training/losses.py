@@ -97,7 +97,10 @@ def _task_loss(
     obs, action, reward = batch
     frames, batch = obs, Batch(obs[: horizon + 1], action[:horizon], reward[:horizon])
     target_key, policy_key = jax.random.split(key)
-    latents = _model_rollout(config, params, batch)
+    rollout = [encode(config, params, batch.obs[0])]
+    for step in batch.action:
+        rollout.append(next_latent(config, params, rollout[-1], step))
+    latents = jnp.stack(rollout)
     z = latents[:-1]
 
     def along_rollout(per_step: Steps) -> Scalar:
@@ -178,13 +181,6 @@ def td_target_tdmpc2(
     mixed = {**params, "q": target_params["q"]}
     q = _two_heads(config, mixed, z_next, action, head_key).min(axis=0)
     return jax.lax.stop_gradient(batch.reward + config.planner.discount * q)
-
-
-def _model_rollout(config: AgentConfig, params: Params, batch: Batch) -> RollOut:
-    latents = [encode(config, params, batch.obs[0])]
-    for action in batch.action:
-        latents.append(next_latent(config, params, latents[-1], action))
-    return jnp.stack(latents)
 
 
 def _policy_value(config: AgentConfig, params: Params, z: LatentSteps) -> Steps:
@@ -285,9 +281,10 @@ def glass_loss(
     clusters = glass_ops.partition(glass, tree)
     graph = glass_ops.transition_graph(glass_ops.transition_matrix(c, c_next))
     s, s_next = c @ clusters, jax.lax.stop_gradient(c_next @ clusters)
+    entropy = glass_ops.entropy_2d(graph, clusters)
     balance = _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0))
     terms = {
-        "glass_entropy": (train.lambda_se, glass_ops.entropy_2d(graph, clusters)),
+        "glass_entropy": (train.lambda_se, entropy),
         "glass_balance": (train.lambda_balance, balance),
         "glass_temporal": (train.lambda_temporal, jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))),
     }
@@ -296,8 +293,7 @@ def glass_loss(
     if glass.super_clusters and (train.lambda_super_se or train.lambda_super_balance):
         supers = glass_ops.super_partition(glass, tree)
         coarse = clusters.T @ graph @ clusters
-        entropy = glass_ops.entropy_2d(coarse, supers)
-        terms["glass_super_entropy"] = (train.lambda_super_se, entropy)
+        terms["glass_super_entropy"] = (train.lambda_super_se, glass_ops.entropy_2d(coarse, supers))
         terms["glass_super_balance"] = (train.lambda_super_balance, _overfull(supers.mean(axis=0)))
     if train.lambda_window or train.lambda_contrastive:
         real_z = encode(config, params, obs)

@@ -192,9 +192,7 @@ def provenance_of(
 def shaping_of(es: Mapping[str, Any]) -> str:
     """How the objective of a search differs from the task's reward, in words.
 
-    Args:
-        es: parameters of the search as in the provenance. Older files lack margin and softness,
-            which were the planner's.
+    `es` is as in the provenance; older files lack margin and softness, which were the planner's.
     """
     margin = es.get("height_margin_m", MPCConfig.height_margin_m)
     softness = es.get("softness_m", MPCConfig.height_softness_m)

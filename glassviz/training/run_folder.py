@@ -75,14 +75,6 @@ def seed_folder(root: Path, seed: int) -> Path:
     return root / f"seed_{seed}"
 
 
-def seed_folder_of(root: Path, path: Path) -> Path | None:
-    """The folder of the seed that a file in the run folder belongs to; None if it has no seed."""
-    if not path.is_relative_to(root):
-        return None
-    match = re.match(r"seed_\d+", path.relative_to(root).parts[0])
-    return root / match[0] if match else None
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
     """Lock a seed's folder, exclusively among processes and within this one.
@@ -128,13 +120,9 @@ def locked(folder: Path) -> Iterator[None]:
 
 def _sweep(folder: Path) -> None:
     """Remove partial files of killed processes, in the folder and of the logs beside it."""
-    for place, start in (
-        (folder, "."),
-        (folder / "checkpoints", "."),
-        (folder.parent, f".{folder.name}."),
-        (folder.parent, f".{folder.name}_"),
-    ):
-        for path in place.glob(f"{start}*{PARTIAL_SUFFIX}"):
+    starts = (f"{folder.name}/.", f"{folder.name}/checkpoints/.", f".{folder.name}[._]")
+    for start in starts:
+        for path in folder.parent.glob(f"{start}*{PARTIAL_SUFFIX}"):
             path.unlink(missing_ok=True)
 
 
@@ -219,7 +207,6 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
     """The provenance of a resumed run: recipe and sources are those of its first start.
 
     Args:
-        folder: of the seed.
         provenance: of the resumption, with `demos` and `init` if they were passed again.
 
     Raises:
@@ -390,13 +377,14 @@ def telling_last_save(root: Path) -> Iterator[None]:
     try:
         yield
     except DiskFullError as error:
-        folder = seed_folder_of(root, error.path)
-        if folder is None:
+        inside = error.path.is_relative_to(root)
+        match = inside and re.match(r"seed_\d+", error.path.relative_to(root).parts[0])
+        if not match:
             raise
+        folder = root / match[0]
         step = saved_step(folder)
-        if step is None:
-            remedy = "nothing was saved yet, free some space and start again"
-        else:
+        remedy = "nothing was saved yet, free some space and start again"
+        if step is not None:
             remedy = (
                 f"the last good save is {folder / STATE_FILE} of step {step}, "
                 f"free some space and continue with --resume"

@@ -55,13 +55,9 @@ class SeedRun:
         self.folder = run_folder.seed_folder(root, train.seed)
         self.log = RunLog(root, train.seed, tensorboard)
         self.best: dict[Controller, float] = {}
-        self.best_step = 0
         self.latest: tuple[Evaluation, ...] = ()
         self.finished = False
-        self.saved_at = 0
-        self.plateau_restarts = 0
-        self.basin_restarts = 0
-        self.begun = 0
+        self.best_step = self.saved_at = self.plateau_restarts = self.basin_restarts = 0
         self.begin(0)
 
     @property
@@ -194,14 +190,12 @@ class Trainer:
     """A training run in a folder.
 
     Args:
-        train: what to train.
         folder: run folder for logs (`seed_N.csv`) and checkpoints (`seed_N/…`).
         provenance: recorded in every checkpoint: recipe, command, versions, ….
         seeds: trained together in one program; by default `train.seed` alone.
         resume_from_save: whether to continue the run in the folder.
         keep: number of checkpoints of past evaluations to keep, besides the best and the last.
         demos: demonstrations to sample from; needed if `train.demos` uses them.
-        tensorboard: whether to write TensorBoard events too.
         start_from: agent whose parameters a new run starts from.
 
     Raises:
@@ -264,9 +258,6 @@ class Trainer:
 
     def run(self, on_round: Callable[[Progress], None]) -> None:
         """Train to the end, saving regularly; then release the folder.
-
-        Args:
-            on_round: called after every round.
 
         Raises:
             GlassvizError: a loss is not finite, or the disk is full; names the place and the last
@@ -376,14 +367,11 @@ class Trainer:
             for place, i in enumerate(ready):
                 self._put(i, learning.take(some, place))
         host = {name: np.asarray(values) for name, values in metrics.items()}
-        found = {
-            i: {name: float(values[place]) for name, values in host.items()}
-            for place, i in enumerate(ready)
-        }
-        for i, values in found.items():
-            broken = int(values.pop("broken_update"))
-            if broken >= 0:
-                self._diverged(i, broken, values)
+        found = {}
+        for place, i in enumerate(ready):
+            found[i] = {name: float(values[place]) for name, values in host.items()}
+            if (broken := int(found[i].pop("broken_update"))) >= 0:
+                self._diverged(i, broken, found[i])
         return found
 
     def _schedule(self, clocks: Sequence[int]) -> Schedule:
@@ -447,17 +435,16 @@ class Trainer:
     def _rescue(self, going: list[int]) -> None:
         """Apply the restarts of the recipe, and end seeds without progress."""
         for i in going:
-            self._reset_q(i)
+            for number, step in enumerate(self.train.rescue.q_reset_steps, start=1):
+                if self._reached(step):
+                    seed = self.runs[i].attempt_seed + number * SEED_STRIDE
+                    self._renew(
+                        i, learning.reset_q(self.train, learning.take(self.learner, i), seed)
+                    )
             self._restart_on_plateau(i)
             self._leave_bad_basin(i)
             run, patience = self.runs[i], self.train.rescue.early_stop_patience
             run.finished = bool(patience) and self.env_steps - run.best_step >= patience
-
-    def _reset_q(self, i: int) -> None:
-        for number, step in enumerate(self.train.rescue.q_reset_steps, start=1):
-            if self._reached(step):
-                seed = self.runs[i].attempt_seed + number * SEED_STRIDE
-                self._renew(i, learning.reset_q(self.train, learning.take(self.learner, i), seed))
 
     def _restart_on_plateau(self, i: int) -> None:
         run, settings = self.runs[i], self.train.rescue

@@ -119,9 +119,8 @@ _RISE_SCALE_MPS = 0.1
 class LinearGait:
     """A hopping gait: linear feedback in each of four phases, blended between them.
 
-    Attributes:
-        gains: feedback gains, one block per phase: on the ground rising, in the air rising, on the
-            ground sinking, in the air sinking.
+    `gains` has one block per phase: rising on the ground, rising in the air, sinking on the ground,
+    sinking in the air.
     """
 
     gains: Float64[np.ndarray, "act inputs"]
@@ -143,12 +142,7 @@ class LinearGait:
 
 @dataclass(frozen=True)
 class Motions:
-    """Open-loop action sequences for getting up.
-
-    Attributes:
-        stand_up: from lying face down to standing.
-        roll_over: from the back to the face, heels over head.
-    """
+    """Action sequences: from lying face down to standing, and from the back to the face."""
 
     stand_up: Float64[np.ndarray, "up_steps act"]
     roll_over: Float64[np.ndarray, "over_steps act"]
