@@ -34,7 +34,7 @@ from glassviz.metrics.statistics import mean_interval
 from glassviz.rollout.evaluate import FRESH_SEED, recorded_in
 from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import Trace
-from glassviz.training.curves import read_run
+from glassviz.training.log import read_run
 from glassviz.training.refine import shaping_of
 from glassviz.video.clip import Clip
 from glassviz.video.overlay import Overlay

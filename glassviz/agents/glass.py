@@ -13,7 +13,12 @@ from flax.linen import softmax
 from jaxtyping import Array, Float, Int
 
 from glassviz.agents.config import GlassConfig
-from glassviz.agents.networks import Params
+from glassviz.agents.networks import Latent, Params
+
+Assignment = Float[Array, "*batch prototypes"]
+Index = Int[Array, "*batch"]
+Scalar = Float[Array, ""]
+Graph = Float[Array, "nodes nodes"]
 
 LabelRule = Literal["nearest-prototype", "soft"]
 SelfLoops = Literal["once", "dropped"]
@@ -22,9 +27,7 @@ TRANSITION_FLOOR = 1e-4
 """Added to every transition count in training, so that no row is empty."""
 
 
-def similarity(
-    glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
-) -> Float[Array, "*batch prototypes"]:
+def similarity(glass: GlassConfig, params: Params, z: Latent) -> Assignment:
     """Similarity of latents to prototypes: cosine, or the negative squared L2 distance."""
     mu = params["prototypes"]
     if glass.similarity == "l2":
@@ -34,9 +37,7 @@ def similarity(
     return unit_z @ unit_mu.T
 
 
-def soft_assignment(
-    glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
-) -> Float[Array, "*batch prototypes"]:
+def soft_assignment(glass: GlassConfig, params: Params, z: Latent) -> Assignment:
     """c = softmax(similarity / τ): degree of membership of z in each prototype."""
     return softmax(similarity(glass, params, z) / glass.proto_temperature, axis=-1)
 
@@ -51,19 +52,14 @@ def super_partition(glass: GlassConfig, params: Params) -> Float[Array, "cluster
     return softmax(params["super_assign_logits"] / glass.assignment_temperature, axis=-1)
 
 
-def nearest_prototype(
-    glass: GlassConfig, params: Params, z: Float[Array, "*batch latent"]
-) -> Int[Array, "*batch"]:
+def nearest_prototype(glass: GlassConfig, params: Params, z: Latent) -> Index:
     """Index of the prototype most similar to z."""
     return jnp.argmax(similarity(glass, params, z), axis=-1)
 
 
 def label(
-    glass: GlassConfig,
-    params: Params,
-    z: Float[Array, "*batch latent"],
-    rule: LabelRule = "nearest-prototype",
-) -> Int[Array, "*batch"]:
+    glass: GlassConfig, params: Params, z: Latent, rule: LabelRule = "nearest-prototype"
+) -> Index:
     """The cluster label k of a latent.
 
     `nearest-prototype`: argmax S[argmax_n similarity]. `soft`: argmax of c·S. At the usual τ the
@@ -92,24 +88,22 @@ def transition_matrix(
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def transition_graph(p: Float[Array, "nodes nodes"]) -> Float[Array, "nodes nodes"]:
+def transition_graph(p: Graph) -> Graph:
     """A = (P + Pᵀ)/2, the undirected graph whose structural entropy is minimised."""
     return 0.5 * (p + p.T)
 
 
-def entropy_1d(
-    graph: Float[Array, "nodes nodes"], self_loops: SelfLoops = "once"
-) -> Float[Array, ""]:
+def entropy_1d(graph: Graph, self_loops: SelfLoops = "once") -> Scalar:
     """H¹ = −Σ (d/2m) log2(d/2m) over the degrees d of an undirected weighted graph."""
-    degree = _with_loops(graph, self_loops).sum(axis=1)
-    return -_sum_p_log(degree / degree.sum(), degree / degree.sum())
+    if self_loops == "dropped":
+        graph = graph * (1.0 - jnp.eye(graph.shape[0]))
+    degree = graph.sum(axis=1)
+    return -jnp.sum(p_log(degree / degree.sum(), degree / degree.sum()))
 
 
 def entropy_2d(
-    graph: Float[Array, "nodes nodes"],
-    membership: Float[Array, "nodes clusters"],
-    self_loops: SelfLoops = "once",
-) -> Float[Array, ""]:
+    graph: Graph, membership: Float[Array, "nodes clusters"], self_loops: SelfLoops = "once"
+) -> Scalar:
     """Two-dimensional structural entropy H² of a graph under a (soft) partition, in bits.
 
     With degrees d, volumes V = Sᵀd, cuts g_k = Σ_n S_nk (d_n − (A S)_nk) and 2m = Σ d:
@@ -121,26 +115,15 @@ def entropy_2d(
         self_loops: `once` counts the diagonal once in the degree, as in the training loss;
             `dropped` removes it first, as when describing behaviour.
     """
-    graph = _with_loops(graph, self_loops)
+    if self_loops == "dropped":
+        graph = graph * (1.0 - jnp.eye(graph.shape[0]))
     degree = graph.sum(axis=1)
     total = degree.sum()
     volume = membership.T @ degree
     cut = jnp.sum(membership * (degree[:, None] - graph @ membership), axis=0)
-    return entropy_1d(graph) + _sum_p_log((volume - cut) / total, volume / total)
-
-
-def _with_loops(
-    graph: Float[Array, "nodes nodes"], self_loops: SelfLoops
-) -> Float[Array, "nodes nodes"]:
-    if self_loops == "dropped":
-        return graph * (1.0 - jnp.eye(graph.shape[0]))
-    return graph
+    return entropy_1d(graph) + jnp.sum(p_log((volume - cut) / total, volume / total))
 
 
 def p_log(p: Float[Array, "*n"], q: Float[Array, "*n"]) -> Float[Array, "*n"]:
     """p log2 q, with 0 log 0 = 0 and a finite gradient there."""
     return jnp.where(q > 0, p * jnp.log2(jnp.where(q > 0, q, 1.0)), 0.0)
-
-
-def _sum_p_log(p: Float[Array, " n"], q: Float[Array, " n"]) -> Float[Array, ""]:
-    return jnp.sum(p_log(p, q))

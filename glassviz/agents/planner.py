@@ -33,8 +33,7 @@ class Plan(NamedTuple):
     Attributes:
         action: action to take now, in [-1, 1].
         state: initial state of the next step's plan.
-        value: mean of the elites' values in the last iteration.
-        value_spread: standard deviation of the same.
+        value, value_spread: mean and std of the elites' values in the last iteration.
     """
 
     action: Float[Array, "*episodes act"]
@@ -63,9 +62,8 @@ def initial_state(config: AgentConfig, planner: PlannerConfig, episodes: int) ->
     """The state at the start of an episode: mean 0, std `max_std`."""
     shape = (episodes, planner.horizon, config.action_dim)
     # With a weak type in place of an explicit dtype, the second step would recompile the planner.
-    return PlannerState(
-        jnp.zeros(shape, jnp.float32), jnp.full(shape, planner.max_std, jnp.float32)
-    )
+    mean, std = jnp.zeros(shape, jnp.float32), jnp.full(shape, planner.max_std, jnp.float32)
+    return PlannerState(mean, std)
 
 
 def plan(
@@ -82,10 +80,8 @@ def plan(
     of one architecture. The random numbers of an episode depend on its key alone.
 
     Args:
-        config: configuration of the agent.
         planner: parameters of the planner; not necessarily `config.planner`.
-        params: parameters of the agent, structured as by `networks.init_params`.
-        z: latents of the current observations.
+        params: structured as by `networks.init_params`.
         state: `initial_state` at the start of an episode, then the previous plan's state.
         keys: one key per episode, fresh for every plan.
 
@@ -126,12 +122,8 @@ def search(
     # A scan compiles in half the time of a Python loop and runs as fast.
     fitted, history = jax.lax.scan(iterate, state, jnp.stack(iteration_keys))
     elites = jax.tree.map(lambda leaf: leaf[-1], history)
-    return Plan(
-        action=act(planner, fitted, elites, act_key),
-        state=shift(planner, fitted),
-        value=elites.values.mean(),
-        value_spread=elites.values.std(),
-    )
+    action, values = act(planner, fitted, elites, act_key), elites.values
+    return Plan(action, shift(planner, fitted), values.mean(), values.std())
 
 
 def propose(
@@ -217,7 +209,5 @@ def shift(planner: PlannerConfig, fitted: PlannerState) -> PlannerState:
     mean, std = fitted
     initial_std = jnp.full_like(std, planner.max_std)
     glass_std = jnp.concatenate([std[1:], initial_std[:1]])
-    return PlannerState(
-        mean=jnp.concatenate([mean[1:], jnp.zeros_like(mean[:1])]),
-        std=glass_std if planner.variant == "glass" else initial_std,
-    )
+    shifted_mean = jnp.concatenate([mean[1:], jnp.zeros_like(mean[:1])])
+    return PlannerState(shifted_mean, glass_std if planner.variant == "glass" else initial_std)

@@ -3,11 +3,11 @@
 from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 
 from glassviz.agents import glass
 from glassviz.agents.config import AgentConfig, PlannerConfig
-from glassviz.agents.networks import Params, encode
+from glassviz.agents.networks import Action, Latent, Params, Value, encode
 from glassviz.agents.planner import PlannerState, plan
 from glassviz.agents.world_model import policy_action, q_values
 
@@ -29,14 +29,14 @@ class Decision(NamedTuple):
             values, under `pi` mean and std of the Q heads at the action.
     """
 
-    latent: Float[Array, "*batch latent"]
-    soft_assignment: Float[Array, "*batch prototypes"]
-    prototype: Int[Array, "*batch"]
-    label: Int[Array, "*batch"]
-    action: Float[Array, "*batch act"]
-    policy_action: Float[Array, "*batch act"]
-    value: Float[Array, "*batch"]
-    value_spread: Float[Array, "*batch"]
+    latent: Latent
+    soft_assignment: glass.Assignment
+    prototype: glass.Index
+    label: glass.Index
+    action: Action
+    policy_action: Action
+    value: Value
+    value_spread: Value
 
 
 def decide(
@@ -64,11 +64,8 @@ def decide(
 
 
 def _labels(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "episodes latent"],
-    rule: glass.LabelRule,
-) -> tuple[Float[Array, "episodes prototypes"], Int[Array, " episodes"], Int[Array, " episodes"]]:
+    config: AgentConfig, params: Params, z: Float[Array, "episodes latent"], rule: glass.LabelRule
+) -> tuple[glass.Assignment, glass.Index, glass.Index]:
     if config.glass is None:
         none = jnp.full(z.shape[:-1], NO_CLUSTER)
         return jnp.zeros((*z.shape[:-1], 0)), none, none

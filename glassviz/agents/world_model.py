@@ -9,16 +9,15 @@ from jaxtyping import Array, Float, Int, Key
 
 from glassviz.agents import glass, networks
 from glassviz.agents.config import AgentConfig, PlannerConfig
-from glassviz.agents.networks import Params
+from glassviz.agents.networks import Action, Bins, Latent, Params, ValueInput
 
 Latents = Float[Array, "rows latent"]
 SharedLatents = Float[Array, "*rows latent"]
 Actions = Float[Array, "rows act"]
+Returns = Float[Array, " rows"]
 
 
-def value_input(
-    config: AgentConfig, params: Params, z: Float[Array, "*batch latent"]
-) -> Float[Array, "*batch value_input"]:
+def value_input(config: AgentConfig, params: Params, z: Latent) -> ValueInput:
     """Input of policy and Q: z, or [z, S[nearest prototype]] with `cluster_obs`.
 
     No gradient flows through the row of S.
@@ -30,17 +29,13 @@ def value_input(
     return jnp.concatenate([z, jax.lax.stop_gradient(row)], axis=-1)
 
 
-def policy_action(
-    config: AgentConfig, params: Params, z: Float[Array, "*batch latent"]
-) -> Float[Array, "*batch act"]:
+def policy_action(config: AgentConfig, params: Params, z: Latent) -> Action:
     """The policy prior's action tanh(mean), in [-1, 1]."""
     mean, _ = networks.policy(config, params, value_input(config, params, z))
     return jnp.tanh(mean)
 
 
-def routed_correction(
-    config: AgentConfig, params: Params, z: Float[Array, "*batch latent"]
-) -> Float[Array, "*batch bins"] | float:
+def routed_correction(config: AgentConfig, params: Params, z: Latent) -> Bins | float:
     """Σ_k s_k(z)·ΔQ_k with s = cS, added to the logits of every Q head; 0 without a routed critic.
 
     The critic trains ΔQ but not the clusters: no gradient flows through s.
@@ -54,10 +49,7 @@ def routed_correction(
 
 
 def q_distribution(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "*batch latent"],
-    action: Float[Array, "*batch act"],
+    config: AgentConfig, params: Params, z: Latent, action: Action
 ) -> Float[Array, "heads *batch bins"]:
     """Logits over the value bins of taking `action` in z, one row per Q head."""
     logits = networks.q_logits(config, params, value_input(config, params, z), action)
@@ -65,10 +57,7 @@ def q_distribution(
 
 
 def q_values(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "*batch latent"],
-    action: Float[Array, "*batch act"],
+    config: AgentConfig, params: Params, z: Latent, action: Action
 ) -> Float[Array, "heads *batch"]:
     """Return-to-go of taking `action` in z, one estimate per Q head."""
     return networks.expected_value(config, q_distribution(config, params, z, action))
@@ -84,8 +73,8 @@ class Model(NamedTuple):
         policy: an action drawn from the policy prior.
     """
 
-    step: Callable[[SharedLatents, Actions], tuple[Latents, Float[Array, " rows"]]]
-    terminal: Callable[[Latents, Key[Array, ""]], Float[Array, " rows"]]
+    step: Callable[[SharedLatents, Actions], tuple[Latents, Returns]]
+    terminal: Callable[[Latents, Key[Array, ""]], Returns]
     policy: Callable[[Latents, Key[Array, ""]], Actions]
 
 
@@ -97,24 +86,21 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
     """
     nets = {name: _prepared(params[name], planner.precision) for name in ("dyn", "rew", "q", "pi")}
 
-    def step(z: SharedLatents, action: Actions) -> tuple[Latents, Float[Array, " rows"]]:
+    def step(z: SharedLatents, action: Actions) -> tuple[Latents, Returns]:
         latent = _rest(config, nets["dyn"], _first(nets["dyn"], z, action))
         reward = _rest(config, nets["rew"], _first(nets["rew"], z, action))
-        return (
-            networks.simnorm(latent, config.simnorm_group),
-            networks.expected_value(config, reward),
-        )
+        z_next = networks.simnorm(latent, config.simnorm_group)
+        return z_next, networks.expected_value(config, reward)
 
     def policy_gaussian(z: Latents) -> tuple[Actions, Actions]:
         hidden = _dense(nets["pi"]["Dense_0"], value_input(config, params, z))
-        output = _rest(config, nets["pi"], hidden)
-        return networks.gaussian(config, output)
+        return networks.gaussian(config, _rest(config, nets["pi"], hidden))
 
     def policy(z: Latents, key: Key[Array, ""]) -> Actions:
         mean, log_std = policy_gaussian(z)
         return jnp.tanh(mean + jnp.exp(log_std) * jax.random.normal(key, mean.shape))
 
-    def q(head: Params, z: Latents, action: Actions) -> Float[Array, " rows"]:
+    def q(head: Params, z: Latents, action: Actions) -> Returns:
         logits = _rest(config, head, _first(head, value_input(config, params, z), action))
         return networks.expected_value(config, logits + routed_correction(config, params, z))
 
@@ -122,12 +108,12 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
         return jax.tree.map(lambda leaf: leaf[index], nets["q"])
 
     # Heads are evaluated one by one: on a CPU a batched product is slower.
-    def terminal_glass(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
+    def terminal_glass(z: Latents, key: Key[Array, ""]) -> Returns:
         mean, _ = policy_gaussian(z)
         values = [q(q_head(i), z, jnp.tanh(mean)) for i in range(config.num_q)]
         return jnp.maximum(jnp.stack(values).min(axis=0), 0.0)
 
-    def terminal_tdmpc2(z: Latents, key: Key[Array, ""]) -> Float[Array, " rows"]:
+    def terminal_tdmpc2(z: Latents, key: Key[Array, ""]) -> Returns:
         head_key, policy_key = jax.random.split(key)
         two_heads = jax.random.permutation(head_key, config.num_q)[:2]
         action = policy(z, policy_key)

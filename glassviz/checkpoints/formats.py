@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from glassviz.checkpoints import native, published
-from glassviz.checkpoints.native import Checkpoint, save
+from glassviz.checkpoints.native import Checkpoint, StorageDType, save
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, refuse_existing
 
@@ -33,7 +33,10 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
     if data[_SAFETENSORS_LENGTH_BYTES : _SAFETENSORS_LENGTH_BYTES + 1] == b"{":
         return native.read(data, path)
     if data.startswith(b"PK\x03\x04"):
-        raise _unsupported_zip(data, path)
+        if b"header.npy" in data and b"/data.pkl" not in data:
+            raise GlassvizError(f"{path}: expected a checkpoint, found a trace")
+        kind = "a PyTorch checkpoint (.pt)" if b"/data.pkl" in data else "a zip archive"
+        raise _unsupported(path, kind)
     if data.startswith(_LEGACY_TORCH):
         raise _unsupported(path, "a PyTorch checkpoint in the legacy format")
     if data[0] in _PICKLE_STARTS:
@@ -56,7 +59,6 @@ def convert(
         source: a checkpoint in any format that `load` supports.
         target: a `.safetensors` path.
         half: store parameters in half precision.
-        overwrite: replace `target` if it exists.
 
     Returns:
         The checkpoint as read back from `target`.
@@ -74,17 +76,17 @@ def convert(
     provenance = dict(checkpoint.provenance)
     if half:
         losses = provenance.get("losses")
-        provenance["losses"] = [
-            *(losses if isinstance(losses, list) else []),
-            "parameters were rounded to half precision",
-        ]
+        losses = losses if isinstance(losses, list) else []
+        provenance["losses"] = [*losses, "parameters were rounded to half precision"]
+    dtype: StorageDType = "float16" if half else "float32"
+    assumptions = checkpoint.assumptions
     save(
         target,
         checkpoint.config,
         checkpoint.params,
         provenance,
-        assumptions=checkpoint.assumptions,
-        dtype="float16" if half else "float32",
+        assumptions=assumptions,
+        dtype=dtype,
     )
     return load(target)
 
@@ -92,7 +94,12 @@ def convert(
 def _bytes(path: Path) -> bytes:
     try:
         if path.is_dir():
-            raise _unsupported_folder(path)
+            if any((path / marker).exists() for marker in _ORBAX_MARKERS):
+                raise _unsupported(path, "an orbax checkpoint folder")
+            raise GlassvizError(
+                f"{path}: expected a checkpoint file, found a folder: name a file in it, such as "
+                f"best_mppi.pkl"
+            )
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:
             raise GlassvizError(
@@ -113,21 +120,4 @@ def _unsupported(path: Path, kind: str) -> GlassvizError:
     return GlassvizError(
         f"{path}: expected a native .safetensors or a TD-MPC-Glass .pkl, found {kind}: this "
         f"format is not supported yet"
-    )
-
-
-def _unsupported_zip(data: bytes, path: Path) -> GlassvizError:
-    if b"/data.pkl" in data:
-        return _unsupported(path, "a PyTorch checkpoint (.pt)")
-    if b"header.npy" in data:
-        return GlassvizError(f"{path}: expected a checkpoint, found a trace")
-    return _unsupported(path, "a zip archive")
-
-
-def _unsupported_folder(path: Path) -> GlassvizError:
-    if any((path / marker).exists() for marker in _ORBAX_MARKERS):
-        return _unsupported(path, "an orbax checkpoint folder")
-    return GlassvizError(
-        f"{path}: expected a checkpoint file, found a folder: name a file in it, such as "
-        f"best_mppi.pkl"
     )

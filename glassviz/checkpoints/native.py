@@ -33,8 +33,7 @@ _MAX_JSON_DEPTH = 32
 
 # Far beyond any real agent: a malicious configuration must not exhaust memory.
 _MAX_SIZE = 1 << 20
-_MAX_LAYERS = 64
-_MAX_HEADS = 64
+_MAX_LAYERS = _MAX_HEADS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,11 +41,9 @@ class Checkpoint:
     """A trained agent read from a file, its parameters validated against its configuration.
 
     Attributes:
-        config: configuration needed to run the parameters.
         params: tree of float32 arrays, structured as by `agents.networks.init_params`.
         name: name in films and tables: the file name without its suffix.
-        format: format of the file.
-        sha256: hash of the file.
+        format, sha256: of the file.
         provenance: origin of the parameters. `save` stores it unchanged; an imported file has
             `algo`, `env_id`, `seed`, `env_steps` and `returns` if it contains them, `source`
             (file, format and hash), `ignored_leaves` (parameters that this package does not use)
@@ -72,19 +69,15 @@ def save(
     assumptions: Sequence[str] = (),
     dtype: StorageDType = "float32",
 ) -> str:
-    """Write a checkpoint in the native format, atomically.
+    """Write a checkpoint in the native format, atomically, and return the sha256 of the file.
 
     Args:
-        path: file to write; an existing one is replaced.
-        config: configuration of the agent.
-        params: parameters of the agent, float32, structured as by `init_params`.
+        path: an existing file is replaced.
+        params: float32, structured as by `init_params`.
         provenance: origin of the parameters, in JSON types: recipe, command, seed, env_steps,
             returns with their episode counts, versions, git commit.
         assumptions: what was assumed about the agent, one sentence per item.
         dtype: `float16` halves the file size; parameters are read back as float32.
-
-    Returns:
-        The sha256 of the file.
 
     Raises:
         GlassvizError: the parameters do not match the configuration, are not finite, or overflow
@@ -134,7 +127,8 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
             f"{path}: expected a complete safetensors file, found a damaged or truncated one "
             f"({printable(str(error))}): copy it again from where it was written"
         ) from None
-    metadata = _metadata(data)
+    (length,) = struct.unpack_from("<Q", data)
+    metadata = json.loads(data[8 : 8 + length]).get("__metadata__") or {}
     if metadata.get("format") != FORMAT:
         raise GlassvizError(
             f"{path}: expected a glassviz checkpoint, found a safetensors file without its "
@@ -146,7 +140,9 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
             f"{path}: expected format version {FORMAT_VERSION}, found {printable(version)}: "
             f"update glassviz to read it"
         )
-    config = _config(path, _json(path, metadata, "config", dict))
+    place = f"{path}: configuration"
+    config = AgentConfig.from_dict(_json(path, metadata, "config", dict), place)
+    check_config(place, config)
     leaves = {name: _leaf(path, name, tensor) for name, tensor in tensors}
     check_leaves(str(path), config, leaves)
     return Checkpoint(
@@ -158,12 +154,6 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
         provenance=_json(path, metadata, "provenance", dict),
         assumptions=tuple(str(item) for item in _json(path, metadata, "assumptions", list)),
     )
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """Metadata in the header of a file that safetensors has validated."""
-    (length,) = struct.unpack_from("<Q", data)
-    return json.loads(data[8 : 8 + length]).get("__metadata__") or {}
 
 
 def _json(path: Path, metadata: dict[str, str], key: str, kind: type) -> Any:
@@ -186,13 +176,6 @@ def _deeper_than(limit: int, value: Any) -> bool:
         containers = [item for item in level if isinstance(item, dict | list)]
         level = [x for c in containers for x in (c.values() if isinstance(c, dict) else c)]
     return bool(level)
-
-
-def _config(path: Path, data: dict[str, Any]) -> AgentConfig:
-    place = f"{path}: configuration"
-    config = AgentConfig.from_dict(data, place)
-    check_config(place, config)
-    return config
 
 
 def _leaf(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray:
@@ -220,24 +203,16 @@ def check_config(place: str, config: AgentConfig) -> None:
             f"{place}: expected at most {_MAX_LAYERS} layers and {_MAX_HEADS} Q heads, found "
             f"{layers} and {config.num_q}"
         )
+    names = ["obs_dim", "action_dim", "latent_dim", "simnorm_group", "num_q", "layer_norm_eps"]
     sizes = {
-        "obs_dim": config.obs_dim,
-        "action_dim": config.action_dim,
-        "latent_dim": config.latent_dim,
-        "simnorm_group": config.simnorm_group,
-        "num_q": config.num_q,
+        **{name: getattr(config, name) for name in names},
         "num_bins": config.num_bins - 1,  # at least two bins span a range
         "bin_max - bin_min": config.bin_max - config.bin_min,
-        "layer_norm_eps": config.layer_norm_eps,
         "narrowest layer": min((*config.encoder_widths, *config.hidden_widths), default=1),
     }
     if config.glass:
-        sizes |= {
-            "prototypes": config.glass.prototypes,
-            "clusters": config.glass.clusters,
-            "proto_temperature": config.glass.proto_temperature,
-            "assignment_temperature": config.glass.assignment_temperature,
-        }
+        names = ["prototypes", "clusters", "proto_temperature", "assignment_temperature"]
+        sizes |= {name: getattr(config.glass, name) for name in names}
     for name, size in sizes.items():
         if size <= 0:
             raise GlassvizError(f"{place}: {name} is too small for an agent: found {size}")

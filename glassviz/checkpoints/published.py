@@ -3,7 +3,6 @@
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -52,35 +51,32 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
             f"{place}: expected a TD-MPC-Glass checkpoint (a dictionary with 'params'), found a "
             f"pickle of something else"
         )
-    params = read_leaves(payload["params"], place, budget=len(data))
-    inferred = infer_config(payload, params, place)
-    leaves = dict(params.leaves)
-    ignored = [*params.other_nets, *params.other_leaves]
-    losses = []
+    read = _LeafReader(place, budget=len(data))
+    read.read(payload["params"])
+    inferred = _Inference(payload, read)
+    config = inferred.infer()
+    leaves, ignored, losses = read.leaves, read.ignored, []
     if inferred.glass_switched_off:
-        unused = [name for name in leaves if name.startswith("glass/")]
-        leaves = {name: leaf for name, leaf in leaves.items() if name not in unused}
-        ignored += unused
+        ignored += [name for name in leaves if name.startswith("glass/")]
+        leaves = {name: leaf for name, leaf in leaves.items() if name not in ignored}
         losses.append("prototypes and clusters, since Glass was switched off in training")
-    if params.rounded:
-        losses.append(f"double precision of {params.rounded} leaves, rounded to float32")
+    if read.rounded:
+        losses.append(f"double precision of {read.rounded} leaves, rounded to float32")
     if training_state := [key for key in _TRAINING_STATE if key in payload]:
         losses.append(f"what only training needs: {', '.join(training_state)}")
-    check_config(place, inferred.config)
-    check_leaves(place, inferred.config, leaves)
+    check_config(place, config)
+    check_leaves(place, config, leaves)
     sha256 = hashlib.sha256(data).hexdigest()
     returns, episode_assumption = _returns(payload)
-    provenance = (
-        _run_facts(payload)
-        | ({"returns": returns} if returns else {})
-        | {
-            "source": {"file": path.name, "format": FORMAT, "sha256": sha256},
-            "ignored_leaves": [printable(name) for name in ignored],
-            "losses": losses,
-        }
-    )
+    provenance = {
+        **_run_facts(payload),
+        **({"returns": returns} if returns else {}),
+        "source": {"file": path.name, "format": FORMAT, "sha256": sha256},
+        "ignored_leaves": [printable(name) for name in ignored],
+        "losses": losses,
+    }
     return Checkpoint(
-        config=inferred.config,
+        config=config,
         params=unflatten_dict(leaves, sep="/"),
         name=path.stem,
         format=FORMAT,
@@ -117,68 +113,48 @@ def _returns(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
     return returns, [f"returns: means over {counts} episodes, as in the published runs"]
 
 
-@dataclass(frozen=True)
-class PublishedLeaves:
-    """Parameters read from a pickle.
-
-    Attributes:
-        leaves: float32 arrays by name, including those of Glass.
-        other_nets: networks that this package does not use.
-        other_leaves: leaves of `glass` besides prototypes and assignment logits.
-        rounded: number of leaves that were stored in double precision.
-    """
-
-    leaves: Leaves
-    other_nets: tuple[str, ...]
-    other_leaves: tuple[str, ...]
-    rounded: int
-
-
-def read_leaves(params: dict[Any, Any], place: str, budget: int) -> PublishedLeaves:
-    """Read the leaves under `params`.
+class _LeafReader:
+    """Reads the leaves under `params`.
 
     Args:
-        params: the file's parameters by network.
         place: the file's name in messages.
         budget: maximum total size of the leaves in bytes, namely the file's size: leaves that
             share their bytes could otherwise expand without bound.
 
-    Raises:
-        GlassvizError: a network is missing or does not consist of NormMLPs.
+    Attributes:
+        leaves: float32 arrays by name, including those of Glass.
+        other_nets: networks that this package does not use.
+        ignored: these, and leaves of `glass` besides prototypes and assignment logits.
+        rounded: number of leaves that were stored in double precision.
     """
-    return _LeafReader(place, budget).read(params)
 
-
-class _LeafReader:
     def __init__(self, place: str, budget: int) -> None:
         self.place = place
         self.budget = budget
+        self.leaves: Leaves = {}
         self.rounded = 0
 
-    def read(self, params: dict[Any, Any]) -> PublishedLeaves:
+    def read(self, params: dict[Any, Any]) -> None:
+        """Raises GlassvizError if a network is missing or does not consist of NormMLPs."""
         nets = self._entries(params, "params")
-        leaves: Leaves = {}
         for net in NETS:
             heads = self._heads(net, nets.get(net))
             for name in heads[0]:
                 stacked = np.stack([head[name] for head in heads])
-                leaves[f"{net}/{name}"] = stacked if net == "q" else stacked[0]
+                self.leaves[f"{net}/{name}"] = stacked if net == "q" else stacked[0]
         glass = self._entries(nets.get("glass", {}), "glass")
         for name in GLASS_LEAVES:
             if name in glass:
-                leaves[f"glass/{name}"] = self._array(f"glass/{name}", glass[name])
-        return PublishedLeaves(
-            leaves=leaves,
-            other_nets=tuple(name for name in nets if name not in (*NETS, "glass")),
-            other_leaves=tuple(f"glass/{name}" for name in glass if name not in GLASS_LEAVES),
-            rounded=self.rounded,
-        )
+                self.leaves[f"glass/{name}"] = self._array(f"glass/{name}", glass[name])
+        self.other_nets = [name for name in nets if name not in (*NETS, "glass")]
+        others = [f"glass/{name}" for name in glass if name not in GLASS_LEAVES]
+        self.ignored = [*self.other_nets, *others]
 
     def _heads(self, net: str, branch: Any) -> list[Leaves]:
         """The NormMLPs of a network in order, checked to have equal shapes."""
         modules = self._entries(branch, net).get("params") if isinstance(branch, dict) else None
         if not modules:
-            raise self._error(
+            raise self.error(
                 f"network {net!r} is missing, expected {', '.join(NETS)} in 'params': is this a "
                 f"checkpoint of TD-MPC-Glass?"
             )
@@ -186,7 +162,7 @@ class _LeafReader:
         expected = [f"NormMLP_{index}" for index in range(len(modules) if net == "q" else 1)]
         for module in modules:
             if module not in expected:
-                raise self._error(
+                raise self.error(
                     f"network {net!r} has a module {printable(module)}, expected "
                     f"{' and '.join(expected)}: agents with residual, attention or other networks "
                     f"are not supported"
@@ -194,7 +170,7 @@ class _LeafReader:
         heads = [self._mlp(net, modules[module]) for module in expected]
         for module, head in zip(expected, heads, strict=True):
             if {k: v.shape for k, v in head.items()} != {k: v.shape for k, v in heads[0].items()}:
-                raise self._error(f"network {net!r}: {module} has other shapes than NormMLP_0")
+                raise self.error(f"network {net!r}: {module} has other shapes than NormMLP_0")
         return heads
 
     def _mlp(self, net: str, layers: Any) -> Leaves:
@@ -207,14 +183,14 @@ class _LeafReader:
     def _entries(self, branch: Any, name: str) -> dict[str, Any]:
         """`branch`, checked to be a small dictionary with short names."""
         if not isinstance(branch, dict):
-            raise self._error(f"{printable(name)} is not a dictionary, expected parameters by name")
+            raise self.error(f"{printable(name)} is not a dictionary, expected parameters by name")
         if len(branch) > _MAX_ENTRIES:
-            raise self._error(
+            raise self.error(
                 f"{printable(name)} has {len(branch)} entries, expected at most {_MAX_ENTRIES}"
             )
         for key in branch:
             if not (isinstance(key, str) and 0 < len(key) <= _MAX_NAME):
-                raise self._error(
+                raise self.error(
                     f"{printable(name)} has an invalid key, expected a string of 1 to {_MAX_NAME} "
                     f"characters"
                 )
@@ -224,48 +200,35 @@ class _LeafReader:
         """A float32 copy of a leaf."""
         values = leaf.values if isinstance(leaf, PickledArray) else None
         if values is None or values.dtype.kind != "f":
-            raise self._error(f"leaf {printable(name)} is not an array of floats, expected float32")
+            raise self.error(f"leaf {printable(name)} is not an array of floats, expected float32")
         self.budget -= values.nbytes
         if self.budget < 0:
-            raise self._error("leaves share bytes, expected separate data for every leaf")
+            raise self.error("leaves share bytes, expected separate data for every leaf")
         self.rounded += values.dtype.itemsize > np.float32().itemsize
         with np.errstate(over="ignore"):  # check_leaves refuses values that overflow
             return values.astype(np.float32)
 
-    def _error(self, problem: str) -> GlassvizError:
+    def error(self, problem: str) -> GlassvizError:
         return GlassvizError(f"{self.place}: {problem}")
 
 
-@dataclass(frozen=True)
-class InferredConfig:
-    """A configuration, and the assumptions behind it."""
-
-    config: AgentConfig
-    assumptions: tuple[str, ...]
-    glass_switched_off: bool
-
-
-def infer_config(payload: Mapping[Any, Any], params: PublishedLeaves, place: str) -> InferredConfig:
-    """Infer the configuration from the shapes of the leaves and from `glass_config`.
-
-    Raises:
-        GlassvizError: a leaf that determines a size is missing or of another rank, a setting is
-            invalid, or the task is not one of the hopper's.
-    """
-    return _Inference(payload, params, place).infer()
-
-
 class _Inference:
-    def __init__(self, payload: Mapping[Any, Any], params: PublishedLeaves, place: str) -> None:
+    """Infers the configuration from the shapes of the leaves and from `glass_config`.
+
+    Attributes:
+        assumptions: what the file does not specify.
+        glass_switched_off: whether the agent was trained without the Glass that the file contains.
+    """
+
+    def __init__(self, payload: Mapping[Any, Any], read: _LeafReader) -> None:
         settings = payload.get("glass_config")
         self.settings: Mapping[Any, Any] = settings if isinstance(settings, dict) else {}
         self.env_id = payload.get("env_id")
-        self.params = params
-        self.leaves: Mapping[str, np.ndarray] = params.leaves
-        self.place = place
+        self.leaves, self.other_nets, self._error = read.leaves, read.other_nets, read.error
         self.assumptions: list[str] = []
 
-    def infer(self) -> InferredConfig:
+    def infer(self) -> AgentConfig:
+        """Raises GlassvizError for a wrong leaf or setting, or a task that is not the hopper's."""
         encoder, dynamics = self._layers("enc"), self._layers("dyn")
         latent = encoder[-1]
         if latent % _SIMNORM_GROUPS or not latent:
@@ -274,9 +237,14 @@ class _Inference:
                 f"number of SimNorm groups in this format"
             )
         glass = self._glass(latent)
-        switched_off = (
-            glass is not None and self.settings.get("enabled") is False and not glass.cluster_obs
-        )
+        no_planner = ""
+        if jumpy := [net for net in _JUMPY_NETS if net in self.other_nets]:
+            no_planner = (
+                f"it was trained to plan with a jumpy model ({' and '.join(jumpy)}), which this "
+                f"version does not run: its policy does (--controller pi)"
+            )
+        off = self.settings.get("enabled") is False
+        self.glass_switched_off = glass is not None and off and not glass.cluster_obs
         config = AgentConfig(
             family="glass",
             obs_dim=self._shape("enc/Dense_0/kernel")[0],
@@ -287,13 +255,22 @@ class _Inference:
             simnorm_group=latent // _SIMNORM_GROUPS,
             num_q=len(self.leaves["q/Dense_0/kernel"]) if "q/Dense_0/kernel" in self.leaves else 1,
             num_bins=self._layers("rew")[-1],
-            glass=None if switched_off else glass,
+            glass=None if self.glass_switched_off else glass,
             planner=PlannerConfig(variant="glass"),
             env=EnvConfig(task=self._task(), physics="playground"),
-            no_planner=self._no_planner(),
+            no_planner=no_planner,
         )
-        self._assume(config)
-        return InferredConfig(config, tuple(self.assumptions), switched_off)
+        planner, env = config.planner, config.env
+        self.assumptions += [
+            f"planner: horizon {planner.horizon}, {planner.samples} samples (many published runs "
+            f"used 2048), {planner.iterations} iterations, {planner.elites} elites, "
+            f"{planner.policy_trajectories} policy trajectories, discount {planner.discount}",
+            f"environment: physics profile {env.physics}, action repeat {env.action_repeat}, "
+            f"{env.episode_steps} steps an episode",
+            f"networks: SiLU, LayerNorm eps {config.layer_norm_eps:g}, {_SIMNORM_GROUPS} SimNorm "
+            f"groups, bins from {config.bin_min:g} to {config.bin_max:g}, as this layout has them",
+        ]
+        return config
 
     def _layers(self, net: str) -> tuple[int, ...]:
         """Output sizes of the Dense layers of a network."""
@@ -311,8 +288,7 @@ class _Inference:
         return shape[0], shape[1]
 
     def _glass(self, latent: int) -> GlassConfig | None:
-        names = [name for name in self.leaves if name.startswith("glass/")]
-        if not names:
+        if not any(name.startswith("glass/") for name in self.leaves):
             return None
         prototypes, clusters = self._shape("glass/assign_logits")
         supers = "glass/super_assign_logits"
@@ -352,27 +328,3 @@ class _Inference:
                 f"are not supported"
             )
         return task
-
-    def _no_planner(self) -> str:
-        jumpy = [net for net in _JUMPY_NETS if net in self.params.other_nets]
-        if not jumpy:
-            return ""
-        return (
-            f"it was trained to plan with a jumpy model ({' and '.join(jumpy)}), which this "
-            f"version does not run: its policy does (--controller pi)"
-        )
-
-    def _assume(self, config: AgentConfig) -> None:
-        planner, env = config.planner, config.env
-        self.assumptions += [
-            f"planner: horizon {planner.horizon}, {planner.samples} samples (many published runs "
-            f"used 2048), {planner.iterations} iterations, {planner.elites} elites, "
-            f"{planner.policy_trajectories} policy trajectories, discount {planner.discount}",
-            f"environment: physics profile {env.physics}, action repeat {env.action_repeat}, "
-            f"{env.episode_steps} steps an episode",
-            f"networks: SiLU, LayerNorm eps {config.layer_norm_eps:g}, {_SIMNORM_GROUPS} SimNorm "
-            f"groups, bins from {config.bin_min:g} to {config.bin_max:g}, as this layout has them",
-        ]
-
-    def _error(self, problem: str) -> GlassvizError:
-        return GlassvizError(f"{self.place}: {problem}")

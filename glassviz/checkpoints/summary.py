@@ -6,7 +6,6 @@ from typing import Any
 
 import jax
 
-from glassviz.agents.config import AgentConfig
 from glassviz.agents.glass import active_in_partition
 from glassviz.agents.networks import input_dims, modules
 from glassviz.checkpoints.native import Checkpoint
@@ -20,8 +19,6 @@ class GlassSummary:
     Attributes:
         prototypes, clusters, super_clusters: N, K and the size of the second level (0: none).
         tau: temperature of the soft assignment.
-        assignment_temperature: temperature of the partition S.
-        similarity: similarity measure between latents and prototypes.
         cluster_obs: whether the cluster row is an input of policy and Q.
         clusters_active_in_partition: #{k : mean_n S_nk > 0.05/K}, a property of the parameters,
             not of behaviour.
@@ -42,15 +39,8 @@ class Summary:
     """Contents of a checkpoint.
 
     Attributes:
-        name, format, sha256: name, format and hash of the file.
-        family: implementation that the agent follows.
         networks: layer sizes from input to output, by network.
-        parameters: total number of parameters.
-        parameters_by_network: number of parameters by network.
-        glass: prototypes and clusters; None without Glass.
-        planner, env: parameters of the planner and of the training environment.
         no_planner: why the planner cannot run this agent; empty if it can.
-        provenance: origin of the parameters.
         assumptions: what the file did not specify and the reader assumed.
         ignored_leaves: unused parameters in the file.
         losses: what else of the file was not imported.
@@ -82,7 +72,25 @@ def summarise(checkpoint: Checkpoint) -> Summary:
     >>> summary.glass.clusters
     8
     """
-    config = checkpoint.config
+    config, glass, dims = checkpoint.config, None, input_dims(checkpoint.config)
+    sizes = {
+        name: " → ".join(str(size) for size in (dims[name], *net.hidden, net.out))
+        for name, net in modules(config).items()
+    }
+    sizes["q"] += f", {config.num_q} heads"
+    if config.glass:
+        glass = GlassSummary(
+            prototypes=config.glass.prototypes,
+            clusters=config.glass.clusters,
+            super_clusters=config.glass.super_clusters,
+            tau=config.glass.proto_temperature,
+            assignment_temperature=config.glass.assignment_temperature,
+            similarity=config.glass.similarity,
+            cluster_obs=config.glass.cluster_obs,
+            clusters_active_in_partition=int(
+                active_in_partition(config.glass, checkpoint.params["glass"])
+            ),
+        )
     counts = {
         net: sum(leaf.size for leaf in jax.tree.leaves(branch))
         for net, branch in checkpoint.params.items()
@@ -95,10 +103,10 @@ def summarise(checkpoint: Checkpoint) -> Summary:
         format=checkpoint.format,
         sha256=checkpoint.sha256,
         family=config.family,
-        networks=_networks(config),
+        networks=sizes,
         parameters=sum(counts.values()),
         parameters_by_network=counts,
-        glass=_glass(checkpoint),
+        glass=glass,
         planner=dataclasses.asdict(config.planner),
         env=dataclasses.asdict(config.env),
         no_planner=config.no_planner,
@@ -106,33 +114,6 @@ def summarise(checkpoint: Checkpoint) -> Summary:
         losses=_texts(provenance.pop("losses", ())),
         provenance=provenance,
         assumptions=checkpoint.assumptions,
-    )
-
-
-def _networks(config: AgentConfig) -> dict[str, str]:
-    """Layer sizes by network, such as `516 → 512 → 512 → 101, 2 heads`."""
-    dims = input_dims(config)
-    sizes = {
-        name: " → ".join(str(size) for size in (dims[name], *net.hidden, net.out))
-        for name, net in modules(config).items()
-    }
-    sizes["q"] += f", {config.num_q} heads"
-    return sizes
-
-
-def _glass(checkpoint: Checkpoint) -> GlassSummary | None:
-    glass = checkpoint.config.glass
-    if glass is None:
-        return None
-    return GlassSummary(
-        prototypes=glass.prototypes,
-        clusters=glass.clusters,
-        super_clusters=glass.super_clusters,
-        tau=glass.proto_temperature,
-        assignment_temperature=glass.assignment_temperature,
-        similarity=glass.similarity,
-        cluster_obs=glass.cluster_obs,
-        clusters_active_in_partition=int(active_in_partition(glass, checkpoint.params["glass"])),
     )
 
 

@@ -57,11 +57,6 @@ def make_dtype(name: Any, align: Any = False, copy: Any = False) -> PickledDType
     return PickledDType(np.dtype(name))
 
 
-def make_empty(subtype: Any, shape: Any, typecode: Any) -> PickledArray:
-    """`_reconstruct(ndarray, (0,), b'b')`: an array whose state follows (protocols 0 to 4)."""
-    return PickledArray()
-
-
 def make_from_buffer(
     raw: Any, dtype: Any, shape: Any, order: Any, axis_order: Any = None
 ) -> PickledArray:
@@ -69,12 +64,6 @@ def make_from_buffer(
     if order == "K" and axis_order is not None:
         return PickledArray(_view(raw, dtype, shape, "C").transpose(axis_order))
     return PickledArray(_view(raw, dtype, shape, "F" if order == "F" else "C"))
-
-
-def make_scalar(dtype: Any, raw: Any) -> bool | int | float:
-    """`scalar(dtype, raw)`: a NumPy scalar, as a Python number."""
-    number: bool | int | float = _view(raw, dtype, (), "C").item()
-    return number
 
 
 def make_jax_array(function: Any, args: Any, state: Any, aval_state: Any) -> PickledArray:
@@ -90,9 +79,11 @@ def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndar
         raise ArrayError("an object array, which may contain any Python object")
     if not (isinstance(raw, bytes | bytearray) and isinstance(dtype, PickledDType)):
         raise ArrayError("an array without its bytes")
-    if not (isinstance(shape, tuple) and len(shape) <= _MAX_DIMENSIONS):
-        raise ArrayError("an array without a shape")
-    if not all(type(n) is int and n >= 0 for n in shape):
+    if not (
+        isinstance(shape, tuple)
+        and len(shape) <= _MAX_DIMENSIONS
+        and all(type(n) is int and n >= 0 for n in shape)
+    ):
         raise ArrayError("an array without a shape")
     size = math.prod(shape) * dtype.dtype.itemsize
     if size != len(raw):
@@ -122,18 +113,15 @@ def _frozen_dict(content: Any) -> dict[Any, Any]:
     return content
 
 
-def _ordered_dict() -> dict[Any, Any]:
-    return {}
-
-
 RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "numpy.dtype": make_dtype,
-    "numpy._core.multiarray._reconstruct": make_empty,
-    "numpy._core.multiarray.scalar": make_scalar,
+    # The state of an array follows (protocols 0 to 4); scalars become Python numbers.
+    "numpy._core.multiarray._reconstruct": lambda subtype, shape, typecode: PickledArray(),
+    "numpy._core.multiarray.scalar": lambda dtype, raw: _view(raw, dtype, (), "C").item(),
     "numpy._core.numeric._frombuffer": make_from_buffer,
     "jax._src.array._reconstruct_array": make_jax_array,
     "flax.core.frozen_dict.FrozenDict": _frozen_dict,
-    "collections.OrderedDict": _ordered_dict,
+    "collections.OrderedDict": lambda: {},
 }
 """Functions called instead of the named ones, with the arguments in the file."""
 
@@ -141,39 +129,21 @@ BYTES_CONSTRUCTORS = frozenset({"builtins.bytes", "builtins.bytearray", "_codecs
 """How protocols 0 to 2 encode bytes."""
 
 # Optimiser and environment states, which are discarded, contain objects of these packages …
-_STUBBED_PACKAGES = frozenset(
-    {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
-)
+_STUBBED_PACKAGES = {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
 
 # … and of these classes.
-_PLAIN_CLASSES = frozenset(
-    {
-        "builtins.complex",
-        "builtins.frozenset",
-        "builtins.object",
-        "builtins.range",
-        "builtins.set",
-        "builtins.slice",
-        "builtins.tuple",
-        "copyreg._reconstructor",
-        "numpy.ndarray",
-    }
-)
-
+_BUILTINS = ("complex", "frozenset", "object", "range", "set", "slice", "tuple")
+_PLAIN_CLASSES = {*map("builtins.{}".format, _BUILTINS), "copyreg._reconstructor", "numpy.ndarray"}
 _KNOWN = RECONSTRUCTORS.keys() | BYTES_CONSTRUCTORS | _PLAIN_CLASSES
 
 # Names of the same objects in Python 2 and NumPy 1.
-_RENAMED = (
-    ("__builtin__.", "builtins."),
-    ("copy_reg.", "copyreg."),
-    ("numpy.core.", "numpy._core."),
-)
+_RENAMED = {"__builtin__.": "builtins.", "copy_reg.": "copyreg.", "numpy.core.": "numpy._core."}
 
 
 def known_path(module: str, name: str) -> str | None:
     """The full current name of an object that a file may refer to; None for any other object."""
     path = f"{module}.{name}"
-    for old, new in _RENAMED:
+    for old, new in _RENAMED.items():
         if path.startswith(old):
             path = new + path.removeprefix(old)
     return path if path in _KNOWN or module.split(".")[0] in _STUBBED_PACKAGES else None
@@ -185,11 +155,20 @@ _MAX_INT_BITS = 128
 _MAX_KEY_BITS = 60  # integers below 2⁶¹ − 1 hash to themselves
 _HIGHEST_PROTOCOL = 5
 _FRAME_OPCODE_BYTES = 9
-_NUMBERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-_TEXTS = {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
-_BYTES = {"BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"}
-_LITERALS = _NUMBERS | _TEXTS | _BYTES
-_CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
+_LITERALS = {
+    *("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"),
+    *("UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"),
+    *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
+}
+_CONSTANTS: dict[str, Callable[[], Any]] = {
+    "NONE": lambda: None,
+    "NEWTRUE": lambda: True,
+    "NEWFALSE": lambda: False,
+    "EMPTY_LIST": list,
+    "EMPTY_DICT": dict,
+    "EMPTY_TUPLE": tuple,
+    "EMPTY_SET": lambda: Opaque("builtins.set"),
+}
 
 
 def read_pickle(data: bytes, place: str) -> Any:
@@ -223,7 +202,7 @@ def read_pickle(data: bytes, place: str) -> Any:
 
 
 class _Machine:
-    """The stack machine: one method per kind of opcode."""
+    """The pickle stack machine."""
 
     def __init__(self, data: bytes, place: str) -> None:
         self.data = data
@@ -248,23 +227,84 @@ class _Machine:
         raise ValueError("no STOP")
 
     def _step(self, op: str, arg: Any) -> None:
-        if op in _LITERALS:
-            self._push_literal(arg)
-        elif op in _CONSTANTS:
-            self.stack.append(_CONSTANTS[op])
-        elif "PUT" in op or op == "MEMOIZE":
-            self.memo[len(self.memo) if arg is None else int(arg)] = self.stack[-1]
-        elif op in ("GET", "BINGET", "LONG_BINGET"):
-            self.stack.append(self.memo[int(arg)])
-        elif handler := getattr(self, f"_op_{op.lower()}", None):
-            handler(arg) if arg is not None else handler()
-        else:  # STRING (Python 2), PERSID, EXT1, NEXT_BUFFER and the like
-            self._refuse(f"opcode {op}, which no checkpoint uses")
-
-    def _push_literal(self, value: Any) -> None:
-        if isinstance(value, int) and value.bit_length() > _MAX_INT_BITS:
-            raise ValueError("an integer too large for a checkpoint")
-        self.stack.append(value)
+        match op:
+            case _ if op in _LITERALS:
+                if isinstance(arg, int) and arg.bit_length() > _MAX_INT_BITS:
+                    raise ValueError("an integer too large for a checkpoint")
+                self.stack.append(arg)
+            case _ if op in _CONSTANTS:
+                self.stack.append(_CONSTANTS[op]())
+            case "MEMOIZE" | "PUT" | "BINPUT" | "LONG_BINPUT":
+                self.memo[len(self.memo) if arg is None else int(arg)] = self.stack[-1]
+            case "GET" | "BINGET" | "LONG_BINGET":
+                self.stack.append(self.memo[int(arg)])
+            case "PROTO":
+                if arg > _HIGHEST_PROTOCOL:
+                    raise ValueError("an unknown protocol")
+            case "FRAME":
+                if arg > len(self.data) - self.position - _FRAME_OPCODE_BYTES:
+                    raise ValueError("a frame longer than the file")
+            case "MARK":
+                self.marked.append(self.stack)
+                self.stack = []
+            case "POP" if self.stack:
+                self.stack.pop()
+            case "POP" | "POP_MARK":
+                self._pop_mark()
+            case "DUP":
+                self.stack.append(self.stack[-1])
+            case "LIST":
+                items = self._pop_mark()
+                self.stack.append(items)
+            case "TUPLE":
+                items = self._pop_mark()
+                self.stack.append(tuple(items))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                items = [self.stack.pop() for _ in range(int(op[-1]))]
+                self.stack.append(tuple(reversed(items)))
+            case "FROZENSET":
+                self._pop_mark()
+                self.stack.append(Opaque("builtins.frozenset"))
+            case "DICT":
+                items = self._pop_mark()
+                self.stack.append({})
+                self._set_items(items)
+            case "APPEND":
+                item = self.stack.pop()
+                self._extend([item])
+            case "APPENDS" | "ADDITEMS":
+                self._extend(self._pop_mark())
+            case "SETITEM":
+                value, key = self.stack.pop(), self.stack.pop()
+                self._set_items([key, value])
+            case "SETITEMS":
+                self._set_items(self._pop_mark())
+            case "GLOBAL":
+                self.stack.append(self._find(*arg.split(" ", 1)))
+            case "STACK_GLOBAL":
+                name, module = self.stack.pop(), self.stack.pop()
+                if not (isinstance(name, str) and isinstance(module, str)):
+                    raise TypeError("a name that is not a string")
+                self.stack.append(self._find(module, name))
+            case "REDUCE" | "NEWOBJ" | "NEWOBJ_EX":
+                if op == "NEWOBJ_EX":
+                    self.stack.pop()  # keyword arguments
+                args, function = self.stack.pop(), self.stack.pop()
+                self._call(function, args)
+            case "INST":
+                self._call(self._find(*arg.split(" ", 1)), tuple(self._pop_mark()))
+            case "OBJ":
+                function, *args = self._pop_mark()
+                self._call(function, tuple(args))
+            case "BUILD":
+                state = self.stack.pop()
+                target = self.stack[-1]
+                if isinstance(target, PickledArray | PickledDType):
+                    target.set_state(state)
+                elif not isinstance(target, Opaque):
+                    raise TypeError("a state for an object without one")
+            case _:  # STRING (Python 2), PERSID, EXT1, NEXT_BUFFER and the like
+                self._refuse(f"opcode {op}, which no checkpoint uses")
 
     def _refuse(self, content: str) -> NoReturn:
         raise GlassvizError(
@@ -272,89 +312,9 @@ class _Machine:
             f"{printable(content)}: nothing was executed; do not trust this file"
         )
 
-    # -- the stream
-
-    def _op_proto(self, version: int) -> None:
-        if version > _HIGHEST_PROTOCOL:
-            raise ValueError("an unknown protocol")
-
-    def _op_frame(self, length: int) -> None:
-        if length > len(self.data) - self.position - _FRAME_OPCODE_BYTES:
-            raise ValueError("a frame longer than the file")
-
-    def _op_mark(self) -> None:
-        self.marked.append(self.stack)
-        self.stack = []
-
     def _pop_mark(self) -> list[Any]:
         items, self.stack = self.stack, self.marked.pop()
         return items
-
-    def _op_pop(self) -> None:
-        if self.stack:
-            self.stack.pop()
-        else:
-            self._pop_mark()
-
-    def _op_pop_mark(self) -> None:
-        self._pop_mark()
-
-    def _op_dup(self) -> None:
-        self.stack.append(self.stack[-1])
-
-    # -- containers
-
-    def _op_empty_list(self) -> None:
-        self.stack.append([])
-
-    def _op_empty_dict(self) -> None:
-        self.stack.append({})
-
-    def _op_empty_tuple(self) -> None:
-        self.stack.append(())
-
-    def _op_empty_set(self) -> None:
-        self.stack.append(Opaque("builtins.set"))
-
-    def _op_list(self) -> None:
-        items = self._pop_mark()
-        self.stack.append(items)
-
-    def _op_tuple(self) -> None:
-        items = self._pop_mark()
-        self.stack.append(tuple(items))
-
-    def _op_tuple1(self) -> None:
-        self._tuple(1)
-
-    def _op_tuple2(self) -> None:
-        self._tuple(2)
-
-    def _op_tuple3(self) -> None:
-        self._tuple(3)
-
-    def _tuple(self, size: int) -> None:
-        items = [self.stack.pop() for _ in range(size)]
-        self.stack.append(tuple(reversed(items)))
-
-    def _op_dict(self) -> None:
-        items = self._pop_mark()
-        self.stack.append({})
-        self._set_items(items)
-
-    def _op_frozenset(self) -> None:
-        self._pop_mark()
-        self.stack.append(Opaque("builtins.frozenset"))
-
-    def _op_append(self) -> None:
-        item = self.stack.pop()
-        self._extend([item])
-
-    def _op_appends(self) -> None:
-        self._extend(self._pop_mark())
-
-    def _op_additems(self) -> None:
-        self._extend(self._pop_mark())
 
     def _extend(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -362,13 +322,6 @@ class _Machine:
             target.extend(items)
         elif not isinstance(target, Opaque):
             raise TypeError("items added to an object that is not a list")
-
-    def _op_setitem(self) -> None:
-        value, key = self.stack.pop(), self.stack.pop()
-        self._set_items([key, value])
-
-    def _op_setitems(self) -> None:
-        self._set_items(self._pop_mark())
 
     def _set_items(self, items: list[Any]) -> None:
         target = self.stack[-1]
@@ -385,39 +338,11 @@ class _Machine:
                 raise TypeError("a dictionary key that is too large an integer")
             target[key] = value
 
-    # -- names and calls
-
-    def _op_global(self, arg: str) -> None:
-        self.stack.append(self._find(*arg.split(" ", 1)))
-
-    def _op_stack_global(self) -> None:
-        name, module = self.stack.pop(), self.stack.pop()
-        if not (isinstance(name, str) and isinstance(module, str)):
-            raise TypeError("a name that is not a string")
-        self.stack.append(self._find(module, name))
-
     def _find(self, module: str, name: str) -> Global:
         path = known_path(module, name)
         if path is None:
             self._refuse(f"the name {module}.{name}")
         return Global(path)
-
-    def _op_reduce(self) -> None:
-        args, function = self.stack.pop(), self.stack.pop()
-        self._call(function, args)
-
-    _op_newobj = _op_reduce
-
-    def _op_newobj_ex(self) -> None:
-        self.stack.pop()  # keyword arguments
-        self._op_reduce()
-
-    def _op_inst(self, arg: str) -> None:
-        self._call(self._find(*arg.split(" ", 1)), tuple(self._pop_mark()))
-
-    def _op_obj(self) -> None:
-        function, *args = self._pop_mark()
-        self._call(function, tuple(args))
 
     def _call(self, function: Any, args: Any) -> None:
         if not (isinstance(function, Global) and isinstance(args, tuple)):
@@ -428,14 +353,6 @@ class _Machine:
             self.stack.append(make(*args))
         else:
             self.stack.append(Opaque(function.path))
-
-    def _op_build(self) -> None:
-        state = self.stack.pop()
-        target = self.stack[-1]
-        if isinstance(target, PickledArray | PickledDType):
-            target.set_state(state)
-        elif not isinstance(target, Opaque):
-            raise TypeError("a state for an object without one")
 
     def _bytes(self, text: Any = b"", encoding: Any = "latin1") -> bytes:
         """Bytes as encoded by protocols 0 to 2: a string and the name of its encoding."""

@@ -313,7 +313,7 @@ def curves(
     """
     from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, learning_curves
     from glassviz.figures.style import check_target, save
-    from glassviz.training.curves import CONTROLLERS, read_runs
+    from glassviz.training.log import CONTROLLERS, read_runs
 
     check_target(out, overwrite)
     runs = read_runs(folders)

@@ -9,7 +9,7 @@ import typer
 
 from glassviz.cli.options import Checkpoint, Json, Overwrite
 from glassviz.errors import UsageError
-from glassviz.training.settings import SETTINGS
+from glassviz.training.config import SETTINGS
 
 if TYPE_CHECKING:
     from glassviz.checkpoints import Checkpoint as Agent

@@ -37,9 +37,8 @@ class Step:
 
     Attributes:
         obs: qpos[1:], qvel, log1p of the touch sensors.
-        reward: reward of the step, summed over the action repeat; zero after a reset.
-        time: time since the reset, s.
-        qpos, qvel: generalised positions and velocities.
+        reward: summed over the action repeat; zero after a reset.
+        time: since the reset, s.
         height: torso over foot (body centres of mass), m.
         speed: forward speed of the centre of mass, m/s.
         angles: pitch of the bodies, without the world, against the vertical, rad.
@@ -70,7 +69,7 @@ def model_path() -> Path:
     package = find_spec("dm_control")
     if package is None or not package.submodule_search_locations:
         raise GlassvizError("environment: expected the package dm_control, found none: install it")
-    return Path(next(iter(package.submodule_search_locations))) / "suite" / "hopper.xml"
+    return Path(package.submodule_search_locations[0]) / "suite" / "hopper.xml"
 
 
 @lru_cache
@@ -85,10 +84,7 @@ def load_model(physics: Physics) -> mujoco.MjModel:
 
 
 def check_sizes(name: str, config: AgentConfig) -> None:
-    """Refuse an agent for another robot.
-
-    Args:
-        name: the agent's name, for the error message.
+    """Refuse an agent, named so in the message, for another robot.
 
     Raises:
         GlassvizError: the agent's observation or action size is not the hopper's.
@@ -113,14 +109,10 @@ class HopperBatch:
     >>> step.reward.shape, float(step.time[0])
     ((3,), 0.04)
 
-    Args:
-        config: task, physics profile and action repeat.
-        num: number of hoppers.
     """
 
     def __init__(self, config: EnvConfig, num: int) -> None:
-        self.config = config
-        self.num = num
+        self.config, self.num = config, num
         self.model = load_model(config.physics)
         self._data = [mujoco.MjData(self.model) for _ in range(num)]
         self._floor = self.model.geom("floor").id
@@ -273,13 +265,8 @@ def task_reward(
     """Reward of one control step, in [0, 1]: standing × hopping, or standing × small control.
 
     standing is 1 for 0.6 m ≤ height ≤ 2 m, else 0; hopping is clip(speed/2, 0, 1); small control
-    is 0.8 + 0.2·mean(max(1 − u², 0)). Operations are in the suite's order, so rewards are bitwise
-    equal to the suite's.
-
-    Args:
-        height: torso over foot, m.
-        speed: forward speed, m/s.
-        ctrl: actions u.
+    is 0.8 + 0.2·mean(max(1 − u², 0)). Heights are in m, speeds in m/s, `ctrl` is u. Operations are
+    in the suite's order, so rewards are bitwise equal to the suite's.
     """
     standing = np.where((height >= STAND_HEIGHT_M) & (height <= MAX_HEIGHT_M), 1.0, 0.0)
     if task == "hopper-hop":

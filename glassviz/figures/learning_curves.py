@@ -16,7 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glassviz.figures.style import COLUMN_INCHES, INK, style
 from glassviz.palette import CLUSTER_COLORS
-from glassviz.training.curves import CONTROLLERS, Curve, Run
+from glassviz.training.log import CONTROLLERS, Curve, Run
 
 TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
 

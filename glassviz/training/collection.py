@@ -39,7 +39,6 @@ class Proposal(NamedTuple):
     """Actions of an agent before exploration noise.
 
     Attributes:
-        action: actions of the policy or of the planner.
         label: clusters of the observations; empty if not needed.
         plan: planner state for the next step; empty without a planner.
     """
@@ -53,7 +52,6 @@ class Collector:
     """Collects experience with the hoppers of one seed.
 
     Args:
-        train: configuration of the run.
         rng: generator for resets and exploration, shared within the seed.
         replay: buffer that steps are added to.
     """
@@ -64,9 +62,8 @@ class Collector:
         self._batches = [
             HopperBatch(dataclasses.replace(agent.env, task=task), share) for task in train.tasks
         ]
-        self._shaper = Shaper(
-            train.shaping, train.num_envs, agent.action_dim, self._batches[0].geoms
-        )
+        geoms = self._batches[0].geoms
+        self._shaper = Shaper(train.shaping, train.num_envs, agent.action_dim, geoms)
         self.obs = np.zeros((train.num_envs, agent.obs_dim), np.float32)
         self.episode_step = 0
         self.plan: tuple[np.ndarray, ...] = ()
@@ -106,7 +103,10 @@ class Collector:
             env_steps: environment steps of the run before this step.
         """
         action = self._explore(proposal, env_steps)
-        step = self._advance(action)
+        shares = np.split(action.astype(np.float64), len(self._batches))
+        steps = [batch.step(share) for batch, share in zip(self._batches, shares, strict=True)]
+        names = [field.name for field in dataclasses.fields(Step)]
+        step = Step(**{n: np.concatenate([getattr(s, n) for s in steps]) for n in names})
         reward = step.reward
         if self.train.shaping.active:
             labels = None if proposal is None else np.asarray(proposal.label)
@@ -132,10 +132,9 @@ class Collector:
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a state returned by `get_state`."""
-        for batch, rows in zip(
-            self._batches, np.split(state["env_state"], len(self._batches)), strict=True
-        ):
-            batch.set_state(rows)
+        rows = np.split(state["env_state"], len(self._batches))
+        for batch, share in zip(self._batches, rows, strict=True):
+            batch.set_state(share)
         # Not recomputed from the state: touch sensors belong to the last simulated substep.
         self.obs = state["env_obs"]
         self.episode_step = int(state["episode_step"])
@@ -145,9 +144,8 @@ class Collector:
     def _explore(self, proposal: Proposal | None, env_steps: int) -> Float32[np.ndarray, "e act"]:
         explore = self.train.explore
         shape = (self.train.num_envs, self.train.agent.action_dim)
-        random = env_steps < explore.expl_until
         mix_steps = explore.expl_mix_decay_steps
-        if proposal is None or (random and not mix_steps):
+        if proposal is None or (env_steps < explore.expl_until and not mix_steps):
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
         noise = noise_std(self.train, env_steps) * self.rng.standard_normal(shape, np.float32)
         action = np.clip(np.asarray(proposal.action) + noise, -1, 1).astype(np.float32)
@@ -157,20 +155,9 @@ class Collector:
             action = np.where(replaced[:, None], uniform, action)
         return action
 
-    def _advance(self, action: Float32[np.ndarray, "envs act"]) -> Step:
-        actions = np.split(action.astype(np.float64), len(self._batches))
-        steps = [batch.step(share) for batch, share in zip(self._batches, actions, strict=True)]
-        if len(steps) == 1:
-            return steps[0]
-        names = [field.name for field in dataclasses.fields(Step)]
-        return Step(**{n: np.concatenate([getattr(s, n) for s in steps]) for n in names})
-
 
 def noise_std(train: TrainConfig, env_steps: int) -> float:
-    """Std of the exploration noise after `env_steps` environment steps.
-
-    0 with the planner of TD-MPC2, which samples from its plan instead.
-    """
+    """Std of the exploration noise; 0 for the planner of TD-MPC2, which samples from its plan."""
     explore = train.explore
     if explore.collect == "mppi" and train.agent.planner.variant == "tdmpc2":
         return 0.0
@@ -191,20 +178,16 @@ def propose(
     """Propose actions for the agents of several seeds, in one compiled call.
 
     Args:
-        train: configuration of the run.
         params: parameters, with the seeds on the first axis of every leaf.
-        obs: observations of all hoppers.
         plan: the collectors' planner states; empty when the policy acts.
-        seeds: seeds of the planner's random numbers, combined with `env_steps`.
-        env_steps: environment steps of the run so far.
+        seeds: seeds of the planner's random numbers, combined with `env_steps`, the environment
+            steps of the run so far.
 
     Returns:
         One proposal per seed.
     """
-    stacked = _proposals(
-        train, params, jnp.asarray(obs), tuple(map(jnp.asarray, plan)), seeds, env_steps
-    )
-    host = jax.tree.map(np.asarray, stacked)
+    on_device = jnp.asarray(obs), tuple(map(jnp.asarray, plan))
+    host = jax.tree.map(np.asarray, _proposals(train, params, *on_device, seeds, env_steps))
     return [jax.tree.map(lambda leaf, i=i: leaf[i], host) for i in range(len(obs))]
 
 
@@ -222,19 +205,15 @@ def _proposals(
         key = jax.random.fold_in(jax.random.key(seed), env_steps)
         if not train.multitask:
             return _propose(train, params, obs, plan, key)
-        count = len(train.tasks)
-        shares = [
-            _propose(
-                train, task_params(params, i), jnp.split(obs, count)[i],
-                tuple(jnp.split(leaf, count)[i] for leaf in plan), jax.random.fold_in(key, i),
-            )
-            for i in range(count)
-        ]  # fmt: skip
+        count, shares = len(train.tasks), []
+        for i in range(count):
+            own, own_obs = task_params(params, i), jnp.split(obs, count)[i]
+            own_plan = tuple(jnp.split(leaf, count)[i] for leaf in plan)
+            shares.append(_propose(train, own, own_obs, own_plan, jax.random.fold_in(key, i)))
         joined: Proposal = jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *shares)
         return joined
 
-    result: Proposal = map_stacked(one_seed, (params, obs, plan, seeds))
-    return result
+    return map_stacked(one_seed, (params, obs, plan, seeds))
 
 
 def _propose(
@@ -263,9 +242,6 @@ class Shaper:
     """Reward shaping for a batch of hoppers; stateful in their last actions and labels.
 
     Args:
-        settings: coefficients of the shaping terms.
-        num_envs: number of hoppers.
-        action_dim: size of an action.
         geoms: names of the geoms, in the order of `Step.geom_heights`.
     """
 
@@ -294,7 +270,6 @@ class Shaper:
 
         Args:
             step: result of the action.
-            action: the action taken.
             labels: clusters of the observations acted on; only needed for the intrinsic reward.
             env_steps: environment steps of the run so far.
         """
@@ -344,10 +319,8 @@ def stand_share(settings: Shaping, env_steps: int) -> float:
 
 def intrinsic_share(settings: Shaping, env_steps: int) -> float:
     """Remaining share of the intrinsic reward after `env_steps` steps."""
-    start, end = (
-        settings.cluster_intrinsic_decay_start_steps,
-        settings.cluster_intrinsic_decay_steps,
-    )
+    start = settings.cluster_intrinsic_decay_start_steps
+    end = settings.cluster_intrinsic_decay_steps
     if not end:
         return 1.0
     return float(np.clip((end - env_steps) / max(end - start, 1), 0, 1))
@@ -371,10 +344,8 @@ def basin_signal(train: TrainConfig, signal: Signal, params: Params, seed: int) 
     """Value of a basin signal for an agent; below `BASIN_THRESHOLD` it is in a bad basin.
 
     Args:
-        train: configuration of the run.
         signal: `gait`: share of the frames with floor contact in which only the foot touches, in a
             roll-out of the policy. `prototypes`: number of clusters active in the partition.
-        params: parameters of the agent.
         seed: reset seed of the roll-out.
     """
     if signal == "prototypes":

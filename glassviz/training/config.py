@@ -1,10 +1,13 @@
-"""Configuration of a training run: its parts, the rules between them, presets."""
+"""Configuration of a training run: parts, rules between them, presets, settings by name."""
 
 import dataclasses
+import math
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from annotated_types import Interval
+from annotated_types import Ge, Interval
 
 from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
 from glassviz.errors import UsageError
@@ -17,6 +20,7 @@ from glassviz.validation import (
     Positive,
     Share,
     check_fields,
+    check_value,
 )
 
 Signal = Literal["gait", "prototypes"]
@@ -106,8 +110,7 @@ class GlassTraining:
         Doc("Stop training Glass at this step; 0 for never.", STEPS, name="glass_off_steps"),
     ] = 0
     every_k_updates: Annotated[
-        Count,
-        Doc("Add the losses of Glass to every k-th update.", name="glass_every_k_updates"),
+        Count, Doc("Add the losses of Glass to every k-th update.", name="glass_every_k_updates")
     ] = 4
     lambda_se: Annotated[Finite, Doc("Weight of the structural entropy.")] = 5e-3
     lambda_balance: Annotated[
@@ -130,8 +133,7 @@ class GlassTraining:
     ] = 0.0
     window: Annotated[Count, Doc("Window of --lambda-window.", "frames")] = 8
     lambda_contrastive: Annotated[
-        Finite,
-        Doc("Weight of the loss that pulls frames with the same foot contact together."),
+        Finite, Doc("Weight of the loss that pulls frames with the same foot contact together.")
     ] = 0.0
     stopgrad_graph: Annotated[
         bool, Doc("Stop the gradient of the Glass losses at the encoder.")
@@ -190,15 +192,8 @@ class Shaping:
     @property
     def active(self) -> bool:
         """Whether the training reward differs from the task's."""
-        return any(
-            (
-                self.knee_penalty_coef,
-                self.gait_fall_penalty,
-                self.gait_action_smooth,
-                self.soft_stand_bonus,
-                self.cluster_intrinsic_coef,
-            )
-        )
+        falling = self.knee_penalty_coef or self.gait_fall_penalty or self.gait_action_smooth
+        return bool(falling or self.soft_stand_bonus or self.cluster_intrinsic_coef)
 
 
 @dataclass(frozen=True)
@@ -317,9 +312,8 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "training: ")
-        _check_floor(self)
-        _check_lengths(self)
-        _check_parts(self)
+        for message in _contradictions(self):
+            raise UsageError(f"training: {message}")
 
     @property
     def algo(self) -> Algo:
@@ -362,65 +356,53 @@ class TrainConfig:
         return dataclasses.asdict(self)
 
 
-def _check_floor(train: TrainConfig) -> None:
-    floor = train.shaping.soft_stand_floor_m
+def _contradictions(train: TrainConfig) -> Iterator[str]:
+    """What is wrong with the settings taken together."""
+    floor, needed = train.shaping.soft_stand_floor_m, train.sequence_steps
     if floor >= STAND_HEIGHT_M:
-        raise UsageError(
-            f"training: soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus is "
-            f"largest, found {floor}"
+        yield (
+            f"soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus is largest, found "
+            f"{floor}"
         )
-
-
-def _check_lengths(train: TrainConfig) -> None:
-    """Check that replay holds sequences without a reset; sampling would not end otherwise."""
-    needed = train.sequence_steps
-    # Up to `needed` rows may be the end of one episode, and the others the start of the next.
+    # Replay must hold sequences without a reset; sampling would not end otherwise. Up to `needed`
+    # rows may be the end of one episode, and the others the start of the next.
     if train.buffer_steps // train.num_envs <= 2 * needed:
-        raise UsageError(
-            f"training: buffer_steps must hold more than {2 * needed} steps "
-            f"of each of the {train.num_envs} hoppers, found {train.buffer_steps} in all"
+        yield (
+            f"buffer_steps must hold more than {2 * needed} steps of each of the {train.num_envs} "
+            f"hoppers, found {train.buffer_steps} in all"
         )
     episode = train.explore.collect_episode_steps or train.agent.env.episode_steps
     if episode <= needed:
-        raise UsageError(
-            f"training: an episode in collection must have more than the {needed} steps of a "
-            f"sequence, found {episode}: raise collect_episode_steps, or lower mppi_horizon"
+        yield (
+            f"an episode in collection must have more than the {needed} steps of a sequence, found "
+            f"{episode}: raise collect_episode_steps, or lower mppi_horizon"
         )
-
-
-def _check_parts(train: TrainConfig) -> None:
     if train.multitask and (train.num_envs % 2 or train.batch_size % 2):
-        raise UsageError(
-            f"training: multitask needs an even num_envs and batch_size, found "
-            f"{train.num_envs} and {train.batch_size}"
+        yield (
+            f"multitask needs an even num_envs and batch_size, found {train.num_envs} and "
+            f"{train.batch_size}"
         )
-    if train.demos.demo_fraction and train.multitask:
-        raise UsageError(
-            "training: demonstrations are of one task, found multitask: drop one of the two"
-        )
+    if train.multitask and train.demos.demo_fraction:
+        yield "demonstrations are of one task, found multitask: drop one of the two"
+    glass, by_prototypes = train.agent.glass, train.rescue.basin_restart == "prototypes"
     supers = train.glass.lambda_super_se or train.glass.lambda_super_balance
-    if train.agent.glass and supers and not train.agent.glass.super_clusters:
-        raise UsageError(
-            "training: lambda_super_se and lambda_super_balance need a second level, found "
-            "super_clusters 0: set it, or drop them"
+    if glass and supers and not glass.super_clusters:
+        yield (
+            "lambda_super_se and lambda_super_balance need a second level, found super_clusters 0: "
+            "set it, or drop them"
         )
-    if train.rescue.basin_restart == "prototypes" and train.agent.glass:
-        clusters = train.agent.glass.clusters
-        if clusters < FEWEST_ACTIVE:
-            raise UsageError(
-                f"training: basin_restart prototypes needs {FEWEST_ACTIVE} or more clusters, found "
-                f"glass_clusters {clusters}: use basin_restart gait"
-            )
-    needing_glass = {
-        "cluster_intrinsic_coef": bool(train.shaping.cluster_intrinsic_coef),
-        "basin_restart prototypes": train.rescue.basin_restart == "prototypes",
-    }
-    for name, wanted in needing_glass.items():
-        if wanted and train.agent.glass is None:
-            raise UsageError(
-                f"training: {name} needs the labels of Glass, found a run without it: drop the "
-                f"setting, or train with Glass"
-            )
+    if glass and by_prototypes and glass.clusters < FEWEST_ACTIVE:
+        yield (
+            f"basin_restart prototypes needs {FEWEST_ACTIVE} or more clusters, found "
+            f"glass_clusters {glass.clusters}: use basin_restart gait"
+        )
+    bonus = train.shaping.cluster_intrinsic_coef
+    if glass is None and (bonus or by_prototypes):
+        name = "cluster_intrinsic_coef" if bonus else "basin_restart prototypes"
+        yield (
+            f"{name} needs the labels of Glass, found a run without it: drop the setting, or train "
+            f"with Glass"
+        )
 
 
 Preset = Literal["paper", "small"]
@@ -445,13 +427,8 @@ def preset(name: Preset, algo: Algo = "tdmpc-glass", **changes: Any) -> TrainCon
         glass=glass,
         planner=PlannerConfig(samples=256),
     )
-    small: dict[str, Any] = dict(
-        steps=1_000_000,
-        batch_size=128,
-        eval_every=100_000,
-        eval_episodes_mppi=3,
-    )
-    return TrainConfig(agent=agent, **(small | changes))
+    lengths = dict(steps=1_000_000, batch_size=128, eval_every=100_000, eval_episodes_mppi=3)
+    return TrainConfig(agent=agent, **(lengths | changes))
 
 
 def official(train: TrainConfig) -> TrainConfig:
@@ -470,13 +447,140 @@ def official(train: TrainConfig) -> TrainConfig:
         planner=dataclasses.replace(base.planner, variant="tdmpc2"),
         env=dataclasses.replace(base.env, action_repeat=2, episode_steps=500),
     )
-    losses = dataclasses.replace(
-        train.losses,
-        encoder_lr_scale=0.3,
-        consistency_coef=20.0,
-        reward_coef=0.1,
-        value_coef=0.1,
-        policy_coef=1.0,
-        entropy_coef=1e-4,
+    weights: dict[str, Any] = dict(
+        consistency_coef=20.0, reward_coef=0.1, value_coef=0.1, policy_coef=1.0
     )
+    losses = dataclasses.replace(train.losses, encoder_lr_scale=0.3, entropy_coef=1e-4, **weights)
     return dataclasses.replace(train, agent=agent, losses=losses)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting.
+
+    Attributes:
+        path: the fields that lead to it from a `TrainConfig`, joined by dots.
+        group: a heading for the settings of one dataclass, from the start of its docstring.
+        range: the type, annotated with the values that it may take.
+        default: of the preset `paper`; the preset `small` and recipes change some.
+    """
+
+    name: str
+    path: str
+    group: str
+    type: Any
+    range: Any
+    default: Any
+    doc: Doc
+
+    @property
+    def help(self) -> str:
+        """Meaning, default with its unit, and range in one line."""
+        unit = f" {self.doc.unit}" if self.doc.unit else ""
+        default = f"default: {_shown(self.default)}{unit}" if self.default not in (None, ()) else ""
+        notes = "; ".join(filter(None, [default or unit.strip(), _bounds(self.range)]))
+        return f"{self.doc.text}  [{notes}]" if notes else self.doc.text
+
+    def of(self, train: TrainConfig) -> Any:
+        """Its value in a run; None where the run has no such part."""
+        value: Any = train
+        for name in self.path.split("."):
+            value = getattr(value, name, None)
+        return value
+
+
+def _settings(config: type, path: str = "") -> Iterator[Setting]:
+    """The fields of a dataclass that have a `Doc`, then those of its parts."""
+    ranges = get_type_hints(config, include_extras=True)
+    types = get_type_hints(config)
+    group = re.split(r" ?[.:;(]", config.__doc__ or "")[0]
+    for each in dataclasses.fields(config):
+        kind, place = ranges[each.name], path + each.name
+        for doc in getattr(kind, "__metadata__", ()):
+            if isinstance(doc, Doc):
+                name = doc.name or each.name
+                yield Setting(name, place, group, types[each.name], kind, each.default, doc)
+    for each in dataclasses.fields(config):
+        kind = types[each.name]
+        for part in (kind, *get_args(kind)):  # of `Part | None` too
+            if isinstance(part, type) and dataclasses.is_dataclass(part):
+                yield from _settings(part, f"{path}{each.name}.")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _bounds(kind: Any) -> str:
+    """The range that an annotation allows, such as `0<=x<1`; empty without one."""
+    for mark in _marks(kind):
+        if isinstance(mark, Ge):
+            return f"x>={mark.ge}"
+        if isinstance(mark, Interval) and mark.lt != math.inf:
+            low = f"{mark.ge}<=" if mark.ge is not None else f"{mark.gt}<"
+            return f"{low}x<={mark.le}" if mark.le is not None else f"{low}x<{mark.lt}"
+        if isinstance(mark, Interval) and mark.gt != -math.inf:
+            return f"x>={mark.ge}" if mark.ge is not None else f"x>{mark.gt}"
+    return ""
+
+
+def _marks(kind: Any) -> Iterator[Any]:
+    """What stands in an annotation beside types, also inside `… | None` and `tuple[…]`."""
+    yield from getattr(kind, "__metadata__", ())
+    for each in get_args(kind):
+        yield from _marks(each)
+
+
+SETTINGS: dict[str, Setting] = {each.name: each for each in _settings(TrainConfig)}
+
+
+def needs_glass(name: str) -> bool:
+    """Whether a setting has no effect in a run without Glass."""
+    return name in SETTINGS and SETTINGS[name].path.startswith(("agent.glass.", "glass."))
+
+
+def apply(
+    train: TrainConfig, values: Mapping[str, Any], places: Mapping[str, str] | None = None
+) -> TrainConfig:
+    """A run with some settings changed, all at once.
+
+    Args:
+        values: by the setting's name.
+        places: where each was written, for messages; "training" by default.
+
+    Raises:
+        UsageError: an unknown name, a value of the wrong type or out of its range, a setting of
+            Glass in a run without it, or settings that contradict each other.
+    """
+    changes: dict[str, Any] = {}
+    for name, value in values.items():
+        place = (places or {}).get(name, "training")
+        if name not in SETTINGS:
+            raise UsageError(
+                f"{place}: expected settings of a training run, found {name!r}: see "
+                f"`glassviz train --help`"
+            )
+        if needs_glass(name) and train.agent.glass is None:
+            raise UsageError(
+                f"{place}: {name} is a setting of Glass, found a run without it: drop the "
+                f"setting, or train with Glass"
+            )
+        setting = SETTINGS[name]
+        changes[setting.path] = check_value(f"{place}: {name}", setting.range, value)
+    return _replace(train, changes)
+
+
+def _replace(config: Any, changes: Mapping[str, Any]) -> Any:
+    """`config` with the values at some dotted paths changed; each part is rebuilt once."""
+    parts: dict[str, dict[str, Any]] = {}
+    own: dict[str, Any] = {}
+    for path, value in changes.items():
+        name, _, rest = path.partition(".")
+        if rest:
+            parts.setdefault(name, {})[rest] = value
+        else:
+            own[name] = value
+    inner = {name: _replace(getattr(config, name), within) for name, within in parts.items()}
+    return dataclasses.replace(config, **own, **inner)

@@ -14,11 +14,12 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Float, Float32, Float64
+from jaxtyping import Array, Float, Float32, Float64
 
 from glassviz import checkpoints
-from glassviz.agents import networks, world_model
+from glassviz.agents import networks
 from glassviz.agents.config import EnvConfig
+from glassviz.agents.world_model import policy_action
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
@@ -39,12 +40,7 @@ REMEDY = "generate it again with `glassviz demonstrate`"
 
 @dataclass(frozen=True, eq=False)
 class Demonstration:
-    """One episode. A row holds observation, action and reward of a step.
-
-    Attributes:
-        seed: reset seed of the episode.
-        obs, action, reward: one row per step; the reward is the task's.
-    """
+    """One episode, with one row of observation, action and task reward per step."""
 
     seed: int
     obs: Float32[np.ndarray, "steps obs"]
@@ -62,12 +58,9 @@ class Demonstrations:
     """Episodes of equal length read from a file, time first.
 
     Attributes:
-        name, sha256: name and hash of the file.
         header: `schema_version`, `env` (an EnvConfig), `planner` (an MPCConfig), `agent` (name and
             sha256 of the checkpoint planned around, or None), `tried` and `kept` (numbers of
             episodes), `min_return`, and the provenance.
-        seeds: reset seeds of the episodes.
-        obs, action, reward: as in `Demonstration`.
     """
 
     name: str
@@ -108,17 +101,14 @@ def demonstrate(
     gait, motions = (load_agent_gait(Path(agent)), None) if agent else load_skills()
     planner = HopPlanner(mpc, gait, motions, config.physics, np.random.default_rng(seed))
     step = env.reset([seed])
-    obs: list[np.ndarray] = []
-    actions: list[np.ndarray] = []
-    rewards: list[float] = []
-    while len(rewards) < config.episode_steps:
+    rows: list[tuple[Any, ...]] = []
+    while len(rows) < config.episode_steps:
         state = np.concatenate([step.qpos[0], step.qvel[0]])
-        for action in planner.plan(state)[: config.episode_steps - len(rewards)]:
-            obs.append(step.obs[0])
-            actions.append(action.astype(np.float32))
-            step = env.step(actions[-1][None].astype(np.float64))
-            rewards.append(step.reward[0])
-    return Demonstration(seed, np.array(obs), np.array(actions), np.array(rewards))
+        for action in planner.plan(state)[: config.episode_steps - len(rows)]:
+            obs, action = step.obs[0], action.astype(np.float32)
+            step = env.step(action[None].astype(np.float64))
+            rows.append((obs, action, step.reward[0]))
+    return Demonstration(seed, *map(np.array, zip(*rows, strict=True)))
 
 
 def demonstrate_all(
@@ -128,11 +118,7 @@ def demonstrate_all(
     jobs: int = 1,
     agent: StrPath | None = None,
 ) -> Iterator[Demonstration]:
-    """Yield the episodes of `seeds` in order; `jobs` processes do not change the result.
-
-    Raises:
-        UsageError, GlassvizError: as `demonstrate`.
-    """
+    """Yield the episodes of `seeds` in order; `jobs` does not change the result or the errors."""
     demonstrate_seed = partial(demonstrate, config, mpc, agent=agent)
     if jobs == 1:
         yield from map(demonstrate_seed, seeds)
@@ -149,7 +135,6 @@ def save(path: StrPath, demos: Sequence[Demonstration], provenance: dict[str, An
     """Write episodes to `path` (.npz) atomically.
 
     Args:
-        path: file to write.
         demos: one or more episodes of equal length.
         provenance: entries of the header, see `describe`.
 
@@ -180,8 +165,6 @@ def describe(
     """Header entries that describe how episodes were generated.
 
     Args:
-        config: environment.
-        mpc: parameters of the planner.
         tried: number of episodes generated.
         min_return: episodes with a lower return were discarded.
         agent: checkpoint planned around.
@@ -211,9 +194,7 @@ def load(path: StrPath) -> Demonstrations:
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
                 header = json.loads(str(archive["header"]))
-                seeds, obs, action, reward = (
-                    archive[name] for name in ("seeds", "obs", "action", "reward")
-                )
+                arrays = [archive[name] for name in ("seeds", "obs", "action", "reward")]
             version = header["schema_version"]
     except FileNotFoundError:
         raise GlassvizError(f"{path}: expected demonstrations, found no such file") from None
@@ -227,6 +208,7 @@ def load(path: StrPath) -> Demonstrations:
             f"{path}: expected demonstrations of schema version {SCHEMA_VERSION}, found "
             f"{version}: {REMEDY}"
         )
+    seeds, obs, action, reward = arrays
     shape = reward.shape
     others = (obs.shape[:2], action.shape[:2], seeds.shape)
     if len(shape) != 2 or 0 in shape or others != (shape, shape, shape[1:]):
@@ -234,24 +216,18 @@ def load(path: StrPath) -> Demonstrations:
             f"{path}: expected arrays with axes (steps, episodes), found obs {obs.shape}, action "
             f"{action.shape}, reward {reward.shape}, seeds {seeds.shape}: {REMEDY}"
         )
-    seeds = tuple(seeds.tolist())
-    return Demonstrations(path.stem, sha256, header, seeds, obs, action, reward)
+    return Demonstrations(path.stem, sha256, header, tuple(seeds.tolist()), obs, action, reward)
 
 
 def require_same_task(demos: Demonstrations, config: EnvConfig) -> None:
     """Refuse demonstrations of another task than the training environment's.
 
-    Args:
-        demos: the demonstrations.
-        config: training environment.
-
     Raises:
         UsageError: task, physics or action repeat differ.
     """
     env = demos.header.get("env")
-    env = env if isinstance(env, dict) else {}
     for name in ("task", "physics", "action_repeat"):
-        expected, found = getattr(config, name), env.get(name)
+        expected, found = getattr(config, name), env.get(name) if isinstance(env, dict) else None
         if found != expected:
             raise UsageError(
                 f"demonstrations {demos.name}: expected {name} {expected} as in the run, found "
@@ -271,22 +247,19 @@ def as_replay(demos: Demonstrations) -> Replay:
 class AgentGait:
     """The mean action of an agent's policy prior, as a gait for the planner.
 
-    Args:
-        checkpoint: an agent for hopper-hop with action repeat 1.
-
     Raises:
         GlassvizError: the agent has another task or action repeat.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         require_hopper(checkpoint)
-        config = checkpoint.config
-        self._params = checkpoint.params
-        self._act = jax.jit(
-            lambda params, obs: world_model.policy_action(
-                config, params, networks.encode(config, params, obs)
-            )
-        )
+        config, self._params = checkpoint.config, checkpoint.params
+
+        @jax.jit
+        def act(params: networks.Params, obs: Array) -> Array:
+            return policy_action(config, params, networks.encode(config, params, obs))
+
+        self._act = act
 
     def __call__(self, states: States, readings: Readings) -> Actions:
         """Actions in a batch of states."""
@@ -310,9 +283,5 @@ def observe(states: States, readings: Readings) -> Float32[np.ndarray, "batch ob
 
 @lru_cache(maxsize=1)
 def load_agent_gait(path: StrPath) -> AgentGait:
-    """The gait of the checkpoint at `path`, read once per process.
-
-    Raises:
-        GlassvizError: as `checkpoints.load` and `AgentGait`.
-    """
+    """The gait of the checkpoint at `path`, read once per process; raises as `AgentGait`."""
     return AgentGait(checkpoints.load(path))

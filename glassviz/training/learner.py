@@ -9,7 +9,7 @@ import numpy as np
 import optax
 from jaxtyping import Array, Float, Int, UInt32
 
-from glassviz.agents.networks import Params, init_params, map_stacked, matmul_dtype
+from glassviz.agents.networks import Params, init_params, map_stacked, matmul_dtype, stack
 from glassviz.training.config import TrainConfig
 from glassviz.training.losses import HEADS, MIN_SCALE, Batch, Metrics, Schedule, total_loss
 from glassviz.training.replay import Sequences
@@ -42,26 +42,18 @@ def optimizer(train: TrainConfig) -> optax.GradientTransformation:
     def adam(scale: float = 1.0, eps: float = 1e-8) -> optax.GradientTransformation:
         return optax.adam(scale * losses.learning_rate, eps=eps)
 
-    if train.agent.family == "glass":
-        return optax.chain(optax.clip_by_global_norm(losses.grad_clip), adam())
-
-    def label(encoder: str, policy: str) -> Any:
-        return lambda tree: {
-            name: {"enc": encoder, "pi": policy}.get(name, "model") for name in tree
-        }
-
     clip = optax.clip_by_global_norm(losses.grad_clip)
-    return optax.chain(
-        optax.partition({"model": clip, "pi": clip}, label("model", "pi")),
-        optax.partition(
-            {
-                "model": adam(),
-                "enc": adam(losses.encoder_lr_scale),
-                "pi": adam(eps=OFFICIAL_POLICY_EPS),
-            },
-            label("enc", "pi"),
-        ),
-    )
+    if train.agent.family == "glass":
+        return optax.chain(clip, adam())
+
+    def by_net(**parts: optax.GradientTransformation) -> optax.GradientTransformation:
+        """One transformation per network; networks that are not named share `model`."""
+        return optax.partition(
+            parts, lambda tree: {name: name if name in parts else "model" for name in tree}
+        )
+
+    encoder, policy = adam(losses.encoder_lr_scale), adam(eps=OFFICIAL_POLICY_EPS)
+    return optax.chain(by_net(model=clip, pi=clip), by_net(model=adam(), enc=encoder, pi=policy))
 
 
 def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
@@ -70,9 +62,7 @@ def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
     params = init_params(train.agent, key, train.glass.logit_scale)
     for i in range(1, len(train.tasks)):
         other = init_params(train.agent, jax.random.fold_in(key, i))
-        stack = {name: jax.tree.map(lambda *leaves: jnp.stack(leaves), params[name], other[name])
-                 for name in HEADS}  # fmt: skip
-        params = {**params, **stack}
+        params |= {name: stack([params[name], other[name]]) for name in HEADS}
     return LearnerState(
         params=params,
         target_params=jax.tree.map(jnp.copy, params),
@@ -86,14 +76,7 @@ def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
 def update(
     train: TrainConfig, state: LearnerState, batch: Batch, schedule: Schedule
 ) -> tuple[LearnerState, Metrics]:
-    """One gradient update of one seed on one batch.
-
-    Args:
-        train: configuration of the run.
-        state: the learner.
-        batch: training data.
-        schedule: schedule of this round; Glass losses apply in every k-th update.
-    """
+    """One gradient update of one seed on one batch; Glass losses apply in every k-th update."""
     glass_turn = state.updates % train.glass.every_k_updates == 0
     schedule = schedule._replace(glass=schedule.glass & glass_turn)
     key = jax.random.fold_in(jax.random.wrap_key_data(state.key), state.updates)
@@ -102,14 +85,9 @@ def update(
     )
     step, opt_state = optimizer(train).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, step)
-    new_state = LearnerState(
-        params=params,
-        target_params=optax.incremental_update(params, state.target_params, train.losses.ema),
-        opt_state=opt_state,
-        scale=metrics["scale"],
-        updates=state.updates + 1,
-        key=state.key,
-    )
+    target = optax.incremental_update(params, state.target_params, train.losses.ema)
+    updates = state.updates + 1
+    new_state = LearnerState(params, target, opt_state, metrics["scale"], updates, state.key)
     return new_state, metrics | {"grad_norm": optax.tree.norm(gradient)}
 
 
@@ -119,7 +97,6 @@ def update_round(
     """K updates of every seed in one compiled call. Donates `state`.
 
     Args:
-        train: configuration of the run.
         state: learners, with the seeds on the first axis of every leaf.
         sequences: batches, with axes (seeds, updates, …).
         schedule: one entry per seed.
@@ -139,9 +116,7 @@ def update_round(
 def _compiled_round(
     train: TrainConfig, state: LearnerState, batches: Batch, schedule: Schedule
 ) -> tuple[LearnerState, SeedMetrics]:
-    def one_seed(
-        arguments: tuple[LearnerState, Batch, Schedule],
-    ) -> tuple[LearnerState, Metrics]:
+    def one_seed(arguments: tuple[LearnerState, Batch, Schedule]) -> tuple[LearnerState, Metrics]:
         state, batches, schedule = arguments
 
         def one_update(state: LearnerState, batch: Batch) -> tuple[LearnerState, Metrics]:
@@ -150,8 +125,7 @@ def _compiled_round(
         state, metrics = jax.lax.scan(one_update, state, batches)
         return state, _mean_or_first_nonfinite(metrics)
 
-    result: tuple[LearnerState, SeedMetrics] = map_stacked(one_seed, (state, batches, schedule))
-    return result
+    return map_stacked(one_seed, (state, batches, schedule))
 
 
 def _mean_or_first_nonfinite(metrics: dict[str, Float[Array, " updates"]]) -> Metrics:

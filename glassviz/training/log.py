@@ -1,17 +1,23 @@
-"""Logs of a training run, as CSV, JSON lines and TensorBoard events."""
+"""Logs of a training run, as CSV, JSON lines and TensorBoard events, and their learning curves."""
 
+import csv
 import json
 import math
+import re
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from glassviz.errors import UsageError
-from glassviz.files import StrPath, append, replacing
-from glassviz.rollout.evaluate import Evaluation
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import StrPath, append, as_paths, replacing
+
+if TYPE_CHECKING:
+    from glassviz.rollout.evaluate import Evaluation
 
 FILE = "events.out.tfevents"
 """TensorBoard reads files with `tfevents` in their name."""
@@ -19,9 +25,6 @@ FILE = "events.out.tfevents"
 
 class EventFile:
     """A TensorBoard event file with scalars over environment steps.
-
-    Args:
-        folder: where the file goes; TensorBoard names the run after it.
 
     Raises:
         UsageError: the extra is not installed.
@@ -54,26 +57,17 @@ class EventFile:
                 file.write(self._encoded(record))
 
     def _encoded(self, record: Mapping[str, Any]) -> bytes:
-        values = [
-            self._summary.Value(tag=tag, simple_value=value)
-            for tag, value in scalars(record).items()
-        ]
-        event = self._event(
-            wall_time=record["clock"]["time"],
-            step=record["env_steps"],
-            summary=self._summary(value=values),
-        )
+        value = self._summary.Value
+        values = [value(tag=tag, simple_value=x) for tag, x in scalars(record).items()]
+        now, summary = record["clock"]["time"], self._summary(value=values)
+        event = self._event(wall_time=now, step=record["env_steps"], summary=summary)
         return self._framed(event.SerializeToString())
 
     def _framed(self, data: bytes) -> bytes:
         """A TFRecord, little-endian: length, its checksum, data, its checksum."""
         length = struct.pack("<Q", len(data))
-        return (
-            length
-            + struct.pack("<I", self._checksum(length))
-            + data
-            + struct.pack("<I", self._checksum(data))
-        )
+        parts = [(part, struct.pack("<I", self._checksum(part))) for part in (length, data)]
+        return b"".join(part + checksum for part, checksum in parts)
 
 
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:
@@ -91,16 +85,8 @@ def scalars(record: Mapping[str, Any]) -> dict[str, float]:
 _NO_SCALARS = frozenset({"kind", "env_steps", "clock"})
 COLUMNS = ("step", "reward", "eval_type", "seed")
 
-DIAGNOSTIC_COLUMNS = (
-    "step",
-    "eval_type",
-    "seed",
-    "full_reward_rate",
-    "standing_rate",
-    "fall_count",
-    "time_to_first_full",
-)
-
+_MEASURES = ("full_reward_rate", "standing_rate", "fall_count", "time_to_first_full")
+DIAGNOSTIC_COLUMNS = ("step", "eval_type", "seed", *_MEASURES)
 _NO_CLOCK: Mapping[str, float | int] = MappingProxyType({})
 
 
@@ -109,7 +95,6 @@ class RunLog:
 
     Args:
         folder: run folder.
-        seed: of the log.
         tensorboard: whether to write TensorBoard events too, into `folder/seed_N`. After `rewind`
             they cover the whole past of the run, even if they were not written before.
 
@@ -133,16 +118,11 @@ class RunLog:
         if self._events:
             self._events.rewrite([])
 
-    def append(self, evaluation: Evaluation) -> None:
+    def append(self, evaluation: "Evaluation") -> None:
         """Add an evaluation of one controller."""
         step, controller = evaluation.env_steps, evaluation.controller
         append(self.returns, _row((step, round(evaluation.mean, 3), controller, self.seed)))
-        measures = (
-            evaluation.full_reward_rate,
-            evaluation.standing_rate,
-            evaluation.fall_count,
-            evaluation.time_to_first_full,
-        )
+        measures = [getattr(evaluation, name) for name in _MEASURES]
         rounded = ["" if value is None else round(value, 4) for value in measures]
         append(self.diagnostics, _row((step, controller, self.seed, *rounded)))
         self._record("evaluation", evaluation.to_dict())
@@ -152,7 +132,6 @@ class RunLog:
 
         Args:
             attempt: number of the restart, from 1.
-            env_steps: when it happened.
             reason: the value that was too low: `best_mppi`, the planner's best return, or the
                 signal of a bad basin.
             value: of that quantity.
@@ -171,7 +150,6 @@ class RunLog:
         """Add the metrics of a round.
 
         Args:
-            env_steps: at the end of the round.
             values: losses, diagnostics and counts by name; values that are not finite become null.
             clock: values that depend on the machine's speed, such as updates per second.
         """
@@ -183,18 +161,17 @@ class RunLog:
         Truncated lines are dropped too, and missing files are created.
         """
         for path, columns in ((self.returns, COLUMNS), (self.diagnostics, DIAGNOSTIC_COLUMNS)):
-            step_of = _step_of_row(len(columns))
+            step_of = partial(_step_of_row, len(columns))
             _rewrite(path, [_row(columns), *_lines_until(path, env_steps, step_of)])
-        records = _lines_until(self.records, env_steps, _step_of_record)
+        records = _lines_until(
+            self.records, env_steps, lambda row: int(json.loads(row)["env_steps"])
+        )
         _rewrite(self.records, records)
         if self._events:
             self._events.rewrite(map(json.loads, records))
 
     def _record(
-        self,
-        kind: str,
-        values: Mapping[str, Any],
-        clock: Mapping[str, float | int] = _NO_CLOCK,
+        self, kind: str, values: Mapping[str, Any], clock: Mapping[str, float | int] = _NO_CLOCK
     ) -> None:
         now = {"time": round(time.time(), 3)}
         record = _plain({"kind": kind, **values, "clock": {**now, **clock}})
@@ -236,15 +213,136 @@ def _lines_until(path: Path, env_steps: int, step_of: Callable[[bytes], int]) ->
     return kept
 
 
-def _step_of_row(columns: int) -> Callable[[bytes], int]:
-    def step_of(line: bytes) -> int:
-        step, *others = line.split(b",")
-        if len(others) != columns - 1:
-            raise ValueError("not a whole row")
-        return int(step)
-
-    return step_of
+def _step_of_row(columns: int, line: bytes) -> int:
+    step, *others = line.split(b",")
+    if len(others) != columns - 1:
+        raise ValueError("not a whole row")
+    return int(step)
 
 
-def _step_of_record(line: bytes) -> int:
-    return int(json.loads(line)["env_steps"])
+CONTROLLERS = ("pi", "mppi")
+_LOG = re.compile(r"seed_(\d+)\.csv")
+_RESTART = re.compile(r"restart_\d+")
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Evaluations of one seed under one controller, by the step of training.
+
+    Attributes:
+        env_steps: steps of the evaluations, ascending.
+        returns: mean return of each evaluation.
+    """
+
+    seed: int
+    controller: str
+    env_steps: tuple[int, ...]
+    returns: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Run:
+    """The learning curves of all seeds of a run folder.
+
+    Attributes:
+        curves: by seed, then controller; a controller without evaluations has none.
+        restarts: steps of restarts, by seed.
+    """
+
+    name: str
+    curves: tuple[Curve, ...]
+    restarts: dict[int, tuple[int, ...]]
+
+    @property
+    def seeds(self) -> int:
+        """Number of seeds with a curve."""
+        return len({curve.seed for curve in self.curves})
+
+
+def read_runs(folders: StrPath | Sequence[StrPath]) -> list[Run]:
+    """Read run folders, each named by the shortest unique end of its path.
+
+    Raises:
+        GlassvizError: as for `read_run`.
+    """
+    folders = as_paths(folders)
+    paths = [folder.resolve() for folder in folders]
+    names = [path.name for path in paths]
+    for depth in range(2, max(len(path.parts) for path in paths) + 1):
+        names = [
+            str(Path(*path.parts[-depth:])) if names.count(name) > 1 else name
+            for path, name in zip(paths, names, strict=True)
+        ]
+    return [read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
+
+
+def read_run(folder: StrPath, name: str) -> Run:
+    """Read `seed_N.csv` of every seed in a run folder.
+
+    Skips evaluation types other than the two controllers and restarts, and an incomplete last line
+    of a training that is running. If a step occurs twice, the later line counts.
+
+    Raises:
+        GlassvizError: there is no log, no evaluation, or a damaged line.
+    """
+    folder = Path(folder)
+    logs = {
+        int(match[1]): path
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        if (match := _LOG.fullmatch(path.name))
+    }
+    if not logs:
+        found = "none" if folder.is_dir() else "no such folder"
+        raise GlassvizError(
+            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name a folder "
+            f"written by `glassviz train`"
+        )
+    curves: list[Curve] = []
+    restarts = {}
+    for seed, path in sorted(logs.items()):
+        by_type: dict[str, dict[int, float]] = {}
+        for step, reward, kind in _rows(path):
+            by_type.setdefault("restart" if _RESTART.fullmatch(kind) else kind, {})[step] = reward
+        restarts[seed] = tuple(sorted(by_type.get("restart", ())))
+        for controller in CONTROLLERS:
+            if points := sorted(by_type.get(controller, {}).items()):
+                curves.append(Curve(seed, controller, *map(tuple, zip(*points, strict=True))))
+    if not curves:
+        raise GlassvizError(
+            f"{folder}: expected evaluations in {', '.join(logs[seed].name for seed in logs)}, "
+            f"found none: wait for the first one"
+        )
+    return Run(name, tuple(curves), restarts)
+
+
+def _rows(path: Path) -> list[tuple[int, float, str]]:
+    """Step, reward and evaluation type of every line."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not text"
+        raise GlassvizError(f"{path}: cannot be read: {reason}") from None
+    lines = text.splitlines()
+    if not lines or tuple(lines[0].split(",")) != COLUMNS:
+        found = f"{lines[0][:60]!r}" if lines else "an empty file"
+        raise GlassvizError(
+            f"{path}, line 1: expected the columns {','.join(COLUMNS)}, found {found}"
+        )
+    rows = []
+    for number, fields in enumerate(csv.reader(lines[1:]), start=2):
+        try:
+            step, reward, kind, _ = fields
+            # A restart may have no return.
+            empty = not reward and _RESTART.fullmatch(kind)
+            row = int(step), 0.0 if empty else float(reward), kind
+            if row[0] < 0 or not math.isfinite(row[1]):
+                raise ValueError
+        except ValueError:
+            if number == len(lines) and not text.endswith("\n"):
+                break
+            raise GlassvizError(
+                f"{path}, line {number}: expected step,reward,eval_type,seed with finite numbers, "
+                f"found {lines[number - 1][:60]!r}: correct or delete the line"
+            ) from None
+        rows.append(row)
+    return rows

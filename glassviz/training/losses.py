@@ -10,11 +10,16 @@ from jaxtyping import Array, Bool, Float, Key
 from glassviz.agents import glass as glass_ops
 from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig
+from glassviz.agents.glass import Scalar
 from glassviz.agents.networks import Params, encode, next_latent, reward_logits, two_hot
-from glassviz.agents.world_model import policy_action, q_distribution, value_input
+from glassviz.agents.world_model import policy_action, q_distribution, q_values, value_input
 from glassviz.training.config import GlassTraining, TrainConfig
 
-Metrics = dict[str, Float[Array, ""]]
+Steps = Float[Array, "steps batch"]
+LatentSteps = Float[Array, "steps batch latent"]
+ActionSteps = Float[Array, "steps batch act"]
+RollOut = Float[Array, "steps_and_one batch latent"]
+Metrics = dict[str, Scalar]
 HEADS = ("rew", "q", "pi")
 SCALE_EMA = 0.01
 
@@ -28,10 +33,7 @@ CONTRAST_SEQUENCES = 64
 
 
 class Batch(NamedTuple):
-    """Training data of one update: sequences of steps, time first.
-
-    Several updates or seeds are stacked on leading axes.
-    """
+    """Sequences of steps for one update, time first; updates and seeds stack on leading axes."""
 
     obs: Float[Array, "*more steps_and_one batch obs"]
     action: Float[Array, "*more steps batch act"]
@@ -50,36 +52,28 @@ def total_loss(
     params: Params,
     train: TrainConfig,
     target_params: Params,
-    scale: Float[Array, ""],
+    scale: Scalar,
     batch: Batch,
     schedule: Schedule,
     key: Key[Array, ""],
-) -> tuple[Float[Array, ""], Metrics]:
+) -> tuple[Scalar, Metrics]:
     """The loss of one update, and its terms by name.
 
     Args:
         params: online parameters.
-        train: configuration of the run.
-        target_params: target parameters.
         scale: spread of the Q values that the policy loss is divided by; its update is returned
             as the term `scale`.
-        batch: training data.
-        schedule: schedule at this update.
         key: for random actions and heads; not used by the family `glass`.
     """
     if not train.multitask:
         return _task_loss(params, train, target_params, scale, batch, schedule, key)
-    shares = [_share(batch, i, len(train.tasks)) for i in range(len(train.tasks))]
-    results = [
-        _task_loss(
-            task_params(params, i), train, task_params(target_params, i), scale, share, schedule,
-            jax.random.fold_in(key, i),
-        )
-        for i, share in enumerate(shares)
-    ]  # fmt: skip
-    mean: tuple[Float[Array, ""], Metrics] = jax.tree.map(
-        lambda *leaves: sum(leaves) / len(leaves), *results
-    )
+    results, size = [], batch.reward.shape[1] // len(train.tasks)
+    for i in range(len(train.tasks)):
+        own, target = task_params(params, i), task_params(target_params, i)
+        share = Batch(*(leaf[:, i * size : (i + 1) * size] for leaf in batch))
+        of_task = jax.random.fold_in(key, i)
+        results.append(_task_loss(own, train, target, scale, share, schedule, of_task))
+    mean: tuple[Scalar, Metrics] = jax.tree.map(lambda *xs: sum(xs) / len(xs), *results)
     return mean
 
 
@@ -89,29 +83,27 @@ def task_params(params: Params, task: int) -> dict[str, Any]:
     return {**params, **heads}
 
 
-def _share(batch: Batch, task: int, tasks: int) -> Batch:
-    size = batch.reward.shape[1] // tasks
-    return Batch(*(leaf[:, task * size : (task + 1) * size] for leaf in batch))
-
-
 def _task_loss(
     params: Params,
     train: TrainConfig,
     target_params: Params,
-    scale: Float[Array, ""],
+    scale: Scalar,
     batch: Batch,
     schedule: Schedule,
     key: Key[Array, ""],
-) -> tuple[Float[Array, ""], Metrics]:
+) -> tuple[Scalar, Metrics]:
     config, weights = train.agent, train.losses
     horizon = config.planner.horizon
-    frames, batch = batch.obs, Batch(batch.obs[: horizon + 1], batch.action[:horizon],
-                                     batch.reward[:horizon])  # fmt: skip
+    obs, action, reward = batch
+    frames, batch = obs, Batch(obs[: horizon + 1], action[:horizon], reward[:horizon])
     target_key, policy_key = jax.random.split(key)
-    latents = _model_rollout(config, params, batch)
+    rollout = [encode(config, params, batch.obs[0])]
+    for step in batch.action:
+        rollout.append(next_latent(config, params, rollout[-1], step))
+    latents = jnp.stack(rollout)
     z = latents[:-1]
 
-    def along_rollout(per_step: Float[Array, "steps batch"]) -> Float[Array, ""]:
+    def along_rollout(per_step: Steps) -> Scalar:
         weight = weights.rho ** jnp.arange(per_step.shape[0])
         return jnp.sum(weight * per_step.mean(axis=1)) / per_step.shape[0]
 
@@ -119,9 +111,8 @@ def _task_loss(
     squared = (latents[1:] - expected) ** 2
     official = config.family == "tdmpc2"
     consistency = along_rollout(squared.mean(axis=-1) if official else squared.sum(axis=-1))
-    reward = along_rollout(
-        _cross_entropy(config, reward_logits(config, params, z, batch.action), batch.reward)
-    )
+    logits = reward_logits(config, params, z, batch.action)
+    reward_loss = along_rollout(_cross_entropy(config, logits, batch.reward))
     if official:
         target = td_target_tdmpc2(train, params, target_params, batch, target_key)
     else:
@@ -141,7 +132,7 @@ def _task_loss(
 
     metrics = {
         "consistency_loss": consistency,
-        "reward_loss": reward,
+        "reward_loss": reward_loss,
         "value_loss": value,
         "policy_loss": policy,
         "q_mean": policy_q.mean(),
@@ -150,7 +141,7 @@ def _task_loss(
     }
     loss = (
         weights.consistency_coef * consistency
-        + weights.reward_coef * reward
+        + weights.reward_coef * reward_loss
         + weights.value_coef * value
         + weights.policy_coef * policy
     )
@@ -168,23 +159,19 @@ def _task_loss(
     return loss, metrics | {"loss": loss}
 
 
-def td_target(
-    train: TrainConfig, target_params: Params, batch: Batch
-) -> Float[Array, "steps batch"]:
+def td_target(train: TrainConfig, target_params: Params, batch: Batch) -> Steps:
     """r + γ·max(min over heads of Q_target(z', π_target(z')), 0), without a gradient."""
     config = train.agent
     z_next = encode(config, target_params, batch.obs[1:])
-    logits = q_distribution(
-        config, target_params, z_next, policy_action(config, target_params, z_next)
-    )
-    q = networks.expected_value(config, logits).min(axis=0)
+    action = policy_action(config, target_params, z_next)
+    q = q_values(config, target_params, z_next, action).min(axis=0)
     target = batch.reward + config.planner.discount * jnp.maximum(q, 0.0)
     return jax.lax.stop_gradient(target)
 
 
 def td_target_tdmpc2(
     train: TrainConfig, params: Params, target_params: Params, batch: Batch, key: Key[Array, ""]
-) -> Float[Array, "steps batch"]:
+) -> Steps:
     """r + γ·min of two random heads of Q_target(z', a ~ π(z')), without a gradient."""
     config = train.agent
     action_key, head_key = jax.random.split(key)
@@ -196,31 +183,16 @@ def td_target_tdmpc2(
     return jax.lax.stop_gradient(batch.reward + config.planner.discount * q)
 
 
-def _model_rollout(
-    config: AgentConfig, params: Params, batch: Batch
-) -> Float[Array, "steps_and_one batch latent"]:
-    latents = [encode(config, params, batch.obs[0])]
-    for action in batch.action:
-        latents.append(next_latent(config, params, latents[-1], action))
-    return jnp.stack(latents)
-
-
-def _policy_value(
-    config: AgentConfig, params: Params, z: Float[Array, "steps batch latent"]
-) -> Float[Array, "steps batch"]:
+def _policy_value(config: AgentConfig, params: Params, z: LatentSteps) -> Steps:
     """Minimum over heads of Q at the policy's action; only the policy receives a gradient."""
     z = jax.lax.stop_gradient(z)
     action = policy_action(config, params, z)
-    logits = q_distribution(config, jax.lax.stop_gradient(params), z, action)
-    return networks.expected_value(config, logits).min(axis=0)
+    return q_values(config, jax.lax.stop_gradient(params), z, action).min(axis=0)
 
 
 def _policy_value_tdmpc2(
-    config: AgentConfig,
-    params: Params,
-    latents: Float[Array, "steps batch latent"],
-    key: Key[Array, ""],
-) -> tuple[Float[Array, "steps batch"], Float[Array, "steps batch"]]:
+    config: AgentConfig, params: Params, latents: LatentSteps, key: Key[Array, ""]
+) -> tuple[Steps, Steps]:
     """Mean of two random heads at an action drawn from the policy, and the policy's entropy."""
     action_key, head_key = jax.random.split(key)
     z = jax.lax.stop_gradient(latents)
@@ -230,11 +202,8 @@ def _policy_value_tdmpc2(
 
 
 def _sample_action(
-    config: AgentConfig,
-    params: Params,
-    z: Float[Array, "steps batch latent"],
-    key: Key[Array, ""],
-) -> tuple[Float[Array, "steps batch act"], Float[Array, "steps batch"]]:
+    config: AgentConfig, params: Params, z: LatentSteps, key: Key[Array, ""]
+) -> tuple[ActionSteps, Steps]:
     """tanh of a sample from the policy's Gaussian, and the sample's −log density times act_dim."""
     mean, log_std = networks.policy(config, params, value_input(config, params, z))
     noise = jax.random.normal(key, mean.shape)
@@ -245,28 +214,23 @@ def _sample_action(
 def _two_heads(
     config: AgentConfig,
     params: Mapping[str, Any],
-    z: Float[Array, "steps batch latent"],
-    action: Float[Array, "steps batch act"],
+    z: LatentSteps,
+    action: ActionSteps,
     key: Key[Array, ""],
 ) -> Float[Array, "heads steps batch"]:
     heads = jax.random.permutation(key, config.num_q)[:2]
     two_heads = {**params, "q": jax.tree.map(lambda leaf: leaf[heads], params["q"])}
-    return networks.expected_value(config, q_distribution(config, two_heads, z, action))
+    return q_values(config, two_heads, z, action)
 
 
-def _action_change(
-    config: AgentConfig, params: Params, latents: Float[Array, "steps_and_one batch latent"]
-) -> Float[Array, ""]:
+def _action_change(config: AgentConfig, params: Params, latents: RollOut) -> Scalar:
     """Mean ‖π(z_{t+1}) − π(z_t)‖² along the roll-out; only the policy receives a gradient."""
     action = policy_action(config, params, jax.lax.stop_gradient(latents))
     return jnp.mean(jnp.sum((action[1:] - action[:-1]) ** 2, axis=-1))
 
 
 def _imitation(
-    train: TrainConfig,
-    params: Params,
-    z: Float[Array, "steps batch latent"],
-    action: Float[Array, "steps batch act"],
+    train: TrainConfig, params: Params, z: LatentSteps, action: ActionSteps
 ) -> Float[Array, "steps demos"]:
     """‖π(z) − a‖² over the demonstrations in the batch; only the policy receives a gradient."""
     demo_z = jax.lax.stop_gradient(z[:, : train.demo_batch])
@@ -275,18 +239,16 @@ def _imitation(
 
 
 def _cross_entropy(
-    config: AgentConfig,
-    logits: Float[Array, "*heads steps batch bins"],
-    value: Float[Array, "steps batch"],
+    config: AgentConfig, logits: Float[Array, "*heads steps batch bins"], value: Steps
 ) -> Float[Array, "*heads steps batch"]:
     return -jnp.sum(two_hot(config, value) * jax.nn.log_softmax(logits, axis=-1), axis=-1)
 
 
-def _towards(scale: Float[Array, ""], spread: Float[Array, ""]) -> Float[Array, ""]:
+def _towards(scale: Scalar, spread: Scalar) -> Scalar:
     return (1 - SCALE_EMA) * scale + SCALE_EMA * spread
 
 
-def _spread(q: Float[Array, "..."]) -> Float[Array, ""]:
+def _spread(q: Float[Array, "..."]) -> Scalar:
     """Difference of the 95th and the 5th percentile."""
     low, high = jnp.percentile(q, jnp.array([5.0, 95.0]))
     return jax.lax.stop_gradient(high - low)
@@ -296,16 +258,15 @@ def glass_loss(
     config: AgentConfig,
     train: GlassTraining,
     params: Params,
-    latents: Float[Array, "steps_and_one batch latent"],
+    latents: RollOut,
     obs: Float[Array, "frames batch obs"],
-) -> tuple[Float[Array, ""], Metrics]:
+) -> tuple[Scalar, Metrics]:
     """Structural entropy of the prototypes' transition graph, balance and temporal terms.
 
     Transitions are pairs of consecutive latents of the model roll-out; no gradient flows through
     the later one, and with `stopgrad_graph` none through the earlier one either.
 
     Args:
-        latents: latents of the model roll-out.
         obs: observations of the same sequences, for the terms that need real frames.
     """
     glass = config.glass
@@ -320,12 +281,11 @@ def glass_loss(
     clusters = glass_ops.partition(glass, tree)
     graph = glass_ops.transition_graph(glass_ops.transition_matrix(c, c_next))
     s, s_next = c @ clusters, jax.lax.stop_gradient(c_next @ clusters)
+    entropy = glass_ops.entropy_2d(graph, clusters)
+    balance = _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0))
     terms = {
-        "glass_entropy": (train.lambda_se, glass_ops.entropy_2d(graph, clusters)),
-        "glass_balance": (
-            train.lambda_balance,
-            _overfull(clusters.mean(axis=0)) + _overfull(c.mean(axis=0)),
-        ),
+        "glass_entropy": (train.lambda_se, entropy),
+        "glass_balance": (train.lambda_balance, balance),
         "glass_temporal": (train.lambda_temporal, jnp.mean(jnp.sum((s - s_next) ** 2, axis=-1))),
     }
     if train.lambda_temp_stability:
@@ -333,12 +293,8 @@ def glass_loss(
     if glass.super_clusters and (train.lambda_super_se or train.lambda_super_balance):
         supers = glass_ops.super_partition(glass, tree)
         coarse = clusters.T @ graph @ clusters
-        entropy = glass_ops.entropy_2d(coarse, supers)
-        terms["glass_super_entropy"] = (train.lambda_super_se, entropy)
-        terms["glass_super_balance"] = (
-            train.lambda_super_balance,
-            _overfull(supers.mean(axis=0)),
-        )
+        terms["glass_super_entropy"] = (train.lambda_super_se, glass_ops.entropy_2d(coarse, supers))
+        terms["glass_super_balance"] = (train.lambda_super_balance, _overfull(supers.mean(axis=0)))
     if train.lambda_window or train.lambda_contrastive:
         real_z = encode(config, params, obs)
         if train.stopgrad_graph:
@@ -360,7 +316,7 @@ def glass_loss(
     }
 
 
-def window_spread(c: Float[Array, "window batch prototypes"]) -> Float[Array, ""]:
+def window_spread(c: Float[Array, "window batch prototypes"]) -> Scalar:
     """Mean over windows of H(mean c) − mean H(c), in bits: diversity of a window's frames.
 
     Between 0 (the same distribution in every frame) and log2 of the window's length.
@@ -375,7 +331,7 @@ def foot_down(obs: Float[Array, "frames batch obs"]) -> Bool[Array, "frames batc
 
 def phase_contrast(
     c: Float[Array, "frames batch prototypes"], down: Bool[Array, "frames batch"]
-) -> Float[Array, ""]:
+) -> Scalar:
     """NT-Xent on assignments (Chen et al., SimCLR, ICML 2020, with several positives per frame).
 
     Positives of a frame: consecutive frames, and frames of its sequence in the same contact
@@ -401,7 +357,7 @@ def phase_contrast(
 
 def cosine_distance(
     s: Float[Array, "pairs clusters"], s_next: Float[Array, "pairs clusters"]
-) -> Float[Array, ""]:
+) -> Scalar:
     """Mean 1 − cos between consecutive cluster distributions."""
     dot = jnp.sum(s * s_next, axis=-1)
     return jnp.mean(1.0 - dot / jnp.linalg.norm(s, axis=-1) / jnp.linalg.norm(s_next, axis=-1))
@@ -411,6 +367,6 @@ def _entropy(p: Float[Array, "*batch states"]) -> Float[Array, "*batch"]:
     return -jnp.sum(glass_ops.p_log(p, p), axis=-1)
 
 
-def _overfull(mass: Float[Array, " groups"]) -> Float[Array, ""]:
+def _overfull(mass: Float[Array, " groups"]) -> Scalar:
     """Σ relu(mass − 2/groups)²: penalty on mass above twice an equal share."""
     return jnp.sum(jax.nn.relu(mass - 2.0 / mass.shape[0]) ** 2)

@@ -12,8 +12,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from glassviz.errors import UsageError
-from glassviz.training.config import Algo, Preset, TrainConfig, official, preset
-from glassviz.training.settings import apply, needs_glass
+from glassviz.training.config import Algo, Preset, TrainConfig, apply, needs_glass, official, preset
 
 Kind = Literal["phase", "baseline", "proposal"]
 
@@ -36,11 +35,9 @@ class Recipe:
     """A recipe with everything that it inherits.
 
     Attributes:
-        name, kind: of the recipe.
         what: its idea, in one phrase.
         published: reported returns.
         starts_from: base recipes; later ones take precedence.
-        algo: with Glass or without.
         official: whether networks, losses and constants are those of the official TD-MPC2.
         settings: every setting that differs from the preset, by name.
         own: those that the recipe itself changes.
@@ -96,7 +93,6 @@ def configure(
 
     Args:
         name: of a shipped recipe, or a .toml file.
-        preset_name: network sizes and lengths.
         additions: proposals (or other recipes) whose settings are added.
         changes: single settings, by name.
         algo: with Glass or without, instead of the recipe's choice; without, the recipe's settings
@@ -124,11 +120,8 @@ def configure(
             )
         layers.append((f"recipe {name} with {each}", added.settings))
     layers.append(("training", changes or {}))
-    values: dict[str, Any] = {}
-    places: dict[str, str] = {}
-    for place, layer in layers:
-        values |= layer
-        places |= dict.fromkeys(layer, place)
+    values = {key: value for _, layer in layers for key, value in layer.items()}
+    places = {key: place for place, layer in layers for key in layer}
     return apply(train, values, places)
 
 
@@ -140,9 +133,7 @@ def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()
         )
     entry = entries[name]
     bases = [_resolve(base, entries, (*seen, name)) for base in entry.base]
-    values: dict[str, Any] = {}
-    for base in bases:
-        values |= base.settings
+    inherited = {key: value for base in bases for key, value in base.settings.items()}
     return Recipe(
         name=name,
         kind=entry.kind,
@@ -151,7 +142,7 @@ def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()
         starts_from=entry.base,
         algo=entry.algo or (bases[0].algo if bases else "tdmpc-glass"),
         official=entry.official if entry.official is not None else any(b.official for b in bases),
-        settings=values | entry.settings,
+        settings=inherited | entry.settings,
         own=entry.settings,
     )
 

@@ -26,9 +26,9 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Float64
 
 from glassviz import environment
-from glassviz.agents import networks, world_model
 from glassviz.agents.config import AgentConfig
-from glassviz.agents.networks import Params
+from glassviz.agents.networks import Action, Latent, Params, encode
+from glassviz.agents.world_model import policy_action
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import STAND_HEIGHT_M, HopperBatch
 from glassviz.errors import GlassvizError
@@ -67,12 +67,7 @@ class ESConfig:
 
 
 class Progress(NamedTuple):
-    """Result of an iteration.
-
-    Attributes:
-        score: mean objective per step over the perturbed policies.
-        stands: share of the perturbed policies that stand at the end.
-    """
+    """Mean objective per step of the perturbed policies, and the share that stands at the end."""
 
     score: float
     stands: float
@@ -83,9 +78,7 @@ class Refiner:
 
     Args:
         checkpoint: an agent that already hops most of the time.
-        es: parameters of the search.
         iterations: planned number of iterations.
-        seed: seed of the search.
 
     Raises:
         GlassvizError: the agent has another task, or its policy falls in every episode.
@@ -167,12 +160,12 @@ def _act(
     obs: Float[Array, "batch obs"],
 ) -> Float[Array, "batch act"]:
     """Actions of the policies, one per observation."""
-    z = networks.encode(config, params, obs)
-    return jax.vmap(
-        lambda policy, latent: world_model.policy_action(
-            config, {**params, "pi": unravel(policy)}, latent
-        )
-    )(policies, z)
+    z = encode(config, params, obs)
+
+    def act(policy: Float[Array, " params"], latent: Latent) -> Action:
+        return policy_action(config, {**params, "pi": unravel(policy)}, latent)
+
+    return jax.vmap(act)(policies, z)
 
 
 def provenance_of(
@@ -182,10 +175,8 @@ def provenance_of(
 
     Training-time evaluations are dropped, since another policy earned those returns.
     """
-    evaluations = ("evaluation", "returns")
-    provenance = {
-        key: value for key, value in checkpoint.provenance.items() if key not in evaluations
-    }
+    old = checkpoint.provenance
+    provenance = {key: old[key] for key in old if key not in ("evaluation", "returns")}
     search: dict[str, Any] = {
         **environment.provenance("policy refined by evolution strategies"),
         "from": {"name": checkpoint.name, "sha256": checkpoint.sha256},
@@ -194,16 +185,14 @@ def provenance_of(
         "seed": seed,
     }
     search["objective"] = f"shaped: {shaping_of(search['es'])}"
-    provenance["refined"] = [*checkpoint.provenance.get("refined", []), search]
+    provenance["refined"] = [*old.get("refined", []), search]
     return provenance | {"shaped": environment.reward_shaping(provenance)}
 
 
 def shaping_of(es: Mapping[str, Any]) -> str:
     """How the objective of a search differs from the task's reward, in words.
 
-    Args:
-        es: parameters of the search as in the provenance. Older files lack margin and softness,
-            which were the planner's.
+    `es` is as in the provenance; older files lack margin and softness, which were the planner's.
     """
     margin = es.get("height_margin_m", MPCConfig.height_margin_m)
     softness = es.get("softness_m", MPCConfig.height_softness_m)

@@ -20,11 +20,7 @@ class Sequences(NamedTuple):
 
 def joined(*parts: Sequences) -> Sequences:
     """Concatenate sequences from several sources into one batch, in order."""
-    return Sequences(
-        obs=np.concatenate([part.obs for part in parts], axis=2),
-        action=np.concatenate([part.action for part in parts], axis=2),
-        reward=np.concatenate([part.reward for part in parts], axis=2),
-    )
+    return Sequences(*(np.concatenate(arrays, axis=2) for arrays in zip(*parts, strict=True)))
 
 
 class Replay:
@@ -58,12 +54,7 @@ class Replay:
         self.added += 1
 
     def sample(
-        self,
-        rng: np.random.Generator,
-        updates: int,
-        batch_size: int,
-        horizon: int,
-        groups: int = 1,
+        self, rng: np.random.Generator, updates: int, batch_size: int, horizon: int, groups: int = 1
     ) -> Sequences:
         """Sample independent batches for `updates` updates, stacked on a leading axis.
 
@@ -93,11 +84,8 @@ class Replay:
         steps = np.arange(horizon + 1)[None, :, None]
         rows = ((oldest + ages).reshape(updates, 1, batch_size) + steps) % len(self.obs)
         envs = np.broadcast_to(envs.reshape(updates, 1, batch_size), rows.shape)
-        return Sequences(
-            obs=self.obs[rows, envs],
-            action=self.action[rows[:, :-1], envs[:, :-1]],
-            reward=self.reward[rows[:, :-1], envs[:, :-1]],
-        )
+        before = rows[:, :-1], envs[:, :-1]
+        return Sequences(self.obs[rows, envs], self.action[before], self.reward[before])
 
     def observations(
         self, rng: np.random.Generator, count: int

@@ -20,36 +20,8 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import PARTIAL_SUFFIX, DiskFullError, replacing, write_errors
 from glassviz.training.config import TrainConfig
 
-CHANGEABLE = frozenset(
-    {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
-)
+CHANGEABLE = {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
 """Settings that may change when a run is resumed."""
-
-
-def compare(folder: Path, saved: dict[str, Any], train: TrainConfig) -> None:
-    """Check that a run's saved configuration agrees with the requested one.
-
-    A setting that is missing from the saved configuration, because it was added in a later
-    version, must have its default.
-
-    Args:
-        folder: of the run, for the message.
-        saved: `TrainConfig.to_dict()` of the run, read from JSON.
-        train: requested configuration.
-
-    Raises:
-        UsageError: a setting differs; names the first.
-    """
-    was = dict(_flat(saved))
-    now = dict(_flat(_plain(train.to_dict())))
-    was = dict(_defaults(train, was.keys())) | was
-    for name in sorted((was.keys() | now.keys()) - CHANGEABLE):
-        before, after = _value(was, name), _value(now, name)
-        if before != after:
-            raise UsageError(
-                f"{folder}: expected {name} = {before} as when the run was started, found "
-                f"{after}: resume with the same settings, or start a new run"
-            )
 
 
 def _value(settings: dict[str, Any], name: str) -> Any:
@@ -80,13 +52,9 @@ def _defaults(config: Any, known: Set[str], prefix: str = "") -> Iterator[tuple[
             if dataclasses.is_dataclass(value):
                 yield from _defaults(value, known, f"{name}.")
         elif name not in known:
-            yield from _flat({name: _plain(_default(field))})
-
-
-def _default(field: dataclasses.Field[Any]) -> Any:
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return None if field.default is dataclasses.MISSING else field.default
+            factory = field.default_factory
+            default = field.default if factory is dataclasses.MISSING else factory()
+            yield from _flat({name: _plain(default)})
 
 
 def _plain(value: Any) -> Any:
@@ -105,14 +73,6 @@ SOURCES = ("recipe", "init", "demos")
 def seed_folder(root: Path, seed: int) -> Path:
     """The folder of a seed within a run folder."""
     return root / f"seed_{seed}"
-
-
-def seed_folder_of(root: Path, path: Path) -> Path | None:
-    """The folder of the seed that a file in the run folder belongs to; None if it has no seed."""
-    if not path.is_relative_to(root):
-        return None
-    match = re.match(r"seed_\d+", path.relative_to(root).parts[0])
-    return root / match[0] if match else None
 
 
 @contextmanager
@@ -136,7 +96,20 @@ def locked(folder: Path) -> Iterator[None]:
             f"{folder}: not writable ({error.strerror}): choose another --out"
         ) from None
     with file:
-        _take(file.fileno(), path)
+        try:
+            # flock, not lockf: lockf locks belong to the process, which could lock twice.
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            other = path.read_text(errors="replace").strip() or "another process"
+            raise UsageError(
+                f"{folder}: {other} is training this run: wait for it or stop it, or choose "
+                f"another --out or --seed"
+            ) from None
+        except OSError as error:
+            raise GlassvizError(
+                f"{path}: the file system does not support locks ({error.strerror}): choose "
+                f"another --out"
+            ) from None
         holder = f"process {os.getpid()} on {platform.node()}\n".encode()
         with write_errors(path, len(holder)):
             os.ftruncate(file.fileno(), 0)
@@ -145,32 +118,11 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _take(descriptor: int, path: Path) -> None:
-    # flock, not lockf: a lockf lock belongs to the process, which could then lock a folder twice.
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = path.read_text(errors="replace").strip() or "another process"
-        raise UsageError(
-            f"{path.parent}: {holder} is training this run: wait for it or stop it, or choose "
-            f"another --out or --seed"
-        ) from None
-    except OSError as error:
-        raise GlassvizError(
-            f"{path}: the file system does not support locks ({error.strerror}): choose another "
-            f"--out"
-        ) from None
-
-
 def _sweep(folder: Path) -> None:
     """Remove partial files of killed processes, in the folder and of the logs beside it."""
-    for place, start in (
-        (folder, "."),
-        (folder / "checkpoints", "."),
-        (folder.parent, f".{folder.name}."),
-        (folder.parent, f".{folder.name}_"),
-    ):
-        for path in place.glob(f"{start}*{PARTIAL_SUFFIX}"):
+    starts = (f"{folder.name}/.", f"{folder.name}/checkpoints/.", f".{folder.name}[._]")
+    for start in starts:
+        for path in folder.parent.glob(f"{start}*{PARTIAL_SUFFIX}"):
             path.unlink(missing_ok=True)
 
 
@@ -181,25 +133,23 @@ def check_unused(folder: Path) -> None:
         UsageError: `folder` holds a run, or the log beside it is not empty.
     """
     log = folder.with_name(f"{folder.name}.csv")
-    if not (folder / CONFIG_FILE).exists() and _has_rows(log):
-        raise UsageError(
-            f"{log}: the log of an earlier run that cannot be resumed: choose another --out or "
-            f"--seed, or move it away"
-        )
     if (folder / CONFIG_FILE).exists():
         raise UsageError(
             f"{folder}: holds a run of this seed already: continue it with --resume, or choose "
             f"another --out or --seed"
         )
-
-
-def _has_rows(log: Path) -> bool:
-    """Whether a log has more than its header."""
-    return log.exists() and len(log.read_bytes().splitlines()) > 1
+    if log.exists() and len(log.read_bytes().splitlines()) > 1:  # more than the header
+        raise UsageError(
+            f"{log}: the log of an earlier run that cannot be resumed: choose another --out or "
+            f"--seed, or move it away"
+        )
 
 
 def check_same(folder: Path, train: TrainConfig) -> None:
     """Refuse to resume a run with settings that differ from those of its start.
+
+    A setting that is missing from the saved configuration, because it was added in a later
+    version, must have its default.
 
     Raises:
         UsageError: there is no run in `folder`, or it has another configuration.
@@ -217,7 +167,16 @@ def check_same(folder: Path, train: TrainConfig) -> None:
             f"{path}: the configuration of the run cannot be read ({error}): start a new run in "
             f"another folder"
         ) from None
-    compare(folder, saved, train)
+    was = dict(_flat(saved))
+    now = dict(_flat(_plain(train.to_dict())))
+    was = dict(_defaults(train, was.keys())) | was
+    for name in sorted((was.keys() | now.keys()) - CHANGEABLE):
+        before, after = _value(was, name), _value(now, name)
+        if before != after:
+            raise UsageError(
+                f"{folder}: expected {name} = {before} as when the run was started, found "
+                f"{after}: resume with the same settings, or start a new run"
+            )
 
 
 def record_start(
@@ -230,7 +189,6 @@ def record_start(
 
     Args:
         folder: of the seed.
-        train: configuration from now on.
         provenance: recipe, command, versions, git commit.
         env_steps: of the run at this start.
 
@@ -238,11 +196,8 @@ def record_start(
         GlassvizError: the earlier starts cannot be read, or the record cannot be written.
     """
     begins = not (folder / CONFIG_FILE).exists()
-    start = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "env_steps": env_steps,
-        **provenance,
-    }
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    start = {"time": now, "env_steps": env_steps, **provenance}
     starts = [start] if begins else [*_starts(folder / STARTS_FILE), start]
     _write_json(folder / STARTS_FILE, {"starts": starts})
     _write_json(folder / CONFIG_FILE, train.to_dict())
@@ -252,7 +207,6 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
     """The provenance of a resumed run: recipe and sources are those of its first start.
 
     Args:
-        folder: of the seed.
         provenance: of the resumption, with `demos` and `init` if they were passed again.
 
     Raises:
@@ -274,8 +228,7 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
             f"from {started['name'] if started else 'scratch'}: resume without --init, or start a "
             f"new run"
         )
-    others = {name: value for name, value in provenance.items() if name != "init"}
-    return others | kept
+    return {name: value for name, value in provenance.items() if name != "init"} | kept
 
 
 def _starts(path: Path) -> list[dict[str, Any]]:
@@ -307,30 +260,24 @@ def step_checkpoint(checkpoints: Path, env_steps: int) -> Path:
 
 def prune(checkpoints: Path, keep: int) -> None:
     """Remove checkpoints of evaluations but the newest `keep`; `best` and `last` stay."""
-    by_step = _by_step(checkpoints)
-    for step in sorted(by_step)[: max(len(by_step) - keep, 0)]:
-        _remove(by_step[step])
+    newest = sorted({step for step, _ in _by_step(checkpoints)}, reverse=True)[:keep]
+    for step, path in _by_step(checkpoints):
+        if step not in newest:
+            path.unlink(missing_ok=True)
 
 
 def drop_later(checkpoints: Path, env_steps: int) -> None:
     """Remove checkpoints of evaluations after `env_steps`, which a resumed run writes again."""
-    for step, paths in _by_step(checkpoints).items():
+    for step, path in _by_step(checkpoints):
         if step > env_steps:
-            _remove(paths)
+            path.unlink(missing_ok=True)
 
 
-def _remove(paths: list[Path]) -> None:
-    for path in paths:
-        path.unlink(missing_ok=True)
-
-
-def _by_step(checkpoints: Path) -> dict[int, list[Path]]:
-    """The checkpoints of each evaluation: one, or one per task (`step_000500000_hopper-stand`)."""
-    found: dict[int, list[Path]] = {}
-    for path in checkpoints.glob("step_*.safetensors"):
-        if match := re.fullmatch(r"step_(\d+)(_.+)?", path.stem):
-            found.setdefault(int(match[1]), []).append(path)
-    return found
+def _by_step(checkpoints: Path) -> list[tuple[int, Path]]:
+    """The checkpoints of evaluations: one, or one per task (`step_000500000_hopper-stand`)."""
+    paths = checkpoints.glob("step_*.safetensors")
+    matches = [(re.fullmatch(r"step_(\d+)(_.+)?", path.stem), path) for path in paths]
+    return [(int(match[1]), path) for match, path in matches if match]
 
 
 STATE_FILE = "resume.npz"
@@ -345,7 +292,6 @@ def save(
     """Replace a seed's saved state, atomically.
 
     Args:
-        folder: of the seed.
         learner: tree of this seed's arrays; its structure is not stored, see `load`.
         arrays: replay buffer, physics and observations, by name.
         counters: JSON values, among them `env_steps`.
@@ -368,15 +314,11 @@ def save(
 def load(
     folder: Path, train: TrainConfig, like: Any
 ) -> tuple[Any, dict[str, np.ndarray], dict[str, Any]]:
-    """Read what `save` wrote: learner, arrays, counters.
+    """Read what `save` wrote: learner (with NumPy arrays as leaves), arrays, counters.
 
     Args:
-        folder: of the seed.
         train: configuration that the run must have.
-        like: a learner of that configuration, for structure and shapes; not changed.
-
-    Returns:
-        Learner (with NumPy arrays as leaves), arrays and counters.
+        like: a learner of that configuration, for structure and shapes.
 
     Raises:
         UsageError: there is nothing to resume, or the run has another configuration.
@@ -435,13 +377,14 @@ def telling_last_save(root: Path) -> Iterator[None]:
     try:
         yield
     except DiskFullError as error:
-        folder = seed_folder_of(root, error.path)
-        if folder is None:
+        inside = error.path.is_relative_to(root)
+        match = inside and re.match(r"seed_\d+", error.path.relative_to(root).parts[0])
+        if not match:
             raise
+        folder = root / match[0]
         step = saved_step(folder)
-        if step is None:
-            remedy = "nothing was saved yet, free some space and start again"
-        else:
+        remedy = "nothing was saved yet, free some space and start again"
+        if step is not None:
             remedy = (
                 f"the last good save is {folder / STATE_FILE} of step {step}, "
                 f"free some space and continue with --resume"

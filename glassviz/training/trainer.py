@@ -30,6 +30,8 @@ from glassviz.training.log import RunLog
 from glassviz.training.losses import Schedule, task_params
 from glassviz.training.replay import Replay, Sequences, joined
 
+_COUNTERS = ("best", "best_step", "finished", "plateau_restarts", "basin_restarts")
+
 
 class SeedRun:
     """One seed of a run.
@@ -37,10 +39,7 @@ class SeedRun:
     Args:
         train: configuration with this seed.
         root: run folder; the seed has the folder `root/seed_N`, with its logs beside it.
-        provenance: recorded in every checkpoint.
-        demos: demonstrations to sample from.
-        keep: number of checkpoints of past evaluations to keep.
-        tensorboard: whether to write TensorBoard events too.
+        provenance, demos, keep, tensorboard: as for `Trainer`.
     """
 
     def __init__(
@@ -56,13 +55,9 @@ class SeedRun:
         self.folder = run_folder.seed_folder(root, train.seed)
         self.log = RunLog(root, train.seed, tensorboard)
         self.best: dict[Controller, float] = {}
-        self.best_step = 0
         self.latest: tuple[Evaluation, ...] = ()
         self.finished = False
-        self.saved_at = 0
-        self.plateau_restarts = 0
-        self.basin_restarts = 0
-        self.begun = 0
+        self.best_step = self.saved_at = self.plateau_restarts = self.basin_restarts = 0
         self.begin(0)
 
     @property
@@ -80,12 +75,8 @@ class SeedRun:
         train = self.train
         self.begun = env_steps
         self.rng = np.random.default_rng(self.attempt_seed)
-        self.replay = Replay(
-            train.buffer_steps // train.num_envs,
-            train.num_envs,
-            train.agent.obs_dim,
-            train.agent.action_dim,
-        )
+        rows, agent = train.buffer_steps // train.num_envs, train.agent
+        self.replay = Replay(rows, train.num_envs, agent.obs_dim, agent.action_dim)
         self.collector = Collector(train, self.rng, self.replay)
 
     def ready(self, env_steps: int) -> bool:
@@ -95,20 +86,13 @@ class SeedRun:
 
     def sample(self) -> Sequences:
         """Batches for the updates of a round; demonstrations come first in each batch."""
-        train = self.train
-        demo_batch = train.demo_batch
-        collected = self.replay.sample(
-            self.rng,
-            train.k_update,
-            train.batch_size - demo_batch,
-            train.sequence_steps,
-            groups=len(train.tasks),
-        )
-        if not demo_batch:
+        train, updates, steps = self.train, self.train.k_update, self.train.sequence_steps
+        size, demo_size = train.batch_size - train.demo_batch, train.demo_batch
+        collected = self.replay.sample(self.rng, updates, size, steps, groups=len(train.tasks))
+        if not demo_size:
             return collected
         assert self.demos is not None
-        demos = self.demos.sample(self.rng, train.k_update, demo_batch, train.sequence_steps)
-        return joined(demos, collected)
+        return joined(self.demos.sample(self.rng, updates, demo_size, steps), collected)
 
     def note(self, results: Sequence[Evaluation], params: Params, updates: int) -> None:
         """Log evaluations of the current agent, and write the checkpoints that they call for."""
@@ -121,10 +105,10 @@ class SeedRun:
                     self.best_step = result.env_steps
                 self.save_checkpoint(f"best_{result.controller}", params, result.env_steps, updates)
         if self.keep:
-            step = results[0].env_steps
-            path = run_folder.step_checkpoint(self.folder / "checkpoints", step)
-            self.save_checkpoint(path.stem, params, step, updates)
-            run_folder.prune(self.folder / "checkpoints", self.keep)
+            step, place = results[0].env_steps, self.folder / "checkpoints"
+            name = run_folder.step_checkpoint(place, step).stem
+            self.save_checkpoint(name, params, step, updates)
+            run_folder.prune(place, self.keep)
 
     def save_checkpoint(self, name: str, params: Params, env_steps: int, updates: int) -> None:
         """Write the current agent; a multitask run writes one file per task.
@@ -132,63 +116,46 @@ class SeedRun:
         An evaluation is recorded only if it is of exactly this agent: at this step, and on the
         first task.
         """
-        evaluation = {each.controller: each for each in self.latest if each.env_steps == env_steps}
-        for i, task in enumerate(self.train.tasks):
-            agent = self.train.agent
-            if self.train.multitask:
-                agent = agent.replace(env=dataclasses.replace(agent.env, task=task))
-            of_task = task_params(params, i) if self.train.multitask else params
+        train = self.train
+        latest = {e.controller: e.to_dict() for e in self.latest if e.env_steps == env_steps}
+        for i, task in enumerate(train.tasks):
+            agent = train.agent.replace(env=dataclasses.replace(train.agent.env, task=task))
+            of_task = task_params(params, i) if train.multitask else params
             stem = name if i == 0 else f"{name}_{task}"
-            checkpoints.save(
-                self.folder / "checkpoints" / f"{stem}.safetensors",
-                agent,
-                jax.tree.map(np.asarray, dict(of_task)),
-                self.provenance
-                | {
-                    "algo": self.train.algo,
-                    "seed": self.train.seed,
-                    "env_steps": env_steps,
-                    "updates": updates,
-                    "shaped": self.train.shaping.active,
-                    "evaluation": {
-                        controller: result.to_dict()
-                        for controller, result in evaluation.items()
-                        if i == 0
-                    },
-                    "training": self.train.to_dict(),
-                },
-            )
+            provenance = self.provenance | {
+                "algo": train.algo,
+                "seed": train.seed,
+                "env_steps": env_steps,
+                "updates": updates,
+                "shaped": train.shaping.active,
+                "evaluation": latest if i == 0 else {},
+                "training": train.to_dict(),
+            }
+            path = self.folder / "checkpoints" / f"{stem}.safetensors"
+            checkpoints.save(path, agent, jax.tree.map(np.asarray, dict(of_task)), provenance)
 
     def save(self, learner: LearnerState, env_steps: int) -> None:
         """Replace the last checkpoint and the state to resume from."""
         self.save_checkpoint("last", learner.params, env_steps, int(learner.updates))
-        run_folder.save(
-            self.folder,
-            learner,
-            self.replay.get_state() | self.collector.get_state(),
-            {
-                "env_steps": env_steps,
-                "best": self.best,
-                "best_step": self.best_step,
-                "latest": [result.to_dict() for result in self.latest],
-                "finished": self.finished,
-                "plateau_restarts": self.plateau_restarts,
-                "basin_restarts": self.basin_restarts,
-                "begun": self.begun,
-                "rng": self.rng.bit_generator.state,
-            },
-        )
+        counters = {
+            "env_steps": env_steps,
+            **{name: getattr(self, name) for name in _COUNTERS},
+            "latest": [result.to_dict() for result in self.latest],
+            "begun": self.begun,
+            "rng": self.rng.bit_generator.state,
+        }
+        arrays = self.replay.get_state() | self.collector.get_state()
+        run_folder.save(self.folder, learner, arrays, counters)
 
     def restore(self, like: LearnerState) -> LearnerState:
         """Continue from the last save; sets `saved_at` and returns the learner."""
         learner, arrays, counters = run_folder.load(self.folder, self.train, like)
-        self.basin_restarts = counters["basin_restarts"]
+        for name in _COUNTERS:
+            setattr(self, name, counters[name])
         self.begin(counters["begun"])
         self.replay.set_state(arrays)
         self.collector.set_state(arrays)
         self.rng.bit_generator.state = counters["rng"]
-        for name in ("best", "best_step", "finished", "plateau_restarts"):
-            setattr(self, name, counters[name])
         self.latest = tuple(Evaluation.from_dict(result) for result in counters["latest"])
         self.log.rewind(counters["env_steps"])
         run_folder.drop_later(self.folder / "checkpoints", counters["env_steps"])
@@ -210,7 +177,6 @@ class Progress:
     """State of a run after a round.
 
     Attributes:
-        env_steps: environment steps so far.
         updates_per_s: gradient updates per second in this round.
         evaluations: of this round, by seed.
     """
@@ -224,14 +190,12 @@ class Trainer:
     """A training run in a folder.
 
     Args:
-        train: what to train.
         folder: run folder for logs (`seed_N.csv`) and checkpoints (`seed_N/…`).
         provenance: recorded in every checkpoint: recipe, command, versions, ….
         seeds: trained together in one program; by default `train.seed` alone.
         resume_from_save: whether to continue the run in the folder.
         keep: number of checkpoints of past evaluations to keep, besides the best and the last.
         demos: demonstrations to sample from; needed if `train.demos` uses them.
-        tensorboard: whether to write TensorBoard events too.
         start_from: agent whose parameters a new run starts from.
 
     Raises:
@@ -279,10 +243,11 @@ class Trainer:
         self._locks = ExitStack()
         try:
             with run_folder.telling_last_save(folder):
-                self.runs = [
-                    self._claimed(seed, provenance, resume_from_save, keep, demos, tensorboard)
-                    for seed in seeds or (train.seed,)
-                ]
+                self.runs = []
+                for seed in seeds or (train.seed,):
+                    of_seed = dataclasses.replace(train, seed=seed)
+                    origin = self._claimed(of_seed, provenance, resume_from_save)
+                    self.runs.append(SeedRun(of_seed, folder, origin, demos, keep, tensorboard))
                 states = self._restored() if resume_from_save else self._begun(start_from)
                 for run in self.runs:
                     run_folder.record_start(run.folder, run.train, run.provenance, self.env_steps)
@@ -294,9 +259,6 @@ class Trainer:
     def run(self, on_round: Callable[[Progress], None]) -> None:
         """Train to the end, saving regularly; then release the folder.
 
-        Args:
-            on_round: called after every round.
-
         Raises:
             GlassvizError: a loss is not finite, or the disk is full; names the place and the last
                 good save.
@@ -306,24 +268,17 @@ class Trainer:
                 on_round(self._round())
 
     def _claimed(
-        self,
-        seed: int,
-        provenance: dict[str, Any],
-        resumed: bool,
-        keep: int,
-        demos: Replay | None,
-        tensorboard: bool,
-    ) -> SeedRun:
-        train = dataclasses.replace(self.train, seed=seed)
-        place = run_folder.seed_folder(self.folder, seed)
+        self, train: TrainConfig, provenance: dict[str, Any], resumed: bool
+    ) -> dict[str, Any]:
+        """Lock the folder of a seed, and return the provenance of the run in it."""
+        place = run_folder.seed_folder(self.folder, train.seed)
         if resumed:
             run_folder.check_same(place, train)
         self._locks.enter_context(run_folder.locked(place))
         if resumed:
-            provenance = run_folder.as_first_started(place, provenance)
-        else:
-            run_folder.check_unused(place)
-        return SeedRun(train, self.folder, provenance, demos, keep, tensorboard)
+            return run_folder.as_first_started(place, provenance)
+        run_folder.check_unused(place)
+        return provenance
 
     def _begun(self, start_from: Checkpoint | None) -> list[learning.LearnerState]:
         states = [learning.init_learner(run.train) for run in self.runs]
@@ -346,11 +301,8 @@ class Trainer:
         return found
 
     def _going(self) -> list[int]:
-        return [
-            i
-            for i, run in enumerate(self.runs)
-            if not run.finished and run.saved_at <= self.env_steps
-        ]
+        runs = enumerate(self.runs)
+        return [i for i, run in runs if not run.finished and run.saved_at <= self.env_steps]
 
     def _round(self) -> Progress:
         """One step of every hopper, then the updates of every seed."""
@@ -374,7 +326,7 @@ class Trainer:
         ended = self.env_steps >= self.train.steps
         for i in going:
             if self._passed(self.train.save_every) or ended or self.runs[i].finished:
-                self.runs[i].save(self._one(i), self.env_steps)
+                self.runs[i].save(learning.take(self.learner, i), self.env_steps)
         return Progress(self.env_steps, rate, latest if evaluated else {})
 
     def _passed(self, every: int) -> bool:
@@ -388,22 +340,18 @@ class Trainer:
     def _collect(self, going: list[int]) -> None:
         runs = [self.runs[i] for i in going]
         clocks = [self.env_steps - run.begun for run in runs]
+        needed = [r.collector.needs_proposal(c) for r, c in zip(runs, clocks, strict=True)]
         proposals: list[Any] = [None] * len(runs)
-        pairs = zip(runs, clocks, strict=True)
-        if any(run.collector.needs_proposal(clock) for run, clock in pairs):
-            plans = [run.collector.plan for run in runs]
-            proposals = propose(
-                self.train,
-                self._params(going),
-                np.stack([run.collector.obs for run in runs]),
-                tuple(np.stack(leaves) for leaves in zip(*plans, strict=True)),
-                np.array([run.attempt_seed for run in runs], np.int32),
-                self.env_steps,
-            )
-        for run, clock, proposal in zip(runs, clocks, proposals, strict=True):
+        if any(needed):
+            obs = np.stack([run.collector.obs for run in runs])
+            plans = zip(*[run.collector.plan for run in runs], strict=True)
+            seeds = np.array([run.attempt_seed for run in runs], np.int32)
+            params = self._some(going, self.learner.params)
+            plan = tuple(map(np.stack, plans))
+            proposals = propose(self.train, params, obs, plan, seeds, self.env_steps)
+        for i, run in enumerate(runs):
             # The proposal is computed for all seeds; a seed that does not need it keeps its plan.
-            needed = run.collector.needs_proposal(clock)
-            run.collector.step(proposal if needed else None, clock)
+            run.collector.step(proposals[i] if needed[i] else None, clocks[i])
 
     def _update(self, ready: list[int]) -> dict[int, dict[str, float]]:
         """Metrics of each seed, by its index."""
@@ -411,22 +359,19 @@ class Trainer:
         sampled = [self.runs[i].sample() for i in ready]
         sequences = Sequences(*map(np.stack, zip(*sampled, strict=True)))
         schedule = self._schedule([self.env_steps - self.runs[i].begun for i in ready])
+        some = self._some(ready, self.learner)
+        some, metrics = learning.update_round(train, some, sequences, schedule)
         if len(ready) == len(self.runs):
-            self.learner, metrics = learning.update_round(train, self.learner, sequences, schedule)
+            self.learner = some
         else:
-            some = jax.tree.map(lambda leaf: leaf[np.array(ready)], self.learner)
-            some, metrics = learning.update_round(train, some, sequences, schedule)
             for place, i in enumerate(ready):
-                self.learner = learning.put(self.learner, i, learning.take(some, place))
+                self._put(i, learning.take(some, place))
         host = {name: np.asarray(values) for name, values in metrics.items()}
-        found = {
-            i: {name: float(values[place]) for name, values in host.items()}
-            for place, i in enumerate(ready)
-        }
-        for i, values in found.items():
-            broken = int(values.pop("broken_update"))
-            if broken >= 0:
-                self._diverged(i, broken, values)
+        found = {}
+        for place, i in enumerate(ready):
+            found[i] = {name: float(values[place]) for name, values in host.items()}
+            if (broken := int(found[i].pop("broken_update"))) >= 0:
+                self._diverged(i, broken, found[i])
         return found
 
     def _schedule(self, clocks: Sequence[int]) -> Schedule:
@@ -456,27 +401,23 @@ class Trainer:
             f"--seed or a lower --learning-rate"
         )
 
-    def _params(self, places: list[int]) -> Params:
+    def _some(self, places: list[int], tree: Any) -> Any:
+        """The part of a stacked tree that belongs to some seeds."""
         if len(places) == len(self.runs):
-            return self.learner.params
-        return jax.tree.map(lambda leaf: leaf[np.array(places)], self.learner.params)
+            return tree
+        return jax.tree.map(lambda leaf: leaf[np.array(places)], tree)
 
     def _evaluate(self, going: list[int]) -> None:
         """Evaluate both controllers of every seed on the task's reward."""
         train = self.train
-        episodes: dict[Controller, int] = {
-            "mppi": train.eval_episodes_mppi,
-            "pi": train.eval_episodes_pi,
-        }
+        pi, mppi = train.eval_episodes_pi, train.eval_episodes_mppi
+        episodes: dict[Controller, int] = {"mppi": mppi, "pi": pi}
         params = [learning.take(self.learner.params, i) for i in going]
         of_task = [self._first_task(each) for each in params]
         results = evaluate(train.agent, of_task, episodes, EVAL_SEED, self.env_steps)
         for i, tree, found in zip(going, params, results, strict=True):
-            self.runs[i].note(
-                [found[controller] for controller in episodes],
-                tree,
-                int(self.learner.updates[i]),
-            )
+            evaluations = [found[controller] for controller in episodes]
+            self.runs[i].note(evaluations, tree, int(self.learner.updates[i]))
 
     def _start_prototypes(self, going: list[int]) -> None:
         """Initialise the prototypes of seeds whose random phase ends in this round."""
@@ -486,7 +427,7 @@ class Trainer:
         for i in going:
             run = self.runs[i]
             if self._reached(run.begun + train.prototypes_start):
-                one = self._one(i)
+                one = learning.take(self.learner, i)
                 obs = run.replay.observations(run.rng, collection.KMEANS_SAMPLE)
                 found = collection.kmeans_prototypes(train, one.params, obs, run.attempt_seed)
                 self._put(i, learning.with_prototypes(train, one, found))
@@ -494,17 +435,16 @@ class Trainer:
     def _rescue(self, going: list[int]) -> None:
         """Apply the restarts of the recipe, and end seeds without progress."""
         for i in going:
-            self._reset_q(i)
+            for number, step in enumerate(self.train.rescue.q_reset_steps, start=1):
+                if self._reached(step):
+                    seed = self.runs[i].attempt_seed + number * SEED_STRIDE
+                    self._renew(
+                        i, learning.reset_q(self.train, learning.take(self.learner, i), seed)
+                    )
             self._restart_on_plateau(i)
             self._leave_bad_basin(i)
             run, patience = self.runs[i], self.train.rescue.early_stop_patience
             run.finished = bool(patience) and self.env_steps - run.best_step >= patience
-
-    def _reset_q(self, i: int) -> None:
-        for number, step in enumerate(self.train.rescue.q_reset_steps, start=1):
-            if self._reached(step):
-                seed = self.runs[i].attempt_seed + number * collection.SEED_STRIDE
-                self._renew(i, learning.reset_q(self.train, self._one(i), seed))
 
     def _restart_on_plateau(self, i: int) -> None:
         run, settings = self.runs[i], self.train.rescue
@@ -518,8 +458,8 @@ class Trainer:
         ):
             run.plateau_restarts += 1
             run.log.restart(run.restarts, self.env_steps, "best_mppi", best)
-            seed = run.attempt_seed + run.plateau_restarts * collection.SEED_STRIDE
-            self._renew(i, learning.restart(self.train, self._one(i), seed))
+            seed = run.attempt_seed + run.plateau_restarts * SEED_STRIDE
+            self._renew(i, learning.restart(self.train, learning.take(self.learner, i), seed))
 
     def _leave_bad_basin(self, i: int) -> None:
         run, settings = self.runs[i], self.train.rescue
@@ -530,7 +470,7 @@ class Trainer:
             or run.basin_restarts >= settings.basin_max_attempts
         ):
             return
-        params = self._first_task(self._one(i).params)
+        params = self._first_task(learning.take(self.learner, i).params)
         found = collection.basin_signal(self.train, signal, params, EVAL_SEED)
         if found < collection.BASIN_THRESHOLD[signal]:
             run.basin_restarts += 1
@@ -538,10 +478,6 @@ class Trainer:
             run.begin(self.env_steps)
             run.collector.reset()
             self._renew(i, learning.init_learner(run.train, run.attempt_seed))
-
-    def _one(self, place: int) -> learning.LearnerState:
-        """The learner of one seed, by its index."""
-        return learning.take(self.learner, place)
 
     def _first_task(self, params: Params) -> Params:
         """The parameters of one agent; in a multitask run those of the first task."""

@@ -55,27 +55,20 @@ class HopModel:
     def __init__(self, physics: Physics) -> None:
         spec = mujoco.MjSpec.from_file(str(model_path()))
         kind, target = mujoco.mjtSensor, mujoco.mjtObj
-        for name, sensor, body in (
-            ("torso_position", kind.mjSENS_FRAMEPOS, "torso"),
-            ("foot_position", kind.mjSENS_FRAMEPOS, "foot"),
-            ("centre_of_mass", kind.mjSENS_SUBTREECOM, "torso"),
+        for name, sensor, part, body in (
+            ("torso_position", kind.mjSENS_FRAMEPOS, target.mjOBJ_BODY, "torso"),
+            ("foot_position", kind.mjSENS_FRAMEPOS, target.mjOBJ_BODY, "foot"),
+            ("centre_of_mass", kind.mjSENS_SUBTREECOM, target.mjOBJ_BODY, "torso"),
+            ("torso_axis", kind.mjSENS_FRAMEZAXIS, target.mjOBJ_XBODY, "torso"),
         ):
-            spec.add_sensor(name=name, type=sensor, objtype=target.mjOBJ_BODY, objname=body)
-        spec.add_sensor(
-            name="torso_axis",
-            type=kind.mjSENS_FRAMEZAXIS,
-            objtype=target.mjOBJ_XBODY,
-            objname="torso",
-        )
+            spec.add_sensor(name=name, type=sensor, objtype=part, objname=body)
         self.model = spec.compile()
         profile = load_model(physics).opt
         for option in ("iterations", "ls_iterations", "disableflags"):
             setattr(self.model.opt, option, getattr(profile, option))
         self._data = mujoco.MjData(self.model)
-        address = {
-            self.model.sensor(i).name: int(self.model.sensor_adr[i])
-            for i in range(self.model.nsensor)
-        }
+        sensors = map(self.model.sensor, range(self.model.nsensor))
+        address = {sensor.name: int(sensor.adr[0]) for sensor in sensors}
         self._torso, self._foot = address["torso_position"], address["foot_position"]
         self._centre, self._axis = address["centre_of_mass"], address["torso_axis"]
         self._velocity = address["torso_subtreelinvel"]
@@ -126,9 +119,8 @@ _RISE_SCALE_MPS = 0.1
 class LinearGait:
     """A hopping gait: linear feedback in each of four phases, blended between them.
 
-    Attributes:
-        gains: feedback gains, one block per phase: on the ground rising, in the air rising, on the
-            ground sinking, in the air sinking.
+    `gains` has one block per phase: rising on the ground, rising in the air, sinking on the ground,
+    sinking in the air.
     """
 
     gains: Float64[np.ndarray, "act inputs"]
@@ -138,15 +130,8 @@ class LinearGait:
         values = states[:, 1:].copy()  # without the position along the track
         pitch = values[:, PITCH - 1]
         values[:, PITCH - 1] = (pitch + np.pi) % (2 * np.pi) - np.pi
-        inputs = np.concatenate(
-            [
-                (values - _ORIGIN) / _SCALE,
-                np.ones((len(states), 1)),
-                readings.ahead[:, None] / _AHEAD_SCALE_M,
-                readings.speed[:, None],
-            ],
-            axis=1,
-        )
+        one, ahead = np.ones(len(states)), readings.ahead / _AHEAD_SCALE_M
+        inputs = np.column_stack([(values - _ORIGIN) / _SCALE, one, ahead, readings.speed])
         force = readings.touch.sum(axis=1, keepdims=True)
         ground = np.clip(force / _FULL_TOUCH_N, 0, 1)
         rising = 1 / (1 + np.exp(-np.clip(readings.rise / _RISE_SCALE_MPS, -30, 30)))[:, None]
@@ -157,12 +142,7 @@ class LinearGait:
 
 @dataclass(frozen=True)
 class Motions:
-    """Open-loop action sequences for getting up.
-
-    Attributes:
-        stand_up: from lying face down to standing.
-        roll_over: from the back to the face, heels over head.
-    """
+    """Action sequences: from lying face down to standing, and from the back to the face."""
 
     stand_up: Float64[np.ndarray, "up_steps act"]
     roll_over: Float64[np.ndarray, "over_steps act"]
@@ -172,8 +152,11 @@ class Motions:
 def load_skills() -> tuple[LinearGait, Motions]:
     """The gait and motions that ship with the package."""
     stored = json.loads(files(__package__).joinpath("skills.json").read_text())
-    motions = Motions(_actions(**stored["stand_up"]), _actions(**stored["roll_over"]))
-    return LinearGait(np.array(stored["gait"])), motions
+    up, over = (
+        spline(np.array(motion["knots"]), motion["knot_steps"], motion["steps"])
+        for motion in (stored["stand_up"], stored["roll_over"])
+    )
+    return LinearGait(np.array(stored["gait"])), Motions(up, over)
 
 
 def hold(state: Float64[np.ndarray, " 14"]) -> Float64[np.ndarray, " 4"]:
@@ -191,12 +174,6 @@ def spline(
     after = np.minimum(before + 1, knots.shape[-2] - 1)
     weight = (position - before)[:, None]
     return knots[..., before, :] * (1 - weight) + knots[..., after, :] * weight
-
-
-def _actions(
-    knots: list[list[float]], knot_steps: int, steps: int
-) -> Float64[np.ndarray, "steps act"]:
-    return spline(np.array(knots), knot_steps, steps)
 
 
 Phase = Literal["lie", "roll over", "stand up", "hop"]
@@ -284,10 +261,8 @@ class HopPlanner:
     """Plans the actions of one hopper; deterministic given the generator.
 
     Args:
-        mpc: parameters.
         gait: policy to plan around.
         motions: motions for getting up; None leaves that to the gait.
-        physics: physics profile of the model.
         rng: generator of the sampled noise.
     """
 
@@ -299,9 +274,7 @@ class HopPlanner:
         physics: Physics,
         rng: np.random.Generator,
     ) -> None:
-        self.mpc = mpc
-        self.gait = gait
-        self.motions = motions
+        self.mpc, self.gait, self.motions = mpc, gait, motions
         self.model = HopModel(physics)
         self.phase: Phase = "lie"
         self._rng = rng
@@ -385,10 +358,8 @@ class HopPlanner:
         min_steps, max_steps = self.mpc.lie_steps
         still = np.abs(state[VELOCITIES][1:]).max() < self.mpc.still_speed
         if (still and self._lie_count > min_steps) or self._lie_count > max_steps:
-            if np.sin(state[PITCH]) > 0:
-                self.phase, motion = "stand up", motions.stand_up
-            else:
-                self.phase, motion = "roll over", motions.roll_over
-            self._motion = iter(motion)
+            face_down = np.sin(state[PITCH]) > 0
+            self.phase = "stand up" if face_down else "roll over"
+            self._motion = iter(motions.stand_up if face_down else motions.roll_over)
             return next(self._motion)
         return hold(state)

@@ -13,7 +13,7 @@ from matplotlib.image import imread
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, TITLES, learning_curves, short
 from glassviz.figures.style import save
-from glassviz.training.curves import Curve, Run, read_run, read_runs
+from glassviz.training.log import Curve, Run, read_run, read_runs
 from tests.helpers.commands import invoke
 
 HEADER = "step,reward,eval_type,seed"

@@ -11,9 +11,8 @@ import pytest
 from glassviz.agents.config import tdmpc2_config
 from glassviz.errors import UsageError
 from glassviz.training import recipes
-from glassviz.training.config import TrainConfig, preset
+from glassviz.training.config import SETTINGS, TrainConfig, apply, preset
 from glassviz.training.replay import Replay
-from glassviz.training.settings import SETTINGS, apply
 from tests.helpers.commands import invoke
 
 PHASES = [

@@ -11,8 +11,7 @@ from scipy.stats import entropy
 import tests.helpers.tiny as tiny
 from glassviz.envs.hopper import HopperBatch
 from glassviz.training.collection import Shaper, intrinsic_share, label_entropy, stand_share
-from glassviz.training.config import Shaping
-from glassviz.training.settings import apply
+from glassviz.training.config import Shaping, apply
 
 ENVS = 3
 

@@ -11,10 +11,9 @@ import tests.helpers.tiny as tiny
 from glassviz.agents.networks import init_params, stack
 from glassviz.agents.world_model import q_values, routed_correction
 from glassviz.training import losses
-from glassviz.training.config import official
+from glassviz.training.config import apply, official
 from glassviz.training.learner import init_learner, put, reset_q, restart, take, update
 from glassviz.training.losses import Batch, Schedule, task_params, total_loss
-from glassviz.training.settings import apply
 
 BASE = tiny.TRAIN
 ON = Schedule(jnp.array(True), jnp.array(True), jnp.array(1.0))

@@ -16,8 +16,8 @@ import pytest
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.training.config import apply
 from glassviz.training.learner import take
-from glassviz.training.settings import apply
 from tests.helpers.commands import python_process
 from tests.helpers.run_folders import log_files
 
