@@ -102,7 +102,7 @@ def test_what_is_in_another_episode_is_found_there(browser, rare):
     assert "dotted: not in this episode" in browser.evaluate(CAPTION)
     press_switch(browser, before, 5)
     assert browser.frame == 500 and browser.evaluate(EPISODE).startswith("episode 3 of 3")
-    said = f"{before} → 5: not in episode 1, now showing episode 3."
+    said = f"{before} → 5: not in episode 1; now showing episode 3."
     assert said in browser.evaluate(CAPTION)
     browser.wait_for(f"{LIVE}.startsWith({json.dumps(said + ' 10.00 seconds')})")
     press_switch(browser, 3, 0)
@@ -166,7 +166,7 @@ def test_labels_wear_the_colours_of_those_they_correspond_to(tmp_path, browser):
     left, right = browser.evaluate(colors)
     assert right == {str(ORDER[int(k)]): left[k] for k in left} | {"7": "rgb(128, 128, 128)"}
     note = browser.evaluate("document.getElementById('strangers').textContent")
-    assert "similarity 1.00" in note and "grey: none" in note
+    assert "similarity 1.00" in note and "grey: no match" in note
     graphs = browser.evaluate(
         "[...document.querySelectorAll('.graph .canvas')].map((each) =>"
         " echarts.getInstanceByDom(each).getOption().series[0].data.map((node) =>"
