@@ -20,7 +20,7 @@ IQM_FROM = 4
 
 Statistic = Literal["mean", "iqm"]
 Sample = Float64[np.ndarray, " values"]
-Sizes = list[Int[np.ndarray, " parts"]]
+Sizes = list[Int[np.ndarray, " _"]]  # A level has more parts than the one above.
 PValues = Float64[np.ndarray, " tests"]
 
 
