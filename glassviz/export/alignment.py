@@ -17,7 +17,7 @@ class Piece:
     """A part of an episode, mapped to a clock that pieces have in common.
 
     Attributes:
-        episode: number of the episode, from 0.
+        episode: from 0.
         frames: frames with a known clock, ascending.
         clock: clock at these frames: gait cycles since a touchdown, or seconds since an onset.
     """
@@ -43,11 +43,11 @@ class Piece:
 
 def cycle_pieces(cycles: Cycles, episode: int, count: int) -> list[Piece]:
     """Disjoint pieces of `count` consecutive gait cycles."""
-    pieces = []
-    for row in cycle_rows(cycles):
-        for j in range(0, len(row) - count + 1, count):
-            pieces.append(_piece(cycles, episode, row[j : j + count]))
-    return pieces
+    return [
+        _piece(cycles, episode, row[j : j + count])
+        for row in cycle_rows(cycles)
+        for j in range(0, len(row) - count + 1, count)
+    ]
 
 
 def longest_piece(cycles: Cycles, episode: int, most: int) -> Piece | None:
@@ -68,8 +68,6 @@ def onset_pieces(
 
     Args:
         visited: whether a frame has the label.
-        episode: number of the episode.
-        dt_s: time between frames, s.
         since: onsets up to this frame are ignored.
     """
     before, after = round(BEFORE_S / dt_s), round(AFTER_S / dt_s)
@@ -87,7 +85,6 @@ def spread(pieces: Sequence[Piece], count: int, offset: float = 0.5) -> list[Pie
     """Select evenly spaced pieces.
 
     Args:
-        pieces: pieces to select from.
         count: maximum number of pieces.
         offset: phase of the selection, from 0 to below 1; varying it varies the selection.
     """

@@ -1,14 +1,13 @@
 """The grid film: visits to every label side by side, aligned by gait phase or onset."""
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float64, Int
 
 from glassviz.errors import UsageError
 from glassviz.export.alignment import AFTER_S, BEFORE_S, Piece, cycle_pieces, onset_pieces, spread
-from glassviz.export.product import Source
+from glassviz.export.product import Source, mosaic_rate
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.text import count_of, listed
 from glassviz.video.clip import Clip
@@ -26,7 +25,6 @@ from glassviz.video.mosaic import (
 )
 from glassviz.video.renderer import BODY_VIEW, Quality, Scene
 
-FPS = Fraction(30)
 COLUMNS = 6
 SPEEDS = (0.25, 0.5, 1.0)
 
@@ -48,7 +46,6 @@ class GridRow:
     """A row of the grid.
 
     Attributes:
-        label: label of the row.
         pieces: pieces in which the label occurs.
         of: total number of pieces, with and without the label; None for pieces around its onsets.
     """
@@ -118,20 +115,14 @@ def grid_film(
     quality: Quality,
     columns: int,
     speed: float,
-    fps: Fraction = FPS,
 ) -> Mosaic:
     """Lay out the grid film.
 
     Args:
-        source: the run.
-        plan: content of the film.
-        format: file format.
-        quality: rendering quality.
         columns: maximum number of visits per row.
         speed: playback speed; 1 for real time.
-        fps: frames per second.
     """
-    clock = _clock(plan, speed, float(fps))
+    clock = _clock(plan, speed, float(mosaic_rate(format)))
     playhead = np.linspace(0, 1, len(clock))
     top = 64
     skipped = _skipped_text(plan)
@@ -139,8 +130,7 @@ def grid_film(
     sheet = Sheet(HEADER + columns * (width + GAP), top + len(plan.rows) * (height + GAP))
     foot = sheet.wrapped(skipped) if skipped else []
     sheet.grow(16 + 22 * len(foot))
-    fitted = ", fitted labels" if source.fitted else ""
-    sheet.title(f"{source.title}{fitted}", _clock_text(plan, speed))
+    sheet.title(source.labelled_title, _clock_text(plan, speed))
     cells, bars = [], []
     for i, row in enumerate(plan.rows):
         y = top + i * (height + GAP)
@@ -148,23 +138,15 @@ def grid_film(
         for j, piece in enumerate(spread(row.pieces, columns, (i + 0.5) / len(plan.rows))):
             clip = Clip.of(source.trace, piece.episode)
             track = Track.of(clip, piece.frames_at(clock))
-            cells.append(
-                Cell(
-                    x=HEADER + j * (width + GAP),
-                    y=y,
-                    track=track,
-                    colors=source.colors,
-                    highlighted=track.label == row.label,
-                    note=f"episode {piece.episode + 1}, {clip.time[piece.first]:.1f} s",
-                )
-            )
+            x = HEADER + j * (width + GAP)
+            note = f"episode {piece.episode + 1}, {clip.time[piece.first]:.1f} s"
+            cells.append(Cell(x, y, track, source.colors, track.label == row.label, note))
         bar = share_bar(_share(source, row, clock), color, HEADER - 40, 26)
         bar_top = sheet.row_name(y, height, row.label, color, _row_text(source, row))
         bars.append(Bar(16, bar_top, bar, playhead))
     if plan.cycles:
-        bar = label_bar(
-            _most_frequent(source, clock), source.colors, columns * (width + GAP) - GAP, 10
-        )
+        label = _most_frequent(source, clock)
+        bar = label_bar(label, source.colors, columns * (width + GAP) - GAP, 10)
         bars.append(Bar(HEADER, top - 20, bar, playhead))
         sheet.text(HEADER - 12, top - 15, "most frequent label", 13, faint=True, anchor="rm")
     for k, line in enumerate(foot):
@@ -200,10 +182,7 @@ def grid_caption(source: Source, plan: GridPlan, columns: int, speed: float) -> 
 
 
 def _pieces(source: Source) -> tuple[int, list[Piece]]:
-    """Gait cycles per piece, and the pieces: of two cycles if there are enough, else of one.
-
-    0 and no pieces without gait cycles.
-    """
+    """Gait cycles per piece (two if there are enough, else one), and the pieces; 0 without any."""
     for count in range(CYCLES, 0, -1):
         pieces = [
             piece
@@ -221,25 +200,20 @@ def _visits(source: Source, label: int, pieces: list[Piece]) -> list[Piece]:
 
 
 def _onsets(source: Source, label: int) -> list[Piece]:
-    dt_s = source.trace.frame_dt_s
-    return [
-        piece
-        for e in source.episodes
-        for piece in onset_pieces(
-            source.trace.label[e] == label, e, dt_s, source.stability.episodes[e].gait.opening_end
-        )
-    ]
+    pieces = []
+    for e in source.episodes:
+        since = source.stability.episodes[e].gait.opening_end
+        visited = source.trace.label[e] == label
+        pieces += onset_pieces(visited, e, source.trace.frame_dt_s, since)
+    return pieces
 
 
 def _reason(source: Source, label: int, visits: int, cycles: int) -> str:
-    episodes = list(source.episodes)
-    frames = int((source.trace.label[episodes] == label).sum())
+    visited = [(source.trace.label[e] == label, source.cycles(e).cycle) for e in source.episodes]
+    frames = sum(int(frames.sum()) for frames, _ in visited)
     if not frames:
         return "never visited"
-    in_cycles = any(
-        ((source.trace.label[e] == label) & (source.cycles(e).cycle >= 0)).any() for e in episodes
-    )
-    if cycles and not in_cycles:
+    if cycles and not any((cycle[frames] >= 0).any() for frames, cycle in visited):
         return f"never in a gait cycle, {count_of(frames, 'frame')} outside"
     return f"too few visits: {visits} of the {MIN_VISITS} needed"
 
@@ -286,8 +260,8 @@ def _labels(
 
 def _row_text(source: Source, row: GridRow) -> tuple[str, str]:
     name = source.phase_names().get(row.label, "")
-    of = "" if row.of is None else f" of {row.of}"
-    return name, f"in {len(row.pieces)}{of} clips" if of else count_of(len(row.pieces), "visit")
+    visits = len(row.pieces)
+    return name, count_of(visits, "visit") if row.of is None else f"in {visits} of {row.of} clips"
 
 
 def _clock_text(plan: GridPlan, speed: float) -> str:

@@ -3,14 +3,13 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 from jaxtyping import Float64
 
 from glassviz.errors import UsageError
 from glassviz.export.alignment import Piece, longest_piece
-from glassviz.export.product import SharedColors, Source
+from glassviz.export.product import SharedColors, Source, mosaic_rate
 from glassviz.palette import NO_CLUSTER_COLOR
 from glassviz.report.phrases.numbers import speed_words
 from glassviz.text import count_of, listed
@@ -30,7 +29,6 @@ from glassviz.video.mosaic import (
 )
 from glassviz.video.renderer import BODY_VIEW, Quality, Scene
 
-FPS = Fraction(30)
 SPEED = 0.5
 
 LASTS_S = 8.0
@@ -77,9 +75,7 @@ def plan_wall(sources: Sequence[Source], speed: float = SPEED) -> WallPlan:
     if len(kinds) > 1:
         raise UsageError(f"--wall: expected runs of one physics profile, found {listed(kinds)}")
     seconds = LASTS_S * speed
-    longest = [
-        longest_piece(source.cycles(source.episode), source.episode, 999) for source in sources
-    ]
+    longest = [longest_piece(s.cycles(s.episode), s.episode, 999) for s in sources]
     aligned = [piece for piece in longest if piece]
     if len(aligned) < 2:
         return WallPlan((None,) * len(sources), 0, None, seconds)
@@ -87,10 +83,8 @@ def plan_wall(sources: Sequence[Source], speed: float = SPEED) -> WallPlan:
     period_s = float(np.mean(periods_s))
     max_cycles = max(1, math.ceil(seconds / period_s))
     cycles = min(max_cycles, *(len(piece.frames) - 1 for piece in aligned))
-    pieces = [
-        longest_piece(source.cycles(source.episode), source.episode, cycles) for source in sources
-    ]
-    return WallPlan(tuple(pieces), cycles, period_s, cycles * period_s)
+    pieces = tuple(longest_piece(s.cycles(s.episode), s.episode, cycles) for s in sources)
+    return WallPlan(pieces, cycles, period_s, cycles * period_s)
 
 
 def wall_film(
@@ -100,20 +94,9 @@ def wall_film(
     format: Format,
     quality: Quality,
     speed: float = SPEED,
-    fps: Fraction = FPS,
 ) -> Mosaic:
-    """Lay out the wall film.
-
-    Args:
-        sources: the runs.
-        plan: content of the film.
-        colors: colours of the labels.
-        format: file format.
-        quality: rendering quality.
-        speed: playback speed; 1 for real time.
-        fps: frames per second.
-    """
-    frames = max(2, round(plan.seconds / speed * float(fps)))
+    """Lay out the wall film; a `speed` of 1 is real time."""
+    frames = max(2, round(plan.seconds / speed * float(mosaic_rate(format))))
     share = np.linspace(0, 1, frames, endpoint=False)
     columns = min(len(sources), MAX_IN_ROW)
     if len(sources) > MAX_IN_ROW:
@@ -121,9 +104,8 @@ def wall_film(
     rows = math.ceil(len(sources) / columns)
     top = 52
     beside = ABOVE + BELOW
-    width, height = fitted_cell(
-        columns, rows, 2 * MARGIN, top + 70 + rows * beside, MAX_CELL_HEIGHT
-    )
+    above = top + 70 + rows * beside
+    width, height = fitted_cell(columns, rows, 2 * MARGIN, above, MAX_CELL_HEIGHT)
     sheet = Sheet(2 * MARGIN + columns * (width + GAP) - GAP, top + rows * (height + beside))
     sheet.title(_clock_text(plan), speed_words(speed).lower())
     foot = sheet.wrapped(colors.told) if colors.told else []
@@ -136,11 +118,9 @@ def wall_film(
         y = top + i // columns * (height + beside)
         clip = Clip.of(source.trace, source.episode)
         track = Track.of(clip, _frames(source, piece, plan, share))
-        name = f"{source.title}, fitted labels" if source.fitted else source.title
-        sheet.text(x, y + 4, truncated(name, 17, width), 17)
-        sheet.text(
-            x, y + 28, truncated(_run_text(source, piece, plan, speed), 14, width), 14, faint=True
-        )
+        about = _run_text(source, piece, plan, speed)
+        sheet.text(x, y + 4, truncated(source.labelled_title, 17, width), 17)
+        sheet.text(x, y + 28, truncated(about, 14, width), 14, faint=True)
         highlighted = np.ones(frames, bool)
         cells.append(Cell(x, y + ABOVE - 8, track, run_colors, highlighted))
         strip = label_bar(track.label, run_colors or (NO_CLUSTER_COLOR,), width, 12)
@@ -169,10 +149,8 @@ def wall_caption(
         )
     if others:
         names = "; ".join(others) if in_phase else "All"
-        text += (
-            f" {names}: real time from the end of the initial transient, without common gait "
-            f"cycles."
-        )
+        text += f" {names}: real time from the end of the initial transient, without common gait "
+        text += "cycles."
     text += f" {speed_words(speed)}; poses between recorded frames are interpolated."
     return f"{text} {colors.told}".strip()
 
