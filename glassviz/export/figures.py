@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from glassviz.errors import GlassvizError, UsageError
+from glassviz.errors import GlassvizError
 from glassviz.export.product import Source
 from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
 from glassviz.figures.labels import label_raster
@@ -164,11 +164,7 @@ def shown_part(
 
 
 def _rasters(source: Source) -> Mapping[int, np.ndarray]:
-    if not source.trace.has_labels:
-        raise UsageError(
-            f"{source.name}: expected labels for a raster, found an agent without labels: fit some "
-            f"with `glassviz fit {source.run.target}` and add --labels fitted"
-        )
+    source.require_labels("a raster")
     rasters = {
         e + 1: labels.raster
         for e in source.episodes

@@ -7,8 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.export import figures
-from glassviz.export.grid import COLUMNS, grid_caption, grid_film, plan_grid, usual_speed
+from glassviz.export import figures, mosaics
 from glassviz.export.product import (
     FIGURES,
     FILMS,
@@ -25,7 +24,6 @@ from glassviz.export.product import (
     why_kept,
     write_captions,
 )
-from glassviz.export.wall import SPEED, plan_wall, wall_caption, wall_film
 from glassviz.figures.style import save
 from glassviz.files import DiskFullError, StrPath, refuse_existing
 from glassviz.report.phrases.numbers import film_facts, speed_words
@@ -121,20 +119,20 @@ def gif(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
 
 
 def grid(
-    source: Source, studio: Studio, columns: int = COLUMNS, speed: float | None = None
+    source: Source, studio: Studio, columns: int = mosaics.COLUMNS, speed: float | None = None
 ) -> Product:
     """The phase-aligned grid film: rows are labels, columns visits to them.
 
     Raises:
         GlassvizError: there are no labels, or none has visits enough.
     """
-    plan = plan_grid(source)
-    pace = speed or usual_speed(plan)
+    plan = mosaics.plan_grid(source)
+    pace = speed or mosaics.usual_speed(plan)
 
     def reel(format: Format, quality: Quality) -> Mosaic:
-        return grid_film(source, plan, format, quality, columns, pace)
+        return mosaics.grid_film(source, plan, format, quality, columns, pace)
 
-    caption = f"{grid_caption(source, plan, columns, pace)} {made_from(source, whole=True)}"
+    caption = f"{mosaics.grid_caption(source, plan, columns, pace)} {made_from(source, whole=True)}"
     return _mosaic("grid", f"{_stem(source)}-grid", caption, [source], studio, reel)
 
 
@@ -149,15 +147,15 @@ def wall(
     Raises:
         GlassvizError: there are too few runs, or too many, or they have nothing in common.
     """
-    pace = speed or SPEED
-    plan = plan_wall(sources, pace)
+    pace = speed or mosaics.WALL_SPEED
+    plan = mosaics.plan_wall(sources, pace)
     colors = shared_colors(sources, tell)
 
     def reel(format: Format, quality: Quality) -> Mosaic:
-        return wall_film(sources, plan, colors, format, quality, pace)
+        return mosaics.wall_film(sources, plan, colors, format, quality, pace)
 
     made = " ".join(made_from(source, whole=False) for source in sources)
-    caption = f"{wall_caption(sources, plan, colors, pace)} {made}"
+    caption = f"{mosaics.wall_caption(sources, plan, colors, pace)} {made}"
     return _mosaic("wall", "wall", caption, sources, studio, reel)
 
 

@@ -176,6 +176,14 @@ class Source:
         clusters = self.trace.clusters if self.trace.has_labels else 0
         return tuple(map(label_color, range(clusters)))
 
+    def require_labels(self, what: str) -> None:
+        """Raise UsageError if the agent has no labels, which `what` needs."""
+        if not self.trace.has_labels:
+            raise UsageError(
+                f"{self.name}: expected labels for {what}, found an agent without labels: fit some "
+                f"with `glassviz fit {self.run.target}` and add --labels fitted"
+            )
+
     def cycles(self, episode: int) -> Cycles:
         """Gait cycles of an episode."""
         return self.stability.episodes[episode].gait.cycles

@@ -146,7 +146,13 @@ def film(
     shots = _shots(traces, options)
     fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
     backend = backend or choose_backend()
-    quality, quality_note = choose_quality(options.quality, backend)
+    quality, quality_note = options.quality or "full", ""
+    if backend.software and not options.quality:
+        quality = "fast"
+        quality_note = (
+            "software rendering, so without shadows and reflections: --quality full adds them "
+            "and takes about five times as long"
+        )
     scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality)
     return shoot(
         Shots(shots, scene, options.overlay_k, options.format),
@@ -171,32 +177,25 @@ Paint = Callable[[Canvas, int], None]
 
 @runtime_checkable
 class Reel(Protocol):
-    """Everything needed to draw the frames of a film; picklable, since processes receive it."""
+    """Everything needed to draw the frames of a film; picklable, since processes receive it.
+
+    Attributes:
+        frames: number of frames.
+        width, height: size of a frame, pixels.
+        scene: scene that the renderer is opened with.
+        format: file format, which determines the pixel layout.
+    """
 
     @property
-    def frames(self) -> int:
-        """Number of frames."""
-        ...
-
+    def frames(self) -> int: ...
     @property
-    def width(self) -> int:
-        """Width of a frame."""
-        ...
-
+    def width(self) -> int: ...
     @property
-    def height(self) -> int:
-        """Height of a frame."""
-        ...
-
+    def height(self) -> int: ...
     @property
-    def scene(self) -> Scene:
-        """Scene that the renderer is opened with."""
-        ...
-
+    def scene(self) -> Scene: ...
     @property
-    def format(self) -> Format:
-        """File format, which determines the pixel layout."""
-        ...
+    def format(self) -> Format: ...
 
     def painter(self, renderer: FrameRenderer) -> Paint:
         """A function that draws the frames, to be called with increasing t."""
@@ -306,16 +305,6 @@ def shoot(
         quality=reel.scene.quality,
         seconds=time.perf_counter() - started,
         notes=tuple(filter(None, (backend.note, *notes, encoder.note))),
-    )
-
-
-def choose_quality(requested: Quality | None, backend: Backend) -> tuple[Quality, str]:
-    """The rendering quality, and a note if it is reduced."""
-    if requested or not backend.software:
-        return requested or "full", ""
-    return "fast", (
-        "software rendering, so without shadows and reflections: --quality full adds them and "
-        "takes about five times as long"
     )
 
 

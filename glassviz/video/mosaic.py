@@ -143,7 +143,7 @@ class Mosaic:
     def painter(self, renderer: FrameRenderer) -> Paint:
         """A function that draws the frames."""
         width, height = self.scene.width, self.scene.height
-        size = chip_size(height)
+        size = max(13, round(height / 13))
         chips: dict[tuple[int, str], Sprite] = {}
         notes = [_note(cell.note, height) if cell.note else None for cell in self.cells]
 
@@ -178,12 +178,17 @@ class Sheet:
         self.width, self.height = width + width % 2, height
         self._picture = Image.new("RGB", (self.width, height), BACKGROUND_COLOR)
 
-    def grow(self, height: int) -> None:
-        """Extend the sheet at the bottom, to an even height."""
-        self.height += height + (self.height + height) % 2
+    def footer(self, text: str, above: int, below: int) -> None:
+        """Extend the sheet at the bottom, to an even height, by a text with space around it."""
+        lines = _wrapped(text, self.width - 2 * MARGIN)
+        top = self.height + above
+        height = top + 22 * len(lines) + below
+        self.height = height + height % 2
         taller = Image.new("RGB", (self.width, self.height), BACKGROUND_COLOR)
         taller.paste(self._picture, (0, 0))
         self._picture = taller
+        for k, line in enumerate(lines):
+            self.text(MARGIN, top + 22 * k, line, faint=True)
 
     def picture(self) -> Canvas:
         """The sheet as RGB pixels."""
@@ -206,32 +211,14 @@ class Sheet:
         about = truncated(about, TEXT, int(room - text_width(text, size) - 2 * MARGIN))
         self.text(self.width - MARGIN, 14, about, faint=True, anchor="ra")
 
-    def wrapped(self, text: str) -> list[str]:
-        """Break a text into lines that fit."""
-        lines = [""]
-        for word in text.split():
-            longer = f"{lines[-1]} {word}".strip()
-            if text_width(longer, TEXT) <= self.width - 2 * MARGIN:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
-
-    def row_name(self, y: int, height: int, label: int, color: str, about: tuple[str, str]) -> int:
+    def row_name(self, y: int, height: int, label: int, color: str, name: str, count: str) -> int:
         """Write a row's label, name and count; returns the y coordinate below."""
         chip = number_chip(label, color, 30)
         top = y + max(4, (height - 118) // 2)
         self._picture.paste(chip, (MARGIN, top), chip)
-        name, count = about
         self.text(MARGIN + chip.width + 12, top + chip.height // 2, name, 20, anchor="lm")
         self.text(MARGIN, top + chip.height + 8, count, 15, faint=True)
         return top + chip.height + 34
-
-    def chip(self, x: int, y: int, label: int, color: str) -> int:
-        """Draw a label's number on its colour; returns the width."""
-        chip = number_chip(label, color, TEXT)
-        self._picture.paste(chip, (x, y), chip)
-        return chip.width
 
 
 def fitted_cell(
@@ -247,11 +234,6 @@ def fitted_cell(
     room = (MAX_WIDTH - beside) / columns / BODY_ASPECT - GAP, (MAX_HEIGHT - above) / rows - GAP
     height = max(MIN_CELL_HEIGHT, min(max_height, *room))
     return 2 * int(height * BODY_ASPECT / 2), 2 * int(height / 2)
-
-
-def chip_size(height: int) -> int:
-    """Font size of the numbers in cells of the given height, pixels."""
-    return max(13, round(height / 13))
 
 
 def number_chip(label: int, color: str, size: int) -> Image.Image:
@@ -290,6 +272,18 @@ def _draw_bar(canvas: Canvas, bar: Bar, t: int) -> None:
     at = bar.x + round(float(bar.playhead[t]) * (width - 1))
     canvas[bar.y - 2 : bar.y + height + 2, at - 2 : at + 3] = 0
     canvas[bar.y - 2 : bar.y + height + 2, at - 1 : at + 2] = 255
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    """A text broken into lines that fit a width in pixels."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, TEXT) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
 
 
 def truncated(text: str, size: int, room: int) -> str:

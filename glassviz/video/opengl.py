@@ -31,26 +31,12 @@ depends on Mesa's libEGL_mesa), an OpenGL library, and Mesa's drivers, including
 
 INSTALL_MESA = f"apt install {' '.join(APT_PACKAGES)}"
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
-_ALIASES = {"glx": "glfw"}
-_SAME_AS_UNSET = ("", "1", "on", "true", "enable", "enabled")
-_SWITCHED_OFF = ("0", "off", "false", "disable", "disabled")
 
 _DECISIVE_VARIABLES = (
-    "CUDA_VISIBLE_DEVICES",
-    "DISPLAY",
-    "GALLIUM_DRIVER",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "LIBGL_ALWAYS_SOFTWARE",
-    "LIBGL_DRIVERS_PATH",
-    "MESA_LOADER_DRIVER_OVERRIDE",
-    "MUJOCO_EGL_DEVICE_ID",
-    "MUJOCO_GL",
-    "NVIDIA_DRIVER_CAPABILITIES",
-    "NVIDIA_VISIBLE_DEVICES",
-    "PYOPENGL_PLATFORM",
-    "__EGL_VENDOR_LIBRARY_DIRS",
-    "__EGL_VENDOR_LIBRARY_FILENAMES",
+    *("CUDA_VISIBLE_DEVICES", "DISPLAY", "GALLIUM_DRIVER", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("LIBGL_ALWAYS_SOFTWARE", "LIBGL_DRIVERS_PATH", "MESA_LOADER_DRIVER_OVERRIDE"),
+    *("MUJOCO_EGL_DEVICE_ID", "MUJOCO_GL", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_VISIBLE_DEVICES"),
+    *("PYOPENGL_PLATFORM", "__EGL_VENDOR_LIBRARY_DIRS", "__EGL_VENDOR_LIBRARY_FILENAMES"),
 )
 
 
@@ -156,10 +142,9 @@ def find_backend() -> Backend:
         )
     names = (loaded,) if loaded else tuple(dict.fromkeys(filter(None, (requested, *HEADLESS))))
     failed: list[Attempt] = []
-    for name in names:
-        attempt = probe(name)
+    for attempt in map(probe, names):
         if attempt.renderer:
-            note = ""
+            name, note = attempt.name, ""
             slow = diagnose_renderer(attempt.renderer, has_gpu())
             if requested and failed:
                 note = f"MUJOCO_GL={requested} does not work here ({failed[0].cause}): using {name}"
@@ -180,10 +165,10 @@ def find_backend() -> Backend:
 
 def _requested() -> str | None:
     value = os.environ.get("MUJOCO_GL", "").strip().lower()
-    value = _ALIASES.get(value, value)
-    if value in _SAME_AS_UNSET:
+    value = {"glx": "glfw"}.get(value, value)
+    if value in ("", "1", "on", "true", "enable", "enabled"):
         return None
-    if value in _SWITCHED_OFF:
+    if value in ("0", "off", "false", "disable", "disabled"):
         raise UsageError(f"MUJOCO_GL={value} disables rendering: unset it, or set it to egl")
     if value not in BACKENDS:
         raise UsageError(f"MUJOCO_GL: expected {', '.join(BACKENDS)} or unset, found {value!r}")

@@ -209,11 +209,15 @@ class _Badge:
     """Upper left: the cluster as a coloured chip, followed by the prototype."""
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
-        self._clip = clip
-        self._at = layout.margin
+        self._clip, self._at = clip, layout.margin
         pairs = set(zip(clip.label.tolist(), clip.prototype.tolist(), strict=True))
-        draw = _glass_badges if clip.has_labels else _grey_badge
-        self._sprites = draw(pairs, layout)
+        if clip.has_labels:
+            self._sprites = _glass_badges(pairs, layout)
+        else:
+            text, size = "no clusters", layout.text
+            width = round(text_width(text, size) + 1.5 * size)
+            sprite = Sprite(_chip(text, NO_CLUSTER_COLOR, size, width, 0.0, layout))
+            self._sprites = dict.fromkeys(pairs, sprite)
 
     def draw(self, frame: Canvas, t: int) -> None:
         pair = int(self._clip.label[t]), int(self._clip.prototype[t])
@@ -233,13 +237,6 @@ def _glass_badges(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
         )
         sprites[label, prototype] = Sprite(panel)
     return sprites
-
-
-def _grey_badge(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
-    text, size = "no clusters", layout.text
-    width = round(text_width(text, size) + 1.5 * size)
-    sprite = Sprite(_chip(text, NO_CLUSTER_COLOR, size, width, 0.0, layout))
-    return dict.fromkeys(pairs, sprite)
 
 
 def _chip(text: str, color: str, size: int, width: int, room: float, layout: Layout) -> Image.Image:
