@@ -32,8 +32,7 @@ Part = tuple[float, float]
 def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None) -> Figure:
     """A film strip of two gait cycles, one per row, or of a part of the episode in real time.
 
-    Args:
-        part_s: part of the episode; None for two gait cycles, or without these the whole episode.
+    Without gait cycles and `part_s`, the whole episode is shown.
 
     Raises:
         UsageError: the episode has no such part.

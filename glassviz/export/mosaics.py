@@ -116,9 +116,7 @@ def onset_pieces(
 ) -> list[Piece]:
     """Disjoint pieces around the onsets of a label, in real time.
 
-    Args:
-        visited: whether a frame has the label.
-        since: onsets up to this frame are ignored.
+    `visited` says which frames have the label; onsets up to frame `since` are ignored.
     """
     before, after = round(BEFORE_S / dt_s), round(AFTER_S / dt_s)
     onsets = np.flatnonzero(visited[1:] & ~visited[:-1]) + 1
@@ -132,12 +130,7 @@ def onset_pieces(
 
 
 def spread(pieces: Sequence[Piece], count: int, offset: float = 0.5) -> list[Piece]:
-    """Select evenly spaced pieces.
-
-    Args:
-        count: maximum number of pieces.
-        offset: phase of the selection, from 0 to below 1; varying it varies the selection.
-    """
+    """Up to `count` evenly spaced pieces; other offsets, from 0 to below 1, select others."""
     count = min(count, len(pieces))
     return [pieces[int((j + offset) * len(pieces) / count)] for j in range(count)]
 
@@ -228,12 +221,7 @@ def grid_film(
     columns: int,
     speed: float,
 ) -> Mosaic:
-    """Lay out the grid film.
-
-    Args:
-        columns: maximum number of visits per row.
-        speed: playback speed; 1 for real time.
-    """
+    """Lay out the grid film, with up to `columns` visits per row; a `speed` of 1 is real time."""
     clock = _clock(plan, speed, float(mosaic_rate(format)))
     playhead = np.linspace(0, 1, len(clock))
     top = 64
@@ -253,11 +241,11 @@ def grid_film(
             cells.append(Cell(x, y, track, source.colors, track.label == row.label, note))
         share = np.mean([_labels(source, p, clock) == row.label for p in row.pieces], axis=0)
         bar = share_bar(share, color, GRID_HEADER - 40, 26)
-        visits, name = len(row.pieces), source.phase_names().get(row.label, "")
-        of = (
-            f"in {visits} of {len(plan.pieces)} clips" if plan.cycles else count_of(visits, "visit")
-        )
-        bar_top = sheet.row_name(y, height, row.label, color, name, of)
+        visits = len(row.pieces)
+        count = f"in {visits} of {len(plan.pieces)} clips"
+        count = count if plan.cycles else count_of(visits, "visit")
+        name = source.phase_names().get(row.label, "")
+        bar_top = sheet.row_name(y, height, row.label, color, name, count)
         bars.append(Bar(16, bar_top, bar, playhead))
     if plan.cycles:
         labels = np.stack([_labels(source, piece, clock) for piece in plan.pieces])

@@ -59,10 +59,7 @@ def write(
     """Write an episode to `path` (.rrd) atomically.
 
     The film is omitted if no OpenGL backend works, the map if the latents cannot be mapped. A map
-    stored beside the trace is reused.
-
-    Args:
-        method: method of the map, if none is stored.
+    stored beside the trace is reused, otherwise one is made by `method`.
 
     Returns:
         What was omitted and why, one sentence per item.

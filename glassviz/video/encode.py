@@ -92,10 +92,7 @@ def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fractio
     >>> frame_rate(0.02, speed=0.5, format="mp4")
     (Fraction(25, 1), '')
 
-    Args:
-        frame_dt_s: simulated time between frames, s.
-        speed: playback speed; 1 is real time.
-        format: only a GIF's rate is rounded.
+    A `speed` of 1 is real time; `frame_dt_s` is the simulated time between frames, s.
 
     Raises:
         UsageError: the rate would be outside 5 to 120 frames per second.

@@ -224,12 +224,9 @@ class Sheet:
 def fitted_cell(
     columns: int, rows: int, beside: int, above: int, max_height: int = MAX_CELL_HEIGHT
 ) -> tuple[int, int]:
-    """Width and height of cells, even numbers, so that a film fits a large screen.
+    """Width and height of cells, even numbers, so that a film fits a large screen, pixels.
 
-    Args:
-        columns, rows: numbers of cells.
-        beside, above: width and height of everything else, pixels.
-        max_height: maximum height of a cell, pixels.
+    `beside` and `above` are the width and height of everything else.
     """
     room = (MAX_WIDTH - beside) / columns / BODY_ASPECT - GAP, (MAX_HEIGHT - above) / rows - GAP
     height = max(MIN_CELL_HEIGHT, min(max_height, *room))

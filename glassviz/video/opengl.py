@@ -233,9 +233,8 @@ def is_software(renderer: str) -> bool:
 def diagnose(message: str, backend: str | None = None) -> Failure | None:
     """Find the known failure that matches a message; None for an unknown message.
 
-    Args:
-        message: output of the failed program, such as a traceback.
-        backend: backend that failed (egl, osmesa, glfw); None if unknown.
+    The message is the output of a failed program, such as a traceback; `backend` is the backend
+    that failed, None if unknown.
     """
     fitting = (each for each in FAILURES if each.backend in (None, backend))
     return next((each for each in fitting if re.search(each.pattern, message)), None)
