@@ -24,8 +24,7 @@ from pathlib import Path
 import numpy as np
 
 from glassviz.trace import SCHEMA_VERSION, Trace
-from glassviz.video.film import FilmOptions, film
-from glassviz.video.frames import choose_jobs
+from glassviz.video.film import FilmOptions, choose_jobs, film
 from glassviz.video.opengl import choose_backend
 from glassviz.video.renderer import MujocoRenderer, Quality, Scene
 

@@ -26,7 +26,7 @@ from glassviz.rollout.batch import file_stem
 
 if TYPE_CHECKING:
     from glassviz.rollout.run import Run
-    from glassviz.video.film import FilmOptions, FilmReport
+    from glassviz.video.film import FilmOptions
 
 Format = Literal["mp4", "gif", "webm"]
 FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
@@ -148,23 +148,14 @@ def _recorded(
 
 def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
     from glassviz.cli.progress import task
+    from glassviz.report.phrases.numbers import film_facts
     from glassviz.video.film import film
 
     with task(f"filming {path.name}") as progress:
         report = film([run.trace for run in row], path, options, progress=progress)
-    for line in (*_facts(report), *_shown_returns(row, options)):
-        typer.echo(line)
-
-
-def _facts(report: "FilmReport") -> list[str]:
-    """The film's file and facts, then its notes."""
-    width, height = report.size
-    facts = (
-        f"{report.path}: {report.frames} frames at {report.fps:g} fps, {width}x{height}, "
-        f"{report.codec} {report.pixel_format}, drawn by {report.renderer} ({report.quality}) "
-        f"in {report.seconds:.1f} s"
-    )
-    return [facts, *(f"  note: {note}" for note in report.notes)]
+    typer.echo(f"{path}: {film_facts(report)}")
+    for line in (*(f"note: {note}" for note in report.notes), *_shown_returns(row, options)):
+        typer.echo(f"  {line}")
 
 
 def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
@@ -172,7 +163,7 @@ def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
     shortest = min(run.trace.frames for run in row)
     shown = min(shortest, options.steps or shortest)
     return [
-        f"  {run.controller}, episode {episode + 1}: return "
+        f"{run.controller}, episode {episode + 1}: return "
         f"{run.trace.reward[episode, :shown].sum():.2f}"
         for run in row
         for episode in options.episodes or ()

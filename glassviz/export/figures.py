@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.figure import Figure
 
-from glassviz.errors import GlassvizError, UsageError
+from glassviz.errors import GlassvizError
 from glassviz.export.product import Source
 from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
 from glassviz.figures.labels import label_raster
@@ -25,9 +25,6 @@ RASTER_ROW_INCHES = 0.7
 CYCLES_SHOWN = 6
 """Gait cycles in the enlarged part of a timeline."""
 
-MAX_PART_S, MIN_PART_S = 6.0, 2.0
-"""Limits of the duration of that part."""
-
 Part = tuple[float, float]
 """Start and end of a part of an episode, s."""
 
@@ -35,10 +32,7 @@ Part = tuple[float, float]
 def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None) -> Figure:
     """A film strip of two gait cycles, one per row, or of a part of the episode in real time.
 
-    Args:
-        source: the run and its episode.
-        stills: renderer of the pictures.
-        part_s: part of the episode; None for two gait cycles, or without these the whole episode.
+    Without gait cycles and `part_s`, the whole episode is shown.
 
     Raises:
         UsageError: the episode has no such part.
@@ -50,13 +44,12 @@ def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None)
     rows = []
     for first, last in spans:
         centres = first + (np.arange(PICTURES) + 0.5) / PICTURES * (last - first)
-        frames = np.minimum(centres.astype(np.int64), clip.frames - 1).tolist()
-        pictures = [stills.draw(scene, clip.qpos[t], clip.qvel[t]) for t in frames]
+        frames = np.minimum(centres.astype(np.int64), clip.frames - 1)
         start, end = first * source.trace.frame_dt_s, last * source.trace.frame_dt_s
         rows.append(
             StripRow(
-                pictures=pictures,
-                labels=[int(clip.label[t]) for t in frames] if clip.has_labels else None,
+                pictures=[stills.draw(scene, clip.qpos[t], clip.qvel[t]) for t in frames],
+                labels=clip.label[frames].tolist() if clip.has_labels else None,
                 span=clip.label[first:last].astype(np.int64) if clip.has_labels else None,
                 title=f"{start:.2f} to {end:.2f} s",
             )
@@ -90,9 +83,7 @@ def strip_caption(source: Source, part_s: Part | None = None) -> str:
 def timeline_figure(source: Source, part_s: Part | None = None) -> Figure:
     """Labels, height and floor contacts of an episode over time.
 
-    Args:
-        source: the run and its episode.
-        part_s: enlarged part of the episode; None for some gait cycles in its middle.
+    The part `part_s` is enlarged, by default some gait cycles in the middle of the episode.
     """
     clip = Clip.of(source.trace, source.episode)
     signals = Signals(
@@ -122,8 +113,7 @@ def raster_figure(source: Source) -> Figure:
     Raises:
         UsageError: there are no labels, or no gait cycles.
     """
-    rasters = _rasters(source)
-    return label_raster(rasters, WIDTH_MM / 25.4, RASTER_ROW_INCHES)
+    return label_raster(_rasters(source), WIDTH_MM / 25.4, RASTER_ROW_INCHES)
 
 
 def raster_caption(source: Source) -> str:
@@ -143,15 +133,11 @@ def raster_caption(source: Source) -> str:
 
 
 def shown_part(
-    source: Source,
-    part_s: Part | None,
-    longest_s: float = MAX_PART_S,
-    shortest_s: float = MIN_PART_S,
+    source: Source, part_s: Part | None, longest_s: float = 6.0, shortest_s: float = 2.0
 ) -> tuple[int, int]:
     """First and last frame (exclusive) of the shown part of an episode.
 
     Args:
-        source: the run and its episode.
         part_s: requested part; None for some gait cycles in the middle of the episode, or without
             these the part after its initial transient.
         longest_s, shortest_s: limits of the duration of a part that was not requested.
@@ -164,8 +150,7 @@ def shown_part(
     if part_s:
         return frames_between(part_s, dt_s, trace.frames)
     cycles = source.cycles(source.episode)
-    consecutive = consecutive_cycles(cycles, CYCLES_SHOWN)
-    if consecutive:
+    if consecutive := consecutive_cycles(cycles, CYCLES_SHOWN):
         start, count = consecutive
         first = int(cycles.starts[start])
         length = int(cycles.ends[start + count - 1]) - first
@@ -178,11 +163,7 @@ def shown_part(
 
 
 def _rasters(source: Source) -> Mapping[int, np.ndarray]:
-    if not source.trace.has_labels:
-        raise UsageError(
-            f"{source.name}: expected labels for a raster, found an agent without labels: fit some "
-            f"with `glassviz fit {source.run.target}` and add --labels fitted"
-        )
+    source.require_labels("a raster")
     rasters = {
         e + 1: labels.raster
         for e in source.episodes
@@ -204,10 +185,6 @@ def _strip_spans(source: Source, part_s: Part | None) -> tuple[list[tuple[int, i
         start, count = consecutive
         rows = range(start, start + count)
         return [(int(cycles.starts[j]), int(cycles.ends[j])) for j in rows], True
-    first, last = (
-        frames_between(part_s, source.trace.frame_dt_s, source.trace.frames)
-        if part_s
-        else (0, source.trace.frames)
-    )
+    first, last = shown_part(source, part_s) if part_s else (0, source.trace.frames)
     middle = (first + last) // 2
     return ([(first, middle), (middle, last)] if middle > first else [(first, last)]), False

@@ -7,8 +7,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.export import figures
-from glassviz.export.grid import COLUMNS, grid_caption, grid_film, plan_grid, usual_speed
+from glassviz.export import figures, mosaics
 from glassviz.export.product import (
     FIGURES,
     FILMS,
@@ -18,7 +17,6 @@ from glassviz.export.product import (
     Progress,
     Source,
     Studio,
-    film_format,
     made_from,
     mosaic_rate,
     read_captions,
@@ -26,17 +24,17 @@ from glassviz.export.product import (
     why_kept,
     write_captions,
 )
-from glassviz.export.wall import SPEED as WALL_SPEED
-from glassviz.export.wall import plan_wall, wall_caption, wall_film
 from glassviz.figures.style import save
 from glassviz.files import DiskFullError, StrPath, refuse_existing
-from glassviz.report.phrases.numbers import speed_words
+from glassviz.report.phrases.numbers import film_facts, speed_words
 from glassviz.report.phrases.verdicts import failure
 from glassviz.rollout.batch import Failed, for_each
 from glassviz.rollout.run import Run
 from glassviz.text import escaped
+from glassviz.video.encode import SPECS, Format
 from glassviz.video.film import FilmOptions, FilmReport, film, shoot
 from glassviz.video.mosaic import Mosaic
+from glassviz.video.renderer import Quality
 
 SIZE = 640, 480
 GIF_S = 6.0
@@ -51,14 +49,13 @@ def strip(source: Source, studio: Studio, part_s: Part | None = None) -> Product
         studio.light()
         return figures.strip_figure(source, studio.stills, part_s)
 
-    return _figure("strip", source, caption, draw, whole=False)
+    return _figure("strip", source, caption, draw)
 
 
 def timeline(source: Source, part_s: Part | None = None) -> Product:
     """Labels, height and contacts over time."""
     caption = figures.timeline_caption(source, part_s)
-    draw = lambda: figures.timeline_figure(source, part_s)  # noqa: E731
-    return _figure("timeline", source, caption, draw, whole=False)
+    return _figure("timeline", source, caption, lambda: figures.timeline_figure(source, part_s))
 
 
 def raster(source: Source) -> Product:
@@ -100,50 +97,43 @@ def latent_map(source: Source) -> Product:
     from glassviz.figures.latent_map import caption, figure
     from glassviz.maps.maps import make_map
 
+    run = source.run
     found = make_map(
-        [source.trace],
-        folder=source.run.trace_path.parent,
-        names=[source.name],
-        gaits=[source.run.gaits],
+        [run.trace], folder=run.trace_path.parent, names=[source.name], gaits=[run.gaits]
     )
     return _figure("map", source, caption([found]), lambda: figure([found]), whole=True)
 
 
 def clip(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
     """The film of an episode, or of a part of it, with its overlay."""
-    first, last = _part(source, part_s)
-    return _single("clip", source, studio, (first, last), FILMS, SIZE)
+    part = figures.shown_part(source, part_s) if part_s else (0, source.trace.frames)
+    rest = "every recorded frame, fewer in a GIF that would be too large"
+    return _single("clip", source, studio, part, FILMS, rest)
 
 
 def gif(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
     """A small film that plays anywhere: six seconds unless a part is asked for."""
-    if part_s is None:
-        dt_s = source.trace.frame_dt_s
-        first, last = (t * dt_s for t in figures.shown_part(source, None, GIF_S, GIF_S))
-        part_s = first, last
-    return _single("gif", source, studio, _part(source, part_s), (".gif",), SIZE)
+    part = figures.shown_part(source, part_s, GIF_S, GIF_S)
+    rest = "frames are left out where the file would be too large"
+    return _single("gif", source, studio, part, (".gif",), rest)
 
 
 def grid(
-    source: Source, studio: Studio, columns: int = COLUMNS, speed: float | None = None
+    source: Source, studio: Studio, columns: int = mosaics.COLUMNS, speed: float | None = None
 ) -> Product:
     """The phase-aligned grid film: rows are labels, columns visits to them.
 
     Raises:
         GlassvizError: there are no labels, or none has visits enough.
     """
-    plan = plan_grid(source)
-    pace = speed or usual_speed(plan)
-    caption = grid_caption(source, plan, columns, pace)
+    plan = mosaics.plan_grid(source)
+    pace = speed or mosaics.usual_speed(plan)
 
-    def reel(path: Path) -> Mosaic:
-        format = film_format(path)
-        quality = studio.mosaic_quality()
-        return grid_film(source, plan, format, quality, columns, pace, mosaic_rate(format))
+    def reel(format: Format, quality: Quality) -> Mosaic:
+        return mosaics.grid_film(source, plan, format, quality, columns, pace)
 
-    caption = f"{caption} {made_from(source, whole=True)}"
-    stem = f"{_stem(source)}-grid"
-    return Product("grid", stem, FILMS, caption, _shoot(reel, [source], studio))
+    caption = f"{mosaics.grid_caption(source, plan, columns, pace)} {made_from(source, whole=True)}"
+    return _mosaic("grid", f"{_stem(source)}-grid", caption, [source], studio, reel)
 
 
 def wall(
@@ -157,22 +147,20 @@ def wall(
     Raises:
         GlassvizError: there are too few runs, or too many, or they have nothing in common.
     """
-    pace = speed or WALL_SPEED
-    plan = plan_wall(sources, pace)
+    pace = speed or mosaics.WALL_SPEED
+    plan = mosaics.plan_wall(sources, pace)
     colors = shared_colors(sources, tell)
-    caption = wall_caption(sources, plan, colors, pace)
 
-    def reel(path: Path) -> Mosaic:
-        format = film_format(path)
-        quality = studio.mosaic_quality()
-        return wall_film(sources, plan, colors, format, quality, pace, mosaic_rate(format))
+    def reel(format: Format, quality: Quality) -> Mosaic:
+        return mosaics.wall_film(sources, plan, colors, format, quality, pace)
 
     made = " ".join(made_from(source, whole=False) for source in sources)
-    return Product("wall", "wall", FILMS, f"{caption} {made}", _shoot(reel, sources, studio))
+    caption = f"{mosaics.wall_caption(sources, plan, colors, pace)} {made}"
+    return _mosaic("wall", "wall", caption, sources, studio, reel)
 
 
 def _figure(
-    kind: str, source: Source, caption: str, draw: Callable[[], Figure], *, whole: bool
+    kind: str, source: Source, caption: str, draw: Callable[[], Figure], *, whole: bool = False
 ) -> Product:
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
         save(draw(), path, overwrite)
@@ -186,98 +174,83 @@ def _single(
     kind: str,
     source: Source,
     studio: Studio,
-    part_s: Part,
+    part: tuple[int, int],
     endings: tuple[str, ...],
-    size: tuple[int, int],
+    rest: str,
 ) -> Product:
+    """The film of the frames `part` of an episode; `rest` ends its caption."""
+    dt_s = source.trace.frame_dt_s
+    first_s, last_s = part[0] * dt_s, part[1] * dt_s
+
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
         options = FilmOptions(
             overlay_k=True,
             episodes=(source.episode,),
-            part_s=part_s,
-            size=size,
+            part_s=(first_s, last_s),
+            size=SIZE,
             quality=studio.mosaic_quality(),
-            format=film_format(path),
+            format=_format(path),
             overwrite=overwrite,
             jobs=studio.jobs,
             max_bytes=GIF_BYTES,
         )
         backend, draw = studio.light(), studio.open_renderer
-        return _told(
-            film(
-                [source.trace],
-                path,
-                options,
-                progress=progress,
-                backend=backend,
-                open_renderer=draw,
-            )
+        report = film(
+            [source.trace], path, options, progress=progress, backend=backend, open_renderer=draw
         )
+        return _notes(report)
 
     labels = "its label, " if source.trace.has_labels else ""
     caption = (
-        f"{part_s[0]:.2f} to {part_s[1]:.2f} s of the episode with {labels}controller, time and "
-        f"return so far; below, the floor contacts. {speed_words(1.0)}; every recorded frame, "
-        f"fewer in a GIF that would be too large."
-        if kind == "clip"
-        else f"{part_s[0]:.2f} to {part_s[1]:.2f} s of the episode with {labels}controller, time "
-        f"and return so far; below, the floor contacts. {speed_words(1.0)}; frames are left out "
-        f"where the file would be too large."
+        f"{first_s:.2f} to {last_s:.2f} s of the episode with {labels}controller, time and return "
+        f"so far; below, the floor contacts. {speed_words(1.0)}; {rest}. "
+        f"{made_from(source, whole=False)}"
     )
-    caption = f"{caption} {made_from(source, whole=False)}"
     return Product(kind, f"{_stem(source)}-{kind}", endings, caption, write)
 
 
-def _shoot(
-    reel: Callable[[Path], Mosaic], sources: Sequence[Source], studio: Studio
-) -> Callable[[Path, bool, Progress], list[str]]:
+def _mosaic(
+    kind: str,
+    stem: str,
+    caption: str,
+    sources: Sequence[Source],
+    studio: Studio,
+    reel: Callable[[Format, Quality], Mosaic],
+) -> Product:
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
-        made = reel(path)
-        return _told(
-            shoot(
-                made,
-                path,
-                mosaic_rate(made.format),
-                [source.trace for source in sources],
-                studio.light(),
-                overwrite=overwrite,
-                jobs=studio.jobs,
-                max_bytes=GIF_BYTES,
-                progress=progress,
-                open_renderer=studio.open_renderer,
-            )
+        format = _format(path)
+        report = shoot(
+            reel(format, studio.mosaic_quality()),
+            path,
+            mosaic_rate(format),
+            [source.trace for source in sources],
+            studio.light(),
+            overwrite=overwrite,
+            jobs=studio.jobs,
+            max_bytes=GIF_BYTES,
+            progress=progress,
+            open_renderer=studio.open_renderer,
         )
+        return _notes(report)
 
-    return write
-
-
-def _told(report: FilmReport) -> list[str]:
-    width, height = report.size
-    facts = (
-        f"{report.frames} frames at {report.fps:g} fps, {width}x{height}, {report.codec} "
-        f"{report.pixel_format}, drawn by {report.renderer} ({report.quality}) in "
-        f"{report.seconds:.1f} s"
-    )
-    return [facts, *(f"note: {note}" for note in report.notes)]
+    return Product(kind, stem, FILMS, caption, write)
 
 
-def _part(source: Source, part_s: Part | None) -> Part:
-    """A part of the episode that there is, in whole frames; all of it if None."""
-    dt_s = source.trace.frame_dt_s
-    if part_s is None:
-        return 0.0, source.trace.frames * dt_s
-    first, last = figures.shown_part(source, part_s)
-    return first * dt_s, last * dt_s
+def _format(path: Path) -> Format:
+    """The format that a film's name asks for."""
+    return next(name for name in SPECS if path.suffix.lower() == f".{name}")
+
+
+def _notes(report: FilmReport) -> list[str]:
+    return [film_facts(report), *(f"note: {note}" for note in report.notes)]
 
 
 def _stem(source: Source) -> str:
-    """Of a file's name: what of the run's may stand in one, controller, and whose labels."""
-    kept = (
-        "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name).strip("._") or "run"
-    )
+    """Start of a file's name: the run's name, made safe, the controller, and whose labels."""
+    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name).strip("._")
     fitted = ("fitted",) if source.fitted else ()
     episode = (f"episode{source.episode + 1}",) if source.chosen else ()
-    return "-".join((kept[:80], source.run.controller, *fitted, *episode))
+    return "-".join(((safe or "run")[:80], source.run.controller, *fitted, *episode))
 
 
 PAPER = (".pdf", ".png")
@@ -288,12 +261,7 @@ Plan = Callable[[], Product]
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a full set.
-
-    Attributes:
-        written, kept: files that were made, and that were there already.
-        left_out: what could not be made, and why.
-    """
+    """Files that were written, and kept since they existed; what could not be made, and why."""
 
     written: tuple[Path, ...]
     kept: tuple[Path, ...]
@@ -312,19 +280,16 @@ def export_all(
 ) -> Made:
     """Make everything that there is to make of some runs.
 
-    Files that are there already are kept, with the captions that tell what they were made from, so
-    that a set that was interrupted can be gone on with. The captions are written again after every
-    file. What a run cannot have (a grid without
-    labels) is left out, and the captions say why.
+    Existing files are kept, with the captions that say what they were made from, so that an
+    interrupted set can be resumed; captions are written again after every file. What a run cannot
+    have (a grid without labels) is left out, and the captions say why.
 
     Args:
         rows: of `assess_all`.
-        folder: where to.
-        studio: what draws.
         episode: to show, from 0; of each run the one with the median return if None.
-        overwrite: whether files that are there are made anew.
+        overwrite: replace existing files.
         tell: called with each line that a user should see.
-        on_file: called with the name of each film, for the progress of it.
+        on_file: called with the name of each film; returns its progress callback.
 
     Raises:
         GlassvizError: the disk is full, or the folder cannot be written to.
@@ -334,11 +299,8 @@ def export_all(
         raise UsageError(
             f"{folder}: expected a folder for --all, found a file: choose another name"
         )
-    captions = read_captions(folder)
-    left_out: dict[str, str] = {}
-    written: list[Path] = []
-    kept: list[Path] = []
-    taken: set[str] = set()
+    captions, left_out = read_captions(folder), dict[str, str]()
+    written, kept, taken = list[Path](), list[Path](), set[str]()
 
     def leave_out(what: str, error: GlassvizError) -> None:
         left_out[what] = str(error)
@@ -350,7 +312,10 @@ def export_all(
         except GlassvizError as error:
             leave_out(what, error)
             return
-        stem = _free(product.stem, taken)
+        stem, number = product.stem, 2
+        while stem.lower() in taken:
+            stem, number = f"{product.stem}-{number}", number + 1
+        taken.add(stem.lower())
         endings = PAPER if product.endings == FIGURES else product.endings[:1]
         caption = escaped(product.caption)
         for path in (folder / f"{stem}{ending}" for ending in endings):
@@ -400,12 +365,3 @@ def _of_one(source: Source, studio: Studio) -> Iterator[tuple[str, Plan]]:
     yield "clip", lambda: clip(source, studio)
     yield "gif", lambda: gif(source, studio)
     yield "grid", lambda: grid(source, studio)
-
-
-def _free(stem: str, taken: set[str]) -> str:
-    """A name that no other product of this set has."""
-    number, found = 2, stem
-    while found.lower() in taken:
-        found, number = f"{stem}-{number}", number + 1
-    taken.add(found.lower())
-    return found

@@ -34,13 +34,12 @@ Progress = Callable[[int, int], None]
 
 @dataclass
 class Studio:
-    """What draws: opened when it is needed first. Close it, or use it in `with`.
+    """Draws films and figures; opened when first needed. Close it, or use it in `with`.
 
     Attributes:
         quality: of films; None for what suits the machine.
-        jobs: processes that draw; None for as many as pay.
-        open_renderer: makes renderers.
-        backend: of OpenGL; found out if None.
+        jobs: drawing processes; None for a number that suits the machine.
+        backend: OpenGL backend; None to detect one.
         stills: draws single pictures.
     """
 
@@ -54,16 +53,16 @@ class Studio:
         self.stills = StillMaker(self.open_renderer)
 
     def light(self) -> Backend:
-        """What draws here.
+        """The OpenGL backend, detected if necessary.
 
         Raises:
-            GlassvizError: nothing does.
+            GlassvizError: none works here.
         """
         self.backend = self.backend or choose_backend()
         return self.backend
 
     def mosaic_quality(self) -> Quality:
-        """Of films made of many: shadows in each of many cells would take minutes in software."""
+        """Quality of mosaics: shadows in each of many cells would take minutes in software."""
         return self.quality or ("smooth" if self.light().software else "full")
 
     def __enter__(self) -> "Studio":
@@ -78,11 +77,10 @@ class Product:
     """A film or a figure that can be made.
 
     Attributes:
-        kind: such as `strip`.
-        stem: of the file's name, unless another is asked for.
-        endings: that the file may have; the first is the default.
+        stem: default name of the file, without its ending.
+        endings: endings that the file may have; the first is the default.
         caption: what it shows, and what it was made from.
-        write: makes the file, whole or not at all, and returns what may surprise about it.
+        write: writes the file atomically, and returns notes on it.
     """
 
     kind: str
@@ -92,26 +90,14 @@ class Product:
     write: Callable[[Path, bool, Progress], list[str]]
 
     def check(self, path: StrPath) -> None:
-        """Say early that it cannot become such a file.
-
-        Raises:
-            UsageError: the name has another ending.
-        """
-        path = Path(path)
-        if path.suffix.lower() not in self.endings:
+        """Raise UsageError if the name has another ending."""
+        if Path(path).suffix.lower() not in self.endings:
             endings = " or ".join(self.endings)
             raise UsageError(f"{path}: expected a name that ends in {endings} for --{self.kind}")
 
 
-def film_format(path: StrPath) -> Format:
-    """The format that a film's name asks for."""
-    path = Path(path)
-    formats: dict[str, Format] = {f".{name}": name for name in SPECS}
-    return formats[path.suffix.lower()]
-
-
 def mosaic_rate(format: Format) -> Fraction:
-    """Frames per second of films made of many: a GIF's frames last whole hundredths of a second."""
+    """Frames per second of mosaics: a GIF's frames last whole hundredths of a second."""
     return Fraction(25 if format == "gif" else 30)
 
 
@@ -120,8 +106,7 @@ class Source:
     """A run, and the episode of it that is shown.
 
     Attributes:
-        run: that was assessed.
-        episode: the one that is shown where one is, from 0.
+        episode: from 0.
         chosen: whether that episode was asked for; otherwise its return is the median.
     """
 
@@ -131,11 +116,7 @@ class Source:
 
     @classmethod
     def of(cls, run: Run, episode: int | None = None) -> Self:
-        """Choose an episode of a run.
-
-        Args:
-            run: that was assessed.
-            episode: to show, from 0; the one with the median return if None.
+        """Choose an episode of a run, from 0; the one with the median return if None.
 
         Raises:
             UsageError: there is no such episode.
@@ -151,22 +132,22 @@ class Source:
 
     @property
     def name(self) -> str:
-        """Of the run, fit to be printed."""
+        """The run's name, made printable."""
         return printable(self.run.name)
 
     @property
     def trace(self) -> Trace:
-        """Of the run, with the labels that it was assessed by."""
+        """The run's trace, with the labels that it was assessed by."""
         return self.run.trace
 
     @property
     def stability(self) -> RunStability:
-        """What was measured of the run."""
+        """Measurements of the run."""
         return self.run.stability
 
     @property
     def controller(self) -> str:
-        """Who acts, in the words of films."""
+        """The controller's name in films."""
         return CONTROLLER_NAMES.get(self.run.controller, self.run.controller)
 
     @property
@@ -175,33 +156,45 @@ class Source:
         return f"{self.name}, {self.controller}"
 
     @property
+    def labelled_title(self) -> str:
+        """Run and controller, and that the labels were fitted, if they were."""
+        return f"{self.title}, fitted labels" if self.fitted else self.title
+
+    @property
     def fitted(self) -> bool:
-        """Whether its labels were fitted to its latents, and not learned."""
+        """Whether the labels were fitted to the latents rather than learned."""
         return self.stability.labels_from == "fitted"
 
     @property
     def episodes(self) -> Sequence[int]:
-        """The episodes that are shown where several are."""
+        """Episodes of products that show several."""
         return [self.episode] if self.chosen else range(self.trace.episodes)
 
     @property
     def colors(self) -> tuple[str, ...]:
-        """Of its labels, by label; empty without labels."""
+        """Colours by label; empty without labels."""
+        clusters = self.trace.clusters if self.trace.has_labels else 0
+        return tuple(map(label_color, range(clusters)))
+
+    def require_labels(self, what: str) -> None:
+        """Raise UsageError if the agent has no labels, which `what` needs."""
         if not self.trace.has_labels:
-            return ()
-        return tuple(label_color(k) for k in range(self.trace.clusters))
+            raise UsageError(
+                f"{self.name}: expected labels for {what}, found an agent without labels: fit some "
+                f"with `glassviz fit {self.run.target}` and add --labels fitted"
+            )
 
     def cycles(self, episode: int) -> Cycles:
         """Gait cycles of an episode."""
         return self.stability.episodes[episode].gait.cycles
 
     def phase_names(self) -> dict[int, str]:
-        """The phase of the gait that each label lives in, by label; `opening` for all others."""
+        """Gait phase of each label; `opening` for labels without one."""
         found = {each.label: each.name for each in self.stability.label_names}
         return {label: found.get(label, "opening") for label in range(len(self.colors))}
 
     def period_s(self) -> float | None:
-        """Median duration of the gait cycles that are shown; None without any."""
+        """Median duration of the gait cycles of `episodes`; None without any."""
         periods = np.concatenate([self.cycles(e).periods_s for e in self.episodes])
         return float(np.median(periods)) if len(periods) else None
 
@@ -211,8 +204,8 @@ class SharedColors:
     """Colours of the labels of some runs: labels that correspond have one colour.
 
     Attributes:
-        colors: by label, of each run; empty for a run without labels.
-        told: how they were found, in a sentence; empty where there is nothing to match.
+        colors: colours by label, by run; empty for a run without labels.
+        told: how they were matched, in one sentence; empty where there is nothing to match.
     """
 
     colors: tuple[tuple[str, ...], ...]
@@ -230,9 +223,7 @@ def shared_colors(
 ) -> SharedColors:
     """Match the labels of runs, and give each the colour of its match; grey without one.
 
-    Args:
-        sources: the runs.
-        tell: called with each line that a user should see.
+    `tell` is called with each line that a user should see.
     """
     if len({source.run.labelling for source in sources if source.colors}) < 2:
         return SharedColors(tuple(source.colors for source in sources), "")
@@ -240,11 +231,9 @@ def shared_colors(
     assert found.reference is not None
     pairs = [pair for pair in found.pairs if found.reference in (pair.one, pair.other)]
     how = " or ".join(dict.fromkeys(MATCHED[pair.by] for pair in pairs))
+    colors = (matched_colors(found.of_reference(s.run)) if s.colors else () for s in sources)
     return SharedColors(
-        tuple(
-            matched_colors(found.of_reference(source.run)) if source.colors else ()
-            for source in sources
-        ),
+        tuple(colors),
         f"Labels have the colours of those of {printable(found.reference)} that they correspond "
         f"to, {how or MATCHED[MatchedBy.PHASE]}; grey: none.",
     )
@@ -263,21 +252,17 @@ _LABELS = {"glass": "learned", "fitted": "fitted", "none": "none"}
 def made_from(source: Source, *, whole: bool) -> str:
     """Run, controller, episodes, seeds, hashes and cycles, in a sentence.
 
-    Args:
-        source: the run.
-        whole: whether all episodes that are shown count, or only the one.
+    Of all of the source's episodes if `whole`, else of the one that is shown.
     """
     header, run = source.trace.header, source.stability
     episodes = list(source.episodes) if whole else [source.episode]
     cycles = sum(source.cycles(e).count for e in episodes)
-    which = (
-        f"episode {episodes[0] + 1} of {source.trace.episodes}, reset seed "
-        f"{header['reset_seeds'][episodes[0]]}"
-        if len(episodes) == 1
-        else f"{len(episodes)} episodes"
-    )
-    if len(episodes) == 1 and not source.chosen and source.trace.episodes > 1:
-        which += ", the one of median return"
+    which = f"{len(episodes)} episodes"
+    if len(episodes) == 1:
+        seed = header["reset_seeds"][episodes[0]]
+        which = f"episode {episodes[0] + 1} of {source.trace.episodes}, reset seed {seed}"
+        if not source.chosen and source.trace.episodes > 1:
+            which += ", the one of median return"
     labels = _LABELS.get(run.labels_from, run.labels_from)
     if run.labels_sha256:
         labels += f" ({run.labels_sha256[:12]})"
@@ -289,27 +274,20 @@ def made_from(source: Source, *, whole: bool) -> str:
 
 
 def read_captions(folder: StrPath) -> dict[str, str]:
-    """Captions that an earlier export left, by file, as they stand there; of files still there."""
+    """Captions of an earlier export by file, escaped, of files that still exist."""
     folder = Path(folder)
     path = folder / CAPTIONS
     if not path.exists():
         return {}
     text = path.read_text(encoding="utf-8", errors="replace").split(NOT_MADE)[0]
-    found = {}
-    for section in text.split("\n## ")[1:]:
-        name, _, told = section.partition("\n")
-        found[name.strip()] = told.strip()
+    sections = (section.partition("\n") for section in text.split("\n## ")[1:])
+    found = {name.strip(): caption.strip() for name, _, caption in sections}
     present = {escaped(file.name) for file in folder.iterdir()}
-    return {name: told for name, told in found.items() if name in present}
+    return {name: caption for name, caption in found.items() if name in present}
 
 
 def why_kept(old: str, new: str) -> str:
-    """Why a file is kept, and whether it is what would be made now.
-
-    Args:
-        old: its caption.
-        new: the caption of what would be made; both as they stand in the file.
-    """
+    """Why a file with the caption `old` is kept, if `new` is what would be made; both escaped."""
     if old == new:
         return "for it is there already"
     if old == UNKNOWN:
@@ -322,21 +300,18 @@ def why_kept(old: str, new: str) -> str:
 def write_captions(
     folder: StrPath, captions: Mapping[str, str], left_out: Mapping[str, str]
 ) -> None:
-    """Write the captions of a folder's files, whole or not at all.
+    """Write the captions of a folder's files atomically.
 
     Args:
-        folder: of the files.
-        captions: by file; both as they are to stand there (see `markdown.escaped`).
+        captions: by file; both escaped.
         left_out: what was not made, and why.
 
     Raises:
         GlassvizError: they cannot be written.
     """
-    folder = Path(folder)
-    parts = ["# Captions"]
-    parts += [f"## {name}\n\n{told}" for name, told in captions.items()]
+    parts = ["# Captions", *(f"## {name}\n\n{told}" for name, told in captions.items())]
     if left_out:
         reasons = [f"- {escaped(name)}: {escaped(why)}" for name, why in left_out.items()]
         parts.append(NOT_MADE.strip() + "\n\n" + "\n".join(reasons))
-    with replacing(folder / CAPTIONS) as partial:
+    with replacing(Path(folder) / CAPTIONS) as partial:
         partial.write_text("\n\n".join(parts) + "\n", encoding="utf-8")

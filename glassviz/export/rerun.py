@@ -59,14 +59,7 @@ def write(
     """Write an episode to `path` (.rrd) atomically.
 
     The film is omitted if no OpenGL backend works, the map if the latents cannot be mapped. A map
-    stored beside the trace is reused.
-
-    Args:
-        source: the run and its episode.
-        path: file to write.
-        overwrite: replace an existing file.
-        open_renderer: opens the renderer.
-        method: method of the map, if none is stored.
+    stored beside the trace is reused, otherwise one is made by `method`.
 
     Returns:
         What was omitted and why, one sentence per item.
@@ -100,14 +93,11 @@ def write(
 
 
 def find_map(trace: Trace, folder: StrPath) -> Plane | None:
-    """Positions of a trace's frames on a stored map of all of them; None without such a map.
+    """Positions of a trace's frames on a map of all of them stored in `folder`; None without one.
 
-    Args:
-        trace: the trace.
-        folder: folder of the traces, where maps are stored; UMAP is preferred to PCA.
+    UMAP is preferred to PCA.
     """
-    folder = Path(folder)
-    for path in sorted(folder.glob(f"latent-*{MAP_SUFFIX}"), reverse=True):
+    for path in sorted(Path(folder).glob(f"latent-*{MAP_SUFFIX}"), reverse=True):
         try:
             coordinates = Coordinates.load(path)
         except GlassvizError:
@@ -136,11 +126,8 @@ def _log(
     frames = np.arange(trace.frames)
     clock = _clock(rr, trace.time[e], frames)
     stream.log("about", rr.TextDocument(made_from(source, whole=False)), static=True)
-    for name, values in {
-        "reward": trace.reward[e],
-        "value": trace.value[e],
-        "height_m": trace.height[e],
-    }.items():
+    scalars = {"reward": trace.reward[e], "value": trace.value[e], "height_m": trace.height[e]}
+    for name, values in scalars.items():
         stream.log(f"scalars/{name}", rr.SeriesLines(names=name, colors=_packed(INK)), static=True)
         stream.send_columns(f"scalars/{name}", clock, rr.Scalars.columns(scalars=values))
     if trace.has_labels:
@@ -162,13 +149,10 @@ def _log_labels(rr: Any, stream: "RecordingStream", source: Source) -> None:
     clock = _clock(rr, trace.time[e], np.arange(trace.frames))
     stream.send_columns("label", clock, rr.Scalars.columns(scalars=label))
     switch = np.flatnonzero(np.diff(label, prepend=-2))
+    text = [f"{k} {names.get(k, '')}".strip() for k in label[switch].tolist()]
+    clock = _clock(rr, trace.time[e, switch], switch)
     stream.send_columns(
-        "switches",
-        _clock(rr, trace.time[e, switch], switch),
-        rr.TextLog.columns(
-            text=[f"{k} {names.get(k, '')}".strip() for k in label[switch].tolist()],
-            color=_rgba(label[switch]),
-        ),
+        "switches", clock, rr.TextLog.columns(text=text, color=_rgba(label[switch]))
     )
 
 
@@ -178,11 +162,9 @@ def _log_map(rr: Any, stream: "RecordingStream", source: Source, xy: Plane) -> N
     # The viewer's y axis points down.
     positions = xy * np.array([1, -1], np.float32)
     on_map = np.isfinite(positions).all(axis=-1)
-    colors = _rgba(trace.label[on_map])
     small, large = (rr.Radius.ui_points(size) for size in (FRAME_POINTS, HERE_POINTS))
-    stream.log(
-        "map/frames", rr.Points2D(positions[on_map], colors=colors, radii=small), static=True
-    )
+    points = rr.Points2D(positions[on_map], colors=_rgba(trace.label[on_map]), radii=small)
+    stream.log("map/frames", points, static=True)
     marker = rr.Points2D.from_fields(colors=[_packed(INK)], radii=[large], draw_order=100.0)
     stream.log("map/here", marker, static=True)
     frames = np.flatnonzero(on_map[e])

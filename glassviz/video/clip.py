@@ -1,11 +1,15 @@
 """The clip: an episode of a trace reduced to what a film shows."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32
+from jaxtyping import Bool, Float64, Int32, UInt8
 
 from glassviz.trace import Trace
+
+Canvas = UInt8[np.ndarray, "height width 3"]
+"""RGB pixels to draw on."""
 
 CONTROLLER_NAMES = {"mppi": "planner (mppi)", "pi": "policy (pi)"}
 
@@ -15,9 +19,8 @@ class Clip:
     """T frames of one episode, with the quantities of the overlay.
 
     Attributes:
-        controller: name of the controller in the overlay.
+        controller: its name in the overlay.
         episode, episodes: number of this episode, from 1, and number of episodes in the trace.
-        has_labels: whether the frames have clusters.
         fitted: whether the clusters were fitted to the agent's latents rather than learned.
         qpos, qvel: the state that the picture is drawn from.
         time: time since the reset, s.
@@ -47,10 +50,10 @@ class Clip:
 
     def part(self, first: int, last: int) -> "Clip":
         """The frames from `first` up to but not including `last`."""
-        arrays = {
-            field.name: getattr(self, field.name)[first:last]
-            for field in fields(self)
-            if isinstance(getattr(self, field.name), np.ndarray)
+        arrays: dict[str, Any] = {
+            name: value[first:last]
+            for name, value in vars(self).items()
+            if isinstance(value, np.ndarray)
         }
         return replace(self, **arrays)
 

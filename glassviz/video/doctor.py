@@ -15,21 +15,13 @@ from typing import Literal
 from glassviz import __version__
 from glassviz.environment import cache_dir
 from glassviz.errors import GlassvizError
-from glassviz.video.opengl import APT_PACKAGES, HEADLESS, find_backend, has_gpu, probe
+from glassviz.video.opengl import HEADLESS, INSTALL_MESA, find_backend, has_gpu, probe
 
 Status = Literal["ok", "note", "failed"]
 
 PACKAGES = (
-    "mujoco",
-    "dm_control",
-    "jax",
-    "jaxlib",
-    "flax",
-    "numpy",
-    "opencv-python-headless",
-    "imageio-ffmpeg",
-    "PyOpenGL",
-    "safetensors",
+    *("mujoco", "dm_control", "jax", "jaxlib", "flax", "numpy", "opencv-python-headless"),
+    *("imageio-ffmpeg", "PyOpenGL", "safetensors"),
 )
 
 _JAX_SCRIPT = "import jax, json; print(json.dumps([str(d) for d in jax.devices()]))"
@@ -40,9 +32,7 @@ class Check:
     """Result of one check.
 
     Attributes:
-        name: what was checked.
         status: "ok"; "note" if films work but something is suboptimal; "failed" if they do not.
-        found: the finding.
         fix: what to do; empty if nothing needs fixing.
     """
 
@@ -84,12 +74,8 @@ def examine() -> Report:
 
 def check_python() -> Check:
     """Versions of Python and glassviz."""
-    return Check(
-        "python",
-        "ok",
-        f"{platform.python_version()} ({sys.executable}), glassviz {__version__}, "
-        f"{platform.platform()}",
-    )
+    versions = f"{platform.python_version()} ({sys.executable}), glassviz {__version__}"
+    return Check("python", "ok", f"{versions}, {platform.platform()}")
 
 
 def check_packages() -> Check:
@@ -101,12 +87,8 @@ def check_packages() -> Check:
         except PackageNotFoundError:
             missing.append(name)
     if missing:
-        return Check(
-            "packages",
-            "failed",
-            f"missing: {', '.join(missing)}; found: {', '.join(installed)}",
-            f"pip install {' '.join(missing)}",
-        )
+        found = f"missing: {', '.join(missing)}; found: {', '.join(installed)}"
+        return Check("packages", "failed", found, f"pip install {' '.join(missing)}")
     return Check("packages", "ok", ", ".join(installed))
 
 
@@ -126,18 +108,13 @@ def check_jax() -> Check:
 
 
 def check_backend(name: str, optional: bool) -> Check:
-    """An OpenGL backend, tested by drawing a picture.
-
-    Args:
-        name: egl or osmesa.
-        optional: whether films can be drawn without it.
-    """
+    """A backend (egl or osmesa), tested by drawing; `optional` if films can do without it."""
     attempt = probe(name)
     if attempt.renderer:
         return Check(f"gl {name}", "ok", attempt.renderer)
     if optional:
         return Check(f"gl {name}", "ok", f"does not work, but is not needed: {attempt.cause}")
-    fix = attempt.failure.fix if attempt.failure else f"apt install {' '.join(APT_PACKAGES)}"
+    fix = attempt.failure.fix if attempt.failure else INSTALL_MESA
     return Check(f"gl {name}", "failed", f"does not work: {attempt.cause}", fix)
 
 
@@ -149,9 +126,7 @@ def check_choice() -> Check:
         return Check("gl", "failed", str(error))
     kind = "software" if backend.software else "hardware"
     found = f"films are drawn with {backend.name}: {backend.renderer} ({kind})"
-    if backend.note:
-        return Check("gl", "note", found, backend.note)
-    return Check("gl", "ok", found)
+    return Check("gl", "note" if backend.note else "ok", found, backend.note)
 
 
 def check_encoder() -> Check:
@@ -188,12 +163,8 @@ def check_cache() -> Check:
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
-        return Check(
-            "cache",
-            "note",
-            f"{directory} is not writable ({error.strerror}): every start recompiles",
-            "set XDG_CACHE_HOME to a writable folder",
-        )
+        found = f"{directory} is not writable ({error.strerror}): every start recompiles"
+        return Check("cache", "note", found, "set XDG_CACHE_HOME to a writable folder")
     return Check("cache", "ok", str(directory))
 
 

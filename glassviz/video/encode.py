@@ -6,11 +6,10 @@ import os
 import re
 import subprocess
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Any, Literal, Self
+from typing import Literal, Self
 
 import cv2
 import imageio_ffmpeg
@@ -37,32 +36,18 @@ _YUV_COLORS = (
 
 @dataclass(frozen=True)
 class FormatSpec:
-    """Encoder settings of a format, and the expected properties of a finished file.
+    """Properties of a finished file in ffmpeg's names, and the output options that yield them."""
 
-    Attributes:
-        muxer: ffmpeg's name of the container.
-        codec: ffmpeg's name of the video codec.
-        pixel_format: pixel layout in the file.
-        input_format: pixel layout of the encoder's input.
-        arguments: ffmpeg's output options.
-        tv_range: whether the file must declare limited ("tv") range.
-    """
-
-    muxer: str
     codec: str
     pixel_format: str
-    input_format: str
     arguments: tuple[str, ...]
-    tv_range: bool = True
 
 
 SPECS: dict[Format, FormatSpec] = {
     "mp4": FormatSpec(
-        muxer="mp4",
-        codec="h264",
-        pixel_format="yuv420p",
-        input_format="yuv420p",
-        arguments=(
+        "h264",
+        "yuv420p",
+        (
             *("-c:v", "libx264", "-preset", "veryfast", "-crf", "20", "-pix_fmt", "yuv420p"),
             # The encoder shares the cores with the renderer: this saves a fifth of its time
             # compared to the preset, for files a tenth larger.
@@ -72,11 +57,9 @@ SPECS: dict[Format, FormatSpec] = {
         ),
     ),
     "webm": FormatSpec(
-        muxer="webm",
-        codec="vp9",
-        pixel_format="yuv420p",
-        input_format="yuv420p",
-        arguments=(
+        "vp9",
+        "yuv420p",
+        (
             *("-c:v", "libvpx-vp9", "-deadline", "realtime", "-cpu-used", "7", "-row-mt", "1"),
             *("-crf", "32", "-b:v", "0", "-pix_fmt", "yuv420p"),
             *_YUV_COLORS,
@@ -84,28 +67,20 @@ SPECS: dict[Format, FormatSpec] = {
     ),
     # A GIF's palette must be known before its first frame, so the film is first stored losslessly
     # and then converted (`Encoder`).
-    "gif": FormatSpec(
-        muxer="gif",
-        codec="gif",
-        pixel_format="bgra",
-        input_format="rgb24",
-        arguments=("-loop", "0"),
-        tv_range=False,
-    ),
+    "gif": FormatSpec("gif", "bgra", ("-loop", "0")),
 }
 
 
 def pack(frame: UInt8[np.ndarray, "height width 3"], format: Format) -> UInt8[np.ndarray, "..."]:
-    """Convert an RGB picture to the format's input layout."""
-    if SPECS[format].input_format == "rgb24":
+    """Convert an RGB picture to the encoder's input: RGB for a GIF, else planar YUV 4:2:0."""
+    if format == "gif":
         return np.ascontiguousarray(frame)
     return cv2.cvtColor(frame, cv2.COLOR_RGB2YUV_I420)
 
 
 def packed_size(width: int, height: int, format: Format) -> int:
     """Size of a packed picture, bytes."""
-    pixels = width * height
-    return pixels * 3 if SPECS[format].input_format == "rgb24" else pixels * 3 // 2
+    return width * height * 3 if format == "gif" else width * height * 3 // 2
 
 
 def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fraction, str]:
@@ -117,10 +92,7 @@ def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fractio
     >>> frame_rate(0.02, speed=0.5, format="mp4")
     (Fraction(25, 1), '')
 
-    Args:
-        frame_dt_s: simulated time between frames, s.
-        speed: playback speed; 1 is real time.
-        format: file format.
+    A `speed` of 1 is real time; `frame_dt_s` is the simulated time between frames, s.
 
     Raises:
         UsageError: the rate would be outside 5 to 120 frames per second.
@@ -135,13 +107,12 @@ def frame_rate(frame_dt_s: float, speed: float, format: Format) -> tuple[Fractio
     if format != "gif":
         return fps, ""
     rounded = Fraction(100, max(2, round(100 / fps)))
-    note = ""
-    if rounded != fps:
-        note = (
-            f"gif: {float(fps):.4g} frames per second are not possible in a GIF: it runs at "
-            f"{float(rounded):.4g}, {float(rounded / fps):.2f} times the requested speed"
-        )
-    return rounded, note
+    if rounded == fps:
+        return fps, ""
+    return rounded, (
+        f"gif: {float(fps):.4g} frames per second are not possible in a GIF: it runs at "
+        f"{float(rounded):.4g}, {float(rounded / fps):.2f} times the requested speed"
+    )
 
 
 @dataclass(frozen=True)
@@ -149,15 +120,13 @@ class FilmFacts:
     """Properties of a video file.
 
     Attributes:
-        frames: counted number of frames.
-        fps: frames per second.
-        width, height: size of a frame, pixels.
-        codec: ffmpeg's name of the codec.
-        pixel_format: ffmpeg's name of the pixel layout.
+        frames: number of frames, counted.
+        width, height: pixels.
+        codec, pixel_format: ffmpeg's names.
         tv_range: whether limited range is declared.
         faststart: whether the index precedes the pictures, so that the film plays while loading;
             true for formats without an index.
-        comment: comment in the metadata.
+        comment: from the metadata.
     """
 
     frames: int
@@ -170,11 +139,17 @@ class FilmFacts:
     faststart: bool
     comment: str
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height, pixels."""
+        return self.width, self.height
 
+
+@dataclass(eq=False)
 class Encoder:
     """Context manager that writes a film frame by frame, atomically.
 
-    Args:
+    Attributes:
         path: file to write.
         width, height: size of the frames, even numbers.
         fps: frames per second.
@@ -183,8 +158,6 @@ class Encoder:
         overwrite: replace an existing file.
         max_bytes: maximum size of a GIF; resolution and frame rate are reduced until it fits.
         extra: ffmpeg options that override the format's.
-
-    Attributes:
         facts: properties of the finished file; None within the `with` block.
         note: what was reduced to meet `max_bytes`, in one sentence.
 
@@ -192,53 +165,43 @@ class Encoder:
         GlassvizError: the file exists, cannot be written, or is not as requested.
     """
 
-    def __init__(
-        self,
-        path: StrPath,
-        width: int,
-        height: int,
-        fps: Fraction,
-        format: Format,
-        comment: str = "",
-        overwrite: bool = False,
-        max_bytes: int | None = None,
-        extra: tuple[str, ...] = (),
-    ) -> None:
-        path = Path(path)
-        self.facts: FilmFacts | None = None
-        self.note = ""
-        self._max_bytes = max_bytes
-        self._extra = extra
+    path: StrPath
+    width: int
+    height: int
+    fps: Fraction
+    format: Format
+    comment: str = ""
+    overwrite: bool = False
+    max_bytes: int | None = None
+    extra: tuple[str, ...] = ()
+    facts: FilmFacts | None = field(default=None, init=False)
+    note: str = field(default="", init=False)
+
+    def __post_init__(self) -> None:
         self._rung = FULL
-        self._path = path
-        self._size = width, height
-        self._fps = fps
-        self._format = format
-        self._comment = comment
-        self._overwrite = overwrite
         self._frames = 0
         # Absolute, since ffmpeg interprets text before a colon as the name of a protocol.
-        self._partial = path.absolute().with_name(f".{path.name}.{os.getpid()}.partial")
+        path = Path(self.path).absolute()
+        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         self._lossless = self._partial.with_suffix(".lossless")
         self._palette = self._partial.with_suffix(".palette.png")
 
     def __enter__(self) -> Self:
-        refuse_existing(self._path, self._overwrite)
-        spec = SPECS[self._format]
-        width, height = self._size
-        arguments = ["-f", "rawvideo", "-pix_fmt", spec.input_format, "-s", f"{width}x{height}"]
-        arguments += ["-r", str(self._fps), "-i", "pipe:0"]
-        if self._format == "gif":
+        refuse_existing(self.path, self.overwrite)
+        arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24" if self.format == "gif" else "yuv420p"]
+        arguments += ["-s", f"{self.width}x{self.height}", "-r", str(self.fps), "-i", "pipe:0"]
+        if self.format == "gif":
             arguments += ["-c:v", "libx264rgb", "-preset", "ultrafast", "-qp", "0"]
             arguments += ["-f", "matroska", str(self._lossless)]
         else:
-            arguments += [*spec.arguments, *self._extra, "-metadata", f"comment={self._comment}"]
-            arguments += ["-f", spec.muxer, str(self._partial)]
+            arguments += [*SPECS[self.format].arguments, *self.extra]
+            arguments += ["-metadata", f"comment={self.comment}"]
+            arguments += ["-f", self.format, str(self._partial)]
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._partial.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise GlassvizError(f"{self._path}: cannot be written to: {error.strerror}") from None
-        self._messages: IO[bytes] = tempfile.TemporaryFile()
+            raise GlassvizError(f"{self.path}: cannot be written to: {error.strerror}") from None
+        self._messages = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
                 ffmpeg(*arguments),
@@ -265,12 +228,7 @@ class Encoder:
             raise self._failure() from None
         self._frames += 1
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         assert self._process.stdin is not None
         try:
             if kind is None:
@@ -291,52 +249,65 @@ class Encoder:
             raise self._failure() from None
         if self._process.returncode:
             raise self._failure()
-        if self._format == "gif":
+        if self.format == "gif":
             self._convert_to_gif()
         self.facts = probe(self._partial)
         self._check(self.facts)
-        refuse_existing(self._path, self._overwrite)
-        os.replace(self._partial, self._path)
+        refuse_existing(self.path, self.overwrite)
+        os.replace(self._partial, self.path)
 
     def _convert_to_gif(self) -> None:
         """Convert at the highest quality that meets the size limit, by trial."""
-        limit = math.inf if self._max_bytes is None else self._max_bytes
+        limit = math.inf if self.max_bytes is None else self.max_bytes
         for rung in LADDER:
-            if not _write_gif(
-                self._lossless, self._partial, self._palette, rung, self._size, self._messages
-            ):
-                raise self._failure()
+            self._write_gif(rung)
             size = self._partial.stat().st_size
             if size <= limit:
                 break
         else:
             raise GlassvizError(
-                f"{self._path}: expected a GIF of at most {limit / 1e6:g} MB, found "
+                f"{self.path}: expected a GIF of at most {limit / 1e6:g} MB, found "
                 f"{size / 1e6:.1f} MB at the lowest quality: show a shorter part of the film"
             )
         self._rung = rung
         if rung != FULL:
-            width, height = rung.size(*self._size)
+            width, height = rung.size(self.width, self.height)
             self.note = (
-                f"gif: reduced to {width}x{height}, {float(rung.fps(self._fps)):.4g} frames per "
+                f"gif: reduced to {width}x{height}, {float(rung.fps(self.fps)):.4g} frames per "
                 f"second and {rung.colors} colours to fit into {limit / 1e6:g} MB"
             )
 
+    def _write_gif(self, rung: "Rung") -> None:
+        width, height = rung.size(self.width, self.height)
+        reduce = f"framestep={rung.step},scale={width}:{height}:flags=lanczos"
+        make_palette = f"{reduce},palettegen=stats_mode=full:max_colors={rung.colors}"
+        use_palette = f"[0:v]{reduce}[film];[film][1:v]paletteuse={DITHER}"
+        palette = str(self._palette)
+        output = [*SPECS["gif"].arguments, "-f", "gif", str(self._partial)]
+        for arguments in (
+            ["-vf", make_palette, "-frames:v", "1", palette],
+            ["-i", palette, "-lavfi", use_palette, *output],
+        ):
+            command = ffmpeg("-i", str(self._lossless), *arguments)
+            none = subprocess.DEVNULL
+            if subprocess.run(command, stdin=none, stdout=none, stderr=self._messages).returncode:
+                raise self._failure()
+
     def _check(self, facts: FilmFacts) -> None:
-        spec = SPECS[self._format]
+        spec = SPECS[self.format]
         properties = {
             "frames": (facts.frames, self._rung.frames(self._frames)),
-            "frames per second": (facts.fps, round(float(self._rung.fps(self._fps)), 2)),
-            "size": ((facts.width, facts.height), self._rung.size(*self._size)),
+            "frames per second": (facts.fps, round(float(self._rung.fps(self.fps)), 2)),
+            "size": (facts.size, self._rung.size(self.width, self.height)),
             "codec": (facts.codec, spec.codec),
             "pixel format": (facts.pixel_format, spec.pixel_format),
-            "tv range": (facts.tv_range, spec.tv_range),
+            "tv range": (facts.tv_range, self.format != "gif"),
             "index first": (facts.faststart, True),
         }
         for name, (actual, expected) in properties.items():
             if actual != expected:
                 raise GlassvizError(
-                    f"{self._path}: expected a film with {name} {expected}, found {actual} in "
+                    f"{self.path}: expected a film with {name} {expected}, found {actual} in "
                     f"ffmpeg's output: run `glassviz doctor` to see which ffmpeg is used"
                 )
 
@@ -345,7 +316,7 @@ class Encoder:
         self._messages.seek(0)
         lines = self._messages.read().decode(errors="replace").strip().splitlines()
         cause = lines[0].strip() if lines else f"exit code {self._process.returncode}"
-        return GlassvizError(f"{self._path}: the encoder failed: {cause}")
+        return GlassvizError(f"{self.path}: the encoder failed: {cause}")
 
 
 DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
@@ -393,46 +364,6 @@ LADDER = (
     Rung(0.5, 4, 32),
 )
 """Quality levels, best first: colours are reduced before frames, frames before size."""
-
-
-def _write_gif(
-    source: Path,
-    gif: Path,
-    palette: Path,
-    rung: Rung,
-    size: tuple[int, int],
-    messages: IO[bytes],
-) -> bool:
-    """Convert a lossless film to a GIF.
-
-    Args:
-        source: the film's file.
-        gif: file to write.
-        palette: temporary file for the palette.
-        rung: quality level.
-        size: width and height of the film.
-        messages: receives ffmpeg's error messages.
-
-    Returns:
-        Whether ffmpeg succeeded.
-    """
-    width, height = rung.size(*size)
-    reduce = f"framestep={rung.step},scale={width}:{height}:flags=lanczos"
-    make_palette = f"{reduce},palettegen=stats_mode=full:max_colors={rung.colors}"
-    use_palette = f"[0:v]{reduce}[film];[film][1:v]paletteuse={DITHER}"
-    film = ["-i", str(source)]
-    return _run([*film, "-vf", make_palette, "-frames:v", "1", str(palette)], messages) and _run(
-        [
-            *(*film, "-i", str(palette), "-lavfi", use_palette),
-            *(*SPECS["gif"].arguments, "-f", "gif", str(gif)),
-        ],
-        messages,
-    )
-
-
-def _run(arguments: list[str], messages: IO[bytes]) -> bool:
-    quiet: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-    return subprocess.run(ffmpeg(*arguments), **quiet, stderr=messages).returncode == 0
 
 
 def ffmpeg(*arguments: str) -> list[str]:

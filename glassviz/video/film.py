@@ -1,27 +1,47 @@
-"""Films of traces: `film` turns episodes into a file, `shoot` draws and encodes any reel."""
+"""Films: `film` turns episodes of traces into a file, `shoot` draws and encodes any reel.
 
+Frames are assigned to processes round-robin, so all of them work on the same stretch of the film:
+frames arrive in order, and only a few are in memory at a time.
+"""
+
+import ctypes
 import math
+import multiprocessing
+import os
+import signal
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import accumulate
+from multiprocessing import resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
 
+import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from glassviz.errors import UsageError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, refuse_existing
 from glassviz.trace import Trace
-from glassviz.video.clip import Clip
-from glassviz.video.encode import Encoder, Format, frame_rate
-from glassviz.video.frames import Paint, Reel, choose_jobs, draw_frames
+from glassviz.video.clip import Canvas, Clip
+from glassviz.video.encode import Encoder, FilmFacts, Format, frame_rate, pack, packed_size
 from glassviz.video.opengl import Backend, choose_backend
 from glassviz.video.overlay import Layout, Overlay
 from glassviz.video.renderer import FrameRenderer, MujocoRenderer, OpenRenderer, Quality, Scene
+
+MAX_JOBS = 8
+
+FRAMES_PER_JOB = 100
+"""Starting a process takes half a second, which does not pay off for fewer frames."""
+
+SLOTS = 4
+"""Number of frames that a process may be ahead of the encoder."""
 
 MIN_SIDE = 64
 
@@ -40,9 +60,7 @@ class FilmOptions:
         speed: 1 for real time, 0.5 for half speed. It changes the frame rate: every frame of the
             trace is shown exactly once.
         quality: see `renderer.Scene`; None for `full` on a GPU and `fast` without one.
-        format: file format.
         side_by_side: show two traces with the same resets next to each other.
-        overwrite: replace an existing file.
         jobs: number of drawing processes; None for a number that suits this machine.
         max_bytes: maximum size of a GIF; resolution and frame rate are reduced until it fits.
 
@@ -76,15 +94,11 @@ class FilmOptions:
 
 
 @dataclass(frozen=True)
-class FilmReport:
-    """Properties of a finished film, read back from its file.
+class FilmReport(FilmFacts):
+    """Properties of a finished film, read back from its file, and how it was drawn.
 
     Attributes:
         path: the film's file.
-        frames: number of frames.
-        fps: frames per second.
-        size: width and height, pixels.
-        codec, pixel_format: codec and pixel format of the file.
         renderer: GL_RENDERER, the name of the OpenGL renderer.
         quality: rendering quality.
         seconds: time for drawing and encoding, s.
@@ -92,11 +106,6 @@ class FilmReport:
     """
 
     path: Path
-    frames: int
-    fps: float
-    size: tuple[int, int]
-    codec: str
-    pixel_format: str
     renderer: str
     quality: Quality
     seconds: float
@@ -123,8 +132,6 @@ def film(
 
     Args:
         traces: traces of one physics profile and frame rate; two of them if side by side.
-        out: file to write.
-        options: None for the defaults.
         progress: called with the number of finished frames and of all frames.
         backend: OpenGL backend; None to detect one.
         open_renderer: opens the renderer; must be picklable, since processes receive it.
@@ -139,7 +146,13 @@ def film(
     shots = _shots(traces, options)
     fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
     backend = backend or choose_backend()
-    quality, quality_note = choose_quality(options.quality, backend)
+    quality, quality_note = options.quality or "full", ""
+    if backend.software and not options.quality:
+        quality = "fast"
+        quality_note = (
+            "software rendering, so without shadows and reflections: --quality full adds them "
+            "and takes about five times as long"
+        )
     scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality)
     return shoot(
         Shots(shots, scene, options.overlay_k, options.format),
@@ -156,14 +169,42 @@ def film(
     )
 
 
-@dataclass(frozen=True)
-class Shot:
-    """The first frames of one clip, or of several clips next to each other.
+Frames = Generator[UInt8[np.ndarray, "..."], None, None]
+
+Paint = Callable[[Canvas, int], None]
+"""Draws frame t of a film onto a canvas of its size."""
+
+
+@runtime_checkable
+class Reel(Protocol):
+    """Everything needed to draw the frames of a film; picklable, since processes receive it.
 
     Attributes:
-        clips: clips from left to right.
-        frames: number of frames shown.
+        frames: number of frames.
+        width, height: size of a frame, pixels.
+        scene: scene that the renderer is opened with.
+        format: file format, which determines the pixel layout.
     """
+
+    @property
+    def frames(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def height(self) -> int: ...
+    @property
+    def scene(self) -> Scene: ...
+    @property
+    def format(self) -> Format: ...
+
+    def painter(self, renderer: FrameRenderer) -> Paint:
+        """A function that draws the frames, to be called with increasing t."""
+        ...
+
+
+@dataclass(frozen=True)
+class Shot:
+    """The first frames of one clip, or of several clips from left to right."""
 
     clips: tuple[Clip, ...]
     frames: int
@@ -177,7 +218,6 @@ class Shots:
         shots: shots in order, all with the same number of clips.
         scene: scene of a single clip, including the size of its picture.
         overlay: draw the overlay over the pictures.
-        format: file format.
     """
 
     shots: tuple[Shot, ...]
@@ -205,7 +245,7 @@ class Shots:
         starts = [0, *accumulate(shot.frames for shot in self.shots)]
         current, overlays = -1, list[Overlay]()
 
-        def paint(canvas: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+        def paint(canvas: Canvas, t: int) -> None:
             nonlocal current, overlays
             index = bisect_right(starts, t) - 1
             clips = self.shots[index].clips
@@ -214,11 +254,10 @@ class Shots:
                 overlays = [Overlay(clip, width, height) for clip in clips if self.overlay]
                 current = index
             frame = t - starts[index]
-            panels = np.split(canvas, len(clips), axis=1)
-            for panel, clip in zip(panels, clips, strict=True):
-                panel[:] = renderer.render(clip.qpos[frame], clip.qvel[frame])
-            for panel, overlay in zip(panels, overlays, strict=False):
-                overlay.draw(panel, frame)
+            for i, panel in enumerate(np.split(canvas, len(clips), axis=1)):
+                panel[:] = renderer.render(clips[i].qpos[frame], clips[i].qvel[frame])
+                if overlays:
+                    overlays[i].draw(panel, frame)
 
         return paint
 
@@ -240,17 +279,10 @@ def shoot(
     """Draw and encode a reel; the file is written atomically.
 
     Args:
-        reel: the reel to draw.
-        out: file to write.
-        fps: frames per second.
         traces: source of the reel; their hashes are written to the file's metadata.
-        backend: OpenGL backend.
-        overwrite: replace an existing file.
-        jobs: number of drawing processes; None for a number that suits this machine.
-        max_bytes: maximum size of a GIF, as for `Encoder`.
+        overwrite, jobs, max_bytes: as for `FilmOptions`.
         notes: notes for the report; empty ones are dropped.
-        progress: called with the number of finished frames and of all frames.
-        open_renderer: opens the renderer; must be picklable, since processes receive it.
+        progress, open_renderer: as for `film`.
 
     Raises:
         GlassvizError: the file exists, cannot be drawn or encoded, or is not as requested.
@@ -265,31 +297,14 @@ def shoot(
             encoder.write(frame)
             if progress:
                 progress(done, reel.frames)
-    facts = encoder.facts
-    assert facts is not None
+    assert encoder.facts is not None
     return FilmReport(
+        **vars(encoder.facts),
         path=out,
-        frames=facts.frames,
-        fps=facts.fps,
-        size=(facts.width, facts.height),
-        codec=facts.codec,
-        pixel_format=facts.pixel_format,
         renderer=backend.renderer,
         quality=reel.scene.quality,
         seconds=time.perf_counter() - started,
         notes=tuple(filter(None, (backend.note, *notes, encoder.note))),
-    )
-
-
-def choose_quality(requested: Quality | None, backend: Backend) -> tuple[Quality, str]:
-    """The rendering quality, and a note if it is reduced."""
-    if requested:
-        return requested, ""
-    if not backend.software:
-        return "full", ""
-    return "fast", (
-        "software rendering, so without shadows and reflections: --quality full adds them and "
-        "takes about five times as long"
     )
 
 
@@ -303,17 +318,20 @@ def _shots(traces: Sequence[Trace], options: FilmOptions) -> tuple[Shot, ...]:
             f"film: expected traces of one physics profile and frame rate, found {found}: make "
             f"one film per profile and rate"
         )
-    rows = [tuple(traces)] if options.side_by_side else [(trace,) for trace in traces]
     if options.side_by_side:
         _check_same_resets(traces)
-    return tuple(
-        _shot(row, e, options) for row in rows for e in _episodes(row[0], options.episodes)
-    )
+    rows = [tuple(traces)] if options.side_by_side else [(trace,) for trace in traces]
+    return tuple(_shot(row, e, options) for row in rows for e in _episodes(row[0], options))
 
 
 def _shot(row: tuple[Trace, ...], episode: int, options: FilmOptions) -> Shot:
     clips = tuple(Clip.of(trace, episode) for trace in row)
-    length = _length(row, options.steps)
+    available = min(trace.frames for trace in row)
+    length = available if options.steps is None else options.steps
+    if not 1 <= length <= available:
+        raise UsageError(
+            f"steps: expected 1 to {available}, the trace's number of frames, found {length}"
+        )
     if options.part_s:
         first, last = frames_between(options.part_s, row[0].frame_dt_s, length)
         clips, length = tuple(clip.part(first, last) for clip in clips), last - first
@@ -351,22 +369,117 @@ def _check_same_resets(traces: Sequence[Trace]) -> None:
             )
 
 
-def _episodes(trace: Trace, requested: tuple[int, ...] | None) -> Sequence[int]:
-    for episode in requested or ():
+def _episodes(trace: Trace, options: FilmOptions) -> Sequence[int]:
+    for episode in options.episodes or ():
         if not 0 <= episode < trace.episodes:
             raise UsageError(
                 f"episodes: expected numbers below {trace.episodes}, the trace's number of "
                 f"episodes, found {episode}"
             )
-    return requested if requested is not None else range(trace.episodes)
+    return range(trace.episodes) if options.episodes is None else options.episodes
 
 
-def _length(row: tuple[Trace, ...], steps: int | None) -> int:
-    available = min(trace.frames for trace in row)
-    if steps is None:
-        return available
-    if not 1 <= steps <= available:
-        raise UsageError(
-            f"steps: expected 1 to {available}, the trace's number of frames, found {steps}"
-        )
-    return steps
+def choose_jobs(frames: int) -> int:
+    """Number of processes for drawing a film of `frames` frames on this machine."""
+    return max(1, min(len(os.sched_getaffinity(0)), MAX_JOBS, frames // FRAMES_PER_JOB))
+
+
+def draw_frames(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
+    """Yield the frames in order, packed for the encoder; a frame is valid until the next one.
+
+    Raises:
+        GlassvizError: the renderer cannot be opened, or a process died.
+    """
+    if jobs == 1:
+        return _draw_share(reel, open_renderer, 0, 1)
+    return _draw_in_processes(reel, open_renderer, jobs)
+
+
+def _draw_share(reel: Reel, open_renderer: OpenRenderer, first: int, jobs: int) -> Frames:
+    """Yield the frames `first`, `first + jobs`, `first + 2·jobs`, …"""
+    canvas = np.empty((reel.height, reel.width, 3), np.uint8)
+    with closing(open_renderer(reel.scene)) as renderer:
+        paint = reel.painter(renderer)
+        for t in range(first, reel.frames, jobs):
+            paint(canvas, t)
+            yield pack(canvas, reel.format)
+
+
+def _draw_in_processes(reel: Reel, open_renderer: OpenRenderer, jobs: int) -> Frames:
+    # Spawn rather than fork: neither GL contexts nor JAX's threads survive a fork.
+    context = multiprocessing.get_context("spawn")
+    size = packed_size(reel.width, reel.height, reel.format)
+    workers: list[tuple[BaseProcess, Connection, UInt8[np.ndarray, "slots bytes"]]] = []
+    try:
+        for first in range(jobs):
+            memory = context.RawArray(ctypes.c_uint8, SLOTS * size)
+            parent_end, child_end = context.Pipe()
+            arguments = (reel, open_renderer, first, jobs, memory, child_end)
+            process = context.Process(target=_work, args=arguments, daemon=True)
+            _start_ignoring_interrupts(process)
+            child_end.close()
+            workers.append((process, parent_end, _slots(memory)))
+        for i in range(reel.frames):
+            worker, connection, slots = workers[i % jobs]
+            _await_frame(worker, connection)
+            yield slots[i // jobs % SLOTS]
+            if i + jobs * SLOTS < reel.frames:
+                with suppress(BrokenPipeError):  # a dead process is reported by _await_frame
+                    connection.send(None)
+    finally:
+        for worker, connection, _ in workers:
+            connection.close()
+            worker.terminate()
+            worker.join()
+
+
+def _start_ignoring_interrupts(process: BaseProcess) -> None:
+    """Start a process that ignores Ctrl-C: its parent terminates it, without a traceback."""
+    resource_tracker.ensure_running()  # starting it within process.start() would unblock the signal
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def _await_frame(process: BaseProcess, connection: Connection) -> None:
+    try:
+        error = connection.recv()
+    except (EOFError, ConnectionResetError):
+        process.join()
+        raise GlassvizError(
+            f"render: a drawing process ended with exit code {process.exitcode}: try again with "
+            f"one process (jobs=1), and run `glassviz doctor`"
+        ) from None
+    if error is not None:
+        raise error
+
+
+def _work(
+    reel: Reel,
+    open_renderer: OpenRenderer,
+    first: int,
+    jobs: int,
+    memory: Any,
+    connection: Connection,
+) -> None:
+    """Draw one process's share of the frames into `memory`, waiting for free slots."""
+    threads = max(1, len(os.sched_getaffinity(0)) // jobs)
+    os.environ.setdefault("LP_NUM_THREADS", str(threads))  # Mesa's software renderer
+    cv2.setNumThreads(threads)
+    slots = _slots(memory)
+    try:
+        for i, packed in enumerate(_draw_share(reel, open_renderer, first, jobs)):
+            if i >= SLOTS:
+                connection.recv()
+            slots[i % SLOTS] = packed.ravel()
+            connection.send(None)
+    except GlassvizError as error:
+        connection.send(error)
+    except (EOFError, OSError):
+        return  # the film was abandoned
+
+
+def _slots(memory: Any) -> UInt8[np.ndarray, "slots bytes"]:
+    return np.frombuffer(memory, np.uint8).reshape(SLOTS, -1)

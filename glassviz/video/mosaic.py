@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int, UInt8
+from jaxtyping import Bool, Float64, Int
 from PIL import Image, ImageDraw
 
-from glassviz.palette import ink_on, to_rgb
-from glassviz.video.clip import Clip
+from glassviz.palette import to_rgb
+from glassviz.video.clip import Canvas, Clip
 from glassviz.video.encode import Format
-from glassviz.video.frames import Paint
+from glassviz.video.film import Paint
 from glassviz.video.overlay import (
     FAINT_COLOR,
     PANEL_COLOR,
@@ -19,7 +19,8 @@ from glassviz.video.overlay import (
     Sprite,
     font,
     line_height,
-    rounded_box,
+    text_box,
+    text_width,
 )
 from glassviz.video.renderer import BODY_ASPECT, FrameRenderer, Scene
 
@@ -44,7 +45,6 @@ GAP = 6
 """Distance between cells, pixels."""
 
 TITLE, TEXT = 22, 16
-Canvas = UInt8[np.ndarray, "height width 3"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,6 @@ class Track:
         """Resample a clip.
 
         Args:
-            clip: the clip.
             at: position in the clip by frame of the film, in fractional frames; positions outside
                 of the clip show its first or last frame.
         """
@@ -87,7 +86,6 @@ class Cell:
 
     Attributes:
         x, y: upper left corner.
-        track: the clip shown.
         colors: colours by label; empty for an agent without labels.
         highlighted: whether the cell has full brightness and a border in its label's colour.
         note: short text at the lower edge.
@@ -107,7 +105,6 @@ class Bar:
 
     Attributes:
         x, y: upper left corner.
-        picture: the strip.
         playhead: position of the playhead, from 0 (left) to 1 (right).
     """
 
@@ -122,12 +119,8 @@ class Mosaic:
     """A reel of many clips side by side.
 
     Attributes:
-        background: the static part: background and titles.
-        cells: the pictures.
-        bars: the strips.
+        background: the static part, with titles.
         scene: scene of a cell.
-        format: file format.
-        frames: number of frames of the film.
     """
 
     background: Canvas
@@ -150,7 +143,7 @@ class Mosaic:
     def painter(self, renderer: FrameRenderer) -> Paint:
         """A function that draws the frames."""
         width, height = self.scene.width, self.scene.height
-        size = chip_size(height)
+        size = max(13, round(height / 13))
         chips: dict[tuple[int, str], Sprite] = {}
         notes = [_note(cell.note, height) if cell.note else None for cell in self.cells]
 
@@ -165,7 +158,8 @@ class Mosaic:
                 if cell.colors and label >= 0:
                     color = cell.colors[label]
                     if cell.highlighted[t]:
-                        _edge(panel, color)
+                        for side in (panel, panel.swapaxes(0, 1)):
+                            side[:EDGE] = side[-EDGE:] = to_rgb(color)
                     if (label, color) not in chips:
                         chips[label, color] = Sprite(number_chip(label, color, size))
                     chips[label, color].draw(panel, 2 * EDGE, 2 * EDGE)
@@ -184,12 +178,17 @@ class Sheet:
         self.width, self.height = width + width % 2, height
         self._picture = Image.new("RGB", (self.width, height), BACKGROUND_COLOR)
 
-    def grow(self, height: int) -> None:
-        """Extend the sheet at the bottom, to an even height."""
-        self.height += height + (self.height + height) % 2
+    def footer(self, text: str, above: int, below: int) -> None:
+        """Extend the sheet at the bottom, to an even height, by a text with space around it."""
+        lines = _wrapped(text, self.width - 2 * MARGIN)
+        top = self.height + above
+        height = top + 22 * len(lines) + below
+        self.height = height + height % 2
         taller = Image.new("RGB", (self.width, self.height), BACKGROUND_COLOR)
         taller.paste(self._picture, (0, 0))
         self._picture = taller
+        for k, line in enumerate(lines):
+            self.text(MARGIN, top + 22 * k, line, faint=True)
 
     def picture(self) -> Canvas:
         """The sheet as RGB pixels."""
@@ -206,83 +205,45 @@ class Sheet:
         """Write the title at the left, and `about` at the right, both truncated to fit."""
         room = self.width - 2 * MARGIN
         size = TITLE
-        while size > TEXT and font(size).getlength(text) > room:
+        while size > TEXT and text_width(text, size) > room:
             size -= 1
         self.text(MARGIN, 10, truncated(text, size, room), size)
-        rest = room - font(size).getlength(text) - 2 * MARGIN
-        self.text(
-            self.width - MARGIN, 14, truncated(about, TEXT, int(rest)), faint=True, anchor="ra"
-        )
+        about = truncated(about, TEXT, int(room - text_width(text, size) - 2 * MARGIN))
+        self.text(self.width - MARGIN, 14, about, faint=True, anchor="ra")
 
-    def wrapped(self, text: str) -> list[str]:
-        """Break a text into lines that fit."""
-        lines = [""]
-        for word in text.split():
-            longer = f"{lines[-1]} {word}".strip()
-            if font(TEXT).getlength(longer) <= self.width - 2 * MARGIN:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
-
-    def row_name(self, y: int, height: int, label: int, color: str, about: tuple[str, str]) -> int:
+    def row_name(self, y: int, height: int, label: int, color: str, name: str, count: str) -> int:
         """Write a row's label, name and count; returns the y coordinate below."""
         chip = number_chip(label, color, 30)
         top = y + max(4, (height - 118) // 2)
         self._picture.paste(chip, (MARGIN, top), chip)
-        name, count = about
         self.text(MARGIN + chip.width + 12, top + chip.height // 2, name, 20, anchor="lm")
         self.text(MARGIN, top + chip.height + 8, count, 15, faint=True)
         return top + chip.height + 34
-
-    def chip(self, x: int, y: int, label: int, color: str) -> int:
-        """Draw a label's number on its colour; returns the width."""
-        chip = number_chip(label, color, TEXT)
-        self._picture.paste(chip, (x, y), chip)
-        return chip.width
 
 
 def fitted_cell(
     columns: int, rows: int, beside: int, above: int, max_height: int = MAX_CELL_HEIGHT
 ) -> tuple[int, int]:
-    """Width and height of cells, even numbers, so that a film fits a large screen.
+    """Width and height of cells, even numbers, so that a film fits a large screen, pixels.
 
-    Args:
-        columns, rows: numbers of columns and rows of cells.
-        beside, above: width and height of everything else, pixels.
-        max_height: maximum height of a cell, pixels.
+    `beside` and `above` are the width and height of everything else.
     """
     room = (MAX_WIDTH - beside) / columns / BODY_ASPECT - GAP, (MAX_HEIGHT - above) / rows - GAP
     height = max(MIN_CELL_HEIGHT, min(max_height, *room))
     return 2 * int(height * BODY_ASPECT / 2), 2 * int(height / 2)
 
 
-def chip_size(height: int) -> int:
-    """Font size of the numbers in cells of the given height, pixels."""
-    return max(13, round(height / 13))
-
-
 def number_chip(label: int, color: str, size: int) -> Image.Image:
     """A label's number on its colour."""
-    glyphs = font(size)
     height = line_height(size) + round(size * 0.15)
-    width = max(height, round(glyphs.getlength(str(label)) + size * 0.7))
-    box = rounded_box(width, height, height * 0.22, color)
-    middle = width / 2, height / 2
-    ImageDraw.Draw(box).text(middle, str(label), fill=ink_on(color), font=glyphs, anchor="mm")
-    return box
+    width = max(height, round(text_width(str(label), size) + size * 0.7))
+    return text_box(str(label), size, width, height, height * 0.22, color)
 
 
 def label_bar(
     label: Int[np.ndarray, " film"], colors: Sequence[str], width: int, height: int
 ) -> Canvas:
-    """A strip in the colours of the labels over the frames of the film.
-
-    Args:
-        label: label by frame of the film; −1 for none.
-        colors: colours by label.
-        width, height: size of the strip, pixels.
-    """
+    """A strip of a size in pixels, in the colours of the frames' labels; -1 is no label."""
     palette = np.array([to_rgb(color) for color in (*colors, LANE_COLOR)], np.uint8)
     columns = label[np.arange(width) * len(label) // width]
     return np.repeat(palette[columns][None], height, axis=0)
@@ -296,20 +257,10 @@ def share_bar(share: Float64[np.ndarray, " film"], color: str, width: int, heigh
     return inks[filled.astype(np.int64)]
 
 
-def _edge(panel: Canvas, color: str) -> None:
-    rgb = to_rgb(color)
-    for side in (panel[:EDGE], panel[-EDGE:], panel[:, :EDGE], panel[:, -EDGE:]):
-        side[:] = rgb
-
-
 def _note(text: str, height: int) -> Sprite:
     size = max(11, round(height / 18))
-    box_height = line_height(size)
-    width = round(font(size).getlength(text)) + size
-    box = rounded_box(width, box_height, 3.0, PANEL_COLOR)
-    middle = width / 2, box_height / 2
-    ImageDraw.Draw(box).text(middle, text, fill=TEXT_COLOR, font=font(size), anchor="mm")
-    return Sprite(box)
+    width = round(text_width(text, size)) + size
+    return Sprite(text_box(text, size, width, line_height(size), 3.0, PANEL_COLOR, TEXT_COLOR))
 
 
 def _draw_bar(canvas: Canvas, bar: Bar, t: int) -> None:
@@ -320,10 +271,22 @@ def _draw_bar(canvas: Canvas, bar: Bar, t: int) -> None:
     canvas[bar.y - 2 : bar.y + height + 2, at - 1 : at + 2] = 255
 
 
+def _wrapped(text: str, room: int) -> list[str]:
+    """A text broken into lines that fit a width in pixels."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_width(longer, TEXT) <= room:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return lines
+
+
 def truncated(text: str, size: int, room: int) -> str:
     """A text truncated to a width in pixels."""
-    if font(size).getlength(text) <= room:
+    if text_width(text, size) <= room:
         return text
-    while text and font(size).getlength(text + "…") > room:
+    while text and text_width(text + "…", size) > room:
         text = text[:-1]
     return text + "…"

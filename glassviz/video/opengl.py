@@ -29,28 +29,14 @@ APT_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
 """Packages that MuJoCo needs on Debian and Ubuntu to draw by EGL: the dispatch library (which
 depends on Mesa's libEGL_mesa), an OpenGL library, and Mesa's drivers, including software."""
 
-_INSTALL_MESA = f"apt install {' '.join(APT_PACKAGES)}"
+INSTALL_MESA = f"apt install {' '.join(APT_PACKAGES)}"
 SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
-_ALIASES = {"glx": "glfw"}
-_SAME_AS_UNSET = ("", "1", "on", "true", "enable", "enabled")
-_SWITCHED_OFF = ("0", "off", "false", "disable", "disabled")
 
 _DECISIVE_VARIABLES = (
-    "CUDA_VISIBLE_DEVICES",
-    "DISPLAY",
-    "GALLIUM_DRIVER",
-    "LD_LIBRARY_PATH",
-    "LD_PRELOAD",
-    "LIBGL_ALWAYS_SOFTWARE",
-    "LIBGL_DRIVERS_PATH",
-    "MESA_LOADER_DRIVER_OVERRIDE",
-    "MUJOCO_EGL_DEVICE_ID",
-    "MUJOCO_GL",
-    "NVIDIA_DRIVER_CAPABILITIES",
-    "NVIDIA_VISIBLE_DEVICES",
-    "PYOPENGL_PLATFORM",
-    "__EGL_VENDOR_LIBRARY_DIRS",
-    "__EGL_VENDOR_LIBRARY_FILENAMES",
+    *("CUDA_VISIBLE_DEVICES", "DISPLAY", "GALLIUM_DRIVER", "LD_LIBRARY_PATH", "LD_PRELOAD"),
+    *("LIBGL_ALWAYS_SOFTWARE", "LIBGL_DRIVERS_PATH", "MESA_LOADER_DRIVER_OVERRIDE"),
+    *("MUJOCO_EGL_DEVICE_ID", "MUJOCO_GL", "NVIDIA_DRIVER_CAPABILITIES", "NVIDIA_VISIBLE_DEVICES"),
+    *("PYOPENGL_PLATFORM", "__EGL_VENDOR_LIBRARY_DIRS", "__EGL_VENDOR_LIBRARY_FILENAMES"),
 )
 
 
@@ -59,7 +45,7 @@ class Backend:
     """A working OpenGL backend.
 
     Attributes:
-        name: egl, osmesa or glfw: the value of MUJOCO_GL.
+        name: the value of MUJOCO_GL.
         renderer: GL_RENDERER, the name of the actual renderer.
         software: whether that is a software rasterizer, about 100 times slower than a GPU.
         note: one sentence for the user if the choice is unexpected, else empty.
@@ -76,7 +62,6 @@ class Failure:
     """A known kind of failure.
 
     Attributes:
-        name: short identifier.
         pattern: regular expression that matches the failed program's output.
         cause: why it fails, as a clause.
         fix: what to do, as an imperative clause.
@@ -95,7 +80,6 @@ class Attempt:
     """Result of probing a backend.
 
     Attributes:
-        name: the backend.
         renderer: GL_RENDERER; None if the probe failed.
         message: output of a failed probe, else empty.
     """
@@ -130,7 +114,8 @@ def choose_backend() -> Backend:
     backend = _read_cache(entry)
     if backend is None:
         backend = find_backend()
-        _write_cache(entry, backend)
+        with suppress(GlassvizError), replacing(entry) as partial:  # the folder may be read-only
+            partial.write_text(json.dumps(asdict(backend)))
     os.environ["MUJOCO_GL"] = backend.name
     return backend
 
@@ -156,15 +141,34 @@ def find_backend() -> Backend:
             f"call glassviz.video.opengl.choose_backend) before the first import of mujoco"
         )
     names = (loaded,) if loaded else tuple(dict.fromkeys(filter(None, (requested, *HEADLESS))))
-    return _first_working(names, requested, loaded)
+    failed: list[Attempt] = []
+    for attempt in map(probe, names):
+        if attempt.renderer:
+            name, note = attempt.name, ""
+            slow = diagnose_renderer(attempt.renderer, has_gpu())
+            if requested and failed:
+                note = f"MUJOCO_GL={requested} does not work here ({failed[0].cause}): using {name}"
+            elif slow:
+                note = f"{slow.cause}: {slow.fix}"
+            return Backend(name, attempt.renderer, is_software(attempt.renderer), note)
+        failed.append(attempt)
+    if loaded:
+        raise GlassvizError(
+            f"OpenGL: MuJoCo was imported with {loaded}, which does not work here "
+            f"({failed[0].cause}): set MUJOCO_GL=egl (or call "
+            f"glassviz.video.opengl.choose_backend) before the first import of mujoco"
+        )
+    causes = "; ".join(f"{attempt.name}: {attempt.cause}" for attempt in failed)
+    fix = next((attempt.failure.fix for attempt in failed if attempt.failure), INSTALL_MESA)
+    raise GlassvizError(f"OpenGL: no backend can draw a picture here ({causes}): {fix}")
 
 
 def _requested() -> str | None:
     value = os.environ.get("MUJOCO_GL", "").strip().lower()
-    value = _ALIASES.get(value, value)
-    if value in _SAME_AS_UNSET:
+    value = {"glx": "glfw"}.get(value, value)
+    if value in ("", "1", "on", "true", "enable", "enabled"):
         return None
-    if value in _SWITCHED_OFF:
+    if value in ("0", "off", "false", "disable", "disabled"):
         raise UsageError(f"MUJOCO_GL={value} disables rendering: unset it, or set it to egl")
     if value not in BACKENDS:
         raise UsageError(f"MUJOCO_GL: expected {', '.join(BACKENDS)} or unset, found {value!r}")
@@ -174,35 +178,6 @@ def _requested() -> str | None:
 def _loaded() -> str | None:
     """The backend that MuJoCo was imported with; None if it has not been imported."""
     return next((name for name in BACKENDS if f"mujoco.{name}" in sys.modules), None)
-
-
-def _first_working(names: tuple[str, ...], requested: str | None, loaded: str | None) -> Backend:
-    failed: list[Attempt] = []
-    for name in names:
-        attempt = probe(name)
-        if attempt.renderer:
-            return _backend(name, attempt.renderer, failed, requested)
-        failed.append(attempt)
-    if loaded:
-        raise GlassvizError(
-            f"OpenGL: MuJoCo was imported with {loaded}, which does not work here "
-            f"({failed[0].cause}): set MUJOCO_GL=egl (or call "
-            f"glassviz.video.opengl.choose_backend) before the first import of mujoco"
-        )
-    causes = "; ".join(f"{attempt.name}: {attempt.cause}" for attempt in failed)
-    failure = next((attempt.failure for attempt in failed if attempt.failure), None)
-    fix = failure.fix if failure else f"apt install {' '.join(APT_PACKAGES)}"
-    raise GlassvizError(f"OpenGL: no backend can draw a picture here ({causes}): {fix}")
-
-
-def _backend(name: str, renderer: str, failed: list[Attempt], requested: str | None) -> Backend:
-    note = ""
-    slow = diagnose_renderer(renderer, has_gpu())
-    if requested and failed:
-        note = f"MUJOCO_GL={requested} does not work here ({failed[0].cause}): using {name}"
-    elif slow:
-        note = f"{slow.cause}: {slow.fix}"
-    return Backend(name, renderer, is_software(renderer), note)
 
 
 def _key() -> str:
@@ -221,20 +196,12 @@ def _read_cache(entry: Path) -> Backend | None:
         return None
 
 
-def _write_cache(entry: Path, backend: Backend) -> None:
-    """Cache the choice on disk; without effect if the folder is not writable."""
-    with suppress(GlassvizError), replacing(entry) as partial:
-        partial.write_text(json.dumps(asdict(backend)))
-
-
 def probe(name: str) -> Attempt:
     """Draw a picture with a backend in a child process."""
-    command = [sys.executable, "-P", str(Path(__file__).with_name("opengl_probe.py"))]
-    environment = os.environ | {"MUJOCO_GL": name}
     try:
         done = subprocess.run(
-            command,
-            env=environment,
+            [sys.executable, "-P", str(Path(__file__).with_name("opengl_probe.py"))],
+            env=os.environ | {"MUJOCO_GL": name},
             capture_output=True,
             text=True,
             errors="replace",
@@ -264,19 +231,13 @@ def is_software(renderer: str) -> bool:
 
 
 def diagnose(message: str, backend: str | None = None) -> Failure | None:
-    """Find the known failure that matches a message.
+    """Find the known failure that matches a message; None for an unknown message.
 
-    Args:
-        message: output of the failed program, such as a traceback.
-        backend: backend that failed (egl, osmesa, glfw); None if unknown.
-
-    Returns:
-        The failure; None for an unknown message.
+    The message is the output of a failed program, such as a traceback; `backend` is the backend
+    that failed, None if unknown.
     """
-    for failure in FAILURES:
-        if failure.backend in (None, backend) and re.search(failure.pattern, message):
-            return failure
-    return None
+    fitting = (each for each in FAILURES if each.backend in (None, backend))
+    return next((each for each in fitting if re.search(each.pattern, message)), None)
 
 
 def diagnose_renderer(renderer: str, has_gpu: bool) -> Failure | None:
@@ -308,21 +269,21 @@ FAILURES = (
         "no-swrast",
         r"failed to open swrast|failed to load driver: swrast",
         "Mesa's software driver is missing",
-        _INSTALL_MESA,
+        INSTALL_MESA,
     ),
     Failure(
         "no-egl-device",
         r"(?i)Cannot initialize an? (headless )?EGL (device )?display|PLATFORM_DEVICE extension",
         "EGL finds no usable device: the driver lacks EGL, the user may not open the device, or "
         "MUJOCO_EGL_DEVICE_ID names the wrong one",
-        f"{_INSTALL_MESA} (or the GPU driver's EGL library), unset MUJOCO_EGL_DEVICE_ID or try 0, "
+        f"{INSTALL_MESA} (or the GPU driver's EGL library), unset MUJOCO_EGL_DEVICE_ID or try 0, "
         "and in a container pass NVIDIA_DRIVER_CAPABILITIES=all",
     ),
     Failure(
         "no-libegl",
         r"'NoneType' object has no attribute 'egl\w+'|libEGL\.so\.1: cannot open shared object",
         "libEGL.so.1 is missing",
-        _INSTALL_MESA,
+        INSTALL_MESA,
     ),
     Failure(
         "no-libgl",

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from glassviz.errors import UsageError
 from glassviz.palette import NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
-from glassviz.video.clip import Clip
+from glassviz.video.clip import Canvas, Clip
 
 SUPERSAMPLING = 4
 """Pillow does not antialias shapes: they are drawn larger and scaled down."""
@@ -45,7 +45,7 @@ class Overlay:
         layout = Layout.of(width, height)
         self._parts = (_Badge(clip, layout), _Status(clip, layout), Timeline(clip, layout))
 
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+    def draw(self, frame: Canvas, t: int) -> None:
         """Draw the overlay of frame t into its picture."""
         for part in self._parts:
             part.draw(frame, t)
@@ -56,7 +56,6 @@ class Layout:
     """Sizes in pixels, derived from the size of the picture.
 
     Attributes:
-        width, height: size of the picture.
         margin: distance of the panels from the picture's edge.
         padding: distance of a panel's content from its edge.
         text, chip_text, small_text: font sizes.
@@ -126,7 +125,7 @@ class Sprite:
         ImageDraw.Draw(picture).text((0, 0), text, font=glyphs, fill=color)
         return cls(picture)
 
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], x: int, y: int) -> None:
+    def draw(self, frame: Canvas, x: int, y: int) -> None:
         """Blend into `frame` with the upper left corner at (x, y)."""
         region = frame[y : y + self.height, x : x + self.width]
         cv2.multiply(region, self._transparency, dst=region, scale=1 / 255)
@@ -140,8 +139,7 @@ class NumberWriter:
     """
 
     def __init__(self, size: int, color: str) -> None:
-        self._size = size
-        self._color = color
+        self._size, self._color = size, color
         self._digit_width = max(font(size).getlength(digit) for digit in "0123456789")
         self._glyphs: dict[str, Sprite] = {}
 
@@ -149,16 +147,15 @@ class NumberWriter:
         """Width of `text`, in pixels."""
         return round(sum(map(self._advance, text)))
 
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], text: str, x: int, y: int) -> None:
+    def draw(self, frame: Canvas, text: str, x: int, y: int) -> None:
         """Write `text` into `frame` with the upper left corner at (x, y)."""
         pen = float(x)
         for character in text:
             advance = self._advance(character)
             if character != " ":
-                glyph = self._glyphs.get(character)
-                if glyph is None:
-                    glyph = Sprite.text(character, self._size, self._color)
-                    self._glyphs[character] = glyph
+                if character not in self._glyphs:
+                    self._glyphs[character] = Sprite.text(character, self._size, self._color)
+                glyph = self._glyphs[character]
                 glyph.draw(frame, round(pen + (advance - glyph.width) / 2), y)
             pen += advance
 
@@ -185,68 +182,69 @@ def rounded_box(
     """A box with antialiased rounded corners; colours are #RRGGBB or #RRGGBBAA."""
     scale = SUPERSAMPLING
     large = Image.new("RGBA", (width * scale, height * scale), fill[:7] + "00")
+    corners = (0, 0, width * scale - 1, height * scale - 1)
     ImageDraw.Draw(large).rounded_rectangle(
-        (0, 0, width * scale - 1, height * scale - 1),
-        round(radius * scale),
-        fill=fill,
-        outline=outline,
-        width=round(line * scale),
+        corners, round(radius * scale), fill, outline, round(line * scale)
     )
     return large.reduce(scale)
+
+
+def text_box(
+    text: str, size: int, width: int, height: int, radius: float, color: str, ink: str = ""
+) -> Image.Image:
+    """A rounded box with a text of font size `size` in its middle, in a readable ink by default."""
+    box = rounded_box(width, height, radius, color)
+    middle = width / 2, height / 2
+    ink = ink or ink_on(color)
+    ImageDraw.Draw(box).text(middle, text, fill=ink, font=font(size), anchor="mm")
+    return box
+
+
+def text_width(text: str, size: int) -> float:
+    """Width of a line of text, pixels."""
+    return font(size).getlength(text)
 
 
 class _Badge:
     """Upper left: the cluster as a coloured chip, followed by the prototype."""
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
-        self._clip = clip
-        self._at = layout.margin
+        self._clip, self._at = clip, layout.margin
         pairs = set(zip(clip.label.tolist(), clip.prototype.tolist(), strict=True))
-        draw = _glass_badges if clip.has_labels else _grey_badge
-        self._sprites = draw(pairs, layout)
+        if clip.has_labels:
+            self._sprites = _glass_badges(pairs, layout)
+        else:
+            text, size = "no clusters", layout.text
+            width = round(text_width(text, size) + 1.5 * size)
+            sprite = Sprite(_chip(text, NO_CLUSTER_COLOR, size, width, 0.0, layout))
+            self._sprites = dict.fromkeys(pairs, sprite)
 
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+    def draw(self, frame: Canvas, t: int) -> None:
         pair = int(self._clip.label[t]), int(self._clip.prototype[t])
         self._sprites[pair].draw(frame, self._at, self._at)
 
 
 def _glass_badges(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
-    def widest(names: set[str], size: int) -> float:
-        return max(font(size).getlength(name) for name in names)
-
-    chip_width = round(
-        widest({f"K={label}" for label, _ in pairs}, layout.chip_text) + layout.chip_text
-    )
-    room = widest({f"n={prototype}" for _, prototype in pairs}, layout.text) + 2 * layout.padding
+    size, text, padding = layout.chip_text, layout.text, layout.padding
+    chip_width = round(max(text_width(f"K={label}", size) for label, _ in pairs) + size)
+    room = max(text_width(f"n={prototype}", text) for _, prototype in pairs) + 2 * padding
     sprites = {}
     for label, prototype in pairs:
-        panel = _chip(f"K={label}", label_color(label), layout.chip_text, chip_width, room, layout)
+        panel = _chip(f"K={label}", label_color(label), size, chip_width, room, layout)
+        at = chip_width + 2 * padding + padding // 2, panel.height / 2
         ImageDraw.Draw(panel).text(
-            (chip_width + 2 * layout.padding + layout.padding // 2, panel.height / 2),
-            f"n={prototype}",
-            fill=TEXT_COLOR,
-            font=font(layout.text),
-            anchor="lm",
+            at, f"n={prototype}", fill=TEXT_COLOR, font=font(text), anchor="lm"
         )
         sprites[label, prototype] = Sprite(panel)
     return sprites
 
 
-def _grey_badge(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
-    text, size = "no clusters", layout.text
-    width = round(font(size).getlength(text) + 1.5 * size)
-    sprite = Sprite(_chip(text, NO_CLUSTER_COLOR, size, width, 0.0, layout))
-    return dict.fromkeys(pairs, sprite)
-
-
 def _chip(text: str, color: str, size: int, width: int, room: float, layout: Layout) -> Image.Image:
     """A panel with a coloured chip, and `room` pixels to its right."""
-    panel = layout.panel(round(width + 2 * layout.padding + room), layout.header_height)
-    box = rounded_box(width, layout.header_height - 2 * layout.padding, layout.radius, color)
-    ImageDraw.Draw(box).text(
-        (width / 2, box.height / 2), text, fill=ink_on(color), font=font(size), anchor="mm"
-    )
-    panel.paste(box, (layout.padding, layout.padding), box)
+    padding, height = layout.padding, layout.header_height
+    panel = layout.panel(round(width + 2 * padding + room), height)
+    box = text_box(text, size, width, height - 2 * padding, layout.radius, color)
+    panel.paste(box, (padding, padding), box)
     return panel
 
 
@@ -259,14 +257,14 @@ class _Status:
         padding, size = layout.padding, layout.text
         line = line_height(size)
         episode = f"episode {clip.episode}/{clip.episodes}"
-        extremes = _number(clip.total.min()), _number(clip.total.max())
+        extremes = f"{clip.total.min():.2f}", f"{clip.total.max():.2f}"
         total_width = max(map(self._writer.width, extremes))
-        time_width = self._writer.width(_number(clip.time[-1]))
-        unit_width = round(font(size).getlength(" s"))
-        label_width = round(font(size).getlength("return "))
+        time_width = self._writer.width(f"{clip.time[-1]:.2f}")
+        unit_width = round(text_width(" s", size))
+        label_width = round(text_width("return ", size))
         column = 3 * padding
         inner = max(
-            round(font(size).getlength(clip.controller) + column + font(size).getlength(episode)),
+            round(text_width(clip.controller, size) + column + text_width(episode, size)),
             time_width + unit_width + column + label_width + total_width,
         )
         width = inner + 2 * padding
@@ -287,18 +285,12 @@ class _Status:
         self._total_right = self._at[0] + width - padding
         self._numbers_top = self._at[1] + second
 
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+    def draw(self, frame: Canvas, t: int) -> None:
         self._panel.draw(frame, *self._at)
-        for value, right in (
-            (self._clip.time[t], self._time_right),
-            (self._clip.total[t], self._total_right),
-        ):
-            text = _number(value)
+        clip = self._clip
+        for values, right in ((clip.time, self._time_right), (clip.total, self._total_right)):
+            text = f"{values[t]:.2f}"
             self._writer.draw(frame, text, right - self._writer.width(text), self._numbers_top)
-
-
-def _number(value: float) -> str:
-    return f"{value:.2f}"
 
 
 class Timeline:
@@ -312,7 +304,7 @@ class Timeline:
         width = layout.width - 2 * layout.margin
         padding = layout.padding
         gap = max(2, layout.margin // 4)
-        bars = _bars(clip, width - 2 * padding, layout)
+        self._bars = bars = _bars(clip, width - 2 * padding, layout)
         legend = _legend(clip, width - 2 * padding, layout)
         self._bars_top = padding + legend.height + gap
         self.height = self._bars_top + bars.shape[0] + padding
@@ -321,15 +313,16 @@ class Timeline:
         ahead = Image.fromarray((bars * AHEAD).astype(np.uint8))
         panel.paste(ahead, (padding, self._bars_top))
         self._panel = Sprite(panel)
-        self._bars = bars
         self._frames = clip.frames
-        self._left = layout.margin
-        self._top = layout.height - layout.margin - self.height
+        self._left, self._top = layout.margin, layout.height - layout.margin - self.height
         self._padding = padding
-        self._playhead = _playhead(bars.shape[0] + 2 * gap, layout)
+        line = max(1.0, layout.height / 360)
+        head = round(3 * line), bars.shape[0] + 2 * gap
+        box = rounded_box(*head, head[0] / 2, "#FFFFFF", outline="#000000", line=line)
+        self._playhead = Sprite(box)
         self._overhang = gap
 
-    def draw(self, frame: UInt8[np.ndarray, "height width 3"], t: int) -> None:
+    def draw(self, frame: Canvas, t: int) -> None:
         """Draw the timeline into the picture of frame t, with the playhead at the frame's end."""
         self._panel.draw(frame, self._left, self._top)
         height, width, _ = self._bars.shape
@@ -340,20 +333,17 @@ class Timeline:
         self._playhead.draw(frame, head, top - self._overhang)
 
 
-def _bars(clip: Clip, width: int, layout: Layout) -> UInt8[np.ndarray, "height width 3"]:
+def _bars(clip: Clip, width: int, layout: Layout) -> Canvas:
     """Labels at the top; below, a contact lane for the foot and one for the rest of the body."""
     label_height = round(layout.text * 0.85)
     lane_height = max(3, round(layout.text * 0.32))
     gap = max(1, round(layout.text * 0.1))
     black = np.zeros((1, width, 3), np.uint8)
-    rows = (
-        (_label_row(clip.label, width), label_height),
-        (black, gap),
-        (_contact_row(clip.foot, width, FOOT_COLOR), lane_height),
-        (black, gap),
-        (_contact_row(clip.other, width, OTHER_COLOR), lane_height),
-    )
-    return np.concatenate([np.repeat(row, height, axis=0) for row, height in rows])
+    rows = [np.repeat(_label_row(clip.label, width), label_height, axis=0)]
+    for contact, color in ((clip.foot, FOOT_COLOR), (clip.other, OTHER_COLOR)):
+        lane = _contact_row(contact, width, color)
+        rows += [np.repeat(black, gap, axis=0), np.repeat(lane, lane_height, axis=0)]
+    return np.concatenate(rows)
 
 
 def _label_row(label: Int32[np.ndarray, " frames"], width: int) -> UInt8[np.ndarray, "1 width 3"]:
@@ -391,7 +381,7 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
 
     right = width
     for name, color in (("other", OTHER_COLOR), ("foot", FOOT_COLOR)):
-        right -= round(font(size).getlength(name))
+        right -= round(text_width(name, size))
         ink.text((right, middle), name, fill=FAINT_COLOR, font=font(size), anchor="lm")
         side = round(size * 0.7)
         right -= side + gap
@@ -403,28 +393,16 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
     kind = "fitted clusters" if clip.fitted else "clusters"
     title = kind if labels else "no clusters"
     ink.text((0, middle), title, fill=FAINT_COLOR, font=font(size), anchor="lm")
-    pen = round(font(size).getlength(title)) + gap
+    pen = round(text_width(title, size)) + gap
     for label in labels:
-        swatch = _swatch(str(label), label_color(label), size, height)
+        box_width = max(height, round(text_width(str(label), size) + size * 0.8))
+        color = label_color(label)
+        swatch = text_box(str(label), size, box_width, height, height * 0.25, color)
         if pen + swatch.width > right:
             break
         legend.paste(swatch, (pen, 0), swatch)
         pen += swatch.width + max(2, gap // 2)
 
-    if right - font(size).getlength(CONTACT_TITLE) > pen:
+    if right - text_width(CONTACT_TITLE, size) > pen:
         ink.text((right, middle), CONTACT_TITLE, fill=FAINT_COLOR, font=font(size), anchor="rm")
     return legend
-
-
-def _swatch(text: str, color: str, size: int, height: int) -> Image.Image:
-    width = max(height, round(font(size).getlength(text) + size * 0.8))
-    box = rounded_box(width, height, height * 0.25, color)
-    ink = ImageDraw.Draw(box)
-    ink.text((width / 2, height / 2), text, fill=ink_on(color), font=font(size), anchor="mm")
-    return box
-
-
-def _playhead(height: int, layout: Layout) -> Sprite:
-    line = max(1.0, layout.height / 360)
-    width = round(3 * line)
-    return Sprite(rounded_box(width, height, width / 2, "#FFFFFF", outline="#000000", line=line))

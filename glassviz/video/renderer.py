@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from typing import Literal, Protocol, Self, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float64, Int, UInt8
+from jaxtyping import Float64, Int
 
 from glassviz.agents.config import Physics
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.gait.cycles import Cycles
+from glassviz.video.clip import Canvas
 from glassviz.video.opengl import choose_backend
 
 Quality = Literal["fast", "smooth", "full"]
+
+Position = Float64[np.ndarray, " nq"]
+Velocity = Float64[np.ndarray, " nv"]
 
 FLOOR_M = 100.0
 """Extent of the drawn floor in front of and behind the start."""
@@ -33,9 +37,8 @@ class Scene:
     """Settings that a renderer is opened with.
 
     Attributes:
-        physics: physics profile of the model.
         camera: a camera of the model: `cam0` follows from the side, `back` from behind.
-        width, height: size of the picture, pixels.
+        width, height: pixels.
         quality: `full` draws shadows, reflections and four samples per pixel, `smooth` four
             samples only, `fast` none of these.
         window: top and bottom of the drawn part of the camera's view, as shares of its height;
@@ -54,9 +57,7 @@ class Scene:
 class FrameRenderer(Protocol):
     """Draws a state of the body."""
 
-    def render(
-        self, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
-    ) -> UInt8[np.ndarray, "height width 3"]:
+    def render(self, qpos: Position, qvel: Velocity) -> Canvas:
         """An RGB picture of the state; the caller may draw on it until the next call."""
         ...
 
@@ -95,8 +96,7 @@ class MujocoRenderer:
             raise UsageError(
                 f"camera: expected one of {', '.join(cameras)}, found {scene.camera!r}"
             )
-        self._camera = scene.camera
-        self._window = scene.window
+        self._camera, self._window = scene.camera, scene.window
         self._model = model
         self._data = mujoco.MjData(model)
         self._forward = mujoco.mj_forward
@@ -111,26 +111,20 @@ class MujocoRenderer:
             self._renderer.scene.flags[flag] = scene.quality == "full"
         self._picture = np.empty((scene.height, scene.width, 3), np.uint8)
 
-    def render(
-        self, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
-    ) -> UInt8[np.ndarray, "height width 3"]:
+    def render(self, qpos: Position, qvel: Velocity) -> Canvas:
         """An RGB picture of the state; overwritten by the next call."""
         self._data.qpos[:] = qpos
         self._data.qvel[:] = qvel
         self._forward(self._model, self._data)
         self._renderer.update_scene(self._data, self._camera)
-        self._narrow()
+        if self._window != FULL_VIEW:
+            # Cropping before rendering wastes no pixels.
+            above, below = self._window
+            for camera in self._renderer.scene.camera:
+                top, height = camera.frustum_top, camera.frustum_top - camera.frustum_bottom
+                camera.frustum_top = top - above * height
+                camera.frustum_bottom = top - below * height
         return self._renderer.render(out=self._picture)
-
-    def _narrow(self) -> None:
-        """Crop the view to the window before rendering, so that no pixels are wasted."""
-        if self._window == FULL_VIEW:
-            return
-        above, below = self._window
-        for camera in self._renderer.scene.camera:
-            top, height = camera.frustum_top, camera.frustum_top - camera.frustum_bottom
-            camera.frustum_top = top - above * height
-            camera.frustum_bottom = top - below * height
 
     def close(self) -> None:
         """Free the OpenGL context; at interpreter shutdown it would be too late."""
@@ -161,9 +155,7 @@ class StillMaker:
             self._renderers[scene] = self._open(scene)
         return scene
 
-    def draw(
-        self, scene: Scene, qpos: Float64[np.ndarray, " nq"], qvel: Float64[np.ndarray, " nv"]
-    ) -> UInt8[np.ndarray, "height width 3"]:
+    def draw(self, scene: Scene, qpos: Position, qvel: Velocity) -> Canvas:
         """An RGB picture of the state."""
         return self._renderers[scene].render(qpos, qvel).copy()
 
@@ -186,15 +178,12 @@ def consecutive_cycles(cycles: Cycles, most: int) -> tuple[int, int] | None:
     Returns:
         Index of the first cycle, and the number of cycles; None without cycles.
     """
-    for count in range(most, 0, -1):
-        starts = np.flatnonzero(
-            [
-                bool((cycles.ends[j : j + count - 1] == cycles.starts[j + 1 : j + count]).all())
-                for j in range(cycles.count - count + 1)
-            ]
-        )
-        if len(starts):
-            return int(starts[len(starts) // 2]), count
+    follows = cycles.ends[:-1] == cycles.starts[1:]
+    for count in range(min(most, cycles.count), 0, -1):
+        firsts = range(cycles.count - count + 1)
+        starts = [first for first in firsts if follows[first : first + count - 1].all()]
+        if starts:
+            return starts[len(starts) // 2], count
     return None
 
 

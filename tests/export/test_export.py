@@ -15,11 +15,18 @@ from PIL import Image
 import tests.helpers.tiny as tiny
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import kinds
-from glassviz.export.alignment import Piece, cycle_pieces, onset_pieces, spread
-from glassviz.export.grid import grid_film, plan_grid
 from glassviz.export.kinds import export_all
+from glassviz.export.mosaics import (
+    Piece,
+    cycle_pieces,
+    grid_film,
+    onset_pieces,
+    plan_grid,
+    plan_wall,
+    spread,
+    wall_film,
+)
 from glassviz.export.product import CAPTIONS, Source, Studio, shared_colors
-from glassviz.export.wall import plan_wall, wall_film
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
 from glassviz.palette import UNMATCHED_COLORS, label_color
@@ -212,7 +219,7 @@ def test_labels_without_a_row_are_named_with_their_reason(runs, studio):
         6: "too few visits: 1 of the 3 needed",
         7: "never in a gait cycle, 1 frame outside",
     }
-    from glassviz.export.grid import grid_caption
+    from glassviz.export.mosaics import grid_caption
 
     told = grid_caption(changed, plan, 6, 0.25)
     assert "4 and 5 (never visited); 6 (too few visits: 1 of the 3 needed); 7 (never" in told

@@ -71,7 +71,7 @@ def test_egl_comes_first_and_osmesa_second(fresh, monkeypatch):
     assert choose_backend().name == "egl"
     choose_backend.cache_clear()
     monkeypatch.delenv("MUJOCO_GL")
-    monkeypatch.setattr(opengl, "_recall", lambda entry: None)
+    monkeypatch.setattr(opengl, "_read_cache", lambda entry: None)
     monkeypatch.setattr(opengl, "probe", only("osmesa", "glfw"))
     assert choose_backend().name == "osmesa"
 

@@ -1,9 +1,12 @@
 """Numbers as text."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from glassviz.metrics.statistics import BootstrapInterval, MeanInterval
+
+if TYPE_CHECKING:
+    from glassviz.video.film import FilmReport
 
 NONE = "–"
 """Stands for a missing value."""
@@ -60,3 +63,12 @@ _FRACTIONS = {1.0: "Real time", 0.5: "Half speed", 0.25: "Quarter speed"}
 def speed_words(speed: float) -> str:
     """`Quarter speed`, `3 times real time`."""
     return _FRACTIONS.get(speed, f"{speed:g} times real time")
+
+
+def film_facts(report: "FilmReport") -> str:
+    """Frames, rate, size, codec and renderer of a film."""
+    return (
+        f"{report.frames} frames at {report.fps:g} fps, {report.width}x{report.height}, "
+        f"{report.codec} {report.pixel_format}, drawn by {report.renderer} ({report.quality}) in "
+        f"{report.seconds:.1f} s"
+    )
