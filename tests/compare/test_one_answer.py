@@ -35,7 +35,7 @@ FOUR_HOPS = [0, 1, 2, 3, NONE, NONE, NONE, NONE]
 """Labels of the knee-walk live on another clock: they have no phase in common with the hop."""
 
 
-def planted(name: str) -> Trace:
+def hops_and_a_walk(name: str) -> Trace:
     """Four hops with the labels 0 to 3, and a knee-walk with the labels 4 to 7."""
     trace = planted(*[HOP] * 4, replace(KNEE, map=(4, 5, 6, 7)), name=name)
     header = trace.header | {"partition": np.eye(CLUSTERS).tolist()}
@@ -47,7 +47,7 @@ def planted(name: str) -> Trace:
 def traces(tmp_path_factory) -> list[Path]:
     folder = tmp_path_factory.mktemp("traces")
     for name in ("one", "two"):
-        planted(name).save(folder / f"{name}.npz")
+        hops_and_a_walk(name).save(folder / f"{name}.npz")
     return [folder / "one.npz", folder / "two.npz"]
 
 
@@ -99,14 +99,14 @@ def by_colours(runs) -> list[int]:
 
 def by_the_report(runs) -> list[int]:
     """From the table of its section on labels."""
-    [part] = [each for each in parts_of(compare(runs)) if each.title == "Which label is which"]
+    [part] = [each for each in parts_of(compare(runs)) if each.title == "Label correspondence"]
     [table] = part.tables
     [row] = table.rows
     cells = dict(zip(table.head, row, strict=True))
     return partners(
-        (head.removeprefix("its "), cell.split()[0])
+        (head.removeprefix("label "), cell.split()[0])
         for head, cell in cells.items()
-        if head.startswith("its ") and cell != "–"
+        if head.startswith("label ") and cell != "–"
     )
 
 
@@ -193,7 +193,7 @@ def _of_reference(told: dict, partner: list[int]) -> list[int]:
 
 
 def test_runs_of_one_checkpoint_have_its_labels(traces):
-    one = Run.of(planted("one"), traces[0])
+    one = Run.of(hops_and_a_walk("one"), traces[0])
     policy = replace(one.trace, header=one.trace.header | {"controller": "pi"})
     found = match_labels([one, Run.of(policy, traces[0])])
     match = found.between(one, one)
