@@ -15,6 +15,7 @@ from glassviz.files import StrPath, replacing
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
 from glassviz.palette import label_color, matched_colors
+from glassviz.report.phrases import captions
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
@@ -212,17 +213,18 @@ class SharedColors:
 
     Attributes:
         colors: by label, of each run; empty for a run without labels.
-        told: how they were found, in a sentence; empty where there is nothing to match.
+        reference: the run whose labels keep their own colours; None where nothing is to match.
+        by: how labels were matched with those of the reference.
     """
 
     colors: tuple[tuple[str, ...], ...]
-    told: str
+    reference: str | None
+    by: tuple[MatchedBy, ...]
 
-
-MATCHED = {
-    MatchedBy.OBSERVATIONS: "by what the agents call the same observations",
-    MatchedBy.PHASE: "by the phase of the gait that they live in",
-}
+    @property
+    def note(self) -> str:
+        """How the colours were found, in a sentence; empty where nothing is to match."""
+        return captions.shared_colors(printable(self.reference), self.by) if self.reference else ""
 
 
 def shared_colors(
@@ -232,21 +234,19 @@ def shared_colors(
 
     Args:
         sources: the runs.
-        tell: called with each line that a user should see.
+        tell: called with each line for the user.
     """
     if len({source.run.labelling for source in sources if source.colors}) < 2:
-        return SharedColors(tuple(source.colors for source in sources), "")
+        return SharedColors(tuple(source.colors for source in sources), None, ())
     found = match_labels([source.run for source in sources], tell)
-    assert found.reference is not None
     pairs = [pair for pair in found.pairs if found.reference in (pair.one, pair.other)]
-    how = " or ".join(dict.fromkeys(MATCHED[pair.by] for pair in pairs))
     return SharedColors(
-        tuple(
+        colors=tuple(
             matched_colors(found.of_reference(source.run)) if source.colors else ()
             for source in sources
         ),
-        f"Labels have the colours of those of {printable(found.reference)} that they correspond "
-        f"to, {how or MATCHED[MatchedBy.PHASE]}; grey: none.",
+        reference=found.reference,
+        by=tuple(dict.fromkeys(pair.by for pair in pairs)),
     )
 
 

@@ -126,7 +126,7 @@ def wall_film(
     )
     sheet = Sheet(2 * MARGIN + columns * (width + GAP) - GAP, top + rows * (height + beside))
     sheet.title(_clock_text(plan), speed_words(speed).lower())
-    foot = sheet.wrapped(colors.told) if colors.told else []
+    foot = sheet.wrapped(colors.note) if colors.note else []
     sheet.grow(12 + 22 * len(foot))
     cells, bars = [], []
     for i, (source, piece, run_colors) in enumerate(
@@ -174,7 +174,7 @@ def wall_caption(
             f"cycles."
         )
     text += f" {speed_words(speed)}; poses between recorded frames are interpolated."
-    return f"{text} {colors.told}".strip()
+    return f"{text} {colors.note}".strip()
 
 
 def _period_s(source: Source, piece: Piece) -> float:
