@@ -47,7 +47,7 @@ PUBLIC = {
 
 INTERNAL = {
     "glassviz.cli": "Typer passes `Path`",
-    "glassviz.rollout.batch.told_apart": "its paths are those of rows, which hold `Path`",
+    "glassviz.rollout.batch.distinct_names": "its paths are those of rows, which hold `Path`",
     "glassviz.training.run_folder": "files of a run folder, for the trainer",
 }
 """Modules and functions that take `Path` only, and why."""

@@ -23,7 +23,7 @@ from glassviz.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from glassviz.compare.compare import Together
+    from glassviz.compare.compare import Comparison
     from glassviz.metrics.verdict import RunBasin
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
@@ -105,7 +105,7 @@ def _refuse_existing(folder: Path, overwrite: bool) -> None:
         refuse_existing(folder / name, overwrite)
 
 
-def _save(rows: list["Run | Failed"], together: "Together | None", folder: Path) -> None:
+def _save(rows: list["Run | Failed"], together: "Comparison | None", folder: Path) -> None:
     from glassviz.report.documents import save_comparison, save_stability
 
     save_stability(rows, folder, together)

@@ -31,13 +31,13 @@ from glassviz.rollout.run import Run
 from glassviz.text import printable
 
 if TYPE_CHECKING:
-    from glassviz.compare.compare import Together
-    from glassviz.compare.fit import Comparison
+    from glassviz.compare.compare import Comparison
+    from glassviz.compare.fit import LabelComparison
     from glassviz.metrics.stability import RunStability
     from glassviz.rollout.evaluate import Fresh
 
 
-def print_together(together: "Together", console: Console) -> None:
+def print_together(together: "Comparison", console: Console) -> None:
     """Print the answers, a paragraph each; everything else is in the JSON."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
@@ -54,7 +54,7 @@ _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undeter
 
 def print_table(
     rows: Sequence[Run | Failed],
-    together: "Together | None" = None,
+    together: "Comparison | None" = None,
     console: Console | None = None,
 ) -> None:
     """Print one row a run and controller, what the columns mean, and what the rows say together.
@@ -164,7 +164,7 @@ def _fits(rows: Sequence[Fitted | Failed]) -> Table:
     return table
 
 
-def _against_learned(rows: Sequence[tuple[str, "Comparison"]]) -> Table:
+def _against_learned(rows: Sequence[tuple[str, "LabelComparison"]]) -> Table:
     table = _fit_table("learned", "AMI", "chance", "p", "matched", "phase bits", "U")
     for name, found in rows:
         test, readings = found.test, (found.learned, found.fitted)

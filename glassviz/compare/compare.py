@@ -43,8 +43,8 @@ from glassviz.compare.runs import (
     ComparedRun,
     LeftOut,
     by_controller,
-    called_apart,
-    each_once,
+    unique_runs,
+    with_checkpoint_names,
 )
 from glassviz.metrics.information import Labels
 from glassviz.rollout.batch import Failed
@@ -77,7 +77,7 @@ class ControllerRuns:
 
 
 @dataclass(frozen=True)
-class Together:
+class Comparison:
     """What several runs say together. It describes, and says of nothing what causes it.
 
     Attributes:
@@ -106,7 +106,7 @@ class Together:
 def compare(
     rows: Sequence[Run | Failed],
     tell: Callable[[str], None] = lambda line: None,
-) -> Together | None:
+) -> Comparison | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
 
     Reads their traces, and the checkpoints that they were made from. Where two have labels these
@@ -122,7 +122,7 @@ def compare(
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.
     """
-    kept, left_out = each_once([row for row in rows if isinstance(row, Run)])
+    kept, left_out = unique_runs([row for row in rows if isinstance(row, Run)])
     if len(kept) + len(left_out) < 2:
         return None
     compared = _compared(kept)
@@ -134,7 +134,7 @@ def compare(
         mixed_recipes(list({each.name: each for each in compared}.values())),
         mismatch(compared),
     )
-    return Together(
+    return Comparison(
         checkpoints=tuple({each.checkpoint: each.name for each in compared}.values()),
         left_out=left_out,
         caveats=tuple(caveat for caveat in caveats if caveat),
@@ -165,7 +165,7 @@ def _compared(runs: Sequence[Run]) -> list[ComparedRun]:
     for run in runs:
         if run.checkpoint:
             provenance.setdefault(run.checkpoint_sha256, run.provenance)
-    return called_apart(
+    return with_checkpoint_names(
         [ComparedRun.of(run, provenance.get(run.checkpoint_sha256, {})) for run in runs]
     )
 

@@ -59,7 +59,7 @@ class PhaseReading:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class LabelComparison:
     """Learned against fitted labels of the same frames, after the initial transients.
 
     Attributes:
@@ -110,7 +110,7 @@ def compare(
     fitted: FittedLabels,
     seed: int = 0,
     gaits: Sequence[Sequence[Gait]] | None = None,
-) -> Comparison:
+) -> LabelComparison:
     """Compare the learned labels of traces with fitted ones.
 
     Args:
@@ -137,7 +137,7 @@ def compare(
     rhythmic = [episode for episode in episodes if episode.locking]
     pairs = [episode.locking for episode in rhythmic if episode.locking]
     learned_locking, fitted_locking = ([pair[i] for pair in pairs] for i in (0, 1))
-    return Comparison(
+    return LabelComparison(
         label_rules=tuple(sorted({trace.header["label_rule"] for trace in traces})),
         learned_visited=occupancy(learned, clusters).visited,
         ami=agreement(learned, fitted_label).ami,
@@ -254,7 +254,7 @@ class Fitted:
     labels: FittedLabels
     visited: tuple[int, ...]
     refits: RefitStability | None
-    comparison: Comparison | None
+    comparison: LabelComparison | None
 
 
 def fit_all(

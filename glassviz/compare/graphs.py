@@ -31,7 +31,7 @@ from glassviz.rollout.batch import (
     for_each,
 )
 from glassviz.rollout.relabel import LEARNED
-from glassviz.rollout.run import Run, named_apart
+from glassviz.rollout.run import Run, with_distinct_names
 from glassviz.text import printable
 from glassviz.trace import Trace
 
@@ -206,7 +206,7 @@ def graph_all(
     def graphed(run: Run) -> Graphed:
         return Graphed(run, run_graph(run.trace, mode, run.name, run.gaits))
 
-    runs = named_apart(find_runs(arguments, options, folder, labels, listener))
+    runs = with_distinct_names(find_runs(arguments, options, folder, labels, listener))
     rows = each_once(for_each(runs, graphed, Run.failed, listener.on_run))
     graphs = [row for row in rows if isinstance(row, Graphed)]
     return [*graphs, *(row for row in rows if isinstance(row, Failed))]

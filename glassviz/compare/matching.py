@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32, Int
 
 from glassviz.compare.caveats import Mismatch, NoCorrespondence, NoFrames, TooFewCheckpoints
-from glassviz.compare.runs import ComparedRun, one_name_each, worth
+from glassviz.compare.runs import ComparedRun, checkpoint_names, worth
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
     Matching,
@@ -392,7 +392,7 @@ def match_labels(
 
 def _names(runs: Sequence[Run]) -> dict[Labelling, str]:
     """One name for each set of labels, that no other has: its checkpoint's, if that has no more."""
-    checkpoints = one_name_each((run.checkpoint_sha256, run.name) for run in runs)
+    checkpoints = checkpoint_names((run.checkpoint_sha256, run.name) for run in runs)
     names: dict[Labelling, str] = {}
     for run in runs:
         name, (_, fitted, rule) = checkpoints[run.checkpoint_sha256], run.labelling

@@ -104,7 +104,7 @@ class LeftOut:
     counted_as: str | None = None
 
 
-def each_once(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
+def unique_runs(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
     """One row for each checkpoint and controller, by name; of several the first by `worth`."""
     best: dict[tuple[str, str], Run] = {}
     left_out = []
@@ -127,13 +127,13 @@ def worth(run: Run) -> tuple[int, bool, str, str]:
     return -episodes * frames, run.checkpoint is None, run.name, str(run.trace_path)
 
 
-def called_apart(compared: Sequence[ComparedRun]) -> list[ComparedRun]:
+def with_checkpoint_names(compared: Sequence[ComparedRun]) -> list[ComparedRun]:
     """The same runs, with one name for each checkpoint, that no other has."""
-    names = one_name_each((each.checkpoint, each.name) for each in compared)
+    names = checkpoint_names((each.checkpoint, each.name) for each in compared)
     return [replace(each, name=names[each.checkpoint]) for each in compared]
 
 
-def one_name_each(named: Iterable[tuple[str, str]]) -> dict[str, str]:
+def checkpoint_names(named: Iterable[tuple[str, str]]) -> dict[str, str]:
     """One name for each checkpoint, by its hash: its first, with the hash where that is taken.
 
     Args:

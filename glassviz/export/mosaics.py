@@ -423,7 +423,7 @@ def wall_film(
     width, height = fitted_cell(columns, rows, 2 * MARGIN, above, WALL_CELL_HEIGHT)
     sheet = Sheet(2 * MARGIN + columns * (width + GAP) - GAP, top + rows * (height + beside))
     sheet.title(_wall_clock_text(plan), speed_words(speed).lower())
-    sheet.footer(colors.told, above=4, below=8)
+    sheet.footer(colors.note, above=4, below=8)
     cells, bars = [], []
     for i, (source, piece, run_colors) in enumerate(
         zip(sources, plan.pieces, colors.colors, strict=True)
@@ -466,7 +466,7 @@ def wall_caption(
         text += f" {names}: real time from the end of the initial transient, without common gait "
         text += "cycles."
     text += f" {speed_words(speed)}; poses between recorded frames are interpolated."
-    return f"{text} {colors.told}".strip()
+    return f"{text} {colors.note}".strip()
 
 
 def _period_s(source: Source, piece: Piece) -> float:

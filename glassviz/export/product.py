@@ -15,6 +15,7 @@ from glassviz.files import StrPath, replacing
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
 from glassviz.palette import label_color, matched_colors
+from glassviz.report.phrases import captions
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
@@ -204,18 +205,19 @@ class SharedColors:
     """Colours of the labels of some runs: labels that correspond have one colour.
 
     Attributes:
-        colors: colours by label, by run; empty for a run without labels.
-        told: how they were matched, in one sentence; empty where there is nothing to match.
+        colors: by label, of each run; empty for a run without labels.
+        reference: the run whose labels keep their own colours; None where nothing is to match.
+        by: how labels were matched with those of the reference.
     """
 
     colors: tuple[tuple[str, ...], ...]
-    told: str
+    reference: str | None
+    by: tuple[MatchedBy, ...]
 
-
-MATCHED = {
-    MatchedBy.OBSERVATIONS: "by what the agents call the same observations",
-    MatchedBy.PHASE: "by the phase of the gait that they live in",
-}
+    @property
+    def note(self) -> str:
+        """How the colours were found, in a sentence; empty where nothing is to match."""
+        return captions.shared_colors(printable(self.reference), self.by) if self.reference else ""
 
 
 def shared_colors(
@@ -223,19 +225,19 @@ def shared_colors(
 ) -> SharedColors:
     """Match the labels of runs, and give each the colour of its match; grey without one.
 
-    `tell` is called with each line that a user should see.
+    `tell` is called with each line for the user.
     """
     if len({source.run.labelling for source in sources if source.colors}) < 2:
-        return SharedColors(tuple(source.colors for source in sources), "")
+        return SharedColors(tuple(source.colors for source in sources), None, ())
     found = match_labels([source.run for source in sources], tell)
-    assert found.reference is not None
     pairs = [pair for pair in found.pairs if found.reference in (pair.one, pair.other)]
-    how = " or ".join(dict.fromkeys(MATCHED[pair.by] for pair in pairs))
-    colors = (matched_colors(found.of_reference(s.run)) if s.colors else () for s in sources)
     return SharedColors(
-        tuple(colors),
-        f"Labels have the colours of those of {printable(found.reference)} that they correspond "
-        f"to, {how or MATCHED[MatchedBy.PHASE]}; grey: none.",
+        colors=tuple(
+            matched_colors(found.of_reference(source.run)) if source.colors else ()
+            for source in sources
+        ),
+        reference=found.reference,
+        by=tuple(dict.fromkeys(pair.by for pair in pairs)),
     )
 
 

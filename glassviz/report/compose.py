@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from textwrap import shorten
 
 from glassviz import environment
-from glassviz.compare.compare import Together
+from glassviz.compare.compare import Comparison
 from glassviz.gait.verdict import GAIT_THRESHOLDS
 from glassviz.metrics.glossary import metric
 from glassviz.metrics.stability import EpisodeStability, RunStability
@@ -66,7 +66,7 @@ _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 def compose(
     rows: Sequence[Run | Failed],
     command: str,
-    together: Together | None = None,
+    together: Comparison | None = None,
     on_card: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
 ) -> Page:

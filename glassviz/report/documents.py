@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from glassviz.compare.compare import Together
+from glassviz.compare.compare import Comparison
 from glassviz.compare.correspondence import LabelPair
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, RunGraph
@@ -126,7 +126,7 @@ COMPARISON_FILES = ("together.json", "pairs.csv")
 """Files that `save` writes."""
 
 
-def save_comparison(together: Together | None, folder: StrPath) -> None:
+def save_comparison(together: Comparison | None, folder: StrPath) -> None:
     """Write everything as JSON, and a row for every two checkpoints with labels as CSV.
 
     With nothing to compare the one holds null, and the other no row.

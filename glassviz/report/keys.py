@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from glassviz.compare.compare import Together
+from glassviz.compare.compare import Comparison
 from glassviz.compare.correspondence import ComparisonAnswers, Correspondence
-from glassviz.compare.fit import Comparison
+from glassviz.compare.fit import LabelComparison
 from glassviz.compare.groups import ControllerPair, Controllers, GroupComparison
 from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import MetricMeans, StabilityAndReturn, Values
@@ -143,7 +143,7 @@ KEYS: dict[type, Keys] = {
         before={"persistence": {"persistence": _with_curves}},
         last=_properties("label_verdict", "map_agreement"),
     ),
-    Comparison: Keys(
+    LabelComparison: Keys(
         without=("label_rules",),
         before={"learned_visited": {"label_rule": lambda found: " and ".join(found.label_rules)}},
         last=_properties("more_bits", "more_u"),
@@ -181,7 +181,7 @@ KEYS: dict[type, Keys] = {
             }
         },
     ),
-    Together: Keys(
+    Comparison: Keys(
         without=("caveats", "no_correspondence"),
         before={
             "by_controller": {"doubts": lambda found: phrases.caveats(found.caveats)},

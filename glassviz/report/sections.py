@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 from PIL import Image
 
-from glassviz.compare.compare import ControllerRuns, Together
+from glassviz.compare.compare import Comparison, ControllerRuns
 from glassviz.compare.correspondence import Correspondence, LabelPair
 from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import NAMED, PRIMARY, MetricCorrelation
@@ -221,7 +221,7 @@ def _note(pairs: Iterable[tuple[str, MetricCorrelation]]) -> str:
     return captions.correlations([name for name, each in pairs if each.test is None])
 
 
-def parts_of(together: Together | None) -> tuple[Part, ...]:
+def parts_of(together: Comparison | None) -> tuple[Part, ...]:
     """What several runs say together; empty if there is nothing to compare."""
     if together is None:
         return ()

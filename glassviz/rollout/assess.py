@@ -13,7 +13,7 @@ from glassviz.files import StrPath
 from glassviz.metrics.stability import RunStability, assess
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.relabel import LEARNED
-from glassviz.rollout.run import Run, named_apart
+from glassviz.rollout.run import Run, with_distinct_names
 
 if TYPE_CHECKING:
     from glassviz.rollout.traces import RolloutOptions
@@ -67,7 +67,7 @@ def _assessed(
         run.stability = stability_of(run)
         return run
 
-    return named_apart(each_once(for_each(rows, assessed, Run.failed, listener.on_run)))
+    return with_distinct_names(each_once(for_each(rows, assessed, Run.failed, listener.on_run)))
 
 
 class _Processes:

@@ -111,7 +111,7 @@ def file_stem(*words: str) -> str:
     return "".join(c if c.isalnum() or c in "-_." else "-" for c in "-".join(words))
 
 
-def told_apart(
+def distinct_names(
     names: Sequence[str], targets: Sequence[Path], beside: Sequence[Sequence[str]] | None = None
 ) -> list[str]:
     """Distinct names of runs: a name that several share is replaced by the file name, or the path.

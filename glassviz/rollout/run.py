@@ -15,7 +15,7 @@ from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.metrics.stability import RunStability, assess, describe_gaits
-from glassviz.rollout.batch import Failed, told_apart
+from glassviz.rollout.batch import Failed, distinct_names
 from glassviz.rollout.relabel import FITTED, LEARNED, labelled, labels_path
 from glassviz.trace import ARRAYS, Trace
 
@@ -240,10 +240,10 @@ class Run:
         return Failed(name, self.target, None, str(error))
 
 
-def named_apart(rows: Iterable[Run | Failed]) -> list[Run | Failed]:
+def with_distinct_names(rows: Iterable[Run | Failed]) -> list[Run | Failed]:
     """The same rows, under names that are unique together with the controller."""
     every = list(rows)
-    names = told_apart(
+    names = distinct_names(
         [row.name for row in every],
         [row.target for row in every],
         [(str(row.controller),) for row in every],
@@ -265,7 +265,7 @@ def by_checkpoint(runs: Iterable[Run]) -> list[list[Run]]:
     for run in runs:
         groups.setdefault(run.checkpoint_sha256, []).append(run)
     first = [group[0] for group in groups.values()]
-    names = told_apart([run.name for run in first], [run.target for run in first])
+    names = distinct_names([run.name for run in first], [run.target for run in first])
     for group, name in zip(groups.values(), names, strict=True):
         for run in group:
             run.name = name

@@ -14,7 +14,7 @@ import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.cli.tables import print_fits
-from glassviz.compare.fit import Comparison, FitOptions, compare, fit_all
+from glassviz.compare.fit import FitOptions, LabelComparison, compare, fit_all
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
 from glassviz.palette import label_color, to_rgb
 from glassviz.rollout.relabel import labels_path
@@ -184,7 +184,7 @@ def test_an_agent_that_lies_still_can_have_a_single_label(folder):
 # Learned and fitted -----------------------------------------------------------------------------
 
 
-def compared(learned, *plans, **options) -> Comparison:
+def compared(learned, *plans, **options) -> LabelComparison:
     trace = planted(*(plans or (HOP, HOP)), labels=learned, name="glass")
     settings = {"prototypes": 4, "clusters": 4} | options
     return compare([trace], fit_labels(list(trace.latent), GLASS, **settings))

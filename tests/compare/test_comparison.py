@@ -37,7 +37,7 @@ from glassviz.compare.returns import (
     returns_of,
     stability_and_return,
 )
-from glassviz.compare.runs import ComparedRun, Setting, called_apart, each_once
+from glassviz.compare.runs import ComparedRun, Setting, unique_runs, with_checkpoint_names
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
 from glassviz.report.phrases import comparison as phrases
@@ -105,7 +105,7 @@ def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
     short = assessed(folder, planted(HOP, name="one"), "short")
     long = assessed(folder, planted(HOP, HOP, name="one"), "long")
     policy = assessed(folder, planted(HOP, name="one", controller="pi"), "short")
-    kept, left_out = each_once([short, long, policy])
+    kept, left_out = unique_runs([short, long, policy])
     assert [(each.name, each.controller) for each in kept] == [("long", "mppi"), ("short", "pi")]
     [left] = left_out
     assert (left.run, left.controller) == ("short", "mppi")
@@ -119,7 +119,7 @@ def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(
         a_member(template, "best", sha="b" * 64),
         a_member(template, "other", sha="a" * 64, controller="pi"),
     ]
-    names = [each.name for each in called_apart(members)]
+    names = [each.name for each in with_checkpoint_names(members)]
     assert names == ["best", "best (bbbbbbbb)", "best"]
 
 

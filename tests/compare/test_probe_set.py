@@ -144,9 +144,9 @@ def on_their_own(probe_set: ProbeSet, seed: int, dwell: int = 7):
 @pytest.fixture(scope="module")
 def members(folder) -> list[ComparedRun]:
     """Two hoppers with the same phases under other labels, and one that lies."""
-    plans = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
+    gaits = {"one": (HOP, HOP), "two": (replace(HOP, map=(2, 3, 0, 1)), HOP), "lies": (STILL,)}
     found = []
-    for name, plans in planted.items():
+    for name, plans in gaits.items():
         found.append(ComparedRun.of(assessed(folder, planted(*plans, name=name)), {}))
     return found
 
@@ -355,14 +355,14 @@ def test_films_of_both_have_one_colour_for_labels_that_mean_the_same(agents, out
     targets = [agents / "one.safetensors", agents / "renumbered.safetensors"]
     rows = assess_all(targets, RolloutOptions(2, ("pi",)), agents / "traces")
     found = shared_colors([Source.of(row) for row in rows])
-    assert "by what the agents call the same observations" in found.told
+    assert "by what the agents call the same observations" in found.note
     one, renumbered = found.colors
     assert [renumbered[k] for k in PERMUTATION] == list(one)
     assert len(set(one)) == len(one) and not set(one) & set(UNMATCHED_COLORS)
     # Of traces alone nobody can be asked.
     traces = [replace(row, target=row.trace_path) for row in rows]
     by_phase = shared_colors([Source.of(row) for row in traces])
-    assert "by the phase of the gait" in by_phase.told
+    assert "by the phase of the gait" in by_phase.note
 
 
 def test_an_agent_that_lies_under_its_other_controller_has_colours_all_the_same(folder):

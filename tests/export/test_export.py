@@ -283,7 +283,7 @@ def test_labels_of_one_phase_have_one_colour_and_labels_of_none_are_grey(tmp_pat
 def test_two_controllers_of_one_checkpoint_keep_its_colours(runs):
     sources = [Source.of(runs["hop"]), Source.of(runs["hop"], episode=1)]
     found = shared_colors(sources)
-    assert found.colors == (sources[0].colors,) * 2 and found.told == ""
+    assert found.colors == (sources[0].colors,) * 2 and found.note == ""
 
 
 # Files --------------------------------------------------------------------------------------------

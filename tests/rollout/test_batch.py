@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassviz.errors import GlassvizError
-from glassviz.rollout.batch import Failed, each_once, file_stem, for_each, told_apart
+from glassviz.rollout.batch import Failed, distinct_names, each_once, file_stem, for_each
 
 
 def failed(number: int, error: GlassvizError) -> Failed:
@@ -39,18 +39,18 @@ def test_only_what_a_user_can_mend_is_a_failure():
 def test_names_that_no_other_run_has_are_kept_and_others_become_files_then_paths():
     names = ["last", "last", "last", "best"]
     targets = [Path("a/one.npz"), Path("b/last.npz"), Path("c/last.npz"), Path("d/best.npz")]
-    assert told_apart(names, targets) == ["one", "b/last.npz", "c/last.npz", "best"]
+    assert distinct_names(names, targets) == ["one", "b/last.npz", "c/last.npz", "best"]
 
 
 def test_what_stands_beside_a_name_tells_runs_apart():
     targets = [Path("a.npz"), Path("b.npz")]
-    assert told_apart(["last", "last"], targets, [("mppi",), ("pi",)]) == ["last", "last"]
-    assert told_apart(["last", "last"], targets, [("pi",), ("pi",)]) == ["a", "b"]
+    assert distinct_names(["last", "last"], targets, [("mppi",), ("pi",)]) == ["last", "last"]
+    assert distinct_names(["last", "last"], targets, [("pi",), ("pi",)]) == ["a", "b"]
 
 
 @given(st.lists(st.sampled_from(["last", "LAST", "a/b", "a:b", "a-b"]), min_size=1, max_size=5))
 def test_no_two_runs_have_one_file_even_if_all_of_them_are_one(names):
-    found = [file_stem(each) for each in told_apart(names, [Path("a/b")] * len(names))]
+    found = [file_stem(each) for each in distinct_names(names, [Path("a/b")] * len(names))]
     assert len({stem.casefold() for stem in found}) == len(names)
     assert all(re.fullmatch(r"[\w.-]+", stem) for stem in found)
 

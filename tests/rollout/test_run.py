@@ -25,7 +25,7 @@ from glassviz.report.interactive.compose import compose as compose_page
 from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.relabel import labels_path
-from glassviz.rollout.run import Run, TraceCache, by_checkpoint, named_apart
+from glassviz.rollout.run import Run, TraceCache, by_checkpoint, with_distinct_names
 from glassviz.rollout.traces import RolloutOptions, find_runs
 from glassviz.trace import Trace
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
@@ -211,7 +211,7 @@ def test_runs_of_one_name_are_named_apart_and_checkpoints_have_one_name_each():
     assert [[each.name for each in group] for group in groups] == [["one", "one"], ["three"]]
     for each in rows[:3]:
         each.name = "last"
-    assert [each.name for each in named_apart(rows)] == ["last", "two", "three", "last"]
+    assert [each.name for each in with_distinct_names(rows)] == ["last", "two", "three", "last"]
 
 
 # Memory -------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from glassviz.compare.correspondence import Correspondence
+from glassviz.compare.matching import MatchedBy
 from glassviz.compare.returns import MetricCorrelation
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.latent_map import NO_DISTANCES, SHADOW, method_text
@@ -267,6 +268,26 @@ def live_map(found: LatentMap, path: bool, prototypes: bool) -> str:
     if prototypes:
         text += " Circles: prototypes."
     return text
+
+
+_COLORS_BY = {
+    MatchedBy.OBSERVATIONS: "by what the agents call the same observations",
+    MatchedBy.PHASE: "by the phase of the gait that they live in",
+}
+
+
+def shared_colors(reference: str, by: Collection[MatchedBy]) -> str:
+    """Which colours the labels of several runs have.
+
+    Args:
+        reference: the run whose labels keep their own colours.
+        by: how the labels of the others were matched with them.
+    """
+    how = " or ".join(_COLORS_BY[each] for each in by) or _COLORS_BY[MatchedBy.PHASE]
+    return (
+        f"Labels have the colours of those of {reference} that they correspond to, {how}; grey: "
+        f"none."
+    )
 
 
 def matched_by_phase(similarity: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from glassviz.compare.compare import Together
+from glassviz.compare.compare import Comparison
 from glassviz.gait.verdict import Criterion, GaitName
 from glassviz.metrics.stability import RunStability
 from glassviz.report.phrases.numbers import majority, shown_return
@@ -21,7 +21,7 @@ SCOPE = (
 )
 
 
-def lead(rows: Sequence[Run | Failed], together: Together | None = None) -> tuple[str, ...]:
+def lead(rows: Sequence[Run | Failed], together: Comparison | None = None) -> tuple[str, ...]:
     """Sentences of the lead: gaits and basins by controller, differences, failures, scope.
 
     Args:
@@ -61,7 +61,7 @@ def _of_controller(controller: str, rows: Sequence[Run]) -> str:
     )
 
 
-def _differing(together: Together | None) -> list[str]:
+def _differing(together: Comparison | None) -> list[str]:
     """Runs whose most common gait or basin depends on the controller."""
     pairs = together.controllers.pairs if together and together.controllers else ()
     names = [pair.run for pair in pairs if pair.gait_differs or pair.basin_differs]

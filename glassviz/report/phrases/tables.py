@@ -3,12 +3,12 @@
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from glassviz.compare.compare import Together
+from glassviz.compare.compare import Comparison
 from glassviz.report.phrases import comparison
 from glassviz.text import count_of
 
 if TYPE_CHECKING:
-    from glassviz.compare.fit import Comparison
+    from glassviz.compare.fit import LabelComparison
     from glassviz.rollout.evaluate import Fresh
 
 
@@ -60,7 +60,7 @@ MAP_NOTES = (
 )
 
 
-def comparison_paragraphs(together: Together) -> Iterator[tuple[str, str]]:
+def comparison_paragraphs(together: Comparison) -> Iterator[tuple[str, str]]:
     """Title and text of each paragraph about several runs."""
     n = count_of(len(together.checkpoints), "checkpoint")
     stated = comparison.caveats(together.caveats)
@@ -95,12 +95,12 @@ SAME_BITS = 0.005
 """Differences in bits below this are reported as none."""
 
 
-def learned_and_fitted(found: "Comparison") -> str:
+def learned_and_fitted(found: "LabelComparison") -> str:
     """How learned labels match fitted ones, and which are more informative about the phase."""
     return f"{_matches(found)}; {_more_informative(found)}"
 
 
-def _matches(found: "Comparison") -> str:
+def _matches(found: "LabelComparison") -> str:
     pairs = [
         f"{own}→{other} ({share:.2f})"
         for own, (other, share) in enumerate(zip(found.partner, found.similarity, strict=True))
@@ -111,7 +111,7 @@ def _matches(found: "Comparison") -> str:
     return f"learned→fitted {', '.join(pairs)}"
 
 
-def _more_informative(found: "Comparison") -> str:
+def _more_informative(found: "LabelComparison") -> str:
     bits, u = found.more_bits, found.more_u
     if bits is None:
         return "no gait cycles to compare them on"
