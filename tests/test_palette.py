@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glassviz.figures.latent_map import GROUP_COLORS
-from glassviz.figures.map_drawing import OUTSIDE_COLOR
+from glassviz.figures.latent_map import GROUP_COLORS, OUTSIDE_COLOR
 from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
 from glassviz.report.interactive.compose import PHASE_COLORS

@@ -1,25 +1,29 @@
 """The figure of the difference between two transition graphs."""
 
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float64
 from matplotlib.figure import Figure
 
-from glassviz.compare.graphs import FluxDifference, RunGraph
+from glassviz.compare.graphs import FluxDifference
 from glassviz.compare.matching import MatchedBy
-from glassviz.figures.graph_drawing import MARGIN_X, Drawing, Look, draw_graph, percent
-from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.graph_page import (
+from glassviz.figures.graph_drawing import (
     CAPTION_SIZE,
     CAPTION_STEP,
     COLUMN,
     MARGIN,
+    MARGIN_X,
     TITLE_HEIGHT,
+    Drawing,
+    Look,
     Page,
     Width,
     draw,
+    draw_graph,
+    percent,
 )
+from glassviz.figures.graph_layout import NAME_SIZE
 from glassviz.figures.style import style, text_width, wrapped
 from glassviz.figures.transition_graph import MODES, hull_names, title_of
 from glassviz.metrics.transitions import dominant_cycle
@@ -38,58 +42,28 @@ SIDES = 20.0
 """Margin beside a ring of labels for their names, in points."""
 
 
-@dataclass(frozen=True, eq=False)
-class DifferenceFigure:
-    """Content of the figure of a difference.
-
-    Attributes:
-        titles: titles of both runs, and of their difference.
-        mode: mode of the graphs.
-        drawings: drawings of both graphs, and of their difference.
-        caption: caption below the drawings.
-    """
-
-    titles: tuple[str, str, str]
-    mode: str
-    drawings: tuple[Drawing, Drawing, Drawing]
-    caption: str
-
-
-def flux_difference(shown: DifferenceFigure, width: Width = "column") -> Figure:
+def flux_difference(difference: FluxDifference, width: Width = "column") -> Figure:
     """Draw both graphs and their difference, in a column or in a row."""
-    total = COLUMN if width == "column" else 2 * COLUMN
-    caption = wrapped(shown.caption, total - 2 * MARGIN, CAPTION_SIZE)
-    drawing_width, height = shown.drawings[0].width, shown.drawings[0].height
-    rows = 3 if width == "column" else 1
+    rows, total = (3, COLUMN) if width == "column" else (1, 2 * COLUMN)
+    drawing_width, height = (total - 2 * MARGIN, 170.0) if rows == 3 else (total / 3 - 2, 176.0)
+    caption = wrapped(difference_caption(difference), total - 2 * MARGIN, CAPTION_SIZE)
     step = TITLE_HEIGHT + height
     body = rows * step
+    mode = f"mode {difference.mode}"
+    titles = *map(title_of, difference.graphs), "difference"
+    drawings = difference_drawings(difference, drawing_width, height)
     with style():
         page = Page(total, body + 2 * MARGIN + len(caption) * CAPTION_STEP)
-        page.text(total - MARGIN, 3.2, shown.mode, NAME_SIZE, ha="right")
-        for i, (title, drawing) in enumerate(zip(shown.titles, shown.drawings, strict=True)):
+        page.text(total - MARGIN, 3.2, mode, NAME_SIZE, ha="right")
+        for i, (title, drawing) in enumerate(zip(titles, drawings, strict=True)):
             left, top = (MARGIN, i * step) if rows == 3 else (2 + i * (drawing_width + 2), 0.0)
             beside_mode = i == (0 if rows == 3 else 2)
-            room = drawing_width - (text_width(shown.mode, NAME_SIZE) if beside_mode else 0)
+            room = drawing_width - (text_width(mode, NAME_SIZE) if beside_mode else 0)
             page.title(left, top + 2.5, title, room)
             draw(page.axes(left, top + TITLE_HEIGHT, drawing_width, height), drawing)
         for i, line in enumerate(caption):
             page.text(MARGIN, body + MARGIN + i * CAPTION_STEP, line, CAPTION_SIZE)
     return page.figure
-
-
-def difference_size(width: Width) -> tuple[float, float]:
-    """Width and height of a single drawing in a figure."""
-    return (COLUMN - 2 * MARGIN, 170.0) if width == "column" else (2 * COLUMN / 3 - 2, 176.0)
-
-
-def difference_figure_of(difference: FluxDifference, width: Width = "column") -> DifferenceFigure:
-    """The content of the figure of a difference."""
-    return DifferenceFigure(
-        titles=(title_of(difference.graphs[0]), title_of(difference.graphs[1]), "difference"),
-        mode=f"mode {difference.mode}",
-        drawings=difference_drawings(difference, *difference_size(width)),
-        caption=difference_caption(difference),
-    )
 
 
 def difference_drawings(
@@ -99,49 +73,41 @@ def difference_drawings(
 
     A state has the same position in all three.
     """
-    cluster = _clusters(difference)
-    matched = {
-        int(k): label_color(state.one) if state.one is not None else NO_CLUSTER_COLOR
-        for k, state in zip(cluster, difference.states, strict=True)
-    }
     if difference.level == "prototype":
-        matched = {}
-    looks = []
-    for i, (flux, share) in enumerate(
-        [
-            (difference.one_flux, difference.one_share),
-            (difference.other_flux, difference.other_share),
-        ]
-    ):
-        looks.append(
-            Look(
-                cluster=cluster,
-                share=share,
-                traffic=flux,
-                stays=None,
-                main=_main(difference, i),
-                directed=True,
-                names=_names(difference, i),
-                colors=matched,
-                numbers=_numbers(difference, i),
-            )
-        )
-    looks.append(
+        cluster, colors = difference.graphs[0].cluster, {}
+    else:
+        cluster = np.arange(len(difference.states))
+        colors = {
+            i: NO_CLUSTER_COLOR if state.one is None else label_color(state.one)
+            for i, state in enumerate(difference.states)
+        }
+    fluxes = difference.one_flux, difference.other_flux
+    shares = difference.one_share, difference.other_share
+    looks = [
         Look(
             cluster=cluster,
-            share=(difference.one_share + difference.other_share) / 2,
-            traffic=np.abs(difference.difference),
+            share=shares[i],
+            traffic=fluxes[i],
             stays=None,
-            main=(),
+            main=_main(difference, i),
             directed=True,
-            names=_both_names(difference),
-            colors=matched,
-            numbers=_numbers(difference, None),
-            signs=np.sign(difference.difference),
+            names=_names(difference, i),
+            colors=colors,
+            numbers=_numbers(difference, i),
         )
+        for i in (0, 1)
+    ]
+    between = replace(
+        looks[0],
+        share=(shares[0] + shares[1]) / 2,
+        traffic=np.abs(difference.difference),
+        main=(),
+        names=_both_names(difference),
+        numbers=_numbers(difference, None),
+        signs=np.sign(difference.difference),
     )
     sides = SIDES if difference.level == "label" else MARGIN_X
-    first, second, third = (draw_graph(look, width, height, sides) for look in looks)
+    first, second, third = (draw_graph(look, width, height, sides) for look in (*looks, between))
     return first, second, third
 
 
@@ -172,12 +138,6 @@ def distance_text(difference: FluxDifference) -> str:
     )
 
 
-def _clusters(difference: FluxDifference) -> Int[np.ndarray, " states"]:
-    if difference.level == "prototype":
-        return difference.graphs[0].cluster
-    return np.arange(len(difference.states))
-
-
 def _main(difference: FluxDifference, which: int) -> tuple[int, ...]:
     """The dominant cycle of one of the runs, as indices into the matched states."""
     stats = difference.graphs[which].stats
@@ -201,11 +161,12 @@ def _names(difference: FluxDifference, which: int) -> dict[int, tuple[str, ...]]
     graph = difference.graphs[which]
     if difference.level == "prototype":
         return hull_names(graph)
+    phase = {named.label: named.name for named in graph.names}
     share: Float64[np.ndarray, " states"] = (difference.one_share, difference.other_share)[which]
     names: dict[int, tuple[str, ...]] = {}
     for i, state in enumerate(difference.states):
         label = (state.one, state.other)[which]
-        name = "absent" if label is None else f"{label} {_label_name(graph, label)}".strip()
+        name = "absent" if label is None else f"{label} {phase.get(label, '')}".strip()
         names[i] = (name, f"{percent(float(share[i]))} of frames") if share[i] else (name,)
     return names
 
@@ -215,14 +176,9 @@ def _both_names(difference: FluxDifference) -> dict[int, tuple[str, ...]]:
         one, other = (hull_names(graph) for graph in difference.graphs)
         # The number alone, if a cluster occurs in different phases under the two controllers.
         return {k: lines[:1] if lines[0] == other[k][0] else (str(k),) for k, lines in one.items()}
-    names: dict[int, tuple[str, ...]] = {}
-    for i, state in enumerate(difference.states):
-        if state.one is None or state.other is None:
-            names[i] = (f"{state.one if state.one is not None else state.other} only",)
-        else:
-            names[i] = (f"{state.one} ↔ {state.other}",)
-    return names
-
-
-def _label_name(graph: RunGraph, label: int) -> str:
-    return next((named.name for named in graph.names if named.label == label), "")
+    return {
+        i: (f"{state.other if state.one is None else state.one} only",)
+        if state.one is None or state.other is None
+        else (f"{state.one} ↔ {state.other}",)
+        for i, state in enumerate(difference.states)
+    }

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Int, UInt8
@@ -30,80 +31,6 @@ PICTURE = (240, 264)
 
 
 @dataclass(frozen=True, eq=False)
-class Entry:
-    """A prototype and its pictures.
-
-    Attributes:
-        number: number n of the prototype.
-        label: most frequent label of its frames.
-        name: gait phase of the label.
-        share: share of all frames for which this prototype is the nearest.
-        pictures: pictures of equal size.
-        sources: origins of the pictures: controller, episode and time.
-    """
-
-    number: int
-    label: int
-    name: str
-    share: float
-    pictures: Sequence[UInt8[np.ndarray, "height width 3"]]
-    sources: Sequence[str]
-
-
-def gallery(entries: Sequence[Entry], caption: str) -> Figure:
-    """Draw one row per prototype, at the width of a column, or in two columns on a page.
-
-    Args:
-        entries: prototypes in order, column by column.
-        caption: caption, plain text.
-    """
-    columns = 1 if len(entries) <= COLUMN_ROWS else 2
-    width = COLUMN_INCHES if columns == 1 else PAGE_INCHES
-    rows = math.ceil(len(entries) / columns)
-    lines = wrapped(caption, (width - 0.1) * 72, 6.0)
-    height = rows * ROW_INCHES + CAPTION_INCHES * len(lines) + 0.14
-    pictures_per_row = max(len(entry.pictures) for entry in entries)
-    cell = (width / columns - HEAD_INCHES - 0.1) / pictures_per_row
-    with style():
-        figure = Figure(figsize=(width, height))
-        for i, entry in enumerate(entries):
-            left = (i // rows) * width / columns + 0.05
-            top = height - 0.04 - (i % rows) * ROW_INCHES
-            _head(figure, entry, left / width, top / height, height)
-            for j, (picture, source) in enumerate(zip(entry.pictures, entry.sources, strict=True)):
-                x, picture_height = left + HEAD_INCHES + j * cell, ROW_INCHES - 0.13
-                bottom = top - picture_height
-                axes = figure.add_axes(
-                    (x / width, bottom / height, 0.97 * cell / width, picture_height / height)
-                )
-                axes.imshow(picture, interpolation="antialiased")
-                axes.axis("off")
-                at = (x + 0.485 * cell) / width, (bottom - 0.01) / height
-                figure.text(*at, source, ha="center", va="top", fontsize=4.8, parse_math=False)
-        at = 0.05 / width, (CAPTION_INCHES * len(lines) + 0.06) / height
-        text = "\n".join(lines)
-        figure.text(*at, text, va="top", fontsize=6, linespacing=1.15, parse_math=False)
-    return figure
-
-
-def _head(figure: Figure, entry: Entry, x: float, y: float, height: float) -> None:
-    """Draw the number in a circle in the label's colour, then label, name and share."""
-    color = label_color(entry.label)
-    figure.text(
-        x + 0.06 / figure.get_figwidth(),
-        y - 0.11 / height,
-        str(entry.number),
-        ha="center",
-        va="center",
-        fontsize=7,
-        color=ink_on(color),
-        bbox={"boxstyle": "circle,pad=0.2", "facecolor": color, "linewidth": 0},
-    )
-    text = f"label {entry.label}\n{entry.name}\n{entry.share:.1%}"
-    figure.text(x, y - 0.25 / height, text, va="top", fontsize=6, linespacing=1.15)
-
-
-@dataclass(frozen=True, eq=False)
 class Examples:
     """Example frames of a prototype.
 
@@ -121,6 +48,61 @@ class Examples:
     name: str
     share: float
     frames: Int[np.ndarray, " examples"]
+
+
+@dataclass(frozen=True, eq=False)
+class Entry:
+    """A prototype with pictures of its frames, and their controller, episode and time."""
+
+    prototype: Examples
+    pictures: Sequence[UInt8[np.ndarray, "height width 3"]]
+    sources: Sequence[str]
+
+
+def gallery(entries: Sequence[Entry], caption: str) -> Figure:
+    """Draw one row per prototype, at the width of a column, or in two columns on a page.
+
+    Args:
+        entries: prototypes in order, column by column.
+        caption: plain text.
+    """
+    columns = 1 if len(entries) <= COLUMN_ROWS else 2
+    width = COLUMN_INCHES if columns == 1 else PAGE_INCHES
+    rows = math.ceil(len(entries) / columns)
+    lines = wrapped(caption, (width - 0.1) * 72, 6.0)
+    height = rows * ROW_INCHES + CAPTION_INCHES * len(lines) + 0.14
+    pictures_per_row = max(len(entry.pictures) for entry in entries)
+    cell = (width / columns - HEAD_INCHES - 0.1) / pictures_per_row
+    with style():
+        figure = Figure(figsize=(width, height))
+        for i, entry in enumerate(entries):
+            left = (i // rows) * width / columns + 0.05
+            top = height - 0.04 - (i % rows) * ROW_INCHES
+            _head(figure, entry.prototype, left / width, top / height)
+            for j, (picture, source) in enumerate(zip(entry.pictures, entry.sources, strict=True)):
+                x, tall = left + HEAD_INCHES + j * cell, ROW_INCHES - 0.13
+                bottom = top - tall
+                box = x / width, bottom / height, 0.97 * cell / width, tall / height
+                axes = figure.add_axes(box)
+                axes.imshow(picture, interpolation="antialiased")
+                axes.axis("off")
+                at = (x + 0.485 * cell) / width, (bottom - 0.01) / height
+                figure.text(*at, source, ha="center", va="top", fontsize=4.8, parse_math=False)
+        at = 0.05 / width, (CAPTION_INCHES * len(lines) + 0.06) / height
+        text = "\n".join(lines)
+        figure.text(*at, text, va="top", fontsize=6, linespacing=1.15, parse_math=False)
+    return figure
+
+
+def _head(figure: Figure, prototype: Examples, x: float, y: float) -> None:
+    """Draw the number in a circle in the label's colour, then label, name and share."""
+    color, (width, height) = label_color(prototype.label), figure.get_size_inches()
+    at = x + 0.06 / width, y - 0.11 / height
+    box: Any = {"boxstyle": "circle,pad=0.2", "facecolor": color, "linewidth": 0}
+    look: Any = {"ha": "center", "va": "center", "fontsize": 7, "color": ink_on(color)}
+    figure.text(*at, str(prototype.number), bbox=box, **look)
+    text = f"label {prototype.label}\n{prototype.name}\n{prototype.share:.1%}"
+    figure.text(x, y - 0.25 / height, text, va="top", fontsize=6, linespacing=1.15)
 
 
 def examples_of(latent_map: LatentMap, count: int = EXAMPLES) -> tuple[Examples, ...]:
@@ -167,11 +149,9 @@ def _distinct(
         for i in candidates.tolist():
             if len(chosen) == count:
                 break
-            if piece[i] in piece[chosen]:
-                continue
-            if from_new_episodes and frames.series[i] in frames.series[chosen]:
-                continue
-            chosen.append(i)
+            known_episode = from_new_episodes and frames.series[i] in frames.series[chosen]
+            if piece[i] not in piece[chosen] and not known_episode:
+                chosen.append(i)
     return candidates[np.isin(candidates, chosen)]
 
 
@@ -200,34 +180,17 @@ def pictures(
     entries = []
     with StillMaker(open_renderer) as stills:
         for prototype in prototypes:
-            drawn = []
+            drawn, sources = [], []
             for i in prototype.frames.tolist():
                 trace = latent_map.traces[int(frames.trace[i])]
                 scene = stills.prepare(trace.header["env"]["physics"], *PICTURE)
                 at = int(frames.episode[i]), int(frames.time[i])
                 drawn.append(stills.draw(scene, trace.qpos[at], trace.qvel[at]))
+                sources.append(f"{trace.header['controller']} {at[0] + 1}, {trace.time[at]:.1f} s")
                 done += 1
                 on_progress(done, total)
-            sources = [_source(latent_map, int(i)) for i in prototype.frames]
-            entries.append(
-                Entry(
-                    prototype.number,
-                    prototype.label,
-                    prototype.name,
-                    prototype.share,
-                    drawn,
-                    sources,
-                )
-            )
+            entries.append(Entry(prototype, drawn, sources))
     return entries
-
-
-def _source(latent_map: LatentMap, i: int) -> str:
-    """Origin of a frame: controller, episode and time."""
-    frames = latent_map.frames
-    trace = latent_map.traces[int(frames.trace[i])]
-    at = int(frames.episode[i]), int(frames.time[i])
-    return f"{trace.header['controller']} {at[0] + 1}, {trace.time[at]:.1f} s"
 
 
 def gallery_caption(latent_map: LatentMap) -> str:

@@ -1,18 +1,26 @@
-"""Drawings of transition graphs as plain data, independent of what renders them.
+"""Drawings of transition graphs: as plain data, and by Matplotlib on a page measured in points.
 
-Lengths and font sizes are in points (1/72 inch); y points downwards, as on a page.
+Lengths and font sizes are in points (1/72 inch); y points downwards.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64, Int
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Arc, Circle, PathPatch, Polygon
+from matplotlib.path import Path
+from matplotlib.text import Text
 
 from glassviz.figures.graph_layout import (
+    NAME_SIZE,
     PAD,
     Box,
     GraphLayout,
+    Point,
     Room,
     graph_layout,
     head_length,
@@ -21,7 +29,7 @@ from glassviz.figures.graph_layout import (
     route,
     text_positions,
 )
-from glassviz.figures.style import INK, text_width
+from glassviz.figures.style import COLUMN_INCHES, FAINT, INK, LINE_HEIGHT, shortened, text_width
 from glassviz.palette import ink_on, label_color
 
 WIDTH, HEIGHT = 240.0, 222.0
@@ -60,7 +68,19 @@ MAX_SHARES = 8
 MIN_PRINTED_SHARE = 0.12
 """Smallest share that is printed, relative to the largest one."""
 
-Point = tuple[float, float]
+UNVISITED = "#6B7280"
+"""Colour of the texts of what is never visited."""
+
+Width = Literal["column", "page"]
+POINTS = 72.0
+
+COLUMN = COLUMN_INCHES * POINTS
+"""Width of a column; a page has two columns."""
+
+TITLE_SIZE, CAPTION_SIZE, TICK_SIZE = 8.0, 6.0, 6.0
+CAPTION_STEP = CAPTION_SIZE * LINE_HEIGHT
+MARGIN = 4.0
+TITLE_HEIGHT = 13.0
 
 
 @dataclass(frozen=True)
@@ -234,25 +254,12 @@ def _nodes(look: Look, layout: GraphLayout, colors: Mapping[int, str]) -> tuple[
         radius = max(largest * (share / max_share) ** 0.5, smallest)
         color = colors[cluster]
         number = look.numbers[key] if look.numbers else str(key)
-        share_text = percent(share) if share and radius >= MIN_SHARE_RADIUS else ""
+        told = percent(share) if share and radius >= MIN_SHARE_RADIUS else ""
         if text_width(number, NUMBER_SIZE) > 2 * radius - 0.6:
             number = ""
-        has_ring = look.stays is not None and share > 0
-        nodes.append(
-            Node(
-                key=key,
-                cluster=cluster,
-                x=x,
-                y=y,
-                radius=radius,
-                share=share,
-                stays=float(look.stays[key]) if has_ring and look.stays is not None else None,
-                color=color,
-                ink=ink_on(color),
-                number=number,
-                told=share_text,
-            )
-        )
+        stays = float(look.stays[key]) if look.stays is not None and share else None
+        disc = key, cluster, x, y, radius, share, stays
+        nodes.append(Node(*disc, color=color, ink=ink_on(color), number=number, told=told))
     return tuple(nodes)
 
 
@@ -260,7 +267,8 @@ def _arrows(
     look: Look, nodes: Sequence[Node], page: Box, taken: Sequence[Box]
 ) -> tuple[Arrow, ...]:
     """Arrows from narrow to wide, those of the dominant cycle last, with shares where they fit."""
-    discs = np.array([(node.x, node.y, reach(node)) for node in nodes])
+    rings = (0.0 if node.stays is None else RING_GAP + RING_WIDTH for node in nodes)
+    discs = np.array([(n.x, n.y, n.radius + ring) for n, ring in zip(nodes, rings, strict=True)])
     steps = set(zip(look.main, look.main[1:] + look.main[:1], strict=True))
     traffic = look.traffic if look.directed else np.triu(look.traffic)
     pairs = [(i, j) for i, j in np.argwhere(traffic > 0).tolist() if i != j]
@@ -279,38 +287,21 @@ def _arrows(
     arrows.sort(key=lambda arrow: arrow.main)
     if not look.directed:
         return tuple(arrows)
-    return _with_shares(arrows, look.signs, Room(page, discs.tolist(), taken), max_share)
-
-
-def _with_shares(
-    arrows: Sequence[Arrow],
-    signs: Float64[np.ndarray, "nodes nodes"] | None,
-    room: Room,
-    max_share: float,
-) -> tuple[Arrow, ...]:
-    widest = sorted(arrows, key=lambda arrow: (-arrow.main, -arrow.share))[:MAX_SHARES]
-    texts = {}
-    for arrow in widest:
+    room = Room(page, discs.tolist(), taken)
+    by_rank = sorted(range(len(arrows)), key=lambda i: (-arrows[i].main, -arrows[i].share))
+    for i in by_rank[:MAX_SHARES]:
+        arrow = arrows[i]
         if arrow.share < MIN_PRINTED_SHARE * max_share:
             continue
-        text = percent(arrow.share)
-        if signs is not None:
-            text = f"{'+' if signs[arrow.source, arrow.target] > 0 else '−'}{text}"
-        size = text_width(text, SHARE_SIZE), SHARE_SIZE
+        told = percent(arrow.share)
+        if look.signs is not None:
+            told = f"{'+' if look.signs[arrow.source, arrow.target] > 0 else '−'}{told}"
+        size = text_width(told, SHARE_SIZE), SHARE_SIZE
         curve = arrow.start, arrow.control, arrow.end
         at = room.take(text_positions(*curve, arrow.width, *size), *size)
         if at:
-            texts[arrow.source, arrow.target] = (text, at)
-    return tuple(
-        replace(arrow, told=text, at=at)
-        for arrow in arrows
-        for text, at in [texts.get((arrow.source, arrow.target), ("", (0.0, 0.0)))]
-    )
-
-
-def reach(node: Node) -> float:
-    """Radius of a node including its ring."""
-    return node.radius + (0.0 if node.stays is None else RING_GAP + RING_WIDTH)
+            arrows[i] = replace(arrow, told=told, at=at)
+    return tuple(arrows)
 
 
 def percent(share: float) -> str:
@@ -319,8 +310,105 @@ def percent(share: float) -> str:
     >>> percent(0.41), percent(0.032), percent(0.0004)
     ('41 %', '3.2 %', '0.04 %')
     """
-    if share >= 0.0995 or not share:
-        return f"{share:.0%}".replace("%", " %")
-    if share >= 0.00095:
-        return f"{share:.1%}".replace("%", " %")
-    return f"{share:.2%}".replace("%", " %")
+    digits = 0 if share >= 0.0995 or not share else 1 if share >= 0.00095 else 2
+    return f"{share:.{digits}%}".replace("%", " %")
+
+
+class Page:
+    """A figure measured in points from its upper left corner."""
+
+    def __init__(self, width: float, height: float) -> None:
+        self._size = width, height
+        self.figure = Figure(figsize=(width / POINTS, height / POINTS))
+
+    def axes(self, left: float, top: float, width: float, height: float) -> Axes:
+        """Axes without decoration, in points, y downwards."""
+        w, h = self._size
+        axes = self.figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h))
+        axes.set(xlim=(0, width), ylim=(height, 0))
+        axes.axis("off")
+        return axes
+
+    def text(self, left: float, top: float, text: str, size: float, **properties: Any) -> None:
+        """Write a line of text with its upper left corner, or the end given by `ha`, there."""
+        w, h = self._size
+        # A run's name may contain a dollar sign.
+        defaults: dict[str, Any] = {"ha": "left", "va": "top", "parse_math": False}
+        self.figure.text(left / w, 1 - top / h, text, fontsize=size, **(defaults | properties))
+
+    def title(self, left: float, top: float, text: str, width: float) -> None:
+        """Write a bold line, truncated to the width with a small gap at its end."""
+        fits = shortened(text, width - TITLE_SIZE, TITLE_SIZE, bold=True)
+        self.text(left, top, fits, TITLE_SIZE, weight="bold")
+
+
+def draw(axes: Axes, drawing: Drawing) -> None:
+    """Draw a graph into axes measured in points, y downwards."""
+    for hull in drawing.hulls:
+        tint = 0.2 if hull.visited else 0.07
+        area: Any = {"facecolor": hull.color, "alpha": tint, "linewidth": 0, "joinstyle": "round"}
+        axes.add_patch(Polygon(hull.outline, **area))
+        alpha, dashes = (1.0, "-") if hull.visited else (0.5, (0, (2, 2)))
+        line: Any = {"edgecolor": hull.color, "linewidth": 0.7, "linestyle": dashes}
+        axes.add_patch(Polygon(hull.outline, facecolor="none", alpha=alpha, **line))
+        _name(axes, hull.name, hull.at, INK if hull.visited else UNVISITED)
+    for z, arrow in enumerate(drawing.arrows):
+        codes = [Path.MOVETO, Path.CURVE3, Path.CURVE3]
+        curve = Path([arrow.start, arrow.control, arrow.end], codes)
+        look: Any = {"zorder": 2 + z / 1000}
+        stroke: Any = {"edgecolor": arrow.color, "linewidth": arrow.width, "capstyle": "butt"}
+        axes.add_patch(PathPatch(curve, facecolor="none", **stroke, **look))
+        if arrow.head:
+            axes.add_patch(Polygon(arrow.head, facecolor=arrow.color, linewidth=0, **look))
+    for node in drawing.nodes:
+        _node(axes, node)
+    for arrow in drawing.arrows:
+        if arrow.told:
+            _plate(centred_text(axes, *arrow.at, arrow.told, SHARE_SIZE))
+
+
+def _node(axes: Axes, node: Node) -> None:
+    at = node.x, node.y
+    if not node.share:
+        hollow: Any = {"facecolor": "white", "edgecolor": node.color, "linewidth": 0.7}
+        axes.add_patch(Circle(at, node.radius, zorder=4, alpha=0.75, **hollow))
+        centred_text(axes, *at, node.number, NUMBER_SIZE, color=UNVISITED)
+        return
+    disc: Any = {"facecolor": node.color, "edgecolor": INK, "linewidth": 0.6}
+    axes.add_patch(Circle(at, node.radius, zorder=4, **disc))
+    if node.stays is not None:
+        size = 2 * (node.radius + RING_GAP + RING_WIDTH / 2)
+        line: Any = {"linewidth": RING_WIDTH, "zorder": 4}
+        axes.add_patch(Circle(at, size / 2, facecolor="none", edgecolor=FAINT, **line))
+        if node.stays:  # Clockwise from the top: angles follow y, which points downwards.
+            arc = Arc(at, size, size, theta1=-90, theta2=-90 + 360 * node.stays, **line)
+            arc.set_edgecolor(INK)
+            axes.add_patch(arc)
+    y = node.y - 3.1 if node.told else node.y
+    centred_text(axes, node.x, y, node.number, NUMBER_SIZE, color=node.ink, weight="bold")
+    if node.told:
+        centred_text(axes, node.x, node.y + 3.3, node.told, SHARE_SIZE, color=node.ink)
+
+
+def centred_text(
+    axes: Axes, x: float, y: float, text: str, size: float, color: str = INK, weight: str = "normal"
+) -> Text:
+    """Write a text centred on (x, y)."""
+    return axes.text(
+        x, y, text, fontsize=size, color=color, weight=weight, ha="center", va="center", zorder=6
+    )
+
+
+def _plate(text: Text) -> None:
+    """Put a white background behind a text that covers lines."""
+    plate = {"boxstyle": "round,pad=0.12,rounding_size=0.4", "facecolor": "white", "linewidth": 0}
+    text.set_bbox(plate | {"alpha": 0.9})
+
+
+def _name(axes: Axes, lines: Sequence[str], at: tuple[float, float], color: str) -> None:
+    step = NAME_SIZE * LINE_HEIGHT
+    for i, line in enumerate(lines):
+        y = at[1] + (i - (len(lines) - 1) / 2) * step
+        weight = "bold" if i == 0 else "normal"
+        size = NAME_SIZE if i == 0 else CAPTION_SIZE
+        _plate(centred_text(axes, at[0], y, line, size, color, weight))

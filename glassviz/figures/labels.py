@@ -1,16 +1,19 @@
-"""Figures of labels: rasters over gait cycles, dwell histograms and occupancy bars."""
+"""Figures of labels: raster over cycles, dwell histograms, occupancy, temperature audit."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
 
 from glassviz.figures.style import INK, PAGE_INCHES, style
-from glassviz.palette import ink_on, label_color, to_rgb
+from glassviz.metrics.labels import SoftStats
+from glassviz.palette import CLUSTER_COLORS, ink_on, label_color, to_rgb
 
 ROW_CYCLES = 180
 """Maximum number of cycles in a row of a raster."""
@@ -32,13 +35,19 @@ TAIL = 0.98
 NUMBERED_SHARE = 0.035
 """Smallest part of an occupancy bar that has room for its number."""
 
+AUDIT_COLOR = CLUSTER_COLORS[5]
+"""Colour of the second curve of an audit, visible on white and on black."""
+
+TAU_TICKS = (0.02, 0.1, 0.5, 2.0)
+
+TAU_PADDING = 1.3
+"""Factor by which the temperature axes extend beyond the first and the last value."""
+
 Raster = Int[np.ndarray, "cycles bins"]
 
 
 def label_raster(
-    rasters: Mapping[int, Raster],
-    width_inches: float = PAGE_INCHES,
-    row_inches: float = ROW_INCHES,
+    rasters: Mapping[int, Raster], width_inches: float = PAGE_INCHES, row_inches: float = ROW_INCHES
 ) -> Figure:
     """Draw every gait cycle as a column, phase upwards from touchdown, coloured by label.
 
@@ -70,21 +79,12 @@ def label_raster(
         axes.set_yticks(
             [base + phase for base in bases for phase in (0, 0.5, 1)], ["0", "½", "1"] * len(rows)
         )
-        axes.text(
-            -0.005,
-            1 + 0.03 / height,
-            "episode",
-            ha="right",
-            va="bottom",
-            fontsize=6.5,
-            transform=axes.transAxes,
-        )
+        look: Any = {"ha": "right", "va": "bottom", "fontsize": 6.5, "transform": axes.transAxes}
+        axes.text(-0.005, 1 + 0.03 / height, "episode", **look)
         axes.yaxis.set_label_coords(-0.22 / (width_inches * axes.get_position().width), 0.5)
         # Aligned away from the episodes' numbers and from the row below.
         for i, tick in enumerate(axes.get_yticklabels()):
-            tick.set_verticalalignment(
-                "bottom" if i % 3 == 0 else "center" if i % 3 == 1 else "top"
-            )
+            tick.set(verticalalignment=("bottom", "center", "top")[i % 3])
         _bare(axes)
     return figure
 
@@ -109,15 +109,9 @@ def dwell_histograms(
         for y, (label, values) in enumerate(dwell_s.items()):
             counts, _ = np.histogram(np.minimum(values, edges[-1]), edges)
             base = len(dwell_s) - 1.0 - y
-            axes.stairs(
-                base + 0.85 * counts / counts.max(),
-                edges,
-                baseline=base,
-                fill=True,
-                color=label_color(label),
-                edgecolor=INK,
-                linewidth=0.4,
-            )
+            look: Any = {"color": label_color(label), "edgecolor": INK, "linewidth": 0.4}
+            bars = base + 0.85 * counts / counts.max()
+            axes.stairs(bars, edges, baseline=base, fill=True, **look)
             median = [min(float(np.median(values)), edges[-1])] * 2
             axes.plot(median, [base, base + 0.92], color=INK, linewidth=1)
         ticks = [f"{k} {names.get(k, '')} (n = {len(v)})" for k, v in dwell_s.items()]
@@ -154,6 +148,43 @@ def occupancy_bars(shares: Mapping[str, Float64[np.ndarray, " clusters"]]) -> Fi
     return figure
 
 
+def temperature_audit(audit: Sequence[SoftStats], checkpoint_tau: float) -> Figure:
+    """Draw soft metrics against the temperature τ: bits on the left, shares on the right.
+
+    Args:
+        audit: soft metrics by temperature; undefined ones are left out.
+        checkpoint_tau: temperature of the checkpoint, which is marked.
+    """
+    taus = [each.tau for each in audit]
+    with style():
+        figure = Figure(figsize=(PAGE_INCHES, 1.75), layout="constrained")
+        bits, shares = figure.subplots(1, 2)
+        for axes, name, label, color, line in (
+            (bits, "within_cycle_mi_bits", "within cycles", INK, "o-"),
+            (bits, "between_cycle_mi_bits", "between cycles", AUDIT_COLOR, "s--"),
+            (shares, "confidence", "confidence", INK, "o-"),
+            (shares, "rule_agreement", "rule agreement", AUDIT_COLOR, "s--"),
+        ):
+            values = np.array([getattr(each, name) for each in audit], float)  # None becomes NaN
+            axes.plot(taus, values, line, color=color, label=label, markersize=2.5, linewidth=1)
+        bits.set(ylabel="soft JSD, bits", ylim=(0, 1.25 * max(bits.get_ylim()[1], 0.1)))
+        shares.set(ylabel="share", ylim=(0, 1.35), yticks=[0, 0.5, 1])
+        for axes in (bits, shares):
+            # Set first: without any defined value, a logarithmic scale has no valid limits.
+            axes.set_xlim(min(taus) / TAU_PADDING, max(taus) * TAU_PADDING)
+            axes.axvline(checkpoint_tau, ymax=0.8, color=INK, linewidth=0.8, linestyle=":")
+            transform = axes.get_xaxis_transform()
+            text = f" τ = {checkpoint_tau:g}"
+            axes.text(checkpoint_tau, 0.03, text, transform=transform, fontsize=6.5)
+            axes.set_xscale("log")
+            axes.xaxis.set_major_locator(FixedLocator(TAU_TICKS))
+            axes.xaxis.set_minor_locator(NullLocator())
+            axes.set_xticks(TAU_TICKS, [f"{tick:g}" for tick in TAU_TICKS])
+            axes.set_xlabel("temperature τ")
+            axes.legend(loc="upper right", ncols=2, borderaxespad=0)
+    return figure
+
+
 def _panel(
     height: float, left: float, bottom: float, top: float, width: float = PAGE_INCHES
 ) -> tuple[Figure, Axes]:
@@ -182,12 +213,9 @@ def _rows(cycles: Mapping[int, int]) -> list[list[int]]:
 
 def _draw_raster(axes: Axes, raster: Raster, left: int, base: float) -> None:
     cycles, bins = raster.shape
+    extent = left, left + cycles, base, base + 1
     axes.imshow(
-        _colored(raster.T),
-        extent=(left, left + cycles, base, base + 1),
-        origin="lower",
-        aspect="auto",
-        interpolation="nearest",
+        _colored(raster.T), aspect="auto", interpolation="nearest", origin="lower", extent=extent
     )
     bands = _bands(raster)
     wide = {label for low, high, label in bands if high - low > 1}
@@ -195,16 +223,10 @@ def _draw_raster(axes: Axes, raster: Raster, left: int, base: float) -> None:
         if high - low == 1 and label in wide:
             continue  # Its number would cover its neighbours' numbers.
         color = label_color(label)
-        axes.text(
-            left + cycles / 2,
-            base + (low + high) / 2 / bins,
-            str(label),
-            ha="center",
-            va="center",
-            fontsize=6,
-            color=ink_on(color),
-            bbox={"boxstyle": "round,pad=0.15", "facecolor": color, "linewidth": 0},
-        )
+        at = left + cycles / 2, base + (low + high) / 2 / bins
+        box: Any = {"boxstyle": "round,pad=0.15", "facecolor": color, "linewidth": 0}
+        look: Any = {"ha": "center", "va": "center", "fontsize": 6, "color": ink_on(color)}
+        axes.text(*at, str(label), bbox=box, **look)
 
 
 def _bands(raster: Raster) -> list[tuple[int, int, int]]:

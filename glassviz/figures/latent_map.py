@@ -1,32 +1,43 @@
-"""The figure of a latent map: its data and its caption."""
+"""The figure of latent maps: panels by colouring, legends, gait cycles, quality and caption."""
 
-from collections.abc import Sequence
-from typing import Literal, get_args
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float, Float32, Float64, Int
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, to_rgba_array
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from matplotlib.patheffects import Normal, Stroke
 
 from glassviz.errors import UsageError
-from glassviz.figures.map_drawing import (
-    Circle,
-    Colouring,
-    Groups,
-    MapDrawing,
-    Mark,
-    Scale,
-    Trail,
-    latent_maps,
+from glassviz.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    PAGE_INCHES,
+    phase_colors,
+    scale_colors,
+    style,
+    wrapped,
 )
 from glassviz.maps.coordinates import NEIGHBOURS
-from glassviz.maps.features import CLOCKLESS_WINDOW_S, SPACE_METRICS, SPACE_NAMES, CyclePath
+from glassviz.maps.features import (
+    CLOCKLESS_WINDOW_S,
+    SPACE_METRICS,
+    SPACE_NAMES,
+    CyclePath,
+    PlacedPrototype,
+)
 from glassviz.maps.maps import LatentMap
-from glassviz.palette import label_color
+from glassviz.palette import ink_on, label_color
 from glassviz.text import printable
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run"]
 COLORS: tuple[Color, ...] = get_args(Color)
-OnMap = Bool[np.ndarray, " frames"]
+Plane = Float32[np.ndarray, "frames 2"]
 
 TITLES: dict[Color, str] = {
     "label": "Label",
@@ -64,56 +75,108 @@ GROUP_COLORS = (
 Like the clusters' palette, safe for all kinds of colour blindness.
 """
 
+OUTSIDE_COLOR = "#D3D6DB"
+"""Colour of frames without a value."""
+
+PANEL_INCHES = 1.6
+"""Height of a panel."""
+
+SIDE_BY_SIDE = 4
+"""Maximum number of single-panel maps in a row of a page."""
+
+HEAD_INCHES = 0.2
+GAP_INCHES = 0.12
+
+SIDE_INCHES = 0.07
+"""Margin of titles and caption."""
+
+CAPTION_SIZE = 6.0
+LEGEND_INCHES = 0.4
+TITLE_INCHES = 0.2
+
+TEXT_INCHES = 0.105
+"""Height of a line of the caption."""
+
+LEAP = 0.04
+"""A path that is further from any frame, in widths of the map, jumps between islands."""
+
+HALO = [Stroke(linewidth=1.8, foreground="white"), Normal()]
+"""Path effects of texts on frames."""
+
 NO_DISTANCES = "Distances between islands mean nothing."
 SHADOW = "Points close to each other here may be far apart in the other dimensions."
+
+
+@dataclass(frozen=True, eq=False)
+class Trail:
+    """A closed path of a typical gait cycle, from touchdown on; its name may be empty."""
+
+    xy: Float64[np.ndarray, "steps 2"]
+    name: str
+    color: str = INK
 
 
 def figure(maps: Sequence[LatentMap], colors: Sequence[Color] | None = None) -> Figure:
     """Draw maps: one at the width of a column, several at that of a page.
 
+    One map has a table of its quality. Several are drawn in rows, or side by side if they have one
+    panel each.
+
     Args:
         maps: at least one map.
-        colors: colourings, one panel per colouring; None for all that apply to any map.
+        colors: colourings, one panel per colouring, grey if it does not apply to a map; None for
+            all that apply to any map.
 
     Raises:
         UsageError: a colouring applies to no map.
     """
-    applicable = [
-        color for color in COLORS if any(_applies(color, latent_map) for latent_map in maps)
-    ]
+    applicable = [color for color in COLORS if any(_applies(color, each) for each in maps)]
     for color in colors or ():
         if color not in applicable:
             raise UsageError(f"--color: {_WHY_NOT[color]}: omit {color}")
-    text = caption(maps)
-    return latent_maps(
-        [drawing_of(latent_map, colors or applicable, text) for latent_map in maps], text
-    )
+    with style():
+        draw = _draw_one if len(maps) == 1 else _draw_several
+        return draw(maps, colors or applicable)
 
 
-def drawing_of(latent_map: LatentMap, colors: Sequence[Color], caption: str) -> MapDrawing:
-    """The content of a figure of a map.
+def _draw_one(maps: Sequence[LatentMap], colors: Sequence[Color]) -> Figure:
+    (latent_map,) = maps
+    numbers = _numbers(latent_map)
+    cells = len(colors) + bool(numbers)
+    columns = min(cells, 2)
+    size = COLUMN_INCHES / columns, PANEL_INCHES if columns == 2 else 2 * PANEL_INCHES
+    cell = TITLE_INCHES + size[1] + LEGEND_INCHES
+    page = _Page(COLUMN_INCHES, HEAD_INCHES + cell * math.ceil(cells / columns), caption(maps))
+    page.write(SIDE_INCHES, 0.03, _title(latent_map), weight="bold", fontsize=8)
+    corners = [(size[0] * (i % columns), HEAD_INCHES + cell * (i // columns)) for i in range(cells)]
+    for corner, color in zip(corners, colors, strict=False):
+        _panel(*page.cell(*corner, *size), latent_map, color, len(colors) == 1)
+    if numbers:
+        _table(page.cell(*corners[-1], *size)[0], numbers)
+    return page.figure
 
-    Args:
-        latent_map: the map.
-        colors: colourings, one panel per colouring; grey if it does not apply to the map.
-        caption: caption of the figure.
-    """
-    on_map = np.isfinite(latent_map.xy).all(axis=1)
-    first, second = latent_map.explained or (0.0, 0.0)
-    axes = (f"PC 1 ({first:.0%})", f"PC 2 ({second:.0%})") if latent_map.explained else ("", "")
-    return MapDrawing(
-        title=_title(latent_map),
-        xy=latent_map.xy[on_map],
-        colourings=[_colouring(latent_map, color, on_map) for color in colors],
-        trails=_trails(latent_map),
-        trails_on=TITLES["phase" if latent_map.of_one_checkpoint else "run"],
-        marks=[Mark(p.xy, p.number, p.label) for p in latent_map.prototypes],
-        marks_on=_label_title(latent_map),
-        numbers=numbers(latent_map),
-        summary=summary(latent_map),
-        caption=caption,
-        axes=axes,
-    )
+
+def _draw_several(maps: Sequence[LatentMap], colors: Sequence[Color]) -> Figure:
+    columns = min(len(maps), SIDE_BY_SIDE) if len(colors) == 1 else len(colors)
+    panel_width = PAGE_INCHES / columns
+    size = panel_width, min(PANEL_INCHES, panel_width - GAP_INCHES)
+    cell = TITLE_INCHES + size[1] + LEGEND_INCHES
+    if len(colors) == 1:
+        page = _Page(PAGE_INCHES, cell * math.ceil(len(maps) / columns), caption(maps))
+        for i, latent_map in enumerate(maps):
+            panel = page.cell(panel_width * (i % columns), cell * (i // columns), *size)
+            _panel(*panel, latent_map, colors[0], True, _title(latent_map))
+        return page.figure
+    row = HEAD_INCHES + cell
+    page = _Page(PAGE_INCHES, row * len(maps), caption(maps))
+    for i, latent_map in enumerate(maps):
+        page.write(SIDE_INCHES, row * i + 0.03, _title(latent_map), weight="bold", fontsize=8)
+        right = PAGE_INCHES - SIDE_INCHES
+        page.write(right, row * i + 0.05, _summary(latent_map), ha="right", fontsize=6)
+        for j, color in enumerate(colors):
+            panel = page.cell(panel_width * j, row * i + HEAD_INCHES, *size)
+            _panel(*panel, latent_map, color, False)
+    return page.figure
 
 
 def _applies(color: Color, latent_map: LatentMap) -> bool:
@@ -135,44 +198,122 @@ def _title(latent_map: LatentMap) -> str:
     return latent_map.name if runs < 3 else f"{runs} runs together"
 
 
-def _colouring(latent_map: LatentMap, color: Color, on_map: OnMap) -> Colouring:
-    frames, trace = latent_map.frames, latent_map.frames.trace[on_map]
-    if color == "label":
-        return _labels(latent_map, on_map)
+class _Page:
+    """A figure with a caption; positions are in inches from the upper left corner."""
+
+    def __init__(self, width: float, height: float, caption: str) -> None:
+        lines = wrapped(caption, (width - 2 * SIDE_INCHES) * 72, CAPTION_SIZE)
+        self.width, self.height = width, height + TEXT_INCHES * len(lines) + 0.08
+        self.figure = Figure(figsize=(self.width, self.height))
+        text = "\n".join(lines)
+        self.write(SIDE_INCHES, height + 0.02, text, fontsize=CAPTION_SIZE, linespacing=1.15)
+
+    def write(self, left: float, top: float, text: str, **look: Any) -> None:
+        """Write plain text; a run's name may contain a dollar sign."""
+        at = left / self.width, 1 - top / self.height
+        self.figure.text(*at, text, va="top", parse_math=False, **look)
+
+    def cell(self, left: float, top: float, cell_width: float, panel: float) -> tuple[Axes, Axes]:
+        """Axes of a panel, with room for a title above, and axes of the legend below."""
+        x, width = (left + GAP_INCHES / 2) / self.width, (cell_width - GAP_INCHES) / self.width
+        base, legend = self.height - top - TITLE_INCHES - panel, LEGEND_INCHES - 0.06
+        axes = self.figure.add_axes((x, base / self.height, width, panel / self.height))
+        box = x, (base - legend) / self.height, width, legend / self.height
+        below = self.figure.add_axes(box, xlim=(0, 1), ylim=(0, 1))
+        below.axis("off")
+        return axes, below
+
+
+def _panel(
+    axes: Axes,
+    below: Axes,
+    latent_map: LatentMap,
+    color: Color,
+    alone: bool,
+    title: str | None = None,
+) -> None:
+    """Draw a map in one colouring.
+
+    Args:
+        axes, below: axes of the panel and of its legend.
+        latent_map: the map.
+        color: the colouring.
+        alone: whether the map has no other panel; if it has, gait cycles and prototypes are drawn
+            in the panels that they belong to.
+        title: title of the panel; None for that of the colouring.
+    """
+    title = title or _panel_title(latent_map, color)
+    axes.set_title(title, pad=2, fontsize=7.5, parse_math=False)
+    axes.grid(False)
+    axes.set(xticks=[], yticks=[])
+    for spine in axes.spines.values():
+        spine.set(visible=True, color="#C4C8CF", linewidth=0.5)
+    on_map = np.isfinite(latent_map.xy).all(axis=1)
+    xy = latent_map.xy[on_map]
+    _frame(axes, xy)
+    if latent_map.explained:
+        first, second = (f"PC {i} ({part:.0%})" for i, part in enumerate(latent_map.explained, 1))
+        look: Any = {"transform": axes.transAxes, "fontsize": 6, "color": "#5B6270"}
+        look |= {"zorder": 8, "path_effects": HALO}
+        axes.text(0.985, 0.015, first, ha="right", va="bottom", **look)
+        axes.text(0.015, 0.985, second, ha="left", va="top", rotation=90, **look)
+    frames = latent_map.frames
     if color == "phase":
-        return Circle(TITLES[color], frames.phase[on_map])
-    if color == "return-to-go":
-        return Scale(TITLES[color], frames.to_go[on_map])
-    if color == "episode":
-        return Scale(TITLES[color], frames.episode[on_map] + 1.0, whole=True)
+        phase = frames.phase[on_map]
+        known = np.isfinite(phase)
+        _points(axes, xy, phase_colors()(np.where(known, phase, 0.0) / (2 * np.pi)), known)
+        _phase_legend(below, not known.all())
+    elif color in ("return-to-go", "episode"):
+        whole = color == "episode"
+        value = frames.episode[on_map] + 1.0 if whole else frames.to_go[on_map]
+        known = np.isfinite(value)
+        low, high = _limits(value[known], whole)
+        part = (np.where(known, value, low) - low) / max(high - low, 1e-12)
+        _points(axes, xy, scale_colors()(np.clip(part, 0, 1)), known)
+        spec = ".0f" if whole or high - low >= 10 else ".2g"
+        _ramp(below, scale_colors(), {0.0: f"{low:{spec}}", 1.0: f"{high:{spec}}"})
+    else:
+        group, names, colors = _groups(latent_map, color, on_map)
+        point_colors = to_rgba_array([colors.get(k, OUTSIDE_COLOR) for k in group.tolist()])
+        _points(axes, xy, point_colors, group >= 0)
+        _group_legend(below, names, colors)
+    if alone or color == ("phase" if latent_map.of_one_checkpoint else "run"):
+        trails = _trails(latent_map)
+        for trail in trails:
+            _draw_trail(axes, trail, _leaps(trail, xy), trails)
+    if alone or color == "label":
+        _draw_prototypes(axes, latent_map.prototypes, color == "label")
+
+
+def _panel_title(latent_map: LatentMap, color: Color) -> str:
+    if color != "label":
+        return TITLES[color]
+    if not latent_map.has_labels:
+        return f"{TITLES[color]}: none"
+    fitted = any(trace.labels_sha256 for trace in latent_map.traces)
+    return TITLES[color] + (" (fitted)" if fitted else "")
+
+
+def _groups(
+    latent_map: LatentMap, color: Color, on_map: Bool[np.ndarray, " frames"]
+) -> tuple[Int[np.ndarray, " shown"], dict[int, str], dict[int, str]]:
+    """Labels, controllers or runs: group of each frame (-1 for none), and names and colours."""
+    if color == "label":
+        if not latent_map.has_labels:
+            return np.full(int(on_map.sum()), -1), {}, {}
+        label = latent_map.frames.label[on_map].astype(np.int64)
+        named = {n.label: f"{n.label} {n.name}" for n in latent_map.label_names}
+        occurring = [k for k in np.unique(label).tolist() if k >= 0]
+        names = {k: named.get(k, str(k)) for k in occurring}
+        return label, names, {k: label_color(k) for k in occurring}
+    name_of_trace = list(latent_map.names)
     if color == "controller":
         controllers = [trace.header["controller"] for trace in latent_map.traces]
         name_of_trace = [CONTROLLERS.get(name, name) for name in controllers]
-    else:
-        name_of_trace = list(latent_map.names)
-    names = list(dict.fromkeys(name_of_trace))
-    number = np.array([names.index(name) for name in name_of_trace])
-    colors = {i: GROUP_COLORS[i % len(GROUP_COLORS)] for i in range(len(names))}
-    return Groups(TITLES[color], number[trace], dict(enumerate(names)), colors)
-
-
-def _labels(latent_map: LatentMap, on_map: OnMap) -> Groups:
-    if not latent_map.has_labels:
-        return Groups(f"{TITLES['label']}: none", np.full(int(on_map.sum()), -1), {}, {})
-    label = latent_map.frames.label[on_map].astype(np.int64)
-    named = {n.label: f"{n.label} {n.name}" for n in latent_map.label_names}
-    occurring = [int(k) for k in np.unique(label) if k >= 0]
-    return Groups(
-        _label_title(latent_map),
-        label,
-        {k: named.get(k, str(k)) for k in occurring},
-        {k: label_color(k) for k in occurring},
-    )
-
-
-def _label_title(latent_map: LatentMap) -> str:
-    fitted = any(trace.labels_sha256 for trace in latent_map.traces)
-    return TITLES["label"] + (" (fitted)" if fitted else "")
+    unique = list(dict.fromkeys(name_of_trace))
+    number = np.array([unique.index(name) for name in name_of_trace])
+    colors = {i: GROUP_COLORS[i % len(GROUP_COLORS)] for i in range(len(unique))}
+    return number[latent_map.frames.trace[on_map]], dict(enumerate(unique)), colors
 
 
 def _trails(latent_map: LatentMap) -> list[Trail]:
@@ -194,7 +335,145 @@ def _trails(latent_map: LatentMap) -> list[Trail]:
     ]
 
 
-def numbers(latent_map: LatentMap) -> list[tuple[str, str, str]]:
+def _frame(axes: Axes, xy: Plane) -> None:
+    """Set equal scales on both axes, with all points inside the panel."""
+    panel = np.array(axes.get_window_extent().size)
+    low, high = xy.min(axis=0).astype(float), xy.max(axis=0).astype(float)
+    middle, size = (low + high) / 2, np.maximum(high - low, 1e-6)
+    half = 0.53 * panel * (size / panel).max()
+    axes.set_xlim(middle[0] - half[0], middle[0] + half[0])
+    axes.set_ylim(middle[1] - half[1], middle[1] + half[1])
+
+
+def _points(
+    axes: Axes, xy: Plane, colors: Float[np.ndarray, "frames 4"], known: Bool[np.ndarray, " frames"]
+) -> None:
+    """Draw frames in random order, so that no group covers another."""
+    size = float(np.clip(9000 / max(len(xy), 1), 0.25, 6.0))
+    order = np.random.default_rng(0).permutation(len(xy))
+    colors = np.where(known[:, None], colors, to_rgba_array(OUTSIDE_COLOR))
+    look: Any = {"s": size, "linewidths": 0, "alpha": 0.8, "rasterized": True}
+    for kind, z in ((~known, 1.0), (known, 2.0)):
+        chosen = order[kind[order]]
+        axes.scatter(xy[chosen, 0], xy[chosen, 1], c=colors[chosen], zorder=z, **look)
+
+
+def _limits(values: Float64[np.ndarray, " frames"], whole: bool) -> tuple[float, float]:
+    """The full range of integers; the 1st to the 99th percentile of other values."""
+    if not len(values):
+        return 0.0, 1.0
+    low, high = np.quantile(values, (0, 1) if whole else (0.01, 0.99))
+    return float(low), float(high)
+
+
+def _leaps(trail: Trail, xy: Plane) -> Bool[np.ndarray, " steps"]:
+    """Whether a step of the path is far from any frame, at one of five points along it."""
+    from scipy.spatial import KDTree
+
+    ends = np.roll(trail.xy, -1, axis=0)
+    part = np.linspace(0, 1, 5)[:, None, None]
+    distance, _ = KDTree(xy).query(trail.xy + part * (ends - trail.xy))
+    return np.asarray(distance.max(axis=0) > LEAP * float(np.ptp(xy, axis=0).max()))
+
+
+def _draw_trail(
+    axes: Axes, trail: Trail, leaps: Bool[np.ndarray, " steps"], all_trails: Sequence[Trail]
+) -> None:
+    """Draw a closed path with arrows, a ring at touchdown, and dotted lines where it jumps."""
+    closed = np.concatenate([trail.xy, trail.xy[:1]])
+    steps = np.linalg.norm(np.diff(closed, axis=0), axis=1)
+    for i, leap in enumerate(leaps):
+        step = closed[i : i + 2].T
+        if leap:
+            axes.plot(*step, color=trail.color, linewidth=0.7, linestyle=(0, (1, 1.2)), zorder=4)
+        else:
+            axes.plot(*step, color="white", linewidth=2.2, zorder=3.8)
+            axes.plot(*step, color=trail.color, linewidth=1.1, solid_capstyle="round", zorder=4)
+    along = np.cumsum(steps)
+    arrow: Any = {"arrowstyle": "-|>,head_length=0.45,head_width=0.22", "linewidth": 0}
+    arrow |= {"shrinkA": 0, "shrinkB": 0}
+    for part in (0.2, 0.45, 0.7, 0.95):
+        i = int(np.searchsorted(along, part * along[-1]))
+        axes.annotate(
+            "",
+            closed[i] + 0.65 * (closed[i + 1] - closed[i]),
+            closed[i] + 0.35 * (closed[i + 1] - closed[i]),
+            arrowprops=arrow | {"color": trail.color},
+            zorder=5,
+        )
+    axes.plot(*trail.xy[0], "o", ms=4.2, mfc="white", mec=trail.color, mew=1.0, zorder=6)
+    if trail.name:
+        # Names of neighbouring rings point away from each other and from the edge.
+        topmost = trail.xy[0, 1] >= max(other.xy[0, 1] for other in all_trails)
+        left, right = axes.get_xlim()
+        across = (trail.xy[0, 0] - left) / (right - left)
+        axes.annotate(
+            trail.name,
+            trail.xy[0],
+            (0, 4 if topmost else -4),
+            textcoords="offset points",
+            ha="left" if across < 0.2 else "right" if across > 0.8 else "center",
+            va="bottom" if topmost else "top",
+            fontsize=6,
+            parse_math=False,
+            zorder=6,
+            path_effects=HALO,
+        )
+
+
+def _draw_prototypes(axes: Axes, prototypes: Sequence[PlacedPrototype], by_label: bool) -> None:
+    """Draw numbers in circles, in the colours of their labels on a panel of labels."""
+    for prototype in prototypes:
+        color = label_color(prototype.label) if by_label else INK
+        box: Any = {"boxstyle": "circle,pad=0.18", "facecolor": color}
+        box |= {"edgecolor": "white", "linewidth": 0.8}
+        look: Any = {"ha": "center", "va": "center", "fontsize": 6, "zorder": 7}
+        axes.text(*prototype.xy, str(prototype.number), color=ink_on(color), bbox=box, **look)
+
+
+def _group_legend(below: Axes, names: Mapping[int, str], colors: Mapping[int, str]) -> None:
+    columns = 1 if any(len(name) > 22 for name in names.values()) else 2
+    rows = max(3, math.ceil(len(names) / columns))
+    for i, (k, name) in enumerate(names.items()):
+        column, row = divmod(i, rows)
+        x, y = column / columns, 0.95 - row / rows
+        height = 0.7 / rows
+        below.add_patch(Rectangle((x, y - height), 0.035, height, color=colors[k], linewidth=0))
+        at = x + 0.055, y - height / 2
+        below.text(*at, name, va="center", fontsize=6, parse_math=False)
+
+
+def _phase_legend(below: Axes, others: bool) -> None:
+    _ramp(below, phase_colors(), {0.0: "touchdown", 0.5: "½", 1.0: "touchdown"})
+    if others:
+        below.add_patch(Rectangle((0, 0.06), 0.035, 0.2, color=OUTSIDE_COLOR, linewidth=0))
+        below.text(0.055, 0.16, "in no gait cycle", va="center", fontsize=6)
+
+
+def _ramp(below: Axes, colors: Colormap, ticks: Mapping[float, str]) -> None:
+    """Draw a colour bar with ticks by position, from 0 (left) to 1 (right)."""
+    ramp = colors(np.linspace(0, 1, 240))[None]
+    below.imshow(ramp, extent=(0, 1, 0.72, 0.95), aspect="auto")
+    for x, text in ticks.items():
+        side = "left" if x == 0 else "right" if x == 1 else "center"
+        below.text(x, 0.66, text, ha=side, va="top", fontsize=6)
+    below.set(xlim=(0, 1), ylim=(0, 1))
+
+
+def _table(axes: Axes, numbers: Sequence[tuple[str, str, str]]) -> None:
+    axes.axis("off")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("Quality", pad=2, fontsize=7.5)
+    y = 0.97
+    for metric, space, plane in numbers:
+        weight = "normal" if metric else "bold"  # the head of the table has no metric
+        axes.text(0, y, metric, va="top", fontsize=6.2)
+        axes.text(0.78, y, space, va="top", ha="right", fontsize=6.2, weight=weight)
+        axes.text(1, y, plane, va="top", ha="right", fontsize=6.2, weight=weight)
+        y -= 0.105
+
+
+def _numbers(latent_map: LatentMap) -> list[tuple[str, str, str]]:
     """Rows of the quality table: metric, value in the space, value on the map."""
     rows: list[tuple[str, str, str]] = []
     quality, labels = latent_map.quality, latent_map.labels
@@ -223,7 +502,7 @@ def numbers(latent_map: LatentMap) -> list[tuple[str, str, str]]:
     return rows
 
 
-def summary(latent_map: LatentMap) -> str:
+def _summary(latent_map: LatentMap) -> str:
     """Quality in one line."""
     quality, labels = latent_map.quality, latent_map.labels
     parts = []

@@ -14,33 +14,26 @@ from matplotlib.patches import Arc, Circle, Polygon, Rectangle
 
 from glassviz.compare.graphs import RunGraph
 from glassviz.figures.graph_drawing import (
-    MAIN,
-    MINOR,
-    RING_WIDTH,
-    Drawing,
-    Look,
-    draw_graph,
-    percent,
-)
-from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.graph_page import (
     CAPTION_SIZE,
     CAPTION_STEP,
     COLUMN,
+    MAIN,
     MARGIN,
+    MINOR,
+    RING_WIDTH,
     TICK_SIZE,
     TITLE_HEIGHT,
+    Drawing,
+    Look,
     Page,
     Width,
     centred_text,
     draw,
+    draw_graph,
+    percent,
 )
-from glassviz.figures.style import (
-    INK,
-    style,
-    text_width,
-    wrapped,
-)
+from glassviz.figures.graph_layout import NAME_SIZE
+from glassviz.figures.style import INK, style, text_width, wrapped
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color

@@ -20,7 +20,7 @@ from glassviz.rollout.run import Run
 if TYPE_CHECKING:
     import networkx as nx
 
-    from glassviz.figures.graph_page import Width
+    from glassviz.figures.graph_drawing import Width
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.evaluate import Fresh
 
@@ -221,11 +221,11 @@ def save_graph(
 
 
 def _drawn(graph: RunGraph | FluxDifference, width: "Width") -> Any:
-    from glassviz.figures.flux_difference import difference_figure_of, flux_difference
+    from glassviz.figures.flux_difference import flux_difference
     from glassviz.figures.transition_graph import figure_of, transition_graph
 
     if isinstance(graph, FluxDifference):
-        return flux_difference(difference_figure_of(graph, width), width)
+        return flux_difference(graph, width)
     return transition_graph(figure_of(graph), width)
 
 

@@ -15,9 +15,13 @@ from glassviz.compare.correspondence import Correspondence, LabelPair
 from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import NAMED, PRIMARY, MetricCorrelation
 from glassviz.errors import GlassvizError
-from glassviz.figures.labels import dwell_histograms, label_raster, occupancy_bars
+from glassviz.figures.labels import (
+    dwell_histograms,
+    label_raster,
+    occupancy_bars,
+    temperature_audit,
+)
 from glassviz.figures.return_scatter import Panel, against_return
-from glassviz.figures.temperature_audit import AuditCurves, temperature_audit
 from glassviz.gait.cycles import Cycles
 from glassviz.gait.verdict import GAIT_THRESHOLDS as GAIT
 from glassviz.gait.verdict import Criterion, GaitName
@@ -329,16 +333,8 @@ def _audit(run: RunStability, name: str) -> Drawing:
     if not run.audit:
         return Drawing(name, title, captions.no_audit(run), captions.AUDIT, None, terms)
     assert run.tau is not None
-    curves = AuditCurves(
-        tau=[each.tau for each in run.audit],
-        checkpoint_tau=run.tau,
-        within_cycle_mi_bits=[each.within_cycle_mi_bits for each in run.audit],
-        between_cycle_mi_bits=[each.between_cycle_mi_bits for each in run.audit],
-        confidence=[each.confidence for each in run.audit],
-        rule_agreement=[each.rule_agreement for each in run.audit],
-    )
     own = next(each for each in run.audit if each.tau == run.tau)
-    figure = temperature_audit(curves)
+    figure = temperature_audit(run.audit, run.tau)
     return Drawing(name, title, captions.audit_alt(own), captions.AUDIT, figure, terms)
 
 

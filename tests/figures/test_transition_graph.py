@@ -18,7 +18,7 @@ from matplotlib.text import Text
 from glassviz.compare.graphs import Graphed, flux_difference, flux_distance, run_graph
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures import flux_difference as difference_plot
-from glassviz.figures.flux_difference import difference_drawings, difference_figure_of
+from glassviz.figures.flux_difference import difference_caption, difference_drawings
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.graph_layout import graph_layout
 from glassviz.figures.style import shortened, text_width, wrapped
@@ -165,9 +165,9 @@ def test_no_text_lies_on_another(visited, clusters, mode):
 def test_no_text_of_a_difference_lies_on_another(width):
     one = wandering(16, 16) if width == "page" else wandering(8, 8)
     other = wandering(4, 16 if width == "page" else 8, 1, controller="mppi")
-    figure = difference_figure_of(flux_difference(source(one), source(other), 9), width)
-    assert "share of all switches" in figure.caption
-    plot = difference_plot.flux_difference(figure, width)
+    found = flux_difference(source(one), source(other), 9)
+    assert "share of all switches" in difference_caption(found)
+    plot = difference_plot.flux_difference(found, width)
     assert_texts_apart(plot, COLUMN if width == "column" else 2 * COLUMN)
 
 
@@ -414,4 +414,4 @@ def test_a_run_that_never_moves_has_no_distance():
     still = walked(np.zeros((2, 30), int), range(4), controller="mppi")
     found = flux_difference(source(walked(np.tile([0, 1], (2, 30)), range(4))), source(still))
     assert found.distance is None and found.p is None
-    assert "no traffic" in difference_figure_of(found).caption
+    assert "no traffic" in difference_caption(found)

@@ -428,9 +428,7 @@ def test_an_existing_report_is_refused_before_any_work(tmp_path, there):
 
 
 def test_figures_need_neither_jax_nor_mujoco():
-    statement = (
-        "import glassviz.figures.labels, glassviz.figures.style, glassviz.figures.temperature_audit"
-    )
+    statement = "import glassviz.figures.labels, glassviz.figures.style"
     assert loaded(statement, {"jax", "mujoco"}) == set()
 
 
