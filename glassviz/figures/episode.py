@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int, UInt8
@@ -30,6 +31,9 @@ MIN_MARGIN_M = 0.1
 
 NUMBERED_WIDTH_MM = 2.2
 """Narrowest segment that has room for its number."""
+
+OTHER = "#A98467"
+"""Colour of floor contacts of other parts of the body than the foot."""
 
 Ticks = Mapping[float, str]
 """Labels of an axis by position, from 0 (left) to 1 (right)."""
@@ -82,8 +86,7 @@ def film_strip(
     Args:
         rows: rows with equal numbers of pictures.
         names: gait phases by label.
-        axis: title of the horizontal axis.
-        ticks: ticks of the horizontal axis.
+        axis, ticks: title and ticks of the horizontal axis.
         width_mm: width of the figure.
     """
     left, right = 0.5, 0.5
@@ -95,7 +98,7 @@ def film_strip(
     head, labelled = 3.4, rows[0].span is not None
     row_mm = head + tall + (BAR_MM + 0.8 if labelled else 0.0)
     used = sorted({int(k) for row in rows for k in (row.span if row.span is not None else [])})
-    legend = legend_lines([f"{names.get(k, '')}" for k in used], inner)
+    legend = _legend_lines([names.get(k, "") for k in used], inner)
     below = 8.0 + 4.0 * len(legend)
     total = len(rows) * row_mm + below
     with style():
@@ -106,7 +109,10 @@ def film_strip(
             axes.text(left, top - 0.4, row.title, fontsize=FONT_SIZE, va="top")
             for j, picture in enumerate(row.pictures):
                 x, y = left + j * cell + GAP_MM / 2, top - head - tall
-                _image(figure, picture, x, y, cell - GAP_MM, tall, width_mm, total)
+                box = x / width_mm, y / total, (cell - GAP_MM) / width_mm, tall / total
+                image = figure.add_axes(box, zorder=-1)
+                image.imshow(picture, aspect="auto", interpolation="antialiased")
+                image.set_axis_off()
                 if row.labels is not None:
                     _chip(axes, x + 0.5, y + tall - 0.5, row.labels[j])
             if row.span is not None:
@@ -137,35 +143,33 @@ def timeline(
     first, last = part
     time = signals.time_s
     step = float(time[1] - time[0]) if len(time) > 1 else 1.0
-    labelled = signals.label is not None
     used = sorted({int(k) for k in signals.label if k >= 0}) if signals.label is not None else []
     left, right = 11.0, 1.5
     inner = width_mm - left - right
-    legend = legend_lines([names.get(k, "") for k in used], inner)
+    legend = _legend_lines([names.get(k, "") for k in used], inner)
     foot_mm = 8.0 + 4.0 * len(legend)
     lanes_mm, curve_mm = 5.0, 17.0
-    whole_mm = 4.0 if labelled else 0.0
-    label_mm = 4.0 if labelled else 0.0
-    total = 1.0 + (whole_mm + 6.8 if labelled else 0) + curve_mm + 1 + label_mm + lanes_mm + foot_mm
+    label_mm = 4.0 if signals.label is not None else 0.0
+    total = 1.0 + (label_mm + 6.8 if label_mm else 0) + curve_mm + 1 + label_mm + lanes_mm + foot_mm
     with style():
         figure = Figure(figsize=(width_mm / INCH_MM, total / INCH_MM))
         page = _page(figure, width_mm, total)
         y = total - 1.0
+        edges = left + first / len(time) * inner, left + last / len(time) * inner
+        funnel = None
         if signals.label is not None:
-            y -= whole_mm + 2.6
-            span = (float(time[0]), float(time[-1]) + step)
-            page.text(
-                left,
-                y + whole_mm + 0.5,
-                f"whole episode, {span[1] - span[0]:g} s",
-                fontsize=FONT_SIZE,
+            y -= label_mm + 2.6
+            text = f"whole episode, {float(time[-1]) + step - float(time[0]):g} s"
+            page.text(left, y + label_mm + 0.5, text, fontsize=FONT_SIZE)
+            _segments(page, signals.label, left, y, inner, label_mm, numbered=False)
+            box = (
+                (edges[0], y - 0.3),
+                (last / len(time) - first / len(time)) * inner,
+                label_mm + 0.6,
             )
-            _segments(page, signals.label, left, y, inner, whole_mm, numbered=False)
-            _mark(page, left, y, inner, whole_mm, first / len(time), last / len(time))
+            page.add_patch(Rectangle(*box, fill=False, edgecolor=INK, linewidth=0.8))
             funnel = y
             y -= 4.2
-        else:
-            funnel = None
         y -= curve_mm
         curve = figure.add_axes((left / width_mm, y / total, inner / width_mm, curve_mm / total))
         curve.plot(time[first:last], signals.height_m[first:last], color=INK, linewidth=0.9)
@@ -177,46 +181,26 @@ def timeline(
         curve.tick_params(labelbottom=False, bottom=False)
         curve.spines["bottom"].set_visible(False)
         if funnel is not None:
-            for at, end in ((first / len(time), 0.0), (last / len(time), 1.0)):
-                page.plot(
-                    [left + at * inner, left + end * inner],
-                    [funnel - 0.3, y + curve_mm + 0.5],
-                    color=INK,
-                    linewidth=0.4,
-                )
+            for edge, end in zip(edges, (left, left + inner), strict=True):
+                at = [edge, end], [funnel - 0.3, y + curve_mm + 0.5]
+                page.plot(*at, color=INK, linewidth=0.4)
         y -= 1.0
         if signals.label is not None:
             y -= label_mm
             _segments(page, signals.label[first:last], left, y, inner, label_mm)
-            page.text(
-                left - 0.8,
-                y + label_mm / 2,
-                label_title,
-                fontsize=7,
-                ha="right",
-                va="center_baseline",
-            )
-        for name, contact, color in (
-            ("foot", signals.foot, INK),
-            ("other", signals.other, "#A98467"),
-        ):
+            beside: Any = {"ha": "right", "va": "center_baseline"}
+            page.text(left - 0.8, y + label_mm / 2, label_title, fontsize=7, **beside)
+        for name, contact, color in (("foot", signals.foot, INK), ("other", signals.other, OTHER)):
             y -= lanes_mm / 2
             _lane(page, contact[first:last], left, y + 0.3, inner, lanes_mm / 2 - 0.7, color)
-            page.text(
-                left - 0.8,
-                y + lanes_mm / 4,
-                name,
-                fontsize=FONT_SIZE,
-                ha="right",
-                va="center_baseline",
-            )
+            page.text(left - 0.8, y + lanes_mm / 4, name, fontsize=FONT_SIZE, **beside)
         _scale(page, left, y, inner, round_ticks(float(time[first]), float(time[last - 1]) + step))
         page.text(left + inner / 2, y - 4.1, "time, s", fontsize=7, ha="center", va="top")
         _legend(page, left, y - 8.5, legend, used, names)
     return figure
 
 
-def legend_lines(names: Sequence[str], width_mm: float) -> list[int]:
+def _legend_lines(names: Sequence[str], width_mm: float) -> list[int]:
     """Number of labels in the lines of a legend."""
     lines: list[int] = []
     remaining = 0.0
@@ -243,36 +227,16 @@ def _page(figure: Figure, width_mm: float, height_mm: float) -> Axes:
     return axes
 
 
-def _image(
-    figure: Figure,
-    picture: UInt8[np.ndarray, "height width 3"],
-    x: float,
-    y: float,
-    width: float,
-    height: float,
-    width_mm: float,
-    total: float,
-) -> None:
-    box = (x / width_mm, y / total, width / width_mm, height / total)
-    axes = figure.add_axes(box, zorder=-1)
-    axes.imshow(picture, aspect="auto", interpolation="antialiased")
-    axes.set_axis_off()
-
-
 def _chip(axes: Axes, x: float, top: float, label: int) -> None:
-    color = label_color(label)
-    side = 2.9
+    color, side = label_color(label), 2.9
     width = side if label < 10 else 1.4 * side
     axes.add_patch(Rectangle((x, top - side), width, side, facecolor=color, linewidth=0))
-    axes.text(
-        x + width / 2,
-        top - side / 2 - 0.06,
-        str(label),
-        color=ink_on(color),
-        fontsize=FONT_SIZE,
-        ha="center",
-        va="center_baseline",
-    )
+    _number(axes, x + width / 2, top - side / 2 - 0.06, label)
+
+
+def _number(axes: Axes, x: float, y: float, label: int) -> None:
+    look: Any = {"fontsize": FONT_SIZE, "ha": "center", "va": "center_baseline"}
+    axes.text(x, y, str(label), color=ink_on(label_color(label)), **look)
 
 
 def _segments(
@@ -288,22 +252,10 @@ def _segments(
     cuts = [0, *(np.flatnonzero(np.diff(label)) + 1).tolist(), len(label)]
     scale = width / len(label)
     for start, end in pairwise(cuts):
-        number = int(label[start])
-        color = label_color(number)
-        box = Rectangle(
-            (x + start * scale, y), (end - start) * scale, height, facecolor=color, linewidth=0
-        )
-        axes.add_patch(box)
+        number, box = int(label[start]), ((x + start * scale, y), (end - start) * scale, height)
+        axes.add_patch(Rectangle(*box, facecolor=label_color(number), linewidth=0))
         if numbered and number >= 0 and (end - start) * scale >= NUMBERED_WIDTH_MM:
-            axes.text(
-                x + (start + end) / 2 * scale,
-                y + height / 2 - 0.06,
-                str(number),
-                color=ink_on(color),
-                fontsize=FONT_SIZE,
-                ha="center",
-                va="center_baseline",
-            )
+            _number(axes, x + (start + end) / 2 * scale, y + height / 2 - 0.06, number)
 
 
 def _lane(
@@ -320,17 +272,8 @@ def _lane(
     edges = np.flatnonzero(np.diff(np.concatenate([[0], contact.astype(np.int8), [0]])))
     scale = width / len(contact)
     for start, end in edges.reshape(-1, 2).tolist():
-        left = x + start * scale
-        axes.add_patch(
-            Rectangle((left, y), (end - start) * scale, height, facecolor=color, linewidth=0)
-        )
-
-
-def _mark(
-    axes: Axes, x: float, y: float, width: float, height: float, start: float, end: float
-) -> None:
-    box = (x + start * width, y - 0.3), (end - start) * width, height + 0.6
-    axes.add_patch(Rectangle(*box, fill=False, edgecolor=INK, linewidth=0.8))
+        box = (x + start * scale, y), (end - start) * scale, height
+        axes.add_patch(Rectangle(*box, facecolor=color, linewidth=0))
 
 
 def _scale(axes: Axes, x: float, y: float, width: float, ticks: Ticks) -> None:

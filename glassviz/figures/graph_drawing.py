@@ -297,8 +297,8 @@ def _arrows(
         if look.signs is not None:
             told = f"{'+' if look.signs[arrow.source, arrow.target] > 0 else '−'}{told}"
         size = text_width(told, SHARE_SIZE), SHARE_SIZE
-        curve = arrow.start, arrow.control, arrow.end
-        at = room.take(text_positions(*curve, arrow.width, *size), *size)
+        centres = text_positions(arrow.start, arrow.control, arrow.end, arrow.width, *size)
+        at = room.take(centres, *size)
         if at:
             arrows[i] = replace(arrow, told=told, at=at)
     return tuple(arrows)

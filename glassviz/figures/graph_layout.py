@@ -91,8 +91,10 @@ def graph_layout(
     discs = [_packed(len(indices)) for indices in members]
     radius = np.array([_reach(disc) + 0.5 + PAD for disc in discs])
     angle, ring = _ring(radius + GAP / 2)
-    fits = [_scale(ring * _towards(angle + turn), radius, width, height) for turn in _TURNS]
-    fits = [min(fit, largest) for fit in fits]
+    fits = []
+    for turn in _TURNS:
+        low, high = _bounds(ring * _towards(angle + turn), radius)
+        fits.append(min(*(np.array([width, height]) / (high - low)).tolist(), largest))
     best = int(np.argmax(np.round(fits, 9)))
     angle, scale = angle + _TURNS[best], fits[best]
     centre = ring * _towards(angle)
@@ -101,7 +103,7 @@ def graph_layout(
         # The first prototype points outwards, the others follow clockwise.
         outwards = np.array([[np.cos(a), np.sin(a)], [-np.sin(a), np.cos(a)]])
         place[indices] = at + disc @ outwards
-    low, high = (centre - radius[:, None]).min(axis=0), (centre + radius[:, None]).max(axis=0)
+    low, high = _bounds(centre, radius)
     shift = np.array([width, height]) / 2 - scale * (low + high) / 2
     return GraphLayout(
         place=scale * place + shift,
@@ -132,9 +134,8 @@ def _packed(count: int) -> Points:
         return _circle(count, 0.5 / np.sin(np.pi / count))
     packings = []
     for inside in range(1, count - 5):
-        core = _packed(inside)
-        outer = count - inside
-        packings.append((max(_reach(core) + 1, 0.5 / float(np.sin(np.pi / outer))), inside, core))
+        core, least = _packed(inside), 0.5 / float(np.sin(np.pi / (count - inside)))
+        packings.append((max(_reach(core) + 1, least), inside, core))
     reach, inside, core = min(packings, key=lambda packing: (round(packing[0], 9), packing[1]))
     return np.concatenate([_circle(count - inside, reach), core])
 
@@ -160,23 +161,19 @@ def _ring(
     return np.concatenate([[0.0], np.cumsum(half[:-1] + half[1:])]), ring
 
 
-def _scale(
-    centre: Points, radius: Float64[np.ndarray, " clusters"], width: float, height: float
-) -> float:
-    size = (centre + radius[:, None]).max(axis=0) - (centre - radius[:, None]).min(axis=0)
-    return float(min(width / size[0], height / size[1]))
+def _bounds(centre: Points, radius: Float64[np.ndarray, " clusters"]) -> tuple[Vector, Vector]:
+    """Upper left and lower right corner of the box around circles."""
+    return (centre - radius[:, None]).min(axis=0), (centre + radius[:, None]).max(axis=0)
 
 
 def outline(place: Float64[np.ndarray, "members 2"], radius: float) -> tuple[Point, ...]:
     """The convex hull of discs around the members of a cluster, as a polygon."""
     from scipy.spatial import ConvexHull
 
-    angle = 2 * np.pi * np.arange(_CORNERS) / _CORNERS
     # The sides of the polygon, not only its corners, keep this distance.
-    disc = radius / np.cos(np.pi / _CORNERS) * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    disc = _circle(_CORNERS, radius / np.cos(np.pi / _CORNERS))
     points = (place[:, None] + disc).reshape(-1, 2)
-    corners = points[ConvexHull(points).vertices]
-    return tuple((float(x), float(y)) for x, y in corners)
+    return tuple(map(_point, points[ConvexHull(points).vertices]))
 
 
 def head_length(width: float) -> float:
@@ -218,16 +215,8 @@ def route(
     half = np.array([-back[1], back[0]]) * 0.55 * head
     # The line ends within the head, so that no gap shows.
     line_end = tip + 0.8 * head * back
-    return (
-        _point(start),
-        _point(control),
-        _point(line_end),
-        (
-            _point(tip),
-            _point(end + half),
-            _point(end - half),
-        ),
-    )
+    corners = tuple(map(_point, (tip, end + half, end - half)))
+    return _point(start), _point(control), _point(line_end), corners
 
 
 def text_positions(
@@ -314,18 +303,13 @@ class Room:
     """
 
     def __init__(
-        self,
-        page: Box,
-        discs: Iterable[Iterable[float]],
-        taken: Iterable[Box] = (),
+        self, page: Box, discs: Iterable[Iterable[float]], taken: Iterable[Box] = ()
     ) -> None:
         self._page = page
         self._discs = [tuple(disc) for disc in discs]
         self._taken = list(taken)
 
-    def take(
-        self, centres: Iterable[tuple[float, float]], width: float, height: float
-    ) -> tuple[float, float] | None:
+    def take(self, centres: Iterable[Point], width: float, height: float) -> Point | None:
         """Reserve space for a text at the first centre where it fits; None if it fits nowhere."""
         for x, y in centres:
             box = Box.around(x, y, width + 2 * TEXT_MARGIN, height + 2 * TEXT_MARGIN)
@@ -350,7 +334,7 @@ class Name:
     """
 
     lines: tuple[str, ...]
-    at: tuple[float, float]
+    at: Point
     box: Box
 
 
@@ -367,17 +351,12 @@ def place_names(
         names: lines of text by cluster.
         page: box that names must stay within.
     """
-    variants = (
-        names,
-        {k: lines[:1] for k, lines in names.items()},
-        {k: (lines[0].split(" ")[0],) for k, lines in names.items()},
-    )
-    placed: dict[int, Name] = {}
-    for variant in variants:
+    first_lines = {k: lines[:1] for k, lines in names.items()}
+    for variant in (names, first_lines):
         placed = _placed(layout, variant, page)
         if all(name.lines for name in placed.values()):
-            break
-    return placed
+            return placed
+    return _placed(layout, {k: (line.split(" ")[0],) for k, (line,) in first_lines.items()}, page)
 
 
 def _placed(

@@ -16,6 +16,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glassviz.figures.style import COLUMN_INCHES, INK, style
 from glassviz.palette import CLUSTER_COLORS
+from glassviz.text import count_of
 from glassviz.training.log import CONTROLLERS, Curve, Run
 
 TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
@@ -95,15 +96,11 @@ def learning_curves(
         for axes, controller in zip(panels, controllers, strict=True):
             axes.set_title(TITLES[controller])
             axes.set_ylabel("mean return")
-            drawn = [
-                (i, curve)
-                for i, run in enumerate(runs)
-                for curve in run.curves
-                if curve.controller == controller
-            ]
-            for i, curve in drawn:
-                _draw(axes, curve, runs[i].restarts.get(curve.seed, ()), i)
-            if not drawn:
+            for i, run in enumerate(runs):
+                for curve in run.curves:
+                    if curve.controller == controller:
+                        _draw(axes, curve, run.restarts.get(curve.seed, ()), i)
+            if not axes.lines:
                 axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
@@ -135,12 +132,10 @@ def _look(run: int) -> dict[str, Any]:
 
 def _draw(axes: Axes, curve: Curve, restarts: Sequence[int], run: int) -> None:
     look = _look(run)
-    axes.plot(curve.env_steps, curve.returns, **look, alpha=0.85)
-    axes.plot(
-        curve.env_steps[-1:], curve.returns[-1:], "o", color=look["color"], ms=2.5, clip_on=False
-    )
-    heights = np.interp(restarts, curve.env_steps, curve.returns)
-    axes.plot(restarts, heights, "x", color=look["color"], ms=4, mew=1)
+    color, (steps, returns) = look["color"], (curve.env_steps, curve.returns)
+    axes.plot(steps, returns, **look, alpha=0.85)
+    axes.plot(steps[-1:], returns[-1:], "o", color=color, ms=2.5, clip_on=False)
+    axes.plot(restarts, np.interp(restarts, steps, returns), "x", color=color, ms=4, mew=1)
 
 
 def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
@@ -167,10 +162,9 @@ def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
 def _legend_of_runs(runs: Sequence[Run]) -> tuple[list[Artist], list[str]]:
     handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(runs))]
     # Matplotlib omits labels that begin with an underscore.
-    names = [f" {run.name}" if run.name.startswith("_") else run.name for run in runs]
     labels = [
-        f"{name} ({run.seeds} seed{'s' if run.seeds > 1 else ''})"
-        for name, run in zip(names, runs, strict=True)
+        f"{' ' * run.name.startswith('_')}{run.name} ({count_of(run.seeds, 'seed')})"
+        for run in runs
     ]
     if any(steps for run in runs for steps in run.restarts.values()):
         handles.append(Line2D([], [], color=INK, linestyle="", marker="x", markersize=4))

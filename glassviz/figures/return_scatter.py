@@ -75,20 +75,15 @@ def against_return(
             row, column = divmod(i, COLUMNS)
             left = column * WIDTH / COLUMNS + LEFT
             bottom = height - row * step - TOP - PANEL[1]
-            place = (left / WIDTH, bottom / height, PANEL[0] / WIDTH, PANEL[1] / height)
+            place = left / WIDTH, bottom / height, PANEL[0] / WIDTH, PANEL[1] / height
             axes = figure.add_axes(place)
             axes.set(ylim=limits, xlabel=panel.metric, ylabel="" if column else "return")
             axes.set_title(panel.title, fontsize=7)
             _draw(axes, panel.values, returns, basins)
         present = [basin for basin in MARKERS if basin in basins.values()]
-        figure.legend(
-            [Line2D([], [], linestyle="", **_marker(basin)) for basin in present],
-            present,
-            loc="lower center",
-            ncols=len(MARKERS),
-            borderaxespad=0.1,
-            handletextpad=0.1,
-        )
+        handles = [Line2D([], [], linestyle="", **_marker(basin)) for basin in present]
+        spacing: Any = {"borderaxespad": 0.1, "handletextpad": 0.1}
+        figure.legend(handles, present, loc="lower center", ncols=len(MARKERS), **spacing)
     return figure
 
 
@@ -121,30 +116,23 @@ def _draw(
             for angle in np.arange(0, 2 * math.pi, math.pi / 6).tolist()
         ]
         at = room.take(candidates, number_width, NUMBER_SIZE * 0.75) or candidates[0]
+        leader: Any = {"arrowstyle": "-", "color": INK, "linewidth": 0.3, "shrinkA": 3}
+        look: Any = {"ha": "center", "va": "center_baseline", "fontsize": NUMBER_SIZE}
         axes.annotate(
             str(run),
             (x / width, 1 - y / height),
             (at[0] / width, 1 - at[1] / height),
             xycoords="axes fraction",
             textcoords="axes fraction",
-            ha="center",
-            va="center_baseline",
-            fontsize=NUMBER_SIZE,
-            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.3, "shrinkA": 3}
-            if math.dist(at, (x, y)) > LEADER_DISTANCE
-            else None,
+            arrowprops=leader if math.dist(at, (x, y)) > LEADER_DISTANCE else None,
+            **look,
         )
 
 
 def _marker(basin: str) -> dict[str, Any]:
     shape, color = MARKERS[basin]
-    return {
-        "marker": shape,
-        "markersize": 2 * POINT,
-        "markerfacecolor": color,
-        "markeredgecolor": INK,
-        "markeredgewidth": 0.5,
-    }
+    edge = {"markeredgecolor": INK, "markeredgewidth": 0.5}
+    return {"marker": shape, "markersize": 2 * POINT, "markerfacecolor": color, **edge}
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:

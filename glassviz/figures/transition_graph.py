@@ -1,7 +1,7 @@
 """The figure of a transition graph: drawing, matrices, key and caption."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from string import ascii_letters
 from typing import Any, Literal
 
@@ -40,7 +40,7 @@ from glassviz.palette import label_color
 from glassviz.text import printable
 
 Sign = Literal["visited", "hollow", "ring", "main", "arrow", "line", "best"]
-Matrix = Float64[np.ndarray, "prototypes prototypes"]
+Key = tuple[tuple[Sign, str], ...]
 
 STRIP = 2.4
 """Width of the strips of cluster colours along a matrix."""
@@ -86,116 +86,116 @@ class Heat:
         title: title of the matrix.
         values: one column per prototype, one row per prototype or cluster.
         highest: upper end of the scale, which begins at 0.
-        highest_text: label of the upper end.
     """
 
     title: str
     values: Float64[np.ndarray, "rows prototypes"]
     highest: float
-    highest_text: str
 
 
-@dataclass(frozen=True, eq=False)
-class GraphFigure:
-    """Content of the figure of a graph.
-
-    Attributes:
-        title: name of the run and controller.
-        mode: mode of the graph.
-        drawing: drawing of the graph.
-        key: signs and their meanings.
-        order: order of the prototypes in all matrices.
-        colors, cluster_colors: colours of the prototypes and of the clusters.
-        p, a, s: the matrices; `s` has one row per cluster.
-        best: letters of the prototypes below `s`: equal letters mean the same cluster in the best
-            partition found.
-        caption: caption of the figure.
-    """
-
-    title: str
-    mode: str
-    drawing: Drawing
-    key: "tuple[tuple[Sign, str], ...]"
-    order: Int[np.ndarray, " prototypes"]
-    colors: tuple[str, ...]
-    cluster_colors: tuple[str, ...]
-    p: Heat
-    a: Heat
-    s: Heat
-    best: tuple[str, ...]
-    caption: str
-
-
-def transition_graph(shown: GraphFigure, width: Width = "column") -> Figure:
+def transition_graph(graph: RunGraph, width: Width = "column") -> Figure:
     """Draw a graph with its matrices below it in a column, or beside it on a page."""
     total = COLUMN if width == "column" else 2 * COLUMN
-    caption = wrapped(shown.caption, total - 2 * MARGIN, CAPTION_SIZE)
-    cell = _cell(shown)
+    lines = wrapped(caption(graph), total - 2 * MARGIN, CAPTION_SIZE)
+    count, clusters = graph.partition.shape
+    cell = min((COLUMN - LEFT - BETWEEN - 2 * STRIP - MARGIN) / 2 / count, 7.5)
+    key = key_of(graph)
     if cell < TICK_SIZE:  # no room for letters
-        key = tuple(entry for entry in shown.key if entry[0] != "best")
-        shown = replace(shown, key=key, best=("",) * len(shown.best))
-    maps = _maps_height(shown, cell)
-    drawing = shown.drawing.height
-    body = drawing + maps if width == "column" else max(drawing, maps)
-    below = MARGIN + len(caption) * CAPTION_STEP
+        key = tuple(entry for entry in key if entry[0] != "best")
+    key_height = sum(_entry_height(meaning, _key_width(count, cell)) for _, meaning in key)
+    p_height = count * cell + HEAD + STRIP + FOOT
+    s_height = clusters * cell + HEAD + STRIP + FOOT + LETTERS
+    maps = p_height + max(s_height, key_height)
+    drawing = drawing_of(graph)
+    body = drawing.height + maps if width == "column" else max(drawing.height, maps)
+    below = MARGIN + len(lines) * CAPTION_STEP
+    mode = f"mode {graph.mode}"
     with style():
         page = Page(total, TITLE_HEIGHT + body + below + MARGIN)
-        page.title(MARGIN, 2.5, shown.title, total - 2 * MARGIN - text_width(shown.mode, NAME_SIZE))
-        page.text(total - MARGIN, 3.2, shown.mode, NAME_SIZE, ha="right")
+        page.title(MARGIN, 2.5, title_of(graph), total - 2 * MARGIN - text_width(mode, NAME_SIZE))
+        page.text(total - MARGIN, 3.2, mode, NAME_SIZE, ha="right")
         # A drawing is slightly narrower than a column.
-        left = (COLUMN - shown.drawing.width) / 2
-        top = TITLE_HEIGHT + (0.0 if width == "column" else (body - drawing) / 2)
-        draw(page.axes(left, top, shown.drawing.width, drawing), shown.drawing)
+        left = (COLUMN - drawing.width) / 2
+        top = TITLE_HEIGHT + (0.0 if width == "column" else (body - drawing.height) / 2)
+        draw(page.axes(left, top, drawing.width, drawing.height), drawing)
         if width == "column":
-            _maps(page, shown, 0.0, TITLE_HEIGHT + drawing, cell)
+            _maps(page, graph, key, 0.0, TITLE_HEIGHT + drawing.height, cell)
         else:
-            _maps(page, shown, COLUMN, TITLE_HEIGHT + (body - maps) / 2, cell)
-        for i, line in enumerate(caption):
+            _maps(page, graph, key, COLUMN, TITLE_HEIGHT + (body - maps) / 2, cell)
+        for i, line in enumerate(lines):
             y = TITLE_HEIGHT + body + MARGIN + i * CAPTION_STEP
             page.text(MARGIN, y, line, CAPTION_SIZE)
     return page.figure
 
 
-def _cell(shown: GraphFigure) -> float:
-    """Side of a cell of the matrices."""
-    room = COLUMN - LEFT - BETWEEN - 2 * STRIP - MARGIN
-    return min(room / 2 / len(shown.order), 7.5)
+def _second_left(count: int, cell: float) -> float:
+    """Left side of the second matrix, for `count` prototypes."""
+    return LEFT + count * cell + BETWEEN + 2 * STRIP
 
 
-def _maps_height(shown: GraphFigure, cell: float) -> float:
-    p = len(shown.order) * cell + HEAD + STRIP + FOOT
-    s = len(shown.cluster_colors) * cell + HEAD + STRIP + FOOT + LETTERS
-    return p + max(s, _key_height(shown, _key_width(shown, cell)))
+def _key_width(count: int, cell: float) -> float:
+    """Width of the key's texts."""
+    return COLUMN - MARGIN - _second_left(count, cell) + STRIP - INDENT
 
 
-def _second_left(shown: GraphFigure, cell: float) -> float:
-    """Left side of the second matrix."""
-    return LEFT + len(shown.order) * cell + BETWEEN + 2 * STRIP
-
-
-def _maps(page: Page, shown: GraphFigure, left: float, top: float, cell: float) -> None:
+def _maps(page: Page, graph: RunGraph, key: Key, left: float, top: float, cell: float) -> None:
     """P and A side by side; S below P, with the same columns; the key beside S."""
-    order, side = shown.order, len(shown.order) * cell
-    colors = [shown.colors[i] for i in order]
-    visited = {node.key for node in shown.drawing.nodes if node.share}
-    ticks = [str(i) if i in visited and cell >= TICK_SIZE else "" for i in order.tolist()]
-    first, second = left + LEFT + STRIP, left + _second_left(shown, cell)
+    count, clusters = graph.partition.shape
+    order = _order(graph)
+    colors = [label_color(int(graph.cluster[i])) for i in order]
+    cluster_colors = [label_color(k) for k in range(clusters)]
+    numbered = graph.stats.prototypes.occupancy[order] * (cell >= TICK_SIZE) > 0
+    ticks = [str(i) if shown else "" for i, shown in zip(order, numbered, strict=True)]
+    rows = [str(k) if cell >= TICK_SIZE else "" for k in range(clusters)]
+    best = best_letters(graph)
+    letters = [best[i] if cell >= TICK_SIZE else "" for i in order]
+    first, second = left + LEFT + STRIP, left + _second_left(count, cell)
     upper = top + HEAD + STRIP
-    lower = upper + side + FOOT + HEAD + STRIP
-    both = np.ix_(order, order)
-    _heat(page, shown.p, shown.p.values[both], (first, upper), cell, colors, colors, ticks)
-    _heat(page, shown.a, shown.a.values[both], (second, upper), cell, colors, colors, ticks)
-    rows = [str(k) if cell >= TICK_SIZE else "" for k in range(len(shown.cluster_colors))]
-    s = shown.s.values[:, order]
-    letters = [shown.best[i] for i in order]
-    _heat(page, shown.s, s, (first, lower), cell, colors, shown.cluster_colors, rows, letters)
-    _key(page, shown, second - STRIP, lower - STRIP - HEAD, _key_width(shown, cell))
+    lower = upper + count * cell + FOOT + HEAD + STRIP
+    p, a = _matrices(graph, order)
+    s = Heat("S: prototype (column) in label (row)", graph.partition.T[:, order], 1.0)
+    _heat(page, p, (first, upper), cell, colors, colors, ticks)
+    _heat(page, a, (second, upper), cell, colors, colors, ticks)
+    _heat(page, s, (first, lower), cell, colors, cluster_colors, rows, letters)
+    y = lower - STRIP - HEAD
+    for sign, meaning in key:
+        _sign(page.axes(second - STRIP, y, SIGN, KEY_STEP), sign, SIGN / 2, KEY_STEP / 2)
+        for i, line in enumerate(wrapped(meaning, _key_width(count, cell), CAPTION_SIZE)):
+            at = second - STRIP + INDENT, y + 1.2 + i * CAPTION_STEP
+            page.text(*at, line, CAPTION_SIZE)
+        y += _entry_height(meaning, _key_width(count, cell))
+
+
+def _order(graph: RunGraph) -> Int[np.ndarray, " prototypes"]:
+    """Order of the prototypes in all matrices: by cluster, then by number."""
+    return np.argsort(graph.cluster, kind="stable")
+
+
+def _matrices(graph: RunGraph, order: Int[np.ndarray, " prototypes"]) -> tuple[Heat, Heat]:
+    """P, or F, and the undirected graph A that structural entropy is computed on."""
+    chain = graph.stats.prototypes.chain
+    title, values = "P: next, row to column", chain.p
+    highest = 1.0
+    if graph.mode in ("flow", "soft-train"):
+        if graph.mode == "flow":
+            title, values = "F: share of time, row to column", chain.flow
+        else:
+            title = "P: soft, row to column"
+        highest = float(values.max(initial=0))
+    if graph.mode == "soft-train":
+        a_title, a = "A = (P + Pᵀ)/2", chain.weights
+    else:
+        both = symmetrised(chain.flow)
+        both = both * (1 - np.eye(len(both)))
+        a_title, a = "A: switches, both ways", both / (both.sum() or 1.0)
+    by_order = np.ix_(order, order)
+    second = Heat(a_title, a[by_order], float(a.max(initial=0)))
+    return Heat(title, values[by_order], highest), second
 
 
 def _heat(
     page: Page,
     heat: Heat,
-    values: Float64[np.ndarray, "rows columns"],
     corner: tuple[float, float],
     cell: float,
     column_colors: Sequence[str],
@@ -204,7 +204,7 @@ def _heat(
     letters: Sequence[str] = (),
 ) -> None:
     """Draw a matrix with its upper left corner at `corner`, optionally with letters below."""
-    rows, columns = values.shape
+    rows, columns = heat.values.shape
     width, height = columns * cell, rows * cell
     x, y = corner
     page.text(x - STRIP, y - HEAD - STRIP + 2.5, heat.title, NAME_SIZE)
@@ -216,21 +216,15 @@ def _heat(
         _tile(axes, LEFT + STRIP * 0.2, STRIP + i * cell, STRIP * 0.8, cell, color)
         where = LEFT - 1.5, STRIP + (i + 0.5) * cell
         axes.text(*where, tick, fontsize=TICK_SIZE, ha="right", va="center")
-    axes.imshow(
-        values,
-        cmap=_HEAT,
-        vmin=0,
-        vmax=heat.highest or 1.0,
-        extent=(at, at + width, STRIP + height, STRIP),
-        interpolation="nearest",
-        aspect="auto",
-    )
+    look: Any = {"cmap": _HEAT, "vmin": 0, "vmax": heat.highest or 1.0}
+    look |= {"interpolation": "nearest", "aspect": "auto"}
+    axes.imshow(heat.values, extent=(at, at + width, STRIP + height, STRIP), **look)
     axes.set(xlim=(0, LEFT + STRIP + width), ylim=(STRIP + height, 0))
     frame: Any = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.5, "clip_on": False}
     axes.add_patch(Rectangle((at, STRIP), width, height, **frame))
     for i, letter in enumerate(letters):
         page.text(x + (i + 0.5) * cell, y + height + 1, letter, TICK_SIZE, ha="center")
-    _scale(page, heat, x, y + height + 4.5 + (LETTERS if letters else 0))
+    _scale(page, heat.highest, x, y + height + 4.5 + (LETTERS if letters else 0))
 
 
 def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: str) -> None:
@@ -238,33 +232,13 @@ def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: st
     axes.add_patch(Rectangle((x, y), width, height, color=color, linewidth=0.2))
 
 
-def _scale(page: Page, heat: Heat, x: float, y: float) -> None:
-    """Draw the colour scale of a matrix."""
+def _scale(page: Page, highest: float, x: float, y: float) -> None:
+    """Draw the colour scale of a matrix, from 0 to `highest`."""
     length = 34.0
     page.text(x, y - 1.6, "0", TICK_SIZE)
     axes = page.axes(x + 5, y, length, 3.2)
     axes.imshow(np.linspace(0, 1, 64)[None], cmap=_HEAT, extent=(0, length, 3.2, 0), aspect="auto")
-    page.text(x + length + 7, y - 1.6, heat.highest_text, TICK_SIZE)
-
-
-def _key(page: Page, shown: GraphFigure, left: float, top: float, width: float) -> None:
-    """Draw the signs of the drawing and their meanings."""
-    y = top
-    for sign, meaning in shown.key:
-        axes = page.axes(left, y, SIGN, KEY_STEP)
-        _sign(axes, sign, SIGN / 2, KEY_STEP / 2)
-        for i, line in enumerate(wrapped(meaning, width, CAPTION_SIZE)):
-            page.text(left + INDENT, y + 1.2 + i * CAPTION_STEP, line, CAPTION_SIZE)
-        y += _entry_height(meaning, width)
-
-
-def _key_width(shown: GraphFigure, cell: float) -> float:
-    """Width of the key's texts."""
-    return COLUMN - MARGIN - _second_left(shown, cell) + STRIP - INDENT
-
-
-def _key_height(shown: GraphFigure, width: float) -> float:
-    return sum(_entry_height(meaning, width) for _, meaning in shown.key)
+    page.text(x + length + 7, y - 1.6, f"{highest:.2g}", TICK_SIZE)
 
 
 def _entry_height(meaning: str, width: float) -> float:
@@ -332,21 +306,17 @@ def caption(graph: RunGraph) -> str:
     stats = graph.stats
     cycle = dominant_cycle(stats.labels.cycles)
     labels = "fitted" if graph.labels_from == "fitted" else "learned"
-    steps = (
-        f"{graph.episodes} episodes without initial transients, {graph.frames:,} frames, "
-        f"{stats.prototypes.switches:,} switches between prototypes"
-    )
     sentences = [
         f"Mode {MODES[graph.mode]}.",
         f"Circles: prototypes by number, in hulls of their clusters; labels are {labels}, named "
         "by the gait phase in which they occur.",
-        f"{steps}.",
+        f"{graph.episodes} episodes without initial transients, {graph.frames:,} frames, "
+        f"{stats.prototypes.switches:,} switches between prototypes.",
     ]
     if cycle:
-        share = percent(cycle.share)
         sentences.append(
-            f"Between labels, {cycle_text(cycle)} carries {share} of the switches, completed "
-            f"{cycle.count:,} times."
+            f"Between labels, {cycle_text(cycle)} carries {percent(cycle.share)} of the switches, "
+            f"completed {cycle.count:,} times."
         )
     elif stats.labels.switches:
         sentences.append("Between labels, no cycle is dominant.")
@@ -388,12 +358,13 @@ def drawing_of(graph: RunGraph) -> Drawing:
     prototypes = graph.stats.prototypes
     directed = graph.mode != "soft-train"
     main = dominant_cycle(prototypes.cycles) if directed else None
+    chain = prototypes.chain
     return draw_graph(
         Look(
             cluster=graph.cluster,
             share=prototypes.occupancy,
-            traffic=_traffic(graph),
-            stays=None if graph.mode == "jump" else np.diag(prototypes.chain.p),
+            traffic=chain.flow if directed else chain.weights / chain.weights.sum(),
+            stays=None if graph.mode == "jump" else np.diag(chain.p),
             main=main.states if main else (),
             directed=directed,
             names=hull_names(graph),
@@ -401,85 +372,34 @@ def drawing_of(graph: RunGraph) -> Drawing:
     )
 
 
-def figure_of(graph: RunGraph) -> GraphFigure:
-    """Content of the figure of a graph."""
-    cluster = graph.cluster
-    return GraphFigure(
-        title=title_of(graph),
-        mode=f"mode {graph.mode}",
-        drawing=drawing_of(graph),
-        key=_legend(graph),
-        order=np.lexsort((np.arange(len(cluster)), cluster)),
-        colors=tuple(label_color(k) for k in cluster.tolist()),
-        cluster_colors=tuple(label_color(k) for k in range(graph.partition.shape[1])),
-        p=_first_matrix(graph),
-        a=_second_matrix(graph),
-        s=Heat("S: prototype (column) in label (row)", graph.partition.T, 1.0, "1"),
-        best=_letters(graph),
-        caption=caption(graph),
-    )
+def best_letters(graph: RunGraph) -> list[str]:
+    """A letter per visited prototype; equal ones mean a cluster of the best partition found.
 
-
-def _letters(graph: RunGraph) -> tuple[str, ...]:
-    """Letters of the visited prototypes, by cluster in the best partition found.
-
-    Letters are alphabetical in the order of the matrices; empty without transitions.
+    Letters are alphabetical in the order of the matrices; all are "" without transitions.
     """
-    best, cluster = shown_partition(graph).best, graph.cluster
+    prototypes, best = graph.stats.prototypes, shown_partition(graph).best
     letter: dict[int, str] = {}
     letters = [""] * len(best)
-    if not graph.stats.prototypes.switches:
-        return tuple(letters)
-    for i in np.lexsort((np.arange(len(cluster)), cluster)).tolist():
-        if graph.stats.prototypes.frames[i]:
-            unused = ascii_letters[len(letter) % len(ascii_letters)]
-            letters[i] = letter.setdefault(int(best[i]), unused)
-    return tuple(letters)
+    if prototypes.switches:
+        for i in _order(graph).tolist():
+            if prototypes.frames[i]:
+                unused = ascii_letters[len(letter) % len(ascii_letters)]
+                letters[i] = letter.setdefault(int(best[i]), unused)
+    return letters
 
 
-def _traffic(graph: RunGraph) -> Matrix:
-    chain = graph.stats.prototypes.chain
-    return chain.weights / chain.weights.sum() if graph.mode == "soft-train" else chain.flow
-
-
-def _first_matrix(graph: RunGraph) -> Heat:
-    chain = graph.stats.prototypes.chain
-    if graph.mode == "flow":
-        return _scaled("F: share of time, row to column", chain.flow)
-    if graph.mode == "soft-train":
-        return _scaled("P: soft, row to column", chain.p)
-    return Heat("P: next, row to column", chain.p, 1.0, "1")
-
-
-def _second_matrix(graph: RunGraph) -> Heat:
-    """The undirected graph that structural entropy is computed on."""
-    chain = graph.stats.prototypes.chain
-    if graph.mode == "soft-train":
-        return _scaled("A = (P + Pᵀ)/2", chain.weights)
-    both = symmetrised(chain.flow)
-    both = both * (1 - np.eye(len(both)))
-    return _scaled("A: switches, both ways", both / (both.sum() or 1.0))
-
-
-def _scaled(title: str, values: Matrix) -> Heat:
-    highest = float(values.max(initial=0))
-    return Heat(title, values, highest, f"{highest:.2g}")
-
-
-def _legend(graph: RunGraph) -> tuple[tuple[Sign, str], ...]:
+def key_of(graph: RunGraph) -> Key:
+    """Signs of the drawing and their meanings."""
     main = dominant_cycle_text(graph.stats.prototypes.cycles)
     key: list[tuple[Sign, str]] = [
         ("visited", "prototype: area by number of frames"),
         ("hollow", "prototype never visited"),
     ]
-    if any(_letters(graph)):
+    if any(best_letters(graph)):
         key.append(("best", "letters below S: clusters of the best partition found"))
     if graph.mode == "soft-train":
-        return (
-            *key,
-            ("ring", "dark part: weight of self-transitions"),
-            ("line", "A, both ways: width by weight"),
-        )
+        key.append(("ring", "dark part: weight of self-transitions"))
+        return (*key, ("line", "A, both ways: width by weight"))
     if graph.mode != "jump":
         key.append(("ring", "dark part: probability of self-transition"))
     if main:

@@ -348,12 +348,12 @@ class Rollout:
             GlassvizError: there are no labels or, for `soft-train`, no soft assignments.
         """
         from glassviz.compare.graphs import run_graph
-        from glassviz.figures.transition_graph import figure_of, transition_graph
+        from glassviz.figures.transition_graph import transition_graph
         from glassviz.metrics.transitions import Mode
 
         check_choice("mode", mode, get_args(Mode))
         found = run_graph(self.trace, mode, self.name, self.run.gaits)
-        return hand_over(transition_graph(figure_of(found), "page"))[0]
+        return hand_over(transition_graph(found, "page"))[0]
 
     def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":
         """Draw the latent map: every frame in a plane, with the typical gait cycle.

@@ -222,11 +222,11 @@ def save_graph(
 
 def _drawn(graph: RunGraph | FluxDifference, width: "Width") -> Any:
     from glassviz.figures.flux_difference import flux_difference
-    from glassviz.figures.transition_graph import figure_of, transition_graph
+    from glassviz.figures.transition_graph import transition_graph
 
     if isinstance(graph, FluxDifference):
         return flux_difference(graph, width)
-    return transition_graph(figure_of(graph), width)
+    return transition_graph(graph, width)
 
 
 def graph_json(graph: RunGraph | FluxDifference) -> str:

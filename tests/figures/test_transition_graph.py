@@ -22,7 +22,15 @@ from glassviz.figures.flux_difference import difference_caption, difference_draw
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.graph_layout import graph_layout
 from glassviz.figures.style import shortened, text_width, wrapped
-from glassviz.figures.transition_graph import drawing_of, figure_of, hull_names, transition_graph
+from glassviz.figures.transition_graph import (
+    best_letters,
+    caption,
+    drawing_of,
+    hull_names,
+    key_of,
+    title_of,
+    transition_graph,
+)
 from glassviz.gait.gait import describe
 from glassviz.metrics.transitions import transition_counts
 from glassviz.report.documents import FORMATS, graph_dict, save_graph, to_networkx
@@ -108,8 +116,8 @@ def test_a_loop_completed_once_is_neither_bold_nor_named():
     graph = run_graph(walked(walk, range(PROTOTYPES), clusters=16))
     assert graph.stats.prototypes.cycles
     assert not any(arrow.main for arrow in drawing_of(graph).arrows)
-    assert not any(sign == "main" for sign, _ in figure_of(graph).key)
-    assert "no cycle is dominant" in figure_of(graph).caption
+    assert not any(sign == "main" for sign, _ in key_of(graph))
+    assert "no cycle is dominant" in caption(graph)
     assert not any(dominant for *_, dominant in to_networkx(graph).edges(data="dominant"))
 
 
@@ -158,7 +166,7 @@ def test_no_text_lies_on_another(visited, clusters, mode):
         wandering(visited, clusters, name="a name so long that it would not fit beside it"), mode
     )
     for width, inches in (("column", COLUMN), ("page", 2 * COLUMN)):
-        assert_texts_apart(transition_graph(figure_of(graph), width), inches)
+        assert_texts_apart(transition_graph(graph, width), inches)
 
 
 @pytest.mark.parametrize("width", ["column", "page"])
@@ -172,14 +180,15 @@ def test_no_text_of_a_difference_lies_on_another(width):
 
 
 def test_the_figure_names_mode_convention_cycle_and_labels():
-    shown = figure_of(run_graph(wandering(8, fitted=True), "flow"))
+    graph = run_graph(wandering(8, fitted=True), "flow")
     for text in ("Mode flow", "self-transitions dropped", "all edges kept", "fitted", "H²", "best"):
-        assert text in shown.caption
-    assert "fitted labels" in shown.title and shown.mode == "mode flow"
+        assert text in caption(graph)
+    assert "fitted labels" in title_of(graph)
+    assert "mode flow" in [text for text, _ in boxes(transition_graph(graph))]
     [cycle, *_] = run_graph(wandering(8), "flow").stats.prototypes.cycles
-    [told] = [told for sign, told in shown.key if sign == "main"]
+    [told] = [told for sign, told in key_of(graph) if sign == "main"]
     assert "dominant cycle" in told and told.endswith(f"switches, {cycle.count} times")
-    train = figure_of(run_graph(wandering(8), "soft-train")).caption
+    train = caption(run_graph(wandering(8), "soft-train"))
     assert "self-transitions once" in train and "τ = 1" in train
 
 
@@ -198,21 +207,21 @@ def test_hulls_tell_how_often_their_label_is_given_and_not_their_prototypes_visi
 @pytest.mark.parametrize("mode", ["jump", "soft-train"])
 def test_prototypes_of_one_letter_are_those_of_a_cluster_of_the_best_partition(mode):
     graph = run_graph(wandering(8), mode)
-    shown = figure_of(graph)
+    letters = best_letters(graph)
     best = (graph.stats.train if mode == "soft-train" else graph.stats.flow).best
     visited = graph.stats.prototypes.visited
-    assert [i for i, letter in enumerate(shown.best) if letter] == list(visited)
+    assert [i for i, letter in enumerate(letters) if letter] == list(visited)
     for i, j in itertools.combinations(visited, 2):
-        assert (shown.best[i] == shown.best[j]) == (best[i] == best[j])
+        assert (letters[i] == letters[j]) == (best[i] == best[j])
     assert len(set(best[list(visited)])) > 1
-    assert shown.best[min(visited, key=lambda i: (graph.cluster[i], i))] == "a"
+    assert letters[min(visited, key=lambda i: (graph.cluster[i], i))] == "a"
 
 
 def test_a_graph_that_never_moves_has_no_letters_nor_one_with_too_many_prototypes_for_them():
-    still = figure_of(run_graph(walked([[3] * 60], range(PROTOTYPES), clusters=16)))
-    assert not any(still.best) and "best" not in dict(still.key)
+    still = run_graph(walked([[3] * 60], range(PROTOTYPES), clusters=16))
+    assert not any(best_letters(still)) and "best" not in dict(key_of(still))
     many = run_graph(walked([[0, 1, 2] * 30], np.arange(40) % 4, clusters=4))
-    texts = [text for text, _ in boxes(transition_graph(figure_of(many)))]
+    texts = [text for text, _ in boxes(transition_graph(many))]
     assert not {"a", "a, b"} & set(texts)
 
 
