@@ -67,10 +67,11 @@ def total_loss(
     """
     if not train.multitask:
         return _task_loss(params, train, target_params, scale, batch, schedule, key)
-    results, size = [], batch.reward.shape[1] // len(train.tasks)
-    for i in range(len(train.tasks)):
+    tasks, size = range(len(train.tasks)), batch.reward.shape[1] // len(train.tasks)
+    shares = [Batch(*(leaf[:, i * size : (i + 1) * size] for leaf in batch)) for i in tasks]
+    results = []
+    for i, share in enumerate(shares):
         own, target = task_params(params, i), task_params(target_params, i)
-        share = Batch(*(leaf[:, i * size : (i + 1) * size] for leaf in batch))
         of_task = jax.random.fold_in(key, i)
         results.append(_task_loss(own, train, target, scale, share, schedule, of_task))
     mean: tuple[Scalar, Metrics] = jax.tree.map(lambda *xs: sum(xs) / len(xs), *results)
