@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 def print_together(together: "Comparison", console: Console) -> None:
-    """Print the answers, a paragraph each; everything else is in the JSON."""
+    """Print the comparison of runs, one paragraph per question; the numbers are in the JSON."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
@@ -57,15 +57,14 @@ def print_table(
     together: "Comparison | None" = None,
     console: Console | None = None,
 ) -> None:
-    """Print one row a run and controller, what the columns mean, and what the rows say together.
+    """Print one row per run and controller, notes on the columns, and the comparison of the runs.
 
     Args:
-        rows: of `assess_all`.
-        together: of these rows; None if there is nothing to compare.
-        console: where to; by default the terminal, or, into a file or a pipe, lines as long as
-            they need to be.
+        rows: runs from `assess_all`.
+        together: their comparison; None if there is nothing to compare.
+        console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
-    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console = console or _console()
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("run", overflow="fold", min_width=10)
     table.add_column("by", no_wrap=True)
@@ -75,7 +74,7 @@ def print_table(
         table.add_column(title, no_wrap=True, justify="right")
     table.add_column("basin: main reason", overflow="fold", min_width=13)
     for row in rows:
-        # Text, not markup: names and errors come from files.
+        # Text, not markup, as names and errors come from files.
         name = Text(printable(row.name, limit=1000))
         cells = _cells(row.stability) if isinstance(row, Run) else _failed(row)
         table.add_row(name, row.controller or "", *cells)
@@ -109,14 +108,13 @@ def _failed(row: Failed) -> tuple[str | Text, ...]:
 
 
 def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
-    """Print a row a checkpoint, and for agents with Glass one that compares the labels.
+    """Print one row per checkpoint and, for agents with Glass, a comparison of the labels.
 
     Args:
-        rows: of `fit_all`.
-        console: where to; by default the terminal, or, into a file or a pipe, lines as long as
-            they need to be.
+        rows: results of `fit_all`.
+        console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
-    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console = console or _console()
     fitted = [row for row in rows if isinstance(row, Fitted)]
     console.print(_fits(rows))
     if fitted:
@@ -144,7 +142,7 @@ def _fits(rows: Sequence[Fitted | Failed]) -> Table:
     table = _fit_table("K", "seen", "H² bits", "gap", "refits: labels", "prototypes")
     table.add_column("", overflow="fold")
     for row in rows:
-        # Text, not markup: names and errors come from files.
+        # Text, not markup, as names and errors come from files.
         name = Text(_name(row.name))
         if isinstance(row, Failed):
             reason = printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
@@ -192,19 +190,18 @@ def _name(name: str) -> str:
 
 
 CYCLES = 3
-"""That are told of each level."""
+"""Cycles that are listed per level."""
 
 LARGEST = 8
-"""Differences that are told."""
+"""Differences that are listed."""
 
 
 def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
-    """Print the numbers of every graph, and what is wrong with runs that there is none of.
+    """Print the statistics of every graph, and why runs have none.
 
     Args:
-        rows: of `graph_all`.
-        console: where to; by default the terminal, or, into a file or a pipe, lines as long as
-            they need to be.
+        rows: results of `graph_all`.
+        console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
     console = console or _console()
     for row in rows:
@@ -219,10 +216,10 @@ def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = Non
 
 
 def print_difference(found: FluxDifference, console: Console | None = None) -> None:
-    """Print where the traffic of two runs differs most."""
+    """Print the largest differences in traffic between two runs."""
     console = console or _console()
     console.print()
-    console.print(Text(f"{printable(found.one)} against {printable(found.other)}", "bold"))
+    console.print(Text(f"{printable(found.one)} vs {printable(found.other)}", "bold"))
     console.print(Text(f"mode {found.mode}; {MATCHED_BY[found.matched_by]}"))
     console.print(Text(distance_text(found)))
     table = _graph_table("from", "to", "one", "other", "difference")
@@ -260,13 +257,7 @@ def _graph_table(first: str, *titles: str) -> Table:
 
 def _print_graph(graph: RunGraph, console: Console) -> None:
     stats = graph.stats
-    console.print(
-        Text.assemble(
-            (title_of(graph), "bold"),
-            f": mode {graph.mode}, {graph.episodes} episodes after their openings, "
-            f"{graph.frames:,} frames",
-        )
-    )
+    console.print(Text.assemble((title_of(graph), "bold"), f": {notes.pooled(graph)}"))
     table = _graph_table("", "visited", "switches", "h", "one-way", "fades", "cycles")
     for name, level, count in (
         ("prototypes", stats.prototypes, len(graph.partition)),
@@ -284,8 +275,7 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
             console.print(Text(f"{each.convention}: {convention(each)}", "dim"))
     distance = stats.prototypes.occupancy_distance
     if distance is not None:
-        text = f"stationary against empirical occupancy: {percent(distance)} of the time differs"
-        console.print(Text(text))
+        console.print(Text(notes.occupancy_distance(distance)))
     console.print(Text(f"best clusters found (flow): {_clusters(graph)}"))
     console.print()
 
@@ -327,7 +317,7 @@ def _partition(found: PartitionStats) -> tuple[str, ...]:
 
 
 def _clusters(graph: RunGraph) -> str:
-    """Visited prototypes of the best partition, cluster by cluster."""
+    """Visited prototypes of the best partition, grouped by cluster."""
     best, visited = graph.stats.flow.best, graph.stats.prototypes.visited
     groups: dict[int, list[str]] = {}
     for i in visited:
@@ -342,15 +332,14 @@ def _seconds(value: float | None) -> str:
 def print_maps(
     rows: Sequence[LatentMap | Failed], files: Sequence[Path], console: Console | None = None
 ) -> None:
-    """Print a row a map, its caption, and what was written.
+    """Print one row per map, its caption, and the files that were written.
 
     Args:
-        rows: of `map_all`.
-        files: that were written.
-        console: where to; by default the terminal, or, into a file or a pipe, lines as long as
-            they need to be.
+        rows: results of `map_all`.
+        files: files that were written.
+        console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
-    console = console or Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console = console or _console()
     console.print(_map_table(rows))
     maps = [row for row in rows if isinstance(row, LatentMap)]
     if maps:
@@ -371,7 +360,7 @@ def _map_table(rows: Sequence[LatentMap | Failed]) -> Table:
     if failed:
         table.add_column("", overflow="fold")
     for row in rows:
-        # Text, not markup: names and errors come from files.
+        # Text, not markup, as names and errors come from files.
         name = Text(printable(row.name, limit=LONGEST))
         if isinstance(row, Failed):
             reason = printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
@@ -409,7 +398,7 @@ def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None 
     """Print one row per checkpoint and controller, and notes on how to read them.
 
     Args:
-        rows: of `reevaluate`.
+        rows: results of `reevaluate`.
         console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
     from glassviz.rollout.evaluate import Fresh
@@ -422,7 +411,7 @@ def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None 
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("fresh vs recorded")
     for row in rows:
-        # Text, not markup: names and errors come from files.
+        # Text, not markup, as names and errors come from files.
         path = Text(printable(str(row.target), limit=1000))
         if isinstance(row, Fresh):
             table.add_row(path, row.controller, *_returns(row))

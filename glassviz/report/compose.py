@@ -1,4 +1,4 @@
-"""The report composed: verdict, table of runs, cards."""
+"""Composition of the report: lead, table of runs, comparison, cards, glossary, sources."""
 
 import dataclasses
 from collections.abc import Callable, Iterable, Sequence
@@ -55,10 +55,10 @@ from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 TITLE = "Basin classification report"
 
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
-"""Metrics that have columns in the table of all runs, beside those of figures and evidence."""
+"""Metrics with a column in the table of all runs."""
 
 MOST_OF_COMMAND = 400
-"""Characters of the command line that are shown: a shell may have expanded a pattern to many."""
+"""Characters of the command line that are shown; a shell may expand a pattern to many paths."""
 
 _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 
@@ -73,10 +73,10 @@ def compose(
     """Compose the page.
 
     Args:
-        rows: of `assess_all`.
-        command: the command line that asked for it.
-        together: what the runs say together; None leaves that out.
-        on_card: called with checkpoints done and in all.
+        rows: runs from `assess_all`.
+        command: command line that requested the report.
+        together: comparison of the runs; None leaves that part out.
+        on_card: called with the number of finished checkpoints and their total.
         open_renderer: what draws film strips.
 
     Raises:
@@ -123,7 +123,7 @@ def _key(row: Run) -> tuple[str, str]:
 
 
 def assessed_row(row: Run, anchor: str) -> Row:
-    """A line of the table of all runs."""
+    """Row of a run in the table of all runs."""
     run = row.stability
     return Row(
         name=row.name,
@@ -142,7 +142,7 @@ def assessed_row(row: Run, anchor: str) -> Row:
 
 
 def failed_row(row: Failed) -> Row:
-    """The line of a run that could not be assessed."""
+    """Row of a run that could not be assessed."""
     return Row(name=row.name, controller=row.controller or "", error=failure(row))
 
 
@@ -161,7 +161,7 @@ def _card(anchor: str, rows: Sequence[Run], strips: StripMaker) -> Card:
 
 
 def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
-    """What is told of one checkpoint under one controller, with figures if there are any."""
+    """One checkpoint under one controller, with its figures if there are any."""
     run = row.stability
     return Side(
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
@@ -178,7 +178,7 @@ def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
 
 
 def _chips(run: RunStability) -> tuple[tuple[Chip, str], ...]:
-    """Labels that occur, the commonest first, each with the phase that it lives in."""
+    """Labels that occur, most common first, with gait phase and share."""
     if run.occupancy is None:
         return ()
     share = run.occupancy.share.tolist()
@@ -209,16 +209,16 @@ def _episode(episode: EpisodeStability) -> EpisodeRow:
 
 
 def tone_of(basin: str) -> Tone:
-    """How a basin is coloured."""
+    """Tone that a basin is coloured in."""
     return _TONES.get(basin, "mixed")
 
 
 def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[str, Term]:
-    """Everything that is shown and that `glassviz explain` explains, by name.
+    """Glossary entries of the metrics that a page shows, by name.
 
     Args:
-        sides: what is told of runs.
-        drawings: other figures.
+        sides: runs on the page.
+        drawings: other figures on the page.
     """
     names = {*TABLE_TERMS, *(name for drawing in drawings for name in drawing.terms)}
     for side in sides:

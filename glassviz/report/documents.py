@@ -1,4 +1,4 @@
-"""The documents of the commands: what `--json`, `--csv` and `--out` give."""
+"""Documents of the commands: the output of `--json`, `--csv` and `--out`."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 # Stability ----------------------------------------------------------------------------------------
 
 STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
-"""Files that `save` writes."""
+"""Files of `save_stability`."""
 
 
 def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
-    """Write everything as JSON, a row a run and controller as CSV, and a row an episode.
+    """Write all results as JSON, and CSV files with one row per run and one per episode.
 
     Args:
-        rows: of `assess_all`.
-        folder: where to.
-        together: what the rows say together, as for `as_json`.
+        rows: runs from `assess_all`.
+        folder: target folder.
+        together: comparison of the runs, as for `stability_json`.
 
     Raises:
         GlassvizError: a file cannot be written.
@@ -51,18 +51,17 @@ def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any 
 
 
 def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
-    """One document: `runs`, a list with everything about every run, and `together`.
+    """One document with `runs`, all results of each run, and `together`.
 
     Args:
-        rows: of `assess_all`.
-        together: what they say together: the result of a comparison, a dataclass; None if there
-            is nothing to compare.
+        rows: runs from `assess_all`.
+        together: comparison of the runs; None if there is nothing to compare.
     """
     return as_json({"runs": [run_dict(row) for row in rows], "together": together})
 
 
 def run_dict(row: Run | Failed) -> dict[str, Any]:
-    """Plain containers only, without NaN: what is undefined is null."""
+    """All results of a run in plain containers; undefined values are None."""
     head = {"run": row.name, "target": str(row.target), "controller": row.controller}
     if isinstance(row, Failed):
         return head | {"error": row.error}
@@ -71,7 +70,7 @@ def run_dict(row: Run | Failed) -> dict[str, Any]:
 
 
 def run_row(row: Run | Failed) -> dict[str, Any]:
-    """One flat row: verdicts with their splits, and every metric's mean and interval."""
+    """One flat row: verdicts with their splits, and mean and interval of every metric."""
     told = run_dict(row)
     if isinstance(row, Failed):
         return told
@@ -98,7 +97,7 @@ def run_row(row: Run | Failed) -> dict[str, Any]:
 
 
 def episode_rows(row: Run | Failed) -> list[dict[str, Any]]:
-    """One flat row an episode: everything in `to_dict` but lists of results."""
+    """One flat row per episode: everything in `run_dict` except lists of results."""
     if isinstance(row, Failed):
         return []
     head = {"run": row.name, "controller": row.controller}
@@ -106,7 +105,7 @@ def episode_rows(row: Run | Failed) -> list[dict[str, Any]]:
 
 
 def _calibration(told: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Predicted against realised value; means of what has an interval."""
+    """Value calibration, with means in place of intervals."""
     names = ("predicted", "realised", "bias", "rmse", "relative_rmse", "rank_correlation", "slope")
     found = {name: (told or {}).get(name) for name in names}
     return {
@@ -123,13 +122,13 @@ def _split(counts: Mapping[str, int]) -> str:
 
 
 COMPARISON_FILES = ("together.json", "pairs.csv")
-"""Files that `save` writes."""
+"""Files of `save_comparison`."""
 
 
 def save_comparison(together: Comparison | None, folder: StrPath) -> None:
-    """Write everything as JSON, and a row for every two checkpoints with labels as CSV.
+    """Write the comparison as JSON, and a CSV file with one row per pair of labelled checkpoints.
 
-    With nothing to compare the one holds null, and the other no row.
+    With nothing to compare, the JSON holds null and the CSV no row.
 
     Raises:
         GlassvizError: a file cannot be written.
@@ -150,7 +149,7 @@ def _write(folder: Path, names: Sequence[str], texts: Sequence[str]) -> None:
 
 
 def pair_row(pair: LabelPair) -> dict[str, Any]:
-    """One flat row: how far two checkpoints agree, and which label is which."""
+    """One flat row: agreement of two checkpoints, and their matching labels."""
     told = plain(pair)
     test = {"observed": None} | (told["test"] or {})
     return (
@@ -171,10 +170,10 @@ SCHEMA_VERSION = 1
 
 
 def check_format(path: StrPath) -> None:
-    """Refuse a file of another kind than `FORMATS`.
+    """Check the suffix of a graph's file.
 
     Raises:
-        UsageError: its name ends otherwise.
+        UsageError: it is not in `FORMATS`.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -187,19 +186,19 @@ def save_graph(
     overwrite: bool = False,
     width: "Width" = "column",
 ) -> None:
-    """Write a graph, or how two differ, to a file of the kind that its name ends in.
+    """Write a graph, or the difference of two, in the format of the file's suffix.
 
-    Whole or not at all; equal graphs give equal files.
+    The file is written atomically; equal graphs give equal files.
 
     Args:
-        graph: what to write.
-        path: of the file.
-        overwrite: whether it may replace one.
-        width: of a figure.
+        graph: graph or difference.
+        path: target file.
+        overwrite: whether it may replace an existing file.
+        width: width of a figure.
 
     Raises:
-        UsageError: the name ends otherwise than `FORMATS`.
-        GlassvizError: there is a file already, or it cannot be written.
+        UsageError: the suffix is not in `FORMATS`.
+        GlassvizError: the file exists or cannot be written.
     """
     path = Path(path)
     check_format(path)
@@ -230,12 +229,12 @@ def _drawn(graph: RunGraph | FluxDifference, width: "Width") -> Any:
 
 
 def graph_json(graph: RunGraph | FluxDifference) -> str:
-    """Everything as JSON, which `networkx.node_link_graph(..., edges="edges")` reads as well."""
+    """JSON that `networkx.node_link_graph(..., edges="edges")` reads as well."""
     return as_json(graph_dict(graph), ascii_only=False)
 
 
 def graph_dict(graph: RunGraph | FluxDifference) -> dict[str, Any]:
-    """A graph as plain containers: nodes and edges, and under `graph` all that is known of it."""
+    """Nodes and edges in plain containers, with all results under `graph`."""
     network = to_networkx(graph)
     return {
         "schema_version": SCHEMA_VERSION,
@@ -269,10 +268,10 @@ def _everything(graph: RunGraph | FluxDifference) -> dict[str, Any]:
 
 
 def to_networkx(graph: RunGraph | FluxDifference) -> "nx.DiGraph":
-    """A directed graph with all numbers of its nodes and edges as attributes.
+    """A directed graph with the numbers of its nodes and edges as attributes.
 
-    Of a run: a node a prototype, an edge a transition of the graph's mode, with its count, the
-    probability P, the flux F (share of all steps) and the weight that it has in that mode.
+    For a run, nodes are prototypes and edges are transitions of the graph's mode, with count,
+    probability P, flux F (share of all steps) and weight in that mode.
     """
     import networkx as nx
 
@@ -364,7 +363,7 @@ EVALUATION_COLUMNS = (
 
 
 def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
-    """One checkpoint under one controller, with the return of every episode."""
+    """Evaluation of one checkpoint under one controller, with every return."""
     from glassviz.rollout.evaluate import Fresh
 
     head = {"checkpoint": str(row.target)}
@@ -387,7 +386,7 @@ def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
 
 
 def evaluation_row(row: "Fresh | Failed") -> dict[str, Any]:
-    """The same as one flat row."""
+    """One flat row of the same."""
     told = evaluation_dict(row)
     if returns := told.get("returns"):
         told |= {"min": min(returns), "max": max(returns), "episodes": len(returns)}

@@ -22,11 +22,11 @@ from glassviz.text import escaped
 
 
 def environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> Environment:
-    """Where the templates are found.
+    """Jinja environment of the report's templates.
 
     Args:
-        autoescape: whether what they print is escaped for HTML.
-        finalize: what else it is put through.
+        autoescape: whether values are escaped for HTML.
+        finalize: applied to every value before it is printed.
     """
     found = Environment(
         loader=PackageLoader("glassviz.report"),
@@ -44,11 +44,11 @@ FORMATS = (".html", ".md")
 
 
 def check_target(path: StrPath, overwrite: bool) -> None:
-    """Say early that a report cannot go to `path`.
+    """Check before the work that a report can be written to `path`.
 
     Raises:
-        UsageError: another ending than `FORMATS`.
-        GlassvizError: there is a file already, or a folder where its pictures would go.
+        UsageError: the suffix is not in `FORMATS`.
+        GlassvizError: the file or the folder of its pictures exists.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -59,16 +59,16 @@ def check_target(path: StrPath, overwrite: bool) -> None:
 
 
 def pictures_beside(path: StrPath) -> Path:
-    """The folder of a Markdown report's pictures."""
+    """Folder of a Markdown report's pictures."""
     path = Path(path)
     return path.with_name(f"{path.stem}_pictures")
 
 
 def write_html(page: Page, path: StrPath, overwrite: bool = False) -> None:
-    """Write the page, whole or not at all.
+    """Write the page atomically.
 
     Raises:
-        GlassvizError: there is a file already, or it cannot be written.
+        GlassvizError: the file exists or cannot be written.
     """
     check_target(path, overwrite)
     text = to_html(page)
@@ -77,7 +77,7 @@ def write_html(page: Page, path: StrPath, overwrite: bool = False) -> None:
 
 
 def to_html(page: Page) -> str:
-    """The page as text; the same page always gives the same."""
+    """Render the page; deterministic."""
     jinja = environment(autoescape=True)
     jinja.globals |= {"svg": _svg, "data_uri": _data_uri}
     return jinja.get_template("report.html.j2").render(page=page, terms=page.terms, glossary=True)
@@ -93,12 +93,12 @@ def _data_uri(picture: Picture) -> str:
 
 
 def write_markdown(page: Page, path: StrPath, overwrite: bool = False) -> None:
-    """Write the page and its pictures, whole or not at all.
+    """Write the page and its pictures atomically.
 
-    The pictures of `report.md` are in the folder `report_pictures`, which is replaced with it.
+    The pictures of `report.md` go to the folder `report_pictures`, which is replaced with it.
 
     Raises:
-        GlassvizError: there is either of them already, or they cannot be written.
+        GlassvizError: the file or the folder exists, or cannot be written.
     """
     path = Path(path)
     check_target(path, overwrite)
@@ -116,7 +116,7 @@ def write_markdown(page: Page, path: StrPath, overwrite: bool = False) -> None:
 
 
 def to_markdown(page: Page, folder: str) -> str:
-    """The page as text, with links to pictures in `folder`."""
+    """Render the page with links to pictures in `folder`."""
     jinja = environment(autoescape=False, finalize=_escaped)
     text = jinja.get_template("report.md.j2").render(page=page, folder=Markup(quote(folder)))
     return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"

@@ -1,6 +1,6 @@
-"""The keys of results in JSON and CSV, where they are not their fields.
+"""Keys of results in JSON and CSV, where they differ from the fields.
 
-They are properties that a reader would miss, and sentences, which results do not hold.
+Added are properties, and sentences, which results do not hold.
 """
 
 import dataclasses
@@ -36,16 +36,16 @@ from glassviz.report.phrases.verdicts import (
 from glassviz.rollout.batch import Failed
 
 Of = Callable[[Any], Any]
-"""What a key holds, of the result that has it."""
+"""Computes the value of a key from the result."""
 
 
 class Keys(NamedTuple):
     """How the keys of a result differ from its fields.
 
     Attributes:
-        without: fields that are left out.
-        before: more keys, each before the field that it is listed under.
-        last: keys behind the fields.
+        without: omitted fields.
+        before: additional keys, placed before the field that they are listed under.
+        last: additional keys after all fields.
     """
 
     without: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ def _falls(gait: Gait) -> list[dict[str, Any]]:
 
 
 def _with_curves(run: RunStability) -> dict[str, Any] | None:
-    """Persistence with its curves, which are left out where each episode has its own."""
+    """Persistence with its curves, which are omitted for single episodes."""
     found = run.persistence
     if found is None:
         return None
@@ -97,7 +97,7 @@ _VERDICTS = ("planner_gait", "policy_gait", "planner_basin", "policy_basin")
 KEYS: dict[type, Keys] = {
     Criterion: Keys(last=_properties("margin", "met")),
     Occupancy: Keys(last=_properties("stuck")),
-    # Left out of gaits, labels and persistence is what is as long as the episode: its trace has it.
+    # Arrays as long as the episode are omitted; they are in the trace.
     Gait: Keys(
         without=("opening_end", "contacts", "cycles", "falls"),
         last=_properties(

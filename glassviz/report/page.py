@@ -1,6 +1,6 @@
-"""What the page shows: texts, figures and pictures, in the order in which they stand there.
+"""Contents of the report's page: texts, figures and pictures, in their order on the page.
 
-Every text is as it came, unescaped; the templates escape what they print.
+Texts are unescaped; the templates escape what they print.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 Tone = Literal["good", "bad", "mixed"]
-"""How a basin is coloured; its name stands there as well."""
+"""Colour of a basin, which is also named."""
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A label: its number, on its colour.
+    """A label's number on its colour.
 
     Attributes:
-        label: −1: none.
+        label: −1 for none.
         color: #RRGGBB.
-        ink: colour of what is written on it.
+        ink: colour of text on it.
     """
 
     label: int
@@ -35,9 +35,9 @@ class Picture:
     """One frame of a film strip.
 
     Attributes:
-        jpeg: the file.
+        jpeg: contents of the file.
         width, height: in pixels.
-        alt: the picture in words, for those who cannot see it.
+        alt: alternative text.
         chip: its label; None for an agent without labels.
         time_s: since the reset.
         phase: of the gait cycle, in [0, 1); None outside of cycles.
@@ -57,7 +57,7 @@ class Strip:
     """A film strip.
 
     Attributes:
-        pictures: in the order of time; empty where none could be drawn.
+        pictures: in temporal order; empty if none could be drawn.
         caption: what they show, or why there are none.
     """
 
@@ -70,11 +70,11 @@ class Drawing:
     """A figure.
 
     Attributes:
-        name: no other of the page has it.
-        title: over it.
-        alt: what is in it, in words.
+        name: unique on the page.
+        title: heading.
+        alt: alternative text.
         caption: how to read it.
-        figure: None where there is nothing to draw; `alt` then says why.
+        figure: None if there is nothing to draw; `alt` then says why.
         terms: metrics that it shows.
     """
 
@@ -91,9 +91,9 @@ class Table:
     """A table; all text.
 
     Attributes:
-        title: over it.
-        head: of the columns.
-        rows: their cells; the first heads its row, the others are numbers.
+        title: heading.
+        head: column headings.
+        rows: cells; the first is the row heading, the others are numbers.
         note: how to read it.
     """
 
@@ -105,12 +105,12 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Something that runs say together.
+    """One part of the comparison of runs.
 
     Attributes:
-        title: over it.
+        title: heading.
         told: sentences.
-        drawings, tables: below them.
+        drawings, tables: shown below the sentences.
     """
 
     title: str
@@ -125,12 +125,12 @@ class Evidence:
 
     Attributes:
         name: of the metric.
-        threshold: as text, with ≥ or ≤.
-        value: median over the episodes in which it could be measured, as text.
-        margin: of that median, as text; positive where it is met.
-        met, episodes: in how many of how many episodes it is met.
-        dots: a place for every episode in which it was measured, in [0, 1]; in the right half it
-            is met, and the threshold is in the middle.
+        threshold: text with ≥ or ≤.
+        value: text; median over the episodes where it was measured.
+        margin: text; margin of that median, positive if it is met.
+        met, episodes: number of episodes where it is met, and of all episodes.
+        dots: one position in [0, 1] per episode where it was measured; the threshold is at 0.5,
+            and larger values are met.
     """
 
     name: str
@@ -148,8 +148,8 @@ class EvidenceGroup:
 
     Attributes:
         title: what they decide.
-        criteria: all of them.
-        folded: whether they are of no gait that was found, and may be folded away.
+        criteria: criteria of the group.
+        folded: whether they belong to a gait that the run does not show, and may be collapsed.
     """
 
     title: str
@@ -159,7 +159,7 @@ class EvidenceGroup:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of who watches a film, and its answer in a sentence."""
+    """A question of a viewer who rates films, and its answer."""
 
     code: str
     question: str
@@ -171,8 +171,8 @@ class Missed:
     """What keeps an episode out of the stable hop.
 
     Attributes:
-        name: of the criterion's metric; empty where labels are missing altogether.
-        told: its value, threshold and margin, or what else is the matter.
+        name: metric of the criterion; empty for an agent without labels.
+        told: its value, threshold and margin, or why there are none.
     """
 
     name: str
@@ -181,10 +181,10 @@ class Missed:
 
 @dataclass(frozen=True)
 class EpisodeRow:
-    """One episode: cells of the table, all text.
+    """Row of one episode; cells are text.
 
     Attributes:
-        missed: the first criterion of a stable hop that it misses; None if it is one.
+        missed: first criterion of a stable hop that it misses; None for a stable hop.
     """
 
     episode: int
@@ -207,14 +207,14 @@ class Side:
 
     Attributes:
         controller: in words.
-        basin, tone: the verdict, and how it is coloured.
-        reasons: what decided, in a few words each.
-        summary: in a sentence or two.
-        chips: labels that occur, each with its name and share, the commonest first.
+        basin, tone: verdict and its colour.
+        reasons: causes of the verdict, in a few words each.
+        summary: one or two sentences.
+        chips: labels that occur, with gait phase and share, most common first.
         drawings: raster, dwell, occupancy, audit.
         evidence: criteria of gait and labels.
-        answers: to the questions of who watches a film.
-        episodes: a row each.
+        answers: to the questions of a viewer who rates films.
+        episodes: one row per episode.
     """
 
     controller: str
@@ -234,11 +234,11 @@ class Card:
     """One checkpoint.
 
     Attributes:
-        anchor: its id on the page.
-        name: of the run.
-        facts: in a line.
-        strip: of the controller that earns more.
-        sides: one a controller.
+        anchor: id on the page.
+        name: name of the run.
+        facts: shown in one line.
+        strip: film strip of the controller with the higher return.
+        sides: one per controller.
     """
 
     anchor: str
@@ -250,11 +250,11 @@ class Card:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table of all runs: cells, all text.
+    """Row of the table of all runs; cells are text.
 
     Attributes:
-        anchor: of the run's card; None for a run that failed.
-        error: what went wrong; None for a run that was assessed.
+        anchor: id of the run's card; None for a failed run.
+        error: why the run failed; None for an assessed run.
     """
 
     name: str
@@ -274,7 +274,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Term:
-    """A metric in the glossary; the texts are those of `glassviz explain`."""
+    """Glossary entry of a metric, with the texts of `glassviz explain`."""
 
     name: str
     what: str
@@ -290,7 +290,7 @@ class Term:
 
 @dataclass(frozen=True)
 class Source:
-    """Where one trace came from, for the appendix; all text."""
+    """Origin of one trace, for the appendix."""
 
     name: str
     controller: str
@@ -304,17 +304,17 @@ class Page:
     """The whole page.
 
     Attributes:
-        title: its heading.
-        command: the command line that asked for it.
-        verdict: a paragraph, sentence by sentence.
-        rows: the table of all runs.
-        labels: which ones the verdicts are of, a line each.
-        together: runs against each other; empty where there is nothing to compare.
-        cards: one a checkpoint.
-        terms: the glossary, by name.
-        thresholds: of the verdicts, by title: name and value.
-        sources: one a trace.
-        versions: of this program and what it runs on.
+        title: heading.
+        command: command line that requested the report.
+        verdict: sentences of the lead.
+        rows: table of all runs.
+        labels: labels that the verdicts are based on, one line each.
+        together: comparison of the runs; empty if there is nothing to compare.
+        cards: one per checkpoint.
+        terms: glossary by name.
+        thresholds: names and values of the verdicts' thresholds, by title.
+        sources: one per trace.
+        versions: versions of glassviz and its platform.
     """
 
     title: str

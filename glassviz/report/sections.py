@@ -58,12 +58,12 @@ from glassviz.video.renderer import (
 
 
 def answers_of(row: Run) -> tuple[Answer, ...]:
-    """The answers about one checkpoint under one controller."""
+    """Answers about one checkpoint under one controller."""
     return tuple(Answer(*each) for each in answers(row.stability, row.recorded))
 
 
 def table_of(found: Correspondence) -> Table:
-    """A row a run, a column for every label of the reference."""
+    """Labels matched on common observations: one row per run, one column per reference label."""
     reference = found.reference
     columns = found.visited[reference]
     others = [run for run in found.runs if run != reference]
@@ -83,7 +83,7 @@ def table_of(found: Correspondence) -> Table:
 
 
 def phase_table(found: LabelMatches) -> Table:
-    """A row per run, a column for every label of the reference, where no agent was asked."""
+    """Labels matched by gait phase alone: one row per run, one column per reference label."""
     reference = found.reference
     assert reference is not None
     rows = []
@@ -133,7 +133,7 @@ def _row(run: str, found: Correspondence, columns: Sequence[int]) -> tuple[str, 
 
 
 def _matches(pair: LabelPair, reference: str) -> dict[int, tuple[int, float]]:
-    """For each matched label of the reference, the other run's label and how alike they are."""
+    """For each matched label of the reference: the other run's label and their similarity."""
     partners = zip(pair.matching.partner.tolist(), pair.matching.similarity.tolist(), strict=True)
     matched = [(one, other, alike) for one, (other, alike) in enumerate(partners) if other >= 0]
     if pair.one == reference:
@@ -146,14 +146,14 @@ DRAWN = (PRIMARY, *NAMED)
 
 
 def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
-    """The primary metric and the named ones against return, a point a run.
+    """Primary and named metrics against return, one point per run.
 
     Args:
-        own: the runs.
-        name: of the drawing.
+        own: runs of one controller.
+        name: name of the drawing.
 
     Returns:
-        None for a single run, and where returns have no common scale.
+        None for a single run, or if returns have no common scale.
     """
     found = {each.metric: each for each in own.stability_and_return.correlations}
     if not found or len(own.runs) < 2:
@@ -177,10 +177,10 @@ def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
 
 
 def tables_of(own: ControllerRuns) -> tuple[Table, ...]:
-    """Every metric that can be correlated with return, those of labels and those of the body."""
+    """Correlations of all metrics with return: label metrics and body metrics."""
     found = own.stability_and_return
     within = [
-        # Its p is one of several, and adjusted for none of them.
+        # One of several p values, and not adjusted for their number.
         (f"{PRIMARY} within {basin}", replace(each, adjusted_p=None))
         for basin, each in found.within_basins.items()
     ]
@@ -226,7 +226,7 @@ def _note(pairs: Iterable[tuple[str, MetricCorrelation]]) -> str:
 
 
 def parts_of(together: Comparison | None) -> tuple[Part, ...]:
-    """What several runs say together; empty if there is nothing to compare."""
+    """Parts of the comparison of runs; empty if there is nothing to compare."""
     if together is None:
         return ()
     count = count_of(len(together.checkpoints), "checkpoint")
@@ -263,15 +263,15 @@ def parts_of(together: Comparison | None) -> tuple[Part, ...]:
 
 
 MOST_EPISODES = 40
-"""A raster shows so many at most."""
+"""Upper limit of the episodes in a raster."""
 
 
 def drawings_of(run: RunStability, name: str) -> tuple[Drawing, ...]:
-    """Raster, dwell, occupancy and temperature audit; those that cannot be drawn say why.
+    """Raster, dwell, occupancy and temperature audit, or why one cannot be drawn.
 
     Args:
-        run: what was found.
-        name: put before the name of each.
+        run: stability of the run.
+        name: prefix of the drawings' names.
     """
     if run.occupancy is None:
         return ()
@@ -339,7 +339,7 @@ def _audit(run: RunStability, name: str) -> Drawing:
 
 
 def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
-    """Criteria of the gaits, those of a hop and of what was found first, then of the labels."""
+    """Criteria of the verdicts: hop and the gaits of the run, labels, then the other gaits."""
     episodes = run.episodes
     gaits = list(episodes[0].gait_verdict.candidates)
     found = {"hop", *run.gait.split}
@@ -359,9 +359,9 @@ def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
 
 
 def first_missed(episode: EpisodeStability) -> Missed | None:
-    """The first criterion of a stable hop that an episode misses, or does not meet clearly.
+    """First criterion of a stable hop that an episode misses or does not clearly meet.
 
-    Those of the hop come first, then those of locked labels; None for a stable hop.
+    Criteria of the hop come before those of locked labels. None for a stable hop.
     """
     if episode.basin.name == "stable-hop":
         return None
@@ -392,7 +392,7 @@ def _gait_group(run: RunStability, gait: GaitName, folded: bool) -> EvidenceGrou
 
 
 def _pooled(criteria: Sequence[Sequence[Criterion]]) -> tuple[Evidence, ...]:
-    """The same criteria of all episodes, one after the other."""
+    """Each criterion over all episodes."""
     names = dict.fromkeys((each.name, each.at_least) for own in criteria for each in own)
     return tuple(
         _evidence([each for own in criteria for each in own if (each.name, each.at_least) == name])
@@ -401,7 +401,7 @@ def _pooled(criteria: Sequence[Sequence[Criterion]]) -> tuple[Evidence, ...]:
 
 
 def _evidence(criteria: Sequence[Criterion]) -> Evidence:
-    """One criterion in each of its episodes."""
+    """One criterion over its episodes."""
     first = criteria[0]
     measured = [each for each in criteria if each.value is not None]
     middle = Criterion(
@@ -422,7 +422,7 @@ def _evidence(criteria: Sequence[Criterion]) -> Evidence:
 
 
 def _place(criterion: Criterion) -> float:
-    """Where a value stands on a line whose middle is the threshold and whose end is its double."""
+    """Position of a value on [0, 1]: 0.5 is the threshold, 1 a margin as large as the threshold."""
     assert criterion.margin is not None
     scale = 2 * abs(criterion.threshold) or 1.0
     return min(max(0.5 + criterion.margin / scale, 0.0), 1.0)
@@ -431,16 +431,16 @@ def _place(criterion: Criterion) -> float:
 FRAMES = 9
 
 CYCLES = 2
-"""A strip lasts so many gait cycles; the last picture is the touchdown that ends them."""
+"""Gait cycles in a strip; the last picture is the touchdown that ends them."""
 
 WIDTH, HEIGHT = 240, 264
 JPEG_QUALITY = 80
 
 
 class StripMaker:
-    """Draws strips. Close it, or use it as a context manager.
+    """Draws film strips. Close it, or use it as a context manager.
 
-    Where nothing can be drawn, a strip without pictures says why.
+    If nothing can be drawn, the strip has no pictures and its caption says why.
     """
 
     def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
@@ -448,12 +448,12 @@ class StripMaker:
         self._failure: GlassvizError | None = None
 
     def strip(self, trace: Trace, stability: RunStability) -> Strip:
-        """A strip of the median episode: two cycles, or all of it where it has none."""
+        """Strip of the median episode: two gait cycles, or all of it without cycles."""
         episode = median_episode(stability)
         frames, cycles = chosen_frames(stability.episodes[episode].gait.cycles, trace.frames)
         caption = captions.strip(episode, trace.episodes, stability.controller, cycles)
         try:
-            if self._failure:  # Whoever has failed to draw once would fail for every card.
+            if self._failure:  # It would fail again for every card.
                 raise self._failure
             scene = self._stills.prepare(trace.header["env"]["physics"], WIDTH, HEIGHT)
         except GlassvizError as error:
@@ -480,7 +480,7 @@ class StripMaker:
         return Strip(tuple(pictures), caption)
 
     def close(self) -> None:
-        """Free what the renderers hold."""
+        """Release the renderers."""
         self._stills.close()
 
     def __enter__(self) -> Self:
@@ -499,8 +499,7 @@ def chip(label: int) -> Chip:
 def chosen_frames(cycles: Cycles, frames: int) -> tuple[Int[np.ndarray, " chosen"], int]:
     """Frames of a strip, and how many gait cycles they show.
 
-    Those of two cycles that follow each other; else of one cycle; without any, of the whole
-    episode.
+    Two consecutive cycles if there are any, else one cycle, else the whole episode.
     """
     found = consecutive_cycles(cycles, CYCLES)
     if found is None:

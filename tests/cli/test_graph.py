@@ -40,10 +40,10 @@ def test_numbers_are_printed_and_a_figure_is_written_for_every_graph(folder):
     told = glassviz("graph", folder)
     written = sorted(path.name for path in Path("renders").iterdir())
     assert written == [f"graph-walker-{each}-jump.svg" for each in ("mppi", "pi")]
-    assert "walker, pi: mode jump, 3 episodes after their openings" in told
+    assert "walker, pi: mode jump, 3 episodes after the initial transient" in told
     assert "8 of 16" in told and "3 of 16" in told
     assert "flow: flow, symmetrised, self-transitions dropped, all edges kept" in told
-    assert "train: soft counts + 1e-4" in told and "stationary against empirical" in told
+    assert "train: soft counts + 1e-4" in told and "stationary vs empirical" in told
     assert all(f"wrote renders/{name}" in told for name in written)
 
 
@@ -102,7 +102,7 @@ def test_agents_without_labels_are_named_with_the_remedy_and_do_not_keep_the_oth
 
 def test_two_controllers_are_compared_by_prototypes(folder):
     told = glassviz("graph", folder, "--compare", "-o", "both.svg")
-    assert "walker, mppi against walker, pi" in told and "same prototypes" in told
+    assert "walker, mppi vs walker, pi" in told and "same prototypes" in told
     assert "of the traffic differs; " in told and Path("both.svg").exists()
     read = json.loads(glassviz("graph", folder, "--compare", "--json"))
     assert len(read) == 1 and len(read[0]["graph"]["graphs"]) == 2

@@ -1,4 +1,4 @@
-"""The interactive page composed: films, graph, matches, places, states."""
+"""Composition of the interactive page: films, graphs, label matches, maps, states."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -56,12 +56,10 @@ SEEKABLE = (
 
 
 class Projectionist:
-    """Films episodes, each physics profile with one renderer. Close it, or use it in a `with`.
-
-    Where nothing can be drawn there are no films.
+    """Films episodes with one renderer per physics profile. Close it, or use it in a `with`.
 
     Attributes:
-        failure: why not; None as long as all went well.
+        failure: why films are missing; None if none is.
     """
 
     def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
@@ -72,12 +70,12 @@ class Projectionist:
     def film(
         self, trace: Trace, episode: int, on_frame: Callable[[], None] = lambda: None
     ) -> bytes | None:
-        """The film of an episode as an MP4 file; None if it cannot be drawn.
+        """MP4 film of an episode; None if it cannot be drawn.
 
         Args:
-            trace: that holds it.
+            trace: trace with the episode.
             episode: from 0.
-            on_frame: called for every frame.
+            on_frame: called after every frame.
         """
         try:
             renderer = self._renderer(trace.header["env"]["physics"])
@@ -87,7 +85,7 @@ class Projectionist:
             return None
 
     def close(self) -> None:
-        """Free what the renderers hold."""
+        """Release the renderers."""
         for renderer in self._renderers.values():
             renderer.close()
         self._renderers.clear()
@@ -126,12 +124,12 @@ States = UInt8[np.ndarray, "episodes frames"]
 def graph_of(
     state: States, phase: Float32[np.ndarray, "episodes frames"], keys: Sequence[int]
 ) -> Graph:
-    """The switches between the states of a run, over all its episodes.
+    """Switches between the states of a run, over all its episodes.
 
     Args:
-        state: of every frame; `NO_STATE` for none, and in openings.
-        phase: of the gait cycle, in [0, 1); NaN outside.
-        keys: what each of them is called.
+        state: state of every frame; `NO_STATE` for none and in the initial transient.
+        phase: phase in the gait cycle, in [0, 1); NaN outside of cycles.
+        keys: number that each state is shown with.
     """
     states = len(keys)
     path = np.where(state == NO_STATE, -1, state.astype(np.int64))
@@ -152,12 +150,12 @@ def graph_of(
 def _around_the_cycle(
     state: States, phase: Float32[np.ndarray, "episodes frames"], states: int
 ) -> tuple[tuple[float, float], ...]:
-    """A ring, clockwise by the circular mean of the phases at which each state is met."""
+    """Places on a ring, clockwise by the circular mean of each state's phases."""
     turn = np.exp(2j * np.pi * phase)
     at = np.empty(states)
     for i in range(states):
         own = turn[(state == i) & np.isfinite(phase)]
-        # A state that is met in no cycle comes last.
+        # States outside of cycles come last.
         at[i] = np.angle(own.mean()) % (2 * np.pi) if len(own) else 2 * np.pi
     place = np.empty(states)
     place[np.argsort(at, kind="stable")] = np.arange(states) * (2 * np.pi / max(states, 1))
@@ -165,10 +163,10 @@ def _around_the_cycle(
 
 
 def matches_of(runs: Sequence[Run]) -> tuple[LabelMatch, ...]:
-    """Which label is which, for every two checkpoints of which that can be told.
+    """Matching labels of every two checkpoints that can be compared.
 
     Raises:
-        GlassvizError: a checkpoint is no longer what it was.
+        GlassvizError: a checkpoint has changed.
     """
     found = match_labels(runs)
     checkpoint = {name: labelling.checkpoint_sha256 for labelling, name in found.names.items()}
@@ -197,7 +195,7 @@ class Places:
     """A map of the frames of some traces, or why there is none.
 
     Attributes:
-        xy: of each frame of each trace; all in one place without a map.
+        xy: coordinates of each frame of each trace; zero without a map.
         found: the map.
         failure: why there is none; empty if there is one.
     """
@@ -207,11 +205,11 @@ class Places:
     failure: str = ""
 
     def of(self, number: int, states: Sequence[State]) -> Map:
-        """What lies under the frames of one of the traces.
+        """The map as background of one of the traces.
 
         Args:
-            number: of the trace.
-            states: of its frames.
+            number: number of the trace.
+            states: states of its frames.
         """
         every = np.concatenate([xy.reshape(-1, 2) for xy in self.xy])
         (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
@@ -232,13 +230,13 @@ class Places:
 
 
 def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
-    """Map the latents of runs of one checkpoint together; fitted before, the map is used again.
+    """Map the latents of one checkpoint's runs together, or reuse the map from an earlier fit.
 
-    Coordinates are kept beside the first trace.
+    Coordinates are stored beside the first trace.
 
     Args:
-        runs: of one checkpoint.
-        method: of the map.
+        runs: runs of one checkpoint.
+        method: method of the map.
     """
     traces = [run.trace for run in runs]
     frames = sum(trace.label.size for trace in traces)
@@ -253,15 +251,14 @@ def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
 
 
 PHASE_COLORS = ("#516186", "#7A90AB", "#DCDEEE", "#9AB5D9", "#BD9762", "#864C39", "#E6BA91")
-"""Of `GAIT_PHASES`: the upright body in blues, from dark on the floor to light in the air, then the
-fallen one in browns.
+"""Colours of `GAIT_PHASES`: blues for the upright body, from dark on the floor to light in the air,
+and browns for the fallen one.
 
-Duller than those of labels, which they must not be taken for; every two can be told apart, with
-defective colour vision too."""
+They are duller than the colours of labels, and distinguishable with defective colour vision."""
 
 
 def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes frames"]:
-    """The entry of `GAIT_PHASES` that every frame belongs to; `NO_STATE` in openings."""
+    """Index in `GAIT_PHASES` of every frame; `NO_STATE` in the initial transient."""
     rows = [phases_of(trace, each.episode, each.gait) for each in run.episodes]
     return _numbered(np.stack(rows))
 
@@ -269,12 +266,12 @@ def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes fram
 def states_of(
     trace: Trace, run: RunStability, gait: UInt8[np.ndarray, "episodes frames"]
 ) -> tuple[tuple[State, ...], UInt8[np.ndarray, "episodes frames"]]:
-    """The states that occur in a run, and the number among them that every frame has.
+    """States that occur in a run, and the index of every frame's state among them.
 
     Args:
-        trace: that `run` was made from.
-        run: what was found.
-        gait: from `gait_of`.
+        trace: trace of the run.
+        run: its stability.
+        gait: result of `gait_of`.
     """
     if trace.has_labels:
         value = _numbered(trace.label)
@@ -307,16 +304,16 @@ def compose(
     on_frame: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
 ) -> InteractivePage:
-    """Compose the page; traces are filmed and mapped.
+    """Compose the page; films and maps the traces.
 
-    Coordinates of maps are kept beside the traces, where `glassviz map` finds them too.
+    Coordinates of maps are stored beside the traces, where `glassviz map` finds them too.
 
     Args:
-        rows: of `assess_all`.
-        command: the command line that asked for it.
-        films: how many episodes of each run it shows: for 1 the one with the median return, else
-            evenly from the least to the most.
-        method: of the maps.
+        rows: runs from `assess_all`.
+        command: command line that requested the page.
+        films: episodes per run: for 1 the one with the median return, otherwise evenly from the
+            lowest to the highest return.
+        method: method of the maps.
         on_frame: called with frames filmed and in all.
         open_renderer: what draws the films.
 
@@ -365,7 +362,7 @@ def compose(
 
 
 def chosen_episodes(run: RunStability, count: int) -> tuple[int, ...]:
-    """Episodes to show, by rising return: the median one, or evenly from the least to the most."""
+    """Episodes by ascending return: the median one, or evenly from the lowest to the highest."""
     order = np.argsort([each.episode_return for each in run.episodes], kind="stable")
     last = len(order) - 1
     places = [last // 2] if count == 1 else np.linspace(0, last, min(count, len(order))).round()
@@ -373,7 +370,7 @@ def chosen_episodes(run: RunStability, count: int) -> tuple[int, ...]:
 
 
 def _by_checkpoint(rows: Sequence[Run]) -> list[list[Run]]:
-    """Runs that share a latent space, and so a map."""
+    """Runs grouped by checkpoint, whose latents share a map."""
     groups: dict[tuple[str, str], list[Run]] = {}
     for row in rows:
         groups.setdefault((row.stability.checkpoint_sha256, row.name), []).append(row)

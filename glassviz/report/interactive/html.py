@@ -1,7 +1,7 @@
-"""The interactive page as one HTML file, which asks the network for nothing.
+"""The interactive page as one HTML file that makes no network requests.
 
-Data, films and scripts are in it. A content security policy allows those scripts, by their hashes,
-and nothing else: no other script, no address but pictures and films from within the page.
+Data, films and scripts are embedded. A content security policy allows these scripts by their
+hashes, and pictures and films from within the page; everything else is blocked.
 """
 
 import base64
@@ -39,12 +39,12 @@ SCRIPTS = (
     "keyboard",
     "main",
 )
-"""Modules of `assets`, each after those that it imports."""
+"""Modules of `assets`, in an order where each follows its imports."""
 
 TITLE = "Interactive report"
 
 _FILM = re.compile(r"[0-9a-f]{12}-\d+")
-"""Names of films, as `compose` gives them: the beginning of the trace's hash, and the episode."""
+"""Names of films from `compose`: prefix of the trace's hash, and the episode."""
 
 LIBRARY = "vendor/echarts/echarts.min.js"
 _IMPORT = re.compile(r"^import (\{[^}]*\}) from \"\./([a-z]+)\.js\";$", re.MULTILINE)
@@ -52,11 +52,11 @@ _EXPORT = re.compile(r"^export (?=(?:const|function|class) (\w+))", re.MULTILINE
 
 
 def check_target(path: StrPath, overwrite: bool, link: bool = False) -> None:
-    """Say early that an interactive report cannot go to `path`.
+    """Check before the work that an interactive report can be written to `path`.
 
     Raises:
-        UsageError: another ending than .html.
-        GlassvizError: there is a file already, or a folder where its films would go.
+        UsageError: the suffix is not .html.
+        GlassvizError: the file or the folder of its films exists.
     """
     path = Path(path)
     if path.suffix.lower() != ".html":
@@ -67,7 +67,7 @@ def check_target(path: StrPath, overwrite: bool, link: bool = False) -> None:
 
 
 def films_beside(path: StrPath) -> Path:
-    """The folder of the films that a page is linked to."""
+    """Folder of the films of a page with linked films."""
     path = Path(path)
     return path.with_name(f"{path.stem}_films")
 
@@ -75,16 +75,16 @@ def films_beside(path: StrPath) -> Path:
 def write(
     page: InteractivePage, path: StrPath, overwrite: bool = False, link: bool = False
 ) -> None:
-    """Write the page, whole or not at all.
+    """Write the page atomically.
 
     Args:
-        page: what it shows.
+        page: contents.
         path: a .html file.
-        overwrite: whether it may replace a file.
-        link: whether films go into a folder beside it, and not into it.
+        overwrite: whether it may replace an existing file.
+        link: whether films are stored in a folder beside the page instead of in it.
 
     Raises:
-        GlassvizError: there is a file already, or it cannot be written.
+        GlassvizError: the file exists or cannot be written.
     """
     path = Path(path)
     check_target(path, overwrite, link)
@@ -101,19 +101,19 @@ def write(
 
 
 def _tidy(folder: Path, films: Mapping[str, bytes]) -> None:
-    """Remove the films of a page that was here before; what has another name is not ours."""
+    """Remove films of an earlier page; files with other names are kept."""
     for file in folder.glob("*.mp4"):
         if _FILM.fullmatch(file.stem) and file.stem not in films:
-            with suppress(OSError):  # A film that is left over harms nothing.
+            with suppress(OSError):  # A leftover film is harmless.
                 file.unlink()
 
 
 def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
-    """The page as text; the same page always gives the same.
+    """Render the page; deterministic.
 
     Args:
-        page: what it shows.
-        film_folder: name of the folder beside it that holds the films; None: they are in the page.
+        page: contents.
+        film_folder: name of the folder with the films; None if they are in the page.
     """
     assets = files("glassviz.report")
     library = (assets / LIBRARY).read_text(encoding="utf-8")
@@ -138,12 +138,12 @@ def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
 
 
 def bundle(modules: dict[str, str]) -> str:
-    """Modules as one plain script, which runs before the films behind it in the page are read.
+    """Modules as one plain script, which runs before the films that follow it are parsed.
 
-    Each becomes a function that is called once; what it exports is what that returns.
+    Each module becomes a function that is called once and returns its exports.
 
     Args:
-        modules: their texts by name, each after those that it imports.
+        modules: texts by name, in an order where each follows its imports.
     """
     parts = []
     for name, text in modules.items():
@@ -154,7 +154,7 @@ def bundle(modules: dict[str, str]) -> str:
 
 
 def as_data(page: InteractivePage, film_folder: str | None = None) -> dict[str, Any]:
-    """What the scripts read."""
+    """Data of the scripts."""
     return {
         "runs": [_plain(run) for run in page.runs],
         "gaitPhases": page.gait_phases,
@@ -171,13 +171,13 @@ def _look(color: str) -> dict[str, str]:
 
 
 def embedded_json(value: Any) -> str:
-    """JSON that can stand in a script element: nothing in it can end the element."""
+    """JSON for a script element, with nothing in it that could end the element."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _plain(value: Any) -> Any:
-    """Plain containers; arrays as their bytes, little-endian, in base64."""
+    """Plain containers, with arrays as little-endian bytes in base64."""
     if isinstance(value, np.ndarray):
         little = np.ascontiguousarray(value).astype(value.dtype.newbyteorder("<"))
         return base64.b64encode(little.tobytes()).decode()

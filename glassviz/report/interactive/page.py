@@ -1,6 +1,6 @@
-"""What the interactive page shows: plain data that its scripts draw.
+"""Contents of the interactive page: plain data that its scripts draw.
 
-Texts are as they came, unescaped: the scripts set them as text, and `html` escapes what it prints.
+Texts are unescaped: the scripts set them as text, and `html` escapes what it prints.
 """
 
 from collections.abc import Mapping
@@ -12,18 +12,18 @@ from jaxtyping import Float32, Int16, UInt8
 from glassviz.report.page import Answer, Row, Tone
 
 NO_STATE = 255
-"""In `EpisodeView.state` and `EpisodeView.gait`: none."""
+"""Stands for none in `EpisodeView.state` and `EpisodeView.gait`."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What colours frames: a label; or a phase of the gait, for an agent without labels.
+    """A label, or a gait phase for an agent without labels; frames are coloured by it.
 
     Attributes:
-        key: what its button, its node and its key on the keyboard are called: a number.
-        name: the phase of the gait that it lives in.
-        color, ink: #RRGGBB of its areas, and of what is written on them.
-        share: of the frames of all episodes, in [0, 1].
+        key: number shown on its button and node, and pressed on the keyboard.
+        name: its gait phase.
+        color, ink: #RRGGBB of its areas, and of text on them.
+        share: share of the frames of all episodes, in [0, 1].
     """
 
     key: str
@@ -38,9 +38,9 @@ class Edge:
     """Switches from one state to another, over all episodes.
 
     Attributes:
-        source, target: numbers of the states.
-        count: how many.
-        share: of all switches of the run, in (0, 1].
+        source, target: indices of the states.
+        count: number of switches.
+        share: share of all switches of the run, in (0, 1].
         main: whether it belongs to the dominant cycle.
     """
 
@@ -53,11 +53,11 @@ class Edge:
 
 @dataclass(frozen=True)
 class Graph:
-    """The transition graph of a run; a node a state.
+    """The transition graph of a run, with one node per state.
 
     Attributes:
-        xy: where each node stands, in any unit; x to the right, y upwards.
-        edges: those that occur.
+        xy: place of each node in arbitrary units; x to the right, y upwards.
+        edges: switches that occur.
         caption: how to read it.
     """
 
@@ -71,9 +71,9 @@ class MapPrototype:
     """A prototype on the map.
 
     Attributes:
-        number: which.
-        state: number of its state.
-        x, y: where it stands.
+        number: its number.
+        state: index of its state.
+        x, y: its place.
     """
 
     number: int
@@ -84,14 +84,14 @@ class MapPrototype:
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """What lies under the frames of a run on its latent map.
+    """Background of a run's frames on its latent map.
 
     Attributes:
-        bounds: smallest and largest x, and y, of all frames on the map, whoever acted.
-        ground: some of them, evenly drawn.
-        path: the typical gait cycle, from touchdown on; empty without cycles.
-        prototypes: those that were visited.
-        caption: how it was made and how to read it.
+        bounds: range of x and of y over all frames on the map, for all controllers.
+        ground: an even sample of these frames.
+        path: the typical gait cycle from touchdown; empty without cycles.
+        prototypes: visited prototypes.
+        caption: how the map was made and how to read it.
     """
 
     bounds: tuple[tuple[float, float], tuple[float, float]]
@@ -108,17 +108,17 @@ class EpisodeView:
     Attributes:
         number: from 1.
         episode_return: its sum of rewards.
-        basin, tone, reason: the verdict on it.
-        state: number of the frame's state; `NO_STATE` for none.
-        gait: the entry of `GAIT_PHASES` that it belongs to; `NO_STATE` in the opening.
-        cycle: number of its gait cycle; −1 outside.
-        phase: of the cycle, in [0, 1); NaN outside.
-        xy: where it is on the map.
-        height: of the torso over the foot, m.
-        value, spread: the return-to-go that the controller expects, and its standard deviation.
-        to_go: the return-to-go that came.
+        basin, tone, reason: verdict on the episode.
+        state: index of the frame's state; `NO_STATE` for none.
+        gait: index in `GAIT_PHASES`; `NO_STATE` in the initial transient.
+        cycle: number of the gait cycle; −1 outside of cycles.
+        phase: phase in the cycle, in [0, 1); NaN outside of cycles.
+        xy: place on the map.
+        height: height of the torso over the foot, m.
+        value, spread: predicted return-to-go and its standard deviation.
+        to_go: realised return-to-go.
         total: return so far.
-        film: key of its film in `InteractivePage.films`; None where none could be drawn.
+        film: key in `InteractivePage.films`; None if the film could not be drawn.
     """
 
     number: int
@@ -144,18 +144,18 @@ class RunView:
     """One checkpoint under one controller.
 
     Attributes:
-        name, controller: as in the table; together no other run has them.
+        name, controller: as in the table; unique together.
         by: the controller in words.
-        checkpoint: hash. Labels of two runs mean the same if it is the same, and `labels_from` is.
+        checkpoint: hash. Labels of two runs are the same if it and `labels_from` are.
         labels_from: `glass`, `fitted` or `none`.
-        basin, tone, reasons, summary: the verdict.
-        episodes: how many there are.
+        basin, tone, reasons, summary: verdict on the run.
+        episodes: number of episodes.
         dt_s: seconds between frames.
-        states: that occur, the numbers in ascending order.
-        map: under the frames.
-        graph: of the states.
-        answers: to the questions of who watches a film.
-        shown: the episodes that the page has.
+        states: states that occur, in ascending order.
+        map: background of the frames.
+        graph: graph of the states.
+        answers: to the questions of a viewer who rates films.
+        shown: episodes on the page.
     """
 
     name: str
@@ -178,12 +178,12 @@ class RunView:
 
 @dataclass(frozen=True)
 class LabelMatch:
-    """Which labels of two checkpoints correspond.
+    """Matching labels of two checkpoints.
 
     Attributes:
         one, other: hashes of the checkpoints.
-        pairs: keys of the labels that do, one of each; all others correspond to none.
-        told: how that was found and how well they do, as the end of a sentence.
+        pairs: keys of the matching labels; all others are unmatched.
+        told: how they were matched and how well, in parentheses of a sentence.
     """
 
     one: str
@@ -197,15 +197,15 @@ class InteractivePage:
     """The whole page.
 
     Attributes:
-        command: the command line that asked for it.
-        verdict: a paragraph, sentence by sentence.
-        rows: the table of all runs; `Row.anchor` is the number of the run in `runs`.
-        runs: that were assessed.
-        films: by key, MP4.
-        no_films: why some or all are missing; None if none is.
-        matches: of every two checkpoints whose labels can be matched.
-        gait_phases: that `EpisodeView.gait` counts: name and colour.
-        versions: of this program and what it runs on.
+        command: command line that requested the page.
+        verdict: sentences of the lead.
+        rows: table of all runs; `Row.anchor` is the index of the run in `runs`.
+        runs: assessed runs.
+        films: MP4 files by key.
+        no_films: why films are missing; None if none is.
+        matches: matching labels of every two checkpoints that can be compared.
+        gait_phases: name and colour of each index in `EpisodeView.gait`.
+        versions: versions of glassviz and its platform.
     """
 
     command: str

@@ -4,11 +4,13 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from glassviz.compare.compare import Comparison
+from glassviz.figures.graph_drawing import percent
 from glassviz.report.phrases import comparison
 from glassviz.text import count_of
 
 if TYPE_CHECKING:
     from glassviz.compare.fit import LabelComparison
+    from glassviz.compare.graphs import RunGraph
     from glassviz.rollout.evaluate import Fresh
 
 
@@ -122,6 +124,19 @@ def _more_informative(found: "LabelComparison") -> str:
     if u is not None:
         text += f" (U, fitted − learned: {u:+.2f})"
     return f"{text}, fitted ahead in {found.fitted_ahead} of {found.cycle_episodes} episodes"
+
+
+def pooled(graph: "RunGraph") -> str:
+    """Mode of a graph, and the frames that it pools."""
+    return (
+        f"mode {graph.mode}, {count_of(graph.episodes, 'episode')} after the initial transient, "
+        f"{graph.frames:,} frames"
+    )
+
+
+def occupancy_distance(distance: float) -> str:
+    """Distance of the stationary distribution from the empirical occupancy."""
+    return f"stationary vs empirical occupancy: {percent(distance)} of the time differs"
 
 
 def against_recorded(row: "Fresh") -> str:
