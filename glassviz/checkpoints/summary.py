@@ -93,7 +93,7 @@ def summarise(checkpoint: Checkpoint) -> Summary:
         )
     counts = {
         net: sum(leaf.size for leaf in jax.tree.leaves(branch))
-        for net, branch in checkpoint.params.items()
+        for net, branch in sorted(checkpoint.params.items())
     }
     provenance = dict(checkpoint.provenance)
     if "shaped" in provenance:
