@@ -286,7 +286,8 @@ def test_a_run_says_which_demonstrations_it_learned_from(tmp_path, monkeypatch):
         raise Started
 
     monkeypatch.setattr("glassviz.training.trainer.Trainer", start)
-    assert isinstance(train_command(path, tmp_path).exception, Started)
+    with pytest.raises(Started):
+        train_command(path, tmp_path)
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     assert told == [{"name": "mine", "sha256": sha256}]
 
