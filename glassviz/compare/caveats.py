@@ -1,4 +1,4 @@
-"""What limits a comparison: settings that differ, checkpoints that depend on each other."""
+"""Caveats of a comparison: differing settings, dependent checkpoints, missing values."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ from glassviz.metrics.verdict import RunBasinName
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A setting in which compared runs differ.
+    """A setting that compared runs differ in.
 
     Attributes:
-        setting: which.
-        values: that it has, in ascending order.
+        setting: name of the setting.
+        values: its values in ascending order.
     """
 
     setting: Literal["task", "physics", "episode_s", "observation_size"]
@@ -25,10 +25,10 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class ContinuedFrom:
-    """A checkpoint whose training went on from another that is compared too.
+    """A checkpoint that was trained from another compared checkpoint.
 
     Attributes:
-        run, parent: names of the two.
+        run, parent: names of both.
     """
 
     run: str
@@ -37,10 +37,10 @@ class ContinuedFrom:
 
 @dataclass(frozen=True)
 class SharedSeed:
-    """Checkpoints of one recipe and seed, perhaps of one training run.
+    """Checkpoints with the same recipe and seed, possibly from one training run.
 
     Attributes:
-        runs: their names.
+        runs: names of the checkpoints.
     """
 
     runs: tuple[str, ...]
@@ -48,7 +48,7 @@ class SharedSeed:
 
 @dataclass(frozen=True)
 class MixedRecipes:
-    """Runs that were not all trained alike.
+    """Runs of different recipes.
 
     Attributes:
         counts: number of checkpoints by recipe, in alphabetical order.
@@ -59,16 +59,16 @@ class MixedRecipes:
 
 @dataclass(frozen=True)
 class ConfoundedRecipes:
-    """Groups with and without Glass whose recipes differ in more than that."""
+    """Groups with and without Glass whose recipes differ in other settings as well."""
 
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """Runs in which a metric is not defined.
+    """Runs where a metric is undefined.
 
     Attributes:
-        metric: which.
-        runs, count: how many of how many.
+        metric: name of the metric.
+        runs, count: number of these runs, and of all runs.
     """
 
     metric: str
@@ -78,10 +78,10 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class OneBasin:
-    """Runs that are all in one basin.
+    """Runs that all have the same basin.
 
     Attributes:
-        basin: which.
+        basin: name of the basin.
     """
 
     basin: RunBasinName
@@ -94,10 +94,10 @@ Caveat = (
 
 @dataclass(frozen=True)
 class TooFewCheckpoints:
-    """Labels are matched between two checkpoints with labels at least.
+    """Fewer than two checkpoints with labels.
 
     Attributes:
-        at_hand, labelled: how many with labels are at hand, and how many were given.
+        at_hand, labelled: agents with labels whose checkpoint was given, and all of them.
     """
 
     at_hand: int
@@ -106,15 +106,15 @@ class TooFewCheckpoints:
 
 @dataclass(frozen=True)
 class NoFrames:
-    """No run has a frame after the openings of its episodes."""
+    """No run has frames after the initial transient."""
 
 
 NoCorrespondence = TooFewCheckpoints | Mismatch | NoFrames
-"""Why labels are not matched."""
+"""Why labels are not compared on common observations."""
 
 
 def mismatch(compared: Sequence[ComparedRun]) -> Mismatch | None:
-    """The first setting that keeps returns from having a common scale; None if they have one."""
+    """First setting that keeps returns from having a common scale; None if they have one."""
     for part in ("task", "physics", "episode_s"):
         values = sorted({getattr(each.setting, part) for each in compared})
         if len(values) > 1:
@@ -123,7 +123,7 @@ def mismatch(compared: Sequence[ComparedRun]) -> Mismatch | None:
 
 
 def dependence(compared: Sequence[ComparedRun]) -> tuple[ContinuedFrom | SharedSeed, ...]:
-    """Checkpoints that are not independent of each other."""
+    """Checkpoints that are not independent."""
     checkpoints = list({each.checkpoint: each for each in compared}.values())
     names = {each.checkpoint: each.name for each in checkpoints}
     found: list[ContinuedFrom | SharedSeed] = [
@@ -141,7 +141,7 @@ def dependence(compared: Sequence[ComparedRun]) -> tuple[ContinuedFrom | SharedS
 
 
 def mixed_recipes(compared: Sequence[ComparedRun]) -> MixedRecipes | None:
-    """The recipes of runs that were not all trained alike; None for one recipe."""
+    """Recipes of the runs if there are several; None for one recipe."""
     recipes = Counter(each.recipe for each in compared if each.recipe)
     return MixedRecipes(tuple(sorted(recipes.items()))) if len(recipes) > 1 else None
 

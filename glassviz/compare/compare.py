@@ -29,7 +29,7 @@ from glassviz.compare.groups import (
 from glassviz.compare.matching import LabelMatches, match_labels
 from glassviz.compare.returns import (
     BasinShare,
-    MetricMeans,
+    MetricMean,
     Returns,
     StabilityAndReturn,
     Values,
@@ -73,7 +73,7 @@ class ControllerRuns:
     stability_and_return: StabilityAndReturn
     groups: GroupComparison | None
     values: Values
-    means: MetricMeans
+    means: tuple[MetricMean, ...]
 
 
 @dataclass(frozen=True)

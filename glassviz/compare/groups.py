@@ -1,4 +1,4 @@
-"""Two groups of runs: recipes, Glass and none, planner and policy."""
+"""Comparison of two groups: recipes, with and without Glass, planner and policy."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,14 +26,14 @@ By = Literal["recipe", "Glass"]
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one kind.
+    """A group of runs.
 
     Attributes:
-        name: of the recipe, or `with Glass` and `without Glass`.
-        runs: their names.
-        returns: mean return of each.
-        primary: the primary metric of those runs that it is defined for.
-        stable_hops: how many of them are in the stable-hop basin.
+        name: name of the recipe, or `with Glass` and `without Glass`.
+        runs: names of the runs.
+        returns: mean return of each run.
+        primary: primary metric of the runs where it is defined.
+        stable_hops: number of runs in the stable-hop basin.
     """
 
     name: str
@@ -45,17 +45,17 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Two groups against each other, under one controller.
+    """Comparison of two groups under one controller.
 
     Attributes:
-        by: what makes the groups.
-        one, other: in the order of their names.
-        returns: test of mean(one) − mean(other) of the runs' returns.
-        improvement: how often a run of `one` earns more than one of `other`, in [0, 1].
-        primary: the same test of the primary metric; None where a group has no such value.
-        stable_hop_p: Fisher's exact test of their shares of stable hops.
-        stable_hop_smallest_p: that so many stable hops among so many runs could have led to.
-        caveats: what speaks against reading more into it.
+        by: what the groups differ in.
+        one, other: in alphabetical order.
+        returns: test of mean(one) − mean(other) over the runs' returns.
+        improvement: probability that a run of `one` has a higher return than a run of `other`.
+        primary: the same test of the primary metric; None if a group has no value.
+        stable_hop_p: p of Fisher's exact test of the shares of stable hops.
+        stable_hop_smallest_p: smallest attainable p with as many runs and stable hops.
+        caveats: limits of the comparison.
     """
 
     by: By
@@ -72,9 +72,10 @@ class GroupComparison:
 def compare_groups(
     compared: Sequence[ComparedRun], rng: np.random.Generator
 ) -> GroupComparison | None:
-    """Compare the two recipes of runs, or else those with Glass with those without.
+    """Compare runs of two recipes, or else runs with and without Glass.
 
-    None unless the runs make two groups, and where their returns have no common scale.
+    Returns:
+        None unless there are exactly two groups, whose returns have a common scale.
     """
     kinds: dict[By, Callable[[ComparedRun], str | None]] = {
         "recipe": lambda each: each.recipe,
@@ -129,7 +130,7 @@ def _group(name: str, compared: Sequence[ComparedRun]) -> Group:
 
 
 def _fisher(one: Group, other: Group) -> tuple[float, float]:
-    """p of the shares of stable hops, and the smallest that there is with as many of them."""
+    """p of the shares of stable hops, and the smallest attainable p with as many of them."""
     from scipy.stats import fisher_exact
 
     def p(hits: int) -> float:
@@ -148,12 +149,12 @@ class ControllerPair:
     """One checkpoint under both controllers.
 
     Attributes:
-        run: its name.
+        run: name of the checkpoint.
         planner_return, policy_return: mean returns.
-        difference: planner less policy, over the resets that both met; an interval within this
-            checkpoint. None if they met none in common.
-        planner_gait, policy_gait, planner_basin, policy_basin: verdicts, with their splits.
-        gait_differs, basin_differs: whether the commonest verdict on an episode does.
+        difference: planner − policy over common resets, with an interval within this checkpoint;
+            None without common resets.
+        planner_gait, policy_gait, planner_basin, policy_basin: verdicts with their splits.
+        gait_differs, basin_differs: whether the most common verdict on an episode differs.
     """
 
     run: str
@@ -170,14 +171,14 @@ class ControllerPair:
 
 @dataclass(frozen=True)
 class Controllers:
-    """All checkpoints that were seen under both controllers.
+    """All checkpoints with runs of both controllers.
 
     Attributes:
-        pairs: one a checkpoint, by name.
-        mean: planner less policy over checkpoints, with Student's interval; None below four, and
-            where the checkpoints' returns have no common scale.
-        test: of that difference by flipping signs; None without a common scale.
-        mismatch: what keeps the returns from having a common scale; None if they have one.
+        pairs: one per checkpoint, by name.
+        mean: planner − policy over checkpoints, with Student's t interval; None below four
+            checkpoints, or if returns have no common scale.
+        test: sign-flip test of the difference; None without a common scale.
+        mismatch: the setting that keeps returns from having a common scale; None if they have one.
     """
 
     pairs: tuple[ControllerPair, ...]
@@ -189,7 +190,7 @@ class Controllers:
 def compare_controllers(
     compared: Sequence[ComparedRun], rng: np.random.Generator
 ) -> Controllers | None:
-    """Compare planner and policy; None if no checkpoint was seen under both."""
+    """Compare planner and policy; None if no checkpoint has runs of both."""
     seen = by_controller(compared)
     planners, policies = (
         {each.checkpoint: each for each in seen.get(who, ())} for who in (PLANNER, POLICY)

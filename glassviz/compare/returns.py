@@ -35,13 +35,13 @@ BASINS: tuple[RunBasinName, ...] = ("stable-hop", "unstable", "split", "undeterm
 
 @dataclass(frozen=True)
 class Returns:
-    """What some runs earn; one value a run.
+    """Returns of some runs, one value per run.
 
     Attributes:
-        runs: their names.
-        values: mean return of each.
-        mean, iqm: over runs, with intervals from resampled runs and then their episodes; None
-            below four runs, whose values say more than a summary.
+        runs: names of the runs.
+        values: mean return of each run.
+        mean, iqm: over runs, with intervals that resample runs and then their episodes; None for
+            fewer than four runs, where the values are more informative.
     """
 
     runs: tuple[str, ...]
@@ -52,12 +52,12 @@ class Returns:
 
 @dataclass(frozen=True)
 class BasinShare:
-    """One basin.
+    """Share and returns of the runs in one basin.
 
     Attributes:
-        basin: which.
-        share: of the runs, with Wilson's interval.
-        returns: of the runs in it.
+        basin: name of the basin.
+        share: share of the runs, with Wilson's interval.
+        returns: returns of the runs in it.
     """
 
     basin: RunBasinName
@@ -68,7 +68,7 @@ class BasinShare:
 def basin_shares(
     compared: Sequence[ComparedRun], rng: np.random.Generator
 ) -> tuple[BasinShare, ...]:
-    """Every basin, empty ones too, in the order of `BASINS`; none without runs."""
+    """Shares of all basins in the order of `BASINS`, also of empty ones; empty without runs."""
     found = []
     for basin in BASINS:
         inside = [each for each in compared if each.stability.basin.name == basin]
@@ -79,7 +79,7 @@ def basin_shares(
 
 
 def returns_of(compared: Sequence[ComparedRun], rng: np.random.Generator) -> Returns:
-    """Returns of runs, and their summary if there are enough, on a common scale."""
+    """Returns of runs, with a summary if there are enough of them on a common scale."""
     episodes = [[each.episode_return for each in run.stability.episodes] for run in compared]
     enough = len(compared) >= IQM_FROM and mismatch(compared) is None
     return Returns(
@@ -91,16 +91,16 @@ def returns_of(compared: Sequence[ComparedRun], rng: np.random.Generator) -> Ret
 
 
 PRIMARY = "fleiss_kappa"
-"""The metric that answers the question: whether every gait cycle has the same labels."""
+"""Primary metric: agreement of labels across gait cycles."""
 
 NAMED = ("locking_u", "window_mi_10_bits", "switches_per_cycle")
-"""Metrics named beforehand beside the primary one, adjusted by Holm's method."""
+"""Secondary metrics, chosen in advance and adjusted by Holm's method."""
 
 LEVEL = 0.05
-"""Of a test; its interval leaves as much outside."""
+"""Significance level; intervals cover the rest."""
 
 STRATUM_FROM = 5
-"""Ranks of fewer runs cannot reach the level, so that smaller basins are not looked at alone."""
+"""Smallest basin that is tested separately: ranks of fewer runs cannot reach the level."""
 
 _INTERVAL_FROM = 4
 _Z = 1.959964
@@ -112,15 +112,15 @@ class MetricCorrelation:
     """One metric against return, over the runs in which it is defined.
 
     Attributes:
-        metric: by its name in `METRICS`.
-        family: `primary`, `named` beforehand, or `explored`.
+        metric: name in `METRICS`.
+        family: `primary`, `named` in advance, or `explored`.
         runs: names of the runs; n is their number.
-        values, returns: of each run, the mean over its episodes.
-        test: Spearman's ρ, p and the smallest p that was possible; None where ρ is undefined.
-        rho_low, rho_high: 95 % interval of ρ, approximate; None below four runs or for |ρ| = 1.
+        values, returns: mean over the episodes of each run.
+        test: Spearman's ρ, p and the smallest attainable p; None if ρ is undefined.
+        rho_low, rho_high: approximate 95 % interval of ρ; None below four runs or for |ρ| = 1.
         adjusted_p: p adjusted within its family (Holm for `named`, Benjamini-Hochberg for
-            `explored`; as it is for the primary metric); None without a test, and for an explored
-            one that could not have reached 0.05.
+            `explored`, unadjusted for the primary metric); None without a test, and for an
+            explored metric whose smallest attainable p is above 0.05.
     """
 
     metric: str
@@ -135,22 +135,22 @@ class MetricCorrelation:
 
     @property
     def testable(self) -> bool:
-        """Whether its test could have reached the level at all."""
+        """Whether its test could reach the level."""
         return self.test is not None and self.test.smallest_p <= LEVEL
 
 
 @dataclass(frozen=True)
 class StabilityAndReturn:
-    """Whether stability goes with return among the runs of one controller.
+    """Correlation of stability with return over the runs of one controller.
 
     Attributes:
         runs: number of runs, with and without labels.
-        correlations: of every metric, the primary one first, then the named ones; none where
+        correlations: of every metric, the primary one first, then the named ones; empty if
             returns have no common scale.
-        within_basins: of the primary metric among the runs of one basin, for basins with five
-            runs or more.
-        mismatch: what keeps returns from having a common scale; None if they have one.
-        caveats: what speaks against reading more into the correlations.
+        within_basins: of the primary metric over the runs of one basin, for basins with at least
+            five runs.
+        mismatch: the setting that keeps returns from having a common scale; None if they have one.
+        caveats: limits of the correlations.
     """
 
     runs: int
@@ -261,11 +261,11 @@ class MetricMean:
     """One metric over runs.
 
     Attributes:
-        metric: by its name in `METRICS`.
-        runs: those in which it is defined; n is their number.
-        values: of each, the mean over the episodes in which it is defined.
-        mean: over runs, with an interval from resampled runs and then their episodes; None below
-            four runs, whose values say more than a summary.
+        metric: name in `METRICS`.
+        runs: runs where it is defined; n is their number.
+        values: mean over the episodes of each run where it is defined.
+        mean: over runs, with an interval that resamples runs and then their episodes; None for
+            fewer than four runs, where the values are more informative.
     """
 
     metric: str
@@ -274,20 +274,11 @@ class MetricMean:
     mean: BootstrapInterval | None
 
 
-@dataclass(frozen=True)
-class MetricMeans:
-    """The metrics of `MEASURED` over the runs of one controller.
-
-    Attributes:
-        metrics: each of them.
-    """
-
-    metrics: tuple[MetricMean, ...]
-
-
-def metric_means(compared: Sequence[ComparedRun], rng: np.random.Generator) -> MetricMeans:
-    """Means over runs of one controller, runs being what is counted."""
-    return MetricMeans(tuple(_mean(name, compared, rng) for name in MEASURED))
+def metric_means(
+    compared: Sequence[ComparedRun], rng: np.random.Generator
+) -> tuple[MetricMean, ...]:
+    """The metrics of `MEASURED` over the runs of one controller; n counts runs."""
+    return tuple(_mean(name, compared, rng) for name in MEASURED)
 
 
 def _mean(name: str, compared: Sequence[ComparedRun], rng: np.random.Generator) -> MetricMean:
@@ -308,14 +299,14 @@ def _mean(name: str, compared: Sequence[ComparedRun], rng: np.random.Generator) 
 
 @dataclass(frozen=True)
 class Values:
-    """How far the runs of one controller know what they will get.
+    """Value calibration over the runs of one controller.
 
     Attributes:
-        runs: those whose episodes are long enough to tell.
-        biases: of each, predicted − realised, in discounted reward.
-        rank_correlations: of each, the mean over its episodes; None where it is undefined.
-        worse_than_mean: runs in which the mean of what was realised predicts better.
-        shaped: runs that learned another reward than the task's, which is what they predict.
+        runs: runs whose episodes are long enough.
+        biases: predicted − realised discounted reward of each run.
+        rank_correlations: mean over the episodes of each run; None if undefined.
+        worse_than_mean: runs whose values predict worse than the mean realised value.
+        shaped: runs trained on a shaped reward, which their values predict.
     """
 
     runs: tuple[str, ...]
@@ -326,7 +317,7 @@ class Values:
 
 
 def compare_values(compared: Sequence[ComparedRun]) -> Values:
-    """Collect the calibrations of runs of one controller."""
+    """Value calibration of the runs of one controller."""
     found = [(each, each.stability.calibration) for each in compared]
     known = [(each, value) for each, value in found if value]
     biases = tuple(value.bias.mean for _, value in known)

@@ -1,4 +1,4 @@
-"""The verdict on the gait, from physics alone: thresholds with their evidence, criteria."""
+"""Verdict on the gait from physics alone: criteria, and thresholds with their evidence."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,46 +11,48 @@ from glassviz.gait.gait import Gait
 
 @dataclass(frozen=True)
 class GaitThresholds:
-    """Where the verdict draws its lines, and why there.
+    """Thresholds of the verdict on the gait, with their evidence.
 
-    The evidence is 80 episodes of 20 s: four agents, each by planner and by policy, judged from
-    film strips. 10 hop (two of them with one fall), 34 knee-walk, 28 fall and get up, 2 lie still,
-    and 6 are mixed: they tumble backward, and walk later or never, or lie down for good. The lines
-    lie in gaps between these groups, so that the same episodes cannot tell how well they separate
-    others. Of 24 episodes of four policies from other training runs, judged from film strips
-    before their verdicts were computed, none that hops, lies still or falls all the time was
-    called by another name; two that hop (with two falls; after 7 s on the floor) were
-    undetermined, and of those that hop between falls one was called fall-recover.
+    The evidence is 80 episodes of 20 s from four agents, by planner and by policy, judged from
+    film strips: 10 hop (two of them with one fall), 34 knee-walk, 28 fall and get up, 2 lie still,
+    and 6 are mixed (tumbling backward, and walking later or never, or staying down). Thresholds
+    lie in gaps between these groups, so these episodes do not show how well they separate others.
+    Of 24 episodes of four policies from other training runs, judged from film strips before their
+    verdicts were computed, all that hop, lie still or fall all the time got the right name or
+    none: two that hop (with two falls; after 7 s on the floor) were undetermined. Of those that
+    hop between falls, one was called fall-recover.
 
     Attributes:
-        hop_foot_only: share of the stance on the foot alone. Hops 0.92 (with a fall) to 1.00, all
-            else 0.76 at most.
-        hop_standing: share of frames with a height of 0.6 m. Hops 0.91 to 1.00, else 0.57 at most.
-        hop_falls_per_minute: hops 0, or 3.2 to 3.7 (one fall in the episode, after which it hops
-            on); agents that fall and get up as a habit 24 and more.
-        knee_body: share of the stance in which torso, nose, pelvis or thigh touches the floor.
-            Knee-walks 0.39 to 0.51, hops 0.08 at most.
+        hop_foot_only: share of stance on the foot alone. Hops 0.92 (with a fall) to 1.00, others
+            at most 0.76.
+        hop_standing: share of frames with a height of at least 0.6 m. Hops 0.91 to 1.00, others at
+            most 0.57.
+        hop_falls_per_minute: hops 0, or 3.2 to 3.7 (one fall per episode, then hopping again);
+            agents that fall and get up habitually at least 24.
+        knee_body: share of stance with torso, nose, pelvis or thigh on the floor. Knee-walks 0.39
+            to 0.51, hops at most 0.08.
         knee_speed_mps: mean speed. Knee-walks 0.59 to 0.77; agents that stand up, topple forward
-            and get up move too, at 0.50 at most: the line between the two gaits.
+            and get up again at most 0.50.
         rhythm: height of the autocorrelation's first peak. Hops 0.43 to 0.66, knee-walks 0.54 to
             0.98.
-        period_cv: of cycles. Hops 0.08 to 0.16, knee-walks 0.02 to 0.17.
-        period_spread: (longest - shortest) / median period of the three detectors. Hops and
-            knee-walks 0.06 at most.
-        cycles: fewer say nothing about rhythm.
-        fall_falls_per_minute: agents that fall and get up 24 and more. In between lies neither.
-        fall_recovered: share of the falls that end with a stand; the last may be cut off by the
-            episode's end.
-        fall_period_spread: agents that fall and get up 0.18 at most where all three detectors find
-            a period. Four of the mixed episodes, 0.51 to 0.76, have two gaits in turn.
-        fall_longest_down_s: the longest fall that ended took 2.9 s; one that lies on for longer
-            than this does not get up.
-        static_moving: share of frames with a speed of 0.1 m/s or more. Agents that lie still 0.03
-            at most, all others 0.33 and more.
-        static_flight: share of frames in flight; who hops in place is not static.
-        tolerance: share of a threshold within which a value is too near to it to tell.
-        split: share of a run's episodes that the commonest verdict must exceed. In ten episodes
-            two others are chance resets, three are another habit.
+        period_cv: coefficient of variation of the cycles. Hops 0.08 to 0.16, knee-walks 0.02 to
+            0.17.
+        period_spread: (longest − shortest) / median period of the three detectors. Hops and
+            knee-walks at most 0.06.
+        cycles: fewer cycles do not show a rhythm.
+        fall_falls_per_minute: agents that fall and get up at least 24; no group lies in between.
+        fall_recovered: share of falls that end with a stand; the end of the episode may cut off
+            the last one.
+        fall_period_spread: agents that fall and get up at most 0.18 where all three detectors
+            find a period. Four of the mixed episodes have 0.51 to 0.76 and two alternating gaits.
+        fall_longest_down_s: the longest fall with a recovery took 2.9 s; after a longer time on
+            the floor an agent does not get up.
+        static_moving: share of frames with a speed of at least 0.1 m/s. Agents that lie still at
+            most 0.03, all others at least 0.33.
+        static_flight: share of frames in flight; hopping in place is not static.
+        tolerance: a value within this share of its threshold is too close to it.
+        split: share of a run's episodes that the most common verdict must exceed. Two of ten
+            episodes may differ by chance of the reset; three show another habit.
     """
 
     hop_foot_only: float = 0.85
@@ -79,11 +81,11 @@ RunGaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermine
 
 @dataclass(frozen=True)
 class Criterion:
-    """One number against one threshold.
+    """A value against a threshold.
 
     Attributes:
-        name: of the metric, with its unit.
-        value: None where it could not be measured.
+        name: name of the metric, with its unit.
+        value: None if it could not be measured.
         threshold: in the same unit.
         at_least: whether the value must reach the threshold; otherwise it must not exceed it.
     """
@@ -95,29 +97,29 @@ class Criterion:
 
     @property
     def margin(self) -> float | None:
-        """By how much it is met (positive) or missed (negative), in the unit of the value."""
+        """Distance by which it is met (positive) or missed (negative), in the unit of the value."""
         if self.value is None:
             return None
         return self.value - self.threshold if self.at_least else self.threshold - self.value
 
     @property
     def met(self) -> bool | None:
-        """Whether it is met; None where it could not be measured."""
+        """Whether it is met; None if it could not be measured."""
         return None if self.margin is None else self.margin >= 0
 
 
 @dataclass(frozen=True)
 class GaitVerdict:
-    """What gait an episode shows.
+    """Verdict on the gait of an episode.
 
     Attributes:
-        name: of the gait, or `undetermined`.
-        criteria: of that gait. Where the verdict is undetermined, of the gait that it may be, or
-            else all those, of all gaits, that are missed.
-        gait: the measurements that were judged.
-        nearest: the gait that an undetermined episode may show; None where it is none of them.
+        name: name of the gait, or `undetermined`.
+        criteria: criteria of that gait. If undetermined, those of `nearest`, or else the missed
+            criteria of all gaits.
+        gait: measurements of the episode.
+        nearest: gait that an undetermined episode may show; None if none comes close.
         unclear: criteria of `nearest` that are too close to their threshold, or not measured.
-        candidates: the criteria of every gait, in the order in which they are tried.
+        candidates: criteria of every gait, in the order in which gaits are tried.
     """
 
     name: GaitName
@@ -130,12 +132,11 @@ class GaitVerdict:
 
 @dataclass(frozen=True)
 class RunGait:
-    """What gait the episodes of a run show.
+    """Gait of a run.
 
     Attributes:
-        name: of the commonest verdict; `split` if no verdict has more than three quarters of the
-            episodes.
-        split: number of episodes by verdict, the commonest first.
+        name: most common verdict; `split` if none has more than three quarters of the episodes.
+        split: number of episodes by verdict, most common first.
     """
 
     name: RunGaitName
@@ -143,13 +144,13 @@ class RunGait:
 
 
 class _Line(NamedTuple):
-    """A metric, the field of `GaitThresholds` to hold it against, and the side to be on."""
+    """A metric, its field in `GaitThresholds`, and the side of the threshold to be on."""
 
     metric: str
     threshold: str
     at_least: bool
     needed: bool = True
-    """Whether a gait is in doubt where the metric cannot be measured."""
+    """Whether a missing measurement leaves the gait unclear."""
 
 
 _RHYTHMIC = (
@@ -179,15 +180,15 @@ _LINES: dict[GaitName, tuple[_Line, ...]] = {
         _Line("falls_per_minute", "fall_falls_per_minute", at_least=True),
         _Line("recovered_share", "fall_recovered", at_least=True),
         _Line("longest_down_s", "fall_longest_down_s", at_least=False),
-        # Falling needs no rhythm, so that a detector without a period is no doubt; two rhythms are.
+        # Falling needs no rhythm, so a detector may find no period; two rhythms are another gait.
         _Line("period_spread", "fall_period_spread", at_least=False, needed=False),
     ),
 }
-"""By gait, in the order in which they are tried."""
+"""Criteria by gait, in the order in which gaits are tried."""
 
 
 def gait_values(gait: Gait) -> dict[str, float | None]:
-    """All that the verdict on a gait looks at; None where it could not be measured."""
+    """Values of the criteria of the verdict on a gait; None if not measured."""
     recovered = sum(fall.recovery is not None for fall in gait.falls)
     return {
         "foot_only_share": gait.foot_only_share,
@@ -209,7 +210,7 @@ def gait_values(gait: Gait) -> dict[str, float | None]:
 def gait_criteria(
     values: Mapping[str, float | None], thresholds: GaitThresholds = GAIT_THRESHOLDS
 ) -> dict[GaitName, tuple[Criterion, ...]]:
-    """The criteria of every gait, with the values of `gait_values`."""
+    """Criteria of every gait with the values of `gait_values`."""
     return {
         gait: tuple(
             Criterion(
@@ -228,7 +229,7 @@ def gait_criteria(
 def name_gait(
     values: Mapping[str, float | None], thresholds: GaitThresholds = GAIT_THRESHOLDS
 ) -> tuple[GaitName, GaitName | None]:
-    """The gait that values amount to, and, where it is undetermined, the one that it may be."""
+    """Gait for these values and, if it is undetermined, the gait that comes close."""
     for gait, criteria in gait_criteria(values, thresholds).items():
         doubts = _doubts(criteria, thresholds)
         if not doubts:
@@ -239,7 +240,7 @@ def name_gait(
 
 
 def gait_verdict(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitVerdict:
-    """Name the gait of one episode."""
+    """Verdict on the gait of an episode."""
     values = gait_values(gait)
     candidates = gait_criteria(values, thresholds)
     name, nearest = name_gait(values, thresholds)
@@ -261,7 +262,7 @@ def _doubts(criteria: Sequence[Criterion], thresholds: GaitThresholds) -> list[C
 def run_gait(
     verdicts: Sequence[GaitVerdict], thresholds: GaitThresholds = GAIT_THRESHOLDS
 ) -> RunGait:
-    """Name the gait of a run by the majority of its episodes.
+    """Gait of a run by the majority of its episodes.
 
     Raises:
         ValueError: there are no verdicts.
@@ -275,7 +276,7 @@ def run_gait(
 
 
 def _clearly_met(criterion: Criterion, tolerance: float) -> bool:
-    if criterion.name == "cycles":  # a count is what it is
+    if criterion.name == "cycles":  # A count has no tolerance.
         return bool(criterion.met)
     return criterion.margin is not None and criterion.margin >= tolerance * criterion.threshold
 
@@ -287,29 +288,29 @@ def _clearly_missed(criterion: Criterion, tolerance: float) -> bool:
 Course = Literal["forward", "backward", "in place"]
 
 IN_PLACE_MPS = 0.05
-"""A slower mean speed is no direction; it is a metre in 20 s, less than the hopper is long."""
+"""Below this mean speed an episode stays in place; 1 m in 20 s is less than the hopper's length."""
 
 LONG_ENOUGH_S = 2 * SLOWEST_S
-"""Without a rhythm for so long there is none."""
+"""An episode of this length without a rhythm has none."""
 
 
 @dataclass(frozen=True)
 class GaitAnswers:
-    """One episode, after its opening.
+    """Gait of an episode after the initial transient.
 
     Attributes:
-        course: where it went.
-        distance_m: how far, negative backward.
-        mean_speed_mps: how fast.
-        rhythmic: whether there is a rhythm; None where there is none, and the episode is too
-            short (two periods of the slowest rhythm that is looked for) to say so.
+        course: direction of travel.
+        distance_m: distance, negative backward.
+        mean_speed_mps: mean speed.
+        rhythmic: whether there is a rhythm; None if none is found and the episode is shorter than
+            two periods of the slowest rhythm.
         rhythm: height of the autocorrelation's first peak, 1 for a clock; None without one.
         period_s: mean duration of a gait cycle; None without cycles.
-        fall_manners: how it falls (`folds forward`, `sits backward`, …) and how often, the
-            commonest first; empty without falls.
-        first_fall_s: time from the opening's end to the first fall; None without falls.
-        first_fall_m: how far it got by then; None without falls.
-        hops_per_s: while it hops; None for a gait that is not on the foot.
+        fall_manners: number of falls by manner (`folds forward`, `sits backward`, …), most common
+            first; empty without falls.
+        first_fall_s: time from the end of the transient to the first fall; None without falls.
+        first_fall_m: distance until then; None without falls.
+        hops_per_s: hopping rate; None for a gait that is not on the foot.
     """
 
     course: Course
@@ -325,11 +326,11 @@ class GaitAnswers:
 
 
 def gait_answers(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitAnswers:
-    """Answer the questions about one episode.
+    """Describe the gait of an episode.
 
     Args:
-        gait: the episode.
-        thresholds: a rhythm reaches `rhythm`, in cycles that vary by `period_cv` at most.
+        gait: measurements of the episode.
+        thresholds: a rhythm reaches `rhythm`, and its cycles vary by at most `period_cv`.
     """
     speed, cycles = gait.mean_speed_mps, gait.cycles
     first = gait.frames_to_first_fall

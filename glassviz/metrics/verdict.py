@@ -1,4 +1,4 @@
-"""The verdict on labels, and the basin that gait and labels put a run in."""
+"""Verdict on labels, and the basin of a run from gait and labels."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,30 +14,30 @@ Verdict = Literal["locked", "oscillating", "none", "undetermined"]
 
 @dataclass(frozen=True)
 class LabelThresholds:
-    """Where the verdict draws its lines, and why there.
+    """Thresholds of the verdict on labels, with their evidence.
 
-    The evidence is 89 episodes with five gait cycles or more, of seven agents, whose label
-    timelines were judged by eye before any verdict on them: docs/validation.md. The lines between
-    locked and oscillating are drawn where those groups part; they are few for that, as one agent
-    under its planner is seven of the ten that oscillate.
+    The evidence is 89 episodes with at least five gait cycles, from seven agents, whose label
+    timelines were judged by eye before any verdict was computed (docs/validation.md). Thresholds
+    between locked and oscillating lie where these groups separate. The evidence is thin: seven of
+    the ten oscillating episodes are from one agent with its planner.
 
     Attributes:
-        one_label: share of frames from which on there is one label for everything. What is left
-            is less than the frames that a hop spends in its shortest phase. Five hops that were
-            called locked to one label have 0.91 to 0.93, two that oscillate 0.66 and 0.71.
-        locked_kappa: "substantial" agreement between cycles in the usual reading of kappa
-            (Landis & Koch, 1977). Locked 0.62 to 0.84, and 0.42 to 0.52 in one agent that varies.
-        oscillating_kappa: below "fair" agreement in the same reading.
-        locked_chatter, oscillating_chatter: shares of the time. Locked 0.08 at most; those that
-            oscillate by chatter and not by kappa 0.06 to 0.10, so that most are undetermined. From
-            episode to episode of one planted gait the share varies by 0.02 to 0.04: the lines lie
-            further apart than that.
+        one_label: share of frames above which a single label covers everything; the rest is
+            shorter than the shortest phase of a hop. Five hops judged as locked to one label have
+            0.91 to 0.93, two oscillating ones 0.66 and 0.71.
+        locked_kappa: "substantial" agreement between cycles (Landis & Koch, 1977). Locked 0.62 to
+            0.84, and 0.42 to 0.52 in one agent that varies.
+        oscillating_kappa: below "fair" agreement by the same scale.
+        locked_chatter, oscillating_chatter: shares of the time. Locked at most 0.08; episodes
+            that oscillate by chatter and not by kappa 0.06 to 0.10, so most are undetermined. The
+            share varies by 0.02 to 0.04 between episodes of one synthetic gait, less than the
+            distance of the two thresholds.
         alpha: level of the locking test.
-        clear_word: below this share the commonest word is a minority of a third of the cycles.
-            Locked 0.35 and more (once 0.30), two that oscillate 0.18 and 0.24.
-        alike: cycles that agree in so many bins do not oscillate, whatever kappa says: with one
-            label nearly everywhere chance agreement is as high, and kappa meaningless.
-        cycles: fewer say nothing about what differs from cycle to cycle.
+        clear_word: below this share, the most common motif covers less than a third of the
+            cycles. Locked at least 0.35 (once 0.30), two oscillating ones 0.18 and 0.24.
+        alike: cycles that agree in this share of bins do not oscillate, whatever kappa is: with
+            one label nearly everywhere, chance agreement is as high and kappa is meaningless.
+        cycles: fewer cycles do not show what differs between them.
     """
 
     one_label: float = 0.9
@@ -56,15 +56,15 @@ LABEL_THRESHOLDS = LabelThresholds()
 
 @dataclass(frozen=True)
 class LabelVerdict:
-    """What the labels of an episode do.
+    """Verdict on the labels of an episode.
 
     Attributes:
         verdict: `locked`: one label, or each gait phase keeps its label from cycle to cycle;
             `oscillating`: labels differ from cycle to cycle or flicker; `none`: no labels;
             `undetermined`: neither, or both.
-        dominant: the label with most frames; None without frames.
-        criteria: everything that was looked at, in the order of `LabelCriteria`. A metric may stand
-            twice: with the threshold for `locked`, and with that for `oscillating`.
+        dominant: label with the most frames; None without frames.
+        criteria: all criteria in the order of `LabelCriteria`. A metric may occur twice, with the
+            thresholds for `locked` and for `oscillating`.
     """
 
     verdict: Verdict
@@ -73,12 +73,12 @@ class LabelVerdict:
 
     @property
     def of_one_label(self) -> bool:
-        """Whether one label holds so much of the time that nothing is left to be locked."""
+        """Whether a single label covers so much of the time that there is nothing to lock."""
         return any(each.name == "dominant_share" and bool(each.met) for each in self.criteria)
 
 
 def label_values(stats: LabelStats) -> dict[str, float | None]:
-    """All that the verdict on labels looks at; None where it is undefined."""
+    """Values of the criteria of the verdict on labels; None if undefined."""
     locking, agreement = stats.locking, stats.agreement
     return {
         "dominant_share": stats.occupancy.dominant_share,
@@ -97,8 +97,8 @@ def label_verdict(
     """Judge the labels of one episode.
 
     Args:
-        stats: of its steady frames; None for an agent without labels.
-        thresholds: where to draw the lines.
+        stats: statistics of its steady frames; None for an agent without labels.
+        thresholds: thresholds of the verdict.
     """
     if stats is None:
         return LabelVerdict("none", None, ())
@@ -110,20 +110,20 @@ def judge_labels(
     thresholds: LabelThresholds = LABEL_THRESHOLDS,
     dominant: int | None = None,
 ) -> LabelVerdict:
-    """Judge labels by the values of `label_values`; `dominant` is the commonest label."""
+    """Judge labels by the values of `label_values`; `dominant` is the most common label."""
     criteria = _criteria(values, thresholds)
     return LabelVerdict(_judge(criteria), dominant, criteria.all)
 
 
 class LabelCriteria(NamedTuple):
-    """The criteria of the verdict on labels by their role.
+    """Criteria of the verdict on labels by their role.
 
     Attributes:
-        one: whether there is one label.
-        enough: whether there are cycles enough to compare.
-        locked: all of them make labels locked.
-        oscillating: kappa, chatter and the commonest word; one of them makes labels oscillate.
-        alike: must hold beside a low kappa.
+        one: a single label.
+        enough: enough cycles to compare.
+        locked: labels are locked if all are met.
+        oscillating: kappa, chatter and most common motif; labels oscillate if one is met.
+        alike: required with a low kappa.
     """
 
     one: Criterion
@@ -134,20 +134,20 @@ class LabelCriteria(NamedTuple):
 
     @classmethod
     def of(cls, verdict: LabelVerdict) -> Self:
-        """Those of a verdict on an agent with labels."""
+        """Criteria of a verdict on an agent with labels."""
         one, enough, *others, alike = verdict.criteria
         return cls(one, enough, tuple(others[:3]), tuple(others[3:]), alike)
 
     @property
     def all(self) -> tuple[Criterion, ...]:
-        """One after the other."""
+        """All criteria in one tuple."""
         return (self.one, self.enough, *self.locked, *self.oscillating, self.alike)
 
     @property
     def signs(self) -> tuple[Criterion, ...]:
-        """The signs of oscillation that were found."""
+        """Criteria of oscillation that are met."""
         kappa, *others = self.oscillating
-        # Where cycles are alike anyway, a low kappa is its paradox, not oscillation.
+        # A low kappa of cycles that agree anyway is the kappa paradox, not oscillation.
         low = (kappa,) if kappa.met and self.alike.met else ()
         return (*low, *(each for each in others if each.met))
 
@@ -194,11 +194,11 @@ RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
 
 @dataclass(frozen=True)
 class Cause:
-    """What decided on a basin.
+    """Cause of a basin.
 
     Attributes:
-        gait: the verdict on the gait.
-        labels: that on the labels; None where it made no difference.
+        gait: verdict on the gait.
+        labels: verdict on the labels; None if it made no difference.
     """
 
     gait: GaitName
@@ -207,12 +207,12 @@ class Cause:
 
 @dataclass(frozen=True)
 class Basin:
-    """The basin of one episode.
+    """Basin of an episode.
 
     Attributes:
-        name: which.
-        cause: what decided.
-        gait, labels: the two verdicts that it joins, with all their criteria.
+        name: name of the basin.
+        cause: verdicts that decided.
+        gait, labels: both verdicts with all their criteria.
     """
 
     name: BasinName
@@ -223,14 +223,13 @@ class Basin:
 
 @dataclass(frozen=True)
 class RunBasin:
-    """The basin of a run.
+    """Basin of a run.
 
     Attributes:
-        name: of the commonest basin; `split` if none has more than three quarters of the
-            episodes.
-        split: number of episodes by basin, the commonest first.
-        causes: number of episodes by cause: those of the commonest basin first, and of them the
-            commonest.
+        name: most common basin; `split` if none has more than three quarters of the episodes.
+        split: number of episodes by basin, most common first.
+        causes: number of episodes by cause; causes of the most common basin come first, most
+            common first.
     """
 
     name: RunBasinName
@@ -239,16 +238,16 @@ class RunBasin:
 
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
-    """Join the verdicts on an episode's gait and labels."""
+    """Basin of an episode from the verdicts on gait and labels."""
     name, cause = join(gait.name, labels.verdict)
     return Basin(name, cause, gait, labels)
 
 
 def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHOLDS) -> RunBasin:
-    """Name the basin of a run by the majority of its episodes, as `run_gait` does its gait.
+    """Basin of a run by the majority of its episodes, like `run_gait`.
 
-    Episodes that leave the basin for different reasons are still outside: a run that walks on its
-    knee in one half and lies still in the other is split in its gait, and unstable.
+    Causes do not have to agree: a run that walks on its knee in one half and lies still in the
+    other is split in its gait, but unstable.
 
     Raises:
         ValueError: there are no basins.
@@ -264,7 +263,7 @@ def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHO
 
 
 def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, Cause]:
-    """The basin that two verdicts put an episode in, and what decided."""
+    """Basin and cause from the verdicts on gait and labels."""
     if gait == "hop":
         names: dict[Verdict, BasinName] = {"locked": "stable-hop", "oscillating": "unstable"}
         return names.get(labels, "undetermined"), Cause(gait, labels)
@@ -277,18 +276,18 @@ def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, Cause]:
 
 @dataclass(frozen=True)
 class LabelAnswers:
-    """One episode, after its opening.
+    """Labels of an episode after the initial transient.
 
     Attributes:
-        visited: labels with more than 1 % of the frames.
-        in_step: whether they change in step with the gait; None where they do not change, or it
-            cannot be told.
-        word: the labels of most gait cycles, in order from touchdown on; None without cycles.
-        word_share: share of the cycles that are spelled so.
-        names: the phase of the gait that each label lives in.
-        dominant: the label with most frames; None without frames.
-        dominant_share: share of the frames that it has.
-        stuck: whether that is four fifths or more.
+        visited: labels with more than 1 % of frames.
+        in_step: whether labels change in step with the gait; None if they do not change or the
+            verdict is undetermined.
+        word: most common motif of a gait cycle, from touchdown; None without cycles.
+        word_share: share of cycles with that motif.
+        names: gait phase of each label.
+        dominant: label with the most frames; None without frames.
+        dominant_share: its share of frames.
+        stuck: whether that share is at least 0.8.
     """
 
     visited: tuple[int, ...]
@@ -304,12 +303,12 @@ class LabelAnswers:
 def label_answers(
     stats: LabelStats, verdict: LabelVerdict, names: tuple[LabelName, ...]
 ) -> LabelAnswers:
-    """Answer the questions about one episode.
+    """Describe the labels of an episode.
 
     Args:
-        stats: of all frames after the opening.
-        verdict: on its labels.
-        names: of its labels.
+        stats: statistics of all frames after the initial transient.
+        verdict: verdict on the labels.
+        names: gait phases of the labels.
     """
     occupancy, words = stats.occupancy, stats.clear_words
     in_step = {"locked": True, "oscillating": False}.get(verdict.verdict)

@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Int
 
-from glassviz.compare.compare import Comparison
+from glassviz.compare.compare import Comparison, ControllerRuns
 from glassviz.compare.correspondence import ComparisonAnswers, Correspondence
 from glassviz.compare.fit import LabelComparison
 from glassviz.compare.groups import ControllerPair, Controllers, GroupComparison
 from glassviz.compare.matching import LabelMatches
-from glassviz.compare.returns import MetricMeans, StabilityAndReturn, Values
+from glassviz.compare.returns import StabilityAndReturn, Values
 from glassviz.compare.runs import LeftOut
 from glassviz.gait.gait import Gait
 from glassviz.gait.verdict import Criterion, GaitVerdict, RunGait
@@ -149,7 +149,12 @@ KEYS: dict[type, Keys] = {
         last=_properties("more_bits", "more_u"),
     ),
     LeftOut: Keys(without=("reason", "counted_as"), last={"reason": phrases.left_out}),
-    MetricMeans: Keys(last={"answer": phrases.metric_means}),
+    ControllerRuns: Keys(
+        without=("means",),
+        last={
+            "means": lambda own: {"metrics": own.means, "answer": phrases.metric_means(own.means)}
+        },
+    ),
     Values: Keys(last={"answer": phrases.values}),
     StabilityAndReturn: Keys(
         without=("mismatch", "caveats"),

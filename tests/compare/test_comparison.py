@@ -209,13 +209,13 @@ def of_episodes(template, name, *kappas):
 
 def test_a_mean_over_runs_counts_runs_and_resamples_them_before_their_episodes(template):
     runs = [of_episodes(template, f"run{i}", *[i / 10] * (10 if i else 1)) for i in range(5)]
-    kappa, locking = metric_means(runs, np.random.default_rng(0)).metrics
+    kappa, locking = metric_means(runs, np.random.default_rng(0))
     assert (kappa.metric, locking.metric) == (PRIMARY, "locking_u")
     assert kappa.values == pytest.approx((0, 0.1, 0.2, 0.3, 0.4))
     assert kappa.mean.units == 5 and kappa.mean.estimate == pytest.approx(0.2)
     assert kappa.mean.low < 0.1 and kappa.mean.high > 0.3  # Runs differ, and there are but five.
     spread = [of_episodes(template, f"run{i}", 0.0, 0.4) for i in range(5)]
-    alike = metric_means(spread, np.random.default_rng(0)).metrics[0].mean
+    alike = metric_means(spread, np.random.default_rng(0))[0].mean
     assert alike.estimate == pytest.approx(0.2) and 0.05 < alike.low < 0.15 < 0.25 < alike.high
 
 
@@ -223,12 +223,12 @@ def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
     runs = [of_episodes(template, f"run{i}", 0.5, None) for i in range(4)]
     without = of_episodes(template, "without", None, None)
     found = metric_means([*runs, without], np.random.default_rng(0))
-    assert found.metrics[0].runs == ("run0", "run1", "run2", "run3")
+    assert found[0].runs == ("run0", "run1", "run2", "run3")
     assert phrases.metric_means(found).startswith(
         "Label metrics over runs: fleiss_kappa 0.50 [0.50, 0.50] (n = 4); locking_u"
     )
     few = metric_means([*runs[:2], without], np.random.default_rng(0))
-    assert few.metrics[0].mean is None
+    assert few[0].mean is None
     assert phrases.metric_means(few).startswith(
         "Label metrics over runs: fleiss_kappa 0.50 and 0.50 (n = 2); "
     )

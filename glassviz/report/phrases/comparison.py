@@ -31,7 +31,6 @@ from glassviz.compare.returns import (
     PRIMARY,
     BasinShare,
     MetricMean,
-    MetricMeans,
     Returns,
     StabilityAndReturn,
     Values,
@@ -92,9 +91,9 @@ def _returns(found: Returns) -> str:
     return f"mean return {mean}, interquartile mean {iqm}"
 
 
-def metric_means(found: MetricMeans) -> str:
+def metric_means(found: Sequence[MetricMean]) -> str:
     """Label metrics over runs."""
-    return f"Label metrics over runs: {'; '.join(map(_metric_mean, found.metrics))}."
+    return f"Label metrics over runs: {'; '.join(map(_metric_mean, found))}."
 
 
 def _metric_mean(found: MetricMean) -> str:
