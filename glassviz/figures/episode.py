@@ -185,10 +185,10 @@ def timeline(
                 at = [edge, end], [funnel - 0.3, y + curve_mm + 0.5]
                 page.plot(*at, color=INK, linewidth=0.4)
         y -= 1.0
+        beside: Any = {"ha": "right", "va": "center_baseline"}
         if signals.label is not None:
             y -= label_mm
             _segments(page, signals.label[first:last], left, y, inner, label_mm)
-            beside: Any = {"ha": "right", "va": "center_baseline"}
             page.text(left - 0.8, y + label_mm / 2, label_title, fontsize=7, **beside)
         for name, contact, color in (("foot", signals.foot, INK), ("other", signals.other, OTHER)):
             y -= lanes_mm / 2

@@ -134,19 +134,19 @@ def figure(maps: Sequence[LatentMap], colors: Sequence[Color] | None = None) -> 
     for color in colors or ():
         if color not in applicable:
             raise UsageError(f"--color: {_WHY_NOT[color]}: omit {color}")
+    shown = colors or applicable
     with style():
-        draw = _draw_one if len(maps) == 1 else _draw_several
-        return draw(maps, colors or applicable)
+        return _draw_one(maps[0], shown) if len(maps) == 1 else _draw_several(maps, shown)
 
 
-def _draw_one(maps: Sequence[LatentMap], colors: Sequence[Color]) -> Figure:
-    (latent_map,) = maps
+def _draw_one(latent_map: LatentMap, colors: Sequence[Color]) -> Figure:
     numbers = _numbers(latent_map)
     cells = len(colors) + bool(numbers)
     columns = min(cells, 2)
     size = COLUMN_INCHES / columns, PANEL_INCHES if columns == 2 else 2 * PANEL_INCHES
     cell = TITLE_INCHES + size[1] + LEGEND_INCHES
-    page = _Page(COLUMN_INCHES, HEAD_INCHES + cell * math.ceil(cells / columns), caption(maps))
+    height = HEAD_INCHES + cell * math.ceil(cells / columns)
+    page = _Page(COLUMN_INCHES, height, caption([latent_map]))
     page.write(SIDE_INCHES, 0.03, _title(latent_map), weight="bold", fontsize=8)
     corners = [(size[0] * (i % columns), HEAD_INCHES + cell * (i // columns)) for i in range(cells)]
     for corner, color in zip(corners, colors, strict=False):

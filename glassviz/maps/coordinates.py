@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int32
+from jaxtyping import Bool, Float32, Int32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, replacing
@@ -90,19 +90,6 @@ def project(rows: Rows, method: Method, seed: int, metric: Metric = "cosine") ->
 
 
 def _pca(rows: Rows) -> Projection:
-    mean, axes, explained = _principal_axes(rows)
-
-    def place(more: Rows) -> Plane:
-        return ((more - mean) @ axes).astype(np.float32)
-
-    return Projection(place(rows), place, explained)
-
-
-def _principal_axes(
-    rows: Rows,
-) -> tuple[
-    Float64[np.ndarray, " features"], Float64[np.ndarray, "features 2"], tuple[float, float]
-]:
     from threadpoolctl import threadpool_limits
 
     mean = rows.mean(axis=0, dtype=np.float64)
@@ -113,7 +100,11 @@ def _principal_axes(
     # The sign of an axis is arbitrary: its largest entry is made positive.
     axes *= np.sign(axes[np.abs(axes).argmax(axis=0), [0, 1]])
     shares = np.maximum(values, 0) / np.maximum(values, 0).sum()
-    return mean, axes, (float(shares[-1]), float(shares[-2]))
+
+    def place(more: Rows) -> Plane:
+        return ((more - mean) @ axes).astype(np.float32)
+
+    return Projection(place(rows), place, (float(shares[-1]), float(shares[-2])))
 
 
 def _umap(rows: Rows, seed: int, metric: Metric) -> Projection:
@@ -130,24 +121,11 @@ def _umap(rows: Rows, seed: int, metric: Metric) -> Projection:
         rows, neighbours, random, metric, knn_indices=index, knn_dists=distance
     )
     a, b = umap_.find_ab_params(1.0, MIN_DIST)
-    xy, _ = umap_.simplicial_set_embedding(
-        rows,
-        graph,
-        n_components=2,
-        initial_alpha=1.0,
-        a=a,
-        b=b,
-        gamma=1.0,
-        negative_sample_rate=5,
-        n_epochs=None,
-        init=_pca(rows).xy,
-        random_state=random,
-        metric=metric,
-        metric_kwds={},
-        densmap=False,
-        densmap_kwds={},
-        output_dens=False,
-    )
+    curve = {"a": a, "b": b, "gamma": 1.0, "initial_alpha": 1.0, "negative_sample_rate": 5}
+    defaults = {"densmap": False, "densmap_kwds": {}, "metric_kwds": {}, "output_dens": False}
+    options = {"n_components": 2, "n_epochs": None, "metric": metric, "random_state": random}
+    init = _pca(rows).xy
+    xy, _ = umap_.simplicial_set_embedding(rows, graph, init=init, **curve, **defaults, **options)
     xy = np.asarray(xy, dtype=np.float32)
 
     def place(more: Rows) -> Plane:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int32
@@ -13,7 +13,6 @@ from glassviz.gait.gait import Gait
 from glassviz.metrics.calibration import returns_to_go
 from glassviz.metrics.embedding import Metric
 from glassviz.metrics.fitted_labels import unit_vectors
-from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.nulls import PHASE_BINS, phase_bin
 from glassviz.metrics.stability import describe_gaits, phases_of
 from glassviz.trace import Trace
@@ -30,11 +29,7 @@ BATCH = 4096
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Encoder of one agent, applied to the observations of others.
-
-    Attributes:
-        checkpoint: checkpoint of the agent.
-    """
+    """Encoder of one agent, applied to the observations of others."""
 
     checkpoint: "Checkpoint"
 
@@ -97,7 +92,6 @@ class Frames:
     """Pooled frames of all traces, including initial transients.
 
     Attributes:
-        shapes: numbers of episodes and frames of each trace.
         trace: index of the trace of each frame.
         series: index of its episode among all traces.
         episode: index of its episode in its trace.
@@ -110,7 +104,6 @@ class Frames:
         gait_phase: index into `GAIT_PHASES`; −1 in initial transients.
     """
 
-    shapes: tuple[tuple[int, int], ...]
     trace: Int[np.ndarray, " frames"]
     series: Int[np.ndarray, " frames"]
     episode: Int[np.ndarray, " frames"]
@@ -125,10 +118,6 @@ class Frames:
 
     def __len__(self) -> int:
         return len(self.trace)
-
-    def label_names(self, clusters: int) -> tuple[LabelName, ...]:
-        """Names of the labels by gait phase."""
-        return name_labels(self.label.astype(np.int64), self.gait_phase, clusters)
 
 
 def pool(traces: Sequence[Trace], gaits: Sequence[Sequence[Gait]] | None = None) -> Frames:
@@ -151,10 +140,7 @@ def pool(traces: Sequence[Trace], gaits: Sequence[Sequence[Gait]] | None = None)
         parts.append(part)
         cycles = max(cycles, int(part["cycle"].max(initial=-1)) + 1)
         series += trace.episodes
-    arrays: dict[str, Any] = {
-        name: np.concatenate([part[name] for part in parts]) for name in parts[0]
-    }
-    return Frames(shapes=tuple((t.episodes, t.frames) for t in traces), **arrays)
+    return Frames(**{name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
 
 
 def _part(
@@ -170,8 +156,7 @@ def _part(
     length = _joined(lengths, np.int64)
     clockless = CLOCKLESS_WINDOW_S / trace.frame_dt_s
     window = max(1, round(float(np.median(length)) / 2 if len(length) else clockless))
-    indices = np.indices((trace.episodes, trace.frames))
-    episode_index, time = (index.reshape(-1) for index in indices)
+    episode_index, time = np.indices((trace.episodes, trace.frames)).reshape(2, -1)
     return {
         "trace": np.full(len(time), number),
         "series": episode_index + series,
@@ -191,33 +176,17 @@ def _joined(parts: list[np.ndarray], dtype: type) -> np.ndarray:
     return np.concatenate(parts).astype(dtype) if parts else np.zeros(0, dtype)
 
 
-def discount_of(trace: Trace) -> float:
-    """γ per frame of the agent; 0.99 if the trace has none."""
-    discount = trace.header["agent"].get("planner", {}).get("discount")
-    return discount if discount is not None and 0 < discount < 1 else DISCOUNT
-
-
 def return_to_go(trace: Trace) -> Float64[np.ndarray, "episodes frames"]:
     """Normalised return-to-go: Σ γʲ r over the rest of the episode / (1 − γᵐ), m frames left.
 
     The discounted mean of the remaining rewards / (1 − γ). It is on the scale of values and does
     not fall to zero at the end of an episode, which is a truncation.
     """
-    discount = discount_of(trace)
+    discount = trace.header["agent"].get("planner", {}).get("discount")
+    if discount is None or not 0 < discount < 1:
+        discount = DISCOUNT
     left = np.arange(trace.frames, 0, -1)
     return returns_to_go(trace.reward, discount) / (1 - discount**left)
-
-
-def split(
-    frames: Frames, rows: Float32[np.ndarray, "frames columns"]
-) -> tuple[Float32[np.ndarray, "episodes length columns"], ...]:
-    """Split rows of all frames into one array per trace."""
-    sizes = [episodes * length for episodes, length in frames.shapes]
-    parts = np.split(rows, np.cumsum(sizes)[:-1])
-    return tuple(
-        part.reshape(*shape, rows.shape[1])
-        for part, shape in zip(parts, frames.shapes, strict=True)
-    )
 
 
 # Landmarks ----------------------------------------------------------------------------------------
@@ -310,12 +279,9 @@ def _curves(
     steps = np.arange(CYCLE_STEPS) * (2 * np.pi / CYCLE_STEPS)
     curves = []
     cuts = np.flatnonzero(np.diff(cycle)) + 1
-    for rows in np.split(np.arange(len(cycle)), cuts):
-        if len(np.unique(phase[rows] // (2 * np.pi / 3))) < 3:
-            continue
-        curves.append(
-            [np.interp(steps, phase[rows], xy[rows, axis], period=2 * np.pi) for axis in (0, 1)]
-        )
+    for part, places in zip(np.split(phase, cuts), np.split(xy, cuts), strict=True):
+        if len(np.unique(part // (2 * np.pi / 3))) == 3:
+            curves.append([np.interp(steps, part, axis, period=2 * np.pi) for axis in places.T])
     return np.array(curves, dtype=np.float64).reshape(-1, 2, CYCLE_STEPS).transpose(0, 2, 1)
 
 
@@ -502,13 +468,8 @@ def _rows(
         return trace.latent.reshape(-1, trace.latent.shape[2])
     if space == "obs":
         return trace.obs.reshape(-1, trace.obs.shape[2]).astype(np.float64)
-    parts = (
-        trace.height[..., None],
-        trace.speed[..., None],
-        np.sin(trace.angles),
-        np.cos(trace.angles),
-        trace.contacts,
-    )
+    scalars = np.stack([trace.height, trace.speed], axis=2)
+    parts = scalars, np.sin(trace.angles), np.cos(trace.angles), trace.contacts
     rows = np.concatenate([part.astype(np.float64) for part in parts], axis=2)
     return rows.reshape(-1, rows.shape[2])
 

@@ -12,7 +12,7 @@ from jaxtyping import Float32
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
-from glassviz.maps.coordinates import Coordinates, MapOptions, coordinates_of, recorded_sha256
+from glassviz.maps.coordinates import MapOptions, coordinates_of, recorded_sha256
 from glassviz.maps.features import (
     SPACE_METRICS,
     CyclePath,
@@ -22,7 +22,6 @@ from glassviz.maps.features import (
     features,
     place_prototypes,
     pool,
-    split,
     typical_cycle,
 )
 from glassviz.metrics.embedding import (
@@ -31,7 +30,7 @@ from glassviz.metrics.embedding import (
     draw_sample,
     embedding_quality,
 )
-from glassviz.metrics.labels import LabelName
+from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.relabel import LEARNED
 from glassviz.rollout.run import Run, by_checkpoint
@@ -46,21 +45,21 @@ class LatentMap:
     """A map of the frames of traces that share a space.
 
     Attributes:
-        name: what tables call it: the checkpoint's name, or those of all in a joint map.
-        names: of the checkpoint of each trace.
-        traces: in the order that they were given.
-        options: how it was made.
-        frames: of all traces.
-        xy: where each is, in the same order; NaN for those that thinning left out.
-        fitted: how many frames the map was fitted on.
-        explained: share of the variance along each axis; None under UMAP.
-        path: file of the coordinates; None if they are kept nowhere.
-        reused: whether that was there already.
-        encoder: the agent that made the latents; None if each checkpoint made its own.
-        quality: what the map keeps; None for too few frames.
-        labels: how far labels lie apart; None without, and where checkpoints are joined.
-        prototypes: where they stand; none without labels, and where checkpoints are joined.
-        cycles: the typical gait cycle of each trace that has some.
+        name: name of the checkpoint, or of all checkpoints of a joint map.
+        names: name of each trace's checkpoint.
+        traces: the traces, in the given order.
+        options: options of the map.
+        frames: pooled frames of all traces.
+        xy: position of each frame; NaN for those that thinning left out.
+        fitted: number of frames that the map was fitted on.
+        explained: share of the variance along each axis; None for UMAP.
+        path: file of the coordinates; None without a cache.
+        reused: whether the coordinates were cached.
+        encoder: encoder of all latents; None for those of each checkpoint.
+        quality: quality of the map; None for too few frames.
+        labels: separation of labels; None without labels, or for several checkpoints.
+        prototypes: positions of prototypes; empty without labels, or for several checkpoints.
+        cycles: typical gait cycles of the traces that have one.
     """
 
     name: str
@@ -81,8 +80,10 @@ class LatentMap:
 
     @cached_property
     def coordinates(self) -> tuple[Float32[np.ndarray, "episodes frames 2"], ...]:
-        """Where each frame of each trace is; NaN for those that thinning left out."""
-        return split(self.frames, self.xy)
+        """Positions of the frames by trace; NaN for those that thinning left out."""
+        shapes = [(trace.episodes, trace.frames) for trace in self.traces]
+        parts = np.split(self.xy, np.cumsum([np.prod(shape) for shape in shapes])[:-1])
+        return tuple(part.reshape(*shape, 2) for part, shape in zip(parts, shapes, strict=True))
 
     @property
     def of_one_checkpoint(self) -> bool:
@@ -96,19 +97,19 @@ class LatentMap:
 
     @cached_property
     def label_names(self) -> tuple[LabelName, ...]:
-        """Labels that occur, with the phase of the gait that each lives in."""
+        """Labels that occur, with their gait phases."""
         if not self.has_labels:
             return ()
-        return self.frames.label_names(max(trace.clusters for trace in self.traces))
+        clusters = max(trace.clusters for trace in self.traces)
+        return name_labels(self.frames.label.astype(np.int64), self.frames.gait_phase, clusters)
 
     @property
     def dead_prototypes(self) -> tuple[int, ...]:
-        """Prototypes that are the nearest one of no frame; none where N is unknown."""
+        """Prototypes that are nearest to no frame; empty if their number is unknown."""
         partition = self.traces[0].partition
         if not self.has_labels or partition is None:
             return ()
-        seen = np.unique(self.frames.prototype)
-        return tuple(n for n in range(len(partition)) if n not in seen)
+        return tuple(np.setdiff1d(np.arange(len(partition)), self.frames.prototype).tolist())
 
 
 def make_map(
@@ -120,79 +121,64 @@ def make_map(
     encoder: Encoder | None = None,
     gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> LatentMap:
-    """Map the frames of traces together; the same traces and options always give the same map.
+    """Map the frames of traces together; equal traces and options give equal maps.
 
     Args:
-        traces: of one checkpoint; or of several, for a space that they share.
-        options: how.
-        folder: where coordinates are kept and looked for; None: nowhere.
-        names: what the checkpoint of each trace is called; its own name by default.
-        tell: called with each line that a user should see.
-        encoder: makes the latents of all, so that several checkpoints have them in common; each
-            checkpoint its own if None.
-        gaits: of the episodes of each trace, where they were described already.
+        traces: traces of one checkpoint, or of several for a common space.
+        options: options of the map.
+        folder: folder of the cache of coordinates; None disables it.
+        names: name of each trace's checkpoint; None for the recorded names.
+        tell: receives messages for the user.
+        encoder: encoder of all latents, which makes those of several checkpoints comparable; None
+            uses the recorded ones.
+        gaits: gaits of the episodes of each trace; None describes them.
 
     Raises:
-        GlassvizError: the traces have no space in common, there is nothing to map, or a gait
-            cannot be described.
+        GlassvizError: the traces have no common space, there is nothing to map, or a gait cannot
+            be described.
     """
     options = options or MapOptions()
-    own = tuple(names or [trace.header["checkpoint"]["name"] for trace in traces])
+    names = tuple(names or [trace.header["checkpoint"]["name"] for trace in traces])
     hashes = {trace.header["checkpoint"]["sha256"] for trace in traces}
     if options.space == "latent" and len(hashes) > 1 and encoder is None:
         raise GlassvizError(
             f"map: expected latents of one checkpoint, found those of {len(hashes)} "
-            f"({', '.join(dict.fromkeys(own))}), whose encoders have no space in common: map them "
-            f"one by one, join what they share with --joint obs or --joint gait, or show all "
+            f"({', '.join(dict.fromkeys(names))}), whose encoders have no space in common: map "
+            f"them one by one, join what they share with --joint obs or --joint gait, or show all "
             f"observations to one agent with --joint latent --encoder CHECKPOINT"
         )
-    found, path, reused = coordinates_of(traces, options, folder, tell, encoder, gaits)
+    coordinates, path, reused = coordinates_of(traces, options, folder, tell, encoder, gaits)
     frames = pool(traces, gaits)
-    xy = np.concatenate([found.xy[recorded_sha256(trace)].reshape(-1, 2) for trace in traces])
+    xy = np.concatenate([coordinates.xy[recorded_sha256(t)].reshape(-1, 2) for t in traces])
     labelled = len(hashes) == 1 and all(trace.has_labels for trace in traces)
-    quality, labels = _quality(traces, options, frames, xy, labelled, encoder)
+    on_map = np.flatnonzero(np.isfinite(xy).all(axis=1))
+    sample = on_map[draw_sample(len(on_map), np.random.default_rng(options.seed))]
+    quality, labels = embedding_quality(
+        features(traces, options.space, encoder)[sample],
+        xy[sample],
+        frames.series[sample],
+        frames.time[sample],
+        frames.window[sample],
+        frames.label[sample].astype(np.int64) if labelled else None,
+        SPACE_METRICS[options.space],
+    )
     cycles = [typical_cycle(frames, xy, number) for number in range(len(traces))]
     return LatentMap(
-        name=", ".join(dict.fromkeys(own)),
-        names=own,
+        name=", ".join(dict.fromkeys(names)),
+        names=names,
         traces=tuple(traces),
         options=options,
         frames=frames,
         xy=xy,
-        fitted=_fitted(found),
-        explained=found.explained,
+        fitted=sum(int(fitted.sum()) for fitted in coordinates.fitted.values()),
+        explained=coordinates.explained,
         path=path,
         reused=reused,
         encoder=encoder,
         quality=quality,
         labels=labels,
         prototypes=place_prototypes(traces, frames, xy) if labelled else (),
-        cycles=tuple(each for each in cycles if each),
-    )
-
-
-def _fitted(found: Coordinates) -> int:
-    return sum(int(each.sum()) for each in found.fitted.values())
-
-
-def _quality(
-    traces: Sequence[Trace],
-    options: MapOptions,
-    frames: Frames,
-    xy: Float32[np.ndarray, "frames 2"],
-    labelled: bool,
-    encoder: Encoder | None,
-) -> tuple[EmbeddingQuality | None, LabelSeparation | None]:
-    on_map = np.flatnonzero(np.isfinite(xy).all(axis=1))
-    drawn = on_map[draw_sample(len(on_map), np.random.default_rng(options.seed))]
-    return embedding_quality(
-        features(traces, options.space, encoder)[drawn],
-        xy[drawn],
-        frames.series[drawn],
-        frames.time[drawn],
-        frames.window[drawn],
-        frames.label[drawn].astype(np.int64) if labelled else None,
-        SPACE_METRICS[options.space],
+        cycles=tuple(cycle for cycle in cycles if cycle),
     )
 
 
@@ -206,39 +192,39 @@ def map_all(
     listener: Listener = NOBODY,
     encoder: StrPath | None = None,
 ) -> list[LatentMap | Failed]:
-    """Map runs; one that is broken does not keep the others.
+    """Map runs, one map per checkpoint; runs that cannot be mapped are listed with the reason.
 
     Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `targets.find_targets`.
-        rollout: how checkpoints are rolled out whose traces are missing.
-        options: how maps are made.
-        joint: one map of all traces, in place of one a checkpoint.
-        folder: of the traces; renders/traces by default. Coordinates are kept beside each
-            checkpoint's first trace.
-        labels: that frames are coloured by, as for `relabel.labelled`.
-        listener: who is told how it goes.
-        encoder: checkpoint of the agent that makes the latents of a joint map; each its own if
-            None.
+        arguments: traces, checkpoints, run folders, folders of either, or patterns, see
+            `find.find_targets`.
+        rollout: options of the rollouts of checkpoints without traces.
+        options: options of the maps.
+        joint: one map of all traces.
+        folder: folder of the traces; renders/traces by default. Coordinates are cached beside the
+            first trace of each checkpoint.
+        labels: labels of the frames, see `relabel.labelled`.
+        listener: callbacks for progress and messages.
+        encoder: checkpoint whose encoder makes the latents of a joint map; None uses the recorded
+            ones.
 
     Returns:
-        Maps in the order of `arguments`, then what could not be mapped.
+        Maps in the order of `arguments`, then failures.
 
     Raises:
-        UsageError: an encoder for what is no joint map of latents.
+        UsageError: an encoder is given for another map than a joint one of latents.
         GlassvizError: no run can have such labels, the encoder cannot be read, or a joint map has
-            no space in common.
+            no common space.
     """
     if encoder and not (joint and options.space == "latent"):
         raise UsageError("--encoder: expected --joint latent with it: add that, or leave it out")
-    shown_to = Encoder.load(encoder) if encoder else None
+    common_encoder = Encoder.load(encoder) if encoder else None
     from glassviz.rollout.traces import find_runs
 
-    def with_labels(run: Run) -> tuple[str, Run]:
-        return run.trace.sha256, run
+    def with_hash(run: Run) -> tuple[str, Run]:
+        return run.trace.sha256, run  # Reads the trace, so that failures are found.
 
-    rows = find_runs(arguments, rollout, folder, labels, listener)
-    read = each_once(for_each(rows, with_labels, Run.failed))
+    targets = find_runs(arguments, rollout, folder, labels, listener)
+    read = each_once(for_each(targets, with_hash, Run.failed))
     runs: dict[str, Run] = {}
     for row in read:
         if not isinstance(row, Failed):
@@ -254,7 +240,7 @@ def map_all(
             group[0].trace_path.parent,
             [run.name for run in group],
             listener.tell,
-            shown_to,
+            common_encoder,
             [run.gaits for run in group],
         )
 
@@ -263,6 +249,6 @@ def map_all(
             raise error
         return Failed(group[0].name, group[0].target, None, str(error))
 
-    maps = for_each(groups, mapped, failed, listener.on_run)
-    made = [row for row in maps if isinstance(row, LatentMap)]
-    return [*made, *(row for row in (*read, *maps) if isinstance(row, Failed))]
+    rows = (*read, *for_each(groups, mapped, failed, listener.on_run))
+    maps = [row for row in rows if isinstance(row, LatentMap)]
+    return [*maps, *(row for row in rows if isinstance(row, Failed))]
