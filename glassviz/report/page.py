@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-
+    from glassviz.metrics.glossary import Metric
 Tone = Literal["good", "bad", "mixed"]
 """Colour of a basin, which is also named."""
 
@@ -324,7 +324,7 @@ class Page:
     labels: tuple[str, ...]
     together: tuple[Part, ...]
     cards: tuple[Card, ...]
-    terms: Mapping[str, Term]
+    terms: "Mapping[str, Metric]"
     thresholds: Mapping[str, Sequence[tuple[str, str]]]
     sources: tuple[Source, ...]
     versions: Mapping[str, str]

@@ -378,17 +378,14 @@ def _by_checkpoint(rows: Sequence[Run]) -> list[list[Run]]:
 
 
 def _run(
-    row: Run,
-    places: Places,
-    number: int,
-    chosen: Sequence[int],
-    films: dict[int, str],
+    row: Run, places: Places, number: int, chosen: Sequence[int], films: dict[int, str]
 ) -> RunView:
     run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
     phase = phase.astype(np.float32)
+    path = np.where(gait == NO_STATE, gait, state)
     to_go, total = return_to_go(trace), np.cumsum(trace.reward, axis=1)
     shown = []
     for e in sorted(chosen):
@@ -427,9 +424,7 @@ def _run(
         dt_s=run.frame_dt_s,
         states=states,
         map=places.of(number, states),
-        graph=graph_of(
-            np.where(gait == NO_STATE, gait, state), phase, [int(each.key) for each in states]
-        ),
+        graph=graph_of(path, phase, [int(each.key) for each in states]),
         answers=answers_of(row),
         shown=tuple(shown),
     )
