@@ -60,9 +60,7 @@ def print_table(
     """Print one row per run and controller, notes on the columns, and the comparison of the runs.
 
     Args:
-        rows: runs from `assess_all`.
         together: their comparison; None if there is nothing to compare.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
     console = console or _console()
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
@@ -105,6 +103,7 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
 
 
 def _console() -> Console:
+    """The terminal, or, for a file or pipe, a console without line breaks."""
     return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
 
 
@@ -118,12 +117,7 @@ def _reason(row: Failed) -> str:
 
 
 def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
-    """Print one row per checkpoint and, for agents with Glass, a comparison of the labels.
-
-    Args:
-        rows: results of `fit_all`.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print one row per checkpoint and, for agents with Glass, a comparison of the labels."""
     console = console or _console()
     fitted = [row for row in rows if isinstance(row, Fitted)]
     console.print(_fits(rows))
@@ -205,12 +199,7 @@ LARGEST = 8
 
 
 def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
-    """Print the statistics of every graph, and why runs have none.
-
-    Args:
-        rows: results of `graph_all`.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print the statistics of every graph, and why runs have none."""
     console = console or _console()
     for row in rows:
         if isinstance(row, Failed):
@@ -328,13 +317,7 @@ def _clusters(graph: RunGraph) -> str:
 def print_maps(
     rows: Sequence[LatentMap | Failed], files: Sequence[Path], console: Console | None = None
 ) -> None:
-    """Print one row per map, its caption, and the files that were written.
-
-    Args:
-        rows: results of `map_all`.
-        files: files that were written.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print one row per map, its caption, and the files that were written."""
     console = console or _console()
     console.print(_map_table(rows))
     maps = [row for row in rows if isinstance(row, LatentMap)]
@@ -384,12 +367,7 @@ def _labels(row: LatentMap) -> list[str]:
 
 
 def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None = None) -> None:
-    """Print one row per checkpoint and controller, and notes on how to read them.
-
-    Args:
-        rows: results of `reevaluate`.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print one row per checkpoint and controller, and notes on how to read them."""
     from glassviz.rollout.evaluate import Fresh
 
     console = console or _console()

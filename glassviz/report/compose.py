@@ -73,7 +73,6 @@ def compose(
 
     Args:
         rows: runs from `assess_all`.
-        command: command line that requested the report.
         together: comparison of the runs; None leaves that part out.
         on_card: called with the number of finished checkpoints and their total.
         open_renderer: what draws film strips.
@@ -210,13 +209,8 @@ def tone_of(basin: str) -> Tone:
     return _TONES.get(basin, "mixed")
 
 
-def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[str, Term]:
-    """Glossary entries of the metrics that a page shows, by name.
-
-    Args:
-        sides: runs on the page.
-        drawings: other figures on the page.
-    """
+def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[str, Metric]:
+    """Glossary entries of the metrics that a page shows, by name."""
     names = {*TABLE_TERMS, *(name for drawing in drawings for name in drawing.terms)}
     for side in sides:
         names |= {name for drawing in side.drawings for name in drawing.terms}

@@ -33,11 +33,6 @@ STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
 def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
     """Write all results as JSON, and CSV files with one row per run and one per episode.
 
-    Args:
-        rows: runs from `assess_all`.
-        folder: target folder.
-        together: comparison of the runs, as for `stability_json`.
-
     Raises:
         GlassvizError: a file cannot be written.
     """
@@ -52,9 +47,7 @@ def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any 
 def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
     """One document with `runs`, all results of each run, and `together`.
 
-    Args:
-        rows: runs from `assess_all`.
-        together: comparison of the runs; None if there is nothing to compare.
+    `together` is the comparison of the runs; None if there is nothing to compare.
     """
     return as_json({"runs": [run_dict(row) for row in rows], "together": together})
 
@@ -181,12 +174,6 @@ def save_graph(
     """Write a graph, or the difference of two, in the format of the file's suffix.
 
     The file is written atomically; equal graphs give equal files.
-
-    Args:
-        graph: graph or difference.
-        path: target file.
-        overwrite: whether it may replace an existing file.
-        width: width of a figure.
 
     Raises:
         UsageError: the suffix is not in `FORMATS`.

@@ -134,10 +134,6 @@ DRAWN = (PRIMARY, *NAMED)
 def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
     """Primary and named metrics against return, one point per run.
 
-    Args:
-        own: runs of one controller.
-        name: name of the drawing.
-
     Returns:
         None for a single run, or if returns have no common scale.
     """
@@ -243,7 +239,6 @@ def drawings_of(run: RunStability, name: str) -> tuple[Drawing, ...]:
     """Raster, dwell, occupancy and temperature audit, or why one cannot be drawn.
 
     Args:
-        run: stability of the run.
         name: prefix of the drawings' names.
     """
     if run.occupancy is None:

@@ -67,9 +67,6 @@ def write(
     """Write the page atomically.
 
     Args:
-        page: contents.
-        path: a .html file.
-        overwrite: whether it may replace an existing file.
         link: whether films are stored in a folder beside the page instead of in it.
 
     Raises:
@@ -101,7 +98,6 @@ def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
     """Render the page; deterministic.
 
     Args:
-        page: contents.
         film_folder: name of the folder with the films; None if they are in the page.
     """
     assets = files("glassviz.report")

@@ -192,8 +192,6 @@ def strip(episode: int, episodes: int, controller: str, cycles: int) -> str:
 
     Args:
         episode: from 0.
-        episodes: how many there are.
-        controller: who acts.
         cycles: gait cycles in the strip; 0 for the whole episode.
     """
     part = {
@@ -255,9 +253,7 @@ _COLORS_BY = {
 def shared_colors(reference: str, by: Collection[MatchedBy]) -> str:
     """Which colours the labels of several runs have.
 
-    Args:
-        reference: the run whose labels keep their own colours.
-        by: how the labels of the others were matched with them.
+    Those of `reference` keep their own, and the others were matched with them in these ways.
     """
     how = " or ".join(_COLORS_BY[each] for each in by) or _COLORS_BY[MatchedBy.PHASE]
     return (
