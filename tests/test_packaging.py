@@ -56,7 +56,7 @@ def test_the_installed_wheel_runs(wheel, tmp_path):
     say(sys.executable, "-c", f"{template}('report.html.j2'); {template}('report.md.j2')")
     interactive = (
         "from glassviz.report.interactive.html import to_html\n"
-        "from glassviz.report.interactive import InteractivePage\n"
+        "from glassviz.report.interactive.page import InteractivePage\n"
         "page = InteractivePage('', (), (), (), {}, None, (), (), {'glassviz': '0'})\n"
         "assert 'Content-Security-Policy' in to_html(page)"
     )

@@ -11,13 +11,11 @@ from typer.core import TyperGroup
 from glassviz import __version__
 from glassviz.cli.checkpoints import convert, inspect
 from glassviz.cli.doctor import doctor, explain
-from glassviz.cli.export import export, rerun
+from glassviz.cli.export import export, render, rerun
 from glassviz.cli.figures import curves, graph, latent_map
 from glassviz.cli.options import Command
-from glassviz.cli.render import render
-from glassviz.cli.report import report
 from glassviz.cli.rollout import evaluate, fit, rollout
-from glassviz.cli.stability import stability
+from glassviz.cli.stability import report, stability
 from glassviz.cli.training import demonstrate, recipes, refine, train
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError

@@ -28,7 +28,7 @@ def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
 
         typer.echo(as_json(summary))
     else:
-        from glassviz.report.phrases.checkpoints import rows_of
+        from glassviz.report.phrases.tables import rows_of
 
         _print_facts(rows_of(summary))
 
@@ -51,7 +51,7 @@ def convert(
     """
     from glassviz.checkpoints import convert as convert_file
     from glassviz.checkpoints import summarise
-    from glassviz.report.phrases.checkpoints import remarks_of
+    from glassviz.report.phrases.tables import remarks_of
 
     summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
     _print_facts(remarks_of(summary))

@@ -1,40 +1,212 @@
-"""Commands that export: export, rerun."""
+"""Commands that make films and figures of runs: render, export, rerun."""
 
 import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from glassviz.cli.options import (
-    RENDERS,
-    Controller,
-    Episode,
-    Episodes,
-    Jobs,
-    Labels,
-    OneController,
-    OneRun,
-    Overwrite,
-    Runs,
-    Seed,
-    Steps,
-    Traces,
-    exit_on_failures,
-    refuse_clash,
-    rollout_options,
-)
+from glassviz.cli import options as opt
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.rollout.batch import file_stem
 
 if TYPE_CHECKING:
     from glassviz.export.product import Product, Source, Studio
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
+    from glassviz.video.film import FilmOptions
+
+Format = Literal["mp4", "gif", "webm"]
+FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
+
+
+def render(
+    targets: Annotated[
+        list[Path],
+        typer.Argument(metavar="CKPT|TRACE", help="Checkpoints to roll out, or traces (.npz)."),
+    ],
+    overlay_k: Annotated[
+        bool,
+        typer.Option(
+            "--overlay-k", help="Draw cluster, controller, return and timeline over each frame."
+        ),
+    ] = False,
+    controller: opt.OptionalController = None,
+    episodes: Annotated[
+        int, typer.Option(help="Number of episodes to show, one after the other.", min=1)
+    ] = 1,
+    steps: opt.Steps = None,
+    seed: opt.OptionalSeed = None,
+    camera: Annotated[
+        Literal["cam0", "back"], typer.Option(help="Follow from the side (cam0) or from behind.")
+    ] = "cam0",
+    size: Annotated[
+        str, typer.Option(metavar="WxH", help="Picture size; with --side-by-side of each picture.")
+    ] = "640x480",
+    speed: Annotated[
+        float, typer.Option(help="1 is real time, 0.5 slow motion. No frame is skipped.")
+    ] = 1.0,
+    quality: Annotated[
+        Literal["fast", "full"] | None,
+        typer.Option(
+            help="full draws shadows, reflections and smooth edges; the default on a GPU."
+        ),
+    ] = None,
+    format: Annotated[
+        Format | None, typer.Option(help="File format; by default from --out, else mp4.")
+    ] = None,
+    side_by_side: Annotated[
+        bool, typer.Option("--side-by-side", help="Show both controllers in one film, same resets.")
+    ] = False,
+    labels: opt.Labels = "learned",
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Film to write; by default renders/<name>-<controller>.<format>."),
+    ] = None,
+    overwrite: opt.Overwrite = False,
+    samples: opt.Samples = None,
+    horizon: opt.Horizon = None,
+    iterations: opt.Iterations = None,
+    precision: opt.Precision = None,
+    physics: opt.Physics = None,
+) -> None:
+    """Film agents, with the active cluster on every frame.
+
+    Checkpoints are rolled out first; a trace of the same roll-out is reused. The controller is
+    the planner by default, and the seed 0.
+
+    \b
+    Examples:
+      glassviz render agent.safetensors --overlay-k
+      glassviz render agent.safetensors --side-by-side --speed 0.5 --out both.mp4
+    """
+    from glassviz.video.film import FilmOptions
+
+    given: dict[str, Any] = {
+        "seed": seed,
+        "samples": samples,
+        "horizon": horizon,
+        "iterations": iterations,
+        "precision": precision,
+        "physics": physics,
+    }
+    _refuse_for_traces(targets, given | {"controller": controller})
+    options = FilmOptions(
+        overlay_k=overlay_k,
+        episodes=tuple(range(episodes)),
+        steps=steps,
+        camera=camera,
+        size=_size(size),
+        speed=speed,
+        quality=quality,
+        format=_format(format, out),
+        side_by_side=side_by_side,
+        overwrite=overwrite,
+    )
+    acting = _acting(controller, side_by_side and len(targets) == 1)
+    planned = {"episodes": episodes, "steps": steps} | given | {"seed": seed or 0}
+    for row, path in _recorded(targets, acting, planned, options, labels, out):
+        _film(row, path, options)
+
+
+def _recorded(
+    targets: list[Path],
+    acting: opt.ControllerChoice,
+    planned: dict[str, Any],
+    options: "FilmOptions",
+    labels: str,
+    out: Path | None,
+) -> list[tuple[list["Run"], Path]]:
+    """The traces of each film, from left to right, and its file."""
+    from glassviz.files import refuse_existing
+    from glassviz.video.opengl import choose_backend
+
+    if out:
+        refuse_existing(out, options.overwrite)
+    choose_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
+    from glassviz.cli.progress import record_with_progress
+
+    runs = record_with_progress(targets, opt.rollout_options(acting, **planned), labels=labels)
+    rows = [runs] if options.side_by_side else [[run] for run in runs]
+    paths = [out or _default_path(row, options) for row in rows]
+    opt.refuse_clash("render", paths)
+    return list(zip(rows, paths, strict=True))
+
+
+def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
+    from glassviz.cli.progress import task
+    from glassviz.report.phrases.numbers import film_facts
+    from glassviz.video.film import film
+
+    with task(f"filming {path.name}") as progress:
+        report = film([run.trace for run in row], path, options, progress=progress)
+    typer.echo(f"{path}: {film_facts(report)}")
+    for line in (*(f"note: {note}" for note in report.notes), *_shown_returns(row, options)):
+        typer.echo(f"  {line}")
+
+
+def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
+    """The return of each episode, as its last frame in the film shows it."""
+    shortest = min(run.trace.frames for run in row)
+    shown = min(shortest, options.steps or shortest)
+    return [
+        f"{run.controller}, episode {episode + 1}: return "
+        f"{run.trace.reward[episode, :shown].sum():.2f}"
+        for run in row
+        for episode in options.episodes or ()
+    ]
+
+
+def _default_path(row: list["Run"], options: "FilmOptions") -> Path:
+    headers = [run.header for run in row]
+    names = dict.fromkeys(header["checkpoint"]["name"] for header in headers)
+    acting = dict.fromkeys(header["controller"] for header in headers)
+    fitted = ["fitted"] if any(header["labels_from"] == "fitted" for header in headers) else []
+    return opt.RENDERS / f"{file_stem(*names, *acting, *fitted)}.{options.format}"
+
+
+def _acting(controller: opt.ControllerChoice | None, both_needed: bool) -> opt.ControllerChoice:
+    """The controllers to record; one agent side by side takes both."""
+    if both_needed and controller in ("mppi", "pi"):
+        raise UsageError(
+            f"--side-by-side: one agent needs both controllers, found --controller {controller}: "
+            f"drop one of the two options"
+        )
+    return controller or ("both" if both_needed else "mppi")
+
+
+def _refuse_for_traces(targets: list[Path], options: dict[str, Any]) -> None:
+    """Refuse options that have no effect on a recorded trace."""
+    traces = [target for target in targets if target.suffix == ".npz"]
+    given = [f"--{name}" for name, value in options.items() if value is not None]
+    if traces and given:
+        raise UsageError(
+            f"{traces[0]}: a recorded trace cannot be changed by {', '.join(given)}: drop that, "
+            f"or name the checkpoint"
+        )
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, x, height = text.lower().partition("x")
+    if not (x and width.isdecimal() and height.isdecimal()):
+        raise UsageError(f"--size: expected width x height such as 640x480, found {text!r}")
+    return int(width), int(height)
+
+
+def _format(wanted: Format | None, out: Path | None) -> Format:
+    """The format from --format or the name of --out, which must agree."""
+    if out is None:
+        return wanted or "mp4"
+    for known in FORMATS:
+        if out.suffix.lower() == f".{known}" and wanted in (None, known):
+            return known
+    suffix = f".{wanted}" if wanted else f".{', .'.join(FORMATS)}"
+    raise UsageError(f"--out: expected a name that ends in {suffix}, found {out}")
 
 
 def export(
-    targets: Runs,
+    targets: opt.Runs,
     grid: Annotated[
         bool,
         typer.Option(
@@ -76,7 +248,7 @@ def export(
             "--out", "-o", help="File to write; its suffix selects the format. By default renders/."
         ),
     ] = None,
-    episode: Episode = None,
+    episode: opt.Episode = None,
     columns: Annotated[int, typer.Option(help="With --grid: visits per row.", min=1, max=12)] = 6,
     speed: Annotated[
         float | None,
@@ -89,14 +261,14 @@ def export(
         Literal["fast", "smooth", "full"] | None,
         typer.Option(help="smooth draws smooth edges, full also shadows and reflections."),
     ] = None,
-    episodes: Episodes = 10,
-    controller: Controller = "mppi",
-    jobs: Jobs = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    traces: Traces = None,
-    labels: Labels = "learned",
-    overwrite: Overwrite = False,
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "mppi",
+    jobs: opt.Jobs = None,
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    traces: opt.Traces = None,
+    labels: opt.Labels = "learned",
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Make films and figures for papers and talks, each with a caption.
 
@@ -128,7 +300,7 @@ def export(
     from glassviz.cli.progress import assess_with_progress
     from glassviz.export.product import Studio
 
-    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     shown = None if episode is None else episode - 1
     with Studio(quality=quality, jobs=jobs) as studio:
@@ -222,8 +394,8 @@ def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None
     from glassviz.cli.progress import task
     from glassviz.files import refuse_existing
 
-    paths = [out or RENDERS / f"{each.stem}{each.endings[0]}" for each in products]
-    refuse_clash("export", paths)
+    paths = [out or opt.RENDERS / f"{each.stem}{each.endings[0]}" for each in products]
+    opt.refuse_clash("export", paths)
     for product, path in zip(products, paths, strict=True):
         product.check(path)
         refuse_existing(path, overwrite)
@@ -236,11 +408,7 @@ def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None
 
 
 def _export_all(
-    rows: list["Run | Failed"],
-    folder: Path,
-    studio: "Studio",
-    episode: int | None,
-    overwrite: bool,
+    rows: list["Run | Failed"], folder: Path, studio: "Studio", episode: int | None, overwrite: bool
 ) -> None:
     from glassviz.cli.progress import task
     from glassviz.export.kinds import export_all
@@ -259,23 +427,23 @@ def _export_all(
         f"{folder}: {len(made.written)} files written, {len(made.kept)} kept, "
         f"{len(made.left_out)} not made; see captions.md"
     )
-    exit_on_failures(rows)
+    opt.exit_on_failures(rows)
     if not (made.written or made.kept):
         raise typer.Exit(1)
 
 
 def rerun(
-    target: OneRun,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, a .rrd.")] = RENDERS
+    target: opt.OneRun,
+    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, a .rrd.")] = opt.RENDERS
     / "run.rrd",
-    episode: Episode = None,
-    episodes: Episodes = 10,
-    controller: OneController = "mppi",
-    seed: Seed = 0,
-    steps: Steps = None,
-    traces: Traces = None,
-    labels: Labels = "learned",
-    overwrite: Overwrite = False,
+    episode: opt.Episode = None,
+    episodes: opt.Episodes = 10,
+    controller: opt.OneController = "mppi",
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    traces: opt.Traces = None,
+    labels: opt.Labels = "learned",
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Write an episode for the Rerun viewer.
 
@@ -294,7 +462,7 @@ def rerun(
     from glassviz.export import rerun
 
     rerun.check(out, overwrite)
-    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress([target], options, traces, 1, labels)
     if len(rows) > 1:
         names = ", ".join(row.name for row in rows[:3])

@@ -5,22 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.options import (
-    RENDERS,
-    Controller,
-    ControllerChoice,
-    Episodes,
-    FigureFile,
-    Json,
-    Labels,
-    Overwrite,
-    Runs,
-    Seed,
-    Steps,
-    Traces,
-    exit_on_failures,
-    rollout_options,
-)
+from glassviz.cli import options as opt
 from glassviz.errors import GlassvizError, UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +17,7 @@ GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
 
 def graph(
-    targets: Runs,
+    targets: opt.Runs,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -61,14 +46,14 @@ def graph(
             help="Figure width; a column has the matrices below the graph, a page beside it."
         ),
     ] = "column",
-    episodes: Episodes = 10,
-    controller: Controller = "both",
-    seed: Seed = 0,
-    steps: Steps = None,
-    traces: Traces = None,
-    labels: Labels = "learned",
-    overwrite: Overwrite = False,
-    to_json: Json = False,
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "both",
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    traces: opt.Traces = None,
+    labels: opt.Labels = "learned",
+    overwrite: opt.Overwrite = False,
+    to_json: opt.Json = False,
 ) -> None:
     """Plot transition graphs of prototypes, and measure their order.
 
@@ -93,7 +78,7 @@ def graph(
 
     if out and out.suffix:
         check_format(out)
-    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     with listener("counting") as callbacks:
         rows = graph_all(targets, options, mode, traces, labels, callbacks)
     difference = _difference(rows) if compare else None
@@ -111,7 +96,7 @@ def graph(
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
         save_graph(each, path, overwrite, width)
         typer.echo(f"wrote {path}", err=to_json)
-    exit_on_failures(rows)
+    opt.exit_on_failures(rows)
 
 
 def _by_stem(
@@ -142,7 +127,7 @@ def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
 def _paths(out: Path | None, names: list[str]) -> list[Path]:
     """One file per graph: the one that is named, others after it, or all in a folder."""
     if out is None:
-        return [RENDERS / f"graph-{name}.svg" for name in names]
+        return [opt.RENDERS / f"graph-{name}.svg" for name in names]
     if not out.suffix:
         return [out / f"{name}.svg" for name in names]
     if len(names) == 1:
@@ -154,8 +139,8 @@ Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run"
 
 
 def latent_map(
-    targets: Runs,
-    out: FigureFile = RENDERS / "map.png",
+    targets: opt.Runs,
+    out: opt.FigureFile = opt.RENDERS / "map.png",
     method: Annotated[
         Literal["umap", "pca"],
         typer.Option(help="umap keeps neighbourhoods, pca the directions of largest variance."),
@@ -193,14 +178,14 @@ def latent_map(
         bool, typer.Option("--place-rest", help="Also place the frames that were not fitted.")
     ] = False,
     map_seed: Annotated[int, typer.Option(help="Seed of the map.", min=0)] = 0,
-    episodes: Episodes = 10,
-    controller: Controller = "both",
-    seed: Seed = 0,
-    steps: Steps = None,
-    traces: Traces = None,
-    labels: Labels = "learned",
-    overwrite: Overwrite = False,
-    to_json: Json = False,
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "both",
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    traces: opt.Traces = None,
+    labels: opt.Labels = "learned",
+    overwrite: opt.Overwrite = False,
+    to_json: opt.Json = False,
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
@@ -226,7 +211,7 @@ def latent_map(
     from glassviz.maps.coordinates import MapOptions
     from glassviz.maps.maps import LatentMap, map_all
 
-    rollout = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
     with listener("mapping") as callbacks:
         rows = map_all(
@@ -243,7 +228,7 @@ def latent_map(
         from glassviz.cli.tables import print_maps
 
         print_maps(rows, files)
-    exit_on_failures(rows)
+    opt.exit_on_failures(rows)
 
 
 def _draw_maps(
@@ -292,16 +277,16 @@ def curves(
         list[Path],
         typer.Argument(metavar="RUN_FOLDER", help="Folders written by `glassviz train`."),
     ],
-    out: FigureFile = RENDERS / "curves.png",
+    out: opt.FigureFile = opt.RENDERS / "curves.png",
     controller: Annotated[
-        ControllerChoice,
+        opt.ControllerChoice,
         typer.Option(help="Whose evaluations to plot; both draws one panel per controller."),
     ] = "both",
     published: Annotated[
         bool,
         typer.Option(help="Show the quartiles of published hopper-hop runs behind the policy's."),
     ] = True,
-    overwrite: Overwrite = False,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Plot learning curves, one colour per run and one line per seed.
 

@@ -39,24 +39,14 @@ class Task:
 
 @contextmanager
 def task(doing: str, done: int = 0, total: int | None = None) -> Iterator[Task]:
-    """Show one task while the block runs.
-
-    Args:
-        doing: the work, as in "filming hop.mp4".
-        done: steps done before the block.
-        total: steps in all, if known.
-    """
+    """Show one task, as "filming hop.mp4", while the block runs, from `done` of `total` steps."""
     with _progress_bar() as bar:
         yield Task(bar, bar.add_task(doing, completed=done, total=total))
 
 
 @contextmanager
 def listener(doing: str) -> Iterator[Listener]:
-    """Progress callbacks for work on many runs, whose missing traces are recorded first.
-
-    Args:
-        doing: the work on each run, as in "assessing".
-    """
+    """Progress callbacks for work on many runs, whose missing traces are recorded first."""
     with _progress_bar() as bar:
         recording = Task(bar, bar.add_task("rolling out", total=None, visible=False))
         working = Task(bar, bar.add_task(doing, total=None, visible=False))
@@ -104,24 +94,17 @@ def record_with_progress(
 
 def _progress_bar() -> "Progress":
     """A bar on standard error; without a terminal only printed lines appear."""
+    from rich import progress
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
 
     console = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}", markup=False),  # It may contain file names.
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("ETA"),
-        TimeRemainingColumn(),
+    return progress.Progress(
+        progress.TextColumn("{task.description}", markup=False),  # It may contain file names.
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+        progress.TimeElapsedColumn(),
+        progress.TextColumn("ETA"),
+        progress.TimeRemainingColumn(),
         console=console,
         disable=not console.is_terminal,
     )

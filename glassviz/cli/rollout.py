@@ -5,28 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.options import (
-    Checkpoints,
-    Controller,
-    Csv,
-    Episodes,
-    Horizon,
-    Iterations,
-    Json,
-    OptionalSeed,
-    Overwrite,
-    Physics,
-    Precision,
-    Runs,
-    Samples,
-    Seed,
-    Steps,
-    Traces,
-    controllers,
-    exit_on_failures,
-    refuse_both,
-    rollout_options,
-)
+from glassviz.cli import options as opt
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def rollout(
-    targets: Checkpoints,
-    episodes: Episodes = 10,
-    controller: Controller = "both",
-    seed: Seed = 0,
-    steps: Steps = None,
-    samples: Samples = None,
-    horizon: Horizon = None,
-    iterations: Iterations = None,
-    precision: Precision = None,
-    physics: Physics = None,
+    targets: opt.Checkpoints,
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "both",
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    samples: opt.Samples = None,
+    horizon: opt.Horizon = None,
+    iterations: opt.Iterations = None,
+    precision: opt.Precision = None,
+    physics: opt.Physics = None,
     rule: Annotated[
         Literal["nearest-prototype", "soft"],
         typer.Option(help="Rule that assigns a label to a latent."),
@@ -64,7 +43,7 @@ def rollout(
     """
     from glassviz.cli.progress import record_with_progress
 
-    options = rollout_options(
+    options = opt.rollout_options(
         controller,
         episodes=episodes,
         seed=seed,
@@ -91,12 +70,12 @@ def _returns(run: "Run") -> str:
 
 
 def evaluate(
-    targets: Checkpoints,
-    episodes: Episodes = 20,
-    controller: Controller = "both",
-    seed: OptionalSeed = None,
-    to_json: Json = False,
-    to_csv: Csv = False,
+    targets: opt.Checkpoints,
+    episodes: opt.Episodes = 20,
+    controller: opt.Controller = "both",
+    seed: opt.OptionalSeed = None,
+    to_json: opt.Json = False,
+    to_csv: opt.Csv = False,
 ) -> None:
     """Measure returns on fresh episodes, against those seen in training.
 
@@ -109,7 +88,7 @@ def evaluate(
       glassviz evaluate agent.safetensors
       glassviz evaluate runs/hop/seed_*/checkpoints/best_mppi.safetensors --episodes 50 --csv
     """
-    refuse_both("evaluate", to_json, to_csv)
+    opt.refuse_both("evaluate", to_json, to_csv)
     from glassviz.cli.progress import task
     from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
     from glassviz.report.serialize import as_csv, as_json
@@ -117,7 +96,9 @@ def evaluate(
 
     seed = FRESH_SEED if seed is None else seed
     with task("evaluating") as progress:
-        rows = reevaluate(targets, controllers(controller), episodes, seed, on_progress=progress)
+        rows = reevaluate(
+            targets, opt.controllers(controller), episodes, seed, on_progress=progress
+        )
     if to_json:
         typer.echo(as_json([evaluation_dict(row) for row in rows]))
     elif to_csv:
@@ -126,14 +107,14 @@ def evaluate(
         from glassviz.cli.tables import print_evaluations
 
         print_evaluations(rows)
-    exit_on_failures(rows)
+    opt.exit_on_failures(rows)
 
 
 FREE = "free"
 
 
 def fit(
-    targets: Runs,
+    targets: opt.Runs,
     prototypes: Annotated[
         int, typer.Option(help="Prototypes to place in latent space.", min=1)
     ] = 16,
@@ -148,11 +129,11 @@ def fit(
     refits: Annotated[
         int, typer.Option(help="Refits with other seeds, to measure their agreement.", min=0)
     ] = 20,
-    episodes: Episodes = 10,
-    controller: Controller = "both",
-    seed: Seed = 0,
-    steps: Steps = None,
-    traces: Traces = None,
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "both",
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    traces: opt.Traces = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -160,8 +141,8 @@ def fit(
             "--labels fitted finds it."
         ),
     ] = None,
-    overwrite: Overwrite = False,
-    to_json: Json = False,
+    overwrite: opt.Overwrite = False,
+    to_json: opt.Json = False,
 ) -> None:
     """Fit labels to recorded latents, for agents trained without Glass.
 
@@ -181,7 +162,7 @@ def fit(
     from glassviz.report.documents import fit_dict
     from glassviz.report.serialize import as_json
 
-    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:
         rows = fit_all(targets, options, fitting, traces, out, overwrite, callbacks)
@@ -189,7 +170,7 @@ def fit(
         typer.echo(as_json([fit_dict(row) for row in rows]))
     else:
         print_fits(rows)
-    exit_on_failures(rows)
+    opt.exit_on_failures(rows)
 
 
 def _clusters(text: str) -> int | None:

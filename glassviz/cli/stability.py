@@ -1,29 +1,14 @@
-"""`glassviz stability`: gaits, labels and basins of runs."""
+"""Commands that assess runs: stability, report."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from glassviz.cli.options import (
-    Controller,
-    Csv,
-    Episodes,
-    Jobs,
-    Json,
-    Labels,
-    Overwrite,
-    Runs,
-    Seed,
-    Steps,
-    Traces,
-    exit_on_failures,
-    refuse_both,
-    rollout_options,
-)
+from glassviz.cli import options as opt
+from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
-    from glassviz.compare.compare import Comparison
     from glassviz.metrics.verdict import RunBasin
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
@@ -33,14 +18,14 @@ GATE = 3
 
 
 def stability(
-    targets: Runs,
-    episodes: Episodes = 10,
-    controller: Controller = "both",
-    jobs: Jobs = None,
-    seed: Seed = 0,
-    steps: Steps = None,
-    to_json: Json = False,
-    to_csv: Csv = False,
+    targets: opt.Runs,
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "both",
+    jobs: opt.Jobs = None,
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    to_json: opt.Json = False,
+    to_csv: opt.Csv = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -48,9 +33,9 @@ def stability(
             "pairs.csv to."
         ),
     ] = None,
-    overwrite: Overwrite = False,
-    traces: Traces = None,
-    labels: Labels = "learned",
+    overwrite: opt.Overwrite = False,
+    traces: opt.Traces = None,
+    labels: opt.Labels = "learned",
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
@@ -71,52 +56,34 @@ def stability(
       glassviz stability checkpoints/*.safetensors
       glassviz stability runs/hop --controller pi --out results --fail-on not-stable
     """
-    refuse_both("stability", to_json, to_csv)
+    opt.refuse_both("stability", to_json, to_csv)
     from glassviz.cli.progress import assess_with_progress
     from glassviz.cli.tables import print_table
     from glassviz.compare.compare import compare
-    from glassviz.report.documents import run_row, stability_json
+    from glassviz.files import refuse_existing
+    from glassviz.report import documents
     from glassviz.report.serialize import as_csv
+    from glassviz.rollout.run import Run
 
     if out:
-        _refuse_existing(out, overwrite)
-    options = rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+        for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
+            refuse_existing(out / name, overwrite)
+    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     csv_only = to_csv and not out
     together = None if csv_only else compare(rows, lambda line: typer.echo(line, err=True))
     if out:
-        _save(rows, together, out)
+        documents.save_stability(rows, out, together)
+        documents.save_comparison(together, out)
     if to_json:
-        typer.echo(stability_json(rows, together))
+        typer.echo(documents.stability_json(rows, together))
     elif to_csv:
-        typer.echo(as_csv([run_row(row) for row in rows]), nl=False)
+        typer.echo(as_csv([documents.run_row(row) for row in rows]), nl=False)
     else:
         print_table(rows, together)
-    exit_on_failures(rows)
-    if fail_on:
-        _exit_on_basins(rows, fail_on)
-
-
-def _refuse_existing(folder: Path, overwrite: bool) -> None:
-    from glassviz.files import refuse_existing
-    from glassviz.report.documents import COMPARISON_FILES, STABILITY_FILES
-
-    for name in (*STABILITY_FILES, *COMPARISON_FILES):
-        refuse_existing(folder / name, overwrite)
-
-
-def _save(rows: list["Run | Failed"], together: "Comparison | None", folder: Path) -> None:
-    from glassviz.report.documents import save_comparison, save_stability
-
-    save_stability(rows, folder, together)
-    save_comparison(together, folder)
-
-
-def _exit_on_basins(rows: list["Run | Failed"], gate: Literal["unstable", "not-stable"]) -> None:
-    from glassviz.rollout.run import Run
-
+    opt.exit_on_failures(rows)
     basins = [row.stability.basin for row in rows if isinstance(row, Run)]
-    if any(_fails(basin, gate) for basin in basins):
+    if fail_on and any(_fails(basin, fail_on) for basin in basins):
         raise typer.Exit(GATE)
 
 
@@ -124,3 +91,114 @@ def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
     if gate == "not-stable":
         return basin.name != "stable-hop"
     return basin.name == "unstable" or (basin.name == "split" and "unstable" in basin.split)
+
+
+def report(
+    targets: opt.Runs,
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Report to write: a .html or .md file.")
+    ] = opt.RENDERS / "report.html",
+    episodes: opt.Episodes = 10,
+    controller: opt.Controller = "both",
+    jobs: opt.Jobs = None,
+    seed: opt.Seed = 0,
+    steps: opt.Steps = None,
+    overwrite: opt.Overwrite = False,
+    traces: opt.Traces = None,
+    labels: opt.Labels = "learned",
+    interactive: Annotated[
+        bool,
+        typer.Option(
+            "--interactive",
+            help="Write a page that links film, labels, latent map, graph and curves.",
+        ),
+    ] = False,
+    films: Annotated[
+        int,
+        typer.Option(
+            help="With --interactive: films per run. 1 shows the episode with the median return, "
+            "more are spread from the lowest to the highest return.",
+            min=1,
+        ),
+    ] = 1,
+    map_method: Annotated[
+        Literal["umap", "pca"],
+        typer.Option("--map", help="With --interactive: method of the latent maps."),
+    ] = "umap",
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link", help="With --interactive: keep the films in a folder beside the page."
+        ),
+    ] = False,
+) -> None:
+    """Write an HTML or Markdown report on gaits, labels and basins.
+
+    The report has the table of `glassviz stability`, and for every run a film strip, its labels
+    and the evidence for its verdict. A .html file is self-contained; the pictures of a .md file
+    are in a folder beside it. In an interactive page, a click on a point of the map shows that
+    frame in the film. Runs that cannot be assessed are listed with the reason, and the exit code
+    is 1.
+
+    \b
+    Examples:
+      glassviz report checkpoints/*.safetensors -o report.html
+      glassviz report runs/hop --interactive --films 3 -o live.html
+    """
+    from glassviz.video.opengl import prefer_backend
+
+    if link and not interactive:
+        raise UsageError("report: --link needs --interactive")
+    prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
+    from glassviz.cli.progress import assess_with_progress
+    from glassviz.report.html import check_target
+    from glassviz.report.interactive import html as live_html
+    from glassviz.rollout.run import Run
+
+    if interactive:
+        live_html.check_target(out, overwrite, link)
+    else:
+        check_target(out, overwrite)
+    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    rows = assess_with_progress(targets, options, traces, jobs, labels)
+    if interactive:
+        checkpoints = _write_interactive(rows, out, overwrite, films, map_method, link)
+    else:
+        checkpoints = _write_static(rows, out, overwrite)
+    assessed = sum(isinstance(row, Run) for row in rows)
+    typer.echo(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
+    opt.exit_on_failures(rows)
+
+
+def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> int:
+    """Write the page and return its number of checkpoints."""
+    from glassviz import environment
+    from glassviz.cli.progress import task
+    from glassviz.compare.compare import compare
+    from glassviz.report.compose import compose
+    from glassviz.report.html import write_html, write_markdown
+
+    with task("composing") as progress:
+        together = compare(rows, lambda line: typer.echo(line, err=True))
+        page = compose(rows, environment.command(), together, on_card=progress)
+        (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
+    return len(page.cards)
+
+
+def _write_interactive(
+    rows: list["Run | Failed"],
+    out: Path,
+    overwrite: bool,
+    films: int,
+    map_method: Literal["umap", "pca"],
+    link: bool,
+) -> int:
+    """Write the page and return its number of checkpoints."""
+    from glassviz import environment
+    from glassviz.cli.progress import task
+    from glassviz.report.interactive import compose, html
+
+    with task("filming") as progress:
+        page = compose.compose(rows, environment.command(), films, map_method, progress)
+        html.write(page, out, overwrite, link)
+    return len({(run.checkpoint, run.name) for run in page.runs})

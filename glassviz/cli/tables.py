@@ -60,9 +60,7 @@ def print_table(
     """Print one row per run and controller, notes on the columns, and the comparison of the runs.
 
     Args:
-        rows: runs from `assess_all`.
         together: their comparison; None if there is nothing to compare.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
     """
     console = console or _console()
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
@@ -76,8 +74,10 @@ def print_table(
     for row in rows:
         # Text, not markup, as names and errors come from files.
         name = Text(printable(row.name, limit=1000))
-        cells = _cells(row.stability) if isinstance(row, Run) else _failed(row)
-        table.add_row(name, row.controller or "", *cells)
+        if isinstance(row, Run):
+            table.add_row(name, row.controller, *_cells(row.stability))
+        else:
+            table.add_row(name, row.controller or "", *[""] * 6, _failed(failure(row)))
     console.print(table)
     assessed = [row.stability for row in rows if isinstance(row, Run)]
     if assessed:
@@ -102,18 +102,22 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
     )
 
 
-def _failed(row: Failed) -> tuple[str | Text, ...]:
-    failed = Text.assemble(("failed", "bold red"), f": {failure(row)}")
-    return (*[""] * 6, failed)
+def _console() -> Console:
+    """The terminal, or, for a file or pipe, a console without line breaks."""
+    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
+
+
+def _failed(reason: str) -> Text:
+    return Text.assemble(("failed", "bold red"), f": {reason}")
+
+
+def _reason(row: Failed) -> str:
+    """What went wrong, without the name that the table shows beside it."""
+    return printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
 
 
 def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
-    """Print one row per checkpoint and, for agents with Glass, a comparison of the labels.
-
-    Args:
-        rows: results of `fit_all`.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print one row per checkpoint and, for agents with Glass, a comparison of the labels."""
     console = console or _console()
     fitted = [row for row in rows if isinstance(row, Fitted)]
     console.print(_fits(rows))
@@ -145,9 +149,7 @@ def _fits(rows: Sequence[Fitted | Failed]) -> Table:
         # Text, not markup, as names and errors come from files.
         name = Text(_name(row.name))
         if isinstance(row, Failed):
-            reason = printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
-            failed = Text.assemble(("failed", "bold red"), f": {reason}")
-            table.add_row(name, *[""] * 6, failed)
+            table.add_row(name, *[""] * 6, _failed(_reason(row)))
             continue
         labels, refits = row.labels, row.refits
         table.add_row(
@@ -197,18 +199,12 @@ LARGEST = 8
 
 
 def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
-    """Print the statistics of every graph, and why runs have none.
-
-    Args:
-        rows: results of `graph_all`.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print the statistics of every graph, and why runs have none."""
     console = console or _console()
     for row in rows:
         if isinstance(row, Failed):
-            failed = ("failed", "bold red")
-            error = printable(row.error, limit=1000)
-            console.print(Text.assemble(printable(row.name, limit=1000), " ", failed, f": {error}"))
+            failed = _failed(printable(row.error, limit=LONGEST))
+            console.print(Text.assemble(_name(row.name), " ", failed))
             continue
         _print_graph(row.graph, console)
     if any(isinstance(row, Graphed) for row in rows):
@@ -243,10 +239,6 @@ def _state(found: FluxDifference, index: int) -> str:
     return one if one == other else f"{one} ↔ {other}"
 
 
-def _console() -> Console:
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-
-
 def _graph_table(first: str, *titles: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column(first, no_wrap=True)
@@ -259,20 +251,17 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
     stats = graph.stats
     console.print(Text.assemble((title_of(graph), "bold"), f": {notes.pooled(graph)}"))
     table = _graph_table("", "visited", "switches", "h", "one-way", "fades", "cycles")
-    for name, level, count in (
-        ("prototypes", stats.prototypes, len(graph.partition)),
-        ("labels", stats.labels, graph.partition.shape[1]),
-    ):
-        table.add_row(name, *_chain(level, count))
+    prototypes, labels = graph.partition.shape
+    table.add_row("prototypes", *_chain(stats.prototypes, prototypes))
+    table.add_row("labels", *_chain(stats.labels, labels))
     console.print(table)
     table = _graph_table("", "H¹", "H²", "gap", "by chance", "z", "p", "best", "crossing", "Q")
-    for each in (stats.flow, stats.train):
-        if each:
-            table.add_row(each.convention, *_partition(each))
+    partitions = [each for each in (stats.flow, stats.train) if each]
+    for each in partitions:
+        table.add_row(each.convention, *_partition(each))
     console.print(table)
-    for each in (stats.flow, stats.train):
-        if each:
-            console.print(Text(f"{each.convention}: {convention(each)}", "dim"))
+    for each in partitions:
+        console.print(Text(f"{each.convention}: {convention(each)}", "dim"))
     distance = stats.prototypes.occupancy_distance
     if distance is not None:
         console.print(Text(notes.occupancy_distance(distance)))
@@ -281,7 +270,7 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
 
 
 def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
-    slow, slower = (level.slowest_s.get(lag) for lag in (1, 10))
+    fades = (level.slowest_s.get(lag) for lag in (1, 10))
     told = [
         f"{cycle_text(each)} {percent(each.share)} ({each.count:,}×)"
         for each in level.cycles[:CYCLES]
@@ -295,7 +284,7 @@ def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
         f"{level.switches:,}",
         rate,
         figure(level.irreversibility),
-        f"{_seconds(slow)}, {_seconds(slower)}",
+        ", ".join(NONE if seconds is None else f"{seconds:.2g} s" for seconds in fades),
         "\n".join(told) or NONE,
     )
 
@@ -325,20 +314,10 @@ def _clusters(graph: RunGraph) -> str:
     return " ".join("{" + ", ".join(group) + "}" for group in groups.values()) or NONE
 
 
-def _seconds(value: float | None) -> str:
-    return NONE if value is None else f"{value:.2g} s"
-
-
 def print_maps(
     rows: Sequence[LatentMap | Failed], files: Sequence[Path], console: Console | None = None
 ) -> None:
-    """Print one row per map, its caption, and the files that were written.
-
-    Args:
-        rows: results of `map_all`.
-        files: files that were written.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print one row per map, its caption, and the files that were written."""
     console = console or _console()
     console.print(_map_table(rows))
     maps = [row for row in rows if isinstance(row, LatentMap)]
@@ -356,31 +335,24 @@ def _map_table(rows: Sequence[LatentMap | Failed]) -> Table:
         table.add_column(column, no_wrap=column != "over chance", justify="right")
     table.add_column("purity", justify="right")
     table.add_column("silhouette", justify="right")
-    failed = any(isinstance(row, Failed) for row in rows)
-    if failed:
+    if any(isinstance(row, Failed) for row in rows):
         table.add_column("", overflow="fold")
     for row in rows:
         # Text, not markup, as names and errors come from files.
         name = Text(printable(row.name, limit=LONGEST))
         if isinstance(row, Failed):
-            reason = printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
-            told = Text.assemble(("failed", "bold red"), f": {reason}")
-            table.add_row(name, *[""] * 8, told)
+            table.add_row(name, *[""] * 8, _failed(_reason(row)))
             continue
         table.add_row(name, f"{row.fitted}", *_quality(row), *_labels(row))
     return table
 
 
 def _quality(row: LatentMap) -> list[str]:
-    if row.quality is None:
+    found = row.quality
+    if found is None:
         return [NONE] * 5
-    values = (
-        row.quality.trustworthiness,
-        row.quality.continuity,
-        row.quality.neighbour_preservation,
-        row.quality.neighbours_over_chance,
-        row.quality.neighbour_preservation_auc,
-    )
+    kept = (found.neighbour_preservation, found.neighbours_over_chance)
+    values = (found.trustworthiness, found.continuity, *kept, found.neighbour_preservation_auc)
     return [f"{value:.2f}" for value in values]
 
 
@@ -395,12 +367,7 @@ def _labels(row: LatentMap) -> list[str]:
 
 
 def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None = None) -> None:
-    """Print one row per checkpoint and controller, and notes on how to read them.
-
-    Args:
-        rows: results of `reevaluate`.
-        console: by default the terminal, or, for a file or pipe, one without line breaks.
-    """
+    """Print one row per checkpoint and controller, and notes on how to read them."""
     from glassviz.rollout.evaluate import Fresh
 
     console = console or _console()

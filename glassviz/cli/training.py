@@ -53,12 +53,10 @@ def train(
         ),
     ] = None,
     demos: Annotated[
-        Path | None,
-        typer.Option(help="Demonstrations file from `glassviz demonstrate`."),
+        Path | None, typer.Option(help="Demonstrations file from `glassviz demonstrate`.")
     ] = None,
     init: Annotated[
-        Path | None,
-        typer.Option(help="Checkpoint whose parameters the run starts from."),
+        Path | None, typer.Option(help="Checkpoint whose parameters the run starts from.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; by default runs/<task>_<recipe>.")

@@ -100,7 +100,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         from glassviz.checkpoints import summarise
-        from glassviz.report.phrases.checkpoints import rows_of
+        from glassviz.report.phrases.tables import rows_of
 
         return fact_table(self.name, list(self._facts()), list(rows_of(summarise(self.checkpoint))))
 
@@ -108,7 +108,7 @@ class Run:
         """What matters first."""
         from glassviz.checkpoints import summarise
         from glassviz.environment import reward_shaping
-        from glassviz.report.phrases.checkpoints import remarks_of
+        from glassviz.report.phrases.tables import remarks_of
         from glassviz.rollout.evaluate import recorded_in
 
         summary, told = summarise(self.checkpoint), self.checkpoint.provenance

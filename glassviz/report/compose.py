@@ -1,13 +1,14 @@
 """Composition of the report: lead, table of runs, comparison, cards, glossary, sources."""
 
-import dataclasses
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
+from dataclasses import replace
 from textwrap import shorten
 
 from glassviz import environment
 from glassviz.compare.compare import Comparison
 from glassviz.gait.verdict import GAIT_THRESHOLDS
-from glassviz.metrics.glossary import metric
+from glassviz.metrics.glossary import Metric, metric
 from glassviz.metrics.stability import EpisodeStability, RunStability
 from glassviz.metrics.verdict import LABEL_THRESHOLDS
 from glassviz.report.page import (
@@ -19,13 +20,11 @@ from glassviz.report.page import (
     Row,
     Side,
     Source,
-    Term,
     Tone,
 )
 from glassviz.report.phrases.numbers import NONE, majority, shown_mean, shown_return
 from glassviz.report.phrases.summary import (
     card_facts,
-    label_and_share,
     label_split,
     lead,
     return_and_gait,
@@ -74,7 +73,6 @@ def compose(
 
     Args:
         rows: runs from `assess_all`.
-        command: command line that requested the report.
         together: comparison of the runs; None leaves that part out.
         on_card: called with the number of finished checkpoints and their total.
         open_renderer: what draws film strips.
@@ -88,7 +86,7 @@ def compose(
             runs.setdefault(_key(row), []).append(row)
     anchors = {key: f"run-{i}" for i, key in enumerate(runs, start=1)}
     cards, sources = [], []
-    with StripMaker(open_renderer) as strips:
+    with closing(StripMaker(open_renderer)) as strips:
         for done, (key, own) in enumerate(runs.items(), start=1):
             cards.append(_card(anchors[key], own, strips))
             sources += [_source(row) for row in own]
@@ -110,8 +108,8 @@ def compose(
             (drawing for part in parts for drawing in part.drawings),
         ),
         thresholds={
-            "Gait": _named_values(GAIT_THRESHOLDS),
-            "Labels": _named_values(LABEL_THRESHOLDS),
+            verdict: [(name, f"{value:.3g}") for name, value in vars(thresholds).items()]
+            for verdict, thresholds in (("Gait", GAIT_THRESHOLDS), ("Labels", LABEL_THRESHOLDS))
         },
         sources=tuple(sources),
         versions=environment.versions() | _commit(),
@@ -183,9 +181,7 @@ def _chips(run: RunStability) -> tuple[tuple[Chip, str], ...]:
         return ()
     share = run.occupancy.share.tolist()
     names = sorted(run.label_names, key=lambda name: -share[name.label])
-    return tuple(
-        (chip(each.label), label_and_share(each.name, share[each.label])) for each in names
-    )
+    return tuple((chip(each.label), f"{each.name}, {share[each.label]:.0%}") for each in names)
 
 
 def _episode(episode: EpisodeStability) -> EpisodeRow:
@@ -213,39 +209,21 @@ def tone_of(basin: str) -> Tone:
     return _TONES.get(basin, "mixed")
 
 
-def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[str, Term]:
-    """Glossary entries of the metrics that a page shows, by name.
-
-    Args:
-        sides: runs on the page.
-        drawings: other figures on the page.
-    """
+def terms_of(sides: Iterable[Side], drawings: Iterable[Drawing] = ()) -> dict[str, Metric]:
+    """Glossary entries of the metrics that a page shows, by name."""
     names = {*TABLE_TERMS, *(name for drawing in drawings for name in drawing.terms)}
     for side in sides:
         names |= {name for drawing in side.drawings for name in drawing.terms}
         names |= {each.name for group in side.evidence for each in group.criteria}
-    fields = [field.name for field in dataclasses.fields(Term) if field.name != "name"]
-    return {
-        name: Term(name, **{field: getattr(metric(name), field) for field in fields})
-        for name in sorted(names)
-    }
+    # Some are fields: the entry then has another name than what is shown.
+    return {name: replace(metric(name), name=name) for name in sorted(names)}
 
 
 def _source(row: Run) -> Source:
     run = row.stability
     return Source(
-        row.name,
-        row.controller,
-        run.checkpoint_sha256,
-        run.trace_sha256,
-        source_facts(row.header),
+        row.name, row.controller, run.checkpoint_sha256, run.trace_sha256, source_facts(row.header)
     )
-
-
-def _named_values(thresholds: object) -> list[tuple[str, str]]:
-    assert dataclasses.is_dataclass(thresholds)
-    found = {each.name: getattr(thresholds, each.name) for each in dataclasses.fields(thresholds)}
-    return [(name, f"{value:.3g}") for name, value in found.items()]
 
 
 def _commit() -> dict[str, str]:

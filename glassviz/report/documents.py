@@ -33,29 +33,21 @@ STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
 def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
     """Write all results as JSON, and CSV files with one row per run and one per episode.
 
-    Args:
-        rows: runs from `assess_all`.
-        folder: target folder.
-        together: comparison of the runs, as for `stability_json`.
-
     Raises:
         GlassvizError: a file cannot be written.
     """
-    folder = Path(folder)
     texts = (
         stability_json(rows, together) + "\n",
         as_csv([run_row(row) for row in rows]),
         as_csv([episode for row in rows for episode in episode_rows(row)]),
     )
-    _write(folder, STABILITY_FILES, texts)
+    _write(Path(folder), STABILITY_FILES, texts)
 
 
 def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
     """One document with `runs`, all results of each run, and `together`.
 
-    Args:
-        rows: runs from `assess_all`.
-        together: comparison of the runs; None if there is nothing to compare.
+    `together` is the comparison of the runs; None if there is nothing to compare.
     """
     return as_json({"runs": [run_dict(row) for row in rows], "together": together})
 
@@ -107,11 +99,8 @@ def episode_rows(row: Run | Failed) -> list[dict[str, Any]]:
 def _calibration(told: Mapping[str, Any] | None) -> dict[str, Any]:
     """Value calibration, with means in place of intervals."""
     names = ("predicted", "realised", "bias", "rmse", "relative_rmse", "rank_correlation", "slope")
-    found = {name: (told or {}).get(name) for name in names}
-    return {
-        name: value["mean"] if isinstance(value, Mapping) else value
-        for name, value in found.items()
-    }
+    found = {k: (told or {}).get(k) for k in names}
+    return {k: each["mean"] if isinstance(each, Mapping) else each for k, each in found.items()}
 
 
 def _split(counts: Mapping[str, int]) -> str:
@@ -133,13 +122,9 @@ def save_comparison(together: Comparison | None, folder: StrPath) -> None:
     Raises:
         GlassvizError: a file cannot be written.
     """
-    folder = Path(folder)
     found = together.correspondence if together else None
-    texts = (
-        as_json(together) + "\n",
-        as_csv([pair_row(pair) for pair in (found.pairs if found else ())]),
-    )
-    _write(folder, COMPARISON_FILES, texts)
+    rows = [pair_row(pair) for pair in (found.pairs if found else ())]
+    _write(Path(folder), COMPARISON_FILES, (as_json(together) + "\n", as_csv(rows)))
 
 
 def _write(folder: Path, names: Sequence[str], texts: Sequence[str]) -> None:
@@ -190,12 +175,6 @@ def save_graph(
 
     The file is written atomically; equal graphs give equal files.
 
-    Args:
-        graph: graph or difference.
-        path: target file.
-        overwrite: whether it may replace an existing file.
-        width: width of a figure.
-
     Raises:
         UsageError: the suffix is not in `FORMATS`.
         GlassvizError: the file exists or cannot be written.
@@ -206,8 +185,14 @@ def save_graph(
     ending = path.suffix.lower()
     if ending in FIGURES:
         from glassviz.figures import style
+        from glassviz.figures.flux_difference import flux_difference
+        from glassviz.figures.transition_graph import transition_graph
 
-        style.save(_drawn(graph, width), path, overwrite, text_as_paths=True)
+        if isinstance(graph, FluxDifference):
+            figure = flux_difference(graph, width)
+        else:
+            figure = transition_graph(graph, width)
+        style.save(figure, path, overwrite, text_as_paths=True)
         return
     if ending == ".json":
         text = graph_json(graph) + "\n"
@@ -217,15 +202,6 @@ def save_graph(
         text = "\n".join(nx.generate_graphml(to_networkx(graph))) + "\n"
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
-
-
-def _drawn(graph: RunGraph | FluxDifference, width: "Width") -> Any:
-    from glassviz.figures.flux_difference import flux_difference
-    from glassviz.figures.transition_graph import transition_graph
-
-    if isinstance(graph, FluxDifference):
-        return flux_difference(graph, width)
-    return transition_graph(graph, width)
 
 
 def graph_json(graph: RunGraph | FluxDifference) -> str:
@@ -293,7 +269,8 @@ def to_networkx(graph: RunGraph | FluxDifference) -> "nx.DiGraph":
     }
     named = {each.label: each.name for each in graph.names}
     main = dominant_cycle(prototypes.cycles)
-    steps = set(_steps(main.states)) if main else set()
+    cycle = main.states if main else ()
+    steps = set(zip(cycle, cycle[1:] + cycle[:1], strict=True))
     for i, k in enumerate(graph.cluster.tolist()):
         network.add_node(
             i,
@@ -339,26 +316,11 @@ def _add_difference(network: "nx.DiGraph", found: FluxDifference) -> None:
         )
 
 
-def _steps(states: tuple[int, ...]) -> list[tuple[int, int]]:
-    return list(zip(states, states[1:] + states[:1], strict=True))
-
-
 # Evaluation, fits and maps ------------------------------------------------------------------------
 
 EVALUATION_COLUMNS = (
-    "checkpoint",
-    "controller",
-    "mean",
-    "low",
-    "high",
-    "min",
-    "max",
-    "episodes",
-    "recorded",
-    "recorded_episodes",
-    "above_recorded",
-    "recorded_place",
-    "error",
+    *("checkpoint", "controller", "mean", "low", "high", "min", "max", "episodes"),
+    *("recorded", "recorded_episodes", "above_recorded", "recorded_place", "error"),
 )
 
 
@@ -370,19 +332,16 @@ def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
     if not isinstance(row, Fresh):
         return head | {"controller": row.controller, "error": row.error}
     interval = row.interval
-    return (
-        head
-        | plain(row.evaluation)
-        | {
-            "mean": row.evaluation.mean,
-            "low": interval.low,
-            "high": interval.high,
-            "level": interval.level,
-            "recorded": plain(row.recorded),
-            "above_recorded": row.above_recorded,
-            "recorded_place": row.recorded_place,
-        }
-    )
+    evaluated: dict[str, Any] = head | plain(row.evaluation)
+    return evaluated | {
+        "mean": row.evaluation.mean,
+        "low": interval.low,
+        "high": interval.high,
+        "level": interval.level,
+        "recorded": plain(row.recorded),
+        "above_recorded": row.above_recorded,
+        "recorded_place": row.recorded_place,
+    }
 
 
 def evaluation_row(row: "Fresh | Failed") -> dict[str, Any]:

@@ -124,23 +124,15 @@ def to_markdown(page: Page, folder: str) -> str:
 
 def _write_pictures(page: Page, folder: Path) -> None:
     folder.mkdir(parents=True)
-    for part in page.together:
-        for drawing in part.drawings:
-            _write_drawing(drawing, folder)
     for card in page.cards:
         for i, picture in enumerate(card.strip.pictures):
             (folder / f"{card.anchor}-frame-{i}.jpg").write_bytes(picture.jpeg)
-        for side in card.sides:
-            for drawing in side.drawings:
-                _write_drawing(drawing, folder)
-
-
-def _write_drawing(drawing: Drawing, folder: Path) -> None:
-    if drawing.figure is not None:
-        figures.save(drawing.figure, folder / f"{drawing.name}.png")
+    drawings = [each for part in page.together for each in part.drawings]
+    drawings += [each for card in page.cards for side in card.sides for each in side.drawings]
+    for drawing in drawings:
+        if drawing.figure is not None:
+            figures.save(drawing.figure, folder / f"{drawing.name}.png")
 
 
 def _escaped(value: Any) -> Any:
-    if not isinstance(value, str) or isinstance(value, Markup):
-        return value
-    return escaped(value)
+    return escaped(value) if isinstance(value, str) and not isinstance(value, Markup) else value

@@ -19,7 +19,7 @@ from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import StabilityAndReturn, Values
 from glassviz.compare.runs import LeftOut
 from glassviz.gait.gait import Gait
-from glassviz.gait.verdict import Criterion, GaitVerdict, RunGait
+from glassviz.gait.verdict import Criterion, GaitVerdict
 from glassviz.metrics.labels import LabelStats
 from glassviz.metrics.segments import Occupancy, Persistence
 from glassviz.metrics.stability import RunStability
@@ -85,11 +85,7 @@ def _with_curves(run: RunStability) -> dict[str, Any] | None:
 
 
 def _verdict(name: str) -> Of:
-    def text(pair: ControllerPair) -> str:
-        found: RunGait | RunBasin = getattr(pair, name)
-        return majority(found.name, found.split)
-
-    return text
+    return lambda pair: majority((found := getattr(pair, name)).name, found.split)
 
 
 _VERDICTS = ("planner_gait", "policy_gait", "planner_basin", "policy_basin")
@@ -101,14 +97,8 @@ KEYS: dict[type, Keys] = {
     Gait: Keys(
         without=("opening_end", "contacts", "cycles", "falls"),
         last=_properties(
-            "duration_s",
-            "flight_share",
-            "fallen_share",
-            "falls_per_minute",
-            "longest_down_s",
-            "hops_per_s",
-            "detected_periods_s",
-            "period_spread",
+            *("duration_s", "flight_share", "fallen_share", "falls_per_minute", "longest_down_s"),
+            *("hops_per_s", "detected_periods_s", "period_spread"),
         )
         | {
             "cycles": lambda gait: gait.cycles.count,
@@ -200,8 +190,7 @@ KEYS: dict[type, Keys] = {
     # What they were made from.
     LabelMatches: Keys(without=("names", "clusters", "probe_set", "labels", "obstacle")),
     Failed: Keys(
-        without=("name", "target", "controller"),
-        before={"error": {"run": attrgetter("name")}},
+        without=("name", "target", "controller"), before={"error": {"run": attrgetter("name")}}
     ),
 }
 """By the type of the result."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from glassviz.metrics.glossary import Metric
 
 Tone = Literal["good", "bad", "mixed"]
 """Colour of a basin, which is also named."""
@@ -17,13 +18,7 @@ Tone = Literal["good", "bad", "mixed"]
 
 @dataclass(frozen=True)
 class Chip:
-    """A label's number on its colour.
-
-    Attributes:
-        label: −1 for none.
-        color: #RRGGBB.
-        ink: colour of text on it.
-    """
+    """A label's number, −1 for none, on its colour; `ink` is that of text on it, both #RRGGBB."""
 
     label: int
     color: str
@@ -35,9 +30,7 @@ class Picture:
     """One frame of a film strip.
 
     Attributes:
-        jpeg: contents of the file.
         width, height: in pixels.
-        alt: alternative text.
         chip: its label; None for an agent without labels.
         time_s: since the reset.
         phase: of the gait cycle, in [0, 1); None outside of cycles.
@@ -71,8 +64,6 @@ class Drawing:
 
     Attributes:
         name: unique on the page.
-        title: heading.
-        alt: alternative text.
         caption: how to read it.
         figure: None if there is nothing to draw; `alt` then says why.
         terms: metrics that it shows.
@@ -91,8 +82,6 @@ class Table:
     """A table; all text.
 
     Attributes:
-        title: heading.
-        head: column headings.
         rows: cells; the first is the row heading, the others are numbers.
         note: how to read it.
     """
@@ -105,13 +94,7 @@ class Table:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One part of the comparison of runs.
-
-    Attributes:
-        title: heading.
-        told: sentences.
-        drawings, tables: shown below the sentences.
-    """
+    """One part of the comparison of runs: sentences, then drawings and tables."""
 
     title: str
     told: tuple[str, ...]
@@ -124,7 +107,6 @@ class Evidence:
     """One criterion over the episodes of a run.
 
     Attributes:
-        name: of the metric.
         threshold: text with ≥ or ≤.
         value: text; median over the episodes where it was measured.
         margin: text; margin of that median, positive if it is met.
@@ -148,7 +130,6 @@ class EvidenceGroup:
 
     Attributes:
         title: what they decide.
-        criteria: criteria of the group.
         folded: whether they belong to a gait that the run does not show, and may be collapsed.
     """
 
@@ -207,14 +188,10 @@ class Side:
 
     Attributes:
         controller: in words.
-        basin, tone: verdict and its colour.
         reasons: causes of the verdict, in a few words each.
-        summary: one or two sentences.
         chips: labels that occur, with gait phase and share, most common first.
         drawings: raster, dwell, occupancy, audit.
-        evidence: criteria of gait and labels.
         answers: to the questions of a viewer who rates films.
-        episodes: one row per episode.
     """
 
     controller: str
@@ -235,10 +212,7 @@ class Card:
 
     Attributes:
         anchor: id on the page.
-        name: name of the run.
-        facts: shown in one line.
         strip: film strip of the controller with the higher return.
-        sides: one per controller.
     """
 
     anchor: str
@@ -273,22 +247,6 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Term:
-    """Glossary entry of a metric, with the texts of `glassviz explain`."""
-
-    name: str
-    what: str
-    formula: str
-    unit: str
-    range: str
-    good: str
-    null: str
-    reading: str
-    trap: str
-    source: str
-
-
-@dataclass(frozen=True)
 class Source:
     """Origin of one trace, for the appendix."""
 
@@ -304,16 +262,12 @@ class Page:
     """The whole page.
 
     Attributes:
-        title: heading.
         command: command line that requested the report.
         verdict: sentences of the lead.
-        rows: table of all runs.
         labels: labels that the verdicts are based on, one line each.
         together: comparison of the runs; empty if there is nothing to compare.
-        cards: one per checkpoint.
         terms: glossary by name.
         thresholds: names and values of the verdicts' thresholds, by title.
-        sources: one per trace.
         versions: versions of glassviz and its platform.
     """
 
@@ -324,7 +278,7 @@ class Page:
     labels: tuple[str, ...]
     together: tuple[Part, ...]
     cards: tuple[Card, ...]
-    terms: Mapping[str, Term]
+    terms: "Mapping[str, Metric]"
     thresholds: Mapping[str, Sequence[tuple[str, str]]]
     sources: tuple[Source, ...]
     versions: Mapping[str, str]

@@ -1,10 +1,9 @@
 """Sections of the report: answers, comparison, figures, evidence, film strips."""
 
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from statistics import median
-from typing import Self
 
 import numpy as np
 from jaxtyping import Int, UInt8
@@ -24,7 +23,7 @@ from glassviz.figures.labels import (
 from glassviz.figures.return_scatter import Panel, against_return
 from glassviz.gait.cycles import Cycles
 from glassviz.gait.verdict import GAIT_THRESHOLDS as GAIT
-from glassviz.gait.verdict import Criterion, GaitName
+from glassviz.gait.verdict import Criterion
 from glassviz.metrics.stability import OF_LABELS, EpisodeStability, RunStability, median_episode
 from glassviz.metrics.verdict import LabelCriteria
 from glassviz.palette import ink_on, label_color
@@ -42,8 +41,8 @@ from glassviz.report.page import (
 )
 from glassviz.report.phrases import captions, summary
 from glassviz.report.phrases import comparison as phrases
-from glassviz.report.phrases.answers import answers
 from glassviz.report.phrases.numbers import NONE, figure, interval, p_value
+from glassviz.report.phrases.summary import answers
 from glassviz.rollout.run import Run
 from glassviz.text import count_of
 from glassviz.trace import Trace
@@ -67,16 +66,8 @@ def table_of(found: Correspondence) -> Table:
     reference = found.reference
     columns = found.visited[reference]
     others = [run for run in found.runs if run != reference]
-    head = (
-        "run",
-        *(f"label {label}" for label in columns),
-        "unmatched",
-        "frames",
-        "AMI",
-        "in cycles",
-        "by chance",
-        "p",
-    )
+    scores = ("unmatched", "frames", "AMI", "in cycles", "by chance", "p")
+    head = ("run", *(f"label {label}" for label in columns), *scores)
     rows = tuple(_row(run, found, columns) for run in others)
     title = f"Labels matched with those of {reference}"
     return Table(title, head, rows, captions.matched_labels(found))
@@ -92,16 +83,11 @@ def phase_table(found: LabelMatches) -> Table:
         match = found.pair(reference, name)
         if match is None or name == reference:
             continue
-        partner, similarity = match.matching.partner, match.matching.similarity
-        cells = {
-            own: f"{other} ({alike:.2f})"
-            for own, (other, alike) in enumerate(
-                zip(partner.tolist(), similarity.tolist(), strict=True)
-            )
-            if other >= 0
-        }
+        partners = match.matching.partner.tolist()
+        alike = match.matching.similarity.tolist()
+        cells = {k: f"{other} ({alike[k]:.2f})" for k, other in enumerate(partners) if other >= 0}
         matched |= cells.keys()
-        taken = set(partner.tolist())
+        taken = set(partners)
         unmatched = [str(label) for label in range(clusters) if label not in taken]
         rows.append((name, cells, ", ".join(unmatched) or NONE))
     columns = sorted(matched)
@@ -148,10 +134,6 @@ DRAWN = (PRIMARY, *NAMED)
 def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
     """Primary and named metrics against return, one point per run.
 
-    Args:
-        own: runs of one controller.
-        name: name of the drawing.
-
     Returns:
         None for a single run, or if returns have no common scale.
     """
@@ -166,7 +148,11 @@ def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
         return Drawing(name, TITLE, captions.no_returns_figure(DRAWN), "", None, DRAWN)
     figure = against_return(
         [
-            Panel(each.metric, captions.returns_panel(each), _numbered(each, number))
+            Panel(
+                each.metric,
+                captions.returns_panel(each),
+                {number[run]: value for run, value in zip(each.runs, each.values, strict=True)},
+            )
             for each in drawn
         ],
         {number[run]: value for run, value in returns.items()},
@@ -186,23 +172,15 @@ def tables_of(own: ControllerRuns) -> tuple[Table, ...]:
     ]
     named = [(each.metric, each) for each in found.correlations]
     groups = {
-        "Label metrics and return": [
-            *[pair for pair in named if pair[0] in OF_LABELS],
-            *within,
-        ],
+        "Label metrics and return": [*[pair for pair in named if pair[0] in OF_LABELS], *within],
         "Body metrics and return": [pair for pair in named if pair[0] not in OF_LABELS],
     }
     head = ("metric", "n", "ρ", "95 %", "p", "smallest p", "adjusted p")
     return tuple(
-        Table(title, head, rows, _note(pairs))
+        Table(title, head, rows, captions.correlations([k for k, own in pairs if own.test is None]))
         for title, pairs in groups.items()
         if (rows := tuple(_rows(pairs)))
     )
-
-
-def _numbered(found: MetricCorrelation, number: Mapping[str, int]) -> dict[int, float]:
-    values = zip(found.runs, found.values, strict=True)
-    return {number[run]: value for run, value in values}
 
 
 def _rows(pairs: Iterable[tuple[str, MetricCorrelation]]) -> Iterable[tuple[str, ...]]:
@@ -221,10 +199,6 @@ def _rows(pairs: Iterable[tuple[str, MetricCorrelation]]) -> Iterable[tuple[str,
         )
 
 
-def _note(pairs: Iterable[tuple[str, MetricCorrelation]]) -> str:
-    return captions.correlations([name for name, each in pairs if each.test is None])
-
-
 def parts_of(together: Comparison | None) -> tuple[Part, ...]:
     """Parts of the comparison of runs; empty if there is nothing to compare."""
     if together is None:
@@ -239,17 +213,12 @@ def parts_of(together: Comparison | None) -> tuple[Part, ...]:
     caveats = phrases.caveats(together.caveats)
     for i, own in enumerate(together.by_controller, start=1):
         title = f"With the {CONTROLLER_NAMES.get(own.controller, own.controller)}"
+        told = tuple(phrases.of_controller(own, caveats))
         drawing = drawing_of(own, f"returns-{i}")
-        drawings = (drawing,) if drawing else ()
-        parts.append(
-            Part(title, tuple(phrases.of_controller(own, caveats)), drawings, tables_of(own))
-        )
+        parts.append(Part(title, told, (drawing,) if drawing else (), tables_of(own)))
     if together.correspondence:
         found = together.correspondence
-        told = (
-            phrases.correspondence(found),
-            *map(phrases.run_left_out, found.left_out),
-        )
+        told = (phrases.correspondence(found), *map(phrases.run_left_out, found.left_out))
         parts.append(Part("Label correspondence", told, tables=(table_of(found),)))
     elif together.no_correspondence:
         matches = together.label_matches
@@ -270,7 +239,6 @@ def drawings_of(run: RunStability, name: str) -> tuple[Drawing, ...]:
     """Raster, dwell, occupancy and temperature audit, or why one cannot be drawn.
 
     Args:
-        run: stability of the run.
         name: prefix of the drawings' names.
     """
     if run.occupancy is None:
@@ -341,9 +309,15 @@ def _audit(run: RunStability, name: str) -> Drawing:
 def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
     """Criteria of the verdicts: hop and the gaits of the run, labels, then the other gaits."""
     episodes = run.episodes
-    gaits = list(episodes[0].gait_verdict.candidates)
     found = {"hop", *run.gait.split}
-    groups = [_gait_group(run, gait, gait not in found) for gait in gaits]
+    groups = [
+        EvidenceGroup(
+            summary.gait_criteria(gait),
+            _pooled([episode.gait_verdict.candidates[gait] for episode in episodes]),
+            folded=gait not in found,
+        )
+        for gait in episodes[0].gait_verdict.candidates
+    ]
     groups.sort(key=lambda group: group.folded)
     verdicts = [episode.label_verdict for episode in episodes]
     if all(each.criteria for each in verdicts):
@@ -386,11 +360,6 @@ def _missed(criterion: Criterion, why: str = "") -> Missed:
     return Missed(criterion.name, summary.missed(criterion, why))
 
 
-def _gait_group(run: RunStability, gait: GaitName, folded: bool) -> EvidenceGroup:
-    criteria = [episode.gait_verdict.candidates[gait] for episode in run.episodes]
-    return EvidenceGroup(summary.gait_criteria(gait), _pooled(criteria), folded)
-
-
 def _pooled(criteria: Sequence[Sequence[Criterion]]) -> tuple[Evidence, ...]:
     """Each criterion over all episodes."""
     names = dict.fromkeys((each.name, each.at_least) for own in criteria for each in own)
@@ -403,13 +372,8 @@ def _pooled(criteria: Sequence[Sequence[Criterion]]) -> tuple[Evidence, ...]:
 def _evidence(criteria: Sequence[Criterion]) -> Evidence:
     """One criterion over its episodes."""
     first = criteria[0]
-    measured = [each for each in criteria if each.value is not None]
-    middle = Criterion(
-        first.name,
-        median(each.value for each in measured if each.value is not None) if measured else None,
-        first.threshold,
-        first.at_least,
-    )
+    values = [each.value for each in criteria if each.value is not None]
+    middle = replace(first, value=median(values) if values else None)
     return Evidence(
         name=first.name,
         threshold=summary.limit(first),
@@ -417,7 +381,7 @@ def _evidence(criteria: Sequence[Criterion]) -> Evidence:
         margin=NONE if middle.margin is None else f"{middle.margin:+.3g}",
         met=sum(bool(each.met) for each in criteria),
         episodes=len(criteria),
-        dots=tuple(_place(each) for each in measured),
+        dots=tuple(_place(each) for each in criteria if each.value is not None),
     )
 
 
@@ -482,12 +446,6 @@ class StripMaker:
     def close(self) -> None:
         """Release the renderers."""
         self._stills.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
 
 def chip(label: int) -> Chip:

@@ -45,22 +45,12 @@ def _items(result: Any) -> Iterator[tuple[str, Any]]:
 
 
 def as_json(value: Any, ascii_only: bool = True) -> str:
-    """`plain(value)` as JSON.
-
-    Args:
-        value: results in any containers.
-        ascii_only: whether other characters are escaped.
-    """
+    """`plain(value)` as JSON; with `ascii_only`, other characters are escaped."""
     return json.dumps(plain(value), indent=2, ensure_ascii=ascii_only, allow_nan=False)
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Flat rows as CSV; a cell is empty where its row has no such key.
-
-    Args:
-        rows: by column.
-        columns: that are written, in their order; all keys of all rows by default.
-    """
+    """Flat rows as CSV, by default all keys; a cell is empty where its row has no such key."""
     names = list(columns)
     if not names:
         found = dict.fromkeys(name for row in rows for name in row)

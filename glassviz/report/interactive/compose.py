@@ -70,13 +70,7 @@ class Projectionist:
     def film(
         self, trace: Trace, episode: int, on_frame: Callable[[], None] = lambda: None
     ) -> bytes | None:
-        """MP4 film of an episode; None if it cannot be drawn.
-
-        Args:
-            trace: trace with the episode.
-            episode: from 0.
-            on_frame: called after every frame.
-        """
+        """MP4 film of an episode, counted from 0; None if it cannot be drawn."""
         try:
             renderer = self._renderer(trace.header["env"]["physics"])
             return _film(trace, episode, renderer, on_frame)
@@ -205,12 +199,7 @@ class Places:
     failure: str = ""
 
     def of(self, number: int, states: Sequence[State]) -> Map:
-        """The map as background of one of the traces.
-
-        Args:
-            number: number of the trace.
-            states: states of its frames.
-        """
+        """The map as background of one of the traces."""
         every = np.concatenate([xy.reshape(-1, 2) for xy in self.xy])
         (left, bottom), (right, top) = every.min(axis=0).tolist(), every.max(axis=0).tolist()
         bounds = (left, right), (bottom, top)
@@ -233,10 +222,6 @@ def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
     """Map the latents of one checkpoint's runs together, or reuse the map from an earlier fit.
 
     Coordinates are stored beside the first trace.
-
-    Args:
-        runs: runs of one checkpoint.
-        method: method of the map.
     """
     traces = [run.trace for run in runs]
     frames = sum(trace.label.size for trace in traces)
@@ -266,13 +251,7 @@ def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes fram
 def states_of(
     trace: Trace, run: RunStability, gait: UInt8[np.ndarray, "episodes frames"]
 ) -> tuple[tuple[State, ...], UInt8[np.ndarray, "episodes frames"]]:
-    """States that occur in a run, and the index of every frame's state among them.
-
-    Args:
-        trace: trace of the run.
-        run: its stability.
-        gait: result of `gait_of`.
-    """
+    """States that occur in a run, and the index of every frame's state among them."""
     if trace.has_labels:
         value = _numbered(trace.label)
         named = {each.label: each.name for each in run.label_names}
@@ -310,10 +289,8 @@ def compose(
 
     Args:
         rows: runs from `assess_all`.
-        command: command line that requested the page.
         films: episodes per run: for 1 the one with the median return, otherwise evenly from the
             lowest to the highest return.
-        method: method of the maps.
         on_frame: called with frames filmed and in all.
         open_renderer: what draws the films.
 
@@ -378,17 +355,14 @@ def _by_checkpoint(rows: Sequence[Run]) -> list[list[Run]]:
 
 
 def _run(
-    row: Run,
-    places: Places,
-    number: int,
-    chosen: Sequence[int],
-    films: dict[int, str],
+    row: Run, places: Places, number: int, chosen: Sequence[int], films: dict[int, str]
 ) -> RunView:
     run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
     phase = phase.astype(np.float32)
+    path = np.where(gait == NO_STATE, gait, state)
     to_go, total = return_to_go(trace), np.cumsum(trace.reward, axis=1)
     shown = []
     for e in sorted(chosen):
@@ -427,9 +401,7 @@ def _run(
         dt_s=run.frame_dt_s,
         states=states,
         map=places.of(number, states),
-        graph=graph_of(
-            np.where(gait == NO_STATE, gait, state), phase, [int(each.key) for each in states]
-        ),
+        graph=graph_of(path, phase, [int(each.key) for each in states]),
         answers=answers_of(row),
         shown=tuple(shown),
     )

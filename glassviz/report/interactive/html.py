@@ -25,19 +25,8 @@ from glassviz.report.html import environment
 from glassviz.report.interactive.page import InteractivePage
 
 SCRIPTS = (
-    "dom",
-    "data",
-    "clock",
-    "film",
-    "charts",
-    "score",
-    "raster",
-    "map",
-    "graph",
-    "pane",
-    "address",
-    "keyboard",
-    "main",
+    *("dom", "data", "clock", "film", "charts", "score", "raster", "map", "graph"),
+    *("pane", "address", "keyboard", "main"),
 )
 """Modules of `assets`, in an order where each follows its imports."""
 
@@ -78,9 +67,6 @@ def write(
     """Write the page atomically.
 
     Args:
-        page: contents.
-        path: a .html file.
-        overwrite: whether it may replace an existing file.
         link: whether films are stored in a folder beside the page instead of in it.
 
     Raises:
@@ -112,7 +98,6 @@ def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
     """Render the page; deterministic.
 
     Args:
-        page: contents.
         film_folder: name of the folder with the films; None if they are in the page.
     """
     assets = files("glassviz.report")
@@ -190,16 +175,10 @@ def _plain(value: Any) -> Any:
 
 def _policy(scripts: tuple[str, ...], style: str, linked: bool) -> str:
     media = "blob: file: 'self'" if linked else "blob:"
-    return "; ".join(
-        (
-            "default-src 'none'",
-            f"script-src {' '.join(map(_hash, scripts))}",
-            f"style-src {_hash(style)}",
-            "img-src data:",
-            f"media-src {media}",
-            "base-uri 'none'",
-            "form-action 'none'",
-        )
+    return (
+        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; "
+        f"style-src {_hash(style)}; img-src data:; media-src {media}; "
+        f"base-uri 'none'; form-action 'none'"
     )
 
 

@@ -21,7 +21,6 @@ class State:
 
     Attributes:
         key: number shown on its button and node, and pressed on the keyboard.
-        name: its gait phase.
         color, ink: #RRGGBB of its areas, and of text on them.
         share: share of the frames of all episodes, in [0, 1].
     """
@@ -39,7 +38,6 @@ class Edge:
 
     Attributes:
         source, target: indices of the states.
-        count: number of switches.
         share: share of all switches of the run, in (0, 1].
         main: whether it belongs to the dominant cycle.
     """
@@ -57,8 +55,6 @@ class Graph:
 
     Attributes:
         xy: place of each node in arbitrary units; x to the right, y upwards.
-        edges: switches that occur.
-        caption: how to read it.
     """
 
     xy: tuple[tuple[float, float], ...]
@@ -68,13 +64,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class MapPrototype:
-    """A prototype on the map.
-
-    Attributes:
-        number: its number.
-        state: index of its state.
-        x, y: its place.
-    """
+    """A prototype on the map; `state` is the index of its state."""
 
     number: int
     state: int
@@ -90,8 +80,6 @@ class Map:
         bounds: range of x and of y over all frames on the map, for all controllers.
         ground: an even sample of these frames.
         path: the typical gait cycle from touchdown; empty without cycles.
-        prototypes: visited prototypes.
-        caption: how the map was made and how to read it.
     """
 
     bounds: tuple[tuple[float, float], tuple[float, float]]
@@ -107,13 +95,10 @@ class EpisodeView:
 
     Attributes:
         number: from 1.
-        episode_return: its sum of rewards.
-        basin, tone, reason: verdict on the episode.
         state: index of the frame's state; `NO_STATE` for none.
         gait: index in `GAIT_PHASES`; `NO_STATE` in the initial transient.
         cycle: number of the gait cycle; −1 outside of cycles.
         phase: phase in the cycle, in [0, 1); NaN outside of cycles.
-        xy: place on the map.
         height: height of the torso over the foot, m.
         value, spread: predicted return-to-go and its standard deviation.
         to_go: realised return-to-go.
@@ -145,15 +130,9 @@ class RunView:
 
     Attributes:
         name, controller: as in the table; unique together.
-        by: the controller in words.
         checkpoint: hash. Labels of two runs are the same if it and `labels_from` are.
         labels_from: `glass`, `fitted` or `none`.
-        basin, tone, reasons, summary: verdict on the run.
-        episodes: number of episodes.
-        dt_s: seconds between frames.
         states: states that occur, in ascending order.
-        map: background of the frames.
-        graph: graph of the states.
         answers: to the questions of a viewer who rates films.
         shown: episodes on the page.
     """
@@ -198,9 +177,7 @@ class InteractivePage:
 
     Attributes:
         command: command line that requested the page.
-        verdict: sentences of the lead.
         rows: table of all runs; `Row.anchor` is the index of the run in `runs`.
-        runs: assessed runs.
         films: MP4 files by key.
         no_films: why films are missing; None if none is.
         matches: matching labels of every two checkpoints that can be compared.

@@ -25,24 +25,19 @@ RUNS_TABLE = (
     "fraction after a verdict is its share of the episodes."
 )
 
-
 COMPARISON = (
     "n counts checkpoints. Brackets are 95 % intervals; those of means resample runs and, within "
     "runs, episodes, and are somewhat too narrow for fewer than ten runs."
 )
 
-
 NO_LABEL_FIGURES = "No labels: there is no raster, dwell or occupancy to show."
 
-
 EVIDENCE = "Value and margin are medians over the episodes where the criterion was measured."
-
 
 EVIDENCE_DOTS = (
     "One dot per episode; the vertical line is the threshold, and filled dots to its right meet "
     "the criterion."
 )
-
 
 EPISODES = (
     "Below each episode that is not a stable hop: the first criterion it misses, with value, "
@@ -62,13 +57,7 @@ NO_RASTER = "There are no gait cycles to draw."
 
 
 def raster(shown: int, drawable: int, episodes: int) -> str:
-    """Caption of a raster.
-
-    Args:
-        shown: episodes in it.
-        drawable: episodes with gait cycles.
-        episodes: all episodes.
-    """
+    """Caption of a raster of `shown` episodes, among those with gait cycles and all episodes."""
     text = (
         "One column per gait cycle, from touchdown at the bottom to the next at the top; one block "
         "per episode. Bands: each phase keeps its label. Noise: it does not."
@@ -104,9 +93,7 @@ def occupancy_alt(titles: Iterable[str]) -> str:
 
 NO_OCCUPANCY = "There are no frames."
 
-
 OCCUPANCY = "Share of the frames with each label; steady frames are those in gait cycles."
-
 
 AUDIT = (
     "Soft metrics of the median episode at other temperatures; the dotted line marks the "
@@ -144,12 +131,7 @@ def returns_alt(metrics: Sequence[str], runs: int) -> str:
 
 
 def returns(number: Mapping[str, int], drawn: Iterable[MetricCorrelation]) -> str:
-    """Caption of metrics against return, with every test.
-
-    Args:
-        number: the number that is drawn for each run.
-        drawn: metrics of the panels.
-    """
+    """Caption of metrics against return, with the number of each run and every test."""
     return (
         f"One point per checkpoint, the mean over its episodes, numbered by return: "
         f"{', '.join(f'{i} {run}' for run, i in number.items())}. {'; '.join(map(_test, drawn))}."
@@ -210,8 +192,6 @@ def strip(episode: int, episodes: int, controller: str, cycles: int) -> str:
 
     Args:
         episode: from 0.
-        episodes: how many there are.
-        controller: who acts.
         cycles: gait cycles in the strip; 0 for the whole episode.
     """
     part = {
@@ -252,13 +232,7 @@ def switches(dominant: Cycle | None) -> str:
 
 
 def live_map(found: LatentMap, path: bool, prototypes: bool) -> str:
-    """Caption of a map.
-
-    Args:
-        found: the map.
-        path: whether it shows the typical gait cycle.
-        prototypes: whether it shows prototypes.
-    """
+    """Caption of a map, on which `path` is the typical gait cycle."""
     warning = NO_DISTANCES if found.options.method == "umap" else SHADOW
     text = f"{method_text(found)} of the latents; grey: all episodes. {warning}"
     if found.quality:
@@ -279,9 +253,7 @@ _COLORS_BY = {
 def shared_colors(reference: str, by: Collection[MatchedBy]) -> str:
     """Which colours the labels of several runs have.
 
-    Args:
-        reference: the run whose labels keep their own colours.
-        by: how the labels of the others were matched with them.
+    Those of `reference` keep their own, and the others were matched with them in these ways.
     """
     how = " or ".join(_COLORS_BY[each] for each in by) or _COLORS_BY[MatchedBy.PHASE]
     return (

@@ -45,12 +45,7 @@ from glassviz.text import count_of, listed
 
 
 def of_controller(own: ControllerRuns, besides: Collection[str]) -> Iterator[str]:
-    """Sentences about the runs of one controller.
-
-    Args:
-        own: the runs.
-        besides: caveats that are stated elsewhere, and left out here.
-    """
+    """Sentences about the runs of one controller, without the caveats in `besides`."""
     found = own.stability_and_return
     yield f"Basins: {basins(own.basins)}"
     yield returns(own.returns)

@@ -1,7 +1,7 @@
-"""Notes below the tables of the commands, and cells that are sentences."""
+"""Notes below the tables of the commands, cells that are sentences, and rows about checkpoints."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from glassviz.compare.compare import Comparison
 from glassviz.figures.graph_drawing import percent
@@ -9,10 +9,10 @@ from glassviz.report.phrases import comparison
 from glassviz.text import count_of
 
 if TYPE_CHECKING:
+    from glassviz.checkpoints.summary import Summary
     from glassviz.compare.fit import LabelComparison
     from glassviz.compare.graphs import RunGraph
     from glassviz.rollout.evaluate import Fresh
-
 
 STABILITY_NOTES = (
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
@@ -23,7 +23,6 @@ STABILITY_NOTES = (
     "All episodes and criteria: --json, or --out DIR."
 )
 
-
 FIT_NOTES = (
     "K: clusters. seen: labels with more than 1 % of frames. H²: structural entropy of the "
     "transitions between prototypes given their clusters, without self-transitions; gap: share of "
@@ -31,7 +30,6 @@ FIT_NOTES = (
     "prototypes alone, between fits with different seeds, mean (minimum); 1 for identical fits, 0 "
     "by chance."
 )
-
 
 LEARNED_NOTES = (
     "learned: learned labels with more than 1 % of frames. AMI: adjusted mutual information of "
@@ -42,7 +40,6 @@ LEARNED_NOTES = (
     "episodes, to which the labels were fitted; they are not tests."
 )
 
-
 GRAPH_NOTES = (
     "h: entropy rate in bits per step of the mode (share of the maximum). one-way: share of net "
     "one-way traffic (irreversibility; 0 for two states). fades: slowest relaxation time with "
@@ -51,7 +48,6 @@ GRAPH_NOTES = (
     "chance: random clusters of the same sizes; best: the best clusters of a greedy search. "
     "Everything: --json."
 )
-
 
 MAP_NOTES = (
     "trust: trustworthiness; cont: continuity; 1 at best, 0.5 by chance. kept: share of a frame's "
@@ -167,3 +163,54 @@ def evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
         yield (
             f"{shared} {reuse} reset seeds of an evaluation during training: choose another --seed."
         )
+
+
+def rows_of(summary: "Summary") -> Iterator[tuple[str, str]]:
+    """Rows of the summary table: name and value."""
+    yield "checkpoint", f"{summary.name} ({summary.format})"
+    yield "sha256", summary.sha256
+    yield "family", summary.family
+    yield "parameters", f"{summary.parameters:,}"
+    for network, sizes in summary.networks.items():
+        yield f"  {network}", sizes
+    if summary.glass is None:
+        yield "Glass", "none: no labels unless they are fitted"
+    else:
+        glass = summary.glass
+        yield (
+            "Glass",
+            (
+                f"N={glass.prototypes} prototypes, K={glass.clusters} clusters, τ={glass.tau:g}, "
+                f"{glass.similarity} similarity"
+            ),
+        )
+        if glass.super_clusters:
+            yield "  super-clusters", str(glass.super_clusters)
+        if glass.cluster_obs:
+            yield "  cluster row", "input of policy and Q"
+        yield (
+            "  clusters active in S",
+            (
+                f"{glass.clusters_active_in_partition} of {glass.clusters} "
+                f"(a property of the parameters, not of behaviour)"
+            ),
+        )
+    yield "planner", summary.no_planner or _pairs(summary.planner)
+    yield "environment", _pairs(summary.env)
+    for name, value in summary.provenance.items():
+        yield name, _pairs(value) if isinstance(value, dict) else str(value)
+    yield from remarks_of(summary)
+
+
+def remarks_of(summary: "Summary") -> Iterator[tuple[str, str]]:
+    """Table rows about what was assumed, ignored and lost in the import."""
+    yield from (("assumed", item) for item in summary.assumptions)
+    yield from (("ignored", item) for item in summary.ignored_leaves)
+    yield from (("not kept", item) for item in summary.losses)
+
+
+def _pairs(items: dict[str, Any]) -> str:
+    return ", ".join(
+        f"{key} ({_pairs(value)})" if isinstance(value, dict) else f"{key} {value}"
+        for key, value in items.items()
+    )
