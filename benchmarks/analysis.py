@@ -32,8 +32,7 @@ from glassviz.gait.gait import describe as describe_gait
 from glassviz.metrics import information, labels, locking, nulls, segments
 from glassviz.metrics.nulls import cycle_counts, switch_counts
 from glassviz.metrics.stability import assess
-from glassviz.rollout.assess import assess_all
-from glassviz.rollout.run import Run
+from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.synthetic_gait import GaitPlan, synthesise

@@ -79,7 +79,7 @@ def main() -> None:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from glassviz.report.interactive.compose import compose
     from glassviz.report.interactive.html import write
-    from glassviz.rollout.assess import assess_all
+    from glassviz.rollout.run import assess_all
     from glassviz.rollout.traces import RolloutOptions
     from tests.helpers.chromium import Chromium
 

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
     from glassviz.compare.fit import fit_all as fit_labels
     from glassviz.compare.graphs import graph_all as graph_runs
     from glassviz.maps.maps import map_all as map_runs
-    from glassviz.notebook.load import load
+    from glassviz.notebook import load
     from glassviz.report.compose import compose as compose_report
     from glassviz.report.html import write_html
-    from glassviz.rollout.assess import assess_all as assess_runs
     from glassviz.rollout.evaluate import reevaluate as evaluate_checkpoints
+    from glassviz.rollout.run import assess_all as assess_runs
     from glassviz.rollout.traces import RolloutOptions, find_runs
     from glassviz.trace import Trace
     from glassviz.video.film import FilmOptions, film
@@ -75,7 +75,7 @@ _HOME = {
     "FilmOptions": "video.film.FilmOptions",
     "RolloutOptions": "rollout.traces.RolloutOptions",
     "Trace": "trace.Trace",
-    "assess_runs": "rollout.assess.assess_all",
+    "assess_runs": "rollout.run.assess_all",
     "compare_runs": "compare.compare.compare",
     "compose_report": "report.compose.compose",
     "convert_checkpoint": "checkpoints.convert",
@@ -84,7 +84,7 @@ _HOME = {
     "find_runs": "rollout.traces.find_runs",
     "fit_labels": "compare.fit.fit_all",
     "graph_runs": "compare.graphs.graph_all",
-    "load": "notebook.load.load",
+    "load": "notebook.load",
     "load_checkpoint": "checkpoints.load",
     "map_runs": "maps.maps.map_all",
     "save_checkpoint": "checkpoints.save",

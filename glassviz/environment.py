@@ -76,10 +76,7 @@ def _without_folder(word: str) -> str:
 
 def versions() -> dict[str, str]:
     """Versions of Python, glassviz and `PACKAGES`."""
-    numbers = {
-        "python": platform.python_version(),
-        "glassviz": __version__,
-    }
+    numbers = {"python": platform.python_version(), "glassviz": __version__}
     for name in PACKAGES:
         try:
             numbers[name] = version(name)

@@ -65,8 +65,8 @@ def assess_with_progress(
     jobs: int | None,
     labels: str,
 ) -> list["Run | Failed"]:
-    """Assess runs, as `rollout.assess.assess_all`."""
-    from glassviz.rollout.assess import assess_all
+    """Assess runs, as `rollout.run.assess_all`."""
+    from glassviz.rollout.run import assess_all
 
     with listener("assessing") as callbacks:
         return assess_all(targets, options, traces, jobs, labels, callbacks)

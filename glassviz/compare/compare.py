@@ -7,13 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from glassviz.compare.caveats import (
-    Caveat,
-    NoCorrespondence,
-    dependence,
-    mismatch,
-    mixed_recipes,
-)
 from glassviz.compare.correspondence import (
     ComparisonAnswers,
     Correspondence,
@@ -40,9 +33,14 @@ from glassviz.compare.returns import (
     stability_and_return,
 )
 from glassviz.compare.runs import (
+    Caveat,
     ComparedRun,
     LeftOut,
+    NoCorrespondence,
     by_controller,
+    dependence,
+    mismatch,
+    mixed_recipes,
     unique_runs,
     with_checkpoint_names,
 )
@@ -104,8 +102,7 @@ class Comparison:
 
 
 def compare(
-    rows: Sequence[Run | Failed],
-    tell: Callable[[str], None] = lambda line: None,
+    rows: Sequence[Run | Failed], tell: Callable[[str], None] = lambda line: None
 ) -> Comparison | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
 

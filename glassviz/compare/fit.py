@@ -33,8 +33,7 @@ from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
 from glassviz.metrics.stability import describe_gaits
 from glassviz.rollout.batch import NOBODY, Failed, Listener, for_each
-from glassviz.rollout.relabel import labels_path, relabelled
-from glassviz.rollout.run import Run, by_checkpoint
+from glassviz.rollout.run import Run, by_checkpoint, labels_path, relabelled
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:

@@ -22,16 +22,8 @@ from glassviz.metrics.transitions import (
     markov_chain,
     transition_counts,
 )
-from glassviz.rollout.batch import (
-    NOBODY,
-    Failed,
-    Listener,
-    each_once,
-    file_stem,
-    for_each,
-)
-from glassviz.rollout.relabel import LEARNED
-from glassviz.rollout.run import Run, with_distinct_names
+from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, file_stem, for_each
+from glassviz.rollout.run import LEARNED, Run, with_distinct_names
 from glassviz.text import printable
 from glassviz.trace import Trace
 
@@ -88,10 +80,7 @@ class RunGraph:
 
 
 def run_graph(
-    trace: Trace,
-    mode: Mode = "jump",
-    name: str | None = None,
-    gaits: Sequence[Gait] | None = None,
+    trace: Trace, mode: Mode = "jump", name: str | None = None, gaits: Sequence[Gait] | None = None
 ) -> RunGraph:
     """Describe the transitions of a trace; the same trace always gives the same.
 

@@ -6,9 +6,16 @@ from typing import Any, Literal
 
 import numpy as np
 
-from glassviz.compare.caveats import Caveat, ConfoundedRecipes, Mismatch, dependence, mismatch
 from glassviz.compare.returns import PRIMARY
-from glassviz.compare.runs import ComparedRun, by_controller
+from glassviz.compare.runs import (
+    Caveat,
+    ComparedRun,
+    ConfoundedRecipes,
+    Mismatch,
+    by_controller,
+    dependence,
+    mismatch,
+)
 from glassviz.gait.verdict import RunGait
 from glassviz.metrics.statistics import (
     IQM_FROM,

@@ -15,8 +15,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from jaxtyping import Float32, Int
 
-from glassviz.compare.caveats import Mismatch, NoCorrespondence, NoFrames, TooFewCheckpoints
-from glassviz.compare.runs import ComparedRun, checkpoint_names, worth
+from glassviz.compare.runs import (
+    ComparedRun,
+    Mismatch,
+    NoCorrespondence,
+    NoFrames,
+    TooFewCheckpoints,
+    checkpoint_names,
+    worth,
+)
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
     Matching,

@@ -6,8 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-from glassviz.compare.caveats import (
+from glassviz.compare.runs import (
     Caveat,
+    ComparedRun,
     Mismatch,
     OneBasin,
     Unmeasured,
@@ -15,7 +16,6 @@ from glassviz.compare.caveats import (
     mismatch,
     mixed_recipes,
 )
-from glassviz.compare.runs import ComparedRun
 from glassviz.metrics.stability import METRICS
 from glassviz.metrics.statistics import (
     IQM_FROM,

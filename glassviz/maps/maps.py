@@ -32,8 +32,7 @@ from glassviz.metrics.embedding import (
 )
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
-from glassviz.rollout.relabel import LEARNED
-from glassviz.rollout.run import Run, by_checkpoint
+from glassviz.rollout.run import LEARNED, Run, by_checkpoint
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -202,7 +201,7 @@ def map_all(
         joint: one map of all traces.
         folder: folder of the traces; renders/traces by default. Coordinates are cached beside the
             first trace of each checkpoint.
-        labels: labels of the frames, see `relabel.labelled`.
+        labels: labels of the frames, see `run.labelled`.
         listener: callbacks for progress and messages.
         encoder: checkpoint whose encoder makes the latents of a joint map; None uses the recorded
             ones.

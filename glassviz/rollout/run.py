@@ -1,11 +1,18 @@
-"""A run: one checkpoint under one controller, with its trace and what is computed from it."""
+"""A run: one checkpoint under one controller, with its trace, labels and measures.
 
+Every command that uses labels takes the same choice: `learned`, `fitted` (the file that
+`glassviz fit` left beside the trace), or the path of a file of fitted labels.
+"""
+
+import multiprocessing
 import os
-from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -14,13 +21,118 @@ from jaxtyping import Float32
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
+from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.metrics.stability import RunStability, assess, describe_gaits
-from glassviz.rollout.batch import Failed, distinct_names
-from glassviz.rollout.relabel import FITTED, LEARNED, labelled, labels_path
+from glassviz.rollout.batch import NOBODY, Failed, Listener, distinct_names, each_once, for_each
+from glassviz.rollout.find import LABELS_SUFFIX
 from glassviz.trace import ARRAYS, Trace
 
 if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Recorded
+    from glassviz.rollout.traces import RolloutOptions
+
+LEARNED = "learned"
+FITTED = "fitted"
+
+
+def labels_path(folder: StrPath, checkpoint_sha256: str) -> Path:
+    """Where the fitted labels of a checkpoint lie, in the folder of its traces."""
+    folder = Path(folder)
+    return folder / f"{checkpoint_sha256[:16]}{LABELS_SUFFIX}"
+
+
+def check_labels(labels: str) -> None:
+    """Refuse a choice that no trace can be labelled by, before anything else is done.
+
+    Raises:
+        GlassvizError: it is none, or the path of a file that cannot be read as fitted labels.
+    """
+    if labels in (LEARNED, FITTED):
+        return
+    if not Path(labels).exists():
+        raise GlassvizError(
+            f"--labels: expected {LEARNED}, {FITTED} or a file of fitted labels, found "
+            f"{labels!r}, and no such file: make one with `glassviz fit`"
+        )
+    FittedLabels.load(Path(labels))
+
+
+def labelled(
+    trace: Trace, path: StrPath, labels: str = LEARNED, target: StrPath | None = None
+) -> Trace:
+    """Give a trace the labels that are asked for.
+
+    Args:
+        trace: as it was recorded.
+        path: of its file.
+        labels: `learned`: as it was recorded, with or without labels; `fitted`: those beside it;
+            or a file.
+        target: what the trace was asked for by, to be named in errors; its file by default.
+
+    Raises:
+        GlassvizError: the labels cannot be read, there are no fitted labels yet, or they are
+            another checkpoint's.
+    """
+    path = Path(path)
+    if labels == LEARNED:
+        return trace
+    checkpoint = trace.header["checkpoint"]
+    file = Path(labels)
+    if labels == FITTED:
+        file = labels_path(path.parent, checkpoint["sha256"])
+        if not file.exists():
+            raise GlassvizError(
+                f"{file}: expected labels fitted to {checkpoint['name']}, found no such file: make "
+                f"it with `glassviz fit {target or path}` and the options of its roll-out"
+            )
+    return relabelled(trace, FittedLabels.load(file, checkpoint["sha256"]))
+
+
+def relabelled(trace: Trace, fitted: FittedLabels) -> Trace:
+    """The same roll-out, labelled by fitted prototypes and clusters.
+
+    Its header says so (`labels_from`, and `fitted_labels` with the hash of the labels and of the
+    recorded trace), so that its own hash is another one. It has a partition of zeros and ones,
+    and no soft assignments, which fitted labels have no temperature for.
+
+    Raises:
+        GlassvizError: the labels are another checkpoint's, or latents are not finite.
+    """
+    checkpoint = trace.header["checkpoint"]
+    if fitted.checkpoint_sha256 != checkpoint["sha256"]:
+        raise GlassvizError(
+            f"trace of {checkpoint['name']}: expected labels fitted to checkpoint "
+            f"{checkpoint['sha256'][:12]!r}, found those of {fitted.checkpoint_sha256[:12]!r}: fit "
+            f"labels to this checkpoint with `glassviz fit`"
+        )
+    broken = int((~np.isfinite(trace.latent).all(axis=-1)).sum())
+    if broken:
+        raise GlassvizError(
+            f"trace of {checkpoint['name']}: expected finite latents to label, found others in "
+            f"{broken} of {trace.label.size} frames: record it again with `glassviz rollout`"
+        )
+    prototype, label = fitted.labels(trace.latent)
+    described = {
+        "labels_from": FITTED,
+        "label_rule": "nearest-prototype",
+        "tau": None,
+        "partition": np.eye(fitted.clusters)[fitted.partition].tolist(),
+        "fitted_labels": {
+            "sha256": fitted.sha256,
+            "prototypes": len(fitted.prototypes),
+            "clusters": fitted.clusters,
+            "seed": fitted.seed,
+            "recorded_trace_sha256": trace.sha256,
+        },
+    }
+    return replace(
+        trace,
+        header=trace.header | described,
+        soft_assignment=trace.soft_assignment[..., :0],
+        prototype=prototype,
+        label=label,
+    )
+
 
 CACHE_BYTES = 2_000_000_000
 """Bytes of traces that a command keeps. Latents make a trace of 10,000 frames about 20 MB, and a
@@ -43,10 +155,10 @@ class TraceCache:
         """A trace with its labels, from memory or from its file.
 
         Args:
-            path, labels, target: as for `relabel.labelled`.
+            path, labels, target: as for `run.labelled`.
 
         Raises:
-            GlassvizError: the trace cannot be read; or as for `relabel.labelled`.
+            GlassvizError: the trace cannot be read; or as for `run.labelled`.
         """
         key = os.path.abspath(path), labels
         if key in self._traces:
@@ -105,7 +217,7 @@ class Run:
         recorded: the evaluation during training that the checkpoint reports for this controller;
             None without one, and for a target that is a trace.
         provenance: of the checkpoint; empty for a target that is a trace.
-        labels: which labels were asked for, as for `relabel.labelled`.
+        labels: which labels were asked for, as for `run.labelled`.
         traces: where the trace is kept.
     """
 
@@ -270,3 +382,100 @@ def by_checkpoint(runs: Iterable[Run]) -> list[list[Run]]:
         for run in group:
             run.name = name
     return list(groups.values())
+
+
+WORTH_A_PROCESS = 4
+"""Traces for which it pays to start one process more."""
+
+AHEAD = 2
+"""Traces that are handed to each process at a time: one to work on, and one that waits."""
+
+
+def assess_all(
+    arguments: StrPath | Sequence[StrPath],
+    options: "RolloutOptions",
+    folder: StrPath | None = None,
+    jobs: int | None = None,
+    labels: str = LEARNED,
+    listener: Listener = NOBODY,
+) -> list[Run | Failed]:
+    """Find and assess runs; one that fails does not stop the others.
+
+    Args:
+        arguments, options, folder, labels: as for `traces.find_runs`.
+        jobs: processes to assess with; by default one per core, if there are enough traces.
+        listener: progress callbacks.
+
+    Returns:
+        Runs whose stability is known, in the order of `arguments`, then of controllers, under names
+        that are unique together with the controller.
+
+    Raises:
+        GlassvizError: no run can have such labels.
+    """
+    from glassviz.rollout.traces import find_runs
+
+    rows = find_runs(arguments, options, folder, labels, listener)
+    runs = [row for row in rows if isinstance(row, Run)]
+    if jobs is None:
+        jobs = min(os.cpu_count() or 1, len(runs) // WORTH_A_PROCESS)
+    if jobs < 2:
+        return _assessed(rows, lambda run: assess(run.trace), listener)
+    with _Processes(runs, min(jobs, len(runs))) as processes:
+        return _assessed(rows, processes.result, listener)
+
+
+def _assessed(
+    rows: Sequence[Run | Failed], stability_of: Callable[[Run], RunStability], listener: Listener
+) -> list[Run | Failed]:
+    def assessed(run: Run) -> Run:
+        run.stability = stability_of(run)
+        return run
+
+    return with_distinct_names(each_once(for_each(rows, assessed, Run.failed, listener.on_run)))
+
+
+class _Processes:
+    """Processes that assess runs, in their order; close them, or use them in a `with`.
+
+    Traces are read here, where they are kept for what comes after, and handed on as they are
+    needed: of a thousand only some fit into memory.
+    """
+
+    def __init__(self, runs: Sequence[Run], jobs: int) -> None:
+        # Forked processes would share the locks of libraries that have threads.
+        context = multiprocessing.get_context("spawn")
+        self._pool = ProcessPoolExecutor(jobs, mp_context=context)
+        self._most = AHEAD * jobs
+        self._waiting = deque(runs)
+        self._started: dict[Run, Future[RunStability]] = {}
+
+    def result(self, run: Run) -> RunStability:
+        """What was found about a run; the next ones are begun meanwhile.
+
+        Raises:
+            GlassvizError: its trace cannot be read, or not be assessed.
+        """
+        while self._waiting and len(self._started) < self._most:
+            following = self._waiting.popleft()
+            self._started[following] = self._start(following)
+        return self._started.pop(run).result()
+
+    def _start(self, run: Run) -> "Future[RunStability]":
+        try:
+            return self._pool.submit(assess, run.trace)
+        except GlassvizError as error:
+            broken: Future[RunStability] = Future()
+            broken.set_exception(error)
+            return broken
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._pool.shutdown(cancel_futures=kind is not None)

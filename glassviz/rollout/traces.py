@@ -22,9 +22,8 @@ from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
-from glassviz.rollout.relabel import LEARNED, check_labels
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
-from glassviz.rollout.run import Run, TraceCache
+from glassviz.rollout.run import LEARNED, Run, TraceCache, check_labels
 from glassviz.trace import SCHEMA_VERSION, Trace
 
 TRACE_FOLDER = Path("renders") / "traces"
@@ -114,7 +113,7 @@ def traces_of(
     As `find_runs`, but nothing is recorded unless all targets are sound.
 
     Args:
-        labels: that the traces are to go by, as for `relabel.labelled`.
+        labels: that the traces are to go by, as for `run.labelled`.
 
     Raises:
         GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
@@ -153,7 +152,7 @@ def find_runs(
             `find.find_targets`.
         options: how checkpoints are rolled out whose traces are missing.
         folder: of the traces; renders/traces by default.
-        labels: to go by, as for `relabel.labelled`.
+        labels: to go by, as for `run.labelled`.
         listener: progress callbacks.
 
     Returns:

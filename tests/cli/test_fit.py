@@ -17,7 +17,7 @@ from glassviz.cli.tables import print_fits
 from glassviz.compare.fit import FitOptions, LabelComparison, compare, fit_all
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
 from glassviz.palette import label_color, to_rgb
-from glassviz.rollout.relabel import labels_path
+from glassviz.rollout.run import labels_path
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from glassviz.video.overlay import Layout

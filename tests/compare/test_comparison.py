@@ -10,18 +10,6 @@ import pytest
 from rich.console import Console
 
 from glassviz.cli.tables import print_together
-from glassviz.compare.caveats import (
-    ConfoundedRecipes,
-    ContinuedFrom,
-    Mismatch,
-    MixedRecipes,
-    SharedSeed,
-    TooFewCheckpoints,
-    Unmeasured,
-    dependence,
-    mismatch,
-    mixed_recipes,
-)
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import comparison_answers
 from glassviz.compare.groups import compare_controllers, compare_groups
@@ -37,7 +25,22 @@ from glassviz.compare.returns import (
     returns_of,
     stability_and_return,
 )
-from glassviz.compare.runs import ComparedRun, Setting, unique_runs, with_checkpoint_names
+from glassviz.compare.runs import (
+    ComparedRun,
+    ConfoundedRecipes,
+    ContinuedFrom,
+    Mismatch,
+    MixedRecipes,
+    Setting,
+    SharedSeed,
+    TooFewCheckpoints,
+    Unmeasured,
+    dependence,
+    mismatch,
+    mixed_recipes,
+    unique_runs,
+    with_checkpoint_names,
+)
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
 from glassviz.report.phrases import comparison as phrases

@@ -11,18 +11,17 @@ import pytest
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
 from glassviz.compare.graphs import graph_all
 from glassviz.compare.matching import MatchedBy, match_labels
+from glassviz.compare.runs import Mismatch
 from glassviz.envs.hopper import HopperBatch
 from glassviz.export.product import Source, shared_colors
 from glassviz.palette import UNMATCHED_COLORS, label_color
 from glassviz.report.interactive.compose import matches_of
 from glassviz.report.sections import parts_of
-from glassviz.rollout.assess import assess_all
 from glassviz.rollout.rollout import roll_out
-from glassviz.rollout.run import Run
+from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from tests.helpers.commands import invoke

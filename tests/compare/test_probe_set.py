@@ -14,7 +14,6 @@ from rich.console import Console
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.cli.tables import print_table
-from glassviz.compare.caveats import Mismatch
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import Correspondence, correspond
 from glassviz.compare.matching import (
@@ -25,7 +24,7 @@ from glassviz.compare.matching import (
     match_phases,
     profiles,
 )
-from glassviz.compare.runs import ComparedRun
+from glassviz.compare.runs import ComparedRun, Mismatch
 from glassviz.envs.hopper import HopperBatch
 from glassviz.export.product import Source, shared_colors
 from glassviz.metrics.fitted_labels import fit_labels
@@ -33,10 +32,8 @@ from glassviz.palette import UNMATCHED_COLORS
 from glassviz.report.documents import COMPARISON_FILES, pair_row, save_comparison
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.sections import table_of
-from glassviz.rollout.assess import assess_all
-from glassviz.rollout.relabel import labels_path
 from glassviz.rollout.rollout import roll_out
-from glassviz.rollout.run import Run
+from glassviz.rollout.run import Run, assess_all, labels_path
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import Trace
 from tests.helpers.commands import invoke

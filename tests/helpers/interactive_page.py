@@ -14,7 +14,7 @@ import pytest
 
 from glassviz.report.interactive.compose import compose
 from glassviz.report.interactive.page import InteractivePage
-from glassviz.rollout.assess import assess_all
+from glassviz.rollout.run import assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.chromium import BROWSER, Chromium

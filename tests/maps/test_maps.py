@@ -31,7 +31,7 @@ from glassviz.maps.maps import LatentMap, make_map, map_all
 from glassviz.metrics.nulls import PHASE_BINS, phase_bin
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.find import find_targets
-from glassviz.rollout.relabel import relabelled
+from glassviz.rollout.run import relabelled
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke, loaded
 from tests.helpers.fake_renderer import FakeRenderer

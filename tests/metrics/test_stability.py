@@ -27,9 +27,8 @@ from glassviz.report.documents import (
 from glassviz.report.phrases.numbers import shown_mean
 from glassviz.report.phrases.verdicts import basin_reasons
 from glassviz.report.serialize import as_csv
-from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed, Listener
-from glassviz.rollout.run import Run
+from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS
 from tests.helpers.commands import invoke, loaded
@@ -504,7 +503,7 @@ def test_a_split_run_fails_the_gate_for_its_unstable_episodes(tmp_path):
 
 
 def test_assessing_loads_neither_jax_nor_mujoco():
-    statement = "import glassviz.rollout.assess, glassviz.report.documents, glassviz.report.keys"
+    statement = "import glassviz.rollout.run, glassviz.report.documents, glassviz.report.keys"
     assert loaded(statement, {"jax", "mujoco", "umap", "matplotlib"}) == set()
 
 

@@ -11,8 +11,7 @@ import pytest
 
 from glassviz.gait.verdict import gait_values, name_gait
 from glassviz.metrics.verdict import join, judge_labels, label_values
-from glassviz.rollout.assess import assess_all
-from glassviz.rollout.run import Run
+from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
 
 ROOT = Path(__file__).parents[2]

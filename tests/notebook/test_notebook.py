@@ -15,9 +15,9 @@ from matplotlib.axes import Axes
 from nbclient import NotebookClient
 
 import glassviz as gv
-from glassviz.notebook import results as progress_module
-from glassviz.notebook.load import Run as Agent
-from glassviz.notebook.results import Film, Rollout, progress
+from glassviz import notebook as progress_module
+from glassviz.notebook import Film, Rollout, progress
+from glassviz.notebook import Run as Agent
 from glassviz.rollout.run import Run
 from glassviz.video.film import FilmReport
 from tests.helpers.commands import run_python

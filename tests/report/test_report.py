@@ -21,9 +21,8 @@ from glassviz.report.html import to_html, to_markdown, write_html, write_markdow
 from glassviz.report.page import Missed
 from glassviz.report.phrases import captions
 from glassviz.report.sections import FRAMES, chosen_frames
-from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed
-from glassviz.rollout.run import Run
+from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
 from tests.helpers.commands import invoke, loaded

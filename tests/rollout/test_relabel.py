@@ -14,10 +14,8 @@ from glassviz.errors import GlassvizError
 from glassviz.metrics.fitted_labels import FittedLabels, fit_labels
 from glassviz.metrics.stability import assess
 from glassviz.palette import NO_CLUSTER_COLOR, label_color, to_rgb
-from glassviz.rollout.assess import assess_all
 from glassviz.rollout.find import find_targets
-from glassviz.rollout.relabel import check_labels, labels_path, relabelled
-from glassviz.rollout.run import TraceCache
+from glassviz.rollout.run import TraceCache, assess_all, check_labels, labels_path, relabelled
 from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import ARRAYS, Trace
 from glassviz.video.clip import Clip

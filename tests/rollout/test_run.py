@@ -22,10 +22,15 @@ from glassviz.metrics.fitted_labels import fit_labels
 from glassviz.metrics.stability import assess
 from glassviz.report.compose import compose
 from glassviz.report.interactive.compose import compose as compose_page
-from glassviz.rollout.assess import assess_all
 from glassviz.rollout.batch import Failed
-from glassviz.rollout.relabel import labels_path
-from glassviz.rollout.run import Run, TraceCache, by_checkpoint, with_distinct_names
+from glassviz.rollout.run import (
+    Run,
+    TraceCache,
+    assess_all,
+    by_checkpoint,
+    labels_path,
+    with_distinct_names,
+)
 from glassviz.rollout.traces import RolloutOptions, find_runs
 from glassviz.trace import Trace
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer

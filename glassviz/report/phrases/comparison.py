@@ -4,19 +4,6 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
-from glassviz.compare.caveats import (
-    Caveat,
-    ConfoundedRecipes,
-    ContinuedFrom,
-    Mismatch,
-    MixedRecipes,
-    NoCorrespondence,
-    NoFrames,
-    OneBasin,
-    SharedSeed,
-    TooFewCheckpoints,
-    Unmeasured,
-)
 from glassviz.compare.compare import ControllerRuns
 from glassviz.compare.correspondence import (
     PHASES_TO_LACK,
@@ -35,7 +22,20 @@ from glassviz.compare.returns import (
     StabilityAndReturn,
     Values,
 )
-from glassviz.compare.runs import LeftOut
+from glassviz.compare.runs import (
+    Caveat,
+    ConfoundedRecipes,
+    ContinuedFrom,
+    LeftOut,
+    Mismatch,
+    MixedRecipes,
+    NoCorrespondence,
+    NoFrames,
+    OneBasin,
+    SharedSeed,
+    TooFewCheckpoints,
+    Unmeasured,
+)
 from glassviz.metrics.stability import OF_BODY, OF_LABELS
 from glassviz.metrics.statistics import PermutationTest
 from glassviz.report.phrases.numbers import estimate, interval, majority, p_value

@@ -24,8 +24,7 @@ from glassviz.report.interactive.html import (
     write,
 )
 from glassviz.report.interactive.page import NO_STATE, LabelMatch
-from glassviz.rollout.assess import assess_all
-from glassviz.rollout.run import Labelling
+from glassviz.rollout.run import Labelling, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import NoRenderer

@@ -1,1 +1,0 @@
-"""Notebooks: `glassviz.load`, and results that show themselves."""
