@@ -48,8 +48,6 @@ def fact_table(
     """A card with a table of what is called what.
 
     Args:
-        title: of the card.
-        facts: name and text of each line.
         everything: more of them, folded away.
     """
     return rendered("notebook_facts", title=title, facts=facts, everything=everything)
@@ -125,8 +123,6 @@ class Film:
     """A film. As the last line of a cell it plays below it.
 
     Attributes:
-        mp4: the file.
-        caption: what it shows.
         report: its facts: frames, frames per second, size, what drew it.
     """
 
@@ -183,11 +179,7 @@ class Film:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Stability:
-    """What a run does and which basin it is in. As the last line of a cell it shows why.
-
-    Attributes:
-        run: what was assessed.
-    """
+    """What a run does and which basin it is in. As the last line of a cell it shows why."""
 
     run: rollouts.Run
 
@@ -305,7 +297,6 @@ class Rollout:
         """Film an episode, with its label on every frame.
 
         Args:
-            episode: from 1.
             part_s: seconds of it, from and to; all of it by default.
             speed: 1 for real time, 0.5 for slow motion; every frame is shown.
             size: width and height, even numbers.
@@ -393,7 +384,6 @@ class Rollout:
         """Draw a film strip with labels: two gait cycles below each other, or a part.
 
         Args:
-            episode: from 1.
             part_s: seconds of it, from and to.
 
         Returns:
@@ -476,7 +466,6 @@ class Run:
     """A checkpoint. As the last line of a cell it shows what is in it.
 
     Attributes:
-        path: the file.
         name: what films and tables call it.
         checkpoint: its configuration, parameters and provenance.
     """

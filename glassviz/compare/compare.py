@@ -54,14 +54,10 @@ class ControllerRuns:
     """The runs of one controller.
 
     Attributes:
-        controller: who acted.
         runs: names of the checkpoints; n is their number.
         basins: how many are in each, and what they earn there.
         returns: of all of them; with basins apart a mean may lie where no run is.
         stability_and_return: whether the one goes with the other.
-        groups: two recipes, or agents with Glass and without; None unless there are two.
-        values: predicted against realised value over the runs.
-        means: of metrics of labels, over the runs.
     """
 
     controller: str
@@ -79,15 +75,12 @@ class Comparison:
     """What several runs say together. It describes, and says of nothing what causes it.
 
     Attributes:
-        checkpoints: their names; n is their number.
         left_out: rows that do not count, and why.
         caveats: what keeps the checkpoints from being independent or alike.
-        by_controller: the runs of each controller.
         controllers: planner and policy side by side; None if no checkpoint was seen under both.
         correspondence: of labels; None with fewer than two checkpoints with labels at hand.
         no_correspondence: why there is none; None if there is.
         label_matches: which label is which, also where only traces are at hand.
-        answers: to the questions about several films.
     """
 
     checkpoints: tuple[str, ...]

@@ -34,8 +34,6 @@ class Source:
     """Where frames of the probe set come from.
 
     Attributes:
-        run, controller: whose they are.
-        frames: how many.
         cycle_frames: of them those in whole gait cycles.
     """
 
@@ -50,9 +48,7 @@ class SourceAgreement:
     """How far two checkpoints agree on the frames of one source.
 
     Attributes:
-        run, controller: the source.
         own: whether it is one of the two, whose encoder has seen such frames.
-        agreement: of their labels there.
         matched_accuracy: share of its frames whose labels are matched; None without frames.
     """
 
@@ -68,7 +64,6 @@ class LabelPair:
     """The labels of two checkpoints on the same frames.
 
     Attributes:
-        one, other: their names.
         agreement: over the whole probe_set.
         test: over the frames in gait cycles, against labels of `other` that run on other clocks
             within each episode; None where the probe set has fewer than two whole cycles.
@@ -94,8 +89,6 @@ class Correspondence:
     """The labels of several checkpoints on one probe set of observations.
 
     Attributes:
-        sources: where the frames are from.
-        runs: the checkpoints that labelled them, by name.
         left_out: runs with labels that could not take part.
         pairs: every two of `runs`, in that order.
         consensus: mean AMI over pairs, its interval over seeds, and the medoid.
@@ -137,12 +130,9 @@ def correspond(
     """Compare the labels that checkpoints give to the frames of a probe_set.
 
     Args:
-        probe_set: the frames.
         sources: where they are from, by the numbers in `probe_set.source`.
         labels: of each checkpoint, by name; two at least.
         compared: each of these checkpoints under its controllers.
-        left_out: runs that could not take part.
-        rng: for nulls and the bootstrap.
     """
     names = list(labels)
     matched = {}
@@ -284,7 +274,6 @@ def comparison_answers(
     """Answer the questions about several runs.
 
     Args:
-        compared: checkpoints under their controllers.
         correspondence: of their labels; None if there is none.
     """
     groups = by_controller(compared)

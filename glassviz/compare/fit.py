@@ -70,7 +70,6 @@ class LabelComparison:
         partner: matched fitted label of each learned label; −1 if unmatched.
         similarity: Jaccard index of each pair, in [0, 1]; 0 if unmatched.
         matched_share: share of the frames whose two labels are matched with each other.
-        cycle_episodes: number of episodes with gait cycles.
         learned, fitted: phase locking of both labellings; None without gait cycles.
         fitted_ahead: number of episodes in which fitted labels have more phase information.
     """
@@ -238,13 +237,8 @@ class Fitted:
     """Labels fitted to one checkpoint.
 
     Attributes:
-        name: name of the checkpoint in tables.
-        path: file of the labels.
-        traces: traces that the labels were fitted to.
-        labels: the fitted labels.
         visited: labels with more than 1 % of all frames.
         refits: agreement of fits with other seeds; None without refits.
-        comparison: comparison with learned labels; None without Glass.
     """
 
     name: str
@@ -273,11 +267,8 @@ def fit_all(
         arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
             `find_targets`.
         options: options to roll out checkpoints without traces.
-        fit: options of the fits.
         folder: folder of the traces; renders/traces by default.
         out: file of the labels of a single checkpoint; by default next to its first trace.
-        overwrite: whether existing files may be replaced.
-        listener: progress callbacks.
 
     Returns:
         Fits in the order of `arguments`, then failures.

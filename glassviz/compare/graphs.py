@@ -36,20 +36,13 @@ class RunGraph:
     """The transitions of one run, pooled over its episodes after their openings.
 
     Attributes:
-        run: what tables call it.
         checkpoint, checkpoint_sha256: whose run it is.
-        controller: who acted.
-        trace_sha256: of the trace.
         labels_from: `glass` or `fitted`.
         labels_sha256: of the file of fitted labels; None for learned ones.
         label_rule: how a latent got its label.
         tau: temperature of the soft assignments; None for fitted labels.
-        frame_dt_s: seconds between frames.
         episodes: how many were pooled.
-        mode: of the graph.
         partition: S.
-        names: what the labels stand for.
-        stats: all numbers.
     """
 
     run: str
@@ -85,8 +78,6 @@ def run_graph(
     """Describe the transitions of a trace; the same trace always gives the same.
 
     Args:
-        trace: with labels, learned or fitted.
-        mode: of the graph.
         name: what tables call the run; its checkpoint's by default.
         gaits: of its episodes, where they were described already.
 
@@ -181,8 +172,6 @@ def graph_all(
 
     Args:
         arguments, options, folder, labels: as for `traces.find_runs`.
-        mode: of the graphs.
-        listener: progress callbacks.
 
     Returns:
         In the order of `arguments`, then of controllers; what failed comes last.
@@ -227,11 +216,7 @@ class FluxDifference:
     """Where the traffic of two runs differs.
 
     Attributes:
-        graphs: of the two.
-        one, other: what they are called.
-        mode: of the chains.
         level: whether the states are prototypes, of one checkpoint, or labels.
-        matched_by: how their states were matched.
         states: all that either visits, in order of the matrices.
         one_flux, other_flux: share of all steps on each transition.
         one_share, other_share: of the frames that each state has.
@@ -369,7 +354,6 @@ def flux_distance(
 
     Args:
         one, other: transition counts of each of their episodes.
-        mode: of the chains.
         rng: deals all episodes out anew between the two.
         replicates: B.
 

@@ -36,11 +36,8 @@ class Group:
     """A group of runs.
 
     Attributes:
-        name: name of the recipe, or `with Glass` and `without Glass`.
-        runs: names of the runs.
         returns: mean return of each run.
         primary: primary metric of the runs where it is defined.
-        stable_hops: number of runs in the stable-hop basin.
     """
 
     name: str
@@ -55,14 +52,11 @@ class GroupComparison:
     """Comparison of two groups under one controller.
 
     Attributes:
-        by: what the groups differ in.
-        one, other: in alphabetical order.
         returns: test of mean(one) − mean(other) over the runs' returns.
         improvement: probability that a run of `one` has a higher return than a run of `other`.
         primary: the same test of the primary metric; None if a group has no value.
         stable_hop_p: p of Fisher's exact test of the shares of stable hops.
         stable_hop_smallest_p: smallest attainable p with as many runs and stable hops.
-        caveats: limits of the comparison.
     """
 
     by: By
@@ -156,8 +150,6 @@ class ControllerPair:
     """One checkpoint under both controllers.
 
     Attributes:
-        run: name of the checkpoint.
-        planner_return, policy_return: mean returns.
         difference: planner − policy over common resets, with an interval within this checkpoint;
             None without common resets.
         planner_gait, policy_gait, planner_basin, policy_basin: verdicts with their splits.

@@ -72,7 +72,6 @@ class ProbeSet:
     """Observations of several runs, one run after the other, that agents are asked about.
 
     Attributes:
-        obs: what the agents are shown.
         cycle: gait cycle of each frame, −1 outside; each cycle's frames are in a row.
         episode: number of each frame's episode, among those of all runs.
         source: number of the run that each frame is from.
@@ -90,7 +89,6 @@ def draw(run: Run, quota: int) -> Frames:
     The same trace and quota always give the same frames.
 
     Args:
-        run: where from.
         quota: how many frames, or all if there are fewer.
     """
     episodes, frames, size = run.obs.shape
@@ -161,7 +159,6 @@ def label_observations(
 
     Args:
         checkpoint: of the agent; with Glass, if it is to go by what it has learned.
-        obs: what it is shown.
         rule: how a latent gets its learned label.
         fitted: labels to go by instead.
     """
@@ -189,7 +186,6 @@ class PhaseMatch:
 
     Attributes:
         controller: under which both have that gait.
-        gait: which.
         matching: labels of the one to those of the other.
     """
 
@@ -274,8 +270,6 @@ class LabelMatch:
     """The labels of two agents, matched one to one.
 
     Attributes:
-        one, other: their names.
-        by: how they were matched.
         matching: every label of `one` to those of `other`.
         accuracy: share of the probe set whose two labels are matched with each other, in [0, 1];
             None if they were not matched by observations.
@@ -358,10 +352,6 @@ def match_labels(
 
     All runs give observations to the probe set, those without labels too. Of several runs with the
     same labels and controller only the first by `runs.worth` does.
-
-    Args:
-        runs: of any checkpoints and controllers.
-        tell: called with each line for the user.
 
     Raises:
         GlassvizError: a trace, checkpoint or file of labels cannot be read.

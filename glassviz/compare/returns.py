@@ -38,8 +38,6 @@ class Returns:
     """Returns of some runs, one value per run.
 
     Attributes:
-        runs: names of the runs.
-        values: mean return of each run.
         mean, iqm: over runs, with intervals that resample runs and then their episodes; None for
             fewer than four runs, where the values are more informative.
     """
@@ -52,13 +50,7 @@ class Returns:
 
 @dataclass(frozen=True)
 class BasinShare:
-    """Share and returns of the runs in one basin.
-
-    Attributes:
-        basin: name of the basin.
-        share: share of the runs, with Wilson's interval.
-        returns: returns of the runs in it.
-    """
+    """Share and returns of the runs in one basin."""
 
     basin: RunBasinName
     share: Share
@@ -114,7 +106,6 @@ class MetricCorrelation:
     Attributes:
         metric: name in `METRICS`.
         family: `primary`, `named` in advance, or `explored`.
-        runs: names of the runs; n is their number.
         values, returns: mean over the episodes of each run.
         test: Spearman's ρ, p and the smallest attainable p; None if ρ is undefined.
         rho_low, rho_high: approximate 95 % interval of ρ; None below four runs or for |ρ| = 1.
@@ -150,7 +141,6 @@ class StabilityAndReturn:
         within_basins: of the primary metric over the runs of one basin, for basins with at least
             five runs.
         mismatch: the setting that keeps returns from having a common scale; None if they have one.
-        caveats: limits of the correlations.
     """
 
     runs: int
@@ -261,7 +251,6 @@ class MetricMean:
     """One metric over runs.
 
     Attributes:
-        metric: name in `METRICS`.
         runs: runs where it is defined; n is their number.
         values: mean over the episodes of each run where it is defined.
         mean: over runs, with an interval that resamples runs and then their episodes; None for
@@ -302,7 +291,6 @@ class Values:
     """Value calibration over the runs of one controller.
 
     Attributes:
-        runs: runs whose episodes are long enough.
         biases: predicted − realised discounted reward of each run.
         rank_correlations: mean over the episodes of each run; None if undefined.
         worse_than_mean: runs whose values predict worse than the mean realised value.

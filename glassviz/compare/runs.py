@@ -16,7 +16,6 @@ class Setting:
     """What a run acted in; returns of unlike settings have no common scale.
 
     Attributes:
-        task, physics: of the environment.
         episode_s: seconds of an episode.
     """
 
@@ -30,13 +29,9 @@ class ComparedRun:
     """One checkpoint under one controller.
 
     Attributes:
-        name: as in the table of runs.
-        stability: what was found about it.
-        glass: whether the agent was trained with Glass.
         recipe, seed: that it was trained with; None where the file is missing or does not say.
         started_from: hash of the checkpoint that its training, or refinement, went on from.
         shaped: whether it was trained on another reward than the task's; None if unknown.
-        setting: what it acted in.
     """
 
     name: str
@@ -53,7 +48,6 @@ class ComparedRun:
         """An assessed run, with what its trace and its checkpoint say about its origin.
 
         Args:
-            run: that was assessed.
             provenance: of its checkpoint; empty if only a trace was given.
         """
         header, stability = run.header, run.stability
@@ -95,7 +89,6 @@ class LeftOut:
     """A run that does not count.
 
     Attributes:
-        run, controller: which.
         reason: `duplicate`: its checkpoint counts already; `no-checkpoint`: only its trace was
             given, and the checkpoint is needed.
         counted_as: the run that counts in place of a duplicate; None otherwise.
@@ -164,12 +157,7 @@ def _key(row: Run) -> tuple[str, str]:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A setting that compared runs differ in.
-
-    Attributes:
-        setting: name of the setting.
-        values: its values in ascending order.
-    """
+    """A setting that compared runs differ in."""
 
     setting: Literal["task", "physics", "episode_s", "observation_size"]
     values: tuple[str, ...]
@@ -177,11 +165,7 @@ class Mismatch:
 
 @dataclass(frozen=True)
 class ContinuedFrom:
-    """A checkpoint that was trained from another compared checkpoint.
-
-    Attributes:
-        run, parent: names of both.
-    """
+    """A checkpoint that was trained from another compared checkpoint."""
 
     run: str
     parent: str
@@ -189,22 +173,14 @@ class ContinuedFrom:
 
 @dataclass(frozen=True)
 class SharedSeed:
-    """Checkpoints with the same recipe and seed, possibly from one training run.
-
-    Attributes:
-        runs: names of the checkpoints.
-    """
+    """Checkpoints with the same recipe and seed, possibly from one training run."""
 
     runs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class MixedRecipes:
-    """Runs of different recipes.
-
-    Attributes:
-        counts: number of checkpoints by recipe, in alphabetical order.
-    """
+    """Runs of different recipes."""
 
     counts: tuple[tuple[str, int], ...]
 
@@ -216,12 +192,7 @@ class ConfoundedRecipes:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """Runs where a metric is undefined.
-
-    Attributes:
-        metric: name of the metric.
-        runs, count: number of these runs, and of all runs.
-    """
+    """Runs where a metric is undefined."""
 
     metric: str
     runs: int
@@ -230,11 +201,7 @@ class Unmeasured:
 
 @dataclass(frozen=True)
 class OneBasin:
-    """Runs that all have the same basin.
-
-    Attributes:
-        basin: name of the basin.
-    """
+    """Runs that all have the same basin."""
 
     basin: RunBasinName
 

@@ -46,10 +46,7 @@ class Failed:
     """A run that could not be processed.
 
     Attributes:
-        name: as shown in tables.
-        target: the trace, checkpoint or folder.
         controller: under which it failed; None for all, or unknown.
-        error: what is wrong, in one sentence.
     """
 
     name: str
@@ -117,7 +114,6 @@ def distinct_names(
     """Distinct names of runs: a name that several share is replaced by the file name, or the path.
 
     Args:
-        names: of runs.
         targets: the trace or checkpoint of each.
         beside: what else distinguishes each, such as its controller; nothing by default.
 

@@ -44,7 +44,6 @@ class Evaluation:
 
     Attributes:
         env_steps: of training, when the agent was evaluated.
-        controller: who acted.
         returns: one an episode.
         reset_seeds: what the episodes were reset with; empty where a record does not say.
         full_reward_rate: share of the decisions with a reward above 0.99.
@@ -100,11 +99,9 @@ def evaluate(
 
     Args:
         config: the architecture, planner and environment that the agents share.
-        params_of: their parameters.
         episodes: how many of each agent under each controller; one with 0 is left out. Different
             controllers start from the same resets.
         seed: determines resets and planning completely.
-        env_steps: of training, to be noted down.
         on_step: called with the number of decisions made so far in every episode.
 
     Returns:
@@ -176,7 +173,6 @@ class Recorded:
     """What a checkpoint says of its evaluation in training.
 
     Attributes:
-        mean: mean return.
         episodes: over how many; None where the file does not say.
         reset_seeds: what they were reset with; empty where the file does not say.
     """
@@ -191,9 +187,6 @@ class Fresh:
     """One checkpoint under one controller on fresh episodes.
 
     Attributes:
-        target: the checkpoint.
-        controller: who acted.
-        evaluation: what came of it.
         recorded: what the file says of its evaluation in training; None if nothing.
     """
 
@@ -235,7 +228,6 @@ def reevaluate(
 
     Args:
         paths: the checkpoints; one that is broken does not keep the others.
-        controllers: who acts.
         episodes: of each checkpoint under each controller.
         seed: determines resets and planning.
         on_progress: called with decisions done and in all.

@@ -34,7 +34,6 @@ class Target:
     """A file that leads to traces.
 
     Attributes:
-        path: a trace or a checkpoint.
         name: what tables call it; None for a trace, which knows its checkpoint's name.
     """
 

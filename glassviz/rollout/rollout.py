@@ -60,13 +60,9 @@ class Actors:
     """Agents of one architecture under one controller, in the midst of their episodes.
 
     Args:
-        config: the architecture that the agents share.
-        agents: their parameters.
-        controller: who acts.
         episodes: how many of every agent; all agents meet the same resets.
         seed: determines resets and planning completely.
         planner: constants to plan with; the agents' own by default.
-        rule: how a latent gets its label.
 
     Attributes:
         reset_seeds: of all episodes, agent by agent; what an environment is to be reset with.

@@ -64,7 +64,6 @@ def labelled(
 
     Args:
         trace: as it was recorded.
-        path: of its file.
         labels: `learned`: as it was recorded, with or without labels; `fitted`: those beside it;
             or a file.
         target: what the trace was asked for by, to be named in errors; its file by default.
@@ -193,7 +192,6 @@ class Labelling(NamedTuple):
     Attributes:
         checkpoint_sha256: of the checkpoint.
         labels_sha256: of the file of fitted labels; None for learned ones, or none.
-        rule: how a latent gets its label.
     """
 
     checkpoint_sha256: str
@@ -210,9 +208,6 @@ class Run:
     Attributes:
         target: the checkpoint, or the trace itself.
         trace_path: the trace's file.
-        name: as shown in tables.
-        controller: who acted.
-        checkpoint_sha256: of the checkpoint.
         reused: whether the trace existed already.
         recorded: the evaluation during training that the checkpoint reports for this controller;
             None without one, and for a target that is a trace.
@@ -245,11 +240,8 @@ class Run:
         """The run of a trace that is in memory.
 
         Args:
-            trace: with the labels to go by.
             path: its file.
-            name: as shown in tables; the checkpoint's by default.
             target: the checkpoint, where that is at hand.
-            reused: whether the file existed already.
             labels: what was asked for to get the trace's labels.
         """
         path = Path(path)
@@ -404,7 +396,6 @@ def assess_all(
     Args:
         arguments, options, folder, labels: as for `traces.find_runs`.
         jobs: processes to assess with; by default one per core, if there are enough traces.
-        listener: progress callbacks.
 
     Returns:
         Runs whose stability is known, in the order of `arguments`, then of controllers, under names

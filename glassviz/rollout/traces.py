@@ -43,7 +43,6 @@ class RolloutOptions:
         steps: frames per episode.
         samples, horizon, iterations, precision: constants of the planner.
         physics: profile to act in.
-        rule: how a latent gets its label.
     """
 
     episodes: int = 10
@@ -152,8 +151,6 @@ def find_runs(
             `find.find_targets`.
         options: how checkpoints are rolled out whose traces are missing.
         folder: of the traces; renders/traces by default.
-        labels: to go by, as for `run.labelled`.
-        listener: progress callbacks.
 
     Returns:
         In the order of `arguments`, then of controllers. An argument that leads to no trace does
