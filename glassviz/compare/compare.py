@@ -1,9 +1,8 @@
 """What several runs say together; n is the number of checkpoints, never of episodes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import Any
 
 import numpy as np
 
@@ -119,13 +118,10 @@ def compare(
     matches = match_labels(kept, tell)
     rng = _rng(compared)
     correspondence = _correspondence(kept, compared, matches, rng)
-    caveats = (
-        *dependence(compared),
-        mixed_recipes(list({each.name: each for each in compared}.values())),
-        mismatch(compared),
-    )
+    checkpoints = list({each.name: each for each in compared}.values())
+    caveats = (*dependence(compared), mixed_recipes(checkpoints), mismatch(compared))
     return Comparison(
-        checkpoints=tuple({each.checkpoint: each.name for each in compared}.values()),
+        checkpoints=tuple(each.name for each in checkpoints),
         left_out=left_out,
         caveats=tuple(caveat for caveat in caveats if caveat),
         by_controller=tuple(
@@ -151,10 +147,7 @@ def compare(
 
 def _compared(runs: Sequence[Run]) -> list[ComparedRun]:
     """The runs with their provenance, and one name per checkpoint."""
-    provenance: dict[str, Mapping[str, Any]] = {}
-    for run in runs:
-        if run.checkpoint:
-            provenance.setdefault(run.checkpoint_sha256, run.provenance)
+    provenance = {run.checkpoint_sha256: run.provenance for run in reversed(runs) if run.checkpoint}
     return with_checkpoint_names(
         [ComparedRun.of(run, provenance.get(run.checkpoint_sha256, {})) for run in runs]
     )
@@ -174,9 +167,8 @@ def _correspondence(
     for run, each in zip(runs, compared, strict=True):
         if run.labelling in matches.names:
             labelled.setdefault(each.name, []).append(each)
-            found = matches.labels.get(matches.names[run.labelling])
-            if found is not None:
-                labels.setdefault(each.name, found)
+            if (name := matches.names[run.labelling]) in matches.labels:
+                labels.setdefault(each.name, matches.labels[name])
     missing = tuple(
         LeftOut(each.name, each.controller, "no-checkpoint")
         for name, own in labelled.items()

@@ -49,7 +49,7 @@ class Group:
 
 @dataclass(frozen=True)
 class GroupComparison:
-    """Comparison of two groups under one controller.
+    """Comparison of two groups under one controller, `one` and `other` in alphabetical order.
 
     Attributes:
         returns: test of mean(one) − mean(other) over the runs' returns.
@@ -85,38 +85,27 @@ def compare_groups(
     for by, kind in kinds.items():
         names = sorted({kind(each) or "" for each in compared})
         if len(names) == 2 and all(names) and mismatch(compared) is None:
-            one, other = ([each for each in compared if kind(each) == name] for name in names)
-            return _compare(by, (names[0], names[1]), one, other, rng)
+            one, other = (
+                _group(name, [each for each in compared if kind(each) == name]) for name in names
+            )
+            caveats: tuple[Caveat, ...] = dependence(
+                sorted(compared, key=lambda each: kind(each) != one.name)
+            )
+            if by == "Glass" and any(each.recipe for each in compared):
+                caveats = (ConfoundedRecipes(), *caveats)
+            return _compare(by, one, other, caveats, rng)
     return None
 
 
 def _compare(
-    by: By,
-    names: tuple[str, str],
-    one: Sequence[ComparedRun],
-    other: Sequence[ComparedRun],
-    rng: np.random.Generator,
+    by: By, one: Group, other: Group, caveats: tuple[Caveat, ...], rng: np.random.Generator
 ) -> GroupComparison:
-    a, b = _group(names[0], one), _group(names[1], other)
-    returns = two_group_test(a.returns, b.returns, rng)
-    improvement = probability_of_improvement(a.returns, b.returns)
+    returns = two_group_test(one.returns, other.returns, rng)
+    improvement = probability_of_improvement(one.returns, other.returns)
     assert returns is not None and improvement is not None  # Neither group is empty.
-    primary = two_group_test(a.primary, b.primary, rng)
-    stable_hop_p, smallest_p = _fisher(a, b)
-    caveats: tuple[Caveat, ...] = dependence([*one, *other])
-    if by == "Glass" and any(each.recipe for each in (*one, *other)):
-        caveats = (ConfoundedRecipes(), *caveats)
-    return GroupComparison(
-        by=by,
-        one=a,
-        other=b,
-        returns=returns,
-        improvement=improvement,
-        primary=primary,
-        stable_hop_p=stable_hop_p,
-        stable_hop_smallest_p=smallest_p,
-        caveats=caveats,
-    )
+    primary = two_group_test(one.primary, other.primary, rng)
+    fisher = _fisher(one, other)
+    return GroupComparison(by, one, other, returns, improvement, primary, *fisher, caveats)
 
 
 def _group(name: str, compared: Sequence[ComparedRun]) -> Group:
@@ -194,8 +183,11 @@ def compare_controllers(
     planners, policies = (
         {each.checkpoint: each for each in seen.get(who, ())} for who in (PLANNER, POLICY)
     )
-    both = [(each, policies[key]) for key, each in planners.items() if key in policies]
-    both = [(a, b) for a, b in both if a.setting == b.setting]
+    both = [
+        (planner, policy)
+        for planner in planners.values()
+        if (policy := policies.get(planner.checkpoint)) and planner.setting == policy.setting
+    ]
     apart = mismatch([planner for planner, _ in both])
     pairs = tuple(_pair(planner, policy) for planner, policy in both)
     planned, own = [each.planner_return for each in pairs], [each.policy_return for each in pairs]
@@ -211,11 +203,14 @@ def compare_controllers(
 
 def _pair(planner: ComparedRun, policy: ComparedRun) -> ControllerPair:
     a, b = planner.stability, policy.stability
+    own = {each.reset_seed: each.episode_return for each in b.episodes}
+    planned = {each.reset_seed: each.episode_return for each in a.episodes}
+    shared = [value - own[seed] for seed, value in planned.items() if seed in own]
     return ControllerPair(
         run=planner.name,
         planner_return=a.returns.mean,
         policy_return=b.returns.mean,
-        difference=_difference(_by_reset(planner), _by_reset(policy)),
+        difference=mean_interval(shared) if shared else None,
         planner_gait=a.gait,
         policy_gait=b.gait,
         planner_basin=a.basin,
@@ -229,12 +224,3 @@ def _commonest(split: Mapping[Any, int]) -> set[str]:
     """The verdict on most episodes, or those on equally many."""
     most = max(split.values())
     return {name for name, count in split.items() if count == most}
-
-
-def _by_reset(run: ComparedRun) -> dict[int, float]:
-    return {each.reset_seed: each.episode_return for each in run.stability.episodes}
-
-
-def _difference(one: Mapping[int, float], other: Mapping[int, float]) -> MeanInterval | None:
-    shared = [value - other[seed] for seed, value in one.items() if seed in other]
-    return mean_interval(shared) if shared else None

@@ -50,7 +50,7 @@ class Returns:
 
 @dataclass(frozen=True)
 class BasinShare:
-    """Share and returns of the runs in one basin."""
+    """Share of the runs in one basin, with Wilson's interval, and their returns."""
 
     basin: RunBasinName
     share: Share
@@ -63,11 +63,15 @@ def basin_shares(
     """Shares of all basins in the order of `BASINS`, also of empty ones; empty without runs."""
     found = []
     for basin in BASINS:
-        inside = [each for each in compared if each.stability.basin.name == basin]
+        inside = _inside(basin, compared)
         share = share_interval(len(inside), len(compared))
         if share:
             found.append(BasinShare(basin, share, returns_of(inside, rng)))
     return tuple(found)
+
+
+def _inside(basin: RunBasinName, compared: Sequence[ComparedRun]) -> list[ComparedRun]:
+    return [each for each in compared if each.stability.basin.name == basin]
 
 
 def returns_of(compared: Sequence[ComparedRun], rng: np.random.Generator) -> Returns:
@@ -157,38 +161,29 @@ def stability_and_return(
     differing = mismatch(compared)
     if differing:
         return StabilityAndReturn(len(compared), (), {}, differing, ())
-    order = (PRIMARY, *NAMED, *(name for name in METRICS if name not in (PRIMARY, *NAMED)))
+    order = dict.fromkeys((PRIMARY, *NAMED, *METRICS))
     found = _adjusted([_correlate(name, compared, rng) for name in order])
-    strata = {
-        basin: [each for each in compared if each.stability.basin.name == basin] for basin in BASINS
-    }
-    alone = {basin: _correlate(PRIMARY, inside, rng) for basin, inside in strata.items()}
+    alone = {basin: _correlate(PRIMARY, _inside(basin, compared), rng) for basin in BASINS}
     within = {
         basin: each
         for basin, each in alone.items()
         if STRATUM_FROM <= len(each.runs) < len(found[0].runs)
     }
-    return StabilityAndReturn(
-        runs=len(compared),
-        correlations=found,
-        within_basins=within,
-        mismatch=None,
-        caveats=_caveats(compared, found[0]),
-    )
+    return StabilityAndReturn(len(compared), found, within, None, _caveats(compared, found[0]))
 
 
 def _correlate(
     name: str, compared: Sequence[ComparedRun], rng: np.random.Generator
 ) -> MetricCorrelation:
-    known = [(each, each.stability.metrics[name]) for each in compared]
-    pairs = [(each, value.mean) for each, value in known if value is not None]
-    values, returns = [value for _, value in pairs], [each.mean_return for each, _ in pairs]
+    known = [each for each in compared if each.stability.metrics[name] is not None]
+    values = [value.mean for each in known if (value := each.stability.metrics[name])]
+    returns = [each.mean_return for each in known]
     test = rank_correlation_test(values, returns, rng)
-    low, high = _interval(test.statistic, len(pairs)) if test else (None, None)
+    low, high = _interval(test.statistic, len(known)) if test else (None, None)
     return MetricCorrelation(
         metric=name,
         family="primary" if name == PRIMARY else "named" if name in NAMED else "explored",
-        runs=tuple(each.name for each, _ in pairs),
+        runs=tuple(each.name for each in known),
         values=tuple(values),
         returns=tuple(returns),
         test=test,
@@ -214,19 +209,18 @@ def _interval(rho: float, n: int) -> tuple[float | None, float | None]:
 
 def _adjusted(found: list[MetricCorrelation]) -> tuple[MetricCorrelation, ...]:
     adjust = {"primary": lambda p: p, "named": holm, "explored": benjamini_hochberg}
-    told: list[MetricCorrelation] = []
+    adjusted: list[MetricCorrelation] = []
     for family, adjustment in adjust.items():
         own = [each for each in found if each.family == family]
-        p = np.array([_p(each) for each in own])
+        p = np.array(
+            [
+                each.test.p if each.test and (family != "explored" or each.testable) else np.nan
+                for each in own
+            ]
+        )
         for each, value in zip(own, adjustment(p).tolist(), strict=True):
-            told.append(replace(each, adjusted_p=None if np.isnan(value) else value))
-    return tuple(told)
-
-
-def _p(found: MetricCorrelation) -> float:
-    if found.test is None or (found.family == "explored" and not found.testable):
-        return float("nan")
-    return found.test.p
+            adjusted.append(replace(each, adjusted_p=None if np.isnan(value) else value))
+    return tuple(adjusted)
 
 
 def _caveats(compared: Sequence[ComparedRun], primary: MetricCorrelation) -> tuple[Caveat, ...]:
@@ -239,7 +233,7 @@ def _caveats(compared: Sequence[ComparedRun], primary: MetricCorrelation) -> tup
     ]
     basins = {each.stability.basin.name for each in measured}
     if len(basins) == 1 and len(measured) > 1:
-        found.append(OneBasin(measured[0].stability.basin.name))
+        found.append(OneBasin(basins.pop()))
     return tuple(caveat for caveat in found if caveat)
 
 
@@ -271,19 +265,15 @@ def metric_means(
 
 
 def _mean(name: str, compared: Sequence[ComparedRun], rng: np.random.Generator) -> MetricMean:
-    sample = [[METRICS[name](each) for each in run.stability.episodes] for run in compared]
-    defined = [
-        (run.name, [value for value in values if value is not None and np.isfinite(value)])
-        for run, values in zip(compared, sample, strict=True)
-    ]
-    defined = [(run, values) for run, values in defined if values]
-    values = [own for _, own in defined]
-    return MetricMean(
-        metric=name,
-        runs=tuple(run for run, _ in defined),
-        values=tuple(float(np.mean(own)) for own in values),
-        mean=bootstrap_interval(values, rng) if len(defined) >= IQM_FROM else None,
-    )
+    names, samples = [], []
+    for run in compared:
+        values = (METRICS[name](each) for each in run.stability.episodes)
+        if defined := [value for value in values if value is not None and np.isfinite(value)]:
+            names.append(run.name)
+            samples.append(defined)
+    means = tuple(float(np.mean(sample)) for sample in samples)
+    mean = bootstrap_interval(samples, rng) if len(samples) >= IQM_FROM else None
+    return MetricMean(name, tuple(names), means, mean)
 
 
 @dataclass(frozen=True)
@@ -306,21 +296,12 @@ class Values:
 
 def compare_values(compared: Sequence[ComparedRun]) -> Values:
     """Value calibration of the runs of one controller."""
-    found = [(each, each.stability.calibration) for each in compared]
-    known = [(each, value) for each, value in found if value]
-    biases = tuple(value.bias.mean for _, value in known)
-    ranks = tuple(
-        value.rank_correlation.mean if value.rank_correlation else None for _, value in known
-    )
-    worse = tuple(
-        each.name
-        for each, value in known
-        if value.relative_rmse is not None and value.relative_rmse > 1
-    )
+    known = [(each, value) for each in compared if (value := each.stability.calibration)]
+    ranks = [value.rank_correlation for _, value in known]
     return Values(
         runs=tuple(each.name for each, _ in known),
-        biases=biases,
-        rank_correlations=ranks,
-        worse_than_mean=worse,
+        biases=tuple(value.bias.mean for _, value in known),
+        rank_correlations=tuple(rank.mean if rank else None for rank in ranks),
+        worse_than_mean=tuple(each.name for each, value in known if (value.relative_rmse or 0) > 1),
         shaped=tuple(each.name for each, _ in known if each.shaped),
     )

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import permutations
 from typing import Any, Literal, Self
 
 from glassviz.metrics.stability import RunStability
@@ -105,12 +105,13 @@ def unique_runs(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
     best: dict[tuple[str, str], Run] = {}
     left_out = []
     for row in sorted(rows, key=worth):
-        key = row.checkpoint_sha256, row.controller
-        kept = best.setdefault(key, row)
+        kept = best.setdefault((row.checkpoint_sha256, row.controller), row)
         if kept is not row:
             left_out.append(LeftOut(row.name, row.controller, "duplicate", kept.name))
-    kept_rows = sorted(best.values(), key=lambda row: (row.name, *_key(row)))
-    return kept_rows, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
+    counted = sorted(
+        best.values(), key=lambda row: (row.name, row.checkpoint_sha256, row.controller)
+    )
+    return counted, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
 def worth(run: Run) -> tuple[int, bool, str, str]:
@@ -151,13 +152,9 @@ def by_controller(compared: Sequence[ComparedRun]) -> dict[str, list[ComparedRun
     return found
 
 
-def _key(row: Run) -> tuple[str, str]:
-    return row.checkpoint_sha256, row.controller
-
-
 @dataclass(frozen=True)
 class Mismatch:
-    """A setting that compared runs differ in."""
+    """A setting that compared runs differ in, with its values in ascending order."""
 
     setting: Literal["task", "physics", "episode_s", "observation_size"]
     values: tuple[str, ...]
@@ -180,7 +177,7 @@ class SharedSeed:
 
 @dataclass(frozen=True)
 class MixedRecipes:
-    """Runs of different recipes."""
+    """Runs of different recipes: number of checkpoints by recipe, in alphabetical order."""
 
     counts: tuple[tuple[str, int], ...]
 
@@ -192,7 +189,7 @@ class ConfoundedRecipes:
 
 @dataclass(frozen=True)
 class Unmeasured:
-    """Runs where a metric is undefined."""
+    """Runs where a metric is undefined: their number, and that of all runs."""
 
     metric: str
     runs: int
@@ -254,7 +251,7 @@ def dependence(compared: Sequence[ComparedRun]) -> tuple[ContinuedFrom | SharedS
     for (recipe, seed), count in runs.items():
         if recipe is not None and seed is not None and count > 1:
             related = [each for each in checkpoints if (each.recipe, each.seed) == (recipe, seed)]
-            if not any(_descends(a, b) for a, b in combinations(related, 2)):
+            if not any(a.started_from == b.checkpoint for a, b in permutations(related, 2)):
                 found.append(SharedSeed(tuple(each.name for each in related)))
     return tuple(found)
 
@@ -263,7 +260,3 @@ def mixed_recipes(compared: Sequence[ComparedRun]) -> MixedRecipes | None:
     """Recipes of the runs if there are several; None for one recipe."""
     recipes = Counter(each.recipe for each in compared if each.recipe)
     return MixedRecipes(tuple(sorted(recipes.items()))) if len(recipes) > 1 else None
-
-
-def _descends(a: ComparedRun, b: ComparedRun) -> bool:
-    return a.started_from == b.checkpoint or b.started_from == a.checkpoint
