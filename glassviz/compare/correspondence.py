@@ -137,9 +137,8 @@ def correspond(
     names = list(labels)
     matched = {}
     for place, other in enumerate(names):
-        null = _null(
-            labels[other], probe_set, rng
-        )  # One at a time: a null is as large as 199 probe sets.
+        # One at a time: a null is as large as 199 probe sets.
+        null = _null(labels[other], probe_set, rng)
         for one in names[:place]:
             matched[one, other] = _pair(one, other, labels, null, probe_set, sources, compared)
     pairs = tuple(matched[pair] for pair in combinations(names, 2))
@@ -155,7 +154,10 @@ def correspond(
         medoid=medoid,
         reference=reference,
         visited={name: _visited(label) for name, label in labels.items()},
-        colours={name: _colours(labels[name], labels[reference]) for name in names},
+        colours={
+            name: tuple(match_observations(label, labels[reference]).partner.tolist())
+            for name, label in labels.items()
+        },
     )
 
 
@@ -211,10 +213,6 @@ def _source(run: ComparedRun, probe_set: ProbeSet, index: int) -> Source:
     return Source(run.name, run.controller, int(inside.sum()), in_cycles)
 
 
-def _colours(own: Labels, reference: Labels) -> tuple[int, ...]:
-    return tuple(match_observations(own, reference).partner.tolist())
-
-
 def adjusted_p(pairs: Sequence[LabelPair]) -> Float64[np.ndarray, " tested"]:
     """p of every pair that was tested, adjusted by Benjamini and Hochberg's method."""
     tests = [pair.test for pair in pairs if pair.test and pair.test.ami_p is not None]
@@ -237,10 +235,6 @@ MERGED_SHARE = 0.5
 @dataclass(frozen=True)
 class ComparisonAnswers:
     """What the questions about several runs are answered by.
-
-    They are whether the runs move differently, whether labels that live in one phase of the gait
-    are matched with each other, which runs lack a phase of the hop that others have, and in which
-    runs two of these phases have one label.
 
     Attributes:
         labels_compared: whether the labels of checkpoints were matched with each other.
@@ -277,19 +271,6 @@ def comparison_answers(
         correspondence: of their labels; None if there is none.
     """
     groups = by_controller(compared)
-    gaits: dict[str, dict[str, int]] = {
-        controller: dict(Counter[str](each.stability.gait.name for each in own).most_common())
-        for controller, own in groups.items()
-    }
-    lacking = {
-        controller: {each.name: lacks for each in own if (lacks := _lacking(each, own))}
-        for controller, own in groups.items()
-    }
-    lacked_by_all = {controller: _lacked_by_all(own) for controller, own in groups.items()}
-    merged = {
-        controller: {each.name: shared for each in own if (shared := _merged(each))}
-        for controller, own in groups.items()
-    }
     same, matched, chance = _same_phase(compared, correspondence)
     return ComparisonAnswers(
         labels_compared=correspondence is not None,
@@ -298,13 +279,22 @@ def comparison_answers(
             controller: sum(each.stability.occupancy is not None for each in own)
             for controller, own in groups.items()
         },
-        gaits_by_controller=gaits,
+        gaits_by_controller={
+            controller: dict(Counter[str](each.stability.gait.name for each in own).most_common())
+            for controller, own in groups.items()
+        },
         same_phase=same,
         matched=matched,
         same_phase_by_chance=chance,
-        lacking_phases=lacking,
-        lacked_by_all=lacked_by_all,
-        merged_phases=merged,
+        lacking_phases={
+            controller: {each.name: lacks for each in own if (lacks := _lacking(each, own))}
+            for controller, own in groups.items()
+        },
+        lacked_by_all={controller: _lacked_by_all(own) for controller, own in groups.items()},
+        merged_phases={
+            controller: {each.name: shared for each in own if (shared := _merged(each))}
+            for controller, own in groups.items()
+        },
     )
 
 
@@ -314,12 +304,9 @@ def _of_a_hop(run: ComparedRun) -> list[PhaseUse]:
 
 def _lacking(run: ComparedRun, among: Sequence[ComparedRun]) -> tuple[str, ...]:
     """Phases of a hop that a run lacks and another of the same controller has."""
-    had = _had(among)
-    uses = _of_a_hop(run)
+    wanted = _had(among) & set(PHASES_TO_LACK)
     return tuple(
-        use.name
-        for use in uses
-        if use.name in PHASES_TO_LACK and use.share < LACKING_SHARE and use.name in had
+        use.name for use in _of_a_hop(run) if use.share < LACKING_SHARE and use.name in wanted
     )
 
 
@@ -340,9 +327,8 @@ def _merged(run: ComparedRun) -> tuple[tuple[str, ...], ...]:
     """Groups of phases of a hop that have one label for most of their frames."""
     by_label: dict[int, list[str]] = {}
     for use in _of_a_hop(run):
-        if use.label is None or use.label_share is None or use.share < LACKING_SHARE:
-            continue
-        if use.label_share > MERGED_SHARE:
+        most = use.label_share is not None and use.label_share > MERGED_SHARE
+        if most and use.label is not None and use.share >= LACKING_SHARE:
             by_label.setdefault(use.label, []).append(use.name)
     return tuple(tuple(names) for _, names in sorted(by_label.items()) if len(names) > 1)
 
@@ -354,12 +340,11 @@ def _same_phase(
     if correspondence is None:
         return 0, 0, 0.0
     phases = {(each.name, each.controller): _phases_of_labels(each) for each in compared}
-    controllers = list(by_controller(compared))
     same, matched, chance = 0, 0, 0.0
     for pair in correspondence.pairs:
         shared = [
             (phases[pair.one, who], phases[pair.other, who])
-            for who in controllers
+            for who in by_controller(compared)
             if (pair.one, who) in phases and (pair.other, who) in phases
         ]
         if not shared:
@@ -376,11 +361,5 @@ def _same_phase(
 
 def _phases_of_labels(run: ComparedRun) -> dict[int, str]:
     """The phase of the gait that each visited label lives in."""
-    stability = run.stability
-    if stability.occupancy is None:
-        return {}
-    return {
-        each.label: each.name
-        for each in stability.label_names
-        if each.label in stability.occupancy.visited
-    }
+    visited = run.stability.occupancy.visited if run.stability.occupancy else ()
+    return {each.label: each.name for each in run.stability.label_names if each.label in visited}

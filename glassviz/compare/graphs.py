@@ -11,6 +11,7 @@ from glassviz.compare.matching import MatchedBy, match_labels
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
+from glassviz.metrics.agreement import Matching
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.metrics.stability import describe_gaits, phases_of
 from glassviz.metrics.transitions import (
@@ -89,29 +90,25 @@ def run_graph(
     gaits = gaits or describe_gaits(trace)
     own = walks(trace, gaits)
     phases = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
-    checkpoint = trace.header["checkpoint"]
+    header = trace.header
+    checkpoint = header["checkpoint"]
+    rng = np.random.default_rng(int(trace.sha256[:16], 16))
     return RunGraph(
         run=name or checkpoint["name"],
         checkpoint=checkpoint["name"],
         checkpoint_sha256=checkpoint["sha256"],
-        controller=trace.header["controller"],
+        controller=header["controller"],
         trace_sha256=trace.sha256,
-        labels_from=trace.header["labels_from"],
+        labels_from=header["labels_from"],
         labels_sha256=trace.labels_sha256,
-        label_rule=trace.header["label_rule"],
-        tau=trace.header["tau"],
+        label_rule=header["label_rule"],
+        tau=header["tau"],
         frame_dt_s=trace.frame_dt_s,
         episodes=trace.episodes,
         mode=mode,
         partition=partition,
         names=name_labels(own.label.reshape(-1), phases, partition.shape[1]),
-        stats=graph_stats(
-            own,
-            partition,
-            mode,
-            trace.frame_dt_s,
-            np.random.default_rng(int(trace.sha256[:16], 16)),
-        ),
+        stats=graph_stats(own, partition, mode, trace.frame_dt_s, rng),
     )
 
 
@@ -186,8 +183,7 @@ def graph_all(
 
     runs = with_distinct_names(find_runs(arguments, options, folder, labels, listener))
     rows = each_once(for_each(runs, graphed, Run.failed, listener.on_run))
-    graphs = [row for row in rows if isinstance(row, Graphed)]
-    return [*graphs, *(row for row in rows if isinstance(row, Failed))]
+    return sorted(rows, key=lambda row: isinstance(row, Failed))
 
 
 REPLICATES = 999
@@ -271,25 +267,23 @@ def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) 
             f"of one gait, found neither in {one.graph.run} and {other.graph.run}: give the "
             f"checkpoints instead of their traces"
         )
-    level: Literal["prototype", "label"] = "label"
     if match.by is MatchedBy.CHECKPOINT:
-        level = "prototype"
         states = tuple(MatchedState(i, i, 1.0) for i in range(len(one.graph.partition)))
+        own = [each.prototype for each in paths]
     else:
-        partner, similarity = match.matching.partner, match.matching.similarity
-        states = _matched(paths, partner.tolist(), similarity.tolist())
-    own = [each.prototype if level == "prototype" else each.label for each in paths]
+        states = _matched(paths, match.matching)
+        own = [each.label for each in paths]
     places = [state.one for state in states], [state.other for state in states]
     counts = [_counts(walk, place) for walk, place in zip(own, places, strict=True)]
     a, b = (markov_chain(each.sum(axis=0), mode).flow for each in counts)
     rng = np.random.default_rng(int(one.graph.trace_sha256[:16], 16))
-    distance, null, p = flux_distance(counts[0], counts[1], mode, rng, replicates)
+    distance, null_distance, p = flux_distance(counts[0], counts[1], mode, rng, replicates)
     return FluxDifference(
         graphs=(one.graph, other.graph),
         one=f"{one.graph.run}, {one.graph.controller}",
         other=f"{other.graph.run}, {other.graph.controller}",
         mode=mode,
-        level=level,
+        level="prototype" if match.by is MatchedBy.CHECKPOINT else "label",
         matched_by=match.by,
         states=states,
         one_flux=a,
@@ -297,39 +291,33 @@ def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) 
         one_share=_shares(own[0], places[0]),
         other_share=_shares(own[1], places[1]),
         distance=distance,
-        null_distance=null,
+        null_distance=null_distance,
         p=p,
     )
 
 
-def _matched(
-    paths: tuple[Walks, Walks], partner: Sequence[int], similarity: Sequence[float]
-) -> tuple[MatchedState, ...]:
+def _matched(paths: tuple[Walks, Walks], matching: Matching) -> tuple[MatchedState, ...]:
     """Labels that either run visits: matched ones by number, then those that only one has."""
     visited = [set(np.unique(path.label[path.label >= 0]).tolist()) for path in paths]
     states = []
-    for i, (j, alike) in enumerate(zip(partner, similarity, strict=True)):
+    pairs = zip(matching.partner.tolist(), matching.similarity.tolist(), strict=True)
+    for i, (j, alike) in enumerate(pairs):
         if j >= 0 and (i in visited[0] or j in visited[1]):
             states.append(MatchedState(i, j, alike))
         elif j < 0 and i in visited[0]:
             states.append(MatchedState(i, None, None))
-    taken = {state.other for state in states}
-    alone = sorted(visited[1] - taken)
+    alone = sorted(visited[1] - {state.other for state in states})
     return (*states, *(MatchedState(None, j, None) for j in alone))
 
 
-def _numbers(places: Sequence[int | None], count: int) -> Int[np.ndarray, " numbers"]:
+def _moved(states: States, places: Sequence[int | None]) -> States:
     """From a run's numbers to those of the matrices; −1: none, as for frames left out."""
-    number = np.full(count + 1, -1)
+    highest = max([int(states.max(initial=-1)), *(p for p in places if p is not None)])
+    number = np.full(highest + 2, -1)
     for i, place in enumerate(places):
         if place is not None:
             number[place] = i
-    return number
-
-
-def _moved(states: States, places: Sequence[int | None]) -> States:
-    highest = max([int(states.max(initial=-1)), *(p for p in places if p is not None)])
-    return _numbers(places, highest + 1)[states]
+    return number[states]
 
 
 def _counts(states: States, places: Sequence[int | None]) -> PerEpisode:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache, cached_property
 from itertools import combinations
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -68,18 +69,15 @@ class Frames:
 
 
 @dataclass(frozen=True, eq=False)
-class ProbeSet:
+class ProbeSet(Frames):
     """Observations of several runs, one run after the other, that agents are asked about.
 
     Attributes:
-        cycle: gait cycle of each frame, −1 outside; each cycle's frames are in a row.
-        episode: number of each frame's episode, among those of all runs.
+        cycle: each cycle's frames are in a row.
+        episode: numbered among those of all runs.
         source: number of the run that each frame is from.
     """
 
-    obs: Float32[np.ndarray, "frames obs"]
-    cycle: Int[np.ndarray, " frames"]
-    episode: Int[np.ndarray, " frames"]
     source: Int[np.ndarray, " frames"]
 
 
@@ -105,8 +103,7 @@ def draw(run: Run, quota: int) -> Frames:
         # The stretch that is one too many fills up what is left; a part is no cycle.
         part = np.flatnonzero(piece == over[0])[: quota - int(kept.sum())]
         kept[part], cycle[part] = True, -1
-    episode = np.repeat(np.arange(episodes), frames)
-    return Frames(obs[kept], cycle[kept], episode[kept])
+    return Frames(obs[kept], cycle[kept], np.repeat(np.arange(episodes), frames)[kept])
 
 
 def gather(frames: Sequence[Frames]) -> ProbeSet:
@@ -209,20 +206,18 @@ def match_phases(
     Args:
         one, other: two checkpoints, each under its controllers.
     """
-    found = []
-    theirs = {each.controller: each for each in other}
-    for a in one:
-        b = theirs.get(a.controller)
-        if b and gaits_correspond(a.stability, b.stability):
-            matching = match_by_phase(profiles(a.stability), profiles(b.stability))
-            found.append(PhaseMatch(a.controller, a.stability.gait.name, matching))
-    return tuple(found)
+    theirs = {each.controller: each.stability for each in other}
+    return tuple(
+        PhaseMatch(a.controller, own.gait.name, match_by_phase(profiles(own), profiles(b)))
+        for a in one
+        if (own := a.stability) and (b := theirs.get(a.controller)) and gaits_correspond(own, b)
+    )
 
 
 def gaits_correspond(one: RunStability, other: RunStability) -> bool:
     """Whether two runs have the same rhythmic gait, so that their phases mean the same.
 
-    Gaits correspond where both have the same name and are rhythmic in most of their episodes.
+    That is where both gaits have the same name and are rhythmic in most of their episodes.
     """
     gait = _rhythmic_gait(one)
     return gait is not None and gait == _rhythmic_gait(other)
@@ -339,9 +334,8 @@ class LabelMatches:
             if (pair.one, pair.other) == (one, other):
                 return pair
             if (pair.one, pair.other) == (other, one):
-                return LabelMatch(
-                    one, other, pair.by, pair.matching.inverse(clusters), pair.accuracy
-                )
+                inverse = pair.matching.inverse(clusters)
+                return LabelMatch(one, other, pair.by, inverse, pair.accuracy)
         return None
 
 
@@ -359,9 +353,8 @@ def match_labels(
     counted: dict[tuple[Labelling, str], Run] = {}
     for run in sorted(runs, key=worth):
         counted.setdefault((run.labelling, run.controller), run)
-    runs = sorted(
-        counted.values(), key=lambda run: (run.name, run.checkpoint_sha256, run.controller)
-    )
+    by_name = attrgetter("name", "checkpoint_sha256", "controller")
+    runs = sorted(counted.values(), key=by_name)
     labelled: dict[Labelling, list[Run]] = {}
     for run in runs:
         if run.clusters:
@@ -403,11 +396,7 @@ def _probe(
     runs: Sequence[Run], labelled: Mapping[str, Sequence[Run]], tell: Callable[[str], None]
 ) -> tuple[ProbeSet | None, dict[str, Labels], NoCorrespondence | None]:
     """Ask the agents at hand about observations of all runs; or why they cannot be asked."""
-    at_hand = {
-        name: next(run for run in own if run.checkpoint)
-        for name, own in labelled.items()
-        if any(run.checkpoint for run in own)
-    }
+    at_hand = {name: run for name, own in labelled.items() for run in own[::-1] if run.checkpoint}
     if len(at_hand) < 2:
         return None, {}, TooFewCheckpoints(len(at_hand), len(labelled))
     frames = [draw(run, PROBE_FRAMES // len(runs)) for run in runs]

@@ -41,6 +41,13 @@ class Listener:
 NOBODY = Listener()
 
 
+def counting_from(
+    before: int, total: int, on_progress: Callable[[int, int], None]
+) -> Callable[[int], None]:
+    """Reports the progress of a part that begins after `before` of `total` steps."""
+    return lambda done: on_progress(before + done, total)
+
+
 @dataclass(frozen=True)
 class Failed:
     """A run that could not be processed.

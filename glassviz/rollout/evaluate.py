@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,7 +19,7 @@ from glassviz.envs.hopper import HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
 from glassviz.metrics.statistics import MeanInterval, mean_interval
-from glassviz.rollout.batch import Failed, for_each
+from glassviz.rollout.batch import Failed, counting_from, for_each
 from glassviz.rollout.find import Target
 from glassviz.rollout.rollout import Actors
 
@@ -117,17 +116,16 @@ def evaluate(
     }
     if not groups:
         return [{} for _ in params_of]
-    seeds = {controller: actors.reset_seeds for controller, actors in groups.items()}
-    ends = np.cumsum([len(own) for own in seeds.values()])
-    env = HopperBatch(config.env, int(ends[-1]))
-    step = env.reset([each for own in seeds.values() for each in own])
+    seeds = [seed for actors in groups.values() for seed in actors.reset_seeds]
+    ends = np.cumsum([len(actors.reset_seeds) for actors in groups.values()])
+    env = HopperBatch(config.env, len(seeds))
+    step = env.reset(seeds)
     rewards = []
     for t in range(config.env.episode_steps):
         shares = np.split(step.obs, ends[:-1])
         # All are asked before the first answer is waited for.
-        decisions = [
-            actors.decide(obs) for actors, obs in zip(groups.values(), shares, strict=True)
-        ]
+        asked = zip(groups.values(), shares, strict=True)
+        decisions = [actors.decide(obs) for actors, obs in asked]
         actions = np.concatenate([np.asarray(decision.action) for decision in decisions])
         step = env.step(actions.astype(np.float64))
         rewards.append(step.reward)
@@ -136,9 +134,9 @@ def evaluate(
 
     results: list[dict[Controller, Evaluation]] = [{} for _ in params_of]
     of_groups = np.split(np.stack(rewards, axis=1), ends[:-1])
-    for controller, earned in zip(groups, of_groups, strict=True):
+    for (controller, actors), earned in zip(groups.items(), of_groups, strict=True):
         for result, own in zip(results, np.split(earned, len(params_of)), strict=True):
-            met = seeds[controller][: len(own)]
+            met = actors.reset_seeds[: len(own)]
             result[controller] = summarise(env_steps, controller, own, met, config)
     return results
 
@@ -258,7 +256,7 @@ def reevaluate(
             [checkpoint.params for checkpoint in group.values()],
             dict.fromkeys(able, episodes),
             seed,
-            on_step=partial(_count, on_progress, before, total),
+            on_step=counting_from(before, total, on_progress),
         )
         before += config.env.episode_steps if able else 0
         for (i, checkpoint), evaluations in zip(group.items(), found, strict=True):
@@ -298,15 +296,7 @@ def recorded_in(provenance: Mapping[str, Any], controller: Controller) -> Record
         returns, count, seeds = (entry.get(name) for name in ("returns", "episodes", "reset_seeds"))
         if isinstance(returns, list):
             count = len(returns)
-        return Recorded(
-            mean=float(mean),
-            episodes=count if isinstance(count, int) else None,
-            reset_seeds=tuple(each for each in seeds if isinstance(each, int))
-            if isinstance(seeds, list)
-            else (),
-        )
+        seeds = seeds if isinstance(seeds, list) else []
+        known = tuple(each for each in seeds if isinstance(each, int))
+        return Recorded(float(mean), count if isinstance(count, int) else None, known)
     return None
-
-
-def _count(on_progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
-    on_progress(before + done, total)

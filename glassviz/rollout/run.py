@@ -7,12 +7,12 @@ Every command that uses labels takes the same choice: `learned`, `fitted` (the f
 import multiprocessing
 import os
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import numpy as np
@@ -37,8 +37,7 @@ FITTED = "fitted"
 
 def labels_path(folder: StrPath, checkpoint_sha256: str) -> Path:
     """Where the fitted labels of a checkpoint lie, in the folder of its traces."""
-    folder = Path(folder)
-    return folder / f"{checkpoint_sha256[:16]}{LABELS_SUFFIX}"
+    return Path(folder) / f"{checkpoint_sha256[:16]}{LABELS_SUFFIX}"
 
 
 def check_labels(labels: str) -> None:
@@ -72,13 +71,12 @@ def labelled(
         GlassvizError: the labels cannot be read, there are no fitted labels yet, or they are
             another checkpoint's.
     """
-    path = Path(path)
     if labels == LEARNED:
         return trace
     checkpoint = trace.header["checkpoint"]
     file = Path(labels)
     if labels == FITTED:
-        file = labels_path(path.parent, checkpoint["sha256"])
+        file = labels_path(Path(path).parent, checkpoint["sha256"])
         if not file.exists():
             raise GlassvizError(
                 f"{file}: expected labels fitted to {checkpoint['name']}, found no such file: make "
@@ -207,7 +205,6 @@ class Run:
 
     Attributes:
         target: the checkpoint, or the trace itself.
-        trace_path: the trace's file.
         reused: whether the trace existed already.
         recorded: the evaluation during training that the checkpoint reports for this controller;
             None without one, and for a target that is a trace.
@@ -245,10 +242,9 @@ class Run:
             labels: what was asked for to get the trace's labels.
         """
         path = Path(path)
-        target = None if target is None else Path(target)
         checkpoint = trace.header["checkpoint"]
         run = cls(
-            target=target or path,
+            target=Path(target or path),
             trace_path=path,
             name=name or checkpoint["name"],
             controller=trace.header["controller"],
@@ -412,8 +408,8 @@ def assess_all(
         jobs = min(os.cpu_count() or 1, len(runs) // WORTH_A_PROCESS)
     if jobs < 2:
         return _assessed(rows, lambda run: assess(run.trace), listener)
-    with _Processes(runs, min(jobs, len(runs))) as processes:
-        return _assessed(rows, processes.result, listener)
+    with _processes(runs, min(jobs, len(runs))) as stability_of:
+        return _assessed(rows, stability_of, listener)
 
 
 def _assessed(
@@ -426,47 +422,33 @@ def _assessed(
     return with_distinct_names(each_once(for_each(rows, assessed, Run.failed, listener.on_run)))
 
 
-class _Processes:
-    """Processes that assess runs, in their order; close them, or use them in a `with`.
+@contextmanager
+def _processes(runs: Sequence[Run], jobs: int) -> Iterator[Callable[[Run], RunStability]]:
+    """Processes that assess runs, in their order; a call waits for the result of one.
 
     Traces are read here, where they are kept for what comes after, and handed on as they are
     needed: of a thousand only some fit into memory.
     """
+    # Forked processes would share the locks of libraries that have threads.
+    pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
+    waiting = deque(runs)
+    started: dict[Run, Future[RunStability]] = {}
 
-    def __init__(self, runs: Sequence[Run], jobs: int) -> None:
-        # Forked processes would share the locks of libraries that have threads.
-        context = multiprocessing.get_context("spawn")
-        self._pool = ProcessPoolExecutor(jobs, mp_context=context)
-        self._most = AHEAD * jobs
-        self._waiting = deque(runs)
-        self._started: dict[Run, Future[RunStability]] = {}
-
-    def result(self, run: Run) -> RunStability:
-        """What was found about a run; the next ones are begun meanwhile.
-
-        Raises:
-            GlassvizError: its trace cannot be read, or not be assessed.
-        """
-        while self._waiting and len(self._started) < self._most:
-            following = self._waiting.popleft()
-            self._started[following] = self._start(following)
-        return self._started.pop(run).result()
-
-    def _start(self, run: Run) -> "Future[RunStability]":
+    def start(run: Run) -> Future[RunStability]:
         try:
-            return self._pool.submit(assess, run.trace)
+            return pool.submit(assess, run.trace)
         except GlassvizError as error:
             broken: Future[RunStability] = Future()
             broken.set_exception(error)
             return broken
 
-    def __enter__(self) -> Self:
-        return self
+    def result(run: Run) -> RunStability:
+        while waiting and len(started) < AHEAD * jobs:
+            following = waiting.popleft()
+            started[following] = start(following)
+        return started.pop(run).result()
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._pool.shutdown(cancel_futures=kind is not None)
+    try:
+        yield result
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -19,7 +19,13 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
-from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
+from glassviz.rollout.batch import (
+    NOBODY,
+    Failed,
+    Listener,
+    each_once,
+    for_each,
+)
 from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
@@ -117,15 +123,14 @@ def traces_of(
     Raises:
         GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
     """
-    targets = as_paths(targets)
-    folder = Path(folder)
     check_labels(labels)
 
     def fail(target: Target, error: GlassvizError, controller: object = None) -> NoReturn:
         raise error
 
-    finder = _Finder(options, folder, labels, Listener(tell=tell, on_recording=on_progress), fail)
-    rows = finder.runs([Target(path, None) for path in targets])
+    listener = Listener(tell=tell, on_recording=on_progress)
+    finder = _Finder(options, Path(folder), labels, listener, fail)
+    rows = finder.runs([Target(path, None) for path in as_paths(targets)])
     runs = [row for row in rows if isinstance(row, Run)]
     for run in runs:
         finder.traces.load(run.trace_path, labels, run.target)
@@ -159,10 +164,9 @@ def find_runs(
     Raises:
         GlassvizError: no run can have such labels.
     """
-    folder = None if folder is None else Path(folder)
     check_labels(labels)
     targets = find_targets(arguments, listener.tell)
-    finder = _Finder(options, folder or TRACE_FOLDER, labels, listener, Target.failed)
+    finder = _Finder(options, Path(folder or TRACE_FOLDER), labels, listener, Target.failed)
     return each_once(finder.runs(targets))
 
 
@@ -235,14 +239,22 @@ class _Finder:
         return True
 
     def _record(self, jobs: list[_Job]) -> None:
-        batches = _batches(jobs)
-        if jobs and self.listener.on_estimate:
-            self.listener.on_estimate(len(jobs), _estimate_s(batches))
-        for job, trace in _record(batches, self.listener.on_recording):
-            path = self.folder / job.file_name
-            trace.save(path)
-            self.traces.put(trace, path)
-            self.listener.tell(f"recorded {path}")
+        """Roll out all jobs, batch by batch."""
+        batches, listener = _batches(jobs), self.listener
+        if jobs and listener.on_estimate:
+            listener.on_estimate(len(jobs), _estimate_s(batches))
+        total = sum(batch[0].env.episode_steps for batch in batches)
+        before = 0
+        for batch in batches:
+            steps = batch[0].env.episode_steps
+            on_step = counting_from(before, total, listener.on_recording)
+            hoppers, recorded = _roll_out(batch, steps, on_step)
+            before += steps
+            for job, arrays in zip(batch, recorded, strict=True):
+                trace, path = _trace(job, hoppers, arrays), self.folder / job.file_name
+                trace.save(path)
+                self.traces.put(trace, path)
+                listener.tell(f"recorded {path}")
 
 
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:
@@ -278,37 +290,22 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
     return list(batches.values())
 
 
-def _record(
-    batches: list[list[_Job]], on_progress: Callable[[int, int], None]
-) -> Iterator[tuple[_Job, Trace]]:
-    """Roll out all jobs, batch by batch."""
-    total = sum(job.env.episode_steps for [job, *_] in batches)
-    before = 0
-    for batch in batches:
-        steps = batch[0].env.episode_steps
-        hoppers, recorded = _roll_out(batch, steps, partial(_count, on_progress, before, total))
-        before += steps
-        for job, arrays in zip(batch, recorded, strict=True):
-            yield job, _trace(job, hoppers, arrays)
-
-
 def _roll_out(
     batch: list[_Job], steps: int, on_step: Callable[[int], None]
 ) -> tuple[HopperBatch, list[Arrays]]:
     config, controller, planner, env = batch[0].batch
     options = batch[0].options
     hoppers = HopperBatch(env, options.episodes * len(batch))
-    agents = [job.checkpoint.params for job in batch]
-    recorded = roll_out(
-        config, agents, controller, hoppers, options.seed, steps, planner, options.rule, on_step
+    agents, seed, rule = [job.checkpoint.params for job in batch], options.seed, options.rule
+    return hoppers, roll_out(
+        config, agents, controller, hoppers, seed, steps, planner, rule, on_step
     )
-    return hoppers, recorded
 
 
 def _estimate_s(batches: list[list[_Job]]) -> float:
     """Seconds that all batches will take, by a trial of one of each kind."""
     kinds = [(batch[0].batch, len(batch)) for batch in batches]
-    trials = {kind: batch for kind, batch in zip(kinds, batches, strict=True)}
+    trials = dict(zip(kinds, batches, strict=True))
     seconds = {kind: _trial_s(batch) for kind, batch in trials.items()}
     return sum(seconds[kind] for kind in kinds)
 
@@ -320,20 +317,16 @@ def _trial_s(batch: list[_Job]) -> float:
     return (ends[-1] - ends[0]) / TRIAL_STEPS * batch[0].env.episode_steps
 
 
-def _count(on_progress: Callable[[int, int], None], before: int, total: int, done: int) -> None:
-    on_progress(before + done, total)
-
-
 def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
     import jax
 
-    config = job.checkpoint.config
+    glass, params = job.checkpoint.config.glass, job.checkpoint.params
     device = jax.devices()[0]
     header = job.inputs | {
-        "agent": config.to_dict(),
-        "labels_from": "glass" if config.glass else "none",
-        "tau": config.glass.proto_temperature if config.glass else None,
-        "partition": _partition(job.checkpoint),
+        "agent": job.checkpoint.config.to_dict(),
+        "labels_from": "glass" if glass else "none",
+        "tau": glass.proto_temperature if glass else None,
+        "partition": partition(glass, params["glass"]).tolist() if glass else None,
         "geoms": list(hoppers.geoms),
         "bodies": list(hoppers.bodies),
         "assumptions": list(job.checkpoint.assumptions),
@@ -341,10 +334,3 @@ def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
         "device": f"{device.platform}: {device.device_kind}",
     }
     return Trace(header=json.loads(json.dumps(header)), **arrays)
-
-
-def _partition(checkpoint: Checkpoint) -> list[list[float]] | None:
-    """S as plain numbers; None without Glass."""
-    if checkpoint.config.glass is None:
-        return None
-    return partition(checkpoint.config.glass, checkpoint.params["glass"]).tolist()
