@@ -65,13 +65,9 @@ def command() -> str:
             next(words, None)
         elif not word.startswith("--out="):
             option, equals, value = word.rpartition("=")
-            public.append(option + equals + _without_folder(value))
+            path = Path(value)
+            public.append(option + equals + (path.name if path.is_absolute() else value))
     return " ".join(["glassviz", *public])
-
-
-def _without_folder(word: str) -> str:
-    path = Path(word)
-    return path.name if path.is_absolute() else word
 
 
 def versions() -> dict[str, str]:

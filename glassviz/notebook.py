@@ -45,11 +45,7 @@ def rendered(template: str, **values: Any) -> str:
 def fact_table(
     title: str, facts: Sequence[tuple[str, str]], everything: Sequence[tuple[str, str]] = ()
 ) -> str:
-    """A card with a table of what is called what.
-
-    Args:
-        everything: more of them, folded away.
-    """
+    """A card with a table of names and texts, and `everything` folded away."""
     return rendered("notebook_facts", title=title, facts=facts, everything=everything)
 
 
@@ -60,30 +56,19 @@ FINEST_DPI = 200
 
 
 def hand_over(figure: "Figure") -> "Sequence[Axes]":
-    """Give a figure to pyplot, which shows it as it does its own: below the cell that made it.
-
-    Returns:
-        The figure's axes, in the order in which they were drawn.
-    """
+    """Give a figure to pyplot, which shows it below the cell that made it; returns its axes."""
     import matplotlib.pyplot as plt
 
-    def the_same(*args: Any, **kwargs: Any) -> "Figure":
-        return figure
-
     figure.set_dpi(min(FINEST_DPI, WIDEST / figure.get_figwidth()))
-    plt.figure(FigureClass=the_same)  # type: ignore[arg-type]
+    plt.figure(FigureClass=lambda *args, **kwargs: figure)  # type: ignore[arg-type]
     return figure.axes
 
 
 def check_choice(what: str, found: object, choices: Collection[object]) -> None:
-    """Refuse what is not among the choices.
-
-    Raises:
-        UsageError: it is not.
-    """
+    """Raise UsageError for what is not among the choices."""
     if found not in choices:
-        told = ", ".join(str(choice) for choice in choices)
-        raise UsageError(f"{what}: expected one of {told}, found {found!r}")
+        expected = ", ".join(map(str, choices))
+        raise UsageError(f"{what}: expected one of {expected}, found {found!r}")
 
 
 QUIET_S, STEP_S = 3.0, 0.5
@@ -92,11 +77,7 @@ QUIET_S, STEP_S = 3.0, 0.5
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Tell on standard error how far something is, and when it will be done.
-
-    Yields:
-        To be called with steps done and in all.
-    """
+    """Tell on standard error how far something is; call what it yields with steps done, in all."""
     started = told_at = time.monotonic()
     longest = 0
 
@@ -165,11 +146,8 @@ class Film:
         return target
 
     def __repr__(self) -> str:
-        report = self.report
-        return (
-            f"Film({self.caption!r}, {report.frames} frames at {report.fps:g} fps, "
-            f"{len(self.mp4) / 1e6:.1f} MB)"
-        )
+        frames = f"{self.report.frames} frames at {self.report.fps:g} fps"
+        return f"Film({self.caption!r}, {frames}, {len(self.mp4) / 1e6:.1f} MB)"
 
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.mp4).decode()
@@ -372,10 +350,8 @@ class Rollout:
 
         check_choice("color", color, (None, *COLORS))
         check_choice("method", method, get_args(Method))
-        options = MapOptions(method, seed)
-        found = make_map(
-            [self.trace], options, self.path.parent, [self.name], gaits=[self.run.gaits]
-        )
+        options, folder, gaits = MapOptions(method, seed), self.path.parent, [self.run.gaits]
+        found = make_map([self.trace], options, folder, [self.name], gaits=gaits)
         steady = bool((found.frames.cycle >= 0).any())
         plain: Color = "phase" if steady else "return-to-go"
         return hand_over(figure([found], [color or ("label" if found.has_labels else plain)]))[0]
@@ -444,8 +420,7 @@ class Rollout:
     def _source(self, episode: int | None) -> "Source":
         from glassviz.export.product import Source
 
-        shown = self._shown(episode)
-        return Source(self.run, shown, episode is not None)
+        return Source(self.run, self._shown(episode), episode is not None)
 
     def _shown(self, episode: int | None) -> int:
         """Row of the episode that is asked for, or of the one with the median return."""
@@ -521,19 +496,10 @@ class Run:
         for what, value in {"episodes": episodes, "steps": steps}.items():
             if value is not None and value < 1:
                 raise UsageError(f"{what}: expected at least 1, found {value}")
-        options = RolloutOptions(
-            episodes=episodes,
-            controllers=(controller,),
-            seed=seed,
-            steps=steps,
-            samples=samples,
-            horizon=horizon,
-            iterations=iterations,
-        )
+        options = RolloutOptions(episodes, (controller,), seed, steps, samples, horizon, iterations)
+        folder = folder or TRACE_FOLDER
         with progress(f"rolling out {self.name}") as on_progress:
-            [made] = traces_of(
-                [self.path], options, Path(folder or TRACE_FOLDER), on_progress=on_progress
-            )
+            [made] = traces_of(self.path, options, folder, on_progress=on_progress)
         return Rollout(replace(made, name=self.name))
 
     def __repr__(self) -> str:
@@ -557,12 +523,10 @@ class Run:
         summary, told = summarise(self.checkpoint), self.checkpoint.provenance
         glass = summary.glass
         yield "agent", f"{summary.family}, {summary.parameters:,} parameters"
-        yield (
-            "labels",
-            f"{glass.clusters} clusters of {glass.prototypes} prototypes, τ={glass.tau:g}"
-            if glass
-            else "none: `glassviz fit` makes some",
-        )
+        labels = "none: `glassviz fit` makes some"
+        if glass:
+            labels = f"{glass.clusters} clusters of {glass.prototypes} prototypes, τ={glass.tau:g}"
+        yield "labels", labels
         yield "task", f"{summary.env['task']}, physics {summary.env['physics']}"
         for name in ("recipe", "seed", "env_steps"):
             if name in told:

@@ -192,19 +192,18 @@ def _check_version(header: Any, path: Path) -> None:
 def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
     """Refuse arrays whose axes or kind differ from the annotations of `Trace`."""
     shape = arrays["time"].shape[:2]
-    for field in dataclasses.fields(Trace):
-        if field.name == "header":
-            continue
-        array, declared = arrays[field.name], cast(Any, field.type)
+    kinds = {field.name: cast(Any, field.type) for field in dataclasses.fields(Trace)}
+    for name, array in arrays.items():
+        declared = kinds[name]
         axes, dtype = declared.dim_str.split(), np.dtype(declared.dtypes[0])
         if array.ndim != len(axes) or array.shape[:2] != shape:
             raise GlassvizError(
-                f"{path}: {field.name} has shape {array.shape}, expected ({', '.join(axes)}) with "
+                f"{path}: {name} has shape {array.shape}, expected ({', '.join(axes)}) with "
                 f"{shape} first: record it again with `glassviz rollout`"
             )
         if array.dtype.kind != dtype.kind:
             raise GlassvizError(
-                f"{path}: {field.name} has dtype {array.dtype}, expected {dtype}: record it again "
+                f"{path}: {name} has dtype {array.dtype}, expected {dtype}: record it again "
                 f"with `glassviz rollout`"
             )
 
@@ -217,16 +216,7 @@ _SHOWN_CHARACTERS = 60
 
 
 def _check_header(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], path: Path) -> None:
-    """Refuse a header with an entry that is absent, invalid or inconsistent with the arrays.
-
-    Args:
-        header: header of the current schema version.
-        arrays: arrays of the same trace, with valid axes.
-        path: the trace's file, for the error message.
-
-    Raises:
-        GlassvizError: names the first such entry.
-    """
+    """Refuse a header with an entry that is absent, invalid or inconsistent with the arrays."""
     entries = _HEADER | _array_entries(arrays)
     if header.get("labels_from") == "fitted":
         entries["fitted_labels"] = ("an object with sha256, since labels are fitted", _is_fitted)
@@ -290,11 +280,6 @@ def _is_positive(value: Any) -> bool:
     return _is_number(value) and value > 0
 
 
-def _is_time_step(value: Any) -> bool:
-    """Whether `value` is a time step that durations can be divided by."""
-    return _is_number(value) and 1e-6 <= value <= 3600
-
-
 def _is_matrix(value: Any, rows: int) -> bool:
     """Whether `value` is a matrix of numbers with `rows` rows; with any number of rows for 0."""
     return (
@@ -336,7 +321,10 @@ _HEADER: dict[str, _Entry] = {
         "a positive integer",
         lambda value: type(value) is int and _is_positive(value),
     ),
-    "env.control_dt_s": ("a positive number of seconds, up to an hour", _is_time_step),
+    "env.control_dt_s": (
+        "a positive number of seconds, up to an hour",
+        lambda value: _is_number(value) and 1e-6 <= value <= 3600,  # durations are divided by it
+    ),
     "seed": _INTEGER,
     "label_rule": _STRING,
     "labels_from": ("glass, fitted or none", lambda value: value in ("glass", "fitted", "none")),

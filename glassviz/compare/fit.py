@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Int
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, refuse_existing
@@ -27,7 +26,7 @@ from glassviz.metrics.fitted_labels import (
     fit_labels,
     refit_stability,
 )
-from glassviz.metrics.information import ROUNDING_BITS, contingency
+from glassviz.metrics.information import ROUNDING_BITS, Labels, contingency
 from glassviz.metrics.locking import Locking, locking
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
@@ -38,9 +37,6 @@ from glassviz.trace import Trace
 
 if TYPE_CHECKING:
     from glassviz.rollout.traces import RolloutOptions
-
-
-Labels = Int[np.ndarray, " frames"]
 
 
 @dataclass(frozen=True)
@@ -98,9 +94,8 @@ class LabelComparison:
         """Locking U of fitted minus learned labels; None if undefined."""
         if self.learned is None or self.fitted is None:
             return None
-        if self.learned.locking_u is None or self.fitted.locking_u is None:
-            return None
-        return self.fitted.locking_u - self.learned.locking_u
+        one, other = self.learned.locking_u, self.fitted.locking_u
+        return None if one is None or other is None else other - one
 
 
 def compare(
@@ -124,17 +119,15 @@ def compare(
     gaits = gaits or [describe_gaits(trace) for trace in traces]
     episodes = [
         episode
-        for trace, trace_gaits in zip(traces, gaits, strict=True)
-        for episode in _episodes(trace, trace_gaits, fitted, rng)
+        for trace, own in zip(traces, gaits, strict=True)
+        for episode in _episodes(trace, own, fitted, rng)
     ]
-    learned = np.concatenate([episode.learned for episode in episodes])
-    fitted_label = np.concatenate([episode.fitted for episode in episodes])
+    learned, fitted_label = _joined(episodes)
     clusters = max(trace.clusters for trace in traces)
     table = contingency(learned, fitted_label, clusters, fitted.clusters)
     matching = match_by_frames(table)
     rhythmic = [episode for episode in episodes if episode.locking]
-    pairs = [episode.locking for episode in rhythmic if episode.locking]
-    learned_locking, fitted_locking = ([pair[i] for pair in pairs] for i in (0, 1))
+    lockings = [episode.locking for episode in episodes if episode.locking]
     return LabelComparison(
         label_rules=tuple(sorted({trace.header["label_rule"] for trace in traces})),
         learned_visited=occupancy(learned, clusters).visited,
@@ -144,11 +137,10 @@ def compare(
         similarity=tuple(matching.similarity.tolist()),
         matched_share=matching.accuracy(table),
         cycle_episodes=len(rhythmic),
-        learned=_reading(learned_locking, fitted_locking),
-        fitted=_reading(fitted_locking, learned_locking),
+        learned=_reading(lockings),
+        fitted=_reading([(b, a) for a, b in lockings]),
         fitted_ahead=sum(
-            b.phase_information_bits > a.phase_information_bits + ROUNDING_BITS
-            for a, b in zip(learned_locking, fitted_locking, strict=True)
+            b.phase_information_bits > a.phase_information_bits + ROUNDING_BITS for a, b in lockings
         ),
     )
 
@@ -176,37 +168,32 @@ def _episodes(
         yield _Episode(a, b, cycle, (locking_a, locking_b) if locking_a and locking_b else None)
 
 
-def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTest:
+def _joined(episodes: Sequence[_Episode]) -> tuple[Labels, Labels]:
+    """Learned and fitted labels of all episodes."""
     learned = np.concatenate([episode.learned for episode in episodes])
-    fitted = np.concatenate([episode.fitted for episode in episodes])
+    return learned, np.concatenate([episode.fitted for episode in episodes])
+
+
+def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTest:
+    learned, fitted = _joined(episodes)
     # Cycles of different episodes need different numbers.
     offsets = np.cumsum([0, *(episode.cycle.max() + 1 for episode in episodes)])
-    cycle = np.concatenate(
-        [
-            np.where(episode.cycle >= 0, episode.cycle + offset, -1)
-            for episode, offset in zip(episodes, offsets[:-1], strict=True)
-        ]
-    )
     # Surrogates stay within episodes: labels confined to one episode or controller are no evidence
     # of agreement.
     span = np.repeat(np.arange(len(episodes)), [len(episode.cycle) for episode in episodes])
+    cycle = np.concatenate([episode.cycle for episode in episodes])
+    cycle = np.where(cycle >= 0, cycle + offsets[span], -1)
     nulls = warped_circular_shifts(fitted, cycle, rng, REPLICATES, span)
     return agreement_test(learned, fitted, nulls)
 
 
-def _reading(episodes: Sequence[Locking], other: Sequence[Locking]) -> PhaseReading | None:
-    """Mean phase locking; U over the episodes in which it is defined for both labellings."""
-    if not episodes:
+def _reading(lockings: Sequence[tuple[Locking, Locking]]) -> PhaseReading | None:
+    """Mean phase locking of the first; U over the episodes in which it is defined for both."""
+    if not lockings:
         return None
-    u = [
-        a.locking_u
-        for a, b in zip(episodes, other, strict=True)
-        if a.locking_u is not None and b.locking_u is not None
-    ]
-    return PhaseReading(
-        phase_information_bits=float(np.mean([a.phase_information_bits for a in episodes])),
-        locking_u=float(np.mean(u)) if u else None,
-    )
+    u = [a.locking_u for a, b in lockings if a.locking_u is not None and b.locking_u is not None]
+    bits = np.mean([a.phase_information_bits for a, _ in lockings])
+    return PhaseReading(float(bits), float(np.mean(u)) if u else None)
 
 
 @dataclass(frozen=True)
@@ -277,9 +264,9 @@ def fit_all(
         UsageError: `out` is given, and there are several checkpoints.
         GlassvizError: `out` exists.
     """
-    out = None if out is None else Path(out)
     from glassviz.rollout.traces import find_runs
 
+    out = None if out is None else Path(out)
     if out:
         refuse_existing(out, overwrite)
     rows = find_runs(arguments, options, folder, listener=listener)
@@ -307,22 +294,17 @@ def fit_all(
 
 def _fitted(runs: Sequence[Run], path: Path, fit: FitOptions) -> Fitted:
     """Fit labels to the runs of one checkpoint, independent of their order."""
-    by_hash = {run.trace.sha256: run for run in reversed(runs)}
-    by_hash = dict(sorted(by_hash.items()))
-    traces = [run.trace for run in by_hash.values()]
-    latents = [episode for trace in traces for episode in trace.latent]
+    by_hash = dict(sorted({run.trace.sha256: run for run in reversed(runs)}.items()))
+    latents = [episode for run in by_hash.values() for episode in run.trace.latent]
     labels = fit_labels(
         latents, runs[0].checkpoint_sha256, fit.prototypes, fit.clusters, fit.seed, tuple(by_hash)
     )
-    refits = None
+    refits, comparison = None, None
     if fit.refits > 1:
         refits = refit_stability(latents, fit.prototypes, fit.clusters, fit.refits)
-    learned = [run for run in by_hash.values() if run.header["labels_from"] == "glass"]
-    comparison = None
-    if learned:
-        comparison = compare(
-            [run.trace for run in learned], labels, fit.seed, [run.gaits for run in learned]
-        )
+    if learned := [run for run in by_hash.values() if run.header["labels_from"] == "glass"]:
+        gaits = [run.gaits for run in learned]
+        comparison = compare([run.trace for run in learned], labels, fit.seed, gaits)
     fitted = [labels.labels(episode)[1] for episode in latents]
     labels.save(path)
     return Fitted(

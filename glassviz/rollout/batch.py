@@ -84,11 +84,10 @@ def for_each(
     Returns:
         A result or a failure per item, in the order of `items`.
     """
-    every = list(items)
-    total = sum(not isinstance(item, Failed) for item in every)
     rows: list[Result | Failed] = []
-    done = 0
-    for item in every:
+    items, done = list(items), 0
+    total = sum(not isinstance(item, Failed) for item in items)
+    for item in items:
         if isinstance(item, Failed):
             rows.append(item)
             continue

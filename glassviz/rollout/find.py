@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,9 +22,6 @@ LABELS_SUFFIX = ".labels.safetensors"
 
 MAP_SUFFIX = ".map.npz"
 """Of coordinates of latent maps, which lie there too."""
-
-MOST_NAMED = 5
-"""Of what is passed over, so many are named."""
 
 PREFERRED = ("best_mppi", "last", "latest_eval", "final")
 """Of a seed's checkpoints the first that there is: the trainer's two, then published ones."""
@@ -65,9 +63,9 @@ def find_targets(
     other = [path for path in paths if _is_of_another_kind(path)]
     if other and len(other) < len(paths):
         paths = [path for path in paths if path not in other]
-        shown = [path.name for path in other[:MOST_NAMED]]
-        more = f" and {len(other) - len(shown)} more" if len(other) > len(shown) else ""
-        tell(f"passed over without trace or checkpoint: {', '.join(shown)}{more}")
+        shown = ", ".join(path.name for path in other[:5])
+        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
+        tell(f"passed over without trace or checkpoint: {shown}{more}")
     found: dict[Path, Target | Failed] = {}
     for path in paths:
         for each in _targets(path, tell):
@@ -83,9 +81,8 @@ def _expanded(argument: Path) -> list[Path]:
     if argument.exists() or not set("*?[") & set(str(argument)):
         return [argument]
     root = Path(argument.anchor)
-    pattern = str(argument.relative_to(root))
     try:
-        return sorted(root.glob(pattern)) or [argument]
+        return sorted(root.glob(str(argument.relative_to(root)))) or [argument]
     except ValueError:  # no pattern that this Python knows
         return [argument]
 
@@ -131,9 +128,8 @@ def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Fail
         yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
         return
     seeds = [path] if (path / "checkpoints").is_dir() else _seeds(path)
-    for seed in seeds:
-        yield _best_of(seed, tell)
     if seeds:
+        yield from (_best_of(seed, tell) for seed in seeds)
         return
     files = sorted(file for file in path.iterdir() if _leads_to_a_trace(file))
     if not files:
@@ -153,13 +149,11 @@ def _seeds(folder: Path) -> list[Path]:
 
 
 def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | Failed:
-    folder = seed / "checkpoints"
-    for stem in PREFERRED:
-        for suffix in CHECKPOINT_SUFFIXES:
-            path = folder / f"{stem}{suffix}"
-            if path.is_file():
-                tell(f"{seed}: taking {path.name}")
-                return Target(path, "/".join(seed.resolve().parts[-2:]))
+    for stem, suffix in product(PREFERRED, CHECKPOINT_SUFFIXES):
+        path = seed / "checkpoints" / f"{stem}{suffix}"
+        if path.is_file():
+            tell(f"{seed}: taking {path.name}")
+            return Target(path, "/".join(seed.resolve().parts[-2:]))
     return _leads_nowhere(
         seed,
         f"{seed}: expected a checkpoint ({', '.join(PREFERRED)}), found none: let the training "

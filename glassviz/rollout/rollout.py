@@ -17,19 +17,11 @@ from glassviz.agents.policy import Controller, Decision, decide
 from glassviz.envs.hopper import Step
 
 Arrays = dict[str, np.ndarray]
-OnStep = Callable[[int], None]
 
 FROM_DECISION = (
-    "latent",
-    "soft_assignment",
-    "prototype",
-    "label",
-    "action",
-    "policy_action",
-    "value",
-    "value_spread",
+    *("latent", "soft_assignment", "prototype", "label"),
+    *("action", "policy_action", "value", "value_spread"),
 )
-
 FROM_STEP = ("time", "qpos", "qvel", "obs", "height", "speed", "angles", "contacts", "touch")
 
 
@@ -109,7 +101,7 @@ def roll_out(
     steps: int,
     planner: PlannerConfig | None = None,
     rule: LabelRule = "nearest-prototype",
-    on_step: OnStep | None = None,
+    on_step: Callable[[int], None] | None = None,
 ) -> list[Arrays]:
     """Record episodes of one or more agents of one architecture, all planned in one call a step.
 
@@ -181,6 +173,5 @@ def _arrays(
     columns |= {name: [getattr(each, name) for each in decisions] for name in FROM_DECISION}
     columns["reward"] = rewards
     # (frames, agents · episodes, …) to (agents · episodes, frames, …), then one share an agent.
-    stacked = {name: np.stack(values, axis=1) for name, values in columns.items()}
-    shares = {name: np.split(array, agents) for name, array in stacked.items()}
+    shares = {name: np.split(np.stack(rows, axis=1), agents) for name, rows in columns.items()}
     return [{name: share[i] for name, share in shares.items()} for i in range(agents)]

@@ -290,11 +290,10 @@ class Run:
         return self.trace.clusters if self.trace.has_labels else 0
 
     @property
-    def labelling(self) -> "Labelling":
+    def labelling(self) -> Labelling:
         """What its labels are: runs with the same have the same prototypes and labels."""
-        fitted = self.header.get("fitted_labels")
-        labels_sha256 = fitted["sha256"] if fitted else None
-        return Labelling(self.checkpoint_sha256, labels_sha256, self.header["label_rule"])
+        fitted = self.header.get("fitted_labels", {}).get("sha256")
+        return Labelling(self.checkpoint_sha256, fitted, self.header["label_rule"])
 
     @cached_property
     def gaits(self) -> tuple[Gait, ...]:
@@ -343,11 +342,8 @@ class Run:
 def with_distinct_names(rows: Iterable[Run | Failed]) -> list[Run | Failed]:
     """The same rows, under names that are unique together with the controller."""
     every = list(rows)
-    names = distinct_names(
-        [row.name for row in every],
-        [row.target for row in every],
-        [(str(row.controller),) for row in every],
-    )
+    controllers = [(str(row.controller),) for row in every]
+    names = distinct_names([row.name for row in every], [row.target for row in every], controllers)
     for i, (row, name) in enumerate(zip(every, names, strict=True)):
         if isinstance(row, Run):
             row.name = name  # In place: the run keeps what it has read and computed.

@@ -19,13 +19,7 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
-from glassviz.rollout.batch import (
-    NOBODY,
-    Failed,
-    Listener,
-    each_once,
-    for_each,
-)
+from glassviz.rollout.batch import NOBODY, Failed, Listener, counting_from, each_once, for_each
 from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
