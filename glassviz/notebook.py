@@ -101,11 +101,7 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Film:
-    """A film. As the last line of a cell it plays below it.
-
-    Attributes:
-        report: its facts: frames, frames per second, size, what drew it.
-    """
+    """A film. As the last line of a cell it plays below it."""
 
     mp4: bytes
     caption: str
@@ -280,7 +276,6 @@ class Rollout:
             size: width and height, even numbers.
             overlay: whether label, controller, time and return are written over it.
             quality: `fast`, `smooth` or `full`; what suits the machine by default.
-            jobs: processes that draw.
 
         Raises:
             GlassvizError: there is no such episode or part, or nothing can be drawn here.
@@ -441,7 +436,6 @@ class Run:
     """A checkpoint. As the last line of a cell it shows what is in it.
 
     Attributes:
-        name: what films and tables call it.
         checkpoint: its configuration, parameters and provenance.
     """
 

@@ -34,13 +34,11 @@ class Trace:
             `assumptions`, `versions`, `device`; with fitted labels also `fitted_labels`.
         time: time since the reset, s.
         qpos, qvel: generalised positions and velocities, from which the frame is drawn.
-        obs: observation.
         latent: encoder output z.
         soft_assignment: c over the N prototypes of Glass; N is 0 without Glass and with fitted
             labels.
         prototype: nearest prototype n; -1 without labels.
         label: cluster label k of the observation; -1 without labels.
-        action: action taken in this frame.
         policy_action: action of the policy prior.
         value: predicted return-to-go. Under `mppi` the mean of the elites' values in the last
             iteration, under `pi` the mean of the Q heads at the action taken.

@@ -75,7 +75,6 @@ class Comparison:
 
     Attributes:
         left_out: rows that do not count, and why.
-        caveats: what keeps the checkpoints from being independent or alike.
         controllers: planner and policy side by side; None if no checkpoint was seen under both.
         correspondence: of labels; None with fewer than two checkpoints with labels at hand.
         no_correspondence: why there is none; None if there is.
@@ -103,7 +102,6 @@ def compare(
 
     Args:
         rows: of `assess_all`; those that failed are passed over.
-        tell: called with each line that a user should see.
 
     Returns:
         None with fewer than two rows that were assessed.

@@ -104,12 +104,10 @@ def compare(
     seed: int = 0,
     gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> LabelComparison:
-    """Compare the learned labels of traces with fitted ones.
+    """Compare the learned labels of traces with fitted ones; `seed` is that of the null.
 
     Args:
         traces: traces of one agent with Glass, as recorded.
-        fitted: labels fitted to its latents.
-        seed: seed of the null.
         gaits: gaits of the episodes of each trace; None describes them.
 
     Raises:
@@ -201,9 +199,7 @@ class FitOptions:
     """Options of a fit.
 
     Attributes:
-        prototypes: number of prototypes N.
         clusters: number of clusters K; None chooses the K of lowest structural entropy.
-        seed: seed of the k-means initialisations.
         refits: number of fits with other seeds to compare; below 2 none are compared.
 
     Raises:

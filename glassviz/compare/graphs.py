@@ -37,13 +37,9 @@ class RunGraph:
     """The transitions of one run, pooled over its episodes after their openings.
 
     Attributes:
-        checkpoint, checkpoint_sha256: whose run it is.
         labels_from: `glass` or `fitted`.
         labels_sha256: of the file of fitted labels; None for learned ones.
-        label_rule: how a latent got its label.
         tau: temperature of the soft assignments; None for fitted labels.
-        episodes: how many were pooled.
-        partition: S.
     """
 
     run: str
@@ -79,7 +75,6 @@ def run_graph(
     """Describe the transitions of a trace; the same trace always gives the same.
 
     Args:
-        name: what tables call the run; its checkpoint's by default.
         gaits: of its episodes, where they were described already.
 
     Raises:
@@ -250,7 +245,6 @@ def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) 
 
     Args:
         one, other: of one mode: `frame`, `jump` or `flow`.
-        replicates: B.
 
     Raises:
         UsageError: the mode is `soft-train`, whose graph has no direction.
@@ -343,7 +337,6 @@ def flux_distance(
     Args:
         one, other: transition counts of each of their episodes.
         rng: deals all episodes out anew between the two.
-        replicates: B.
 
     Returns:
         The distance, its mean over the null, and p; None if a run has no transition.

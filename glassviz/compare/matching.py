@@ -58,7 +58,6 @@ class Frames:
     """Observations from one trace, without the openings of its episodes.
 
     Attributes:
-        obs: what the agents are shown.
         cycle: gait cycle of each frame, −1 outside; no two episodes share a number.
         episode: of each frame.
     """
@@ -201,11 +200,7 @@ CLOCKLESS_GAITS = (*UNNAMED_GAITS, "static")
 def match_phases(
     one: Sequence[ComparedRun], other: Sequence[ComparedRun]
 ) -> tuple[PhaseMatch, ...]:
-    """Match labels by phase, for each controller under which the gaits correspond.
-
-    Args:
-        one, other: two checkpoints, each under its controllers.
-    """
+    """Match labels by phase, for each controller under which the gaits correspond."""
     theirs = {each.controller: each.stability for each in other}
     return tuple(
         PhaseMatch(a.controller, own.gait.name, match_by_phase(profiles(own), profiles(b)))
@@ -284,7 +279,6 @@ class LabelMatches:
     Attributes:
         names: of each set of labels, by what gives them; in alphabetical order.
         clusters: number of labels K, by name.
-        pairs: every two that could be matched.
         probe_set: observations that the agents at hand were asked about; None without two.
         labels: of each frame of the probe set, by the name of the agent that was asked.
         obstacle: why no observations were labelled; None if they were.

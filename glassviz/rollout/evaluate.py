@@ -42,7 +42,6 @@ class Evaluation:
     where a record does not say. They count decisions, and per control step rewards.
 
     Attributes:
-        env_steps: of training, when the agent was evaluated.
         returns: one an episode.
         reset_seeds: what the episodes were reset with; empty where a record does not say.
         full_reward_rate: share of the decisions with a reward above 0.99.
@@ -97,7 +96,6 @@ def evaluate(
     episodes records: to the last bit on a CPU, whichever agents and controllers are beside it.
 
     Args:
-        config: the architecture, planner and environment that the agents share.
         episodes: how many of each agent under each controller; one with 0 is left out. Different
             controllers start from the same resets.
         seed: determines resets and planning completely.
@@ -227,7 +225,6 @@ def reevaluate(
     Args:
         paths: the checkpoints; one that is broken does not keep the others.
         episodes: of each checkpoint under each controller.
-        seed: determines resets and planning.
         on_progress: called with decisions done and in all.
 
     Returns:

@@ -53,7 +53,6 @@ class Actors:
 
     Args:
         episodes: how many of every agent; all agents meet the same resets.
-        seed: determines resets and planning completely.
         planner: constants to plan with; the agents' own by default.
 
     Attributes:

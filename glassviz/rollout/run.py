@@ -62,7 +62,6 @@ def labelled(
     """Give a trace the labels that are asked for.
 
     Args:
-        trace: as it was recorded.
         labels: `learned`: as it was recorded, with or without labels; `fitted`: those beside it;
             or a file.
         target: what the trace was asked for by, to be named in errors; its file by default.
@@ -205,7 +204,6 @@ class Run:
 
     Attributes:
         target: the checkpoint, or the trace itself.
-        reused: whether the trace existed already.
         recorded: the evaluation during training that the checkpoint reports for this controller;
             None without one, and for a target that is a trace.
         provenance: of the checkpoint; empty for a target that is a trace.

@@ -42,7 +42,6 @@ class RolloutOptions:
         seed: determines resets and planning.
         steps: frames per episode.
         samples, horizon, iterations, precision: constants of the planner.
-        physics: profile to act in.
     """
 
     episodes: int = 10
