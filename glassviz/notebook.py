@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from glassviz.maps.coordinates import Method
     from glassviz.metrics.stability import RunStability
     from glassviz.metrics.transitions import Mode
-    from glassviz.video.film import FilmOptions, FilmReport
+    from glassviz.video.film import FilmReport
     from glassviz.video.renderer import Quality
 
 
@@ -106,28 +106,6 @@ class Film:
     mp4: bytes
     caption: str
     report: "FilmReport"
-
-    @classmethod
-    def of(cls, trace: Trace, name: str, options: "FilmOptions") -> Self:
-        """Film an episode of a trace.
-
-        Raises:
-            GlassvizError: the options do not fit the trace, or nothing can be drawn here.
-        """
-        from glassviz.video.clip import CONTROLLER_NAMES
-        from glassviz.video.film import film
-
-        with tempfile.TemporaryDirectory() as folder, progress(f"filming {name}") as on_frame:
-            path = Path(folder) / "film.mp4"
-            report = film([trace], path, options, progress=on_frame)
-            mp4 = path.read_bytes()
-        controller = trace.header["controller"]
-        [episode] = options.episodes or (0,)
-        caption = (
-            f"{name}, {CONTROLLER_NAMES.get(controller, controller)}, episode {episode + 1} of "
-            f"{trace.episodes}, return {trace.returns[episode]:.0f}"
-        )
-        return cls(mp4, caption, report)
 
     def save(self, path: StrPath, overwrite: bool = False) -> Path:
         """Write the file (.mp4), whole or not at all.
@@ -280,18 +258,29 @@ class Rollout:
         Raises:
             GlassvizError: there is no such episode or part, or nothing can be drawn here.
         """
-        from glassviz.video.film import FilmOptions
+        from glassviz.video.clip import CONTROLLER_NAMES
+        from glassviz.video.film import FilmOptions, film
 
+        trace, shown = self.trace, self._shown(episode)
         options = FilmOptions(
             overlay_k=overlay,
-            episodes=(self._shown(episode),),
+            episodes=(shown,),
             part_s=part_s,
             size=size,
             speed=speed,
             quality=quality,
             jobs=jobs,
         )
-        return Film.of(self.trace, self.name, options)
+        with tempfile.TemporaryDirectory() as folder, progress(f"filming {self.name}") as on_frame:
+            path = Path(folder) / "film.mp4"
+            report = film([trace], path, options, progress=on_frame)
+            mp4 = path.read_bytes()
+        controller = trace.header["controller"]
+        caption = (
+            f"{self.name}, {CONTROLLER_NAMES.get(controller, controller)}, episode {shown + 1} of "
+            f"{trace.episodes}, return {trace.returns[shown]:.0f}"
+        )
+        return Film(mp4, caption, report)
 
     def stability(self) -> Stability:
         """Gait, labels and basin of every episode, with the evidence.

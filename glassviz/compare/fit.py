@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from glassviz.compare.matching import numbered_apart
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, refuse_existing
 from glassviz.gait.gait import Gait
@@ -174,13 +175,10 @@ def _joined(episodes: Sequence[_Episode]) -> tuple[Labels, Labels]:
 
 def _test(episodes: Sequence[_Episode], rng: np.random.Generator) -> AgreementTest:
     learned, fitted = _joined(episodes)
-    # Cycles of different episodes need different numbers.
-    offsets = np.cumsum([0, *(episode.cycle.max() + 1 for episode in episodes)])
     # Surrogates stay within episodes: labels confined to one episode or controller are no evidence
     # of agreement.
     span = np.repeat(np.arange(len(episodes)), [len(episode.cycle) for episode in episodes])
-    cycle = np.concatenate([episode.cycle for episode in episodes])
-    cycle = np.where(cycle >= 0, cycle + offsets[span], -1)
+    cycle = numbered_apart([episode.cycle for episode in episodes])
     nulls = warped_circular_shifts(fitted, cycle, rng, REPLICATES, span)
     return agreement_test(learned, fitted, nulls)
 

@@ -336,7 +336,7 @@ def flux_distance(
 
     Args:
         one, other: transition counts of each of their episodes.
-        rng: deals all episodes out anew between the two.
+        rng: deals all episodes out anew between the two, B = `replicates` times.
 
     Returns:
         The distance, its mean over the null, and p; None if a run has no transition.

@@ -131,9 +131,6 @@ def _fisher(one: Group, other: Group) -> tuple[float, float]:
     return p(one.stable_hops), min(p(hits) for hits in range(max(0, hops - m), min(n, hops) + 1))
 
 
-PLANNER, POLICY = "mppi", "pi"
-
-
 @dataclass(frozen=True)
 class ControllerPair:
     """One checkpoint under both controllers.
@@ -181,7 +178,7 @@ def compare_controllers(
     """Compare planner and policy; None if no checkpoint has runs of both."""
     seen = by_controller(compared)
     planners, policies = (
-        {each.checkpoint: each for each in seen.get(who, ())} for who in (PLANNER, POLICY)
+        {each.checkpoint: each for each in seen.get(who, ())} for who in ("mppi", "pi")
     )
     both = [
         (planner, policy)

@@ -105,41 +105,35 @@ def draw(run: Run, quota: int) -> Frames:
     return Frames(obs[kept], cycle[kept], np.repeat(np.arange(episodes), frames)[kept])
 
 
+def numbered_apart(numbers: Sequence[Labels]) -> Labels:
+    """Numbers of episodes or runs in a row, raised so that no two of these share one; −1 stays."""
+    starts = np.cumsum([0, *(int(each.max(initial=-1)) + 1 for each in numbers)])
+    raised = zip(numbers, starts[:-1], strict=True)
+    return np.concatenate([np.where(each >= 0, each + start, -1) for each, start in raised])
+
+
 def gather(frames: Sequence[Frames]) -> ProbeSet:
     """Put the frames of all runs into one probe set."""
-    cycles, episodes = [], []
-    first_cycle = first_episode = 0
-    for each in frames:
-        cycles.append(np.where(each.cycle >= 0, each.cycle + first_cycle, -1))
-        episodes.append(each.episode + first_episode)
-        first_cycle += int(each.cycle.max(initial=-1)) + 1
-        first_episode += int(each.episode.max(initial=-1)) + 1
     return ProbeSet(
         obs=np.concatenate([each.obs for each in frames]),
-        cycle=np.concatenate(cycles),
-        episode=np.concatenate(episodes),
+        cycle=numbered_apart([each.cycle for each in frames]),
+        episode=numbered_apart([each.episode for each in frames]),
         source=np.repeat(np.arange(len(frames)), [len(each.cycle) for each in frames]),
     )
 
 
-def _pieces(
-    gaits: Sequence[Gait], frames: int
-) -> tuple[Int[np.ndarray, " all_frames"], Int[np.ndarray, " all_frames"]]:
+def _pieces(gaits: Sequence[Gait], frames: int) -> tuple[Labels, Labels]:
     """Gait cycle and stretch of every frame of all episodes; −1: none, or in an opening."""
-    cycles, pieces = [], []
-    first_cycle = first_piece = 0
+    pieces = []
     frame = np.arange(frames)
     for gait in gaits:
         span = max(round(PIECE_S / gait.dt_s), 1)
         cycle = gait.cycles.cycle
         changes = (np.diff(cycle, prepend=-2) != 0) | ((cycle < 0) & (frame % span == 0))
-        piece = np.cumsum(changes) - 1
-        after = frame >= gait.opening_end
-        cycles.append(np.where(cycle >= 0, cycle + first_cycle, -1))
-        pieces.append(np.where(after, piece + first_piece, -1))
-        first_cycle += gait.cycles.count
-        first_piece += int(piece.max(initial=-1)) + 1
-    return np.concatenate(cycles), np.concatenate(pieces)
+        pieces.append(np.cumsum(changes) - 1)
+    after = np.concatenate([frame >= gait.opening_end for gait in gaits])
+    cycles = numbered_apart([gait.cycles.cycle for gait in gaits])
+    return cycles, np.where(after, numbered_apart(pieces), -1)
 
 
 BATCH = 4096
@@ -202,10 +196,11 @@ def match_phases(
 ) -> tuple[PhaseMatch, ...]:
     """Match labels by phase, for each controller under which the gaits correspond."""
     theirs = {each.controller: each.stability for each in other}
+    both = [(each, theirs[each.controller]) for each in one if each.controller in theirs]
     return tuple(
-        PhaseMatch(a.controller, own.gait.name, match_by_phase(profiles(own), profiles(b)))
-        for a in one
-        if (own := a.stability) and (b := theirs.get(a.controller)) and gaits_correspond(own, b)
+        PhaseMatch(a.controller, b.gait.name, match_by_phase(profiles(a.stability), profiles(b)))
+        for a, b in both
+        if gaits_correspond(a.stability, b)
     )
 
 
@@ -361,9 +356,12 @@ def match_labels(
     pairs = []
     for one, other in combinations(found, 2):
         if one in labels and other in labels:
-            pairs.append(_by_observations(one, other, labels, clusters[one]))
-        elif matching := _by_phase(found[one], found[other], profiles_of):
-            pairs.append(LabelMatch(one, other, MatchedBy.PHASE, matching))
+            a, b = labels[one], labels[other]
+            matching = match_observations(a, b).resized(clusters[one])
+            accuracy = matching.accuracy(contingency(a, b, clusters[one]))
+            pairs.append(LabelMatch(one, other, MatchedBy.OBSERVATIONS, matching, accuracy))
+        elif by_phase := _by_phase(found[one], found[other], profiles_of):
+            pairs.append(LabelMatch(one, other, MatchedBy.PHASE, by_phase))
     return LabelMatches(
         names={key: names[key] for key in labelled},
         clusters=clusters,
@@ -423,15 +421,6 @@ def _incomparable(runs: Sequence[Run], frames: Sequence[Frames]) -> Mismatch | N
         if len(set(values)) > 1:
             return Mismatch(setting, tuple(map(str, sorted(set(values)))))
     return None if sum(len(each.obs) for each in frames) else NoFrames()
-
-
-def _by_observations(
-    one: str, other: str, labels: Mapping[str, Labels], clusters: int
-) -> LabelMatch:
-    a, b = labels[one], labels[other]
-    matching = match_observations(a, b).resized(clusters)
-    table = contingency(a, b, clusters)
-    return LabelMatch(one, other, MatchedBy.OBSERVATIONS, matching, matching.accuracy(table))
 
 
 def _by_phase(

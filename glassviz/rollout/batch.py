@@ -129,14 +129,14 @@ def distinct_names(
     """
     own = list(names)
     others = beside or [()] * len(own)
-    longer: tuple[Callable[[int], str], ...] = (
-        lambda i: targets[i].stem,
-        lambda i: str(targets[i]),
-        lambda i: f"{targets[i]}, {i + 1}",
+    longer = (
+        [target.stem for target in targets],
+        [str(target) for target in targets],
+        [f"{target}, {i}" for i, target in enumerate(targets, 1)],
     )
-    for name in longer:
-        words = [(each, *other) for each, other in zip(own, others, strict=True)]
-        stems = [file_stem(*each).casefold() for each in words]
+    for replacements in longer:
+        words = zip(own, others, strict=True)
+        stems = [file_stem(name, *other).casefold() for name, other in words]
         count = Counter(stems)
-        own = [name(i) if count[stem] > 1 else own[i] for i, stem in enumerate(stems)]
+        own = [replacements[i] if count[stem] > 1 else own[i] for i, stem in enumerate(stems)]
     return own

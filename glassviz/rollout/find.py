@@ -74,7 +74,7 @@ def find_targets(
 
 
 def _leads_nowhere(path: Path, error: str) -> Failed:
-    return Failed(str(path), path, None, error)
+    return Failed(str(path), path, None, f"{path}: {error}")
 
 
 def _expanded(argument: Path) -> list[Path]:
@@ -118,28 +118,25 @@ def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Faile
     except OSError as error:
         yield _leads_nowhere(
             path,
-            f"{path}: expected a file or folder that can be read, found that it cannot "
-            f"({error.strerror}): change its permissions, or leave it out",
+            f"expected a file or folder that can be read, found that it cannot ({error.strerror}): "
+            f"change its permissions, or leave it out",
         )
 
 
 def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Failed]:
     if not path.is_dir():
         yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
-        return
-    seeds = [path] if (path / "checkpoints").is_dir() else _seeds(path)
-    if seeds:
+    elif seeds := [path] if (path / "checkpoints").is_dir() else _seeds(path):
         yield from (_best_of(seed, tell) for seed in seeds)
-        return
-    files = sorted(file for file in path.iterdir() if _leads_to_a_trace(file))
-    if not files:
+    elif files := sorted(file for file in path.iterdir() if _leads_to_a_trace(file)):
+        for file in files:
+            yield from _targets(file, tell)
+    else:
         yield _leads_nowhere(
             path,
-            f"{path}: expected a run folder, traces or checkpoints, found none of them: name a "
-            f"file or a folder that holds some",
+            "expected a run folder, traces or checkpoints, found none of them: name a file or a "
+            "folder that holds some",
         )
-    for file in files:
-        yield from _targets(file, tell)
 
 
 def _seeds(folder: Path) -> list[Path]:
@@ -154,11 +151,9 @@ def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | Failed:
         if path.is_file():
             tell(f"{seed}: taking {path.name}")
             return Target(path, "/".join(seed.resolve().parts[-2:]))
-    return _leads_nowhere(
-        seed,
-        f"{seed}: expected a checkpoint ({', '.join(PREFERRED)}), found none: let the training "
-        f"save one first",
-    )
+    names = ", ".join(PREFERRED)
+    error = f"expected a checkpoint ({names}), found none: let the training save one first"
+    return _leads_nowhere(seed, error)
 
 
 def _leads_to_a_trace(path: Path) -> bool:

@@ -275,11 +275,10 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
 
     Otherwise each by itself: its trace is written the earlier, and needs the less memory.
     """
-    if not batching_is_faster():
-        return [[job] for job in jobs]
+    together = batching_is_faster()
     batches: dict[Any, list[_Job]] = {}
-    for job in jobs:
-        batches.setdefault(job.batch, []).append(job)
+    for i, job in enumerate(jobs):
+        batches.setdefault(job.batch if together else i, []).append(job)
     return list(batches.values())
 
 
