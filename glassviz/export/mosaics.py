@@ -214,12 +214,7 @@ def usual_speed(plan: GridPlan) -> float:
 
 
 def grid_film(
-    source: Source,
-    plan: GridPlan,
-    format: Format,
-    quality: Quality,
-    columns: int,
-    speed: float,
+    source: Source, plan: GridPlan, format: Format, quality: Quality, columns: int, speed: float
 ) -> Mosaic:
     """Lay out the grid film, with up to `columns` visits per row; a `speed` of 1 is real time."""
     clock = _clock(plan, speed, float(mosaic_rate(format)))

@@ -493,11 +493,7 @@ def _numbers(latent_map: LatentMap) -> list[tuple[str, str, str]]:
         ]
         if labels.silhouette_space is not None and labels.silhouette_plane is not None:
             rows.append(
-                (
-                    "silhouette",
-                    f"{labels.silhouette_space:.2f}",
-                    f"{labels.silhouette_plane:.2f}",
-                )
+                ("silhouette", f"{labels.silhouette_space:.2f}", f"{labels.silhouette_plane:.2f}")
             )
     return rows
 

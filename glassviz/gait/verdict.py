@@ -214,10 +214,7 @@ def gait_criteria(
     return {
         gait: tuple(
             Criterion(
-                line.metric,
-                values[line.metric],
-                getattr(thresholds, line.threshold),
-                line.at_least,
+                line.metric, values[line.metric], getattr(thresholds, line.threshold), line.at_least
             )
             for line in lines
             if line.needed or values[line.metric] is not None

@@ -11,17 +11,7 @@ from glassviz.gait.verdict import GAIT_THRESHOLDS
 from glassviz.metrics.glossary import Metric, metric
 from glassviz.metrics.stability import EpisodeStability, RunStability
 from glassviz.metrics.verdict import LABEL_THRESHOLDS
-from glassviz.report.page import (
-    Card,
-    Chip,
-    Drawing,
-    EpisodeRow,
-    Page,
-    Row,
-    Side,
-    Source,
-    Tone,
-)
+from glassviz.report.page import Card, Chip, Drawing, EpisodeRow, Page, Row, Side, Source, Tone
 from glassviz.report.phrases.numbers import NONE, majority, shown_mean, shown_return
 from glassviz.report.phrases.summary import (
     card_facts,
