@@ -49,10 +49,8 @@ def fact_table(
     return rendered("notebook_facts", title=title, facts=facts, everything=everything)
 
 
-WIDEST = 1000
-"""Pixels of a figure on the screen."""
-
-FINEST_DPI = 200
+WIDEST, FINEST_DPI = 1000, 200
+"""Most pixels, and most of them per inch, of a figure on the screen."""
 
 
 def hand_over(figure: "Figure") -> "Sequence[Axes]":

@@ -208,9 +208,8 @@ def _visited(label: Labels) -> tuple[int, ...]:
 
 
 def _source(run: ComparedRun, probe_set: ProbeSet, index: int) -> Source:
-    inside = probe_set.source == index
-    in_cycles = int((probe_set.cycle[inside] >= 0).sum())
-    return Source(run.name, run.controller, int(inside.sum()), in_cycles)
+    cycle = probe_set.cycle[probe_set.source == index]
+    return Source(run.name, run.controller, len(cycle), int((cycle >= 0).sum()))
 
 
 def adjusted_p(pairs: Sequence[LabelPair]) -> Float64[np.ndarray, " tested"]:

@@ -342,14 +342,12 @@ def match_labels(
     counted: dict[tuple[Labelling, str], Run] = {}
     for run in sorted(runs, key=worth):
         counted.setdefault((run.labelling, run.controller), run)
-    by_name = attrgetter("name", "checkpoint_sha256", "controller")
-    runs = sorted(counted.values(), key=by_name)
-    labelled: dict[Labelling, list[Run]] = {}
+    runs = sorted(counted.values(), key=attrgetter("name", "checkpoint_sha256", "controller"))
+    names = _names(runs)
+    found: dict[str, list[Run]] = {}
     for run in runs:
         if run.clusters:
-            labelled.setdefault(run.labelling, []).append(run)
-    names = _names(runs)
-    found = {names[key]: own for key, own in labelled.items()}
+            found.setdefault(names[run.labelling], []).append(run)
     probe_set, labels, obstacle = _probe(runs, found, tell)
     clusters = {name: own[0].clusters for name, own in found.items()}
     profiles_of = cache(lambda run: profiles(run.stability))
@@ -363,7 +361,7 @@ def match_labels(
         elif by_phase := _by_phase(found[one], found[other], profiles_of):
             pairs.append(LabelMatch(one, other, MatchedBy.PHASE, by_phase))
     return LabelMatches(
-        names={key: names[key] for key in labelled},
+        names={key: name for key, name in names.items() if name in found},
         clusters=clusters,
         pairs=tuple(pairs),
         probe_set=probe_set,

@@ -400,29 +400,26 @@ def assess_all(
     runs = [row for row in rows if isinstance(row, Run)]
     if jobs is None:
         jobs = min(os.cpu_count() or 1, len(runs) // WORTH_A_PROCESS)
-    if jobs < 2:
-        return _assessed(rows, lambda run: assess(run.trace), listener)
-    with _processes(runs, min(jobs, len(runs))) as stability_of:
-        return _assessed(rows, stability_of, listener)
 
-
-def _assessed(
-    rows: Sequence[Run | Failed], stability_of: Callable[[Run], RunStability], listener: Listener
-) -> list[Run | Failed]:
     def assessed(run: Run) -> Run:
         run.stability = stability_of(run)
         return run
 
-    return with_distinct_names(each_once(for_each(rows, assessed, Run.failed, listener.on_run)))
+    with _processes(runs, min(jobs, len(runs))) as stability_of:
+        found = for_each(rows, assessed, Run.failed, listener.on_run)
+    return with_distinct_names(each_once(found))
 
 
 @contextmanager
 def _processes(runs: Sequence[Run], jobs: int) -> Iterator[Callable[[Run], RunStability]]:
-    """Processes that assess runs, in their order; a call waits for the result of one.
+    """Assess runs, in their order, in `jobs` processes if these are several.
 
     Traces are read here, where they are kept for what comes after, and handed on as they are
     needed: of a thousand only some fit into memory.
     """
+    if jobs < 2:
+        yield lambda run: assess(run.trace)
+        return
     # Forked processes would share the locks of libraries that have threads.
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
     waiting = deque(runs)
