@@ -105,7 +105,7 @@ def draw(run: Run, quota: int) -> Frames:
     return Frames(obs[kept], cycle[kept], np.repeat(np.arange(episodes), frames)[kept])
 
 
-def numbered_apart(numbers: Sequence[Labels]) -> Labels:
+def numbered_apart(numbers: Sequence[Int[np.ndarray, " _"]]) -> Labels:
     """Numbers of episodes or runs in a row, raised so that no two of these share one; −1 stays."""
     starts = np.cumsum([0, *(int(each.max(initial=-1)) + 1 for each in numbers)])
     raised = zip(numbers, starts[:-1], strict=True)
