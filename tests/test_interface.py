@@ -3,8 +3,6 @@
 import importlib
 import inspect
 import pkgutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from glassviz.figures.style import save
 from glassviz.files import StrPath, as_paths
 from glassviz.report.html import write_markdown
 from glassviz.training.log import read_run, read_runs
+from tests.helpers.commands import loaded
 from tests.helpers.tiny import AGENT
 from tests.helpers.traces import clock_trace
 
@@ -72,9 +71,7 @@ def test_no_name_hides_a_module():
 
 
 def test_a_class_is_loaded_without_jax_and_mujoco():
-    code = "import sys, glassviz; glassviz.Trace; print({'jax', 'mujoco'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "set()\n"
+    assert loaded("import glassviz; glassviz.Trace", {"jax", "mujoco"}) == set()
 
 
 def functions() -> Iterator[tuple[str, Callable[..., object]]]:

@@ -7,13 +7,11 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import glassviz.gait.gait as gait_module
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import init_params
-from glassviz.cli import app
 from glassviz.compare.compare import compare
 from glassviz.errors import GlassvizError
 from glassviz.export.kinds import export_all
@@ -33,6 +31,7 @@ from glassviz.rollout.run import (
 )
 from glassviz.rollout.traces import RolloutOptions, find_runs
 from glassviz.trace import Trace
+from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer
 from tests.helpers.planted_runs import HOP, STILL, planted
 from tests.helpers.traces import clock_trace, wandering
@@ -77,13 +76,8 @@ def described(monkeypatch) -> list:
     return calls
 
 
-def glassviz(*arguments: object) -> None:
-    done = CliRunner().invoke(app, list(map(str, arguments)))
-    assert done.exit_code == 0, done.output
-
-
 def stability(folder: Path, out: Path) -> None:
-    glassviz("stability", folder, "--json", "--jobs", 1)
+    invoke("stability", folder, "--json", "--jobs", 1)
 
 
 def report(folder: Path, out: Path) -> None:
@@ -97,18 +91,18 @@ def interactive(folder: Path, out: Path) -> None:
 
 
 def graph(folder: Path, out: Path) -> None:
-    glassviz("graph", folder, "-o", out / "graphs.json")
+    invoke("graph", folder, "-o", out / "graphs.json")
 
 
 def difference(folder: Path, out: Path) -> None:
     two = out / "again.npz"
     two.write_bytes((folder / "one.npz").read_bytes())
-    glassviz("graph", folder / "one.npz", two, "--compare", "-o", out / "difference.json")
+    invoke("graph", folder / "one.npz", two, "--compare", "-o", out / "difference.json")
 
 
 def latent_map(folder: Path, out: Path) -> None:
     options = ("--method", "pca", "--max-points", 500)  # of 900: thinning looks at the gait
-    glassviz("map", folder, *options, "-o", out / "map.png")
+    invoke("map", folder, *options, "-o", out / "map.png")
 
 
 def export(folder: Path, out: Path) -> None:
