@@ -56,7 +56,6 @@ class ControllerRuns:
         runs: names of the checkpoints; n is their number.
         basins: how many are in each, and what they earn there.
         returns: of all of them; with basins apart a mean may lie where no run is.
-        stability_and_return: whether the one goes with the other.
     """
 
     controller: str
@@ -97,14 +96,8 @@ def compare(
 ) -> Comparison | None:
     """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
 
-    Reads their traces, and the checkpoints that they were made from. Where two have labels these
-    are compared too, for which JAX is loaded.
-
-    Args:
-        rows: of `assess_all`; those that failed are passed over.
-
-    Returns:
-        None with fewer than two rows that were assessed.
+    Reads their traces and checkpoints. Where two have labels these are compared too, for which JAX
+    is loaded. Rows that failed are passed over; with fewer than two others the result is None.
 
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.

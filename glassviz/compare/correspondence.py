@@ -26,16 +26,11 @@ from glassviz.metrics.segments import VISITED_SHARE
 from glassviz.metrics.statistics import benjamini_hochberg
 
 REPLICATES = 199
-"""Of the null of each pair."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """Where frames of the probe set come from.
-
-    Attributes:
-        cycle_frames: of them those in whole gait cycles.
-    """
+    """Where frames of the probe set come from; `cycle_frames` are those in whole gait cycles."""
 
     run: str
     controller: str
@@ -95,8 +90,7 @@ class Correspondence:
         medoid: the typical run; None with fewer than three.
         reference: whose labels give the colours: the medoid, else the first.
         visited: labels of each run that have more than 1 % of the probe set's frames.
-        colours: of each run, the label of the reference that each of its labels is matched with;
-            −1: none, to be drawn in grey.
+        colours: of each run, the reference's label matched with each of its own; −1: none (grey).
     """
 
     sources: tuple[Source, ...]
@@ -129,10 +123,7 @@ def correspond(
 ) -> Correspondence:
     """Compare the labels that checkpoints give to the frames of a probe_set.
 
-    Args:
-        sources: where they are from, by the numbers in `probe_set.source`.
-        labels: of each checkpoint, by name; two at least.
-        compared: each of these checkpoints under its controllers.
+    `labels` are by name of the checkpoint, two at least; `probe_set.source` numbers the `sources`.
     """
     names = list(labels)
     matched = {}
@@ -162,10 +153,7 @@ def correspond(
 
 
 def _null(label: Labels, probe_set: ProbeSet, rng: np.random.Generator) -> list[Labels] | None:
-    """A checkpoint's labels as chance would have them, for all pairs that it is the second of.
-
-    What episodes have in common, such as the gait, is chance too.
-    """
+    """Labels as chance would have them; what episodes share, such as the gait, is chance too."""
     if len(np.unique(probe_set.cycle[probe_set.cycle >= 0])) < 2:
         return None
     return list(warped_circular_shifts(label, probe_set.cycle, rng, REPLICATES, probe_set.episode))
@@ -236,7 +224,6 @@ class ComparisonAnswers:
     """What the questions about several runs are answered by.
 
     Attributes:
-        labels_compared: whether the labels of checkpoints were matched with each other.
         any_frames: whether a run has a frame after the openings of its episodes.
         labelled_runs: how many runs have labels, by controller.
         gaits_by_controller: how many runs have which gait.
@@ -264,11 +251,7 @@ class ComparisonAnswers:
 def comparison_answers(
     compared: Sequence[ComparedRun], correspondence: Correspondence | None
 ) -> ComparisonAnswers:
-    """Answer the questions about several runs.
-
-    Args:
-        correspondence: of their labels; None if there is none.
-    """
+    """Answer the questions about several runs; `correspondence` is None without labels."""
     groups = by_controller(compared)
     same, matched, chance = _same_phase(compared, correspondence)
     return ComparisonAnswers(
@@ -310,7 +293,6 @@ def _lacking(run: ComparedRun, among: Sequence[ComparedRun]) -> tuple[str, ...]:
 
 
 def _had(compared: Sequence[ComparedRun]) -> set[str]:
-    """Phases of a hop that a run has."""
     return {use.name for each in compared for use in _of_a_hop(each) if use.share >= LACKING_SHARE}
 
 

@@ -105,11 +105,7 @@ def compare(
     seed: int = 0,
     gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> LabelComparison:
-    """Compare the learned labels of traces with fitted ones; `seed` is that of the null.
-
-    Args:
-        traces: traces of one agent with Glass, as recorded.
-        gaits: gaits of the episodes of each trace; None describes them.
+    """Compare the learned labels of one agent's traces with fitted ones; `seed` is for the null.
 
     Raises:
         GlassvizError: a gait cannot be described, or the latents have another dimension.
@@ -168,7 +164,6 @@ def _episodes(
 
 
 def _joined(episodes: Sequence[_Episode]) -> tuple[Labels, Labels]:
-    """Learned and fitted labels of all episodes."""
     learned = np.concatenate([episode.learned for episode in episodes])
     return learned, np.concatenate([episode.fitted for episode in episodes])
 
@@ -215,12 +210,7 @@ class FitOptions:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """Labels fitted to one checkpoint.
-
-    Attributes:
-        visited: labels with more than 1 % of all frames.
-        refits: agreement of fits with other seeds; None without refits.
-    """
+    """Labels fitted to one checkpoint; `visited` are those with more than 1 % of all frames."""
 
     name: str
     path: Path
@@ -243,16 +233,13 @@ def fit_all(
     """Fit labels to the checkpoints of runs; failures do not stop the others.
 
     The same traces and seed give the same labels and the same file, in any order of the traces.
+    Fits come in the order of `arguments`, then failures.
 
     Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
-            `find_targets`.
-        options: options to roll out checkpoints without traces.
-        folder: folder of the traces; renders/traces by default.
+        arguments: as for `find_targets`.
+        options: to roll out checkpoints without traces.
+        folder: of the traces; renders/traces by default.
         out: file of the labels of a single checkpoint; by default next to its first trace.
-
-    Returns:
-        Fits in the order of `arguments`, then failures.
 
     Raises:
         UsageError: `out` is given, and there are several checkpoints.

@@ -74,9 +74,6 @@ def run_graph(
 ) -> RunGraph:
     """Describe the transitions of a trace; the same trace always gives the same.
 
-    Args:
-        gaits: of its episodes, where they were described already.
-
     Raises:
         GlassvizError: the trace has no labels or, for `soft-train`, no soft assignments; it is
             from before partitions were recorded; or its gait cannot be described.
@@ -162,11 +159,8 @@ def graph_all(
 ) -> list[Graphed | Failed]:
     """Graphs of runs, one per checkpoint and controller; one that fails does not stop the others.
 
-    Args:
-        arguments, options, folder, labels: as for `traces.find_runs`.
-
-    Returns:
-        In the order of `arguments`, then of controllers; what failed comes last.
+    The arguments are those of `traces.find_runs`. Graphs come in their order, then that of
+    controllers; what failed comes last.
 
     Raises:
         GlassvizError: no run can have such labels.
@@ -185,7 +179,6 @@ REPLICATES = 999
 Flux = Float64[np.ndarray, "states states"]
 
 PerEpisode = Float64[np.ndarray, "_ states states"]
-"""Counts of each episode."""
 
 
 @dataclass(frozen=True)
@@ -213,8 +206,7 @@ class FluxDifference:
         one_share, other_share: of the frames that each state has.
         distance: ½ Σ |other − one| of the fluxes, in [0, 1]; None without a transition in either.
         null_distance: its mean when the episodes of both are dealt out anew.
-        p: (1 + #{null >= distance})/(B + 1). About these episodes of these two runs, not about
-            other seeds.
+        p: (1 + #{null >= distance})/(B + 1); about these episodes, not about other seeds.
     """
 
     graphs: tuple[RunGraph, RunGraph]
@@ -241,10 +233,8 @@ class FluxDifference:
 def flux_difference(one: Graphed, other: Graphed, replicates: int = REPLICATES) -> FluxDifference:
     """Hold the graphs of two runs against each other.
 
-    Runs of one checkpoint are compared by prototypes, others by their matched labels.
-
-    Args:
-        one, other: of one mode: `frame`, `jump` or `flow`.
+    Runs of one checkpoint are compared by prototypes, others by their matched labels. Both have
+    one mode: `frame`, `jump` or `flow`.
 
     Raises:
         UsageError: the mode is `soft-train`, whose graph has no direction.
@@ -332,14 +322,10 @@ def flux_distance(
     rng: np.random.Generator,
     replicates: int = REPLICATES,
 ) -> tuple[float | None, float | None, float | None]:
-    """½ Σ |F' − F| of two runs, and how far they would be apart by their episodes alone.
+    """½ Σ |F' − F| of two runs, its mean over the null, and p; None if a run has no transition.
 
-    Args:
-        one, other: transition counts of each of their episodes.
-        rng: deals all episodes out anew between the two, B = `replicates` times.
-
-    Returns:
-        The distance, its mean over the null, and p; None if a run has no transition.
+    `one` and `other` are transition counts by episode; `rng` deals all episodes out anew,
+    B = `replicates` times.
     """
     every, size = np.concatenate([one, other]), len(one)
     if not all(markov_chain(each.sum(axis=0), mode).connected.any() for each in (one, other)):

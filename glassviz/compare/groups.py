@@ -33,12 +33,7 @@ By = Literal["recipe", "Glass"]
 
 @dataclass(frozen=True)
 class Group:
-    """A group of runs.
-
-    Attributes:
-        returns: mean return of each run.
-        primary: primary metric of the runs where it is defined.
-    """
+    """A group of runs: mean return of each, and primary metric of those where it is defined."""
 
     name: str
     runs: tuple[str, ...]
@@ -75,8 +70,7 @@ def compare_groups(
 ) -> GroupComparison | None:
     """Compare runs of two recipes, or else runs with and without Glass.
 
-    Returns:
-        None unless there are exactly two groups, whose returns have a common scale.
+    None unless there are exactly two groups, whose returns have a common scale.
     """
     kinds: dict[By, Callable[[ComparedRun], str | None]] = {
         "recipe": lambda each: each.recipe,

@@ -59,7 +59,6 @@ class Frames:
 
     Attributes:
         cycle: gait cycle of each frame, −1 outside; no two episodes share a number.
-        episode: of each frame.
     """
 
     obs: Float32[np.ndarray, "frames obs"]
@@ -81,12 +80,9 @@ class ProbeSet(Frames):
 
 
 def draw(run: Run, quota: int) -> Frames:
-    """Draw frames of a run: whole gait cycles, and stretches of what lies between them.
+    """Draw `quota` frames of a run, or all: whole gait cycles, and stretches of what lies between.
 
     The same trace and quota always give the same frames.
-
-    Args:
-        quota: how many frames, or all if there are fewer.
     """
     episodes, frames, size = run.obs.shape
     obs = run.obs.reshape(-1, size)
@@ -147,10 +143,7 @@ def label_observations(
 ) -> Int[np.ndarray, " frames"]:
     """Label observations by an agent's own encoder, prototypes and partition, batch by batch.
 
-    Args:
-        checkpoint: of the agent; with Glass, if it is to go by what it has learned.
-        rule: how a latent gets its learned label.
-        fitted: labels to go by instead.
+    `fitted` labels replace the learned ones, which need a checkpoint with Glass and follow `rule`.
     """
     import jax
     from jaxtyping import Array
@@ -172,12 +165,7 @@ def label_observations(
 
 @dataclass(frozen=True, eq=False)
 class PhaseMatch:
-    """Labels of two checkpoints that live in the same phase of the same gait.
-
-    Attributes:
-        controller: under which both have that gait.
-        matching: labels of the one to those of the other.
-    """
+    """Labels of two checkpoints in the same phase of a gait that both have under `controller`."""
 
     controller: str
     gait: str
@@ -205,10 +193,7 @@ def match_phases(
 
 
 def gaits_correspond(one: RunStability, other: RunStability) -> bool:
-    """Whether two runs have the same rhythmic gait, so that their phases mean the same.
-
-    That is where both gaits have the same name and are rhythmic in most of their episodes.
-    """
+    """Whether phases of two runs mean the same: same gait, rhythmic in most episodes of both."""
     gait = _rhythmic_gait(one)
     return gait is not None and gait == _rhythmic_gait(other)
 
@@ -229,11 +214,7 @@ def profiles(run: RunStability) -> Profiles:
 
 
 def match_observations(a: Labels, b: Labels) -> Matching:
-    """Match the labels that two agents give to the same observations.
-
-    Args:
-        a, b: labels of the same frames; −1: left out.
-    """
+    """Match the labels that two agents give to the same observations; −1 in either: left out."""
     return match_by_frames(contingency(a, b))
 
 
@@ -424,9 +405,9 @@ def _incomparable(runs: Sequence[Run], frames: Sequence[Frames]) -> Mismatch | N
 def _by_phase(
     one: Sequence[Run], other: Sequence[Run], profiles_of: Callable[[Run], Profiles]
 ) -> Matching | None:
-    """Labels of one agent to those of another, by the phase of a gait that both have.
+    """Matching by the phase of a gait that both have, from the first pair of runs that has one.
 
-    Of several such pairs of runs the first counts, those under one controller before others.
+    Pairs under one controller come before others.
     """
     pairs = [(a, b) for a in one for b in other]
     for a, b in sorted(pairs, key=lambda pair: pair[0].controller != pair[1].controller):

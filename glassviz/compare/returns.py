@@ -140,10 +140,8 @@ class StabilityAndReturn:
 
     Attributes:
         runs: number of runs, with and without labels.
-        correlations: of every metric, the primary one first, then the named ones; empty if
-            returns have no common scale.
-        within_basins: of the primary metric over the runs of one basin, for basins with at least
-            five runs.
+        correlations: of every metric, primary and named ones first; empty without a common scale.
+        within_basins: of the primary metric, for basins with at least five runs.
         mismatch: the setting that keeps returns from having a common scale; None if they have one.
     """
 
@@ -245,8 +243,7 @@ class MetricMean:
     """One metric over runs.
 
     Attributes:
-        runs: runs where it is defined; n is their number.
-        values: mean over the episodes of each run where it is defined.
+        runs, values: runs where it is defined, n of them, and the mean over the episodes of each.
         mean: over runs, with an interval that resamples runs and then their episodes; None for
             fewer than four runs, where the values are more informative.
     """

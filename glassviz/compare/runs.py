@@ -13,11 +13,7 @@ from glassviz.rollout.run import Run
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run acted in; returns of unlike settings have no common scale.
-
-    Attributes:
-        episode_s: seconds of an episode.
-    """
+    """What a run acted in; returns of unlike settings have no common scale."""
 
     task: str
     physics: str
@@ -45,11 +41,7 @@ class ComparedRun:
 
     @classmethod
     def of(cls, run: Run, provenance: Mapping[str, Any]) -> Self:
-        """An assessed run, with what its trace and its checkpoint say about its origin.
-
-        Args:
-            provenance: of its checkpoint; empty if only a trace was given.
-        """
+        """An assessed run and its origin; `provenance` is empty if only a trace was given."""
         header, stability = run.header, run.stability
         env, agent = header["env"], header["agent"]
         init = provenance.get("init")
@@ -131,10 +123,9 @@ def with_checkpoint_names(compared: Sequence[ComparedRun]) -> list[ComparedRun]:
 
 
 def checkpoint_names(named: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """One name for each checkpoint, by its hash: its first, with the hash where that is taken.
+    """One name for each checkpoint, by hash: its first, with the hash where that is taken.
 
-    Args:
-        named: hash and name of each run.
+    `named` has hash and name of each run.
     """
     names: dict[str, str] = {}
     for checkpoint, name in named:
@@ -210,11 +201,7 @@ Caveat = (
 
 @dataclass(frozen=True)
 class TooFewCheckpoints:
-    """Fewer than two checkpoints with labels.
-
-    Attributes:
-        at_hand, labelled: agents with labels whose checkpoint was given, and all of them.
-    """
+    """Fewer than two checkpoints with labels: `at_hand` of the `labelled` agents were given."""
 
     at_hand: int
     labelled: int

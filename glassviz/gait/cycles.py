@@ -13,7 +13,6 @@ SLOWEST_S = 2.5
 """Longest period, s. Agents that repeatedly fall and get up have periods of 1.7 to 2.1 s."""
 
 FASTEST_S = 1 / 6
-"""Shortest period, s."""
 
 FIRST_PEAK = 0.75
 """The period is the lag of the first peak that reaches this share of the highest peak. The highest
@@ -136,7 +135,6 @@ class Cycles:
             the next cycle if that follows directly.
         phase: phase in [0, 2π), linear between touchdowns; NaN outside of cycles.
         cycle: index of the cycle, 0..J-1; -1 outside of cycles.
-        dt_s: seconds between frames.
     """
 
     starts: Int[np.ndarray, " cycles"]

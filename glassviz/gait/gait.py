@@ -37,7 +37,6 @@ RESAMPLES = 200
 """Bootstrap replicates of the interval of ρ."""
 
 LEVEL = 0.95
-"""Confidence level of that interval."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,6 @@ class ReturnMap:
         rho: spectral radius ρ(A); below 1, perturbations decay from cycle to cycle.
         low, high: percentile bootstrap interval of ρ over cycles. Resamples contain fewer distinct
             cycles, so their fits are noisier and the interval is biased upwards.
-        level: confidence level of the interval.
-        cycles: number of cycles fitted.
     """
 
     rho: float
@@ -112,8 +109,7 @@ class Gait:
     Attributes:
         opening_end: first frame after the initial transient (the drop and the getting up).
         contacts, falls: floor contacts and falls of the whole episode.
-        geom_shares: share of the stance frames in which each geom touches the floor; None without
-            stance.
+        geom_shares: share of stance in which each geom touches the floor; None without stance.
         foot_only_share, body_share: share of the stance frames in which the foot touches the floor
             and the body (torso, nose, pelvis, thigh) does not; and in which the body does.
         standing_rate, mean_height_m: share of the frames with a height of at least 0.6 m, and mean
@@ -287,7 +283,6 @@ def circular_sd(resultant: float) -> float:
 
 
 def _signals(trace: Trace, episode: int) -> dict[str, Signal]:
-    """The signals that describe a gait: height, speed, and pitch of torso and thigh."""
     place = f"trace of {trace.header['checkpoint']['name']}, episode {episode}"
     bodies = trace.header["bodies"]
     missing = [body for body in ("torso", "thigh") if body not in bodies]

@@ -25,24 +25,20 @@ class GaitThresholds:
     Attributes:
         hop_foot_only: share of stance on the foot alone. Hops 0.92 (with a fall) to 1.00, others
             at most 0.76.
-        hop_standing: share of frames with a height of at least 0.6 m. Hops 0.91 to 1.00, others at
-            most 0.57.
+        hop_standing: share of frames at 0.6 m or more. Hops 0.91 to 1.00, others at most 0.57.
         hop_falls_per_minute: hops 0, or 3.2 to 3.7 (one fall per episode, then hopping again);
             agents that fall and get up habitually at least 24.
         knee_body: share of stance with torso, nose, pelvis or thigh on the floor. Knee-walks 0.39
             to 0.51, hops at most 0.08.
         knee_speed_mps: mean speed. Knee-walks 0.59 to 0.77; agents that stand up, topple forward
             and get up again at most 0.50.
-        rhythm: height of the autocorrelation's first peak. Hops 0.43 to 0.66, knee-walks 0.54 to
-            0.98.
-        period_cv: coefficient of variation of the cycles. Hops 0.08 to 0.16, knee-walks 0.02 to
-            0.17.
+        rhythm: the autocorrelation's first peak. Hops 0.43 to 0.66, knee-walks 0.54 to 0.98.
+        period_cv: coefficient of variation. Hops 0.08 to 0.16, knee-walks 0.02 to 0.17.
         period_spread: (longest − shortest) / median period of the three detectors. Hops and
             knee-walks at most 0.06.
         cycles: fewer cycles do not show a rhythm.
         fall_falls_per_minute: agents that fall and get up at least 24; no group lies in between.
-        fall_recovered: share of falls that end with a stand; the end of the episode may cut off
-            the last one.
+        fall_recovered: share of falls that end with a stand; the episode may cut off the last.
         fall_period_spread: agents that fall and get up at most 0.18 where all three detectors
             find a period. Four of the mixed episodes have 0.51 to 0.76 and two alternating gaits.
         fall_longest_down_s: the longest fall with a recovery took 2.9 s; after a longer time on
@@ -86,7 +82,6 @@ class Criterion:
     Attributes:
         name: name of the metric, with its unit.
         value: None if it could not be measured.
-        threshold: in the same unit.
         at_least: whether the value must reach the threshold; otherwise it must not exceed it.
     """
 
@@ -114,9 +109,7 @@ class GaitVerdict:
 
     Attributes:
         name: name of the gait, or `undetermined`.
-        criteria: criteria of that gait. If undetermined, those of `nearest`, or else the missed
-            criteria of all gaits.
-        gait: measurements of the episode.
+        criteria: of that gait; if undetermined of `nearest`, or else the missed ones of all gaits.
         nearest: gait that an undetermined episode may show; None if none comes close.
         unclear: criteria of `nearest` that are too close to their threshold, or not measured.
         candidates: criteria of every gait, in the order in which gaits are tried.
@@ -259,11 +252,7 @@ def _doubts(criteria: Sequence[Criterion], thresholds: GaitThresholds) -> list[C
 def run_gait(
     verdicts: Sequence[GaitVerdict], thresholds: GaitThresholds = GAIT_THRESHOLDS
 ) -> RunGait:
-    """Gait of a run by the majority of its episodes.
-
-    Raises:
-        ValueError: there are no verdicts.
-    """
+    """Gait of a run by the majority of its episodes; ValueError without verdicts."""
     if not verdicts:
         raise ValueError("run_gait: expected the verdicts of at least one episode, found none")
     counts = Counter(verdict.name for verdict in verdicts)
@@ -296,17 +285,14 @@ class GaitAnswers:
     """Gait of an episode after the initial transient.
 
     Attributes:
-        course: direction of travel.
         distance_m: distance, negative backward.
-        mean_speed_mps: mean speed.
         rhythmic: whether there is a rhythm; None if none is found and the episode is shorter than
             two periods of the slowest rhythm.
         rhythm: height of the autocorrelation's first peak, 1 for a clock; None without one.
         period_s: mean duration of a gait cycle; None without cycles.
         fall_manners: number of falls by manner (`folds forward`, `sits backward`, …), most common
             first; empty without falls.
-        first_fall_s: time from the end of the transient to the first fall; None without falls.
-        first_fall_m: distance until then; None without falls.
+        first_fall_s, first_fall_m: from the transient's end to the first fall; None without falls.
         hops_per_s: hopping rate; None for a gait that is not on the foot.
     """
 
@@ -323,12 +309,7 @@ class GaitAnswers:
 
 
 def gait_answers(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitAnswers:
-    """Describe the gait of an episode.
-
-    Args:
-        gait: measurements of the episode.
-        thresholds: a rhythm reaches `rhythm`, and its cycles vary by at most `period_cv`.
-    """
+    """Describe the gait of an episode; a rhythm reaches `rhythm` with a CV up to `period_cv`."""
     speed, cycles = gait.mean_speed_mps, gait.cycles
     first = gait.frames_to_first_fall
     manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)

@@ -32,7 +32,6 @@ NEIGHBOURS = 30
 """Number of neighbours of UMAP."""
 
 MIN_DIST = 0.1
-"""Minimum distance of UMAP."""
 
 FEWEST = 4
 """Minimum number of frames of a map."""
@@ -46,7 +45,6 @@ class Projection:
     """A fitted 2-D projection.
 
     Attributes:
-        xy: positions of the fitted frames.
         place: computes positions of further frames: exact for PCA; for UMAP interpolated between
             the nearest fitted frames, weighted by 1/distance.
         explained: share of the variance along each axis; None for UMAP.
@@ -60,11 +58,8 @@ class Projection:
 def project(rows: Rows, method: Method, seed: int, metric: Metric = "cosine") -> Projection:
     """Fit a projection, reproducible for the same rows and seed on the same machine.
 
-    Args:
-        rows: unit vectors, or standardised features.
-        method: `umap` preserves neighbourhoods, `pca` the directions of largest variance.
-        seed: seed of the UMAP layout.
-        metric: distance of UMAP; `cosine` requires unit vectors.
+    `rows` are unit vectors, which `cosine` requires, or standardised features. UMAP preserves
+    neighbourhoods, PCA the directions of largest variance. `seed` is that of the UMAP layout.
 
     Raises:
         GlassvizError: there are fewer than four frames, or fewer than two features.
@@ -177,11 +172,8 @@ class MapOptions:
     """Options of a map.
 
     Attributes:
-        method: `umap` or `pca`.
         seed: seed of the UMAP layout and of the thinning.
-        space: feature space.
-        max_points: maximum number of fitted frames; more are thinned evenly over episodes, gait
-            cycles and phases.
+        max_points: most frames to fit; more are thinned evenly over episodes, cycles and phases.
         place_rest: whether the other frames are placed on the fitted map or left out.
 
     Raises:
@@ -210,8 +202,7 @@ class Coordinates:
     Attributes:
         inputs: everything that determines them except for the machine, as plain data.
         xy: position of every frame, by hash of the trace; NaN for frames that were not placed.
-        fitted: whether each frame was fitted, rather than placed afterwards or left out; by hash
-            of the trace.
+        fitted: whether a frame was fitted, not placed afterwards or left out; by hash of the trace.
         explained: share of the variance along each axis; None for UMAP.
     """
 
@@ -226,11 +217,7 @@ class Coordinates:
         return file_name(self.inputs)
 
     def save(self, path: StrPath) -> None:
-        """Write the coordinates to `path` atomically.
-
-        Raises:
-            GlassvizError: the file cannot be written.
-        """
+        """Write the coordinates to `path` atomically; GlassvizError if it cannot be written."""
         header = {"inputs": self.inputs, "explained": self.explained}
         text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
         arrays: dict[str, Any] = {f"xy-{sha256}": xy for sha256, xy in self.xy.items()}
@@ -240,11 +227,7 @@ class Coordinates:
 
     @classmethod
     def load(cls, path: StrPath) -> "Coordinates":
-        """Read coordinates.
-
-        Raises:
-            GlassvizError: the file is missing, of another kind, or damaged.
-        """
+        """Read coordinates; GlassvizError if the file is missing, of another kind, or damaged."""
         path = Path(path)
         try:
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
@@ -303,17 +286,10 @@ def coordinates_of(
     encoder: Encoder | None = None,
     gaits: Sequence[Sequence[Gait]] | None = None,
 ) -> tuple[Coordinates, Path | None, bool]:
-    """Load the coordinates of traces from their cache, or fit and cache them.
+    """Load the coordinates of traces of one feature space from their cache, or fit and cache them.
 
-    Coordinates do not depend on the order of the traces.
-
-    Args:
-        traces: traces that share a feature space.
-        options: options of the map.
-        folder: folder of the cache; None disables it.
-        tell: receives messages for the user.
-        encoder: encoder of the latents; None uses the recorded ones.
-        gaits: gaits of the episodes of each trace; None describes them.
+    Coordinates do not depend on the order of the traces. `folder` None disables the cache,
+    `encoder` None uses the recorded latents, and `gaits` None describes them.
 
     Returns:
         The coordinates, their file (None without a cache), and whether they were cached.

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # Encoder ------------------------------------------------------------------------------------------
 
 BATCH = 4096
-"""Observations encoded at once."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,11 +34,7 @@ class Encoder:
 
     @classmethod
     def load(cls, path: StrPath) -> "Encoder":
-        """Load the encoder of a checkpoint.
-
-        Raises:
-            GlassvizError: the file is not a checkpoint.
-        """
+        """Load the encoder of a checkpoint; GlassvizError if the file is not one."""
         from glassviz import checkpoints
 
         return cls(checkpoints.load(path))
@@ -55,11 +50,7 @@ class Encoder:
         return self.checkpoint.sha256
 
     def latents(self, trace: Trace) -> Float32[np.ndarray, "frames latent"]:
-        """Latents of all observations of a trace.
-
-        Raises:
-            GlassvizError: the observations have another dimension.
-        """
+        """Latents of all observations of a trace; GlassvizError if these have another dimension."""
         import jax
 
         from glassviz.agents.networks import encode
@@ -92,10 +83,8 @@ class Frames:
     """Pooled frames of all traces, including initial transients.
 
     Attributes:
-        trace: index of the trace of each frame.
-        series: index of its episode among all traces.
-        episode: index of its episode in its trace.
-        time: index of the frame in its episode.
+        trace, episode, time: index of the trace, of the episode in it, and of the frame in that.
+        series: index of the episode among all traces.
         phase: phase in its gait cycle, [0, 2π); NaN outside of cycles.
         cycle: index of its gait cycle among all traces; −1 outside of cycles.
         window: Theiler window, half a gait cycle of its trace, frames.
@@ -121,11 +110,7 @@ class Frames:
 
 
 def pool(traces: Sequence[Trace], gaits: Sequence[Sequence[Gait]] | None = None) -> Frames:
-    """Pool the frames of traces, with their gait cycles.
-
-    Args:
-        traces: traces to pool.
-        gaits: gaits of the episodes of each trace; None describes them.
+    """Pool the frames of traces, with their gait cycles; `gaits` None describes them.
 
     Raises:
         GlassvizError: there are no frames, or a gait cannot be described.
@@ -214,10 +199,8 @@ class CyclePath:
     """Typical gait cycle of one trace, as a path on the map.
 
     Attributes:
-        trace: index of the trace.
         xy: position at phases 0, 1/24, 2/24 … of the cycle.
-        cycles: number of averaged cycles.
-        of: number of all cycles.
+        cycles, of: numbers of averaged cycles, and of all.
     """
 
     trace: int
@@ -231,7 +214,6 @@ class PlacedPrototype:
     """Position of a prototype that is the nearest one of some frame.
 
     Attributes:
-        number: index of the prototype.
         label: most frequent label of its frames.
         share: share of the frames whose nearest prototype it is.
         xy: its position: that of the medoid of the frames nearest to it.
@@ -246,17 +228,10 @@ class PlacedPrototype:
 
 
 def typical_cycle(frames: Frames, xy: Plane, trace: int) -> CyclePath | None:
-    """Mean path of the gait cycles nearest to the medoid cycle.
+    """Mean path of the gait cycles nearest to the medoid cycle; None with fewer than three cycles.
 
-    If there are two kinds of cycles, a mean over all of them would run where no cycle does.
-
-    Args:
-        frames: pooled frames of all traces.
-        xy: position of each frame; NaN if it is not on the map.
-        trace: index of the trace.
-
-    Returns:
-        None with fewer than three cycles.
+    If there are two kinds of cycles, a mean over all of them would run where no cycle does. `xy` is
+    NaN for frames that are not on the map.
     """
     inside = (frames.trace == trace) & (frames.cycle >= 0) & np.isfinite(xy).all(axis=1)
     rows = np.flatnonzero(inside)
@@ -292,12 +267,7 @@ def place_prototypes(
 
     Nearness to a prototype is the soft assignment. For fitted labels, which have none, it is the
     cosine with the mean direction of the prototype's frames, by which a fitted prototype is
-    defined.
-
-    Args:
-        traces: traces of one checkpoint.
-        frames: their pooled frames.
-        xy: position of each frame; NaN if it is not on the map.
+    defined. The traces are of one checkpoint; `xy` is NaN for frames that are not on the map.
     """
     on_map = np.isfinite(xy).all(axis=1)
     total = int((frames.prototype >= 0).sum())
@@ -347,11 +317,6 @@ def thin(frames: Frames, most: int, seed: int) -> Numbers:
     Frames are balanced over episodes, over the phase bins of an episode (frames outside of cycles
     are one more bin), and over the cycles in a bin. Bins start with different cycles and episodes
     with different bins, so that remainders are balanced too. The order within a stratum is random.
-
-    Args:
-        frames: pooled frames.
-        most: maximum number of frames.
-        seed: seed of the random order.
     """
     if len(frames) <= most:
         return np.arange(len(frames))
@@ -387,12 +352,7 @@ def _rotated_cycle_rank(cycle: Numbers, shift: Numbers, episode: Numbers) -> Num
 
 
 def _rank(keys: tuple[Numbers, ...], groups: tuple[Numbers, ...]) -> Numbers:
-    """Rank of each frame within its group, from 0.
-
-    Args:
-        keys: sort keys, the primary one first.
-        groups: a group is a combination of these values.
-    """
+    """Rank of each frame, from 0, by `keys` (primary first) among those with equal `groups`."""
     order = np.lexsort((*groups, *keys)[::-1])
     sorted_groups = np.stack(groups)[:, order]
     is_first = np.append(True, (np.diff(sorted_groups, axis=1) != 0).any(axis=0))
@@ -414,7 +374,6 @@ SPACE_NAMES: dict[Space, str] = {
     "obs": "observations, each standardised",
     "gait": "gait features (height, speed, pitch of every body, floor contacts), each standardised",
 }
-"""Descriptions for captions."""
 
 
 def features(
@@ -422,12 +381,8 @@ def features(
 ) -> Float32[np.ndarray, "frames features"]:
     """Feature vectors of all frames, trace by trace.
 
-    Latents are unit vectors, so that Euclidean distance and cosine give the same ranks.
-
-    Args:
-        traces: traces.
-        space: feature space.
-        encoder: encoder of the latents; None uses the recorded ones.
+    Latents are unit vectors, so that Euclidean distance and cosine give the same ranks; `encoder`
+    None uses the recorded ones.
 
     Raises:
         GlassvizError: a number is not finite, dimensions differ, or all frames are identical.

@@ -46,9 +46,6 @@ class LatentMap:
     Attributes:
         name: name of the checkpoint, or of all checkpoints of a joint map.
         names: name of each trace's checkpoint.
-        traces: the traces, in the given order.
-        options: options of the map.
-        frames: pooled frames of all traces.
         xy: position of each frame; NaN for those that thinning left out.
         fitted: number of frames that the map was fitted on.
         explained: share of the variance along each axis; None for UMAP.
@@ -123,18 +120,13 @@ def make_map(
     """Map the frames of traces together; equal traces and options give equal maps.
 
     Args:
-        traces: traces of one checkpoint, or of several for a common space.
-        options: options of the map.
         folder: folder of the cache of coordinates; None disables it.
         names: name of each trace's checkpoint; None for the recorded names.
-        tell: receives messages for the user.
-        encoder: encoder of all latents, which makes those of several checkpoints comparable; None
-            uses the recorded ones.
+        encoder: makes latents of several checkpoints comparable; None uses the recorded ones.
         gaits: gaits of the episodes of each trace; None describes them.
 
     Raises:
-        GlassvizError: the traces have no common space, there is nothing to map, or a gait cannot
-            be described.
+        GlassvizError: there is no common space, nothing to map, or a gait cannot be described.
     """
     options = options or MapOptions()
     names = tuple(names or [trace.header["checkpoint"]["name"] for trace in traces])
@@ -191,23 +183,16 @@ def map_all(
     listener: Listener = NOBODY,
     encoder: StrPath | None = None,
 ) -> list[LatentMap | Failed]:
-    """Map runs, one map per checkpoint; runs that cannot be mapped are listed with the reason.
+    """Map runs, one map per checkpoint, in the order of `arguments`; failures come last.
 
     Args:
-        arguments: traces, checkpoints, run folders, folders of either, or patterns, see
-            `find.find_targets`.
+        arguments: as for `find.find_targets`.
         rollout: options of the rollouts of checkpoints without traces.
-        options: options of the maps.
         joint: one map of all traces.
         folder: folder of the traces; renders/traces by default. Coordinates are cached beside the
             first trace of each checkpoint.
         labels: labels of the frames, see `run.labelled`.
-        listener: callbacks for progress and messages.
-        encoder: checkpoint whose encoder makes the latents of a joint map; None uses the recorded
-            ones.
-
-    Returns:
-        Maps in the order of `arguments`, then failures.
+        encoder: checkpoint whose encoder makes the latents of a joint map; None: the recorded ones.
 
     Raises:
         UsageError: an encoder is given for another map than a joint one of latents.

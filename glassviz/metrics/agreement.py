@@ -50,10 +50,7 @@ class Matching:
     similarity: Float64[np.ndarray, " labels"]
 
     def accuracy(self, table: Table) -> float | None:
-        """Share of the frames whose two labels are matched, in [0, 1]; None without frames.
-
-        `table` is the contingency table of both labellings.
-        """
+        """Share of frames whose labels are matched, by a contingency table; None without frames."""
         if not table.any():
             return None
         matched = np.flatnonzero(self.partner >= 0)
@@ -200,7 +197,6 @@ def _measures(
 
 
 def _pairs(count: Float64[np.ndarray, "*shape"]) -> Float64[np.ndarray, "*shape"]:
-    """Number of pairs of `count` frames."""
     return count * (count - 1) / 2
 
 
@@ -217,7 +213,6 @@ class AgreementTest:
         observed: agreement over the frames that the null covers.
         null_ari, null_ami, null_vi_bits: means under the null.
         ari_p, ami_p: upper-tail p-values, (1 + #{null >= observed}) / (B + 1).
-        replicates: B.
     """
 
     observed: Agreement
@@ -274,14 +269,10 @@ def warped_circular_shifts(
     would then often exceed it (`benchmarks/validate_labels.py`). A circular shift alone would keep
     two labellings of one gait in step. Frames outside of cycles are left out.
 
-    Args:
-        label, cycle: by frame. The frames of a cycle are consecutive, and adjacent cycles in a pool
-            of episodes have different numbers.
-        rng: draws shifts and speeds.
-        replicates: number of surrogates.
-        span: part of the pool that each frame belongs to, such as its episode, from 0, in
-            consecutive frames. Labels stay within their part, so that what the parts have in
-            common belongs to the null. By default one part.
+    Frames of a cycle are consecutive; adjacent cycles in a pool of episodes have different numbers.
+    `span` is the part of the pool that each frame belongs to, such as its episode, from 0, in
+    consecutive frames. Labels stay within their part, so that what the parts have in common belongs
+    to the null. By default there is one part.
     """
     inside = np.flatnonzero(cycle >= 0)
     inside_label, frames = label[inside], len(inside)
@@ -313,7 +304,6 @@ class Consensus:
         mean_ami: mean over pairs; None if no pair is defined.
         low, high: percentile interval over resampled seeds, without pairs of a seed with itself;
             None with fewer than three runs or undefined pairs.
-        medoid: from `medoid`.
         level: nominal confidence level; the coverage is lower for few seeds.
     """
 

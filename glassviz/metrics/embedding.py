@@ -14,7 +14,6 @@ from jaxtyping import Bool, Float, Float64, Int
 from glassviz.metrics.information import Labels
 
 NEIGHBOURS = 15
-"""Default neighbourhood size k."""
 
 SAMPLE = 2000
 """Default sample size; time and memory grow with its square."""

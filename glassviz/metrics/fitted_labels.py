@@ -29,7 +29,6 @@ RESTARTS = 8
 """Number of k-means++ initialisations."""
 
 ITERATIONS = 100
-"""Maximum number of Lloyd iterations."""
 
 SAMPLE = 8192
 """Initialisations are compared on this many vectors, since consecutive frames are similar."""
@@ -140,7 +139,6 @@ class FittedLabels:
         mean_cosine: mean cosine of latents and nearest prototypes, which k-means maximised.
         h1_bits, h2_bits: structural entropy of the transition graph of prototypes without
             self-transitions: H¹ without the partition, and H² with it, which was minimised.
-        seed: seed of the k-means initialisations.
         checkpoint_sha256: hash of the checkpoint that made the latents.
         fitted_on: provenance of the latents, such as hashes of traces.
     """
@@ -173,11 +171,7 @@ class FittedLabels:
     def labels(
         self, latent: Float[np.ndarray, "*batch latent"]
     ) -> tuple[Int32[np.ndarray, "*batch"], Int32[np.ndarray, "*batch"]]:
-        """Nearest prototype of each latent by cosine, and its cluster.
-
-        Raises:
-            GlassvizError: the latents have another dimension.
-        """
+        """Nearest prototype by cosine, and its cluster; GlassvizError if dimensions differ."""
         if latent.shape[-1] != self.prototypes.shape[1]:
             raise GlassvizError(
                 f"fitted labels: expected latents with {self.prototypes.shape[1]} values, found "
@@ -188,11 +182,7 @@ class FittedLabels:
         return prototype, np.asarray(self.partition[prototype])
 
     def save(self, path: StrPath) -> None:
-        """Write the labels to `path` (.safetensors) atomically.
-
-        Raises:
-            GlassvizError: the file cannot be written.
-        """
+        """Write the labels to `path` (.safetensors) atomically; GlassvizError if that fails."""
         data = self._encoded
         with replacing(path, len(data)) as partial:
             partial.write_bytes(data)
@@ -295,7 +285,6 @@ PROTOTYPES = 16
 """Default number of prototypes N."""
 
 REFITS = 20
-"""Default number of refits with other seeds."""
 
 Latents = Sequence[Float[np.ndarray, "_ latent"]]
 """One array per episode."""
@@ -382,11 +371,7 @@ def refit_stability(
     clusters: int | None = None,
     refits: int = REFITS,
 ) -> RefitStability:
-    """Fit with seeds 0 … `refits` − 1, and compare the labels of all pairs of fits.
-
-    Raises:
-        UsageError, GlassvizError: as in `fit_labels`.
-    """
+    """Fit with seeds 0 … `refits` − 1 and compare labels of all pairs; raises as `fit_labels`."""
     fits = [fit_labels(latents, "", prototypes, clusters, seed) for seed in range(refits)]
     frames = np.concatenate(latents)
     nearest, labels = zip(*(fit.labels(frames) for fit in fits), strict=True)

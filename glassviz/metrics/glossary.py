@@ -26,7 +26,6 @@ class Metric:
     Attributes:
         name: name of the field that holds it, or of a criterion of a verdict; longer if fields of
             different meaning share a name.
-        group: title of its group.
         what, formula: definition in one line, and formula in plain text.
         unit: unit; `none` for dimensionless numbers.
         range: range, and when it is undefined.

@@ -89,12 +89,7 @@ def information_bits(
 
 
 def expected_information_bits(table: Table) -> float:
-    """Expected mutual information of random labellings with the margins of this table.
-
-    References:
-        Vinh, Epps & Bailey, "Information theoretic measures for clusterings comparison", JMLR
-        2010.
-    """
+    """Expected information of random labels with these margins (Vinh, Epps & Bailey, JMLR 2010)."""
     from sklearn.metrics.cluster import expected_mutual_information
 
     occupied = table[table.any(axis=1)][:, table.any(axis=0)].astype(np.int64)
@@ -171,9 +166,7 @@ def between_groups_bits(p: Distributions, group: Labels) -> float | None:
     I(group; outcome) = H(mean_w q_w) − mean_w H(q_w), with q_w the mean distribution of group w
     and equal weights; in [0, min(log2 groups, log2 outcomes)], 0 if all groups are alike. Only
     groups of whole gait cycles are comparable: a perfect cycle of 40 frames has 0 bits between
-    windows of 40 frames, and 2 bits between windows of 10.
-
-    None without groups.
+    windows of 40 frames, and 2 bits between windows of 10. None without groups.
 
     References:
         Lin, "Divergence measures based on the Shannon entropy", 1991.

@@ -100,7 +100,6 @@ class PhaseUse:
     """Occupancy of a gait phase, and its most frequent label.
 
     Attributes:
-        name: the phase, one of `GAIT_PHASES`.
         share: share of the frames in this phase, in [0, 1].
         label, label_share: most frequent label of its frames, the lowest of ties, and the share of
             its frames that have it; None without frames or labels.
@@ -164,7 +163,6 @@ class CycleStats:
             the same label frequencies. Low in a steady gait.
         within_cycle_mi_bits: information of the position in the cycle about the label, in
             [0, log2 K] bits; high if labels resolve the phase.
-        locking: phase locking and its test.
         raster: label by cycle and phase bin; −1 without a frame.
         phase_map: most frequent label by phase bin.
         agreement: agreement of cycles; None with fewer than two.
@@ -191,7 +189,6 @@ class LabelStats(CycleStats):
         chatter_share: share of the frames that are flicker, outside of cycles with the modal motif:
             a short label that most cycles have at the same place belongs to the gait. None without
             frames.
-        dwell: dwell times of every label that occurs.
         dwell_cv: mean coefficient of variation of the dwell time, see `within_label_cv`.
         window_mi_5_bits, window_mi_10_bits: `window_mi_bits` of one-hot labels over 5 and 10
             frames; 0 if no window contains a switch. None if no window fits.
@@ -228,13 +225,8 @@ def describe(
     """Describe the labels of one episode.
 
     Args:
-        label: label of each frame, 0 … K − 1. For steady frames only, pass
-            `np.where(steady, label, -1)`.
-        clusters: K.
-        rng: draws the nulls and the bootstrap.
-        replicates: replicates of the rotation null.
-        within_cycles: statistics within cycles if known already: those of all frames hold for
-            steady frames.
+        label: of each frame, 0 … K − 1; `np.where(steady, label, -1)` for steady frames only.
+        within_cycles: these statistics if known already: those of all frames hold for steady ones.
 
     Raises:
         UsageError: a label is not below K.
@@ -334,7 +326,6 @@ class SoftStats:
     """Statistics of soft assignments at one temperature: c over prototypes, s = c S over clusters.
 
     Attributes:
-        tau: temperature of c.
         change, change_in_random_order: change over time, and the same for frames in random order;
             `change` is informative only as far as it is smaller.
         between_cycle_mi_bits: divergence of s between gait cycles, in [0, log2 K]; low in a steady
@@ -438,10 +429,7 @@ def reachable_clusters(partition: Partition) -> int:
 
 
 def active_clusters(partition: Partition) -> int:
-    """Number of active clusters #{k : mean_n S_nk > 0.05/K}, as counted in the training logs.
-
-    A property of S alone, independent of behaviour.
-    """
+    """Number of active clusters #{k : mean_n S_nk > 0.05/K} of S alone, as in the training logs."""
     return int((partition.mean(axis=0) > ACTIVE_SHARE / partition.shape[1]).sum())
 
 

@@ -169,10 +169,8 @@ def rayleigh_p(n: int, r: float) -> float:
 # Agreement of gait cycles -------------------------------------------------------------------------
 
 RESAMPLES = 999
-"""Bootstrap resamples of cycles."""
 
 INTERVAL = (0.025, 0.975)
-"""Quantiles of the percentile bootstrap."""
 
 Raster = Int[np.ndarray, "cycles bins"]
 PhaseMap = Int[np.ndarray, " bins"]

@@ -12,7 +12,6 @@ PHASE_BINS = 12
 """Default number of equal parts of a gait cycle."""
 
 REPLICATES = 999
-"""Default number of replicates of a null, B."""
 
 SHUFFLES = 49
 """Replicates of the shuffle null: enough for its mean, and each one rearranges all segments."""

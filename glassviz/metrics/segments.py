@@ -145,8 +145,7 @@ class Dwell:
     """Dwell times of one label, from its uncensored segments; None without any.
 
     Attributes:
-        segments: number of uncensored segments.
-        censored: number of segments cut off by the boundary of the observed frames.
+        segments, censored: numbers of uncensored segments, and of those cut off at a boundary.
         median_frames, mean_frames, iqr_frames: median, mean and interquartile range of the dwell
             time, frames.
         median_s, mean_s, iqr_s: the same, s.

@@ -79,7 +79,6 @@ class EpisodeStability:
         soft, steady_soft: soft assignments; None without labels or frames, for fitted labels, and
             for traces without a partition.
         label_answers: None without labels.
-        basin: verdicts on gait and labels, and the basin.
     """
 
     episode: int
@@ -106,11 +105,7 @@ class EpisodeStability:
 
 
 def describe_gaits(trace: Trace) -> tuple[Gait, ...]:
-    """Describe the gait of every episode of a trace; the same trace always gives the same.
-
-    Raises:
-        GlassvizError: as for `gait.describe`.
-    """
+    """The gait of every episode, the same for the same trace; raises as `gait.describe`."""
     # The matrices are small: several threads would wait for each other.
     with threadpool_limits(1):
         return tuple(describe_gait(trace, i, _rng(trace, i)) for i in range(trace.episodes))
@@ -488,7 +483,6 @@ def _segments(episodes: Sequence[EpisodeStability], frames: int) -> Segments:
 
 
 def _audit(trace: Trace, episode: EpisodeStability) -> tuple[SoftStats, ...]:
-    """Soft metrics of an episode against the temperature."""
     partition, tau, gait = trace.partition, trace.header["tau"], episode.gait
     if partition is None or tau is None or not trace.has_labels:
         return ()

@@ -13,7 +13,6 @@ from scipy.special import stdtrit
 from glassviz.metrics.nulls import batch_sizes
 
 REPLICATES = 4999
-"""Resamples of a bootstrap."""
 
 IQM_FROM = 4
 """An interquartile mean of fewer values would trim none of them."""
@@ -29,9 +28,7 @@ class MeanInterval:
     """A mean with Student's t confidence interval.
 
     Attributes:
-        mean: sample mean.
         low, high: bounds of the interval; None for a single value.
-        count: sample size.
         level: confidence level, exact for normal values.
     """
 
@@ -220,8 +217,6 @@ class Share:
     Attributes:
         share: hits / count.
         low, high: bounds in [0, 1]; also valid for proportions of 0 and 1.
-        hits, count: numerator and denominator.
-        level: confidence level.
     """
 
     share: float

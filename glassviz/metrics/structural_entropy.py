@@ -67,8 +67,7 @@ def _lower_than_null(observed: float, null: Replicates) -> tuple[float, float | 
 def entropy_1d(graph: Graph, self_loops: SelfLoops = "dropped") -> float:
     """H¹ = −Σ_v d_v/2m log2(d_v/2m) of the degrees d, in [0, log2 nodes]; 0 without edges.
 
-    The graph is symmetric and non-negative; `self_loops` says how its diagonal counts in the
-    degrees.
+    The graph is symmetric and non-negative; `self_loops` says how its diagonal counts in degrees.
 
     Example:
         >>> ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
@@ -88,8 +87,7 @@ def entropy_2d(graph: Graph, partition: Partition, self_loops: SelfLoops = "drop
     A soft S averages over memberships outside of the logarithm, as the training loss does; the
     entropy of the mixture would differ.
 
-    The graph is symmetric and non-negative; `self_loops` says how its diagonal counts in the
-    degrees.
+    The graph is symmetric and non-negative; `self_loops` says how its diagonal counts in degrees.
 
     Example:
         >>> ring = np.roll(np.eye(4), 1, axis=1) + np.roll(np.eye(4), -1, axis=1)
@@ -110,8 +108,7 @@ class StructuralEntropy:
         gap: θ = (H¹ − H²)/H¹, the share of H¹ that the partition explains, in [0, 1]. Without
             self-loops it is 0 for a single cluster and for singletons. None without edges.
         null_h2_bits: mean H² of random partitions with the same cluster sizes.
-        z: z-score of H² under that null; negative if lower than by chance. None if the null has no
-            variance.
+        z: z-score of H² under that null, negative if below chance; None if the null is constant.
         p: lower-tail p-value, (1 + #{null <= H²})/(B + 1).
     """
 
@@ -264,10 +261,8 @@ class Cut:
 
     Attributes:
         share: share of the edge weight that crosses clusters, in [0, 1]; None without edges.
-        null_share: mean share under random partitions with the same cluster sizes; None without
-            edges.
-        z: z-score of the share under that null; negative if lower than by chance. None if the null
-            has no variance.
+        null_share: its mean under random partitions of the same cluster sizes; None without edges.
+        z: z-score under that null, negative if below chance; None if the null has no variance.
         p: lower-tail p-value, (1 + #{null <= share})/(B + 1).
     """
 
@@ -284,10 +279,7 @@ def cut(
     self_loops: SelfLoops = "dropped",
     replicates: int = REPLICATES,
 ) -> Cut:
-    """Cut Σ_k g_k / 2m of a partition, against random partitions.
-
-    The graph is directed or undirected; arguments as in `structural_entropy`.
-    """
+    """Cut Σ_k g_k / 2m of a partition of a graph, directed or not, against random partitions."""
     weights, membership = _with_loops(graph, self_loops), _membership(partition)
     total = weights.sum()
     if total <= 0:

@@ -366,10 +366,7 @@ Partition = Float64[np.ndarray, "prototypes clusters"]
 
 @dataclass(frozen=True, eq=False)
 class Walks:
-    """State sequences of episodes, with soft assignments c if there are any.
-
-    Frames labelled −1 are left out, with transitions across them.
-    """
+    """State sequences of episodes, −1 in frames left out, with soft assignments c if any."""
 
     prototype: States
     label: States
@@ -381,15 +378,13 @@ class ChainStats:
     """Statistics of one Markov chain, over prototypes or labels.
 
     Attributes:
-        chain: the chain, in the requested mode.
         counts: frame-to-frame transition counts C_ij, in any mode.
         frames: number of frames in each state.
         entropy_rate_bits, entropy_rate, irreversibility: of `chain`.
         cycles: cycle decomposition of the state sequence, cycles with the most switches first.
         stationary: stationary distribution of the chain in mode `frame`.
         occupancy: share of the frames in each state.
-        occupancy_distance: total variation distance ½ Σ |stationary − occupancy|, in [0, 1]; None
-            without transitions.
+        occupancy_distance: ½ Σ |stationary − occupancy|, in [0, 1]; None without transitions.
         spectral_gap, timescales: of the chain in mode `frame`.
         slowest_s: slowest relaxation time, s, by lag in frames.
     """
@@ -450,8 +445,7 @@ class GraphStats:
 
     Attributes:
         mode: mode of the chains of both levels, `prototypes` and `labels`.
-        flow, train: statistics of the partition by convention; `train` is None without soft
-            assignments.
+        flow, train: the partition by convention; `train` is None without soft assignments.
     """
 
     mode: Mode

@@ -94,12 +94,7 @@ def label_values(stats: LabelStats) -> dict[str, float | None]:
 def label_verdict(
     stats: LabelStats | None, thresholds: LabelThresholds = LABEL_THRESHOLDS
 ) -> LabelVerdict:
-    """Judge the labels of one episode.
-
-    Args:
-        stats: statistics of its steady frames; None for an agent without labels.
-        thresholds: thresholds of the verdict.
-    """
+    """Judge the labels of one episode by `stats` of its steady frames, None without labels."""
     if stats is None:
         return LabelVerdict("none", None, ())
     return judge_labels(label_values(stats), thresholds, stats.occupancy.dominant)
@@ -194,12 +189,7 @@ RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
 
 @dataclass(frozen=True)
 class Cause:
-    """Cause of a basin.
-
-    Attributes:
-        gait: verdict on the gait.
-        labels: verdict on the labels; None if it made no difference.
-    """
+    """Cause of a basin; `labels` is None if the verdict on them made no difference."""
 
     gait: GaitName
     labels: Verdict | None = None
@@ -207,13 +197,7 @@ class Cause:
 
 @dataclass(frozen=True)
 class Basin:
-    """Basin of an episode.
-
-    Attributes:
-        name: name of the basin.
-        cause: verdicts that decided.
-        gait, labels: both verdicts with all their criteria.
-    """
+    """Basin of an episode, its cause, and both verdicts with all their criteria."""
 
     name: BasinName
     cause: Cause
@@ -228,8 +212,7 @@ class RunBasin:
     Attributes:
         name: most common basin; `split` if none has more than three quarters of the episodes.
         split: number of episodes by basin, most common first.
-        causes: number of episodes by cause; causes of the most common basin come first, most
-            common first.
+        causes: number of episodes by cause; those of the most common basin first, then by number.
     """
 
     name: RunBasinName
@@ -244,13 +227,10 @@ def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
 
 
 def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHOLDS) -> RunBasin:
-    """Basin of a run by the majority of its episodes, like `run_gait`.
+    """Basin of a run by the majority of its episodes, like `run_gait`; ValueError without any.
 
     Causes do not have to agree: a run that walks on its knee in one half and lies still in the
     other is split in its gait, but unstable.
-
-    Raises:
-        ValueError: there are no basins.
     """
     if not basins:
         raise ValueError("run_basin: expected the basins of at least one episode, found none")
@@ -284,9 +264,7 @@ class LabelAnswers:
             verdict is undetermined.
         word: most common motif of a gait cycle, from touchdown; None without cycles.
         word_share: share of cycles with that motif.
-        names: gait phase of each label.
-        dominant: label with the most frames; None without frames.
-        dominant_share: its share of frames.
+        dominant, dominant_share: label with the most frames, and its share; None without frames.
         stuck: whether that share is at least 0.8.
     """
 
@@ -303,13 +281,7 @@ class LabelAnswers:
 def label_answers(
     stats: LabelStats, verdict: LabelVerdict, names: tuple[LabelName, ...]
 ) -> LabelAnswers:
-    """Describe the labels of an episode.
-
-    Args:
-        stats: statistics of all frames after the initial transient.
-        verdict: verdict on the labels.
-        names: gait phases of the labels.
-    """
+    """Describe the labels of an episode; `stats` are of all frames after the initial transient."""
     occupancy, words = stats.occupancy, stats.clear_words
     in_step = {"locked": True, "oscillating": False}.get(verdict.verdict)
     return LabelAnswers(
