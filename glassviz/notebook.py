@@ -181,9 +181,6 @@ class Rollout:
 
     Episodes are counted from 1, as in films, tables and figures: episode 1 is row 0 of the trace's
     arrays. Where one is shown and none is asked for, it is the one with the median return.
-
-    Attributes:
-        run: the checkpoint under its controller, with the trace.
     """
 
     run: rollouts.Run
@@ -247,7 +244,7 @@ class Rollout:
         """Film an episode, with its label on every frame.
 
         Args:
-            part_s: seconds of it, from and to; all of it by default.
+            part_s: start and end of the filmed part, s; the whole episode by default.
             speed: 1 for real time, 0.5 for slow motion; every frame is shown.
             size: width and height, even numbers.
             overlay: whether label, controller, time and return are written over it.
@@ -292,11 +289,8 @@ class Rollout:
     def graph(self, mode: "Mode" = "jump") -> "Axes":
         """Draw the transition graph of prototypes and labels, with its matrices.
 
-        Args:
-            mode: `jump` (self-transitions dropped), `frame`, `flow`, or `soft-train`.
-
-        Returns:
-            The axes of the graph, in points from its upper left corner.
+        `mode` is `jump` (self-transitions dropped), `frame`, `flow`, or `soft-train`. The returned
+        axes are in points from the upper left corner of the graph.
 
         Raises:
             GlassvizError: there are no labels or, for `soft-train`, no soft assignments.
@@ -312,16 +306,14 @@ class Rollout:
     def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":
         """Draw the latent map: every frame in a plane, with the typical gait cycle.
 
-        Its coordinates are kept beside the trace, and used again.
+        Its coordinates, which are those of the axes, are kept beside the trace and used again.
+        Distances between islands mean nothing.
 
         Args:
             color: what frames are coloured by: `label`, `phase`, `return-to-go` or `episode`;
                 label by default, gait phase without labels.
             method: `umap`, or `pca`.
             seed: determines the map.
-
-        Returns:
-            The axes of the map, in its coordinates. Distances between islands mean nothing.
 
         Raises:
             GlassvizError: there are too few frames, or nothing to colour them by.
@@ -341,11 +333,7 @@ class Rollout:
     def strip(self, episode: int | None = None, part_s: Part | None = None) -> "Sequence[Axes]":
         """Draw a film strip with labels: two gait cycles below each other, or a part.
 
-        Args:
-            part_s: seconds of it, from and to.
-
-        Returns:
-            The axes of its pictures and bars.
+        `part_s` is the start and end of the part, s. Returns the axes of the pictures and bars.
 
         Raises:
             GlassvizError: there is no such episode or part, or nothing can be drawn here.
@@ -358,13 +346,7 @@ class Rollout:
             return hand_over(strip_figure(self._source(episode), studio.stills, part_s))
 
     def raster(self, episode: int | None = None) -> "Sequence[Axes]":
-        """Draw the label of every gait cycle at every phase, an episode after the other.
-
-        Args:
-            episode: the only one that is drawn; all of them by default.
-
-        Returns:
-            The axes of its blocks.
+        """Draw the label of every gait cycle at every phase, of one episode or of all in turn.
 
         Raises:
             GlassvizError: there are no labels, or no gait cycles.
@@ -420,11 +402,7 @@ MOST_RETURNS = 20
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Run:
-    """A checkpoint. As the last line of a cell it shows what is in it.
-
-    Attributes:
-        checkpoint: its configuration, parameters and provenance.
-    """
+    """A checkpoint. As the last line of a cell it shows what is in it."""
 
     path: Path
     name: str
@@ -495,7 +473,6 @@ class Run:
         return fact_table(self.name, list(self._facts()), list(rows_of(summarise(self.checkpoint))))
 
     def _facts(self) -> Iterator[tuple[str, str]]:
-        """What matters first."""
         from glassviz.checkpoints import summarise
         from glassviz.environment import reward_shaping
         from glassviz.report.phrases.tables import remarks_of
@@ -523,14 +500,10 @@ class Run:
 
 
 def load(path: StrPath) -> Run | Rollout:
-    """Open a checkpoint or a trace.
+    """Open a checkpoint as a `Run`, or a trace as a `Rollout`.
 
-    Args:
-        path: a native checkpoint (.safetensors), a published one (.pkl), a folder that holds one
-            run, or a trace (.npz). Reading a file runs no code of its own.
-
-    Returns:
-        A `Run`; a `Rollout` for a trace.
+    `path` is a native checkpoint (.safetensors), a published one (.pkl), a folder that holds one
+    run, or a trace (.npz). Reading a file runs no code of its own.
 
     Raises:
         GlassvizError: there is no such file, it is of another kind or damaged.

@@ -28,12 +28,9 @@ class PlannerState(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """Result of planning.
+    """Result of planning: the action to take now, in [-1, 1], and the next step's initial state.
 
-    Attributes:
-        action: action to take now, in [-1, 1].
-        state: initial state of the next step's plan.
-        value, value_spread: mean and std of the elites' values in the last iteration.
+    `value` and `value_spread` are mean and std of the elites' values in the last iteration.
     """
 
     action: Float[Array, "*episodes act"]

@@ -50,21 +50,13 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
 def convert(
     source: StrPath, target: StrPath, *, half: bool = False, overwrite: bool = False
 ) -> Checkpoint:
-    """Convert a checkpoint to the native format.
+    """Convert a checkpoint to the native format, and return it as read back from `target`.
 
     Configuration, provenance and assumptions are kept; what is lost is listed in the provenance's
-    `losses`.
-
-    Args:
-        source: a checkpoint in any format that `load` supports.
-        target: a `.safetensors` path.
-        half: store parameters in half precision.
-
-    Returns:
-        The checkpoint as read back from `target`.
+    `losses`. `half` stores parameters in half precision.
 
     Raises:
-        UsageError: `target` has another suffix.
+        UsageError: `target` does not end in `.safetensors`.
         GlassvizError: `target` exists and `overwrite` is false, `source` cannot be read, or
             `target` cannot be written.
     """

@@ -87,7 +87,6 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
 
 
 def _run_facts(payload: Mapping[Any, Any]) -> dict[str, Any]:
-    """The `_RUN_FACTS` that the file contains."""
     facts: dict[str, Any] = {}
     for key in _RUN_FACTS:
         value = payload.get(key)
@@ -114,17 +113,15 @@ def _returns(payload: Mapping[Any, Any]) -> tuple[dict[str, Any], list[str]]:
 
 
 class _LeafReader:
-    """Reads the leaves under `params`.
+    """Reads the leaves under `params`; `place` is the file's name in messages.
 
     Args:
-        place: the file's name in messages.
         budget: maximum total size of the leaves in bytes, namely the file's size: leaves that
             share their bytes could otherwise expand without bound.
 
     Attributes:
         leaves: float32 arrays by name, including those of Glass.
-        other_nets: networks that this package does not use.
-        ignored: these, and leaves of `glass` besides prototypes and assignment logits.
+        ignored: unused networks, and leaves of `glass` besides prototypes and assignment logits.
         rounded: number of leaves that were stored in double precision.
     """
 
@@ -197,7 +194,6 @@ class _LeafReader:
         return branch
 
     def _array(self, name: str, leaf: Any) -> np.ndarray:
-        """A float32 copy of a leaf."""
         values = leaf.values if isinstance(leaf, PickledArray) else None
         if values is None or values.dtype.kind != "f":
             raise self.error(f"leaf {printable(name)} is not an array of floats, expected float32")
@@ -215,9 +211,7 @@ class _LeafReader:
 class _Inference:
     """Infers the configuration from the shapes of the leaves and from `glass_config`.
 
-    Attributes:
-        assumptions: what the file does not specify.
-        glass_switched_off: whether the agent was trained without the Glass that the file contains.
+    `glass_switched_off`: the agent was trained without the Glass that the file contains.
     """
 
     def __init__(self, payload: Mapping[Any, Any], read: _LeafReader) -> None:

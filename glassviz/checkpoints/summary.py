@@ -41,8 +41,6 @@ class Summary:
     Attributes:
         networks: layer sizes from input to output, by network.
         no_planner: why the planner cannot run this agent; empty if it can.
-        assumptions: what the file did not specify and the reader assumed.
-        ignored_leaves: unused parameters in the file.
         losses: what else of the file was not imported.
     """
 

@@ -174,11 +174,7 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 def read_pickle(data: bytes, place: str) -> Any:
     """Read the plain data in a pickle: dicts, lists, tuples, numbers, strings, bytes and arrays.
 
-    Arrays are returned as `PickledArray`s.
-
-    Args:
-        data: content of the file.
-        place: the file's name in messages.
+    Arrays are returned as `PickledArray`s; `place` is the file's name in messages.
 
     Raises:
         GlassvizError: the stream is damaged or truncated, refers to a name that no checkpoint
@@ -202,8 +198,6 @@ def read_pickle(data: bytes, place: str) -> Any:
 
 
 class _Machine:
-    """The pickle stack machine."""
-
     def __init__(self, data: bytes, place: str) -> None:
         self.data = data
         self.place = place

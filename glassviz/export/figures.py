@@ -23,7 +23,6 @@ PICTURE = 400, 440
 RASTER_ROW_INCHES = 0.7
 
 CYCLES_SHOWN = 6
-"""Gait cycles in the enlarged part of a timeline."""
 
 Part = tuple[float, float]
 """Start and end of a part of an episode, s."""
@@ -135,12 +134,10 @@ def raster_caption(source: Source) -> str:
 def shown_part(
     source: Source, part_s: Part | None, longest_s: float = 6.0, shortest_s: float = 2.0
 ) -> tuple[int, int]:
-    """First and last frame (exclusive) of the shown part of an episode.
+    """First and last frame (exclusive) of a requested part of an episode.
 
-    Args:
-        part_s: requested part; None for some gait cycles in the middle of the episode, or without
-            these the part after its initial transient.
-        longest_s, shortest_s: limits of the duration of a part that was not requested.
+    By default, some gait cycles in its middle, or without these the part after its initial
+    transient, of a duration between `shortest_s` and `longest_s`.
 
     Raises:
         UsageError: the episode has no such part.

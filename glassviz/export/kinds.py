@@ -237,7 +237,6 @@ def _mosaic(
 
 
 def _format(path: Path) -> Format:
-    """The format that a film's name asks for."""
     return next(name for name in SPECS if path.suffix.lower() == f".{name}")
 
 
@@ -285,9 +284,7 @@ def export_all(
     have (a grid without labels) is left out, and the captions say why.
 
     Args:
-        rows: of `assess_all`.
         episode: to show, from 0; of each run the one with the median return if None.
-        overwrite: replace existing files.
         tell: called with each line that a user should see.
         on_file: called with the name of each film; returns its progress callback.
 

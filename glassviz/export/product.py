@@ -80,7 +80,6 @@ class Product:
     Attributes:
         stem: default name of the file, without its ending.
         endings: endings that the file may have; the first is the default.
-        caption: what it shows, and what it was made from.
         write: writes the file atomically, and returns notes on it.
     """
 

@@ -1,7 +1,6 @@
 """Recordings of episodes for the Rerun viewer, an extra: `pip install 'glassviz[rerun]'`.
 
-Film, labels, latent map and scalars share the timelines `time` (seconds since the reset) and
-`frame`.
+Film, labels, latent map and scalars share the timelines `time` (s since the reset) and `frame`.
 """
 
 from pathlib import Path
@@ -56,13 +55,10 @@ def write(
     open_renderer: OpenRenderer = MujocoRenderer,
     method: Method = "umap",
 ) -> list[str]:
-    """Write an episode to `path` (.rrd) atomically.
+    """Write an episode to `path` (.rrd) atomically, and return what was omitted and why.
 
     The film is omitted if no OpenGL backend works, the map if the latents cannot be mapped. A map
     stored beside the trace is reused, otherwise one is made by `method`.
-
-    Returns:
-        What was omitted and why, one sentence per item.
 
     Raises:
         UsageError: as for `check`.
@@ -93,10 +89,7 @@ def write(
 
 
 def find_map(trace: Trace, folder: StrPath) -> Plane | None:
-    """Positions of a trace's frames on a map of all of them stored in `folder`; None without one.
-
-    UMAP is preferred to PCA.
-    """
+    """Positions of a trace's frames on its map in `folder`, UMAP before PCA; None without one."""
     for path in sorted(Path(folder).glob(f"latent-*{MAP_SUFFIX}"), reverse=True):
         try:
             coordinates = Coordinates.load(path)
@@ -177,7 +170,6 @@ def _clock(rr: Any, time_s: np.ndarray, frames: np.ndarray) -> "list[TimeColumn]
 
 
 def _blueprint(source: Source, film: bool, on_map: bool) -> "Blueprint":
-    """Layout of the viewer."""
     import rerun.blueprint as rrb
 
     left: list[Any] = [rrb.Spatial2DView(origin="film", name="Film")] if film else []

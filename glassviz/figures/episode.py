@@ -61,7 +61,6 @@ class Signals:
     """Quantities of an episode in a timeline, T frames.
 
     Attributes:
-        time_s: time since the reset.
         height_m: height of the torso over the foot.
         foot, other: floor contact of the foot, and of any other part of the body.
         label: labels; None for an agent without labels.
@@ -83,11 +82,7 @@ def film_strip(
 ) -> Figure:
     """Draw rows of pictures above bars of their labels, each picture above its frame.
 
-    Args:
-        rows: rows with equal numbers of pictures.
-        names: gait phases by label.
-        axis, ticks: title and ticks of the horizontal axis.
-        width_mm: width of the figure.
+    All rows have equal numbers of pictures; `names` are gait phases by label.
     """
     left, right = 0.5, 0.5
     inner = width_mm - left - right
@@ -134,11 +129,9 @@ def timeline(
     """Draw a whole episode as a band of labels, and a part of it with height and contacts.
 
     Args:
-        signals: quantities of the episode.
         part: first and last frame (exclusive) of the enlarged part.
         names: gait phases by label.
         label_title: title of the lane of labels.
-        width_mm: width of the figure.
     """
     first, last = part
     time = signals.time_s
@@ -201,7 +194,6 @@ def timeline(
 
 
 def _legend_lines(names: Sequence[str], width_mm: float) -> list[int]:
-    """Number of labels in the lines of a legend."""
     lines: list[int] = []
     remaining = 0.0
     for name in names:
@@ -267,7 +259,6 @@ def _lane(
     height: float,
     color: str,
 ) -> None:
-    """Draw the intervals with contact."""
     axes.add_patch(Rectangle((x, y), width, height, facecolor=FAINT, linewidth=0))
     edges = np.flatnonzero(np.diff(np.concatenate([[0], contact.astype(np.int8), [0]])))
     scale = width / len(contact)

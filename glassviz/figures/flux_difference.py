@@ -36,7 +36,6 @@ MATCHED_BY: dict[MatchedBy, str] = {
     ),
     MatchedBy.PHASE: "labels matched by the gait phase in which they occur (Hungarian method)",
 }
-"""Descriptions of the matching for captions."""
 
 SIDES = 20.0
 """Margin beside a ring of labels for their names, in points."""

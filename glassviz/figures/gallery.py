@@ -35,9 +35,7 @@ class Examples:
     """Example frames of a prototype.
 
     Attributes:
-        number: number n of the prototype.
-        label: most frequent label of its frames.
-        name: gait phase of the label.
+        label, name: most frequent label of its frames, and the label's gait phase.
         share: share of all frames for which this prototype is the nearest.
         frames: indices into `Frames`, nearest first, from different gait cycles and as far as
             possible from different episodes.

@@ -33,7 +33,6 @@ from glassviz.figures.style import COLUMN_INCHES, FAINT, INK, LINE_HEIGHT, short
 from glassviz.palette import ink_on, label_color
 
 WIDTH, HEIGHT = 240.0, 222.0
-"""Default size of a drawing, as wide as a column of a page."""
 
 MARGIN_X, MARGIN_Y = 4.0, 22.0
 """Margins around the hulls, for their names."""
@@ -45,7 +44,6 @@ RING_GAP, RING_WIDTH = 1.7, 1.3
 """Gap between a disc and its ring of self-transitions, and width of the ring."""
 
 NUMBER_SIZE, SHARE_SIZE = 6.0, 6.0
-"""Font sizes of prototype numbers and of shares."""
 
 MIN_SHARE_RADIUS = 10.5
 """Smallest radius of a disc that has room for a share below its number."""
@@ -63,13 +61,11 @@ MORE, LESS = "#2166AC", "#B35806"
 """Colours of arrows of a difference."""
 
 MAX_SHARES = 8
-"""Maximum number of arrows with a printed share."""
 
 MIN_PRINTED_SHARE = 0.12
 """Smallest share that is printed, relative to the largest one."""
 
 UNVISITED = "#6B7280"
-"""Colour of the texts of what is never visited."""
 
 Width = Literal["column", "page"]
 POINTS = 72.0
@@ -85,12 +81,9 @@ TITLE_HEIGHT = 13.0
 
 @dataclass(frozen=True)
 class Node:
-    """A prototype or a label.
+    """A prototype or a label, drawn as a disc with an area proportional to its share.
 
     Attributes:
-        key: number of the node.
-        cluster: cluster of the node.
-        x, y, radius: centre and radius of its disc; the area is proportional to its share.
         share: share of the frames, in [0, 1]; 0 for a node that is never visited, drawn hollow.
         stays: probability of a self-transition, drawn as part of a ring; None for no ring.
         color, ink: colours of the disc and of its text.
@@ -116,14 +109,11 @@ class Arrow:
 
     Attributes:
         source, target: keys of the nodes.
-        share: share of the traffic, in [0, 1].
-        width: width of the line, proportional to the share.
+        share: share of the traffic, in [0, 1]; the width of the line is proportional to it.
         main: whether the arrow is part of the dominant cycle.
-        color: colour of line and head.
         start, control, end: quadratic Bézier curve of the line.
         head: corners of the arrowhead, whose tip touches the target; empty if undirected.
-        told: printed share; "" if there is no room.
-        at: centre of the printed share.
+        told, at: printed share, "" if there is no room, and its centre.
     """
 
     source: int
@@ -145,11 +135,8 @@ class Hull:
     """A cluster.
 
     Attributes:
-        cluster: number of the cluster.
-        color: colour of the cluster.
         outline: corners of a convex polygon around its prototypes.
-        name: lines of text; empty if there is no room.
-        at: centre of the text.
+        name, at: lines of text, empty if there is no room, and their centre.
         visited: whether any frame belongs to it.
     """
 
@@ -163,12 +150,7 @@ class Hull:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A transition graph.
-
-    Attributes:
-        width, height: size of the drawing.
-        hulls, arrows, nodes: elements in drawing order.
-    """
+    """A transition graph; hulls, arrows and nodes are in drawing order."""
 
     width: float
     height: float
@@ -182,7 +164,6 @@ class Look:
     """The content of a drawing, before layout.
 
     Attributes:
-        cluster: clusters of the nodes.
         share: shares of the frames.
         traffic: shares of the traffic between nodes; the diagonal is not drawn.
         stays: probabilities of self-transitions; None for no rings.

@@ -56,7 +56,6 @@ class GraphLayout:
     """Positions of prototypes and clusters, y downwards.
 
     Attributes:
-        place: centres of the prototypes.
         centre, radius: circles around the clusters, in the order of `clusters`.
         clusters: numbers of the clusters that have prototypes, ascending.
         unit: diameter of a prototype's disc.
@@ -77,14 +76,9 @@ class GraphLayout:
 def graph_layout(
     cluster: Int[np.ndarray, " prototypes"], width: float, height: float, largest: float = np.inf
 ) -> GraphLayout:
-    """Lay out prototypes in a box, as large as possible.
+    """Lay out prototypes in a box, as large as possible, with discs of at most diameter `largest`.
 
     Clusters are placed clockwise by number on a ring, which is rotated to fit best.
-
-    Args:
-        cluster: clusters of the prototypes.
-        width, height: size of the box.
-        largest: maximum diameter of a prototype's disc.
     """
     clusters = np.unique(cluster)
     members = [np.flatnonzero(cluster == k) for k in clusters]
@@ -162,7 +156,6 @@ def _ring(
 
 
 def _bounds(centre: Points, radius: Float64[np.ndarray, " clusters"]) -> tuple[Vector, Vector]:
-    """Upper left and lower right corner of the box around circles."""
     return (centre - radius[:, None]).min(axis=0), (centre + radius[:, None]).max(axis=0)
 
 
@@ -186,13 +179,8 @@ def route(
 ) -> tuple[Point, Point, Point, tuple[Point, ...]]:
     """A curve from one disc to another that avoids the others as far as possible.
 
-    Args:
-        discs: centres and radii.
-        source, target: indices of the two discs.
-        head: length of the arrowhead; 0 for an undirected line.
-
-    Returns:
-        Start, control point and end of the curve, and the corners of the arrowhead.
+    `head` is the length of the arrowhead, 0 for an undirected line. Returns start, control point
+    and end of the curve, and the corners of the arrowhead.
     """
     others = np.delete(discs, [source, target], axis=0)
     a, b = discs[source, :2], discs[target, :2]
@@ -224,7 +212,7 @@ def text_positions(
 ) -> Iterator[Point]:
     """Candidate centres of a text along a curve, near its middle first.
 
-    On the curve, if it is long enough to be visible on both sides of the text; then beside it.
+    On the curve, if it is visible on both sides of the text; then beside it.
     """
     a, c, b = np.array(start), np.array(control), np.array(end)
     if np.linalg.norm(b - a) > LONG * width:
@@ -294,13 +282,7 @@ class Box:
 
 
 class Room:
-    """The free space of a page.
-
-    Args:
-        page: box that texts must stay within.
-        discs: centres and radii of discs that texts must not cover.
-        taken: boxes that texts must not cover.
-    """
+    """The free space of a page: texts stay within it, and cover neither discs nor `taken` boxes."""
 
     def __init__(
         self, page: Box, discs: Iterable[Iterable[float]], taken: Iterable[Box] = ()
@@ -341,15 +323,10 @@ class Name:
 def place_names(
     layout: GraphLayout, names: Mapping[int, tuple[str, ...]], page: Box
 ) -> dict[int, Name]:
-    """Place the name of every cluster beside its hull.
+    """Place the name of every cluster beside its hull, within the page.
 
     All names in full, if they fit; else their first lines; else the first words of these, as many
     as fit.
-
-    Args:
-        layout: layout of the hulls.
-        names: lines of text by cluster.
-        page: box that names must stay within.
     """
     first_lines = {k: lines[:1] for k, lines in names.items()}
     for variant in (names, first_lines):

@@ -16,7 +16,6 @@ from glassviz.metrics.labels import SoftStats
 from glassviz.palette import CLUSTER_COLORS, ink_on, label_color, to_rgb
 
 ROW_CYCLES = 180
-"""Maximum number of cycles in a row of a raster."""
 
 GAP_CYCLES = 3
 """Gap between episodes, in cycles."""
@@ -52,13 +51,8 @@ def label_raster(
     """Draw every gait cycle as a column, phase upwards from touchdown, coloured by label.
 
     Locked labels form bands, oscillating ones noise. A band of phases with the same most frequent
-    label in an episode is annotated with the label's number.
-
-    Args:
-        rasters: rasters by the episode's number, without episodes that have no cycles; −1 for no
-            frame.
-        width_inches: width of the figure.
-        row_inches: height of a row.
+    label in an episode is annotated with the label's number. `rasters` are by the episode's number,
+    without episodes that have no cycles; −1 for no frame.
     """
     rows = _rows({episode: len(raster) for episode, raster in rasters.items()})
     height = len(rows) + ROW_GAP * (len(rows) - 1)
@@ -122,11 +116,7 @@ def dwell_histograms(
 
 
 def occupancy_bars(shares: Mapping[str, Float64[np.ndarray, " clusters"]]) -> Figure:
-    """Draw one stacked bar of label shares per set of frames.
-
-    Args:
-        shares: shares of the labels, summing to 1, by name of the set of frames.
-    """
+    """Draw one stacked bar of label shares, which sum to 1, per named set of frames."""
     with style():
         figure, axes = _panel(0.27 * len(shares), left=0.9, bottom=0.2, top=0.03)
         for y, share in enumerate(shares.values()):
@@ -151,9 +141,7 @@ def occupancy_bars(shares: Mapping[str, Float64[np.ndarray, " clusters"]]) -> Fi
 def temperature_audit(audit: Sequence[SoftStats], checkpoint_tau: float) -> Figure:
     """Draw soft metrics against the temperature τ: bits on the left, shares on the right.
 
-    Args:
-        audit: soft metrics by temperature; undefined ones are left out.
-        checkpoint_tau: temperature of the checkpoint, which is marked.
+    The checkpoint's own τ is marked; undefined metrics are left out.
     """
     taus = [each.tau for each in audit]
     with style():
@@ -201,7 +189,6 @@ def _bare(axes: Axes) -> None:
 
 
 def _rows(cycles: Mapping[int, int]) -> list[list[int]]:
-    """Distribute episodes over rows of up to `ROW_CYCLES` cycles."""
     rows: list[list[int]] = [[]]
     for episode, count in cycles.items():
         used = sum(cycles[other] + GAP_CYCLES for other in rows[-1])

@@ -79,7 +79,6 @@ OUTSIDE_COLOR = "#D3D6DB"
 """Colour of frames without a value."""
 
 PANEL_INCHES = 1.6
-"""Height of a panel."""
 
 SIDE_BY_SIDE = 4
 """Maximum number of single-panel maps in a row of a page."""
@@ -88,7 +87,6 @@ HEAD_INCHES = 0.2
 GAP_INCHES = 0.12
 
 SIDE_INCHES = 0.07
-"""Margin of titles and caption."""
 
 CAPTION_SIZE = 6.0
 LEGEND_INCHES = 0.4
@@ -101,7 +99,6 @@ LEAP = 0.04
 """A path that is further from any frame, in widths of the map, jumps between islands."""
 
 HALO = [Stroke(linewidth=1.8, foreground="white"), Normal()]
-"""Path effects of texts on frames."""
 
 NO_DISTANCES = "Distances between islands mean nothing."
 SHADOW = "Points close to each other here may be far apart in the other dimensions."
@@ -120,12 +117,8 @@ def figure(maps: Sequence[LatentMap], colors: Sequence[Color] | None = None) -> 
     """Draw maps: one at the width of a column, several at that of a page.
 
     One map has a table of its quality. Several are drawn in rows, or side by side if they have one
-    panel each.
-
-    Args:
-        maps: at least one map.
-        colors: colourings, one panel per colouring, grey if it does not apply to a map; None for
-            all that apply to any map.
+    panel each. There is one panel per colouring, grey if it does not apply to a map; by default all
+    that apply to any map.
 
     Raises:
         UsageError: a colouring applies to no map.
@@ -232,15 +225,10 @@ def _panel(
     alone: bool,
     title: str | None = None,
 ) -> None:
-    """Draw a map in one colouring.
+    """Draw a map in one colouring, with its legend on the axes `below`.
 
-    Args:
-        axes, below: axes of the panel and of its legend.
-        latent_map: the map.
-        color: the colouring.
-        alone: whether the map has no other panel; if it has, gait cycles and prototypes are drawn
-            in the panels that they belong to.
-        title: title of the panel; None for that of the colouring.
+    Unless the panel is `alone`, gait cycles and prototypes are drawn in the panels that they belong
+    to. `title` is None for that of the colouring.
     """
     title = title or _panel_title(latent_map, color)
     axes.set_title(title, pad=2, fontsize=7.5, parse_math=False)
@@ -499,7 +487,6 @@ def _numbers(latent_map: LatentMap) -> list[tuple[str, str, str]]:
 
 
 def _summary(latent_map: LatentMap) -> str:
-    """Quality in one line."""
     quality, labels = latent_map.quality, latent_map.labels
     parts = []
     if quality:

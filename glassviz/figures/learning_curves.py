@@ -78,12 +78,8 @@ def learning_curves(
 ) -> Figure:
     """Draw one panel per controller, one colour per run and one thin line per seed.
 
-    All panels share both axes. A dot marks a seed's last evaluation, a cross a restart.
-
-    Args:
-        runs: the runs, named in the legend.
-        controllers: controllers of the panels, from top to bottom.
-        published: quartiles of the policy's return, drawn behind its panel up to the runs' length.
+    All panels share both axes. A dot marks a seed's last evaluation, a cross a restart. `published`
+    are quartiles of the policy's return, drawn behind its panel up to the runs' length.
     """
     last = max(step for run in runs for curve in run.curves for step in curve.env_steps)
     handles, labels = _legend_of_runs(runs)

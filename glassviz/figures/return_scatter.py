@@ -37,7 +37,6 @@ MARKERS = {
     "split": ("D", CLUSTER_COLORS[3]),
     "undetermined": ("^", NO_CLUSTER_COLOR),
 }
-"""Marker and colour by basin."""
 
 
 @dataclass(frozen=True)
@@ -60,10 +59,7 @@ def against_return(
 ) -> Figure:
     """Draw one panel per metric, with a common scale of return.
 
-    Args:
-        panels: the metrics; at least one.
-        returns: returns by the run's number, which is drawn next to its point.
-        basins: basins by the run's number, keys of `MARKERS`.
+    Numbers of runs are drawn next to their points; basins are keys of `MARKERS`.
     """
     rows = math.ceil(len(panels) / COLUMNS)
     step = TOP + PANEL[1] + BOTTOM

@@ -103,16 +103,12 @@ def save(
 ) -> None:
     """Write a figure atomically; equal figures give equal files.
 
-    Args:
-        figure: the figure.
-        path: file to write.
-        overwrite: replace an existing file.
-        text_as_paths: convert the text of an SVG to paths. Its width then does not depend on
-            installed fonts, but it cannot be edited or searched.
+    With `text_as_paths`, the width of an SVG's text does not depend on installed fonts, but it
+    cannot be edited or searched.
 
     Raises:
         UsageError: as for `check_target`.
-        GlassvizError: the file cannot be written.
+        GlassvizError: the file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
     check_target(path, overwrite)
@@ -206,12 +202,8 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     """An `<svg>` element for the body of an HTML page.
 
     Text and axes use the page's `currentColor`, grids its `--rule`, so that the figure suits dark
-    and light pages.
-
-    Args:
-        figure: the figure.
-        name: prefix of all ids in the element; unique within the page.
-        description: accessible description of the figure, plain text.
+    and light pages. `name` is a prefix of all ids, unique within the page; `description` is plain
+    text for accessibility.
     """
     with style():
         text = io.StringIO()

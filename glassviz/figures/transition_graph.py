@@ -66,7 +66,6 @@ MODES: dict[Mode, str] = {
     "unweighted by visits",
     "flow": "flow: share of the time on each transition, π_i P_ij",
 }
-"""Descriptions of the modes for captions."""
 
 CONVENTIONS: dict[Convention, str] = {
     "flow": "flow, symmetrised, self-transitions dropped",
@@ -80,13 +79,7 @@ MAX_STATES = 10
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """A heat map of a matrix.
-
-    Attributes:
-        title: title of the matrix.
-        values: one column per prototype, one row per prototype or cluster.
-        highest: upper end of the scale, which begins at 0.
-    """
+    """A heat map of a matrix with one column per prototype, on a scale from 0 to `highest`."""
 
     title: str
     values: Float64[np.ndarray, "rows prototypes"]
@@ -129,12 +122,10 @@ def transition_graph(graph: RunGraph, width: Width = "column") -> Figure:
 
 
 def _second_left(count: int, cell: float) -> float:
-    """Left side of the second matrix, for `count` prototypes."""
     return LEFT + count * cell + BETWEEN + 2 * STRIP
 
 
 def _key_width(count: int, cell: float) -> float:
-    """Width of the key's texts."""
     return COLUMN - MARGIN - _second_left(count, cell) + STRIP - INDENT
 
 

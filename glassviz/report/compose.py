@@ -44,7 +44,6 @@ from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 TITLE = "Basin classification report"
 
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
-"""Metrics with a column in the table of all runs."""
 
 MOST_OF_COMMAND = 400
 """Characters of the command line that are shown; a shell may expand a pattern to many paths."""
@@ -65,7 +64,6 @@ def compose(
         rows: runs from `assess_all`.
         together: comparison of the runs; None leaves that part out.
         on_card: called with the number of finished checkpoints and their total.
-        open_renderer: what draws film strips.
 
     Raises:
         GlassvizError: a trace is no longer what it was.

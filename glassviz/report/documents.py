@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # Stability ----------------------------------------------------------------------------------------
 
 STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
-"""Files of `save_stability`."""
 
 
 def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
@@ -45,10 +44,7 @@ def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any 
 
 
 def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
-    """One document with `runs`, all results of each run, and `together`.
-
-    `together` is the comparison of the runs; None if there is nothing to compare.
-    """
+    """One document with `runs`, all results of each, and `together`, their comparison or None."""
     return as_json({"runs": [run_dict(row) for row in rows], "together": together})
 
 
@@ -111,7 +107,6 @@ def _split(counts: Mapping[str, int]) -> str:
 
 
 COMPARISON_FILES = ("together.json", "pairs.csv")
-"""Files of `save_comparison`."""
 
 
 def save_comparison(together: Comparison | None, folder: StrPath) -> None:

@@ -22,12 +22,7 @@ from glassviz.text import escaped
 
 
 def environment(autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> Environment:
-    """Jinja environment of the report's templates.
-
-    Args:
-        autoescape: whether values are escaped for HTML.
-        finalize: applied to every value before it is printed.
-    """
+    """Jinja environment of the report's templates; `finalize` is applied to every printed value."""
     found = Environment(
         loader=PackageLoader("glassviz.report"),
         autoescape=autoescape,

@@ -128,9 +128,7 @@ class Evidence:
 class EvidenceGroup:
     """Criteria that belong together.
 
-    Attributes:
-        title: what they decide.
-        folded: whether they belong to a gait that the run does not show, and may be collapsed.
+    `folded` ones belong to a gait that the run does not show, and may be collapsed.
     """
 
     title: str
@@ -208,12 +206,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Card:
-    """One checkpoint.
-
-    Attributes:
-        anchor: id on the page.
-        strip: film strip of the controller with the higher return.
-    """
+    """One checkpoint, with a film strip of the controller with the higher return."""
 
     anchor: str
     name: str
@@ -262,7 +255,6 @@ class Page:
     """The whole page.
 
     Attributes:
-        command: command line that requested the report.
         verdict: sentences of the lead.
         labels: labels that the verdicts are based on, one line each.
         together: comparison of the runs; empty if there is nothing to compare.

@@ -134,8 +134,7 @@ DRAWN = (PRIMARY, *NAMED)
 def drawing_of(own: ControllerRuns, name: str) -> Drawing | None:
     """Primary and named metrics against return, one point per run.
 
-    Returns:
-        None for a single run, or if returns have no common scale.
+    None for a single run, or if returns have no common scale.
     """
     found = {each.metric: each for each in own.stability_and_return.correlations}
     if not found or len(own.runs) < 2:
@@ -370,7 +369,6 @@ def _pooled(criteria: Sequence[Sequence[Criterion]]) -> tuple[Evidence, ...]:
 
 
 def _evidence(criteria: Sequence[Criterion]) -> Evidence:
-    """One criterion over its episodes."""
     first = criteria[0]
     values = [each.value for each in criteria if each.value is not None]
     middle = replace(first, value=median(values) if values else None)

@@ -32,7 +32,6 @@ def plain(value: Any) -> Any:
 
 
 def _items(result: Any) -> Iterator[tuple[str, Any]]:
-    """The keys of a result and what they hold."""
     # Not at the top: documents of plain containers, such as the doctor's, need no analysis.
     from glassviz.report.keys import KEYS, Keys
 

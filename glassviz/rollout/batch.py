@@ -119,13 +119,8 @@ def distinct_names(
 ) -> list[str]:
     """Distinct names of runs: a name that several share is replaced by the file name, or the path.
 
-    Args:
-        targets: the trace or checkpoint of each.
-        beside: what else distinguishes each, such as its controller; nothing by default.
-
-    Returns:
-        Names whose `file_stem`, together with what stands beside them, is unique, also on file
-        systems that ignore case.
+    `targets` are their traces or checkpoints; `beside` is what else distinguishes each, such as its
+    controller. With it, the `file_stem` of a name is unique, on file systems that ignore case too.
     """
     own = list(names)
     others = beside or [()] * len(own)

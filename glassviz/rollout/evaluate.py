@@ -168,9 +168,7 @@ def summarise(
 class Recorded:
     """What a checkpoint says of its evaluation in training.
 
-    Attributes:
-        episodes: over how many; None where the file does not say.
-        reset_seeds: what they were reset with; empty where the file does not say.
+    `episodes` is None and `reset_seeds` empty where the file does not say.
     """
 
     mean: float
@@ -222,13 +220,8 @@ def reevaluate(
 ) -> list[Fresh | Failed]:
     """Evaluate checkpoints on the same resets, those of one configuration side by side.
 
-    Args:
-        paths: the checkpoints; one that is broken does not keep the others.
-        episodes: of each checkpoint under each controller.
-        on_progress: called with decisions done and in all.
-
-    Returns:
-        In the order of `paths`, then of `controllers`.
+    One that is broken does not keep the others. Results are in the order of `paths`, then of
+    `controllers`; `on_progress` is called with decisions done and in all.
     """
     paths = as_paths(paths)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}

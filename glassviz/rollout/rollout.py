@@ -108,7 +108,6 @@ def roll_out(
     observation, and the reward that its action earned.
 
     Args:
-        config, agents, controller, seed, planner, rule: as for `Actors`.
         env: its hoppers are dealt to the agents in equal shares.
         steps: frames per episode.
         on_step: called with the number of frames recorded so far.

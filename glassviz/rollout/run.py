@@ -138,8 +138,7 @@ command may be given a thousand; what was not used for longest is read again if 
 class TraceCache:
     """Traces by file and labels, so that a command reads and hashes each file once.
 
-    Args:
-        most_bytes: kept together; the trace that was used last always is.
+    At most `most_bytes` are kept, but always the trace that was used last.
     """
 
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
@@ -148,10 +147,7 @@ class TraceCache:
         self._traces: OrderedDict[tuple[str, str], Trace] = OrderedDict()
 
     def load(self, path: StrPath, labels: str = LEARNED, target: StrPath | None = None) -> Trace:
-        """A trace with its labels, from memory or from its file.
-
-        Args:
-            path, labels, target: as for `run.labelled`.
+        """A trace with its labels, from memory or from its file; arguments as for `run.labelled`.
 
         Raises:
             GlassvizError: the trace cannot be read; or as for `run.labelled`.
@@ -208,7 +204,6 @@ class Run:
             None without one, and for a target that is a trace.
         provenance: of the checkpoint; empty for a target that is a trace.
         labels: which labels were asked for, as for `run.labelled`.
-        traces: where the trace is kept.
     """
 
     target: Path

@@ -232,7 +232,6 @@ class _Finder:
         return True
 
     def _record(self, jobs: list[_Job]) -> None:
-        """Roll out all jobs, batch by batch."""
         batches, listener = _batches(jobs), self.listener
         if jobs and listener.on_estimate:
             listener.on_estimate(len(jobs), _estimate_s(batches))

@@ -177,14 +177,9 @@ def propose(
 ) -> list[Proposal]:
     """Propose actions for the agents of several seeds, in one compiled call.
 
-    Args:
-        params: parameters, with the seeds on the first axis of every leaf.
-        plan: the collectors' planner states; empty when the policy acts.
-        seeds: seeds of the planner's random numbers, combined with `env_steps`, the environment
-            steps of the run so far.
-
-    Returns:
-        One proposal per seed.
+    `params` have the seeds on the first axis of every leaf; `plan` are the collectors' planner
+    states, empty when the policy acts. The planner's random numbers come from `seeds` and
+    `env_steps`, the environment steps of the run so far.
     """
     on_device = jnp.asarray(obs), tuple(map(jnp.asarray, plan))
     host = jax.tree.map(np.asarray, _proposals(train, params, *on_device, seeds, env_steps))
@@ -241,8 +236,7 @@ def _propose(
 class Shaper:
     """Reward shaping for a batch of hoppers; stateful in their last actions and labels.
 
-    Args:
-        geoms: names of the geoms, in the order of `Step.geom_heights`.
+    `geoms` are names, in the order of `Step.geom_heights`.
     """
 
     def __init__(

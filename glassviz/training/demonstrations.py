@@ -80,13 +80,10 @@ class Demonstrations:
 def demonstrate(
     config: EnvConfig, mpc: MPCConfig, seed: int, agent: StrPath | None = None
 ) -> Demonstration:
-    """One episode of the planner.
+    """One episode of the planner, for hopper-hop with action repeat 1 only.
 
-    Args:
-        config: environment; the planner supports hopper-hop with action repeat 1 only.
-        mpc: parameters of the planner.
-        seed: determines reset and planning completely.
-        agent: checkpoint to plan around; None for the skills that ship with the package.
+    `seed` determines reset and planning completely. `agent` is the checkpoint to plan around; None
+    for the skills that ship with the package.
 
     Raises:
         UsageError: the environment has another task or action repeat.
@@ -132,11 +129,7 @@ def demonstrate_all(
 
 
 def save(path: StrPath, demos: Sequence[Demonstration], provenance: dict[str, Any]) -> None:
-    """Write episodes to `path` (.npz) atomically.
-
-    Args:
-        demos: one or more episodes of equal length.
-        provenance: entries of the header, see `describe`.
+    """Write episodes of equal length to `path` (.npz) atomically; see `describe` for `provenance`.
 
     Raises:
         GlassvizError: there are no episodes, or the file cannot be written.
@@ -164,10 +157,7 @@ def describe(
 ) -> dict[str, Any]:
     """Header entries that describe how episodes were generated.
 
-    Args:
-        tried: number of episodes generated.
-        min_return: episodes with a lower return were discarded.
-        agent: checkpoint planned around.
+    Of the `tried` ones, those with a return below `min_return` were discarded.
     """
     return {
         "env": dataclasses.asdict(config),
@@ -262,7 +252,6 @@ class AgentGait:
         self._act = act
 
     def __call__(self, states: States, readings: Readings) -> Actions:
-        """Actions in a batch of states."""
         return np.asarray(self._act(self._params, observe(states, readings)), np.float64)
 
 

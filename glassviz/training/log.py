@@ -227,12 +227,7 @@ _RESTART = re.compile(r"restart_\d+")
 
 @dataclass(frozen=True)
 class Curve:
-    """Evaluations of one seed under one controller, by the step of training.
-
-    Attributes:
-        env_steps: steps of the evaluations, ascending.
-        returns: mean return of each evaluation.
-    """
+    """Evaluations of one seed under one controller: mean returns by the step of training."""
 
     seed: int
     controller: str
@@ -316,7 +311,6 @@ def read_run(folder: StrPath, name: str) -> Run:
 
 
 def _rows(path: Path) -> list[tuple[int, float, str]]:
-    """Step, reward and evaluation type of every line."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

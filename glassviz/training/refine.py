@@ -74,11 +74,9 @@ class Progress(NamedTuple):
 
 
 class Refiner:
-    """Improves the policy of one agent; deterministic given `seed` on one machine.
+    """Improves the policy of one agent, which already hops most of the time.
 
-    Args:
-        checkpoint: an agent that already hops most of the time.
-        iterations: planned number of iterations.
+    Deterministic given `seed` on one machine.
 
     Raises:
         GlassvizError: the agent has another task, or its policy falls in every episode.
@@ -159,7 +157,6 @@ def _act(
     policies: Float[Array, "batch params"],
     obs: Float[Array, "batch obs"],
 ) -> Float[Array, "batch act"]:
-    """Actions of the policies, one per observation."""
     z = encode(config, params, obs)
 
     def act(policy: Float[Array, " params"], latent: Latent) -> Action:

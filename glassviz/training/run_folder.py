@@ -185,12 +185,8 @@ def record_start(
     """Record a start of the run: the first one, or a resumption.
 
     The configuration is written last, after the first save. A run that was killed before it could
-    be resumed therefore does not count as a run, and can be started again.
-
-    Args:
-        folder: of the seed.
-        provenance: recipe, command, versions, git commit.
-        env_steps: of the run at this start.
+    be resumed therefore does not count as a run, and can be started again. `provenance` is recipe,
+    command, versions and git commit; `env_steps` are those of the run at this start.
 
     Raises:
         GlassvizError: the earlier starts cannot be read, or the record cannot be written.
@@ -289,15 +285,10 @@ _UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 def save(
     folder: Path, learner: Any, arrays: Mapping[str, np.ndarray], counters: Mapping[str, Any]
 ) -> int:
-    """Replace a seed's saved state, atomically.
+    """Replace a seed's saved state, atomically, and return its size in bytes.
 
-    Args:
-        learner: tree of this seed's arrays; its structure is not stored, see `load`.
-        arrays: replay buffer, physics and observations, by name.
-        counters: JSON values, among them `env_steps`.
-
-    Returns:
-        The size of the state in bytes.
+    The learner's structure is not stored, see `load`; `arrays` are replay buffer, physics and
+    observations, by name; `counters` are JSON values, among them `env_steps`.
 
     Raises:
         DiskFullError: the state does not fit; the one saved before is intact.

@@ -34,12 +34,9 @@ _COUNTERS = ("best", "best_step", "finished", "plateau_restarts", "basin_restart
 
 
 class SeedRun:
-    """One seed of a run.
+    """One seed of a run, in the folder `root/seed_N` with its logs beside it.
 
-    Args:
-        train: configuration with this seed.
-        root: run folder; the seed has the folder `root/seed_N`, with its logs beside it.
-        provenance, demos, keep, tensorboard: as for `Trainer`.
+    `provenance`, `demos`, `keep` and `tensorboard` are as for `Trainer`.
     """
 
     def __init__(
@@ -354,7 +351,6 @@ class Trainer:
             run.collector.step(proposals[i] if needed[i] else None, clocks[i])
 
     def _update(self, ready: list[int]) -> dict[int, dict[str, float]]:
-        """Metrics of each seed, by its index."""
         train = self.train
         sampled = [self.runs[i].sample() for i in ready]
         sequences = Sequences(*map(np.stack, zip(*sampled, strict=True)))

@@ -234,10 +234,8 @@ the computing time."""
 class RollOuts(NamedTuple):
     """Samples rolled out to the horizon.
 
-    Attributes:
-        score: mean `objective` over the horizon; −1 for every step after a fall.
-        stands: whether the sample never fell.
-        actions: actions of the first `steps_per_plan` steps.
+    `score` is the mean `objective` over the horizon, −1 for every step after a fall; `stands` says
+    whether there was none; `actions` are those of the first `steps_per_plan` steps.
     """
 
     score: Float64[np.ndarray, " samples"]
@@ -258,12 +256,9 @@ def fallen(mpc: MPCConfig, readings: Readings) -> Bool[np.ndarray, " samples"]:
 
 
 class HopPlanner:
-    """Plans the actions of one hopper; deterministic given the generator.
+    """Plans the actions of one hopper around a gait; deterministic given the generator.
 
-    Args:
-        gait: policy to plan around.
-        motions: motions for getting up; None leaves that to the gait.
-        rng: generator of the sampled noise.
+    Without `motions` for getting up, that is left to the gait.
     """
 
     def __init__(

@@ -19,10 +19,8 @@ class Clip:
     """T frames of one episode, with the quantities of the overlay.
 
     Attributes:
-        controller: its name in the overlay.
         episode, episodes: number of this episode, from 1, and number of episodes in the trace.
         fitted: whether the clusters were fitted to the agent's latents rather than learned.
-        qpos, qvel: the state that the picture is drawn from.
         time: time since the reset, s.
         total: return so far, including the reward of this frame's action.
         label, prototype: cluster and nearest prototype; -1 without clusters.

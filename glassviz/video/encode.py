@@ -150,12 +150,9 @@ class Encoder:
     """Context manager that writes a film frame by frame, atomically.
 
     Attributes:
-        path: file to write.
         width, height: size of the frames, even numbers.
         fps: frames per second.
-        format: file format.
         comment: comment for the file's metadata; ignored for a GIF.
-        overwrite: replace an existing file.
         max_bytes: maximum size of a GIF; resolution and frame rate are reduced until it fits.
         extra: ffmpeg options that override the format's.
         facts: properties of the finished file; None within the `with` block.
@@ -327,10 +324,8 @@ DITHER = "dither=bayer:bayer_scale=5:diff_mode=rectangle"
 class Rung:
     """One quality level of GIFs.
 
-    Attributes:
-        scale: factor of width and height.
-        step: only every `step`-th frame is kept; the duration does not change.
-        colors: size of the palette.
+    `scale` is of width and height; only every `step`-th frame is kept, at the same duration;
+    `colors` is the size of the palette.
     """
 
     scale: float = 1.0

@@ -98,9 +98,7 @@ class FilmReport(FilmFacts):
     """Properties of a finished film, read back from its file, and how it was drawn.
 
     Attributes:
-        path: the film's file.
         renderer: GL_RENDERER, the name of the OpenGL renderer.
-        quality: rendering quality.
         seconds: time for drawing and encoding, s.
         notes: unexpected properties of the film, one sentence per item.
     """

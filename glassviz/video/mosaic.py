@@ -51,9 +51,7 @@ TITLE, TEXT = 22, 16
 class Track:
     """A clip resampled to the F frames of the film.
 
-    Attributes:
-        qpos, qvel: the state that the picture is drawn from, interpolated between frames.
-        label: label of the latest frame reached in the clip.
+    States are interpolated between frames; labels are those of the latest frame reached.
     """
 
     qpos: Float64[np.ndarray, "film nq"]
@@ -82,10 +80,9 @@ class Track:
 
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One picture of the mosaic, with the size of the scene.
+    """One picture of the mosaic, with its upper left corner and the size of the scene.
 
     Attributes:
-        x, y: upper left corner.
         colors: colours by label; empty for an agent without labels.
         highlighted: whether the cell has full brightness and a border in its label's colour.
         note: short text at the lower edge.
@@ -101,12 +98,7 @@ class Cell:
 
 @dataclass(frozen=True, eq=False)
 class Bar:
-    """A strip with a playhead.
-
-    Attributes:
-        x, y: upper left corner.
-        playhead: position of the playhead, from 0 (left) to 1 (right).
-    """
+    """A strip, by its upper left corner, with a playhead between 0 (left) and 1 (right)."""
 
     x: int
     y: int
@@ -116,12 +108,7 @@ class Bar:
 
 @dataclass(frozen=True, eq=False)
 class Mosaic:
-    """A reel of many clips side by side.
-
-    Attributes:
-        background: the static part, with titles.
-        scene: scene of a cell.
-    """
+    """A reel of many clips side by side, in cells of size `scene` on a static `background`."""
 
     background: Canvas
     cells: tuple[Cell, ...]

@@ -294,11 +294,7 @@ class _Status:
 
 
 class Timeline:
-    """Bottom: labels and contacts over the clip, with a playhead.
-
-    Attributes:
-        height: height of the panel, pixels.
-    """
+    """Bottom: labels and contacts over the clip, with a playhead; `height` is in pixels."""
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
         width = layout.width - 2 * layout.margin

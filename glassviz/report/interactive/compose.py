@@ -58,8 +58,7 @@ SEEKABLE = (
 class Projectionist:
     """Films episodes with one renderer per physics profile. Close it, or use it in a `with`.
 
-    Attributes:
-        failure: why films are missing; None if none is.
+    `failure` says why films are missing; None if none is.
     """
 
     def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
@@ -120,10 +119,8 @@ def graph_of(
 ) -> Graph:
     """Switches between the states of a run, over all its episodes.
 
-    Args:
-        state: state of every frame; `NO_STATE` for none and in the initial transient.
-        phase: phase in the gait cycle, in [0, 1); NaN outside of cycles.
-        keys: number that each state is shown with.
+    `state` is that of every frame, `NO_STATE` for none and in the initial transient; `phase` is in
+    [0, 1), NaN outside of gait cycles; `keys` are the numbers that states are shown with.
     """
     states = len(keys)
     path = np.where(state == NO_STATE, -1, state.astype(np.int64))
@@ -186,12 +183,9 @@ NOWHERE = np.zeros((0, 2), np.float32)
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """A map of the frames of some traces, or why there is none.
+    """A map of the frames of some traces, or why there is none (`failure`).
 
-    Attributes:
-        xy: coordinates of each frame of each trace; zero without a map.
-        found: the map.
-        failure: why there is none; empty if there is one.
+    `xy` are coordinates of each frame of each trace; zero without a map.
     """
 
     xy: tuple[Float32[np.ndarray, "_ _ 2"], ...]
@@ -292,7 +286,6 @@ def compose(
         films: episodes per run: for 1 the one with the median return, otherwise evenly from the
             lowest to the highest return.
         on_frame: called with frames filmed and in all.
-        open_renderer: what draws the films.
 
     Raises:
         GlassvizError: a trace is no longer what it was.

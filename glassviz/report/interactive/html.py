@@ -64,10 +64,7 @@ def films_beside(path: StrPath) -> Path:
 def write(
     page: InteractivePage, path: StrPath, overwrite: bool = False, link: bool = False
 ) -> None:
-    """Write the page atomically.
-
-    Args:
-        link: whether films are stored in a folder beside the page instead of in it.
+    """Write the page atomically; with `link`, films are in a folder beside it instead of in it.
 
     Raises:
         GlassvizError: the file exists or cannot be written.
@@ -95,11 +92,7 @@ def _tidy(folder: Path, films: Mapping[str, bytes]) -> None:
 
 
 def to_html(page: InteractivePage, film_folder: str | None = None) -> str:
-    """Render the page; deterministic.
-
-    Args:
-        film_folder: name of the folder with the films; None if they are in the page.
-    """
+    """Render the page; deterministic. Without `film_folder`, films are in the page."""
     assets = files("glassviz.report")
     library = (assets / LIBRARY).read_text(encoding="utf-8")
     program = bundle({name: (assets / f"assets/{name}.js").read_text("utf-8") for name in SCRIPTS})

@@ -34,12 +34,9 @@ class State:
 
 @dataclass(frozen=True)
 class Edge:
-    """Switches from one state to another, over all episodes.
+    """Switches from one state to another, by index, over all episodes.
 
-    Attributes:
-        source, target: indices of the states.
-        share: share of all switches of the run, in (0, 1].
-        main: whether it belongs to the dominant cycle.
+    `share` is of all switches of the run, in (0, 1]; `main` edges form the dominant cycle.
     """
 
     source: int
@@ -53,8 +50,7 @@ class Edge:
 class Graph:
     """The transition graph of a run, with one node per state.
 
-    Attributes:
-        xy: place of each node in arbitrary units; x to the right, y upwards.
+    `xy` are places of the nodes in arbitrary units; x to the right, y upwards.
     """
 
     xy: tuple[tuple[float, float], ...]
@@ -134,7 +130,6 @@ class RunView:
         labels_from: `glass`, `fitted` or `none`.
         states: states that occur, in ascending order.
         answers: to the questions of a viewer who rates films.
-        shown: episodes on the page.
     """
 
     name: str
@@ -176,7 +171,6 @@ class InteractivePage:
     """The whole page.
 
     Attributes:
-        command: command line that requested the page.
         rows: table of all runs; `Row.anchor` is the index of the run in `runs`.
         films: MP4 files by key.
         no_films: why films are missing; None if none is.

@@ -101,7 +101,6 @@ def label_reason(verdict: LabelVerdict) -> str:
 
 
 def _sign(criterion: Criterion) -> str:
-    """A sign of oscillation."""
     match criterion.name:
         case "fleiss_kappa":
             return f"cycles barely agree (kappa {_value(criterion)})"
