@@ -77,8 +77,8 @@ def main() -> None:
 
     choose_backend()  # before the next imports, which bring MuJoCo, which takes what it finds
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from glassviz.report.interactive.compose import compose
     from glassviz.report.interactive.html import write
+    from glassviz.report.interactive.page import compose
     from glassviz.rollout.run import assess_all
     from glassviz.rollout.traces import RolloutOptions
     from tests.helpers.chromium import Chromium

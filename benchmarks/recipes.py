@@ -35,9 +35,9 @@ import numpy as np
 
 from glassviz.agents.config import EnvConfig
 from glassviz.training import recipes
+from glassviz.training.collection import Replay
 from glassviz.training.config import TrainConfig, preset
 from glassviz.training.learner import take
-from glassviz.training.replay import Replay
 from glassviz.training.trainer import Progress, Trainer
 
 PUBLISHED_STEPS = 4_000_000

@@ -37,10 +37,9 @@ from update_contestants import Setup, schedule, set_up, shipped, transcribe, tra
 
 from glassviz.agents.networks import stack
 from glassviz.training import learner
-from glassviz.training.collection import propose
+from glassviz.training.collection import Sequences, propose
 from glassviz.training.config import Preset
 from glassviz.training.losses import Batch
-from glassviz.training.replay import Sequences
 
 TOLERANCE = 1e-2
 SEEDS = 5

@@ -12,10 +12,9 @@ from planner import random_agent
 
 from glassviz.agents.networks import stack
 from glassviz.training import learner, recipes
-from glassviz.training.collection import Collector
+from glassviz.training.collection import Collector, Replay, Sequences
 from glassviz.training.config import Preset, TrainConfig
 from glassviz.training.losses import Batch, Schedule
-from glassviz.training.replay import Replay, Sequences
 
 COLLECTED_STEPS = 24
 

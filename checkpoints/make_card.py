@@ -26,9 +26,9 @@ choose_backend()  # before anything imports MuJoCo
 import cv2
 
 from glassviz import checkpoints
-from glassviz.agents.policy import Controller
+from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, learning_curves
+from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
 from glassviz.figures.style import save
 from glassviz.metrics.statistics import mean_interval
 from glassviz.rollout.evaluate import FRESH_SEED, recorded_in

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from glassviz.agents.policy import Controller
+    from glassviz.agents.planner import Controller
     from glassviz.checkpoints import Checkpoint
     from glassviz.export.product import Source
     from glassviz.figures.latent_map import Color
@@ -448,7 +448,7 @@ class Run:
             GlassvizError: there is nothing to roll out, there is no planner, or the trace cannot
                 be written.
         """
-        from glassviz.agents.policy import Controller
+        from glassviz.agents.planner import Controller
         from glassviz.rollout.traces import TRACE_FOLDER, RolloutOptions, traces_of
 
         check_choice("controller", controller, get_args(Controller))

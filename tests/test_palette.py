@@ -10,7 +10,7 @@ import pytest
 from glassviz.figures.latent_map import GROUP_COLORS, OUTSIDE_COLOR
 from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
-from glassviz.report.interactive.compose import PHASE_COLORS
+from glassviz.report.interactive.page import PHASE_COLORS
 
 # Machado, Oliveira & Fernandes 2009, severity 1.0; they act on linear RGB.
 VISION = {

@@ -9,10 +9,9 @@ import typer
 from typer.core import TyperGroup
 
 from glassviz import __version__
-from glassviz.cli.checkpoints import convert, inspect
-from glassviz.cli.doctor import doctor, explain
 from glassviz.cli.export import export, render, rerun
 from glassviz.cli.figures import curves, graph, latent_map
+from glassviz.cli.inspect import convert, doctor, explain, inspect
 from glassviz.cli.options import Command
 from glassviz.cli.rollout import evaluate, fit, rollout
 from glassviz.cli.stability import report, stability

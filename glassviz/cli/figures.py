@@ -296,7 +296,7 @@ def curves(
     Example:
       glassviz curves runs/* -o curves.pdf
     """
-    from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, learning_curves
+    from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
     from glassviz.figures.style import check_target, save
     from glassviz.training.log import CONTROLLERS, read_runs
 

@@ -196,9 +196,10 @@ def _write_interactive(
     """Write the page and return its number of checkpoints."""
     from glassviz import environment
     from glassviz.cli.progress import task
-    from glassviz.report.interactive import compose, html
+    from glassviz.report.interactive import html
+    from glassviz.report.interactive import page as live
 
     with task("filming") as progress:
-        page = compose.compose(rows, environment.command(), films, map_method, progress)
+        page = live.compose(rows, environment.command(), films, map_method, progress)
         html.write(page, out, overwrite, link)
     return len({(run.checkpoint, run.name) for run in page.runs})

@@ -15,7 +15,7 @@ from glassviz.export.product import Source, made_from
 from glassviz.files import StrPath, refuse_existing, replacing
 from glassviz.maps.coordinates import Coordinates, Method, recorded_sha256
 from glassviz.palette import label_color
-from glassviz.report.interactive.compose import Projectionist, places_of
+from glassviz.report.interactive.page import Projectionist, places_of
 from glassviz.rollout.find import MAP_SUFFIX
 from glassviz.trace import Trace
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer

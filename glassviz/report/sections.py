@@ -20,7 +20,7 @@ from glassviz.figures.labels import (
     occupancy_bars,
     temperature_audit,
 )
-from glassviz.figures.return_scatter import Panel, against_return
+from glassviz.figures.returns import Panel, against_return
 from glassviz.gait.cycles import Cycles
 from glassviz.gait.verdict import GAIT_THRESHOLDS as GAIT
 from glassviz.gait.verdict import Criterion

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from glassviz.errors import GlassvizError
 
 if TYPE_CHECKING:
-    from glassviz.agents.policy import Controller
+    from glassviz.agents.planner import Controller
 
 
 Item = TypeVar("Item")

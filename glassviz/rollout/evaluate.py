@@ -13,7 +13,7 @@ from jaxtyping import Float64
 from glassviz import checkpoints
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import Params
-from glassviz.agents.policy import Controller
+from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch, check_sizes
 from glassviz.errors import GlassvizError

@@ -11,7 +11,7 @@ from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import Failed
 
 if TYPE_CHECKING:
-    from glassviz.agents.policy import Controller
+    from glassviz.agents.planner import Controller
 
 
 TRACE_SUFFIX = ".npz"

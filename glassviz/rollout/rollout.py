@@ -12,8 +12,7 @@ from jaxtyping import Array, Float32, Key
 from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.glass import LabelRule
 from glassviz.agents.networks import Params, map_stacked, stack
-from glassviz.agents.planner import PlannerState, initial_state
-from glassviz.agents.policy import Controller, Decision, decide
+from glassviz.agents.planner import Controller, Decision, PlannerState, decide, initial_state
 from glassviz.envs.hopper import Step
 
 Arrays = dict[str, np.ndarray]

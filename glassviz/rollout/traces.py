@@ -14,7 +14,7 @@ from glassviz import checkpoints, environment
 from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfig
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.networks import batching_is_faster
-from glassviz.agents.policy import Controller
+from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError

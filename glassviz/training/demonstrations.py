@@ -24,7 +24,7 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, replacing
-from glassviz.training.replay import Replay
+from glassviz.training.collection import Replay
 from glassviz.training.true_model import (
     Actions,
     HopPlanner,

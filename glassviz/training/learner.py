@@ -10,9 +10,9 @@ import optax
 from jaxtyping import Array, Float, Int, UInt32
 
 from glassviz.agents.networks import Params, init_params, map_stacked, matmul_dtype, stack
+from glassviz.training.collection import Sequences
 from glassviz.training.config import TrainConfig
 from glassviz.training.losses import HEADS, MIN_SCALE, Batch, Metrics, Schedule, total_loss
-from glassviz.training.replay import Sequences
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
 

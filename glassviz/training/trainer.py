@@ -15,7 +15,7 @@ from flax.traverse_util import flatten_dict
 
 from glassviz import checkpoints
 from glassviz.agents.networks import Params, stack
-from glassviz.agents.policy import Controller
+from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.checkpoints.native import check_leaves
 from glassviz.errors import GlassvizError, UsageError
@@ -23,12 +23,11 @@ from glassviz.files import StrPath
 from glassviz.rollout.evaluate import EVAL_SEED, Evaluation, evaluate
 from glassviz.training import collection, run_folder
 from glassviz.training import learner as learning
-from glassviz.training.collection import SEED_STRIDE, Collector, propose
+from glassviz.training.collection import SEED_STRIDE, Collector, Replay, Sequences, joined, propose
 from glassviz.training.config import TrainConfig
 from glassviz.training.learner import LearnerState
 from glassviz.training.log import RunLog
 from glassviz.training.losses import Schedule, task_params
-from glassviz.training.replay import Replay, Sequences, joined
 
 _COUNTERS = ("best", "best_step", "finished", "plateau_restarts", "basin_restarts")
 

@@ -18,7 +18,7 @@ from glassviz.compare.runs import Mismatch
 from glassviz.envs.hopper import HopperBatch
 from glassviz.export.product import Source, shared_colors
 from glassviz.palette import UNMATCHED_COLORS, label_color
-from glassviz.report.interactive.compose import matches_of
+from glassviz.report.interactive.page import matches_of
 from glassviz.report.sections import parts_of
 from glassviz.rollout.rollout import roll_out
 from glassviz.rollout.run import Run, assess_all

@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glassviz.report.interactive.compose import compose
-from glassviz.report.interactive.page import InteractivePage
+from glassviz.report.interactive.page import InteractivePage, compose
 from glassviz.rollout.run import assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace

@@ -6,7 +6,7 @@ import pytest
 
 from glassviz.compare.compare import compare
 from glassviz.compare.returns import NAMED, PRIMARY
-from glassviz.figures.return_scatter import Panel, against_return
+from glassviz.figures.returns import Panel, against_return
 from glassviz.report.phrases.comparison import other_metrics
 from glassviz.report.phrases.numbers import p_value
 from glassviz.report.sections import parts_of

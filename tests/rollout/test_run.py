@@ -19,7 +19,7 @@ from glassviz.export.product import Studio
 from glassviz.metrics.fitted_labels import fit_labels
 from glassviz.metrics.stability import assess
 from glassviz.report.compose import compose
-from glassviz.report.interactive.compose import compose as compose_page
+from glassviz.report.interactive.page import compose as compose_page
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import (
     Run,

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.figures.learning_curves import HOPPER_HOP_POLICY, TITLES, learning_curves, short
+from glassviz.figures.returns import HOPPER_HOP_POLICY, TITLES, learning_curves, short
 from glassviz.figures.style import save
 from glassviz.training.log import Curve, Run, read_run, read_runs
 from tests.helpers.commands import invoke

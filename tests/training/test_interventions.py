@@ -14,10 +14,9 @@ from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.rollout.evaluate import EVAL_SEED
 from glassviz.training import collection
-from glassviz.training.collection import Proposal, noise_std
+from glassviz.training.collection import Proposal, Replay, noise_std
 from glassviz.training.config import apply
 from glassviz.training.learner import init_learner, take
-from glassviz.training.replay import Replay
 from glassviz.training.trainer import Trainer
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)

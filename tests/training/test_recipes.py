@@ -11,8 +11,8 @@ import pytest
 from glassviz.agents.config import tdmpc2_config
 from glassviz.errors import UsageError
 from glassviz.training import recipes
+from glassviz.training.collection import Replay
 from glassviz.training.config import SETTINGS, TrainConfig, apply, preset
-from glassviz.training.replay import Replay
 from tests.helpers.commands import invoke
 
 PHASES = [

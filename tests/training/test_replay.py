@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassviz.errors import GlassvizError
-from glassviz.training.replay import Replay
+from glassviz.training.collection import Replay
 
 
 def filled(rows: int, envs: int, added: int, episode: int) -> Replay:

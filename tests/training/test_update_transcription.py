@@ -7,9 +7,9 @@ import update_transcription
 
 import tests.helpers.tiny as tiny
 from glassviz.agents.networks import stack
+from glassviz.training.collection import Sequences
 from glassviz.training.learner import init_learner, update_round
 from glassviz.training.losses import Schedule
-from glassviz.training.replay import Sequences
 
 TRAIN = tiny.TRAIN
 UPDATES = 2 * TRAIN.glass.every_k_updates

@@ -13,8 +13,7 @@ from lxml import html
 from glassviz.compare import matching as matcher
 from glassviz.metrics.agreement import Matching
 from glassviz.metrics.stability import assess
-from glassviz.report.interactive import compose
-from glassviz.report.interactive.compose import chosen_episodes, graph_of
+from glassviz.report.interactive import page as interactive_page
 from glassviz.report.interactive.html import (
     SCRIPTS,
     bundle,
@@ -23,7 +22,7 @@ from glassviz.report.interactive.html import (
     to_html,
     write,
 )
-from glassviz.report.interactive.page import NO_STATE, LabelMatch
+from glassviz.report.interactive.page import NO_STATE, LabelMatch, chosen_episodes, graph_of
 from glassviz.rollout.run import Labelling, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke
@@ -151,8 +150,8 @@ def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
         labels={"A": frames, "B": frames},
         obstacle=None,
     )
-    monkeypatch.setattr(compose, "match_labels", lambda rows: found)
-    assert compose.matches_of(rows) == (
+    monkeypatch.setattr(interactive_page, "match_labels", lambda rows: found)
+    assert interactive_page.matches_of(rows) == (
         LabelMatch(
             TWO,
             ONE,
@@ -253,7 +252,7 @@ def report(*arguments):
 
 @pytest.fixture
 def fake_films(monkeypatch):
-    monkeypatch.setattr("glassviz.report.interactive.compose.Projectionist.film", _film)
+    monkeypatch.setattr("glassviz.report.interactive.page.Projectionist.film", _film)
 
 
 def _film(self, trace, episode, on_frame=lambda: None):
