@@ -112,12 +112,12 @@ def raster_figure(source: Source) -> Figure:
     Raises:
         UsageError: there are no labels, or no gait cycles.
     """
-    return label_raster(_rasters(source), WIDTH_MM / 25.4, RASTER_ROW_INCHES)
+    return label_raster(_label_rasters(source), WIDTH_MM / 25.4, RASTER_ROW_INCHES)
 
 
 def raster_caption(source: Source) -> str:
     """Caption of the raster."""
-    rasters = _rasters(source)
+    rasters = _label_rasters(source)
     cycles = sum(map(len, rasters.values()))
     episodes = len(source.episodes)
     text = (
@@ -159,7 +159,7 @@ def shown_part(
     return first, first + length
 
 
-def _rasters(source: Source) -> Mapping[int, np.ndarray]:
+def _label_rasters(source: Source) -> Mapping[int, np.ndarray]:
     source.require_labels("a raster")
     rasters = {
         e + 1: labels.raster

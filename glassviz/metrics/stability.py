@@ -108,10 +108,10 @@ def describe_gaits(trace: Trace) -> tuple[Gait, ...]:
     """The gait of every episode, the same for the same trace; raises as `gait.describe`."""
     # The matrices are small: several threads would wait for each other.
     with threadpool_limits(1):
-        return tuple(describe_gait(trace, i, _rng(trace, i)) for i in range(trace.episodes))
+        return tuple(describe_gait(trace, i, _episode_rng(trace, i)) for i in range(trace.episodes))
 
 
-def _rng(trace: Trace, episode: int) -> np.random.Generator:
+def _episode_rng(trace: Trace, episode: int) -> np.random.Generator:
     return np.random.default_rng([int(trace.sha256[:16], 16), episode])
 
 
@@ -119,7 +119,7 @@ def describe_episode(trace: Trace, episode: int, gait: Gait) -> EpisodeStability
     """Describe one episode of a trace; the same trace always gives the same."""
 
     def describe(label: Labels, within_cycles: LabelStats | None = None) -> LabelStats:
-        phase, cycle, rng = gait.cycles.phase, gait.cycles.cycle, _rng(trace, episode)
+        phase, cycle, rng = gait.cycles.phase, gait.cycles.cycle, _episode_rng(trace, episode)
         dt_s, clusters = trace.frame_dt_s, trace.clusters
         return describe_labels(
             label, phase, cycle, dt_s, clusters, rng, within_cycles=within_cycles
@@ -180,7 +180,7 @@ def _soft(trace: Trace, episode: int, kept: Mask, gait: Gait) -> SoftStats | Non
     if partition is None or tau is None:
         return None
     c = np.where(kept[:, None], trace.soft_assignment[episode], np.float32(np.nan))
-    return describe_soft(c, partition, tau, gait.cycles.cycle, _rng(trace, episode))
+    return describe_soft(c, partition, tau, gait.cycles.cycle, _episode_rng(trace, episode))
 
 
 # Metrics of an episode ----------------------------------------------------------------------------
@@ -489,7 +489,7 @@ def _audit(trace: Trace, episode: EpisodeStability) -> tuple[SoftStats, ...]:
     kept = gait.steady if gait.steady.any() else _settled(trace, gait)
     cosine = cosine_up_to_a_constant(trace.soft_assignment[episode.episode], tau)
     cosine = np.where(kept[:, None], cosine, np.nan)
-    rng, grid = _rng(trace, episode.episode), sorted({*TAU_GRID, float(tau)})
+    rng, grid = _episode_rng(trace, episode.episode), sorted({*TAU_GRID, float(tau)})
     return temperature_audit(cosine, partition, gait.cycles.cycle, rng, grid)
 
 
