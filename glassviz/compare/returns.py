@@ -177,7 +177,7 @@ def _correlate(
     values = [value.mean for each in known if (value := each.stability.metrics[name])]
     returns = [each.mean_return for each in known]
     test = rank_correlation_test(values, returns, rng)
-    low, high = _interval(test.statistic, len(known)) if test else (None, None)
+    low, high = correlation_interval(test.statistic, len(known)) if test else (None, None)
     return MetricCorrelation(
         metric=name,
         family="primary" if name == PRIMARY else "named" if name in NAMED else "explored",
@@ -191,7 +191,7 @@ def _correlate(
     )
 
 
-def _interval(rho: float, n: int) -> tuple[float | None, float | None]:
+def correlation_interval(rho: float, n: int) -> tuple[float | None, float | None]:
     """Fisher's transformation with the variance for ranks.
 
     References:

@@ -344,7 +344,7 @@ def export_all(
             leave_out(each.name, GlassvizError(failure(each)))
             continue
         sources.append(each)
-        for kind, plan in _of_one(each, studio):
+        for kind, plan in plans_of(each, studio):
             make(f"{kind} of {each.title}", plan)
     if len(sources) > 1:
         make("wall", lambda: wall(sources, studio, tell=tell))
@@ -352,7 +352,7 @@ def export_all(
     return Made(tuple(written), tuple(kept), left_out)
 
 
-def _of_one(source: Source, studio: Studio) -> Iterator[tuple[str, Plan]]:
+def plans_of(source: Source, studio: Studio) -> Iterator[tuple[str, Plan]]:
     """Everything of one run, the figures first: they take seconds."""
     yield "strip", lambda: strip(source, studio)
     yield "timeline", lambda: timeline(source)

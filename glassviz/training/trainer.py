@@ -261,7 +261,7 @@ class Trainer:
         """
         with self._locks, run_folder.telling_last_save(self.folder):
             while self.env_steps < self.train.steps and not all(r.finished for r in self.runs):
-                on_round(self._round())
+                on_round(self.train_round())
 
     def _claimed(
         self, train: TrainConfig, provenance: dict[str, Any], resumed: bool
@@ -300,11 +300,11 @@ class Trainer:
         runs = enumerate(self.runs)
         return [i for i, run in runs if not run.finished and run.saved_at <= self.env_steps]
 
-    def _round(self) -> Progress:
+    def train_round(self) -> Progress:
         """One step of every hopper, then the updates of every seed."""
         started = time.monotonic()
         going = self._going()
-        self._collect(going)
+        self.collect(going)
         self.env_steps += self.train.num_envs
         self._start_prototypes(going)
         ready = [i for i in going if self.runs[i].ready(self.env_steps)]
@@ -316,7 +316,7 @@ class Trainer:
                 self.runs[i].log.metrics(self.env_steps, values | updates, {"updates_per_s": rate})
         evaluated = self._passed(self.train.eval_every)
         if evaluated:
-            self._evaluate(going)
+            self.evaluate_seeds(going)
         latest = {self.runs[i].train.seed: self.runs[i].latest for i in going}
         self._rescue(going)
         ended = self.env_steps >= self.train.steps
@@ -333,7 +333,8 @@ class Trainer:
         """Whether this round reached `step`."""
         return self.env_steps - self.train.num_envs < step <= self.env_steps
 
-    def _collect(self, going: list[int]) -> None:
+    def collect(self, going: list[int]) -> None:
+        """Take one step of every hopper of the seeds `going`."""
         runs = [self.runs[i] for i in going]
         clocks = [self.env_steps - run.begun for run in runs]
         needed = [r.collector.needs_proposal(c) for r, c in zip(runs, clocks, strict=True)]
@@ -353,7 +354,7 @@ class Trainer:
         train = self.train
         sampled = [self.runs[i].sample() for i in ready]
         sequences = Sequences(*map(np.stack, zip(*sampled, strict=True)))
-        schedule = self._schedule([self.env_steps - self.runs[i].begun for i in ready])
+        schedule = self.schedule([self.env_steps - self.runs[i].begun for i in ready])
         some = self._some(ready, self.learner)
         some, metrics = learning.update_round(train, some, sequences, schedule)
         if len(ready) == len(self.runs):
@@ -369,7 +370,8 @@ class Trainer:
                 self._diverged(i, broken, found[i])
         return found
 
-    def _schedule(self, clocks: Sequence[int]) -> Schedule:
+    def schedule(self, clocks: Sequence[int]) -> Schedule:
+        """Which losses are on, by seed, at the environment steps `clocks`."""
         glass, losses, demos = self.train.glass, self.train.losses, self.train.demos
         steps = np.array(clocks)
         left = np.ones(len(steps), np.float32)
@@ -402,7 +404,7 @@ class Trainer:
             return tree
         return jax.tree.map(lambda leaf: leaf[np.array(places)], tree)
 
-    def _evaluate(self, going: list[int]) -> None:
+    def evaluate_seeds(self, going: list[int]) -> None:
         """Evaluate both controllers of every seed on the task's reward."""
         train = self.train
         pi, mppi = train.eval_episodes_pi, train.eval_episodes_mppi

@@ -290,13 +290,13 @@ def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template, rng):
 def test_the_interval_of_a_rank_correlation_covers_it(rng):
     from scipy.stats import spearmanr
 
-    from glassviz.compare.returns import _interval
+    from glassviz.compare.returns import correlation_interval
 
     covered = []
     for _ in range(500):
         x = rng.normal(size=10)
         y = 0.6 * x + 0.8 * rng.normal(size=10)
-        low, high = _interval(float(spearmanr(x, y).statistic), 10)
+        low, high = correlation_interval(float(spearmanr(x, y).statistic), 10)
         covered.append(low <= 6 / np.pi * np.arcsin(0.6 / 2) <= high)
     assert 0.92 <= np.mean(covered) <= 0.99
 

@@ -549,7 +549,7 @@ def test_a_tiny_agent_is_exported_from_its_checkpoint_by_a_real_renderer(tmp_pat
 
 def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "glassviz.export.kinds._of_one",
+        "glassviz.export.kinds.plans_of",
         lambda source, studio: [("timeline", lambda: kinds.timeline(source))],
     )
     trace = runs["plain"].trace_path

@@ -119,7 +119,7 @@ def export(folder: Path, out: Path) -> None:
 def test_a_command_reads_each_trace_and_describes_each_gait_once(
     command, folder, tmp_path, monkeypatch, reads, described
 ):
-    monkeypatch.setattr("glassviz.export.kinds._of_one", _without_films)
+    monkeypatch.setattr("glassviz.export.kinds.plans_of", _without_films)
     for path in folder.glob("*.map.npz"):
         path.unlink()
     command(folder, tmp_path)

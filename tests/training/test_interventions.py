@@ -28,7 +28,7 @@ def run(folder: Path, changes=None, train=SHORT, until=None, **options):
         trainer.run(lambda progress: None)
     else:
         while trainer.env_steps < until:
-            trainer._round()
+            trainer.train_round()
     return trainer
 
 
@@ -108,9 +108,9 @@ def test_glass_stops_training_where_it_is_told_to(tmp_path):
     trainer = run(tmp_path, {"glass_off_steps": 160}, until=160)
     before = take(trainer.learner, 0).params
     while trainer.env_steps < 200:
-        trainer._round()
+        trainer.train_round()
     after = take(trainer.learner, 0).params
-    assert trainer._schedule([trainer.env_steps]).glass.tolist() == [False]
+    assert trainer.schedule([trainer.env_steps]).glass.tolist() == [False]
     pairs = zip(jax.tree.leaves(before["glass"]), jax.tree.leaves(after["glass"]), strict=True)
     drift = max(float(np.abs(a - b).max()) for a, b in pairs)  # by Adam's memory alone
     assert drift < 10 * SHORT.losses.learning_rate
@@ -123,7 +123,7 @@ def test_the_schedule_follows_the_steps(tmp_path):
         "demo_bc_coef": 2.0, "demo_bc_end": 1.0, "demo_bc_decay_steps": 200,
     }  # fmt: skip
     trainer = tiny.trainer(tmp_path, apply(SHORT, changes))
-    found = trainer._schedule([0, 50, 100, 200, 300])
+    found = trainer.schedule([0, 50, 100, 200, 300])
     assert found.glass.tolist() == [False, False, True, True, False]
     assert found.smooth.tolist() == [False, True, True, True, True]
     assert found.imitation.tolist() == [2.0, 1.75, 1.5, 1.0, 1.0]
@@ -168,7 +168,7 @@ def test_a_seed_that_still_acts_at_random_plans_nothing_for_its_company(tmp_path
     trainer.env_steps = trainer.train.explore.expl_until
     trainer.runs[1].begun = trainer.env_steps  # as after a new start: alone it would not plan
     before = trainer.runs[1].collector.plan
-    trainer._collect([0, 1])
+    trainer.collect([0, 1])
     assert leaves_equal(trainer.runs[0].collector.plan, plans)
     assert leaves_equal(trainer.runs[1].collector.plan, before)
 
@@ -233,7 +233,7 @@ def test_a_bad_basin_begins_again_with_another_seed(tmp_path, monkeypatch):
     # The evaluation at this step was of the agent that was given up.
     assert (last.provenance["env_steps"], last.provenance["evaluation"]) == (100, {})
     while trainer.env_steps < 200:
-        trainer._round()
+        trainer.train_round()
     assert take(trainer.learner, 0).updates > 0
 
 
@@ -275,7 +275,7 @@ def test_a_run_without_progress_stops_early(tmp_path):
 def test_prototypes_start_at_the_centroids_of_visited_latents(tmp_path):
     trainer = run(tmp_path, {"kmeans_init": True}, until=tiny.TRAIN.explore.expl_until - 4)
     before = take(trainer.learner, 0).params["glass"]["prototypes"]
-    trainer._round()
+    trainer.train_round()
     after = np.asarray(take(trainer.learner, 0).params["glass"]["prototypes"])
     assert not np.array_equal(before, after)
     # Latents are groups that each sum to 1, and so are their centroids.
@@ -287,7 +287,7 @@ def test_glass_trains_no_prototypes_that_are_yet_to_be_found(tmp_path):
     trainer = tiny.trainer(tmp_path, apply(SHORT, changes))
     starts = trainer.train.prototypes_start
     assert starts == tiny.TRAIN.explore.expl_until > 20
-    assert trainer._schedule([starts - 1, starts]).glass.tolist() == [False, True]
+    assert trainer.schedule([starts - 1, starts]).glass.tolist() == [False, True]
 
 
 def test_a_run_that_would_begin_anew_cannot_start_from_an_agent(baseline, tmp_path):

@@ -126,7 +126,7 @@ def test_a_shaped_run_learns_from_another_reward_and_is_evaluated_on_the_task_s(
     bonus = tiny.trainer(tmp_path / "bonus", apply(tiny.TRAIN, shaping))
     for trainer in (plain, bonus):
         while trainer.env_steps < tiny.TRAIN.explore.expl_until:  # the same actions in both
-            trainer._round()
+            trainer.train_round()
     rows = slice(len(plain.runs[0].replay))
     ours, theirs = (run.runs[0].replay for run in (plain, bonus))
     assert np.array_equal(ours.obs[rows], theirs.obs[rows])
@@ -134,5 +134,5 @@ def test_a_shaped_run_learns_from_another_reward_and_is_evaluated_on_the_task_s(
     # Before the first update both are the same agent, and evaluated alike.
     for trainer in (plain, bonus):
         trainer.learner = plain.learner
-        trainer._evaluate([0])
+        trainer.evaluate_seeds([0])
     assert plain.runs[0].latest == bonus.runs[0].latest
