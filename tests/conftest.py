@@ -1,6 +1,7 @@
 """What every test runs under: checked shapes and types, a working GL backend, fixed examples."""
 
 import contextlib
+import gc
 import os
 import signal
 
@@ -24,6 +25,9 @@ os.environ["XLA_FLAGS"] = " ".join([*COMPILE_FAST, os.environ.get("XLA_FLAGS", "
 prepare_environment()
 # Before all else of glassviz is imported: every annotation in it is checked at every call.
 install_import_hook("glassviz", f"{typechecking.__name__}.check")
+
+# Hundreds of compiled programs are millions of objects, and garbage is sought among all of them.
+gc.set_threshold(100_000, 50, 100)
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")

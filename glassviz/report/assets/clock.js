@@ -64,17 +64,16 @@ export class Clock extends EventTarget {
     if (!sought && at === this.frames - 1) this.pause();
   }
 
-  #tick(since, from) {
+  /** Go on from a frame, a fraction of one included, where the clock was at a moment. However
+   * rarely the browser draws, the time between two of its pictures counts in full. */
+  #tick(then, from) {
     requestAnimationFrame((now) => {
       if (!this.playing) return;
-      if (this.driven) return this.#tick(now, this.frame);
-      const frame = from + ((now - since) / 1000 / this.dt) * this.speed;
-      const expected = Math.floor(frame);
-      // Somebody went elsewhere meanwhile: go on from there.
-      if (Math.abs(this.frame - expected) > 5) return this.#tick(now, this.frame);
-      // Never back: a film that has just ended was a little ahead.
-      if (expected > this.frame) this.arrive(expected);
-      this.#tick(since, from);
+      // A film drives it, or somebody went elsewhere: go on from there.
+      if (this.driven || Math.floor(from) !== this.frame) return this.#tick(now, this.frame);
+      const frame = from + ((now - then) / 1000 / this.dt) * this.speed;
+      this.arrive(Math.floor(frame));
+      this.#tick(now, frame);
     });
   }
 

@@ -368,6 +368,30 @@ def test_without_films_the_clock_runs_all_the_same(folder, tmp_path, browser):
     assert browser.complaints == []
 
 
+@in_browser
+def test_a_browser_that_draws_rarely_plays_at_full_speed(folder, tmp_path, browser):
+    """Three pictures a second, 17 frames apart, as on a machine with much else to do."""
+    write(composed(folder / "a.npz", open_renderer=NoRenderer), tmp_path / "r.html")
+    browser.show(tmp_path / "r.html")
+    browser.evaluate(
+        "window.requestAnimationFrame = (draw) => setTimeout(() => draw(performance.now()), 333)"
+    )
+    browser.press(" ", "Space")
+    browser.wait_for(f"{FRAME} > 40")
+    passed, played = browser.evaluate(
+        "new Promise((done) => { const [then, frame] = [performance.now(), "
+        f"{FRAME}]; setTimeout(() => done("
+        f"[(performance.now() - then) / 1000, ({FRAME} - frame) / 50]), 2000); }})"
+    )
+    assert played == pytest.approx(passed, abs=0.7)
+    # It goes on from where somebody went.
+    browser.seek(800)
+    browser.wait_for(f"{FRAME} > 820")
+    browser.press(" ", "Space")
+    assert 820 < browser.frame < 999
+    assert browser.complaints == []
+
+
 # Counts what is made for a second run: charts, watches on sizes, listeners on the clock.
 COUNT = """(() => {
   window.made = {charts: 0, observers: 0, listeners: 0};
