@@ -1,15 +1,24 @@
-"""Atomic file writes, with one-sentence errors when the disk is full."""
+"""Files: regular ones read whole and within a limit, atomic writes, checks before long work."""
 
 import errno
+import hashlib
 import os
+import platform
+import shutil
+import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from glassviz.errors import GlassvizError
 
 StrPath = str | os.PathLike[str]
 """A path, as public functions take it."""
+
+MAX_BYTES = 8 << 30
+"""Largest file that is read: more than any checkpoint, trace or saved training run."""
 
 PARTIAL_SUFFIX = ".partial"
 
@@ -17,6 +26,13 @@ _NO_SPACE = {
     errno.ENOSPC: "no space left on device",
     errno.EDQUOT: "disk quota exceeded",
     errno.EFBIG: "file size limit exceeded",
+}
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
 }
 
 
@@ -27,6 +43,118 @@ def as_paths(paths: StrPath | Sequence[StrPath]) -> list[Path]:
     [PosixPath('runs/hop')]
     """
     return [Path(path) for path in ([paths] if isinstance(paths, str | os.PathLike) else paths)]
+
+
+# Reading ------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(path: StrPath, expected: str, limit: int = MAX_BYTES) -> Iterator[BinaryIO]:
+    """Open a regular file for reading: everything that glassviz reads is opened here.
+
+    Opening a named pipe would wait for a writer, and a device such as /dev/zero has no end.
+
+    Args:
+        expected: what the file should be, with its article, for messages: "a trace".
+        limit: its largest size in bytes.
+
+    Raises:
+        MissingFileError: there is no such file.
+        GlassvizError: it is not a regular file, larger than `limit`, or cannot be opened.
+    """
+    path = Path(path)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFileError(f"{path}: expected {expected}, found no such file") from None
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        if found := _kind(path):  # a socket cannot be opened at all
+            raise GlassvizError(
+                f"{path}: expected {expected}, found {found}: name a regular file"
+            ) from None
+        raise GlassvizError(
+            f"{path}: expected {expected}, found a file that cannot be read ({_reason(error)}): "
+            f"change its permissions, or name another"
+        ) from None
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
+        found = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+        raise GlassvizError(f"{path}: expected {expected}, found {found}: name a regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        if status.st_size > limit:
+            raise GlassvizError(
+                f"{path}: expected {expected} of at most {_size(limit)}, found "
+                f"{_size(status.st_size)}: is it another file?"
+            )
+        yield file
+
+
+def read_bytes(path: StrPath, expected: str, limit: int = MAX_BYTES) -> bytes:
+    """The content of a regular file; see `opened`.
+
+    Raises:
+        MissingFileError: there is no such file.
+        GlassvizError: it is not a regular file, larger than `limit`, or cannot be read.
+    """
+    with opened(path, expected, limit) as file:
+        try:
+            # A file may grow while it is read.
+            data = file.read(limit + 1)
+        except OSError as error:
+            raise GlassvizError(
+                f"{path}: expected {expected}, found that it cannot be read: {_reason(error)}"
+            ) from None
+    if len(data) > limit:
+        raise GlassvizError(f"{path}: expected {expected} of at most {_size(limit)}, found more")
+    return data
+
+
+def read_text(path: StrPath, expected: str, limit: int = 64 << 20) -> str:
+    """The content of a text file in UTF-8, with or without a byte order mark; see `opened`.
+
+    Raises:
+        MissingFileError: there is no such file.
+        GlassvizError: as for `read_bytes`, or it is not text.
+    """
+    data = read_bytes(path, expected, limit)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise GlassvizError(
+            f"{path}, line {line}: expected {expected} in UTF-8, found bytes that are not: save "
+            f"it as UTF-8"
+        ) from None
+
+
+class MissingFileError(GlassvizError):
+    """There is no such file."""
+
+
+def _kind(path: Path) -> str | None:
+    """What is there, if it is no regular file."""
+    try:
+        mode = path.stat().st_mode
+    except (OSError, ValueError):
+        return None
+    return None if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else")
+
+
+def _reason(error: Exception) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _size(size: int | float) -> str:
+    """`3 MB`, as file managers show it."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:.3g} TB"
+
+
+# Writing ------------------------------------------------------------------------------------------
 
 
 class DiskFullError(GlassvizError):
@@ -50,7 +178,8 @@ def replacing(path: StrPath, size: int | None = None) -> Iterator[Path]:
 
     Parent folders are created. When the block fails or is interrupted, the temporary file is
     removed and an older file at `path` stays as it was. The data is flushed to disk before the
-    rename, so this holds after a power cut too.
+    rename, so this holds after a power cut too. Temporary files in the folder whose process was
+    killed are removed.
 
     Args:
         path: the file to write.
@@ -61,10 +190,11 @@ def replacing(path: StrPath, size: int | None = None) -> Iterator[Path]:
         GlassvizError: it cannot be written for another reason, such as missing permission.
     """
     path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = partial_path(path)
     try:
         with write_errors(path, size):
             path.parent.mkdir(parents=True, exist_ok=True)
+            sweep(path.parent)
             yield partial
             with partial.open("rb") as written:
                 os.fsync(written.fileno())
@@ -72,6 +202,109 @@ def replacing(path: StrPath, size: int | None = None) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def partial_path(path: StrPath) -> Path:
+    """Where a file or folder is written before it gets its name: beside it, by this process.
+
+    The name says whose it is, for `sweep`, and is legal wherever the name of `path` is.
+    """
+    path = Path(path)
+    owner = f".{_host()}-{os.getpid()}{PARTIAL_SUFFIX}"
+    name = os.fsencode(f".{path.name}")
+    if len(name) + len(owner) > _MAX_NAME_BYTES:
+        name = f".{hashlib.sha256(name).hexdigest()[:16]}".encode()
+    return path.with_name(os.fsdecode(name) + owner)
+
+
+_MAX_NAME_BYTES = 255
+
+
+def _host() -> str:
+    """A short name of this machine: processes of others cannot be looked up."""
+    return hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:6]
+
+
+def sweep(folder: StrPath) -> None:
+    """Remove partial files and folders that killed processes of this machine left in a folder."""
+    mine = f".{_host()}-"
+    with suppress(OSError):
+        for path in Path(folder).iterdir():
+            stem, _, number = path.name.removesuffix(PARTIAL_SUFFIX).rpartition(mine)
+            ours = path.name.endswith(PARTIAL_SUFFIX) and path.name.startswith(".") and stem
+            if not ours or not number.isdecimal() or _runs(int(number)):
+                continue
+            with suppress(OSError):
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+
+
+def _runs(pid: int) -> bool:
+    """Whether there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's, or no number of a process
+        return True
+    return True
+
+
+def check_target(path: StrPath, overwrite: bool = True, room: int = 0) -> None:
+    """Check that a file can be written, before the work that makes it: nothing is left behind.
+
+    Args:
+        path: the file; its folder may be missing.
+        overwrite: whether it may exist.
+        room: bytes that have to be free.
+
+    Raises:
+        GlassvizError: it exists and must not be overwritten, is a folder, or cannot be written.
+        DiskFullError: there is not enough room.
+    """
+    path = Path(path)
+    length = len(os.fsencode(path.name))
+    if length > _MAX_NAME_BYTES:
+        raise GlassvizError(
+            f"{path}: expected a name of at most {_MAX_NAME_BYTES} bytes, found {length}: choose "
+            f"a shorter one"
+        )
+    with write_errors(path, None):
+        refuse_existing(path, overwrite)
+        is_folder = path.is_dir()
+    if is_folder:
+        raise GlassvizError(f"{path}: expected a file to write, found a folder: name a file in it")
+    check_folder(path.parent, room, wanted=path)
+
+
+def check_folder(folder: StrPath, room: int = 0, wanted: StrPath | None = None) -> None:
+    """Check that files can be written in a folder, which may be missing.
+
+    Args:
+        room: bytes that have to be free.
+        wanted: what messages name; the folder by default.
+
+    Raises:
+        GlassvizError: nothing can be written there.
+        DiskFullError: there is not enough room.
+    """
+    folder = Path(folder)
+    wanted = Path(wanted or folder)
+    there = folder
+    with write_errors(wanted, None):
+        # A broken link or a file in the way is found here too.
+        while not there.is_dir() and there != there.parent:
+            if there.is_symlink() or there.exists():
+                raise NotADirectoryError(errno.ENOTDIR, f"{there} is not a folder")
+            there = there.parent
+        # Permissions tell too little: file systems are read-only, and users are root.
+        with tempfile.TemporaryFile(dir=there, prefix=".glassviz-"):
+            pass
+        free = shutil.disk_usage(there).free
+    if free < room:
+        raise DiskFullError(wanted, room, f"{_size(free)} left on device")
 
 
 def refuse_existing(path: StrPath, overwrite: bool) -> None:
@@ -116,4 +349,4 @@ def write_errors(path: StrPath, size: int | None) -> Iterator[None]:
     except OSError as error:
         if error.errno in _NO_SPACE:
             raise DiskFullError(path, size, _NO_SPACE[error.errno]) from None
-        raise GlassvizError(f"{path}: cannot be written: {error.strerror or error}") from None
+        raise GlassvizError(f"{path}: cannot be written: {_reason(error)}") from None

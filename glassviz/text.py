@@ -1,7 +1,9 @@
-"""Text for messages: names from files made printable, lists and counts."""
+"""Text from files made printable, JSON from files, and text for messages: lists and counts."""
 
+import json
 import re
 from collections.abc import Iterable
+from typing import Any
 
 _LENGTH_LIMIT = 120
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
@@ -39,3 +41,54 @@ def listed(names: Iterable[str], most: int = 4) -> str:
 def count_of(count: int, what: str) -> str:
     """`1 run`, `2 runs`."""
     return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def parse_json(text: str | bytes) -> Any:
+    r"""JSON from a file, with every string in it made printable.
+
+    Raises:
+        ValueError: it is not JSON, holds numbers that JSON has not, or is nested too deep; in one
+            short sentence.
+
+    >>> parse_json(b'{"name": "red\\u001b[31m"}')
+    {'name': 'red?[31m'}
+    """
+    try:
+        value = json.loads(text)
+    except RecursionError:
+        value = None
+        too_deep = True
+    except ValueError as error:
+        reason = "it is not text" if isinstance(error, UnicodeDecodeError) else str(error)
+        raise ValueError(f"no valid JSON: {printable(reason)}") from None
+    else:
+        too_deep = _deeper_than(_MAX_DEPTH, value)
+    if too_deep:
+        raise ValueError(f"JSON nested deeper than {_MAX_DEPTH} levels")
+    return printable_strings(value)
+
+
+_MAX_DEPTH = 32
+
+
+def _deeper_than(limit: int, value: Any) -> bool:
+    """Whether containers are nested deeper than `limit`, which could overflow recursive code."""
+    level = [value]
+    for _ in range(limit):
+        containers = [item for item in level if isinstance(item, dict | list)]
+        level = [x for c in containers for x in (c.values() if isinstance(c, dict) else c)]
+    return any(isinstance(item, dict | list) for item in level)
+
+
+def printable_strings(value: Any) -> Any:
+    """`value`, a tree of dictionaries and lists, with every string in it made printable."""
+    if isinstance(value, str):
+        return printable(value, limit=_MAX_STRING)
+    if isinstance(value, dict):
+        return {printable_strings(key): printable_strings(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [printable_strings(each) for each in value]
+    return value
+
+
+_MAX_STRING = 10_000
