@@ -92,15 +92,21 @@ def train(
     """
     from glassviz import checkpoints, environment
     from glassviz.training import demonstrations
+    from glassviz.training.recipes import recipe as find_recipe
     from glassviz.training.trainer import Trainer
 
     name = recipe or DEFAULT_RECIPE[algo or "tdmpc-glass"]
     chosen = _seeds(seed, seeds)
-    run = _configured(name, preset, additions or [], changes, algo, chosen[0])
+    start = checkpoints.load(init) if init else None
+    if not start and not resume and find_recipe(name).kind == "continuation":
+        raise UsageError(
+            f"recipe {name}: expected the agent that it continues, found none: pass a checkpoint "
+            f"with --init"
+        )
+    run = _configured(name, preset, additions or [], changes, algo, chosen[0], start)
     title = " + ".join([Path(name).stem, *(additions or [])])
     folder = out or Path("runs") / f"{run.agent.env.task}_{title.replace(' + ', '+')}"
     shown = _demonstrations(demos, run) if demos else None
-    start = checkpoints.load(init) if init else None
     made_by = environment.provenance(recipe=f"{title} ({preset})") | _sources(shown, start)
     replay = demonstrations.as_replay(shown) if shown else None
     trainer = Trainer(run, folder, made_by, chosen, resume, keep, replay, tensorboard, start)
@@ -133,7 +139,9 @@ def _with_settings(command: Any) -> Any:
 
 def _option_type(kind: Any) -> Any:
     if get_origin(kind) is tuple:
-        return list[get_args(kind)[0]]  # type: ignore[misc]
+        item = get_args(kind)[0]
+        # Typer has no lists of choices; `recipes.configure` checks them.
+        return list[str] if get_origin(item) is Literal else list[item]  # type: ignore[valid-type]
     members = [each for each in get_args(kind) if each is not type(None)]
     return members[0] if type(None) in get_args(kind) else kind
 
@@ -166,13 +174,15 @@ def _configured(
     changes: dict[str, Any],
     algo: Literal["tdmpc-glass", "tdmpc2"] | None,
     seed: int,
+    start: "Agent | None",
 ) -> "TrainConfig":
     import dataclasses
 
     from glassviz.training.recipes import configure
 
     given = {key: value for key, value in changes.items() if value not in (None, [])}
-    return dataclasses.replace(configure(name, preset, additions, given, algo), seed=seed)
+    agent = start.config if start else None
+    return dataclasses.replace(configure(name, preset, additions, given, algo, agent), seed=seed)
 
 
 def _demonstrations(path: Path, run: "TrainConfig") -> "Demonstrations":
@@ -221,6 +231,7 @@ def _evaluations(progress: "Progress", several: bool) -> list[str]:
 KINDS = {
     "phase": "Published phases: `glassviz train --recipe NAME`",
     "baseline": "Baselines: `glassviz train --recipe NAME`",
+    "continuation": "Continuations: `glassviz train --recipe NAME --init AGENT`",
     "proposal": "Proposals: `glassviz train --recipe NAME --with PROPOSAL`",
 }
 

@@ -172,6 +172,8 @@ class Collector:
         self.obs = np.zeros((train.num_envs, agent.obs_dim), np.float32)
         self.episode_step = 0
         self.plan: tuple[np.ndarray, ...] = ()
+        self._planned = train.explore.planned(share)
+        self._burst_left = np.zeros(train.num_envs, np.int64)
 
     def reset(self) -> None:
         """Start an episode in every hopper."""
@@ -185,8 +187,9 @@ class Collector:
         self.obs = np.concatenate([step.obs for step in steps])
         self.episode_step = 0
         self._shaper.reset()
-        if self.train.explore.collect == "mppi":
-            fresh = initial_state(self.train.agent, self.train.agent.planner, self.train.num_envs)
+        self._burst_left[:] = 0
+        if planned := self._planned * len(self._batches):
+            fresh = initial_state(self.train.agent, self.train.agent.planner, planned)
             self.plan = tuple(np.asarray(leaf) for leaf in fresh)
 
     @property
@@ -231,6 +234,7 @@ class Collector:
             "env_state": np.concatenate([batch.get_state() for batch in self._batches]),
             "env_obs": self.obs,
             "episode_step": np.array(self.episode_step),
+            "burst_left": self._burst_left,
             **{f"plan_{i}": leaf for i, leaf in enumerate(self.plan)},
             **self._shaper.get_state(),
         }
@@ -243,6 +247,7 @@ class Collector:
         # Not recomputed from the state: touch sensors belong to the last simulated substep.
         self.obs = state["env_obs"]
         self.episode_step = int(state["episode_step"])
+        self._burst_left = state["burst_left"]
         self.plan = tuple(state[name] for name in ("plan_0", "plan_1") if name in state)
         self._shaper.set_state(state)
 
@@ -252,24 +257,50 @@ class Collector:
         mix_steps = explore.expl_mix_decay_steps
         if proposal is None or (env_steps < explore.expl_until and not mix_steps):
             return self.rng.uniform(-1, 1, shape).astype(np.float32)
-        noise = noise_std(self.train, env_steps) * self.rng.standard_normal(shape, np.float32)
+        share = shape[0] // len(self._batches)
+        std = np.tile(noise_std(self.train, env_steps, share), len(self._batches))[:, None]
+        noise = std * self.rng.standard_normal(shape, np.float32)
         action = np.clip(np.asarray(proposal.action) + noise, -1, 1).astype(np.float32)
+        if explore.burst_rate:
+            bursting = self._bursting(share)[:, None]
+            uniform = self.rng.uniform(-1, 1, shape).astype(np.float32)
+            action = np.where(bursting, uniform, action)
         if mix_steps and env_steps < mix_steps:
             replaced = self.rng.random(len(action)) < 1 - env_steps / mix_steps
             uniform = self.rng.uniform(-1, 1, shape).astype(np.float32)
             action = np.where(replaced[:, None], uniform, action)
         return action
 
+    def _bursting(self, share: int) -> Bool[np.ndarray, " envs"]:
+        """Which hoppers act at random now; those of the planner, the last of a share, never do."""
+        explore, count = self.train.explore, len(self._burst_left)
+        begins = (self.rng.random(count) < explore.burst_rate) & (self._burst_left == 0)
+        begins &= np.arange(count) % share < share - self._planned
+        lengths = self.rng.integers(1, explore.burst_steps + 1, count)
+        self._burst_left = np.where(begins, lengths, self._burst_left)
+        bursting = self._burst_left > 0
+        self._burst_left = np.maximum(self._burst_left - 1, 0)
+        return bursting
 
-def noise_std(train: TrainConfig, env_steps: int) -> float:
-    """Std of the exploration noise; 0 for the planner of TD-MPC2, which samples from its plan."""
+
+def noise_std(train: TrainConfig, env_steps: int, share: int) -> Float32[np.ndarray, " share"]:
+    """Std of the exploration noise of every hopper of a task, of which there are `share`.
+
+    The last ones are those of the planner; it is 0 for the planner of TD-MPC2, which samples from
+    its plan.
+    """
     explore = train.explore
-    if explore.collect == "mppi" and train.agent.planner.variant == "tdmpc2":
-        return 0.0
-    if explore.act_noise_end is None:
-        return explore.act_noise_start
-    progress = min(1.0, env_steps / explore.act_noise_anneal_steps)
-    return explore.act_noise_start + progress * (explore.act_noise_end - explore.act_noise_start)
+    start, end = explore.act_noise_start, explore.act_noise_end
+    if end is None:
+        std = start
+    else:
+        std = start + min(1.0, env_steps / explore.act_noise_anneal_steps) * (end - start)
+    planned, spread = explore.planned(share), explore.act_noise_spread
+    factors = np.linspace(1 - spread, 1 + spread, share - planned)
+    of_planner = std if explore.planner_noise is None else explore.planner_noise
+    if train.agent.planner.variant == "tdmpc2":
+        of_planner = 0.0
+    return np.concatenate([std * factors, np.full(planned, of_planner)]).astype(np.float32)
 
 
 def propose(
@@ -282,9 +313,9 @@ def propose(
 ) -> list[Proposal]:
     """Propose actions for the agents of several seeds, in one compiled call.
 
-    `params` have the seeds on the first axis of every leaf; `plan` are the collectors' planner
-    states, empty when the policy acts. The planner's random numbers come from `seeds` and
-    `env_steps`, the environment steps of the run so far.
+    `params` have the seeds on the first axis of every leaf. `plan` are the collectors' planner
+    states, of the hoppers that the planner acts for; it is empty if there are none. The planner's
+    random numbers come from `seeds` and `env_steps`, the environment steps of the run so far.
     """
     on_device = jnp.asarray(obs), tuple(map(jnp.asarray, plan))
     host = jax.tree.map(np.asarray, _proposals(train, params, *on_device, seeds, env_steps))
@@ -328,14 +359,19 @@ def _propose(
     label = jnp.zeros(0, int)
     if train.shaping.cluster_intrinsic_coef and agent.glass:
         label = glass_ops.label(agent.glass, params["glass"], z)
-    if train.explore.collect == "pi":
+    planned = train.explore.planned(len(obs))
+    by_policy = len(obs) - planned
+    if not planned:
         return Proposal(policy_action(agent, params, z), label, ())
     planner = dataclasses.replace(agent.planner, action_noise=agent.planner.variant == "tdmpc2")
-    keys = jax.random.split(key, len(obs))
+    keys, state = jax.random.split(key, planned), PlannerState(*plan)
     decision, state = decide(
-        agent, planner, "mppi", "nearest-prototype", params, obs, PlannerState(*plan), keys
+        agent, planner, "mppi", "nearest-prototype", params, obs[by_policy:], state, keys
     )
-    return Proposal(decision.action, label, tuple(state))
+    action = decision.action
+    if by_policy:
+        action = jnp.concatenate([policy_action(agent, params, z[:by_policy]), action])
+    return Proposal(action, label, tuple(state))
 
 
 class Shaper:

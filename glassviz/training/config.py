@@ -24,6 +24,7 @@ from glassviz.validation import (
 )
 
 Signal = Literal["gait", "prototypes"]
+Network = Literal["enc", "dyn", "rew", "pi", "q", "glass"]
 
 STEPS = "environment steps"
 """Unit of settings that count time."""
@@ -60,12 +61,35 @@ class Exploration:
     act_noise_anneal_steps: Annotated[
         Count, Doc("Duration of the change of the action noise.", STEPS)
     ] = 1_000_000
+    act_noise_spread: Annotated[
+        Share,
+        Doc(
+            "Spread of the action noise over the policy's hoppers: from 1 - spread to 1 + spread "
+            "times its standard deviation."
+        ),
+    ] = 0.0
+    burst_rate: Annotated[
+        Share, Doc("Probability per step that a hopper of the policy begins random actions.")
+    ] = 0.0
+    burst_steps: Annotated[Count, Doc("Longest such burst of random actions.", "actions")] = 4
+    planner_share: Annotated[
+        Share,
+        Doc("With --collect pi: fraction of the hoppers that the planner acts for all the same."),
+    ] = 0.0
+    planner_noise: Annotated[
+        NonNegative | None,
+        Doc("Standard deviation of noise on the planner's actions; by default the policy's."),
+    ] = None
     upright_resets: Annotated[
         Share, Doc("Fraction of the hoppers whose episodes start upright in collection.")
     ] = 0.0
     collect_episode_steps: Annotated[
         Natural, Doc("Episode length in collection; 0 for the task's own.", "actions")
     ] = 0
+
+    def planned(self, hoppers: int) -> int:
+        """How many of the hoppers of a task the planner acts for: the last ones."""
+        return hoppers if self.collect == "mppi" else round(self.planner_share * hoppers)
 
 
 @dataclass(frozen=True)
@@ -96,6 +120,10 @@ class Losses:
     latent_smooth_warmup_steps: Annotated[
         Natural, Doc("Apply --latent-action-smooth-coef from this step on.", STEPS)
     ] = 0
+    freeze: Annotated[
+        tuple[Network, ...],
+        Doc("Network that is not trained: enc, dyn, rew, pi, q or glass; may be repeated."),
+    ] = ()
 
 
 @dataclass(frozen=True)
@@ -396,6 +424,8 @@ def _contradictions(train: TrainConfig) -> Iterator[str]:
             f"basin_restart prototypes needs {FEWEST_ACTIVE} or more clusters, found "
             f"glass_clusters {glass.clusters}: use basin_restart gait"
         )
+    if glass is None and "glass" in train.losses.freeze:
+        yield "freeze glass needs Glass, found a run without it: drop the setting"
     bonus = train.shaping.cluster_intrinsic_coef
     if glass is None and (bonus or by_prototypes):
         name = "cluster_intrinsic_coef" if bonus else "basin_restart prototypes"

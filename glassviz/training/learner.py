@@ -83,6 +83,9 @@ def update(
     gradient, metrics = jax.grad(total_loss, has_aux=True)(
         state.params, train, state.target_params, state.scale, batch, schedule, key
     )
+    # Adam does not move what never had a gradient, and XLA does not compute what is not used.
+    frozen = {name: jax.tree.map(jnp.zeros_like, gradient[name]) for name in train.losses.freeze}
+    gradient = {**gradient, **frozen}
     step, opt_state = optimizer(train).update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, step)
     target = optax.incremental_update(params, state.target_params, train.losses.ema)

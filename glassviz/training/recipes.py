@@ -1,5 +1,6 @@
 """Recipes: named changes of a training configuration, shipped or from a file."""
 
+import dataclasses
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +12,11 @@ from typing import Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
+from glassviz.agents.config import AgentConfig
 from glassviz.errors import UsageError
 from glassviz.training.config import Algo, Preset, TrainConfig, apply, needs_glass, official, preset
 
-Kind = Literal["phase", "baseline", "proposal"]
+Kind = Literal["phase", "baseline", "continuation", "proposal"]
 
 
 @validated(frozen=True, config=ConfigDict(extra="forbid"))
@@ -86,10 +88,11 @@ def configure(
     additions: Sequence[str] = (),
     changes: Mapping[str, Any] | None = None,
     algo: Algo | None = None,
+    agent: AgentConfig | None = None,
 ) -> TrainConfig:
     """The run of a recipe.
 
-    Precedence, from low to high: preset, recipe, additions, changes.
+    Precedence, from low to high: preset, agent, recipe, additions, changes.
 
     Args:
         name: of a shipped recipe, or a .toml file.
@@ -97,15 +100,21 @@ def configure(
         changes: single settings, by name.
         algo: with Glass or without, instead of the recipe's choice; without, the recipe's settings
             of Glass are dropped.
+        agent: that the run starts from; its networks, losses, task and planner are those of the
+            run, where nothing else is said.
 
     Raises:
         UsageError: a recipe or setting is unknown, or does not fit the run.
     """
     chosen = recipe(name)
+    if agent:
+        algo = algo or ("tdmpc-glass" if agent.glass else "tdmpc2")
     algo = algo or chosen.algo
     train = preset(preset_name, algo)
-    if chosen.official:
+    if chosen.official or (agent and agent.family == "tdmpc2"):
         train = official(train)
+    if agent:
+        train = dataclasses.replace(train, agent=agent)
     settings = dict(chosen.settings)
     if algo == "tdmpc2":
         settings = {key: value for key, value in settings.items() if not needs_glass(key)}

@@ -14,8 +14,8 @@ from glassviz import checkpoints
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.rollout.evaluate import EVAL_SEED
 from glassviz.training import collection
-from glassviz.training.collection import Proposal, Replay, noise_std
-from glassviz.training.config import apply
+from glassviz.training.collection import Proposal, Replay, noise_std, propose
+from glassviz.training.config import apply, official
 from glassviz.training.learner import init_learner, take
 from glassviz.training.trainer import Trainer
 
@@ -96,6 +96,7 @@ def test_a_folder_is_held_while_a_trainer_lives(tmp_path):
         {"early_stop_patience": 10_000},
         {"act_noise_end": 0.3},
         {"soft_stand_bonus": 0.0, "knee_threshold_m": 0.5},
+        {"planner_noise": 0.5, "burst_steps": 9},
     ],
     ids=lambda changes: next(iter(changes)),
 )
@@ -131,10 +132,9 @@ def test_the_schedule_follows_the_steps(tmp_path):
 
 def test_collection_noise_is_annealed():
     train = apply(SHORT, {"act_noise_start": 0.3, "act_noise_end": 0.1})
-    assert noise_std(train, 0) == 0.3
-    assert noise_std(train, 500_000) == pytest.approx(0.2)
-    assert noise_std(train, 2_000_000) == pytest.approx(0.1)
-    assert noise_std(SHORT, 2_000_000) == 0.3
+    found = [noise_std(train, steps, 1)[0] for steps in (0, 500_000, 2_000_000)]
+    assert found == pytest.approx([0.3, 0.2, 0.1])
+    assert noise_std(SHORT, 2_000_000, 1)[0] == pytest.approx(0.3)
 
 
 def test_random_actions_fade_out(tmp_path):
@@ -179,6 +179,80 @@ def test_a_run_with_the_planner_in_collection_resumes_exactly(tmp_path):
     run(tmp_path / "parts", changes, until=130)
     parts = run(tmp_path / "parts", changes, resume=True)
     assert leaves_equal(whole.learner, parts.learner)
+
+
+MIXED = {"planner_share": 0.25, "planner_noise": 0.0, "act_noise_start": 0.0}
+
+
+def test_the_planner_acts_for_a_share_of_the_hoppers_the_last_ones(tmp_path):
+    trainer = tiny.trainer(tmp_path, apply(SHORT, MIXED))
+    collector = trainer.runs[0].collector
+    assert [leaf.shape for leaf in collector.plan] == [(1, 3, 4), (1, 3, 4)]
+    trainer.env_steps = SHORT.explore.expl_until
+    planned_by = {}
+    for share in (0.0, 0.25, 1.0):
+        train = apply(SHORT, MIXED | {"planner_share": share})
+        count = train.explore.planned(4)
+        plan = tuple(leaf[None, :1].repeat(count, axis=1) for leaf in collector.plan)
+        given = (trainer.learner.params, collector.obs[None], plan if count else ())
+        [found] = propose(train, *given, np.array([1], np.int32), trainer.env_steps)
+        planned_by[share] = np.asarray(found.action)
+    assert np.array_equal(planned_by[0.25][:3], planned_by[0.0][:3])
+    assert not np.isclose(planned_by[0.25][3], planned_by[0.0][3]).any()
+    # All by the planner is what `collect mppi` is.
+    whole = apply(SHORT, {"collect": "mppi", "act_noise_start": 0.0})
+    plan = tuple(leaf[None, :1].repeat(4, axis=1) for leaf in collector.plan)
+    given = (trainer.learner.params, collector.obs[None], plan)
+    [found] = propose(whole, *given, np.array([1], np.int32), trainer.env_steps)
+    assert np.array_equal(found.action, planned_by[1.0])
+
+
+def test_noise_is_spread_over_the_hoppers_of_the_policy():
+    train = apply(SHORT, {"act_noise_start": 0.3, "act_noise_spread": 1.0, "planner_share": 0.25})
+    assert noise_std(train, 0, 4) == pytest.approx([0.0, 0.3, 0.6, 0.3])
+    quiet = apply(train, {"planner_noise": 0.0})
+    assert noise_std(quiet, 0, 4) == pytest.approx([0.0, 0.3, 0.6, 0.0])
+
+
+def test_bursts_of_random_actions_are_short_and_spare_the_planner(tmp_path):
+    changes = {"burst_rate": 0.2, "burst_steps": 3, "num_envs": 40, "buffer_steps": 40_000,
+               "planner_share": 0.25, "act_noise_start": 0.0}  # fmt: skip
+    trainer = tiny.trainer(tmp_path, apply(SHORT, changes))
+    collector = trainer.runs[0].collector
+    ones = Proposal(np.ones((40, 4), np.float32), np.zeros(0, int), collector.plan)
+    for _ in range(50):
+        collector.step(ones, SHORT.explore.expl_until)
+    burst = (collector.replay.action[:50] != 1).any(axis=2)
+    assert not burst[:, 30:].any() and 0.1 < burst[:, :30].mean() < 0.5
+    # Two bursts can follow each other; eight steps of one would be longer than any two.
+    lengths = [
+        len(run) for run in "".join(map(str, burst[:, :30].T.astype(int).ravel())).split("0")
+    ]
+    assert {1, 2, 3} <= set(lengths)
+
+
+def test_a_run_with_a_planner_share_resumes_exactly(tmp_path):
+    changes = MIXED | {"burst_rate": 0.2, "act_noise_spread": 0.5, "eval_every": 1000}
+    whole = run(tmp_path / "whole", changes)
+    run(tmp_path / "parts", changes, until=130)
+    parts = run(tmp_path / "parts", changes, resume=True)
+    assert leaves_equal(whole.learner, parts.learner)
+    assert not leaves_equal(whole.runs[0].collector.plan, tiny.trainer(
+        tmp_path / "new", apply(SHORT, changes)).runs[0].collector.plan)  # fmt: skip
+
+
+@pytest.mark.parametrize("family", ["glass", "tdmpc2"])
+def test_frozen_networks_keep_every_bit(tmp_path, family):
+    train = SHORT if family == "glass" else official(SHORT)
+    train = apply(train, {"freeze": ("enc", "pi", "glass"), "eval_every": 1000, "save_every": 1000})
+    trainer = tiny.trainer(tmp_path, train)
+    before = jax.tree.map(np.asarray, take(trainer.learner, 0).params)
+    while trainer.env_steps < 200:
+        trainer.train_round()
+    after = take(trainer.learner, 0)
+    assert after.updates > 0
+    for name in before:
+        assert leaves_equal(before[name], after.params[name]) is (name in train.losses.freeze)
 
 
 def test_upright_resets_begin_standing_and_evaluation_does_not(tmp_path):
