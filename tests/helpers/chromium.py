@@ -35,6 +35,9 @@ KEY_NUMBERS = {
     "Escape": 27,
     "Enter": 13,
 }
+HANGS_S = 60.0
+"""Nothing takes so long, also on a machine with much else to do: what does has come to a halt."""
+
 SCROLL_WIDTH = "document.documentElement.scrollWidth"
 
 
@@ -81,8 +84,7 @@ class Chromium:
             deviceScaleFactor=1,
             mobile=False,
         )
-        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self.call("Emulation.setEmulatedMedia", features=[scheme])
+        self.prefer(dark)
         # From one fragment of a page to another nothing is loaded.
         self.call("Page.navigate", url="about:blank")
         self._until("Page.loadEventFired")
@@ -90,6 +92,11 @@ class Chromium:
         self.complaints.clear()
         self.call("Page.navigate", url=path.absolute().as_uri() + fragment)
         self._until("Page.loadEventFired")
+
+    def prefer(self, dark: bool) -> None:
+        """Ask for dark or for light colours, also of the page that is open."""
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.call("Emulation.setEmulatedMedia", features=[scheme])
 
     def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression; None if it has none."""
@@ -99,7 +106,7 @@ class Chromium:
         assert "exceptionDetails" not in done, done
         return done["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 10.0) -> Any:
+    def wait_for(self, expression: str, seconds: float = HANGS_S) -> Any:
         """The value of a JavaScript expression, as soon as it is true."""
         until = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):

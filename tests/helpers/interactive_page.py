@@ -3,28 +3,28 @@
 Screenshots are kept in the folder that GLASSVIZ_SCREENSHOTS names.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import time
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
 
-from glassviz.report.interactive.page import InteractivePage, compose
+from glassviz.report.interactive.page import InteractivePage, Projectionist, compose
 from glassviz.rollout.run import assess_all
 from glassviz.rollout.traces import RolloutOptions
 from glassviz.trace import ARRAYS, Trace
-from tests.helpers.chromium import BROWSER, Chromium
+from tests.helpers.chromium import BROWSER, HANGS_S, Chromium
 from tests.helpers.fake_renderer import BITS, FakeRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, sha256_of, with_soft
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"
 
-LONG_HOP, LONG_KNEE, LONG_STILL, LONG_UNLOCKED = (
-    dataclasses.replace(plan, frames=1000) for plan in (HOP, KNEE, STILL, UNLOCKED)
-)
+LONG_HOP = dataclasses.replace(HOP, frames=1000)
 
 in_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
 
@@ -61,23 +61,40 @@ def save_twins(folder: Path) -> None:
     other.save(folder / "b.npz")
 
 
-def save_traces(folder: Path) -> None:
+def save_traces(folder: Path, frames: int = 1000) -> None:
     """Two controllers of one run, a broken file, a run without labels, and a hostile name."""
-    playable(with_soft(planted(LONG_HOP, LONG_HOP, LONG_HOP, name="hopper"))).save(folder / "a.npz")
-    loose = planted(LONG_KNEE, LONG_UNLOCKED, name="hopper", controller="pi")
+    hop, knee, still, unlocked = (
+        dataclasses.replace(plan, frames=frames) for plan in (HOP, KNEE, STILL, UNLOCKED)
+    )
+    playable(with_soft(planted(hop, hop, hop, name="hopper"))).save(folder / "a.npz")
+    loose = planted(knee, unlocked, name="hopper", controller="pi")
     playable(with_soft(loose)).save(folder / "b.npz")
     (folder / "c.npz").write_bytes(b"no trace")
-    plain = planted(LONG_HOP, name="plain", controller="pi", glass=False)
+    plain = planted(hop, name="plain", controller="pi", glass=False)
     playable(plain, period=83).save(folder / "d.npz")
-    playable(planted(LONG_STILL, name=HOSTILE, controller="pi")).save(folder / "e.npz")
+    playable(planted(still, name=HOSTILE, controller="pi")).save(folder / "e.npz")
 
 
 def composed(*targets: Path, films: int = 1, open_renderer=FakeRenderer) -> InteractivePage:
     """The page of some traces."""
     rows = assess_all(list(targets), RolloutOptions(), jobs=1)
-    return compose(
-        rows, "glassviz report --interactive x", films, "pca", open_renderer=open_renderer
-    )
+    films_once = mock.patch.object(Projectionist, "film", _film_once)
+    with films_once if open_renderer is FakeRenderer else contextlib.nullcontext():
+        return compose(
+            rows, "glassviz report --interactive x", films, "pca", open_renderer=open_renderer
+        )
+
+
+_film = Projectionist.film
+_films: dict[tuple[float, bytes], bytes | None] = {}
+
+
+def _film_once(self, trace, episode, on_frame):
+    """Films are the same where FakeRenderer draws the same numbers, and take long to encode."""
+    key = trace.frame_dt_s, np.round(100 * trace.qpos[episode, :, 0]).tobytes()
+    if key not in _films:
+        _films[key] = _film(self, trace, episode, on_frame)
+    return _films[key]
 
 
 FRAME = "Number(document.getElementById('slider').value)"
@@ -104,7 +121,17 @@ LIT = f"""(() => {{
 
 
 class Player(Chromium):
-    """The page, by what a reader does with it."""
+    """The page, by what a reader does with it.
+
+    Attributes:
+        unchanged: the open file, if a test that opened it has left it as it was.
+    """
+
+    unchanged: Path | None = None
+
+    def open(self, path: Path, width: int, dark: bool = False, fragment: str = "") -> None:
+        self.unchanged = None
+        super().open(path, width, dark, fragment)
 
     def show(self, path: Path, width: int = 1440, dark: bool = False, fragment: str = "") -> None:
         self.open(path, width, dark, fragment)
@@ -147,7 +174,7 @@ class Player(Chromium):
         )
         return sum(1 << i for i, bit in enumerate(bits) if bit)
 
-    def shows(self, frame: int, seconds: float = 10.0) -> bool:
+    def shows(self, frame: int, seconds: float = HANGS_S) -> bool:
         """Whether the film comes to show the number of a frame: it may have to seek first."""
         until = time.monotonic() + seconds
         while self.picture() != frame:
@@ -155,6 +182,13 @@ class Player(Chromium):
                 return False
             time.sleep(0.02)
         return True
+
+    def draw(self) -> None:
+        """Let the page draw what has changed."""
+        self.evaluate(
+            "new Promise((done) => "
+            "requestAnimationFrame(() => requestAnimationFrame(() => done())))"
+        )
 
     def lights(self, nodes: list[int], edges: list[list[int]]) -> None:
         """Wait until these states and switches are lit in the graph, which its next picture shows.

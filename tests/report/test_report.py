@@ -24,7 +24,7 @@ from glassviz.report.sections import FRAMES, chosen_frames
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
-from tests.helpers.chromium import BROWSER, SCROLL_WIDTH, Chromium
+from tests.helpers.chromium import SCROLL_WIDTH
 from tests.helpers.commands import invoke, loaded
 from tests.helpers.fake_renderer import FakeRenderer, NoRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
@@ -434,29 +434,26 @@ def test_figures_need_neither_jax_nor_mujoco():
 # A real browser -----------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")
-def test_a_browser_shows_it_without_asking_or_complaining_or_scrolling_sideways(page, tmp_path):
+def test_a_browser_shows_it_without_asking_or_complaining_or_scrolling_sideways(
+    page, tmp_path, browser
+):
     path = tmp_path / "r.html"
     write_html(page, path)
-    with Chromium() as browser:
-        for width in (360, 1600):
-            for dark in (False, True):
-                browser.open(path, width, dark)
-                assert browser.requests == [path.as_uri()]
-                assert browser.complaints == []
-                assert browser.evaluate(SCROLL_WIDTH) <= width
-                assert browser.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
+    for width in (360, 1600):
+        for dark in (False, True):
+            browser.open(path, width, dark)
+            assert browser.requests == [path.as_uri()]
+            assert browser.complaints == []
+            assert browser.evaluate(SCROLL_WIDTH) <= width
+            assert browser.evaluate("[...document.images].every(i => i.naturalWidth > 0)")
 
 
 @pytest.fixture(scope="module")
-def printed(page, tmp_path_factory):
-    if BROWSER is None:
-        pytest.skip("no Chromium on this machine")
+def printed(page, tmp_path_factory, browser):
     folder = tmp_path_factory.mktemp("printed")
     write_html(page, folder / "r.html")
-    with Chromium() as browser:
-        browser.open(folder / "r.html", 1280)
-        browser.pdf(folder / "r.pdf")
+    browser.open(folder / "r.html", 1280)
+    browser.pdf(folder / "r.pdf")
     return folder / "r.pdf"
 
 

@@ -1,3 +1,4 @@
+import { sameSet } from "./data.js";
 import { el } from "./dom.js";
 
 /* global echarts */
@@ -55,6 +56,8 @@ export class View {
     this.chart = echarts.init(this.canvas, null, {renderer: "canvas"});
     new ResizeObserver(() => {
       if (!this.episode || !this.canvas.clientWidth) return;
+      // An observer also tells the size at the beginning, which the chart was drawn for.
+      if (this.chart.getWidth() === this.width && this.chart.getHeight() === this.height) return;
       this.chart.resize();
       this.draw();
       this.place();
@@ -81,6 +84,7 @@ export class View {
   }
 
   keep(kept) {
+    if (sameSet(kept, this.kept)) return;
     this.kept = kept;
     if (this.episode) this.draw();
   }

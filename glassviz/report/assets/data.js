@@ -62,6 +62,8 @@ export function segmentsOf(state) {
   return found;
 }
 
+export const sameSet = (a, b) => a.size === b.size && [...a].every((each) => b.has(each));
+
 const urls = new Map();
 
 /** Address of a film: a file beside the page, or a blob made of what is in it; null as long as the

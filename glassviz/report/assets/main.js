@@ -1,6 +1,6 @@
 import { askedBy, fragmentOf } from "./address.js";
 import { Clock } from "./clock.js";
-import { page } from "./data.js";
+import { page, sameSet } from "./data.js";
 import { settled } from "./dom.js";
 import { listen } from "./keyboard.js";
 import { Pane } from "./pane.js";
@@ -82,8 +82,6 @@ function matchOf(one, other) {
   const pairs = own.one === one.checkpoint ? own.pairs.map(([a, b]) => [b, a]) : own.pairs;
   return {partners: Object.fromEntries(pairs), told: own.told};
 }
-
-const sameSet = (a, b) => a.size === b.size && [...a].every((each) => b.has(each));
 
 /** Where labels mean the same, one filter is both panes'. */
 function shared(from, to) {

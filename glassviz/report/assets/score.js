@@ -51,6 +51,7 @@ export class Score extends View {
 
   /** Show so many frames at a time, null for all. */
   zoom(frames) {
+    if (frames === this.window) return;
     this.window = frames;
     if (!this.episode) return;
     this.#start = 0;

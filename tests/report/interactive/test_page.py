@@ -1,6 +1,7 @@
 """The interactive report: its data, its one file, and the command that writes it."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 import re
@@ -26,14 +27,12 @@ from glassviz.report.interactive.page import NO_STATE, LabelMatch, chosen_episod
 from glassviz.rollout.run import Labelling, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke
-from tests.helpers.fake_renderer import NoRenderer
 from tests.helpers.interactive_page import (
     HOSTILE,
     LONG_HOP,
     ORDER,
     composed,
     save_traces,
-    save_twins,
 )
 from tests.helpers.planted_runs import planted, sha256_of
 
@@ -42,15 +41,11 @@ VENDOR = Path(__file__).parents[3] / "glassviz/report/vendor/echarts"
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("traces")
-    save_traces(folder)
+def brief(tmp_path_factory):
+    """The traces of `folder`, but of 300 frames: of these pages nobody looks at the frames."""
+    folder = tmp_path_factory.mktemp("brief")
+    save_traces(folder, frames=300)
     return folder
-
-
-@pytest.fixture(scope="module")
-def page(folder):
-    return composed(folder)
 
 
 @pytest.fixture(scope="module")
@@ -127,19 +122,17 @@ def test_nodes_stand_clockwise_in_the_order_of_the_gait_cycle():
     assert places[1] == pytest.approx((0, -1)) and places[3] == pytest.approx((-1, 0))
 
 
-def test_labels_of_two_checkpoints_are_matched_by_their_phase(tmp_path):
-    save_twins(tmp_path)
-    [found] = composed(tmp_path).matches
+def test_labels_of_two_checkpoints_are_matched_by_their_phase(twins):
+    [found] = twins.matches
     assert {found.one, found.other} == {ONE, TWO}
     assert dict(found.pairs) == {str(k): str(ORDER[k]) for k in range(4)}
     assert "gait phase" in found.told and "similarity 1.00" in found.told
 
 
 def test_labels_are_matched_by_observations_where_the_checkpoints_are_at_hand(
-    tmp_path, monkeypatch
+    twins_folder, monkeypatch
 ):
-    save_twins(tmp_path)
-    rows = assess_all([tmp_path], RolloutOptions(), jobs=1)
+    rows = assess_all([twins_folder], RolloutOptions(), jobs=1)
     matching = Matching(np.array([-1, 3, 1]), np.array([0, 0.5, 0.4]))
     frames = np.zeros(1900, np.int64)
     found = matcher.LabelMatches(
@@ -165,11 +158,10 @@ def test_labels_of_one_checkpoint_need_no_matching(page):
     assert page.matches == ()
 
 
-def test_without_opengl_there_are_no_films_and_the_page_says_why(folder, tmp_path):
-    page = composed(folder / "e.npz", open_renderer=NoRenderer)
-    assert not page.films and page.no_films == "no OpenGL here"
-    assert page.runs[0].shown[0].film is None
-    write(page, tmp_path / "r.html")
+def test_without_opengl_there_are_no_films_and_the_page_says_why(filmless, tmp_path):
+    assert not filmless.films and filmless.no_films == "no OpenGL here"
+    assert filmless.runs[0].shown[0].film is None
+    write(filmless, tmp_path / "r.html")
 
 
 # One file -----------------------------------------------------------------------------------------
@@ -180,7 +172,10 @@ def embedded(text: str, name: str) -> str:
     return found.text
 
 
-def test_data_are_read_back_as_they_were(page, text):
+def test_data_are_read_back_as_they_were(page):
+    films = {key: f"the film {key}".encode() for key in page.films}
+    page = dataclasses.replace(page, films=films)
+    text = to_html(page)
     data = json.loads(embedded(text, "data"))
     told, run = data["runs"][3], page.runs[3]
     assert told["name"] == HOSTILE
@@ -215,9 +210,10 @@ def test_the_policy_allows_these_scripts_and_nothing_else(text):
     assert all(each.startswith("data:") for each in tree.xpath("//@href | //@src"))
 
 
-def test_the_same_runs_give_the_same_page(folder, text):
+def test_the_same_runs_give_the_same_page(brief):
     films = re.compile(r'<script type="text/plain".*?</script>')
-    assert films.sub("", to_html(composed(folder))) == films.sub("", text)
+    one, other = (films.sub("", to_html(composed(brief))) for _ in range(2))
+    assert one == other
 
 
 def test_modules_become_one_script_with_a_scope_each():
@@ -259,15 +255,15 @@ def _film(self, trace, episode, on_frame=lambda: None):
     return b"a film"
 
 
-def test_the_command_writes_the_page(folder, tmp_path, fake_films):
-    done = report(folder, "--interactive", "-o", tmp_path / "r.html")
+def test_the_command_writes_the_page(brief, tmp_path, fake_films):
+    done = report(brief, "--interactive", "-o", tmp_path / "r.html")
     assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
     assert not films_beside(tmp_path / "r.html").exists()
 
 
-def test_films_may_lie_beside_the_page(folder, tmp_path, fake_films):
+def test_films_may_lie_beside_the_page(brief, tmp_path, fake_films):
     arguments = (
-        folder / "a.npz",
+        brief / "a.npz",
         "--interactive",
         "--link",
         "--films",
@@ -284,26 +280,26 @@ def test_films_may_lie_beside_the_page(folder, tmp_path, fake_films):
     assert done.exit_code == 1 and "--overwrite" in done.stderr
 
 
-def test_a_page_that_is_written_again_leaves_no_old_films(folder, tmp_path, fake_films):
+def test_a_page_that_is_written_again_leaves_no_old_films(brief, tmp_path, fake_films):
     options = ("--interactive", "--link", "--overwrite", "-o", tmp_path / "r.html")
-    assert report(folder / "a.npz", *options).exit_code == 0
+    assert report(brief / "a.npz", *options).exit_code == 0
     [old] = (tmp_path / "r_films").iterdir()
     kept = {tmp_path / "r_films" / name for name in ("holiday.mp4", "0-1.mp4", f"{old.stem}.gif")}
     for path in kept:
         path.write_bytes(b"the user's")
-    assert report(folder / "b.npz", *options).exit_code == 0
+    assert report(brief / "b.npz", *options).exit_code == 0
     [new] = set((tmp_path / "r_films").iterdir()) - kept
     assert new.stem in (tmp_path / "r.html").read_text() and new != old
 
 
-def test_links_need_an_interactive_page_and_that_is_html(folder, tmp_path):
-    assert report(folder / "a.npz", "--link", "-o", tmp_path / "r.html").exit_code == 2
-    done = report(folder / "a.npz", "--interactive", "-o", tmp_path / "r.md")
+def test_links_need_an_interactive_page_and_that_is_html(brief, tmp_path):
+    assert report(brief / "a.npz", "--link", "-o", tmp_path / "r.html").exit_code == 2
+    done = report(brief / "a.npz", "--interactive", "-o", tmp_path / "r.md")
     assert done.exit_code == 2 and "ends in .html" in done.stderr
 
 
-def test_a_page_of_failures_says_so(folder, tmp_path):
-    done = report(folder / "c.npz", "--interactive", "-o", tmp_path / "r.html")
+def test_a_page_of_failures_says_so(brief, tmp_path):
+    done = report(brief / "c.npz", "--interactive", "-o", tmp_path / "r.html")
     assert done.exit_code == 1
     tree = html.fromstring((tmp_path / "r.html").read_text())
     assert "expected a trace" in tree.text_content() and not tree.xpath("//script")

@@ -12,20 +12,12 @@ from tests.helpers.interactive_page import (
     LIVE,
     LONG_HOP,
     ORDER,
-    Player,
     composed,
     in_browser,
     playable,
-    save_twins,
     shortened,
 )
 from tests.helpers.planted_runs import planted
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with Player() as browser:
-        yield browser
 
 
 @in_browser
@@ -154,9 +146,8 @@ def test_a_click_finds_only_switches_that_the_graph_counts(browser, rare):
 
 
 @in_browser
-def test_labels_wear_the_colours_of_those_they_correspond_to(tmp_path, browser):
-    save_twins(tmp_path)
-    write(composed(tmp_path), tmp_path / "r.html")
+def test_labels_wear_the_colours_of_those_they_correspond_to(twins, tmp_path, browser):
+    write(twins, tmp_path / "r.html")
     colors = (
         "[...document.querySelectorAll('.pane')].map((pane) => Object.fromEntries("
         "[...pane.querySelectorAll('.label')].map((each) => [each.dataset.key,"
@@ -186,11 +177,9 @@ def test_labels_wear_the_colours_of_those_they_correspond_to(tmp_path, browser):
 
 
 @in_browser
-def test_matching_labels_leaves_the_episode_on_the_right_chosen(tmp_path, browser):
-    save_twins(tmp_path)
-    page = composed(tmp_path, films=2)
-    write(page, tmp_path / "r.html")
-    assert [each.number for each in page.runs[1].shown] == [1, 2]
+def test_matching_labels_leaves_the_episode_on_the_right_chosen(twins, tmp_path, browser):
+    write(twins, tmp_path / "r.html")
+    assert [each.number for each in twins.runs[1].shown] == [1, 2]
     browser.show(tmp_path / "r.html", fragment="#run=one&versus=two&versus-episode=2&frame=400")
     chosen = (
         "[...document.querySelectorAll('.pane')].map((pane) =>"
