@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+from threadpoolctl import threadpool_limits
 
 from glassviz.environment import prepare_environment
 from tests.helpers import typechecking
@@ -28,6 +29,9 @@ install_import_hook("glassviz", f"{typechecking.__name__}.check")
 
 # Hundreds of compiled programs are millions of objects, and garbage is sought among all of them.
 gc.set_threshold(100_000, 50, 100)
+
+# The matrices of the tests are small: threads would spend more time waiting than multiplying.
+threadpool_limits(1, "blas")
 
 settings.register_profile("fixed", derandomize=True, deadline=None)
 settings.load_profile("fixed")

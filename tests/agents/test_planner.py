@@ -21,7 +21,14 @@ TDMPC2 = tdmpc2_config(**SIZES, planner=PlannerConfig(variant="tdmpc2", **FEW))
 BOTH = pytest.mark.parametrize("config", [GLASS, TDMPC2], ids=["glass", "tdmpc2"])
 VARIANTS = pytest.mark.parametrize("variant", ["glass", "tdmpc2"])
 
+EPISODES = 8
+"""As many in nearly every test, so that each agent's programs are compiled once."""
+
 plan = jax.jit(planner.plan, static_argnums=(0, 1))
+encode = jax.jit(networks.encode, static_argnums=0)
+prior_of = jax.jit(policy_action, static_argnums=0)
+heads_of = jax.jit(q_values, static_argnums=0)
+input_of = jax.jit(value_input, static_argnums=0)
 
 
 @cache
@@ -32,16 +39,16 @@ def agent(config, seed=0):
     return jax.tree.map(lambda x: (0.2 * rng.standard_normal(x.shape)).astype(np.float32), params)
 
 
-def latents(config, params, episodes):
+def latents(config, params, episodes=EPISODES):
     obs = np.random.default_rng(5).standard_normal((episodes, config.obs_dim))
-    return networks.encode(config, params, jnp.asarray(obs, jnp.float32))
+    return encode(config, params, jnp.asarray(obs, jnp.float32))
 
 
-def keys(episodes, seed=3):
+def keys(episodes=EPISODES, seed=3):
     return jax.random.split(jax.random.key(seed), episodes)
 
 
-def used_state(config, episodes):
+def used_state(config, episodes=EPISODES):
     """A warm start as the middle of an episode has it."""
     state = planner.initial_state(config, config.planner, episodes)
     mean = 0.5 * jnp.tanh(jax.random.normal(jax.random.key(9), state.mean.shape))
@@ -61,14 +68,14 @@ CROSSED = TDMPC2.replace(planner=replace(GLASS.planner, horizon=1, discount=0.9)
     ids=["glass", "tdmpc2", "cluster_obs", "action_noise", "no_policy", "crossed"],
 )
 def test_plans_as_the_transcription_of_the_published_code_does(config):
-    params, episodes = agent(config), 3
-    z, state = latents(config, params, episodes), used_state(config, episodes)
-    ours = plan(config, config.planner, params, z, state, keys(episodes))
+    params = agent(config)
+    z, state = latents(config, params), used_state(config)
+    ours = plan(config, config.planner, params, z, state, keys())
     transcribed = jax.jit(transcription.PLANS[config.planner.variant], static_argnums=(0, 1))
-    for i in range(episodes):
+    for i in range(3):
         start = (state.mean[i], state.std[i])
         action, (mean, std), values = transcribed(
-            config, config.planner, params, z[i], start, keys(episodes)[i]
+            config, config.planner, params, z[i], start, keys()[i]
         )
         np.testing.assert_allclose(ours.action[i], action, atol=1e-4)
         np.testing.assert_allclose(ours.state.mean[i], mean, atol=1e-4)
@@ -80,21 +87,21 @@ def test_plans_as_the_transcription_of_the_published_code_does(config):
 @BOTH
 def test_the_two_controllers_choose_different_actions(config):
     params = agent(config)
-    z = latents(config, params, 4)
-    state = planner.initial_state(config, config.planner, 4)
-    planned = plan(config, config.planner, params, z, state, keys(4)).action
-    prior = policy_action(config, params, z)
+    z = latents(config, params)
+    state = planner.initial_state(config, config.planner, EPISODES)
+    planned = plan(config, config.planner, params, z, state, keys()).action
+    prior = prior_of(config, params, z)
     assert (jnp.abs(planned - prior).max(axis=1) > 0.05).all()
     assert (jnp.abs(planned) <= 1.0).all() and (jnp.abs(prior) <= 1.0).all()
 
 
 @BOTH
 def test_the_plan_is_worth_more_to_the_model_than_the_policys_trajectory(config):
-    constants, params, episodes = config.planner, agent(config), 8
-    z = latents(config, params, episodes)
-    state = planner.initial_state(config, constants, episodes)
+    constants, params = config.planner, agent(config)
+    z = latents(config, params)
+    state = planner.initial_state(config, constants, EPISODES)
     # The mean of the last distribution is read from the shifted state; its last row is the tail.
-    planned = plan(config, constants, params, z, state, keys(episodes)).state.mean[:, :-1]
+    planned = plan(config, constants, params, z, state, keys()).state.mean[:, :-1]
 
     def value(latent, actions):
         """Model return of `actions`, then of the policy's mean actions to the horizon."""
@@ -111,9 +118,8 @@ def test_the_plan_is_worth_more_to_the_model_than_the_policys_trajectory(config)
             * q_values(config, params, latent, last).mean(axis=0)[0]
         )
 
-    by_plan = [float(value(z[i], planned[i])) for i in range(episodes)]
-    by_policy = [float(value(z[i], planned[i, :0])) for i in range(episodes)]
-    gains = np.array(by_plan) - np.array(by_policy)
+    values = jax.jit(jax.vmap(value))
+    gains = values(z, planned) - values(z, planned[:, :0])
     assert gains.mean() > 0.0 and (gains > 0.0).mean() >= 0.75, gains
 
 
@@ -183,10 +189,10 @@ def test_an_optimum_beyond_the_bounds_is_clipped_to_them(variant):
 @BOTH
 def test_an_episode_does_not_depend_on_its_batch_companions(config):
     params = agent(config)
-    z, state = latents(config, params, 5), used_state(config, 5)
-    together = plan(config, config.planner, params, z, state, keys(5))
+    z, state = latents(config, params), used_state(config)
+    together = plan(config, config.planner, params, z, state, keys())
     for i in (0, 3):
-        alone = jax.tree.map(lambda x, i=i: x[i : i + 1], (z, state, keys(5)))
+        alone = jax.tree.map(lambda x, i=i: x[i : i + 1], (z, state, keys()))
         found = plan(config, config.planner, params, *alone)
         for one, many in zip(jax.tree.leaves(found), jax.tree.leaves(together), strict=True):
             np.testing.assert_allclose(one[0], many[i], atol=1e-4)
@@ -195,9 +201,9 @@ def test_an_episode_does_not_depend_on_its_batch_companions(config):
 @BOTH
 def test_other_keys_draw_other_plans_and_the_same_keys_the_same(config):
     params = agent(config)
-    z, state = latents(config, params, 2), used_state(config, 2)
+    z, state = latents(config, params), used_state(config)
     first, again, other = (
-        plan(config, config.planner, params, z, state, keys(2, seed)).action for seed in (3, 3, 4)
+        plan(config, config.planner, params, z, state, keys(seed=seed)).action for seed in (3, 3, 4)
     )
     np.testing.assert_array_equal(first, again)
     assert jnp.abs(first - other).max() > 1e-3
@@ -206,10 +212,10 @@ def test_other_keys_draw_other_plans_and_the_same_keys_the_same(config):
 @BOTH
 def test_bfloat16_is_worth_nearly_the_same_and_is_not_the_same(config):
     params = agent(config)
-    z, state = latents(config, params, 4), planner.initial_state(config, config.planner, 4)
+    z, state = latents(config, params), planner.initial_state(config, config.planner, EPISODES)
     rounded = replace(config.planner, precision="bfloat16")
-    exact = plan(config, config.planner, params, z, state, keys(4))
-    found = plan(config, rounded, params, z, state, keys(4))
+    exact = plan(config, config.planner, params, z, state, keys())
+    found = plan(config, rounded, params, z, state, keys())
     np.testing.assert_allclose(found.value, exact.value, rtol=0.05, atol=0.05)
     assert (found.value != exact.value).all()
 
@@ -217,13 +223,13 @@ def test_bfloat16_is_worth_nearly_the_same_and_is_not_the_same(config):
 @BOTH
 def test_several_agents_of_one_architecture_plan_in_one_call(config):
     agents = [agent(config, seed) for seed in (0, 20)]
-    z = jnp.stack([latents(config, params, 2) for params in agents])
-    state = used_state(config, 2)
+    z = jnp.stack([latents(config, params) for params in agents])
+    state = used_state(config)
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *agents)
     many = jax.jit(jax.vmap(partial(planner.plan, config, config.planner), (0, 0, None, None)))
-    together = many(stacked, z, state, keys(2))
+    together = many(stacked, z, state, keys())
     for i, params in enumerate(agents):
-        alone = plan(config, config.planner, params, z[i], state, keys(2))
+        alone = plan(config, config.planner, params, z[i], state, keys())
         np.testing.assert_allclose(together.action[i], alone.action, atol=1e-4)
 
 
@@ -320,14 +326,14 @@ def test_glass_acts_with_the_clipped_mean():
 def test_terminal_value_of_glass_is_the_smallest_head_and_never_negative():
     params = agent(GLASS)
     z = networks.simnorm(8.0 * jax.random.normal(jax.random.key(0), (256, 32)), 8)
-    action = policy_action(GLASS, params, z)
+    action = prior_of(GLASS, params, z)
     # Bins moved so that the values lie on both sides of 0.
-    middle = float(networks.symlog(q_values(GLASS, params, z, action).min(axis=0)).mean())
+    middle = float(networks.symlog(heads_of(GLASS, params, z, action).min(axis=0)).mean())
     config = GLASS.replace(bin_min=GLASS.bin_min - middle, bin_max=GLASS.bin_max - middle)
-    heads = q_values(config, params, z, action)
+    heads = heads_of(config, params, z, action)
     expected = jnp.maximum(heads.min(axis=0), 0.0)
     assert (expected == 0.0).any() and (expected > 0.0).any()
-    found = world_model(config, config.planner, params).terminal(z, jax.random.key(0))
+    found = jax.jit(world_model(config, config.planner, params).terminal)(z, jax.random.key(0))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
@@ -337,8 +343,8 @@ def test_terminal_value_of_tdmpc2_is_the_mean_of_two_heads_drawn_anew():
     last = {name: leaf.copy() for name, leaf in params["pi"]["Dense_2"].items()}
     last["kernel"][:, 4:], last["bias"][4:] = 0.0, -50.0
     params = params | {"pi": params["pi"] | {"Dense_2": last}}
-    z = latents(TDMPC2, params, 3)
-    heads = q_values(TDMPC2, params, z, policy_action(TDMPC2, params, z))
+    z = latents(TDMPC2, params)
+    heads = heads_of(TDMPC2, params, z, prior_of(TDMPC2, params, z))
     pairs = {(i, j): (heads[i] + heads[j]) / 2 for i in range(5) for j in range(i)}
     terminal = jax.jit(world_model(TDMPC2, TDMPC2.planner, params).terminal)
     seen = set()
@@ -353,12 +359,12 @@ def test_terminal_value_of_tdmpc2_is_the_mean_of_two_heads_drawn_anew():
 
 def test_policy_and_q_see_the_cluster_row_where_the_agent_was_trained_with_it():
     params = agent(CLUSTER_OBS)
-    z = latents(CLUSTER_OBS, params, 6)
-    seen = value_input(CLUSTER_OBS, params, z)
-    assert seen.shape == (6, 32 + 8)
+    z = latents(CLUSTER_OBS, params)
+    seen = input_of(CLUSTER_OBS, params, z)
+    assert seen.shape == (EPISODES, 32 + 8)
     np.testing.assert_array_equal(seen[:, :32], z)
     np.testing.assert_allclose(seen[:, 32:].sum(axis=1), 1.0, rtol=1e-5)
-    gradient = jax.grad(lambda p: value_input(CLUSTER_OBS, p, z).sum())(params)
+    gradient = jax.jit(jax.grad(lambda p: value_input(CLUSTER_OBS, p, z).sum()))(params)
     assert all((leaf == 0.0).all() for leaf in jax.tree.leaves(gradient))
     np.testing.assert_array_equal(value_input(GLASS, params, z), z)
 

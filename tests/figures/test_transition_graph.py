@@ -4,6 +4,7 @@ import itertools
 import json
 import warnings
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import networkx as nx
@@ -15,7 +16,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.path import Path as Outline
 from matplotlib.text import Text
 
-from glassviz.compare.graphs import Graphed, flux_difference, flux_distance, run_graph
+from glassviz.compare.graphs import Graphed, RunGraph, flux_difference, flux_distance, run_graph
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures import flux_difference as difference_plot
 from glassviz.figures.flux_difference import difference_caption, difference_drawings
@@ -46,6 +47,12 @@ MODES_OF_LOOKS = [
 ]  # One each: a figure takes a while under the checks of types.
 
 
+@cache
+def wandering_graph(visited: int, clusters: int = 5, mode: str = "jump", **how) -> RunGraph:
+    """The graph of a trace that wanders; its null distributions are what takes time."""
+    return run_graph(wandering(visited, clusters, **how), mode)
+
+
 # Places -------------------------------------------------------------------------------------------
 
 
@@ -65,21 +72,21 @@ def test_discs_and_hulls_stay_apart_and_within_the_box(cluster):
     assert (low > -1e-6).all() and (high < np.array([236, 178]) + 1e-6).all()
 
 
-def places(trace, mode="jump"):
-    return [(node.key, node.x, node.y) for node in drawing_of(run_graph(trace, mode)).nodes]
+def places(graph: RunGraph):
+    return [(node.key, node.x, node.y) for node in drawing_of(graph).nodes]
 
 
 def test_a_checkpoint_has_the_same_places_whoever_acts_whatever_the_mode():
-    first = places(wandering(8))
+    first = places(wandering_graph(8))
     for mode in MODES:
-        assert places(wandering(8), mode) == first
-    assert places(wandering(3, seed=5, controller="mppi")) == first
-    assert places(wandering(8, 4)) != first
+        assert places(wandering_graph(8, mode=mode)) == first
+    assert places(wandering_graph(3, seed=5, controller="mppi")) == first
+    assert places(wandering_graph(8, 4)) != first
 
 
 @pytest.mark.parametrize(("visited", "clusters"), LOOKS)
 def test_hulls_contain_their_prototypes_with_their_rings(visited, clusters):
-    drawing = drawing_of(run_graph(wandering(visited, clusters), "frame"))
+    drawing = drawing_of(wandering_graph(visited, clusters, mode="frame"))
     angle = np.linspace(0, 2 * np.pi, 60)
     circle = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     outlines = {hull.cluster: Outline([*hull.outline, hull.outline[0]]) for hull in drawing.hulls}
@@ -122,14 +129,14 @@ def test_a_loop_completed_once_is_neither_bold_nor_named():
 
 
 def test_the_trained_graph_has_lines_without_direction_and_rings_of_staying():
-    graph = run_graph(wandering(8), "soft-train")
+    graph = wandering_graph(8, mode="soft-train")
     drawing = drawing_of(graph)
     assert all(arrow.source < arrow.target and not arrow.head for arrow in drawing.arrows)
     assert len(drawing.arrows) == PROTOTYPES * (PROTOTYPES - 1) / 2
     stays = {node.key: node.stays for node in drawing.nodes if node.share}
     p = graph.stats.prototypes.chain.p
     assert stays == {i: pytest.approx(p[i, i]) for i in stays}
-    assert all(node.stays is None for node in drawing_of(run_graph(wandering(8))).nodes)
+    assert all(node.stays is None for node in drawing_of(wandering_graph(8)).nodes)
 
 
 # Texts --------------------------------------------------------------------------------------------
@@ -185,10 +192,10 @@ def test_the_figure_names_mode_convention_cycle_and_labels():
         assert text in caption(graph)
     assert "fitted labels" in title_of(graph)
     assert "mode flow" in [text for text, _ in boxes(transition_graph(graph))]
-    [cycle, *_] = run_graph(wandering(8), "flow").stats.prototypes.cycles
+    [cycle, *_] = wandering_graph(8, mode="flow").stats.prototypes.cycles
     [told] = [told for sign, told in key_of(graph) if sign == "main"]
     assert "dominant cycle" in told and told.endswith(f"switches, {cycle.count} times")
-    train = caption(run_graph(wandering(8), "soft-train"))
+    train = caption(wandering_graph(8, mode="soft-train"))
     assert "self-transitions once" in train and "τ = 1" in train
 
 
@@ -206,7 +213,7 @@ def test_hulls_tell_how_often_their_label_is_given_and_not_their_prototypes_visi
 
 @pytest.mark.parametrize("mode", ["jump", "soft-train"])
 def test_prototypes_of_one_letter_are_those_of_a_cluster_of_the_best_partition(mode):
-    graph = run_graph(wandering(8), mode)
+    graph = wandering_graph(8, mode=mode)
     letters = best_letters(graph)
     best = (graph.stats.train if mode == "soft-train" else graph.stats.flow).best
     visited = graph.stats.prototypes.visited
@@ -244,7 +251,7 @@ def test_shares_are_written_with_the_digits_that_they_have():
 
 @pytest.mark.parametrize("mode", MODES)
 def test_json_and_graphml_read_back_as_the_counts(tmp_path, mode):
-    graph = run_graph(wandering(8), mode)
+    graph = wandering_graph(8, mode=mode)
     counts = graph.stats.prototypes.counts * (1 - np.eye(PROTOTYPES) if mode == "jump" else 1)
     save_graph(graph, tmp_path / "a.json")
     save_graph(graph, tmp_path / "a.graphml")
@@ -264,29 +271,35 @@ def test_json_and_graphml_read_back_as_the_counts(tmp_path, mode):
     assert "all edges kept" in read["graph"]["stats"]["flow"]["told"]
 
 
+@pytest.fixture(scope="module")
+def twins() -> dict[str, RunGraph]:
+    """Two graphs of equal traces, each made on its own."""
+    return {name: run_graph(wandering(4)) for name in ("a", "b")}
+
+
 @pytest.mark.parametrize("ending", FORMATS)
-def test_equal_graphs_give_equal_files_and_none_is_replaced_unasked(tmp_path, ending):
-    for name in ("a", "b"):
-        save_graph(run_graph(wandering(4)), tmp_path / f"{name}{ending}")
+def test_equal_graphs_give_equal_files_and_none_is_replaced_unasked(tmp_path, twins, ending):
+    for name, graph in twins.items():
+        save_graph(graph, tmp_path / f"{name}{ending}")
     a, b = (tmp_path / f"{name}{ending}" for name in ("a", "b"))
     assert a.read_bytes() == b.read_bytes()
     with pytest.raises(GlassvizError, match="--overwrite"):
-        save_graph(run_graph(wandering(5)), a)
-    save_graph(run_graph(wandering(5)), a, overwrite=True)
+        save_graph(wandering_graph(5), a)
+    save_graph(wandering_graph(5), a, overwrite=True)
     assert a.read_bytes() != b.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == [a.name, b.name]
 
 
 def test_the_text_of_an_svg_is_drawn_and_that_of_a_pdf_embedded(tmp_path):
-    save_graph(run_graph(wandering(4)), tmp_path / "a.svg")
-    save_graph(run_graph(wandering(4)), tmp_path / "a.pdf")
+    save_graph(wandering_graph(4), tmp_path / "a.svg")
+    save_graph(wandering_graph(4), tmp_path / "a.pdf")
     assert "<text" not in (tmp_path / "a.svg").read_text()
     assert b"/FontFile2" in (tmp_path / "a.pdf").read_bytes()
 
 
 def test_another_ending_is_refused(tmp_path):
     with pytest.raises(UsageError, match=r"ends in \.png, \.svg, \.pdf, \.graphml, \.json"):
-        save_graph(run_graph(wandering(4)), tmp_path / "a.docx")
+        save_graph(wandering_graph(4), tmp_path / "a.docx")
 
 
 @pytest.mark.parametrize(
@@ -350,10 +363,11 @@ def test_a_difference_of_chance_is_significant_in_about_one_of_ten(rng):
         walks = rng.integers(0, 3, (5, 60))
         return np.stack([transition_counts(walk[None], 3) for walk in walks])
 
-    p = [flux_distance(counts(), counts(), "jump", rng, 39)[2] for _ in range(100)]
+    p = [flux_distance(counts(), counts(), "jump", rng, 19)[2] for _ in range(100)]
     assert 0.04 <= np.mean(np.array(p) <= 0.1) <= 0.16
 
 
+@cache
 def hop(name: str, renamed: bool) -> Graphed:
     """A hop with planted labels, whose numbers may be others."""
     trace = planted(HOP, HOP, name=name)
@@ -381,6 +395,7 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
 
 def test_labels_of_traces_whose_gaits_differ_are_not_matched():
     one, other = hop("one", False), hop("other", True)
+    other = Graphed(replace(other.run), other.graph)
     other.run.gaits = tuple(replace(gait, rhythm=None) for gait in other.run.gaits)
     with pytest.raises(GlassvizError, match="same phases of one gait, found neither"):
         flux_difference(one, other)

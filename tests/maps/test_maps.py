@@ -33,6 +33,7 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.find import find_targets
 from glassviz.rollout.run import relabelled
 from glassviz.rollout.traces import RolloutOptions
+from glassviz.video.renderer import StillMaker
 from tests.helpers.commands import invoke, loaded
 from tests.helpers.fake_renderer import FakeRenderer
 from tests.helpers.planted_runs import HOP, STILL, planted, sha256_of, with_latent
@@ -48,6 +49,12 @@ def mppi():
 
 
 @pytest.fixture(scope="module")
+def short():
+    """The planner's episodes of few frames, for tests that look at none of them."""
+    return planted(SHORT, SHORT, name="glass")
+
+
+@pytest.fixture(scope="module")
 def pi():
     return planted(HOP, name="glass", controller="pi", noise=0.1)
 
@@ -58,11 +65,11 @@ def both(mppi, pi) -> LatentMap:
 
 
 @pytest.fixture
-def folder(tmp_path, mppi, pi) -> Path:
-    """Both controllers of an agent with Glass, and an agent without."""
-    mppi.save(tmp_path / "glass-mppi.npz")
-    pi.save(tmp_path / "glass-pi.npz")
-    planted(HOP, name="bare", glass=False).save(tmp_path / "bare.npz")
+def folder(tmp_path, short) -> Path:
+    """Both controllers of an agent with Glass, and an agent without, all of few frames."""
+    short.save(tmp_path / "glass-mppi.npz")
+    planted(SHORT, name="glass", controller="pi", noise=0.1).save(tmp_path / "glass-pi.npz")
+    planted(SHORT, name="bare", glass=False).save(tmp_path / "bare.npz")
     return tmp_path
 
 
@@ -182,8 +189,8 @@ def test_fitted_labels_share_the_map_of_the_recorded_trace(mppi, tmp_path):
     assert {each.number for each in other.prototypes} == set(range(4))
 
 
-def test_kept_coordinates_are_not_taken_for_traces(folder, mppi):
-    make_map([mppi], PCA, folder)
+def test_kept_coordinates_are_not_taken_for_traces(folder, short):
+    make_map([short], PCA, folder)
     assert len(maps_in(folder)) == 1
     assert sorted(target.path.name for target in find_targets([folder])) == [
         "bare.npz",
@@ -218,10 +225,10 @@ def observing(trace, seed: int):
 
 
 @pytest.fixture
-def two_agents(tmp_path, mppi) -> Path:
+def two_agents(tmp_path, short) -> Path:
     """Traces of two checkpoints, in a folder of their own."""
-    observing(mppi, 0).save(tmp_path / "traces" / "glass.npz")
-    observing(planted(HOP, name="bare", glass=False), 1).save(tmp_path / "traces" / "bare.npz")
+    observing(short, 0).save(tmp_path / "traces" / "glass.npz")
+    observing(planted(SHORT, name="bare", glass=False), 1).save(tmp_path / "traces" / "bare.npz")
     return tmp_path / "traces"
 
 
@@ -625,13 +632,13 @@ def test_json_tells_all_and_reuses_what_is_there(folder, tmp_path):
     assert [row["reused"] for row in first + second] == [False, False, True, True]
     glass = second[1]
     assert len(glass["traces"]) == 2
-    assert glass["quality"]["frames"] == 1500
+    assert glass["quality"]["frames"] == 450
     assert [each["number"] for each in glass["prototypes"]] == [0, 1, 2, 3]
     assert len(glass["cycles"][0]["xy"]) == 24
 
 
-def test_runs_that_cannot_be_mapped_are_named_and_the_others_mapped(folder, tmp_path, mppi):
-    constant = replace(with_latent(mppi, 1.0), header=mppi.header | {})
+def test_runs_that_cannot_be_mapped_are_named_and_the_others_mapped(folder, tmp_path, short):
+    constant = replace(with_latent(short, 1.0), header=short.header | {})
     constant.header["checkpoint"] = {"name": "rigid", "sha256": "99" * 32, "format": "x"}
     constant.save(folder / "rigid.npz")
     (folder / "broken.npz").write_bytes(b"")
@@ -651,8 +658,7 @@ def test_joint_latents_are_refused_in_a_sentence_and_joint_gaits_drawn(folder, t
     assert {path.name for path in tmp_path.glob("?.png")} == {"b.png", "c.png"}
 
 
-def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("glassviz.figures.gallery.MujocoRenderer", FakeRenderer)
+def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path):
     options = ("--method", "pca", "--labels", "fitted", "--overwrite")
     invoke("fit", folder, "--prototypes", "4", "--refits", "0")
     printed = glassviz(
@@ -662,11 +668,12 @@ def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path, monkeypat
     assert "g-bare.png" in printed
 
 
-def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, monkeypatch, mppi):
-    monkeypatch.setattr("glassviz.figures.gallery.MujocoRenderer", FakeRenderer)
+def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, monkeypatch, short):
+    # The command names no renderer, and the default was bound when the function was defined.
+    monkeypatch.setattr("glassviz.figures.gallery.StillMaker", lambda _: StillMaker(FakeRenderer))
     monkeypatch.chdir(tmp_path)
     for name, sha256 in (("one", GLASS), ("two", OTHER)):
-        other = replace(mppi, header=mppi.header | {})
+        other = replace(short, header=short.header | {})
         other.header["checkpoint"] = {"name": "la:st", "sha256": sha256, "format": "x"}
         other.save(Path(name) / "last.npz")
     rows = map_all([Path("one"), Path("two")], RolloutOptions(), PCA)

@@ -257,26 +257,25 @@ from tests.helpers.fake_renderer import BACKEND, FakeRenderer
 from tests.helpers.traces import clock_trace
 from glassviz.video.film import FilmOptions, film
 if __name__ == "__main__":
-    options = FilmOptions(size=(320, 240), overlay_k=True, jobs={jobs})
-    trace = clock_trace(frames={frames}, latent=1, prototypes=16)
-    film([trace], Path({out!r}), options, backend=BACKEND, open_renderer=FakeRenderer)
-    usage = [resource.getrusage(who).ru_maxrss for who in
-             (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    print(*usage)
+    options = FilmOptions(size=(320, 240), overlay_k=True, jobs={jobs}, overwrite=True)
+    for frames in {frames}:
+        trace = clock_trace(frames=frames, latent=1, prototypes=16)
+        film([trace], Path({out!r}), options, backend=BACKEND, open_renderer=FakeRenderer)
+        usage = [resource.getrusage(who).ru_maxrss for who in
+                 (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        print(*usage)
 """
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_memory_does_not_grow_with_the_length_of_the_film(tmp_path, jobs):
-    def peak_mb(frames):
-        source = tmp_path / f"{frames}.py"
-        out = str(tmp_path / f"{frames}.mp4")
-        source.write_text(PEAK_MEMORY.format(jobs=jobs, frames=frames, out=out))
-        done = run_python(source)
-        return np.array(done.stdout.split(), float) / 1024
-
+    source = tmp_path / "script.py"
+    out = str(tmp_path / "film.mp4")
+    source.write_text(PEAK_MEMORY.format(jobs=jobs, frames=(500, 5000), out=out))
+    printed = run_python(source).stdout.splitlines()
+    short_mb, long_mb = (np.array(line.split(), float) / 1024 for line in printed)
     # 4,500 more frames are 1 GB of pictures, and 2 MB of trace, kept a few times over.
-    assert (peak_mb(5000) - peak_mb(500)).max() < 8
+    assert (long_mb - short_mb).max() < 8
 
 
 INTERRUPTED = """
