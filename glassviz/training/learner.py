@@ -1,6 +1,7 @@
 """Gradient updates: a single one, and the K updates of a round for several seeds at once."""
 
-from functools import partial
+import dataclasses
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ from jaxtyping import Array, Float, Int, UInt32
 
 from glassviz.agents.networks import Params, init_params, map_stacked, matmul_dtype, stack
 from glassviz.training.collection import Sequences
-from glassviz.training.config import TrainConfig
+from glassviz.training.config import Exploration, Rescue, Shaping, TrainConfig
 from glassviz.training.losses import HEADS, MIN_SCALE, Batch, Metrics, Schedule, total_loss
 
 SeedMetrics = dict[str, Float[Array, " seeds"]]
@@ -68,7 +69,7 @@ def init_learner(train: TrainConfig, seed: int | None = None) -> LearnerState:
         target_params=jax.tree.map(jnp.copy, params),
         opt_state=optimizer(train).init(params),
         scale=jnp.array(MIN_SCALE, jnp.float32),
-        updates=jnp.array(0),
+        updates=jnp.array(0, jnp.int32),  # typed as a saved one, so that resuming compiles nothing
         key=jax.random.key_data(jax.random.fold_in(key, 2**31)),
     )
 
@@ -112,7 +113,27 @@ def update_round(
     """
     batches = Batch(*map(jnp.asarray, sequences))
     with matmul_dtype(train.precision):  # effective while tracing; compilation is cached by `train`
-        return _compiled_round(train, state, batches, schedule)
+        return _compiled_round(_of_updates(train), state, batches, schedule)
+
+
+@lru_cache
+def _of_updates(train: TrainConfig) -> TrainConfig:
+    """`train` without what updates do not read, so that runs which differ in it compile once."""
+    # Collection must still fit into an episode of its own length.
+    explore = Exploration(collect_episode_steps=train.explore.collect_episode_steps)
+    return dataclasses.replace(
+        train,
+        seed=1,
+        steps=1,
+        learning_starts=0,
+        explore=explore,
+        shaping=Shaping(),
+        rescue=Rescue(),
+        eval_every=1,
+        eval_episodes_pi=1,
+        eval_episodes_mppi=1,
+        save_every=1,
+    )
 
 
 @partial(jax.jit, static_argnames="train", donate_argnames="state")

@@ -354,7 +354,8 @@ def test_an_agent_that_never_stands_is_refused():
         Refiner(agent, quick_search(start_steps=5), 1, seed=1)  # every episode starts on the floor
 
 
-def test_a_refined_agent_says_what_it_was_refined_from(tmp_path):
+def test_a_refined_agent_says_what_it_was_refined_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("glassviz.training.refine.ESConfig", quick_search)
     out = tmp_path / "refined.safetensors"
     command = ["refine", str(HOPPING), "--out", str(out), "--iterations", "1"]
     invoke(*command)

@@ -20,6 +20,7 @@ from glassviz.training.learner import init_learner, take
 from glassviz.training.trainer import Trainer
 
 SHORT = dataclasses.replace(tiny.TRAIN, steps=200)
+UNJUDGED = {"eval_every": 1000}  # for runs whose evaluations no one looks at
 
 
 def run(folder: Path, changes=None, train=SHORT, until=None, **options):
@@ -48,65 +49,72 @@ def baseline(tmp_path_factory):
     return folder, run(folder)
 
 
-def test_seeds_trained_together_are_what_they_are_alone(baseline, tmp_path):
-    folder, alone = baseline
-    together = run(tmp_path, seeds=[3, 1])
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Two seeds trained together, the baseline's second."""
+    folder = tmp_path_factory.mktemp("pair")
+    return folder, run(folder, seeds=[2, 1])
+
+
+def test_seeds_trained_together_are_what_they_are_alone(baseline, pair):
+    (folder, alone), (shared, together) = baseline, pair
     assert leaves_equal(take(together.learner, 1), take(alone.learner, 0))
     assert not leaves_equal(take(together.learner, 0).params, take(alone.learner, 0).params)
     for name in ("seed_1.csv", "seed_1_diag.csv"):
-        assert (tmp_path / name).read_text() == (folder / name).read_text()
-    last = checkpoints.load(tmp_path / "seed_3" / "checkpoints" / "last.safetensors")
-    assert last.provenance["seed"] == 3
+        assert (shared / name).read_text() == (folder / name).read_text()
+    last = checkpoints.load(shared / "seed_2" / "checkpoints" / "last.safetensors")
+    assert last.provenance["seed"] == 2
 
 
-def test_seeds_are_resumed_together(tmp_path):
-    whole = run(tmp_path / "whole", seeds=[1, 2])
-    run(tmp_path / "parts", until=130, seeds=[1, 2])
-    parts = run(tmp_path / "parts", seeds=[1, 2], resume=True)
+def test_seeds_are_resumed_together(pair, tmp_path):
+    _, whole = pair
+    run(tmp_path, until=130, seeds=[2, 1])
+    parts = run(tmp_path, seeds=[2, 1], resume=True)
     assert leaves_equal(whole.learner, parts.learner)
 
 
-def test_seeds_that_a_kill_left_at_different_steps_catch_up(tmp_path):
-    whole = run(tmp_path / "whole", seeds=[1, 2])
-    run(tmp_path / "parts", until=130, seeds=[1])
-    run(tmp_path / "parts", until=30, seeds=[2])
-    parts = run(tmp_path / "parts", seeds=[1, 2], resume=True)
+def test_seeds_that_a_kill_left_at_different_steps_catch_up(pair, tmp_path):
+    folder, whole = pair
+    run(tmp_path, until=130, seeds=[1])
+    run(tmp_path, until=30, seeds=[2])
+    parts = run(tmp_path, seeds=[2, 1], resume=True)
     assert leaves_equal(whole.learner, parts.learner)
     for name in ("seed_1.csv", "seed_2.csv"):
-        logged = [(tmp_path / part / name).read_text() for part in ("whole", "parts")]
-        assert logged[0] == logged[1]
+        assert (folder / name).read_text() == (tmp_path / name).read_text()
 
 
 def test_a_folder_is_held_while_a_trainer_lives(tmp_path):
-    holder = tiny.trainer(tmp_path)
+    train = dataclasses.replace(SHORT, steps=20)
+    holder = tiny.trainer(tmp_path, train)
     with pytest.raises(UsageError, match="is training this run: wait for it"):
-        tiny.trainer(tmp_path, resume=True)
+        tiny.trainer(tmp_path, train, resume=True)
     holder.run(lambda progress: None)
-    assert tiny.trainer(tmp_path, resume=True).env_steps == tiny.TRAIN.steps
+    assert tiny.trainer(tmp_path, train, resume=True).env_steps == train.steps
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"latent_action_smooth_coef": 1e-3, "latent_smooth_warmup_steps": 10_000},
-        {"glass_off_steps": 10_000},
-        {"q_reset_steps": (10_000,)},
-        {"restart_on_plateau": True, "restart_check_at": 10_000},
-        {"basin_restart": "gait", "basin_check_at": 10_000},
-        {"early_stop_patience": 10_000},
-        {"act_noise_end": 0.3},
-        {"soft_stand_bonus": 0.0, "knee_threshold_m": 0.5},
-        {"planner_noise": 0.5, "burst_steps": 9},
-    ],
-    ids=lambda changes: next(iter(changes)),
-)
-def test_what_is_still_to_come_changes_no_bit(baseline, tmp_path, changes):
+TO_COME = {
+    "latent_action_smooth_coef": 1e-3, "latent_smooth_warmup_steps": 10_000,
+    "glass_off_steps": 10_000,
+    "q_reset_steps": (10_000,),
+    "restart_on_plateau": True, "restart_check_at": 10_000,
+    "basin_restart": "gait", "basin_check_at": 10_000,
+    "early_stop_patience": 10_000,
+}  # fmt: skip
+# Noise that ends as it started, bonuses of weight 0, and settings of a planner that has no share.
+OFF = {
+    "act_noise_end": 0.3, "soft_stand_bonus": 0.0, "knee_threshold_m": 0.5,
+    "planner_noise": 0.5, "burst_steps": 9,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [TO_COME, OFF], ids=["to come", "off"])
+def test_what_is_off_or_still_to_come_changes_no_bit(baseline, tmp_path, changes):
     _, plain = baseline
     assert leaves_equal(run(tmp_path, changes).learner, plain.learner)
 
 
 def test_glass_stops_training_where_it_is_told_to(tmp_path):
-    trainer = run(tmp_path, {"glass_off_steps": 160}, until=160)
+    trainer = run(tmp_path, {"glass_off_steps": 160} | UNJUDGED, until=160)
     before = take(trainer.learner, 0).params
     while trainer.env_steps < 200:
         trainer.train_round()
@@ -154,7 +162,7 @@ def test_random_actions_fade_out(tmp_path):
 
 def test_the_planner_collects_when_asked_to(baseline, tmp_path):
     _, plain = baseline
-    planned = run(tmp_path, {"collect": "mppi", "act_noise_start": 0.0})
+    planned = run(tmp_path, {"collect": "mppi", "act_noise_start": 0.0} | UNJUDGED)
     collector = planned.runs[0].collector
     assert [leaf.shape for leaf in collector.plan] == [(4, 3, 4), (4, 3, 4)]
     assert not leaves_equal(planned.learner.params, plain.learner.params)
@@ -175,6 +183,7 @@ def test_a_seed_that_still_acts_at_random_plans_nothing_for_its_company(tmp_path
 
 def test_a_run_with_the_planner_in_collection_resumes_exactly(tmp_path):
     changes = {"collect": "mppi", "cluster_intrinsic_coef": 0.1, "gait_action_smooth": 0.1}
+    changes |= UNJUDGED
     whole = run(tmp_path / "whole", changes)
     run(tmp_path / "parts", changes, until=130)
     parts = run(tmp_path / "parts", changes, resume=True)
@@ -262,7 +271,7 @@ def test_upright_resets_begin_standing_and_evaluation_does_not(tmp_path):
 
 
 def test_episodes_of_collection_can_be_shorter(tmp_path):
-    trainer = run(tmp_path, {"collect_episode_steps": 10}, until=160)
+    trainer = run(tmp_path, {"collect_episode_steps": 10} | UNJUDGED, until=160)
     replay = trainer.runs[0].replay
     firsts = np.flatnonzero(replay.first[: len(replay), 0])
     assert firsts.tolist() == [0, 10, 20, 30]
@@ -270,7 +279,7 @@ def test_episodes_of_collection_can_be_shorter(tmp_path):
 
 def test_q_heads_are_reset_where_told(baseline, tmp_path):
     _, plain = baseline
-    found = run(tmp_path, {"q_reset_steps": (200,)})
+    found = run(tmp_path, {"q_reset_steps": (200,)} | UNJUDGED)
     one, other = take(found.learner, 0), take(plain.learner, 0)
     assert not leaves_equal(one.params["q"], other.params["q"])
     assert leaves_equal(one.params["enc"], other.params["enc"])
@@ -379,7 +388,7 @@ def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, mon
         collection, "basin_signal", lambda *of: judged.append((judge(*of), of[2])) or 1.0
     )
     changes = {"multitask": True, "upright_resets": 1.0, "basin_restart": "gait",
-               "basin_check_at": 200}  # fmt: skip
+               "basin_check_at": 200, "eval_every": 200}  # fmt: skip
     trainer = run(tmp_path, changes)
     folder = tmp_path / "seed_1" / "checkpoints"
     hop = checkpoints.load(folder / "last.safetensors")
@@ -397,6 +406,9 @@ def test_multitask_runs_learn_two_tasks_and_ship_an_agent_for_each(tmp_path, mon
     assert replay.reward[: len(replay), :2].max() < 0.8
 
 
+IMITATING = {"demo_fraction": 0.25, "demo_bc_coef": 1.0}
+
+
 def demonstrations() -> Replay:
     demos = Replay(30, 2, 15, 4)
     for i in range(30):
@@ -408,8 +420,7 @@ def demonstrations() -> Replay:
 
 
 def test_demonstrations_come_first_in_every_batch(tmp_path):
-    changes = {"demo_fraction": 0.25, "demo_bc_coef": 1.0}
-    trainer = run(tmp_path, changes, until=100, demos=demonstrations())
+    trainer = run(tmp_path, IMITATING, until=60, demos=demonstrations())
     batch = trainer.runs[0].sample()
     assert batch.obs.shape == (2, 4, 8, 15)
     assert np.all(batch.obs[:, :, :2] == 7) and not np.any(batch.obs[:, :, 2:] == 7)
@@ -431,8 +442,7 @@ def test_a_run_can_start_from_the_parameters_of_another(baseline, tmp_path):
 def test_checkpoints_of_a_resumed_run_say_what_the_first_start_said(tmp_path):
     first = {"recipe": "first", "demos": {"name": "demos", "sha256": "d"}}
     later = first | {"recipe": "later"}
-    changes = {"demo_fraction": 0.25, "steps": 40, "eval_every": 1000}
-    train = apply(SHORT, changes)
+    train = apply(SHORT, IMITATING | UNJUDGED | {"steps": 40})
     Trainer(train, tmp_path, first, demos=demonstrations()).run(lambda progress: None)
     longer = dataclasses.replace(train, steps=44)
     options = dict(resume_from_save=True, demos=demonstrations())

@@ -1,6 +1,7 @@
 """Each setting of the losses moves what it says it moves; what is off or later moves nothing."""
 
 import dataclasses
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -50,6 +51,12 @@ def gradient(train, schedule=ON):
         lambda p: total_loss(p, train, params, jnp.array(2.0), batch_of(train), schedule, KEY)[0]
     )
     return jax.jit(grad)(params)
+
+
+@partial(jax.jit, static_argnums=1)
+def losses_of(params, train, scale, batch):
+    """The total loss and its terms, where targets are the parameters themselves."""
+    return total_loss(params, train, params, scale, batch, ON, KEY)
 
 
 def moved(one, other) -> set[str]:
@@ -124,9 +131,10 @@ def test_the_window_loss_sees_more_frames_than_the_model_rolls_out():
     batch = batch_of(train)
     late = batch._replace(obs=batch.obs.at[-1].add(5.0))
 
+    params = filled(train)
+
     def window(of):
-        params = filled(train)
-        metrics = total_loss(params, train, params, jnp.array(2.0), of, ON, KEY)[1]
+        metrics = losses_of(params, train, jnp.array(2.0), of)[1]
         return float(metrics["glass_window"]), float(metrics["consistency_loss"])
 
     assert window(batch)[0] != window(late)[0]
@@ -201,7 +209,7 @@ def test_five_heads_share_one_value_loss_in_the_official_family():
     train = official(apply(BASE, {"task": "hopper-stand"}))
     params = filled(train)
     assert params["q"]["Dense_0"]["kernel"].shape[0] == 5
-    loss, m = total_loss(params, train, params, jnp.array(1.0), batch_of(train), ON, KEY)
+    loss, m = losses_of(params, train, jnp.array(1.0), batch_of(train))
     glass = 5e-3 * m["glass_entropy"] + 1e-2 * m["glass_balance"] + 1e-3 * m["glass_temporal"]
     expected = (
         20 * m["consistency_loss"] + 0.1 * m["reward_loss"] + 0.1 * m["value_loss"]
@@ -215,7 +223,7 @@ def test_the_official_policy_loss_is_divided_by_the_scale_that_it_leads_to():
     params, batch = filled(train), batch_of(train)
 
     def found(scale: float) -> dict[str, float]:
-        return total_loss(params, train, params, jnp.array(scale), batch, ON, KEY)[1]
+        return losses_of(params, train, jnp.array(scale), batch)[1]
 
     low, high = found(1.0), found(2.0)
     assert high["scale"] - low["scale"] == pytest.approx(0.99, abs=1e-5)

@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -153,19 +154,24 @@ def test_resume_without_a_run_says_so(tmp_path):
         tiny.trainer(tmp_path, resume=True)
 
 
-def test_a_finished_run_can_be_prolonged(finished, tmp_path):
-    run(tmp_path)
-    longer = run(tmp_path, train=dataclasses.replace(tiny.TRAIN, steps=500), resume=True)
+@pytest.fixture
+def copied(finished, tmp_path):
+    """The folder of a finished run, free to be changed."""
+    folder, _ = finished
+    return Path(shutil.copytree(folder, tmp_path / "copied"))
+
+
+def test_a_finished_run_can_be_prolonged(copied):
+    longer = run(copied, train=dataclasses.replace(tiny.TRAIN, steps=500), resume=True)
     assert longer.env_steps == 500
-    assert rows(tmp_path)[-1]["step"] == "500"
+    assert rows(copied)[-1]["step"] == "500"
 
 
-def test_a_truncated_save_is_named(tmp_path):
-    run(tmp_path)
-    state = tmp_path / "seed_1" / "resume.npz"
+def test_a_truncated_save_is_named(copied):
+    state = copied / "seed_1" / "resume.npz"
     state.write_bytes(state.read_bytes()[:1000])
     with pytest.raises(GlassvizError, match=r"resume\.npz: expected the saved state"):
-        tiny.trainer(tmp_path, resume=True)
+        tiny.trainer(copied, resume=True)
 
 
 def spoilt(trainer, seed: int, name: str) -> None:
