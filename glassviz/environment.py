@@ -2,6 +2,7 @@
 
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -56,7 +57,8 @@ def provenance(recipe: str) -> dict[str, Any]:
 def command() -> str:
     """The command line of this process without private paths.
 
-    `--out` is left out, and absolute paths are cut to their file name.
+    It can be pasted into a shell. `--out` is left out, and absolute paths are cut to their file
+    name.
     """
     words = iter(sys.argv[1:])
     public = []
@@ -67,7 +69,7 @@ def command() -> str:
             option, equals, value = word.rpartition("=")
             path = Path(value)
             public.append(option + equals + (path.name if path.is_absolute() else value))
-    return " ".join(["glassviz", *public])
+    return shlex.join(["glassviz", *public])
 
 
 def versions() -> dict[str, str]:

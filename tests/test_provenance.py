@@ -1,5 +1,6 @@
 """What is made says by which command and versions, and nothing of the maker's folders."""
 
+import shlex
 import subprocess
 import sys
 
@@ -30,6 +31,13 @@ def test_of_absolute_paths_the_command_keeps_the_names(monkeypatch):
     monkeypatch.setattr(sys, "argv", [*command, "--recipe", "own/mine.toml"])
     kept = "glassviz train --demos demos.npz --init=a.safetensors --recipe own/mine.toml"
     assert environment.provenance("r")["command"] == kept
+
+
+def test_the_command_can_be_pasted_into_a_shell(monkeypatch):
+    words = ["report", "my runs/*.npz", "it's", "--init=/tmp/two  spaces.npz", "$HOME"]
+    monkeypatch.setattr(sys, "argv", ["glassviz", *words])
+    pasted = shlex.split(environment.command())
+    assert pasted == ["glassviz", *words[:3], "--init=two  spaces.npz", "$HOME"]
 
 
 def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):

@@ -274,8 +274,8 @@ def export(
 
     One kind per call, or everything with --all. Figures are 85 mm wide, and vector graphics with
     embedded fonts as .pdf or .svg; films are .mp4, .webm or .gif. With --episode, a grid or raster
-    shows that episode only. Missing traces are recorded. With --all, runs that fail are listed
-    with the reason, and the exit code is 1.
+    shows that episode only. Missing traces are recorded. Runs that fail are listed with the
+    reason, and the exit code is 1.
 
     \b
     Examples:
@@ -309,6 +309,8 @@ def export(
         else:
             sources = _sources(rows, shown)
             _write(_products(kind, sources, studio, columns, speed, part_s), out, overwrite)
+            opt.tell_failures(rows)
+            opt.exit_on_failures(rows)
 
 
 def _kind(given: list[str], clipped: bool) -> str:
@@ -357,12 +359,17 @@ def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> 
 
 
 def _sources(rows: Sequence["Run | Failed"], episode: int | None) -> list["Source"]:
+    """What is shown of the runs that could be assessed.
+
+    Raises:
+        GlassvizError: none could.
+    """
     from glassviz.export.product import Source
     from glassviz.rollout.batch import Failed
 
-    for row in rows:
-        if isinstance(row, Failed):
-            raise GlassvizError(row.error)
+    failed = [row for row in rows if isinstance(row, Failed)]
+    if failed and len(failed) == len(rows):
+        raise GlassvizError(failed[0].error)
     return [Source.of(row, episode) for row in rows if not isinstance(row, Failed)]
 
 

@@ -283,14 +283,20 @@ def curves(
         typer.Option(help="Whose evaluations to plot; both draws one panel per controller."),
     ] = "both",
     published: Annotated[
-        bool,
-        typer.Option(help="Show the quartiles of published hopper-hop runs behind the policy's."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--published/--no-published",
+            help="Show the quartiles of published hopper-hop runs behind the policy's; by default "
+            "if that is the task of all runs.",
+        ),
+    ] = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
     """Plot learning curves, one colour per run and one line per seed.
 
-    Reads the logs seed_N.csv, also while the training is running.
+    Reads the logs seed_N.csv, also while the training is running. Several trainings in one log are
+    drawn apart, and named on standard error. Folders that cannot be read are named with the
+    reason, and the exit code is 1.
 
     \b
     Example:
@@ -298,10 +304,22 @@ def curves(
     """
     from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
     from glassviz.figures.style import check_target, save
-    from glassviz.training.log import CONTROLLERS, read_runs
+    from glassviz.text import count_of, listed
+    from glassviz.training.log import CONTROLLERS, Run, read_runs
 
     check_target(out, overwrite)
-    runs = read_runs(folders)
-    shown = CONTROLLERS if controller == "both" else (controller,)
-    save(learning_curves(runs, shown, HOPPER_HOP_POLICY if published else None), out, overwrite)
-    typer.echo(f"{out}: {sum(run.seeds for run in runs)} seeds of {len(runs)} runs")
+    rows = read_runs(folders, lambda line: typer.echo(line, err=True))
+    opt.tell_failures(rows)
+    runs = [row for row in rows if isinstance(row, Run)]
+    if runs:
+        task = HOPPER_HOP_POLICY.task
+        others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
+        if published is not False and others:
+            names = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
+            typer.echo(f"published returns left out: they are of {task}, not of {names}", err=True)
+        shown = CONTROLLERS if controller == "both" else (controller,)
+        behind = None if published is False or others else HOPPER_HOP_POLICY
+        save(learning_curves(runs, shown, behind), out, overwrite)
+        seeds = sum(run.seeds for run in runs)
+        typer.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
+    opt.exit_on_failures(rows)

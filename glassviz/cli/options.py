@@ -148,6 +148,13 @@ def refuse_clash(command: str, paths: Sequence[Path]) -> None:
             )
 
 
+def tell_failures(rows: Iterable[object]) -> None:
+    """Print why runs failed, on standard error; for commands without a table of them."""
+    for row in rows:
+        if isinstance(row, Failed):
+            typer.echo(f"error: {row.error}", err=True)
+
+
 def exit_on_failures(rows: Iterable[object]) -> None:
     """Exit with 1 if a run failed; the others have been processed and printed.
 

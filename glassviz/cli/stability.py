@@ -151,9 +151,11 @@ def report(
         raise UsageError("report: --link needs --interactive")
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
+    from glassviz.compare.runs import count_checkpoints
     from glassviz.report.html import check_target
     from glassviz.report.interactive import html as live_html
     from glassviz.rollout.run import Run
+    from glassviz.text import count_of
 
     if interactive:
         live_html.check_target(out, overwrite, link)
@@ -162,16 +164,17 @@ def report(
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     if interactive:
-        checkpoints = _write_interactive(rows, out, overwrite, films, map_method, link)
+        _write_interactive(rows, out, overwrite, films, map_method, link)
     else:
-        checkpoints = _write_static(rows, out, overwrite)
-    assessed = sum(isinstance(row, Run) for row in rows)
-    typer.echo(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
+        _write_static(rows, out, overwrite)
+    opt.tell_failures(rows)
+    assessed = [row for row in rows if isinstance(row, Run)]
+    n = count_of(count_checkpoints(assessed), "checkpoint")
+    typer.echo(f"{out}: {len(assessed)} of {count_of(len(rows), 'row')}, {n}")
     opt.exit_on_failures(rows)
 
 
-def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> int:
-    """Write the page and return its number of checkpoints."""
+def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> None:
     from glassviz import environment
     from glassviz.cli.progress import task
     from glassviz.compare.compare import compare
@@ -182,7 +185,6 @@ def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> int
         together = compare(rows, lambda line: typer.echo(line, err=True))
         page = compose(rows, environment.command(), together, on_card=progress)
         (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
-    return len(page.cards)
 
 
 def _write_interactive(
@@ -192,8 +194,7 @@ def _write_interactive(
     films: int,
     map_method: Literal["umap", "pca"],
     link: bool,
-) -> int:
-    """Write the page and return its number of checkpoints."""
+) -> None:
     from glassviz import environment
     from glassviz.cli.progress import task
     from glassviz.report.interactive import html
@@ -202,4 +203,3 @@ def _write_interactive(
     with task("filming") as progress:
         page = live.compose(rows, environment.command(), films, map_method, progress)
         html.write(page, out, overwrite, link)
-    return len({(run.checkpoint, run.name) for run in page.runs})

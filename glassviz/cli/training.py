@@ -239,8 +239,8 @@ KINDS = {
 def recipes(to_json: Json = False) -> None:
     """List the training recipes, with their settings and published returns.
 
-    Published returns are the planner's best of each seed, as reported; they were not measured
-    with this program.
+    Published returns are the planner's best of each seed on hopper-hop, as reported; they were
+    not measured with this program.
 
     \b
     Example:

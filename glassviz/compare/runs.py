@@ -106,6 +106,11 @@ def unique_runs(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
     return counted, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
+def count_checkpoints(rows: Iterable[Run]) -> int:
+    """n: the number of checkpoints, each counted once however many traces of it there are."""
+    return len({row.checkpoint_sha256 for row in rows})
+
+
 def worth(run: Run) -> tuple[int, bool, str, str]:
     """Sorts runs of one checkpoint and controller: the one that counts comes first.
 

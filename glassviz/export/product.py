@@ -1,6 +1,7 @@
 """What is exported: sources, products, captions."""
 
 import re
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -179,9 +180,10 @@ class Source:
     def require_labels(self, what: str) -> None:
         """Raise UsageError if the agent has no labels, which `what` needs."""
         if not self.trace.has_labels:
+            command = shlex.join(["glassviz", "fit", str(self.run.target)])
             raise UsageError(
                 f"{self.name}: expected labels for {what}, found an agent without labels: fit some "
-                f"with `glassviz fit {self.run.target}` and add --labels fitted"
+                f"with `{command}` and add --labels fitted"
             )
 
     def cycles(self, episode: int) -> Cycles:

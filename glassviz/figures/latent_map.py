@@ -1,7 +1,7 @@
 """The figure of latent maps: panels by colouring, legends, gait cycles, quality and caption."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -23,7 +23,7 @@ from glassviz.figures.style import (
     style,
     wrapped,
 )
-from glassviz.maps.coordinates import NEIGHBOURS
+from glassviz.maps.coordinates import neighbours_of
 from glassviz.maps.features import (
     CLOCKLESS_WINDOW_S,
     SPACE_METRICS,
@@ -33,7 +33,7 @@ from glassviz.maps.features import (
 )
 from glassviz.maps.maps import LatentMap
 from glassviz.palette import ink_on, label_color
-from glassviz.text import printable
+from glassviz.text import count_of, printable
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run"]
 COLORS: tuple[Color, ...] = get_args(Color)
@@ -523,16 +523,19 @@ def method_text(latent_map: LatentMap) -> str:
     """The method of a map with its parameters."""
     if latent_map.options.method == "umap":
         metric = SPACE_METRICS[latent_map.options.space]
-        return f"UMAP ({metric}, {NEIGHBOURS} neighbours, seed {latent_map.options.seed})"
+        neighbours = count_of(neighbours_of(latent_map.fitted), "neighbour")
+        return f"UMAP ({metric}, {neighbours}, seed {latent_map.options.seed})"
     first, second = latent_map.explained or (0.0, 0.0)
     return f"PCA ({first:.0%} and {second:.0%} of the variance)"
 
 
 def _made(maps: Sequence[LatentMap]) -> str:
     first = maps[0]
-    method = (
-        method_text(first) if len({method_text(latent_map) for latent_map in maps}) == 1 else "PCA"
-    )
+    methods = list(dict.fromkeys(map(method_text, maps)))
+    # Each map has shares of its own.
+    method = methods[0] if len(methods) == 1 else "PCA"
+    if len(methods) > 1 and first.options.method == "umap":
+        method = ", ".join(methods)
     encoder = ""
     if first.encoder:
         encoder = f" of all observations under the encoder of {printable(first.encoder.name)}"
@@ -569,11 +572,18 @@ def _quality(maps: Sequence[LatentMap]) -> list[str]:
     qualities = [latent_map.quality for latent_map in maps if latent_map.quality]
     if not qualities:
         return []
-    windows = np.concatenate([latent_map.frames.window for latent_map in maps])
-    low, high = int(windows.min()), int(windows.max())
-    n = max(quality.frames for quality in qualities)
+    windows = np.concatenate([latent_map.frames.window for latent_map in maps]).tolist()
+    n = _range(quality.frames for quality in qualities)
+    k = _range(quality.neighbours for quality in qualities)
     return [
-        f"Quality over {n:,} frames, k\u00a0=\u00a0{qualities[0].neighbours}; frames of an episode "
+        f"Quality over {n} frames, k\u00a0=\u00a0{k}; frames of an episode "
         f"less than half a gait cycle apart ({CLOCKLESS_WINDOW_S:g} s without one; "
-        f"{low if low == high else f'{low} to {high}'} frames) do not count as neighbours."
+        f"{_range(windows)} frames) do not count as neighbours."
     ]
+
+
+def _range(numbers: Iterable[int]) -> str:
+    """`3`, or `2 to 1,500`."""
+    values = list(numbers)
+    low, high = min(values), max(values)
+    return f"{low:,}" if low == high else f"{low:,} to {high:,}"

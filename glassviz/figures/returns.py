@@ -1,7 +1,9 @@
 """Figures of returns: learning curves in front of published ones, and a metric against return."""
 
 import math
-from collections.abc import Mapping, Sequence
+import os.path
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +17,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glassviz.figures.graph_layout import Box, Room
-from glassviz.figures.style import COLUMN_INCHES, INK, style, text_width
+from glassviz.figures.style import COLUMN_INCHES, INK, STYLE, style, text_width
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 from glassviz.text import count_of
 from glassviz.training.log import CONTROLLERS, Curve, Run
@@ -31,9 +33,6 @@ _MEDIAN = "#9AA0AB"
 PANEL_INCHES = 1.4
 LINE_INCHES = 0.15
 
-SHORT_NAME = 26
-"""Longest name for which the legend has two columns."""
-
 LEGEND_ROOM = 1.25
 """Upper limit over the highest curve, which leaves room for the legend of the published band."""
 
@@ -47,12 +46,14 @@ class PublishedReturns:
 
     Attributes:
         what: description of the runs.
+        task: the task of all of them.
         runs: number of runs.
         env_steps: environment steps of the quartiles.
         p25, median, p75, best: quartiles and maximum of the runs' returns at these steps.
     """
 
     what: str
+    task: str
     runs: int
     env_steps: tuple[int, ...]
     p25: tuple[float, ...]
@@ -63,6 +64,7 @@ class PublishedReturns:
 
 HOPPER_HOP_POLICY = PublishedReturns(
     what="TD-MPC-Glass on hopper-hop, policy prior acting, all published recipes and seeds",
+    task="hopper-hop",
     runs=381,
     env_steps=(250_000, 500_000, 1_000_000, 2_000_000, 4_000_000),
     p25=(0.0, 1.0, 10.0, 116.0, 215.0),
@@ -72,6 +74,14 @@ HOPPER_HOP_POLICY = PublishedReturns(
 )
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """Curves that look alike, and their name in the legend."""
+
+    label: str
+    curves: tuple[Curve, ...]
+
+
 def learning_curves(
     runs: Sequence[Run],
     controllers: Sequence[str] = CONTROLLERS,
@@ -79,37 +89,46 @@ def learning_curves(
 ) -> Figure:
     """Draw one panel per controller, one colour per run and one thin line per seed.
 
-    All panels share both axes. A dot marks a seed's last evaluation, a cross a restart. `published`
-    are quartiles of the policy's return, drawn behind its panel up to the runs' length.
+    Several trainings in the log of one seed have a colour each. All panels share both axes. A dot
+    marks a seed's last evaluation, a cross a restart. `published` are quartiles of the policy's
+    return, drawn behind its panel up to the runs' length; they are left out if the task of a run is
+    known to be another.
     """
     last = max(step for run in runs for curve in run.curves for step in curve.env_steps)
-    handles, labels = _legend_of_runs(runs)
-    columns = 2 if all(len(label) <= SHORT_NAME for label in labels) else 1
-    lines = math.ceil(len(labels) / columns)
-    height = 0.45 + PANEL_INCHES * len(controllers) + LINE_INCHES * lines
+    if published and any(run.task not in (None, published.task) for run in runs):
+        published = None
+    entries = [entry for run in runs for entry in _entries(run)]
+    legend = _legend(entries)
+    height = 0.45 + PANEL_INCHES * len(controllers) + LINE_INCHES * legend.lines
     with style():
         figure = Figure(figsize=(COLUMN_INCHES, height), layout="constrained")
         panels = figure.subplots(len(controllers), sharex=True, sharey=True, squeeze=False)[:, 0]
         for axes, controller in zip(panels, controllers, strict=True):
             axes.set_title(TITLES[controller])
             axes.set_ylabel("mean return")
-            for i, run in enumerate(runs):
-                for curve in run.curves:
+            for i, entry in enumerate(entries):
+                for curve in entry.curves:
                     if curve.controller == controller:
-                        _draw(axes, curve, run.restarts.get(curve.seed, ()), i)
+                        _draw(axes, curve, i)
             if not axes.lines:
                 axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
         axes.set_xlim(0, max(last, 1))
-        headroom = LEGEND_ROOM if published else 1.08
-        axes.set_ylim(bottom=0, top=max(1.0, headroom * axes.get_ylim()[1]))
+        axes.set_ylim(*_limits_of(runs, LEGEND_ROOM if published else 1.08, axes))
         axes.set_xlabel("environment steps")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-        legend = figure.legend(handles, labels, loc="outside lower center", ncols=columns)
-        for text in legend.get_texts():
+        drawn = figure.legend(
+            legend.handles,
+            legend.labels,
+            title=legend.title,
+            loc="outside lower center",
+            ncols=legend.columns,
+            alignment="left",
+        )
+        for text in (drawn.get_title(), *drawn.get_texts()):
             text.set_parse_math(False)  # a folder's name may contain a dollar sign
     return figure
 
@@ -127,12 +146,20 @@ def _look(run: int) -> dict[str, Any]:
     return {"color": _COLORS[run % len(_COLORS)], "linestyle": dashes, "linewidth": 0.9}
 
 
-def _draw(axes: Axes, curve: Curve, restarts: Sequence[int], run: int) -> None:
-    look = _look(run)
+def _draw(axes: Axes, curve: Curve, entry: int) -> None:
+    look = _look(entry)
     color, (steps, returns) = look["color"], (curve.env_steps, curve.returns)
     axes.plot(steps, returns, **look, alpha=0.85)
-    axes.plot(steps[-1:], returns[-1:], "o", color=color, ms=2.5, clip_on=False)
-    axes.plot(restarts, np.interp(restarts, steps, returns), "x", color=color, ms=4, mew=1)
+    known = [i for i, value in enumerate(returns) if not math.isnan(value)]
+    around = (math.nan, *returns, math.nan)
+    # A point between two gaps has no line.
+    alone = {i for i in known if math.isnan(around[i]) and math.isnan(around[i + 2])}
+    dots = sorted({known[-1], *alone})
+    at, values = ([each[i] for i in known] for each in (steps, returns))
+    marked = ([each[i] for i in dots] for each in (steps, returns))
+    axes.plot(*marked, "o", color=color, ms=2.5, clip_on=False)
+    crosses = np.interp(curve.restarts, at, values)
+    axes.plot(curve.restarts, crosses, "x", color=color, ms=4, mew=1)
 
 
 def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
@@ -149,24 +176,105 @@ def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
     band: Any = (Patch(color=_BAND), Line2D([], [], color=_MEDIAN, linewidth=0.8))
     axes.legend(
         [band],
-        [f"{published.runs} published runs, policy: quartiles, median"],
+        [f"{published.runs} published {published.task} runs: quartiles, median"],
         handler_map={tuple: HandlerTuple(ndivide=1)},
         loc="upper left",
         borderaxespad=0,
     )
 
 
-def _legend_of_runs(runs: Sequence[Run]) -> tuple[list[Artist], list[str]]:
-    handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(runs))]
-    # Matplotlib omits labels that begin with an underscore.
-    labels = [
-        f"{' ' * run.name.startswith('_')}{run.name} ({count_of(run.seeds, 'seed')})"
-        for run in runs
-    ]
-    if any(steps for run in runs for steps in run.restarts.values()):
+def _entries(run: Run) -> Iterator[_Entry]:
+    """The curves of a run, those of a log with several trainings apart."""
+    alike = tuple(curve for curve in run.curves if curve.trainings == 1)
+    if alike:
+        seeds = len({curve.seed for curve in alike})
+        yield _Entry(f"{run.name} ({count_of(seeds, 'seed')})", alike)
+    apart: dict[tuple[int, int], list[Curve]] = {}
+    for curve in run.curves:
+        if curve.trainings > 1:
+            apart.setdefault((curve.seed, curve.training), []).append(curve)
+    for (seed, training), curves in apart.items():
+        which = f"seed {seed}, training {training} of {curves[0].trainings}"
+        yield _Entry(f"{run.name} ({which})", tuple(curves))
+
+
+@dataclass(frozen=True)
+class _Legend:
+    """Handles and labels in columns; `lines` is the height of it all in lines of text."""
+
+    title: str | None
+    handles: list[Artist]
+    labels: list[str]
+    columns: int
+    lines: int
+
+
+MOST_NAMED = 24
+"""Entries that a legend names; it counts the rest."""
+
+_LEGEND_POINTS = COLUMN_INCHES * 72 - 12
+_HANDLE_POINTS = 40.0
+"""Space of a handle, and between columns."""
+
+
+def _legend(entries: Sequence[_Entry]) -> _Legend:
+    """A legend that fits the figure's width: the start that all names share is its title."""
+    names = [entry.label for entry in entries[:MOST_NAMED]]
+    handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(names))]
+    shared = _shared_start([entry.label for entry in entries]) if len(entries) > 2 else ""
+    names = [name.removeprefix(shared) for name in names]
+    if len(entries) > MOST_NAMED:
+        handles.append(Line2D([], [], linestyle=""))
+        names.append(f"and {len(entries) - MOST_NAMED} more")
+    if any(curve.restarts for entry in entries for curve in entry.curves):
         handles.append(Line2D([], [], color=INK, linestyle="", marker="x", markersize=4))
-        labels.append("restart")
-    return handles, labels
+        names.append("restart")
+    size = float(STYLE["legend.fontsize"])
+    widest = max(text_width(name, size) for name in names)
+    columns = int(max(1, min(3, len(names), _LEGEND_POINTS // (widest + _HANDLE_POINTS))))
+    room = _LEGEND_POINTS / columns - _HANDLE_POINTS
+    broken = ["\n".join(_broken(name, room, size)) for name in names]
+    title = "\n".join(_broken(f"{shared} …", _LEGEND_POINTS, size)) if shared else None
+    rows = math.ceil(len(broken) / columns)
+    by_column = [broken[i : i + rows] for i in range(0, len(broken), rows)]
+    lines = max(sum(label.count("\n") + 1 for label in column) for column in by_column)
+    if title:
+        lines += title.count("\n") + 1
+    # Matplotlib omits labels that begin with an underscore.
+    labels = [f"{' ' * label.startswith('_')}{label}" for label in broken]
+    return _Legend(title, handles, labels, columns, lines)
+
+
+def _shared_start(names: Sequence[str]) -> str:
+    """The start that all names share, up to a separator; nothing if it is short."""
+    start = os.path.commonprefix(names)
+    start = start[: max(start.rfind(separator) for separator in "_/-") + 1]
+    return start if len(start) >= SHORTEST_SHARED else ""
+
+
+SHORTEST_SHARED = 8
+"""Characters of a start of names that is worth a line of its own."""
+
+
+def _broken(text: str, width: float, size: float) -> list[str]:
+    """`text` in lines of at most `width`, broken after a separator where there is one."""
+    lines = [""]
+    for piece in re.split(r"(?<=[ _/-])", text):
+        if lines[-1] and text_width(lines[-1] + piece, size) > width:
+            lines.append("")
+        for character in piece:
+            if lines[-1] and text_width(lines[-1] + character, size) > width:
+                lines.append("")
+            lines[-1] += character
+    return lines
+
+
+def _limits_of(runs: Sequence[Run], headroom: float, axes: Axes) -> tuple[float, float]:
+    """Limits of the return: from 0, or from the lowest one below."""
+    values = [value for run in runs for curve in run.curves for value in curve.returns]
+    lowest = min((value for value in values if not math.isnan(value)), default=0.0)
+    top = max(1.0, headroom * axes.get_ylim()[1])
+    return (0.0 if lowest >= 0 else lowest - 0.05 * (top - lowest)), top
 
 
 WIDTH = 360.0

@@ -29,7 +29,7 @@ Plane = Float32[np.ndarray, "frames 2"]
 # Projection ---------------------------------------------------------------------------------------
 
 NEIGHBOURS = 30
-"""Number of neighbours of UMAP."""
+"""Largest number of neighbours of UMAP; see `neighbours_of`."""
 
 MIN_DIST = 0.1
 
@@ -102,6 +102,11 @@ def _pca(rows: Rows) -> Projection:
     return Projection(place(rows), place, (float(shares[-1]), float(shares[-2])))
 
 
+def neighbours_of(frames: int) -> int:
+    """Number of neighbours of UMAP on so many frames."""
+    return min(NEIGHBOURS, frames - 1)
+
+
 def _umap(rows: Rows, seed: int, metric: Metric) -> Projection:
     """UMAP with exact neighbours, initialised by PCA.
 
@@ -109,7 +114,7 @@ def _umap(rows: Rows, seed: int, metric: Metric) -> Projection:
     compiling it takes longer than exact distances between 50,000 frames.
     """
     umap_ = _import_umap()
-    neighbours = min(NEIGHBOURS, len(rows) - 1)
+    neighbours = neighbours_of(len(rows))
     distance, index = _nearest(rows, rows, neighbours, metric)
     random = np.random.RandomState(seed)
     graph, _, _ = umap_.fuzzy_simplicial_set(

@@ -145,7 +145,7 @@ def embedding_quality(
     )
     if label is None or not (label >= 0).any():
         return quality, None
-    return quality, _separation(in_space, on_map, allowed, label, neighbours)
+    return quality, _separation(in_space, on_map, allowed, label, k)
 
 
 def _ranks(distance: Pairs, allowed: Allowed) -> Ranks:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import replace
-from textwrap import shorten
 
 from glassviz import environment
 from glassviz.compare.compare import Comparison
@@ -38,15 +37,13 @@ from glassviz.report.sections import (
 )
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
+from glassviz.text import printable
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 
 TITLE = "Basin classification report"
 
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
-
-MOST_OF_COMMAND = 400
-"""Characters of the command line that are shown; a shell may expand a pattern to many paths."""
 
 _TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
 
@@ -82,7 +79,7 @@ def compose(
     parts = parts_of(together)
     return Page(
         title=TITLE,
-        command=shorten(command, MOST_OF_COMMAND, placeholder=" …"),
+        command=printable(command, limit=len(command)),
         verdict=lead(rows, together),
         rows=tuple(
             assessed_row(row, anchors[_key(row)]) if isinstance(row, Run) else failed_row(row)

@@ -6,6 +6,7 @@ Every command that uses labels takes the same choice: `learned`, `fitted` (the f
 
 import multiprocessing
 import os
+import shlex
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -77,9 +78,10 @@ def labelled(
     if labels == FITTED:
         file = labels_path(Path(path).parent, checkpoint["sha256"])
         if not file.exists():
+            command = shlex.join(["glassviz", "fit", str(target or path)])
             raise GlassvizError(
                 f"{file}: expected labels fitted to {checkpoint['name']}, found no such file: make "
-                f"it with `glassviz fit {target or path}` and the options of its roll-out"
+                f"it with `{command}` and the options of its roll-out"
             )
     return relabelled(trace, FittedLabels.load(file, checkpoint["sha256"]))
 

@@ -6,15 +6,18 @@ import math
 import re
 import struct
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from glassviz.agents.config import Task
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, append, as_paths, replacing
+from glassviz.files import StrPath, append, as_paths, read_bytes, read_text, replacing
+from glassviz.rollout.batch import Failed, for_each
+from glassviz.text import listed, parse_json, printable
 
 if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Evaluation
@@ -159,13 +162,18 @@ class RunLog:
         """Drop the lines after `env_steps`, which a resumed run logs again.
 
         Truncated lines are dropped too, and missing files are created.
+
+        Raises:
+            GlassvizError: a file cannot be read, or has other columns; none is changed then.
         """
-        for path, columns in ((self.returns, COLUMNS), (self.diagnostics, DIAGNOSTIC_COLUMNS)):
-            step_of = partial(_step_of_row, len(columns))
-            _rewrite(path, [_row(columns), *_lines_until(path, env_steps, step_of)])
-        records = _lines_until(
-            self.records, env_steps, lambda row: int(json.loads(row)["env_steps"])
-        )
+        tables = {self.returns: COLUMNS, self.diagnostics: DIAGNOSTIC_COLUMNS}
+        kept = {
+            path: [_row(columns), *_rows_until(path, env_steps, columns)]
+            for path, columns in tables.items()
+        }
+        records = _lines_until(self.records, env_steps, _step_of_record)
+        for path, lines in kept.items():
+            _rewrite(path, lines)
         _rewrite(self.records, records)
         if self._events:
             self._events.rewrite(map(json.loads, records))
@@ -204,7 +212,8 @@ def _rewrite(path: Path, lines: list[bytes]) -> None:
 def _lines_until(path: Path, env_steps: int, step_of: Callable[[bytes], int]) -> list[bytes]:
     """The valid lines of `path` up to a step, unchanged."""
     kept = []
-    for line in path.read_bytes().splitlines(keepends=True) if path.exists() else []:
+    data = read_bytes(path, "a log") if path.exists() else b""
+    for line in data.splitlines(keepends=True):
         try:
             if line.endswith(b"\n") and step_of(line) <= env_steps:
                 kept.append(line)
@@ -213,26 +222,62 @@ def _lines_until(path: Path, env_steps: int, step_of: Callable[[bytes], int]) ->
     return kept
 
 
+def _rows_until(path: Path, env_steps: int, columns: tuple[str, ...]) -> list[bytes]:
+    """The rows of a CSV log up to a step, unchanged.
+
+    Raises:
+        GlassvizError: its columns are others, so that its rows would be lost or misread.
+    """
+    rows = _lines_until(path, env_steps, partial(_step_of_row, len(columns)))
+    with_header = _lines_until(path, env_steps, lambda line: 0)[:1]
+    found = [name.strip() for name in b"".join(with_header).decode(errors="replace").split(",")]
+    if with_header and tuple(found) != columns:
+        raise GlassvizError(
+            f"{path}, line 1: expected the columns {','.join(columns)}, found "
+            f"{_shown(','.join(found))}: correct the file, or move it away"
+        )
+    return rows
+
+
 def _step_of_row(columns: int, line: bytes) -> int:
-    step, *others = line.split(b",")
+    step, *others = line.decode().split(",")
     if len(others) != columns - 1:
         raise ValueError("not a whole row")
-    return int(step)
+    return _step(step)
+
+
+def _step_of_record(line: bytes) -> int:
+    return int(parse_json(line)["env_steps"])
 
 
 CONTROLLERS = ("pi", "mppi")
-_LOG = re.compile(r"seed_(\d+)\.csv")
+_LOG = re.compile(r"seed_(\d+)\.csv", re.ASCII)
 _RESTART = re.compile(r"restart_\d+")
+_INTEGER = re.compile(r"\+?\d{1,19}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.I)
+_MAX_STEP = 2**63 - 1
+_MAX_LOG_BYTES = 64 << 20
+_LARGEST = 1e100
+"""Larger numbers count as infinite: their differences may overflow."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Evaluations of one seed under one controller: mean returns by the step of training."""
+    """Evaluations of one training under one controller: mean returns by the step of training.
+
+    Attributes:
+        returns: NaN where the log has no number.
+        training, trainings: which training of the seed's log it is, from 1, and how many there are.
+        restarts: steps at which the training began anew.
+    """
 
     seed: int
     controller: str
     env_steps: tuple[int, ...]
     returns: tuple[float, ...]
+    training: int = 1
+    trainings: int = 1
+    restarts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -240,13 +285,13 @@ class Run:
     """The learning curves of all seeds of a run folder.
 
     Attributes:
-        curves: by seed, then controller; a controller without evaluations has none.
-        restarts: steps of restarts, by seed.
+        curves: by seed, then training, then controller; a controller without evaluations has none.
+        task: such as `hopper-hop`; None if unknown.
     """
 
     name: str
     curves: tuple[Curve, ...]
-    restarts: dict[int, tuple[int, ...]]
+    task: str | None = None
 
     @property
     def seeds(self) -> int:
@@ -254,11 +299,19 @@ class Run:
         return len({curve.seed for curve in self.curves})
 
 
-def read_runs(folders: StrPath | Sequence[StrPath]) -> list[Run]:
+def _nothing(line: str) -> None:
+    """No-op."""
+
+
+def read_runs(
+    folders: StrPath | Sequence[StrPath], tell: Callable[[str], None] = _nothing
+) -> list[Run | Failed]:
     """Read run folders, each named by the shortest unique end of its path.
 
-    Raises:
-        GlassvizError: as for `read_run`.
+    A folder that cannot be read does not stop the others.
+
+    Args:
+        tell: called with each remark on a log; see `read_run`.
     """
     folders = as_paths(folders)
     paths = [folder.resolve() for folder in folders]
@@ -268,75 +321,283 @@ def read_runs(folders: StrPath | Sequence[StrPath]) -> list[Run]:
             str(Path(*path.parts[-depth:])) if names.count(name) > 1 else name
             for path, name in zip(paths, names, strict=True)
         ]
-    return [read_run(folder, name) for folder, name in zip(folders, names, strict=True)]
+    return for_each(
+        zip(folders, map(printable, names), strict=True),
+        lambda each: read_run(*each, tell),
+        lambda each, error: Failed(each[1], each[0], None, str(error)),
+    )
 
 
-def read_run(folder: StrPath, name: str) -> Run:
+def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing) -> Run:
     """Read `seed_N.csv` of every seed in a run folder.
 
-    Skips evaluation types other than the two controllers and restarts, and an incomplete last line
-    of a training that is running. If a step occurs twice, the later line counts.
+    The columns are found by their names, in any order, among others, with spaces, quotes or upper
+    case, separated by commas, semicolons or tabs. Evaluation types other than the two controllers
+    and restarts are skipped, and so is an incomplete last line of a training that is running. A
+    return that is no finite number is a gap.
+
+    If a step occurs twice, the later line counts. Steps that go back are, see `_trainings`, a
+    training that was resumed, or another training in the same file; the curves of several
+    trainings are kept apart.
+
+    Args:
+        tell: called with each remark on a log: several trainings, a resumption, gaps, a line that
+            is left out.
 
     Raises:
         GlassvizError: there is no log, no evaluation, or a damaged line.
     """
     folder = Path(folder)
-    logs = {
-        int(match[1]): path
-        for path in (folder.iterdir() if folder.is_dir() else ())
-        if (match := _LOG.fullmatch(path.name))
-    }
+    try:
+        paths = list(folder.iterdir()) if folder.is_dir() else []
+    except OSError as error:
+        raise GlassvizError(f"{folder}: cannot be read: {error.strerror}") from None
+    logs = {int(match[1]): path for path in paths if (match := _LOG.fullmatch(path.name))}
     if not logs:
         found = "none" if folder.is_dir() else "no such folder"
         raise GlassvizError(
             f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name a folder "
             f"written by `glassviz train`"
         )
-    curves: list[Curve] = []
-    restarts = {}
-    for seed, path in sorted(logs.items()):
-        by_type: dict[str, dict[int, float]] = {}
-        for step, reward, kind in _rows(path):
-            by_type.setdefault("restart" if _RESTART.fullmatch(kind) else kind, {})[step] = reward
-        restarts[seed] = tuple(sorted(by_type.get("restart", ())))
-        for controller in CONTROLLERS:
-            if points := sorted(by_type.get(controller, {}).items()):
-                curves.append(Curve(seed, controller, *map(tuple, zip(*points, strict=True))))
+    curves = [curve for seed, path in sorted(logs.items()) for curve in _curves(seed, path, tell)]
     if not curves:
         raise GlassvizError(
-            f"{folder}: expected evaluations in {', '.join(logs[seed].name for seed in logs)}, "
-            f"found none: wait for the first one"
+            f"{folder}: expected evaluations in "
+            f"{listed(path.name for _, path in sorted(logs.items()))}, found none: wait for the "
+            f"first one"
         )
-    return Run(name, tuple(curves), restarts)
+    return Run(name, tuple(curves), _task_of(folder, sorted(logs)))
 
 
-def _rows(path: Path) -> list[tuple[int, float, str]]:
+def _task_of(folder: Path, seeds: Iterable[int]) -> str | None:
+    """The task of a run: of its configurations, else of the name of its folder; None if unknown.
+
+    Published folders are named `<Task>_<tag>`, ours by default `<task>_<recipe>`.
+    """
+    found = {_configured_task(folder / f"seed_{seed}" / "train.json") for seed in seeds} - {None}
+    if found:
+        return found.pop() if len(found) == 1 else None
+    name = folder.resolve().name.partition("_")[0]
+    words = _WORD.findall(name)
+    if len(words) > 1 and "".join(words) == name:
+        return "-".join(words).lower()
+    return name if name in get_args(Task) else None
+
+
+_WORD = re.compile(r"[A-Z][a-z0-9]*", re.ASCII)
+
+
+def _configured_task(path: Path) -> str | None:
+    """The task that a training's configuration names; None if it cannot be read."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise GlassvizError(f"{path}: cannot be read: {reason}") from None
-    lines = text.splitlines()
-    if not lines or tuple(lines[0].split(",")) != COLUMNS:
-        found = f"{lines[0][:60]!r}" if lines else "an empty file"
+        task = parse_json(read_text(path, "a configuration"))["agent"]["env"]["task"]
+    except (GlassvizError, ValueError, KeyError, TypeError):
+        return None
+    return task if isinstance(task, str) else None
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of a log; `value` is None where it has no finite number."""
+
+    line: int
+    step: int
+    value: float | None
+    kind: str
+
+
+@dataclass
+class _Training:
+    """The rows of one training, by kind and step, and the line it begins in."""
+
+    line: int
+    rows: dict[str, dict[int, float]] = field(default_factory=dict)
+    steps: list[int] = field(default_factory=list)
+
+    @property
+    def last(self) -> int:
+        return self.steps[-1]
+
+    @property
+    def next(self) -> int:
+        """Where its next evaluation is expected: as far on as the one before was."""
+        before = self.steps[-2] if len(self.steps) > 1 else 0
+        return 2 * self.last - before
+
+    def takes(self, row: _Row) -> bool:
+        """Whether the row goes on from here: a later step, or more of the last one."""
+        return row.step > self.last or (row.step == self.last and self.lacks(row))
+
+    def lacks(self, row: _Row) -> bool:
+        return row.step not in self.rows.get(row.kind, {})
+
+    def add(self, row: _Row) -> None:
+        """Add a row; those after its step, which a resumed training logs again, are dropped."""
+        if self.steps and row.step < self.last:
+            self.steps = [step for step in self.steps if step < row.step]
+            for points in self.rows.values():
+                for step in [step for step in points if step >= row.step]:
+                    del points[step]
+        if not self.steps or row.step > self.last:
+            self.steps.append(row.step)
+        value = math.nan if row.value is None else row.value
+        self.rows.setdefault(row.kind, {})[row.step] = value
+
+
+def _trainings(path: Path, rows: Iterable[_Row], tell: Callable[[str], None]) -> list[_Training]:
+    """The trainings that wrote a log.
+
+    Within a training, steps rise. A row below all that could go on with it goes back. Back to more
+    than half of the last step, it is a training that was resumed from a save: what came after its
+    step is dropped, as it is logged again. Back to half or less, another training begins. Once
+    there are several, each row goes to the one whose next evaluation is expected nearest to it,
+    since two processes may have written at the same time.
+    """
+    found: list[_Training] = []
+    for row in rows:
+        going = [each for each in found if each.takes(row)]
+        repeated = [each for each in found if each.last == row.step]
+        resumed = [each for each in found if each.last > row.step > each.last / 2]
+        if going:
+            # Of equally near ones, the newest.
+            into = min(reversed(going), key=lambda each: _distance(each, row))
+        elif repeated:
+            into = repeated[-1]
+        elif resumed:
+            into = min(resumed, key=lambda each: each.last)
+            tell(
+                f"{path}, line {row.line}: steps go back from {into.last} to {row.step}: read as a "
+                f"training that was resumed, whose later lines count"
+            )
+        else:
+            into = _Training(row.line)
+            if found:
+                tell(
+                    f"{path}, line {row.line}: steps go back from {found[-1].last} to {row.step}: "
+                    f"training {len(found) + 1} in this file, drawn apart from the one before"
+                )
+            found.append(into)
+        into.add(row)
+    return found
+
+
+def _distance(training: _Training, row: _Row) -> int:
+    return 0 if row.step == training.last else abs(row.step - training.next)
+
+
+def _curves(seed: int, path: Path, tell: Callable[[str], None]) -> Iterator[Curve]:
+    """The learning curves of a log, by training and controller."""
+    rows = [
+        row for row in _rows(path, seed, tell) if row.kind in CONTROLLERS or _is_restart(row.kind)
+    ]
+    gaps = [row for row in rows if row.value is None and row.kind in CONTROLLERS]
+    if gaps:
+        tell(
+            f"{path}, line {listed((str(row.line) for row in gaps), most=6)}: the return is no "
+            f"finite number: a gap in the curve"
+        )
+    trainings = _trainings(path, rows, tell)
+    for number, training in enumerate(trainings, start=1):
+        steps = (
+            step for kind in training.rows if _is_restart(kind) for step in training.rows[kind]
+        )
+        restarts = tuple(sorted(set(steps)))
+        for controller in CONTROLLERS:
+            points = sorted(training.rows.get(controller, {}).items())
+            if any(math.isfinite(value) for _, value in points):
+                at, values = zip(*points, strict=True)
+                yield Curve(seed, controller, at, values, number, len(trainings), restarts)
+
+
+def _rows(path: Path, seed: int, tell: Callable[[str], None]) -> list[_Row]:
+    """The rows of a log, in the order of its lines.
+
+    Raises:
+        GlassvizError: it cannot be read, or a line is damaged.
+    """
+    text = read_text(path, "a log", _MAX_LOG_BYTES).replace("\r\n", "\n").replace("\r", "\n")
+    header, *lines = text.split("\n")
+    delimiter = max(",;\t", key=header.count)
+    names = [name.strip().lower() for name in _fields(header, delimiter) or []]
+    if any(names.count(column) != 1 for column in COLUMNS):
+        found = _shown(header) if text.strip() else "an empty file"
         raise GlassvizError(
             f"{path}, line 1: expected the columns {','.join(COLUMNS)}, found {found}"
         )
+    places = [names.index(column) for column in COLUMNS]
     rows = []
-    for number, fields in enumerate(csv.reader(lines[1:]), start=2):
+    for number, line in enumerate(lines, start=2):
+        if not line.strip():
+            continue
+        # An incomplete number at the end of the file could look like a whole one.
+        cut = number == len(lines) + 1 and names[-1] in ("step", "reward")
+        fields = _fields(line, delimiter)
         try:
-            step, reward, kind, _ = fields
-            # A restart may have no return.
-            empty = not reward and _RESTART.fullmatch(kind)
-            row = int(step), 0.0 if empty else float(reward), kind
-            if row[0] < 0 or not math.isfinite(row[1]):
-                raise ValueError
+            if cut or fields is None or len(fields) != len(names):
+                raise ValueError("not a whole row")
+            step, reward, kind, of_seed = (fields[place].strip() for place in places)
+            kind = kind.lower()
+            row = _Row(number, _step(step), None if not reward else _number(reward), kind)
+            if not kind or _step(of_seed) != seed:
+                raise ValueError("not of this seed")
+            # An empty field is a gap, unless the line was being written.
+            if number == len(lines) + 1 and not reward and not _is_restart(kind):
+                raise ValueError("not a whole row")
         except ValueError:
-            if number == len(lines) and not text.endswith("\n"):
+            if number == len(lines) + 1:
+                tell(f"{path}, line {number}: incomplete, as if it were being written: left out")
                 break
             raise GlassvizError(
-                f"{path}, line {number}: expected step,reward,eval_type,seed with finite numbers, "
-                f"found {lines[number - 1][:60]!r}: correct or delete the line"
+                f"{path}, line {number}: expected {delimiter.join(names)} with a step from 0, a "
+                f"finite return and the seed {seed} of the file's name, found {_shown(line)}: "
+                f"correct or delete the line"
             ) from None
         rows.append(row)
     return rows
+
+
+def _fields(line: str, delimiter: str) -> list[str] | None:
+    """The fields of a line; None if it is no CSV."""
+    try:
+        reader = csv.reader([line], delimiter=delimiter, skipinitialspace=True, strict=True)
+        return next(reader, None)
+    except csv.Error:  # a quote without its partner, a field that is too long, a NUL
+        return None
+
+
+def _is_restart(kind: str) -> bool:
+    return _RESTART.fullmatch(kind) is not None
+
+
+def _step(text: str) -> int:
+    """A number of steps: `250000`, `250000.0` or `2.5e5`.
+
+    Raises:
+        ValueError: it is negative, not whole, or beyond 64 bits.
+    """
+    text = text.strip()
+    if _INTEGER.fullmatch(text):
+        step = int(text)
+    else:
+        value = _number(text)
+        step = -1 if value is None or not value.is_integer() else int(value)
+    if not 0 <= step <= _MAX_STEP:
+        raise ValueError("no number of steps")
+    return step
+
+
+def _number(text: str) -> float | None:
+    """A number; None if it is not finite.
+
+    Raises:
+        ValueError: it is no number.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError("no number")
+    value = float(text)
+    return value if abs(value) <= _LARGEST else None
+
+
+def _shown(line: str) -> str:
+    """A line for a message, printable and quoted."""
+    return repr(printable(line, limit=60))

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import PARTIAL_SUFFIX, DiskFullError, replacing, write_errors
+from glassviz.files import PARTIAL_SUFFIX, DiskFullError, read_bytes, replacing, write_errors
 from glassviz.training.config import TrainConfig
 
 CHANGEABLE = {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
@@ -131,6 +131,7 @@ def check_unused(folder: Path) -> None:
 
     Raises:
         UsageError: `folder` holds a run, or the log beside it is not empty.
+        GlassvizError: what is in the log's place cannot be read.
     """
     log = folder.with_name(f"{folder.name}.csv")
     if (folder / CONFIG_FILE).exists():
@@ -138,7 +139,8 @@ def check_unused(folder: Path) -> None:
             f"{folder}: holds a run of this seed already: continue it with --resume, or choose "
             f"another --out or --seed"
         )
-    if log.exists() and len(log.read_bytes().splitlines()) > 1:  # more than the header
+    # More than the header.
+    if log.exists() and len(read_bytes(log, "a log").strip().splitlines()) > 1:
         raise UsageError(
             f"{log}: the log of an earlier run that cannot be resumed: choose another --out or "
             f"--seed, or move it away"

@@ -150,7 +150,7 @@ class Encoder:
     """Context manager that writes a film frame by frame, atomically.
 
     Attributes:
-        width, height: size of the frames, even numbers.
+        width, height: size of the frames, even numbers except for a GIF.
         fps: frames per second.
         comment: comment for the file's metadata; ignored for a GIF.
         max_bytes: maximum size of a GIF; resolution and frame rate are reduced until it fits.
@@ -333,8 +333,8 @@ class Rung:
     colors: int = 256
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        """Width and height of the GIF, even numbers."""
-        return 2 * round(width * self.scale / 2), 2 * round(height * self.scale / 2)
+        """Width and height of the GIF."""
+        return round(width * self.scale), round(height * self.scale)
 
     def frames(self, frames: int) -> int:
         """Number of frames of the GIF."""

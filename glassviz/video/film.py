@@ -56,7 +56,8 @@ class FilmOptions:
         steps: number of frames per episode, from its start; None for all.
         part_s: start and end of the filmed part of an episode, s; None for the whole episode.
         camera: `cam0` follows from the side, `back` from behind.
-        size: width and height of one picture, even numbers; a side-by-side film is twice as wide.
+        size: width and height of one picture, even numbers except for a GIF; a side-by-side film
+            is twice as wide.
         speed: 1 for real time, 0.5 for half speed. It changes the frame rate: every frame of the
             trace is shown exactly once.
         quality: see `renderer.Scene`; None for `full` on a GPU and `fast` without one.
@@ -65,7 +66,7 @@ class FilmOptions:
         max_bytes: maximum size of a GIF; resolution and frame rate are reduced until it fits.
 
     Raises:
-        UsageError: the size is odd or too small.
+        UsageError: the size is too small, or odd and the format needs even numbers.
     """
 
     overlay_k: bool = False
@@ -84,10 +85,12 @@ class FilmOptions:
 
     def __post_init__(self) -> None:
         width, height = self.size
-        if min(width, height) < MIN_SIDE or width % 2 or height % 2:
+        even = self.format != "gif"
+        if min(width, height) < MIN_SIDE or (even and (width % 2 or height % 2)):
+            numbers = "even numbers" if even else "numbers"
+            reason = f" ({self.format} stores colour per 2x2 pixels)" if even else ""
             raise UsageError(
-                f"size: expected even numbers of at least {MIN_SIDE} (video stores colour per 2x2 "
-                f"pixels), found {width}x{height}"
+                f"size: expected {numbers} of at least {MIN_SIDE}{reason}, found {width}x{height}"
             )
         if self.overlay_k:
             Layout.of(width, height)

@@ -399,6 +399,16 @@ def test_a_file_that_is_there_is_not_replaced_unasked(runs, studio, tmp_path):
     assert path.read_bytes().startswith(b"%PDF")
 
 
+def test_a_run_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    planted(HOP, name="good").save("good.npz")
+    Path("bad.npz").write_bytes(b"no trace")
+    done = invoke("export", "bad.npz", "good.npz", "--raster", code=1)
+    assert Path("renders/good-mppi-raster.pdf").exists()
+    assert "error: bad.npz: expected a trace" in done.stderr
+    assert "error: bad.npz: " in invoke("export", "bad.npz", "--raster", code=1).stderr
+
+
 # The full set -------------------------------------------------------------------------------------
 
 

@@ -97,6 +97,16 @@ def test_umap_keeps_planted_places_apart_and_gives_the_same_map_again(tmp_path):
     assert not np.array_equal(found.xy, other.xy)
 
 
+def test_a_caption_tells_the_neighbours_that_a_short_roll_out_had(tmp_path):
+    short, long = (planted(SHORT, name=name) for name in ("short", "long"))
+    few = make_map([short], MapOptions(max_points=8), folder=tmp_path)
+    assert few.fitted < 31
+    assert f"UMAP (cosine, {few.fitted - 1} neighbours, seed 0)" in caption([few])
+    told = caption([few, make_map([long], MapOptions(), folder=tmp_path)])
+    assert f"{few.fitted - 1} neighbours" in told and "30 neighbours" in told
+    assert f"k\u00a0=\u00a0{few.quality.neighbours} to 15" in told if few.quality else True
+
+
 def test_pca_is_that_of_scikit_learn_up_to_signs(mppi):
     from sklearn.decomposition import PCA as Oracle
 

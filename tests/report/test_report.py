@@ -105,6 +105,22 @@ def test_the_verdict_counts_hops_and_basins_by_controller(page):
     assert "1 of 5 rows could not be assessed" in told
 
 
+def test_two_traces_of_a_checkpoint_are_one_run(tmp_path):
+    traces = [planted(HOP, name="twin"), planted(HOP, HOP, name="twin")]
+    page = composed(tmp_path, *traces)
+    assert len(page.rows) == 2 and page.verdict[0].startswith("With the planner, the gait is hop")
+    for i, trace in enumerate(traces):
+        trace.save(tmp_path / "traces" / f"{i}.npz")
+    done = report(tmp_path / "traces", "-o", tmp_path / "r.html")
+    assert "2 of 2 rows, 1 checkpoint\n" in done.stdout
+
+
+def test_the_command_is_shown_whole_and_without_control_characters(rows):
+    command = f"glassviz report {'a' * 500} 'two  spaces\x1b[31m'"
+    shown = compose(rows[:1], command, open_renderer=FakeRenderer).command
+    assert shown == command.replace("\x1b", "?")
+
+
 def test_evidence_is_the_criteria_of_the_episodes_with_their_places(page):
     groups = {group.title: group for group in page.cards[0].sides[0].evidence}
     hop = {each.name: each for each in groups["Gait hop: requires all"].criteria}
@@ -403,6 +419,7 @@ def report(*arguments):
 def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_path):
     done = report(folder, "-o", tmp_path / "r.html")
     assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
+    assert f"error: {folder / 'c.npz'}: expected a trace" in done.stderr
     text = (tmp_path / "r.html").read_text()
     assert "data:image/jpeg;base64," in text and "Comparison of runs" in text
 

@@ -40,27 +40,135 @@ def folder(tmp_path) -> Path:
 def test_curves_are_what_the_logs_say(folder):
     run = read_run(folder, "hop")
     assert run.curves == (
-        Curve(1, "pi", (250_000, 500_000), (3.0, 50.0)),
-        Curve(1, "mppi", (250_000, 500_000), (10.5, 60.0)),
+        Curve(1, "pi", (250_000, 500_000), (3.0, 50.0), restarts=(500_000,)),
+        Curve(1, "mppi", (250_000, 500_000), (10.5, 60.0), restarts=(500_000,)),
         Curve(2, "pi", (250_000, 1_000_000), (1.0, 300.0)),
     )
-    assert run.restarts == {1: (500_000,), 2: ()}
     assert run.seeds == 2
 
 
 @given(st.dictionaries(st.integers(0, 10**7), st.floats(-1e3, 1e3), min_size=1, max_size=20))
-def test_every_evaluation_comes_back_in_the_order_of_its_steps(tmp_path_factory, points):
+def test_every_evaluation_comes_back(tmp_path_factory, points):
     folder = tmp_path_factory.mktemp("run")
-    write(folder, 3, *(f"{step},{reward},pi,3" for step, reward in points.items()))
+    write(folder, 3, *(f"{step},{reward},pi,3" for step, reward in sorted(points.items())))
     [curve] = read_run(folder, "run").curves
-    assert dict(zip(curve.env_steps, curve.returns, strict=True)) == points
-    assert list(curve.env_steps) == sorted(points)
+    assert list(zip(curve.env_steps, curve.returns, strict=True)) == sorted(points.items())
+
+
+def curves_of(folder: Path) -> tuple[list[tuple[tuple[int, ...], tuple[float, ...]]], list[str]]:
+    """Steps and returns of each curve, and the remarks."""
+    told: list[str] = []
+    curves = read_run(folder, "run", told.append).curves
+    return [(curve.env_steps, curve.returns) for curve in curves], told
 
 
 def test_of_two_evaluations_at_a_step_the_later_line_counts(tmp_path):
-    write(tmp_path, 1, "100,1.0,pi,1", "200,2.0,pi,1", "100,9.0,pi,1")
-    [curve] = read_run(tmp_path, "run").curves
-    assert curve.returns == (9.0, 2.0)
+    write(tmp_path, 1, "100,1.0,pi,1", "200,2.0,pi,1", "200,9.0,pi,1", "300,3.0,pi,1")
+    assert curves_of(tmp_path) == ([((100, 200, 300), (1.0, 9.0, 3.0))], [])
+
+
+def test_what_a_resumed_training_logs_again_replaces_what_was_lost(tmp_path):
+    rows = [f"{step},{step}.0,{kind},1" for step in (100, 200, 300, 400) for kind in ("pi", "mppi")]
+    again = [f"{step},1.0,{kind},1" for step in (300, 350) for kind in ("pi", "mppi")]
+    path = write(tmp_path, 1, *rows, *again)
+    curves, [remark] = curves_of(tmp_path)
+    assert curves == [((100, 200, 300, 350), (100.0, 200.0, 1.0, 1.0))] * 2
+    assert remark.startswith(f"{path}, line 10: steps go back from 400 to 300: ")
+
+
+def test_two_trainings_in_one_file_are_two_curves_and_a_warning(tmp_path):
+    path = write(
+        tmp_path, 9, "250,1.0,pi,9", "250,2.0,mppi,9", "500,3.0,pi,9", "500,4.0,mppi,9",
+        "400,,restart_1,9", "1000,5.0,pi,9", "1000,6.0,mppi,9", "250,0.1,pi,9", "250,0.2,mppi,9",
+        "500,0.3,pi,9",
+    )  # fmt: skip
+    told: list[str] = []
+    run = read_run(tmp_path, "run", told.append)
+    assert [(c.training, c.controller, c.returns) for c in run.curves] == [
+        (1, "pi", (1.0, 5.0)),
+        (1, "mppi", (2.0, 6.0)),
+        (2, "pi", (0.1, 0.3)),
+        (2, "mppi", (0.2,)),
+    ]
+    assert [curve.restarts for curve in run.curves] == [(400,)] * 2 + [()] * 2
+    assert {curve.trainings for curve in run.curves} == {2} and run.seeds == 1
+    assert told[-1].startswith(f"{path}, line 9: steps go back from 1000 to 250: training 2 ")
+    [legend] = learning_curves([run]).legends
+    assert [text.get_text() for text in legend.get_texts()][:2] == [
+        "run (seed 9, training 1 of 2)",
+        "run (seed 9, training 2 of 2)",
+    ]
+
+
+def test_two_trainings_that_wrote_at_the_same_time_are_told_apart(tmp_path):
+    first = [f"{step},{step}.0,pi,1" for step in range(250, 2001, 250)]
+    both = [
+        f"{step + late},{(step + late) * sign}.0,pi,1"
+        for step in range(250, 2001, 250)
+        for late, sign in ((0, -1), (2000, 1))
+    ]
+    write(tmp_path, 1, *first, *both)
+    curves, [_] = curves_of(tmp_path)
+    for (steps, returns), last, sign in zip(curves, (4000, 2000), (1, -1), strict=True):
+        assert steps == tuple(range(250, last + 1, 250))
+        assert returns == tuple(float(sign * step) for step in steps)
+
+
+def test_a_later_training_with_other_intervals_does_not_go_on_with_the_first(tmp_path):
+    first = [f"{step},1.0,pi,1" for step in range(250, 2001, 250)]
+    second = [f"{step},2.0,pi,1" for step in range(300, 3001, 300)]
+    write(tmp_path, 1, *first, *second)
+    curves, [_] = curves_of(tmp_path)
+    assert [set(returns) for _, returns in curves] == [{1.0}, {2.0}]
+
+
+VARIANTS = {
+    "spaces": ("step, reward, eval_type, seed ", "250000, 5.0, pi, 9"),
+    "quotes": ('"step","reward","eval_type","seed"', '"250000","5.0","pi","9"'),
+    "a byte order mark": ("\ufeffstep,reward,eval_type,seed", "250000,5.0,pi,9"),
+    "another order": ("seed,step,eval_type,reward", "9,250000,pi,5\n"),
+    "more columns": ("step,reward,eval_type,seed,wall", "250000,5,pi,9,33.5"),
+    "upper case": ("Step,Reward,EVAL_TYPE,seed", "250000,5,PI,9"),
+    "semicolons": ("step;reward;eval_type;seed", "250000;5.0;pi;9"),
+    "tabs": ("step\treward\teval_type\tseed", "250000\t5.0\tpi\t9"),
+    "a step with a fraction of zero": (HEADER, "250000.0,5.0,pi,9"),
+    "a step with an exponent": (HEADER, "2.5e5,5.0,pi,9"),
+    "a line break of Windows": (f"{HEADER}\r", "250000,5.0,pi,9\r\n"),
+    "blank lines": (HEADER, "\n250000,5.0,pi,9\n\n \n"),
+    "other evaluations": (HEADER, "250000,5.0,pi,9\n10,,jumpy,9\n20,nan,arb,9\n"),
+}
+
+
+@pytest.mark.parametrize("lines", VARIANTS.values(), ids=VARIANTS)
+def test_a_log_is_read_however_it_was_written(tmp_path, lines):
+    (tmp_path / "seed_9.csv").write_text("\n".join(lines), newline="")
+    assert curves_of(tmp_path) == ([((250_000,), (5.0,))], [])
+
+
+@pytest.mark.parametrize("value", ["nan", "NaN", "", "inf", "-inf", "1e999", "1e308"])
+def test_a_return_that_is_no_number_is_a_gap_with_a_note(tmp_path, value):
+    path = write(
+        tmp_path, 1, "100,1.0,pi,1", f"200,{value},pi,1", "300,3.0,pi,1", "300,9,restart_1,1"
+    )
+    [(steps, returns)], [remark] = curves_of(tmp_path)
+    assert steps == (100, 200, 300) and np.isnan(returns[1])
+    assert remark.startswith(f"{path}, line 3: the return is no finite number")
+    axes = learning_curves([read_run(tmp_path, "x")]).axes[0]
+    dots, crosses = (np.stack(line.get_data(), axis=1).tolist() for line in axes.lines[1:])
+    assert dots == [[100.0, 1.0], [300.0, 3.0]]
+    assert crosses == [[300.0, 3.0]]
+
+
+def test_returns_below_zero_are_seen(tmp_path):
+    write(tmp_path, 1, "100,-5.0,pi,1", "200,-7.0,pi,1")
+    low, high = learning_curves([read_run(tmp_path, "x")]).axes[0].get_ylim()
+    assert low < -7 and high > -5
+
+
+def test_zeros_of_a_power_cut_at_the_end_are_left_out(tmp_path):
+    write(tmp_path, 1, "100,1.0,pi,1", "\0" * 40, end="")
+    curves, [remark] = curves_of(tmp_path)
+    assert curves == [((100,), (1.0,))] and "seed_1.csv, line 3: incomplete" in remark
 
 
 @pytest.mark.parametrize("cut", ["200", "200,2.", "200,2.5,p", "200,,pi,1"])
@@ -71,7 +179,26 @@ def test_a_last_line_that_is_still_being_written_is_left_out(tmp_path, cut):
 
 
 @pytest.mark.parametrize(
-    "row", ["200,2.5,pi", "200,high,pi,1", "2e3,1.0,pi,1", "200,nan,pi,1", "-1,1.0,pi,1", ""]
+    "row",
+    [
+        *(
+            "200,2.5,pi",
+            "200,high,pi,1",
+            "2.5,1.0,pi,1",
+            "nan,1.0,pi,1",
+            "-1,1.0,pi,1",
+            "200,1_0,pi,1",
+        ),
+        *(f"{10**23 - 1},1.0,pi,1", f"{2**63},1.0,pi,1", f"{'9' * 5000},1.0,pi,1", "1e99,1.0,pi,1"),
+        *(
+            "<<<<<<< HEAD",
+            "\0" * 9,
+            '200,"2.5,pi,1',
+            "200,2.5,pi,1,7",
+            "200,2.5,pi,2",
+            "200,2.5,,1",
+        ),
+    ],
 )
 def test_a_broken_line_is_named_with_its_number(tmp_path, row):
     path = write(tmp_path, 1, "100,1.0,pi,1", row, "300,1.0,pi,1")
@@ -99,7 +226,7 @@ def test_a_file_with_other_columns_is_named(tmp_path, text):
 
 def test_a_file_that_is_no_text_is_named(tmp_path):
     (tmp_path / "seed_1.csv").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(GlassvizError, match=r"seed_1\.csv: cannot be read: it is not text"):
+    with pytest.raises(GlassvizError, match=r"seed_1\.csv, line 1: expected a log in UTF-8"):
         read_run(tmp_path, "x")
 
 
@@ -160,8 +287,97 @@ def test_published_quartiles_lie_behind_the_policy_alone_and_end_where_the_runs_
     assert corners[:, 0].max() == 1_000_000
     assert band.get_zorder() < min(line.get_zorder() for line in lines_of(figure, TITLES["pi"])[:2])
     assert [text.get_text() for text in policy.get_legend().get_texts()] == [
-        "381 published runs, policy: quartiles, median"
+        "381 published hopper-hop runs: quartiles, median"
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "task"),
+    [
+        ("HopperHop", "hopper-hop"),
+        ("HopperHop_phased_v1_noise040", "hopper-hop"),
+        ("hopper-hop_1b", "hopper-hop"),
+        ("HopperStand_x", "hopper-stand"),
+        ("CheetahRun", "cheetah-run"),
+        ("Hopperhop", None),
+        ("run", None),
+        ("re-run", None),
+    ],
+)
+def test_a_runs_task_is_in_the_name_of_its_folder(tmp_path, name, task):
+    write(tmp_path / name, 1, "1000000,1.0,pi,1")
+    run = read_run(tmp_path / name, "x")
+    assert run.task == task
+    figure = learning_curves([run], published=HOPPER_HOP_POLICY)
+    assert bool(figure.axes[0].collections) == (task in (None, "hopper-hop"))
+
+
+@pytest.mark.parametrize(
+    ("text", "task"),
+    [
+        ('{"agent": {"env": {"task": "hopper-stand"}}}', "hopper-stand"),
+        ('{"agent": 7}', "hopper-hop"),
+        ("[" * 5000, "hopper-hop"),
+    ],
+)
+def test_a_runs_configuration_knows_its_task_best(tmp_path, text, task):
+    folder = tmp_path / "HopperHop"
+    write(folder, 1, "1000000,1.0,pi,1")
+    (folder / "seed_1").mkdir()
+    (folder / "seed_1" / "train.json").write_text(text)
+    assert read_run(folder, "x").task == task
+
+
+def test_published_returns_are_shown_beside_runs_of_their_task_alone(tmp_path):
+    for name in ("HopperHop_a", "CheetahRun", "run"):
+        write(tmp_path / name, 1, "1000000,1.0,pi,1")
+
+    def shown(*names: str) -> tuple[bool, str]:
+        out = tmp_path / "curves.svg"
+        folders = [tmp_path / name for name in names if not name.startswith("-")]
+        options = [name for name in names if name.startswith("-")]
+        code, text = run(*folders, *options, "-o", out, "--overwrite")
+        assert code == 0
+        return "381 published hopper-hop runs" in out.read_text(), text
+
+    assert shown("HopperHop_a")[0] and shown("run", "--published")[0]
+    for names in (["CheetahRun"], ["HopperHop_a", "CheetahRun"], ["CheetahRun", "--published"]):
+        there, text = shown(*names)
+        assert not there and "of hopper-hop, not of CheetahRun (cheetah-run)" in text
+    there, text = shown("run")
+    assert not there and "not of run (unknown)" in text
+
+
+def test_folders_that_cannot_be_read_are_named_and_the_others_drawn(folder, tmp_path):
+    write(tmp_path / "broken", 1, "what")
+    (tmp_path / "empty").mkdir()
+    out = tmp_path / "curves.png"
+    code, text = run(tmp_path / "broken", folder, tmp_path / "empty", "-o", out)
+    assert code == 1 and out.exists() and f"{out}: 2 seeds of 1 run\n" in text
+    assert f"error: {tmp_path / 'broken' / 'seed_1.csv'}, line 2: expected " in text
+    assert f"error: {tmp_path / 'empty'}: expected a run folder" in text
+
+
+@pytest.mark.parametrize("count", [1, 3, 12, 25, 69])
+@pytest.mark.parametrize("length", [5, 90])
+def test_a_legend_of_many_runs_fits_its_figure(count, length):
+    stem = "remote_mirror/HopperHop_phase" + "x" * length
+    runs = [
+        Run(f"{stem}{i}_df9bfb1-dirty", (Curve(i, "pi", (0, 10), (0.0, 1.0)),))
+        for i in range(count)
+    ]
+    figure = learning_curves(runs)
+    figure.draw_without_rendering()
+    [legend] = figure.legends
+    inside = figure.bbox.padded(1)
+    boxes = [text.get_window_extent() for text in legend.get_texts()]
+    assert all(inside.contains(*corner) for box in boxes for corner in (box.min, box.max))
+    texts = [text.get_text().replace("\n", "") for text in legend.get_texts()]
+    title = legend.get_title().get_text().replace("\n", "").removesuffix(" …")
+    for text, each in zip(texts, runs[:24], strict=False):
+        assert title + text == f"{each.name} (1 seed)"
+    assert count <= 24 or texts[-1].startswith(f"and {count - 24} more")
+    assert all(axes.get_window_extent().height > 60 for axes in figure.axes)
 
 
 @pytest.mark.parametrize("last", [100_000, 250_112])
@@ -180,14 +396,14 @@ def test_the_published_quartiles_are_in_order():
 
 
 def test_a_panel_without_evaluations_says_so(folder):
-    run = Run("pi only", (Curve(1, "pi", (0,), (0.0,)),), {})
+    run = Run("pi only", (Curve(1, "pi", (0,), (0.0,)),))
     figure = learning_curves([run])
     assert [text.get_text() for text in figure.axes[1].texts] == ["no evaluations"]
 
 
 def test_many_runs_keep_apart_and_odd_names_stand_as_they_are(tmp_path):
     names = ["_first", "a$b$c", *(f"run {i}" for i in range(18))]
-    runs = [Run(name, (Curve(1, "pi", (0, 10), (0.0, 1.0)),), {}) for name in names]
+    runs = [Run(name, (Curve(1, "pi", (0, 10), (0.0, 1.0)),)) for name in names]
     figure = learning_curves(runs)
     save(figure, tmp_path / "many.svg")
     looks = [(line.get_color(), line.get_linestyle()) for line in lines_of(figure, TITLES["pi"])]
@@ -209,8 +425,8 @@ def run(*arguments) -> tuple[int, str]:
 
 
 def test_the_command_draws_a_figure_of_column_width(folder, tmp_path):
-    code, text = run(folder, "-o", tmp_path / "new" / "curves.png")
-    assert (code, text) == (0, f"{tmp_path / 'new' / 'curves.png'}: 2 seeds of 1 runs\n")
+    code, text = run(folder, "-o", tmp_path / "new" / "curves.png", "--no-published")
+    assert (code, text) == (0, f"{tmp_path / 'new' / 'curves.png'}: 2 seeds of 1 run\n")
     pixels = imread(tmp_path / "new" / "curves.png")
     assert pixels.shape[1] == 1003  # 85 mm at 300 dots
     assert np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0).shape[0] > 10
@@ -267,7 +483,7 @@ def test_a_figure_that_fails_half_way_leaves_the_old_one(tmp_path):
     path = tmp_path / "a.png"
     path.write_text("old")
 
-    figure = learning_curves([Run("run", (Curve(1, "pi", (0,), (0.0,)),), {})])
+    figure = learning_curves([Run("run", (Curve(1, "pi", (0,), (0.0,)),))])
     figure.text(0.5, 0.5, r"$\unknown{x}$")
     with pytest.raises(ValueError, match="unknown"):
         save(figure, path, overwrite=True)

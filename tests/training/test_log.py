@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from glassviz.errors import UsageError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.training.log import RunLog
 from tests.helpers.commands import python_process, wait_until
 from tests.helpers.run_folders import (
@@ -106,6 +106,27 @@ def test_a_log_that_is_missing_or_of_an_older_version_can_be_rewound(tmp_path):
     with log.returns.open(newline="") as file:
         assert [row["step"] for row in csv.DictReader(file)] == ["100", "200"]
     assert len(log.diagnostics.read_text().splitlines()) == 2
+
+
+def test_rewinding_reads_steps_as_curves_do(tmp_path):
+    log = RunLog(tmp_path, 1)
+    log.start()
+    rows = [b"100.0,1.0,pi,1\n", b" 2e2, 2.0, pi, 1\n", b"300,3.0,pi,1\n"]
+    log.returns.write_bytes(log.returns.read_bytes() + b"".join(rows))
+    log.rewind(200)
+    assert log.returns.read_bytes().splitlines(keepends=True)[1:] == rows[:2]
+
+
+def test_a_log_with_other_columns_is_not_rewound_and_nothing_is_lost(tmp_path):
+    log = RunLog(tmp_path, 1)
+    log.start()
+    log_span(log, ["pi", "pi"])
+    whole = log_files(tmp_path)
+    log.diagnostics.write_text("seed,step,more\n1,100,7\n")
+    with pytest.raises(GlassvizError, match=r"diag\.csv, line 1: expected the columns step,eval_"):
+        log.rewind(1)
+    changed = log_files(tmp_path)
+    assert [whole[name] == changed[name] for name in whole].count(False) == 1
 
 
 APPENDING = """

@@ -157,6 +157,13 @@ def test_a_gif_says_that_its_rate_is_rounded(tmp_path):
     assert "35 frames per second are not possible in a GIF" in report.notes[0]
 
 
+def test_a_gif_may_have_an_odd_size(tmp_path):
+    report = make(tmp_path / "film.gif", [clock_trace(frames=5)], size=(321, 241), format="gif")
+    assert report.size == (321, 241)
+    with pytest.raises(UsageError, match=r"size: expected numbers of at least 64, found 63x64"):
+        FilmOptions(size=(63, 64), format="gif")
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [

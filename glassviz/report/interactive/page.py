@@ -29,6 +29,7 @@ from glassviz.report.phrases.verdicts import basin_reasons, episode_reason
 from glassviz.report.sections import answers_of
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
+from glassviz.text import printable
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
@@ -484,7 +485,7 @@ def compose(
                 runs[id(row)] = _run(row, places, i, chosen[id(row)], keys)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
-        command=command,
+        command=printable(command, limit=len(command)),
         verdict=lead(rows),
         rows=tuple(
             assessed_row(row, order[id(row)]) if isinstance(row, Run) else failed_row(row)
