@@ -77,7 +77,7 @@ def header_of(text: bytes) -> np.ndarray:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "found a file that cannot be read as one"),
+        (b"", "found an empty file: copy"),
         (b"\x93NUMPY garbage", "cannot be read as one"),
         (raw(x=np.zeros(3)), "not a file in the archive|no header"),
         (raw(header=header_of(b"[]")), "header is not an object"),

@@ -231,7 +231,7 @@ def test_arrays_in_other_memory_layouts_are_read(tmp_path: Path, layout: str) ->
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_arrays_with_permuted_axes_are_read(protocol: int) -> None:
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(1, 0, 2)
-    read = read_pickle(pickle.dumps(array, protocol), "x")
+    read, _ = read_pickle(pickle.dumps(array, protocol), "x")
     np.testing.assert_array_equal(read.values, array)
 
 

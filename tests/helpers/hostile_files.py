@@ -152,6 +152,8 @@ def _shared_leaves() -> bytes:
 def broken() -> dict[str, bytes]:
     """Files that are damaged, or are something else."""
     good = pickle.dumps(payload())
+    text_array = payload()
+    text_array["params"]["enc"]["params"]["NormMLP_0"]["Dense_0"]["bias"] = np.array(["a"])
     objects = payload()
     objects["params"]["enc"]["params"]["NormMLP_0"]["Dense_0"]["bias"] = np.array(
         [1, "two"], object
@@ -166,7 +168,7 @@ def broken() -> dict[str, bytes]:
         "zeros": bytes(1000),
         "an object array": pickle.dumps(objects),
         "an object array in protocol 2": pickle.dumps(objects, 2),
-        "an array of text": pickle.dumps(payload(scale=np.array(["a"]))),
+        "an array of text": pickle.dumps(text_array),
         "a persistent id": b"P1234\n" + STOP,
         "a persistent id from the stack": PROTO4 + text("id") + b"Q" + STOP,
         "EXT1": PROTO4 + b"\x82\x01" + STOP,
