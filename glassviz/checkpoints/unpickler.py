@@ -17,7 +17,8 @@ from glassviz.text import printable
 
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
 
-_PLAIN_DTYPE = re.compile(r"[biuf][1248]|c8|c16|[SU][0-9]{1,6}")
+# Texts are short: a scalar copies its own, and may do so over and over.
+_PLAIN_DTYPE = re.compile(r"[biuf][1248]|c8|c16|[SU][0-9]{1,2}|[SU]1[0-9]{2}")
 _MAX_DIMENSIONS = 16
 
 
@@ -197,7 +198,10 @@ _KNOWN = RECONSTRUCTORS.keys() | BYTES_CONSTRUCTORS | _PLAIN_CLASSES
 
 # Names of the same objects in other versions of Python and NumPy.
 _RENAMED = {
+    "__builtin__.xrange": "builtins.range",
     "__builtin__.": "builtins.",
+    "UserDict.IterableUserDict": "collections.UserDict",
+    "UserList.UserList": "collections.UserList",
     "copy_reg.": "copyreg.",
     "numpy.core.": "numpy._core.",
     "pathlib._local.": "pathlib.",
@@ -351,7 +355,7 @@ def read_pickle(data: bytes, place: str) -> tuple[Any, list[str]]:
             f"{place}: expected arrays of numbers, found {error}: nothing was loaded"
         ) from None
     # Inconsistent opcodes raise one of these.
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError):
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, AttributeError):
         raise GlassvizError(
             f"{place}: expected a complete pickle, found one that is damaged or truncated near "
             f"byte {machine.position} of {len(data)}: copy the file again from where it was written"
