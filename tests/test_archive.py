@@ -79,7 +79,7 @@ def header_of(text: bytes) -> np.ndarray:
     ("data", "message"),
     [
         (b"", "found an empty file: copy"),
-        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "LFS pointer.*git lfs pull"),
+        (b"version https://git-lfs.github.com/spec/v1\noid 0\n", "LFS pointer.*git lfs pull"),
         (b"<!doctype html>", "found a web page: the download did not give the file"),
         (b'{"error": 404}', "a server in JSON"),
         (gzip.compress(b"x"), "found a gzip archive: unpack it"),

@@ -33,7 +33,8 @@ _MAX_RANK = 3
 
 # Far beyond any real agent: a malicious configuration must not exhaust memory.
 _MAX_SIZE = 1 << 20
-_MAX_LAYERS = _MAX_HEADS = 64
+_MAX_LAYERS = 16
+_MAX_HEADS = 64
 
 
 @dataclass(frozen=True, eq=False)

@@ -215,7 +215,7 @@ def test_an_impossible_configuration_is_told_in_one_sentence(
 
 def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
     config = SMALL.replace(env=EnvConfig(episode_steps=0))
-    with pytest.raises(GlassvizError, match="env.episode_steps is not usable"):
+    with pytest.raises(GlassvizError, match=r"env\.episode_steps is not usable"):
         save(tmp_path / "x.safetensors", config, own_params(), {})
     assert not (tmp_path / "x.safetensors").exists()
 
