@@ -19,6 +19,7 @@ _ACCELERATOR_FLOPS = 1e14
 _YEAR_S = 365 * 24 * 3600
 _PHYSICS_FLOATS = 100  # of a frame, beside observation, latent and assignment
 _FLOAT_BYTES = 4
+_HOPPER_BYTES = 400_000
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,12 @@ class Cost:
     Attributes:
         operations: floating point operations of the networks.
         planning_bytes: memory for the candidates of one planning step, on the device.
-        trace_bytes: memory for all frames.
+        host_bytes: memory for all hoppers and frames.
     """
 
     operations: float
     planning_bytes: int
-    trace_bytes: int
+    host_bytes: int
 
 
 def cost_of(
@@ -59,7 +60,7 @@ def cost_of(
     prototypes = config.glass.prototypes if config.glass else 0
     frame = (_PHYSICS_FLOATS + config.obs_dim + config.latent_dim + prototypes) * _FLOAT_BYTES
     frames = episodes * env.episode_steps
-    return Cost(2.0 * decision * frames, planning, frame * frames)
+    return Cost(2.0 * decision * frames, planning, episodes * _HOPPER_BYTES + frame * frames)
 
 
 def check_cost(
@@ -88,9 +89,9 @@ def check_cost(
     seconds = cost.operations / (_CPU_FLOPS if on_cpu else _ACCELERATOR_FLOPS)
     if seconds > _YEAR_S:
         expected, found = "of at most a year", f"{seconds / _YEAR_S:,.1f} years"
-    elif cost.trace_bytes > host:
+    elif cost.host_bytes > host:
         expected = f"that fits into {host / 1e9:.3g} GB of memory"
-        found = f"{cost.trace_bytes / 1e9:,.0f} GB of frames"
+        found = f"{cost.host_bytes / 1e9:,.0f} GB of hoppers and frames"
     elif cost.planning_bytes > limit:
         expected = f"that fits into {limit / 1e9:.3g} GB of memory"
         found = f"{cost.planning_bytes / 1e9:,.0f} GB of candidates at every step"

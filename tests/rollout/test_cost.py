@@ -43,13 +43,13 @@ def test_the_cost_counts_products_and_frames() -> None:
     found = cost_of(config, planner, env, "mppi", 5)
     assert found.operations == 2 * (policy + planned) * 35
     assert found.planning_bytes == 5 * 10 * (2 * 2 * 1 + 4 + 3) * 4
-    assert found.trace_bytes == 35 * (100 + 2 + 4) * 4
+    assert found.host_bytes == 5 * 400_000 + 35 * (100 + 2 + 4) * 4
 
 
 @pytest.mark.parametrize(
     ("episodes", "planner", "env", "found"),
     [
-        (10**9, {}, {}, "GB of frames .*1000000000 episodes of 60 steps"),
+        (10**9, {}, {}, "GB of hoppers and frames .*1000000000 episodes of 60 steps"),
         (10_000, {"samples": MAX_SAMPLES, "horizon": 100}, {}, "years|GB of candidates"),
         (100, {"samples": MAX_SAMPLES, "horizon": 100, "iterations": 1000},
          {"episode_steps": 100_000}, "years .*65536 samples over 100 steps in 1000 iterations"),
