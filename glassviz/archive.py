@@ -11,7 +11,15 @@ from typing import Any
 import numpy as np
 
 from glassviz.errors import GlassvizError
-from glassviz.files import MAX_BYTES, MissingFileError, StrPath, opened, replacing
+from glassviz.files import (
+    FOREIGN_BYTES,
+    MAX_BYTES,
+    MissingFileError,
+    StrPath,
+    foreign,
+    opened,
+    replacing,
+)
 from glassviz.text import parse_json, printable
 
 HEADER = "header"
@@ -93,10 +101,7 @@ def load(
             raise MissingFileError(f"{error}: {remedy}") from None
         raise
     except _DAMAGED as error:
-        raise GlassvizError(
-            f"{path}: expected {expected} (.npz), found a file that cannot be read as one "
-            f"({_reason(error)}): {remedy}"
-        ) from None
+        raise _damaged(path, expected, remedy, error) from None
     return parsed, arrays
 
 
@@ -109,11 +114,22 @@ def load_header(path: StrPath, expected: str, remedy: str) -> dict[str, Any]:
         if not isinstance(parsed, dict):
             raise ValueError("its header is not an object")
     except _DAMAGED as error:
-        raise GlassvizError(
-            f"{path}: expected {expected} (.npz), found a file that cannot be read as one "
-            f"({_reason(error)}): {remedy}"
-        ) from None
+        raise _damaged(path, expected, remedy, error) from None
     return parsed
+
+
+def _damaged(path: Path, expected: str, remedy: str, error: BaseException) -> GlassvizError:
+    """Says what lies in place of the archive, or else why it cannot be read."""
+    with opened(path, expected) as file:
+        start = file.read(FOREIGN_BYTES)
+    if (found := foreign(start)) and not zipfile.is_zipfile(path):
+        return GlassvizError(
+            f"{path}: expected {expected} (.npz), found {found.kind}: {found.remedy}"
+        )
+    return GlassvizError(
+        f"{path}: expected {expected} (.npz), found a file that cannot be read as one "
+        f"({_reason(error)}): {remedy}"
+    )
 
 
 def _header(array: Any, size: int) -> bytes:

@@ -23,6 +23,16 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("glassviz"))
 
 
+def memory_bytes() -> int:
+    """Physical memory, or the container's limit if that is lower."""
+    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+    except OSError:
+        return physical
+    return min(physical, int(limit)) if limit.isdigit() else physical
+
+
 def prepare_environment() -> None:
     """Set JAX's environment variables, unless the user has; call before importing jax.
 

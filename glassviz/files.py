@@ -4,13 +4,14 @@ import errno
 import hashlib
 import os
 import platform
+import re
 import shutil
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from glassviz.errors import GlassvizError
 
@@ -130,6 +131,81 @@ def read_text(path: StrPath, expected: str, limit: int = 64 << 20) -> str:
 
 class MissingFileError(GlassvizError):
     """There is no such file."""
+
+
+class Foreign(NamedTuple):
+    """A file that lies in place of another.
+
+    Attributes:
+        kind: what it is, with its article.
+        remedy: what to do, as the end of a message.
+    """
+
+    kind: str
+    remedy: str
+
+
+def foreign(data: bytes) -> Foreign | None:
+    """What commonly lies where a file of data should: failed downloads, packed files, text.
+
+    None for other files, such as damaged ones. What the file should be is to be tried first where
+    that is one of these: an archive of arrays is a zip archive, and some pickles are text.
+
+    Args:
+        data: of the file, or its first `FOREIGN_BYTES`.
+    """
+    if not data:
+        return Foreign("an empty file", "copy or download it again")
+    for start, kind in _PACKED.items():
+        if data.startswith(start):
+            return Foreign(kind, "unpack it, and name the file in it")
+    if data[_TAR_PLACE:].startswith(b"ustar"):
+        return Foreign("a tar archive", "unpack it, and name the file in it")
+    if not data[:FOREIGN_BYTES].strip(b"\0"):
+        return Foreign("a file of zeros", "copy or download it again")
+    text = _as_text(data[:FOREIGN_BYTES])
+    if text is None:
+        return None
+    if text.startswith("version https://git-lfs"):
+        return Foreign("a Git LFS pointer to it", "run `git lfs pull` in its repository")
+    for pattern, kind in _ANSWERS.items():
+        if re.match(pattern, text, re.IGNORECASE):
+            return Foreign(
+                kind, "the download did not give the file: download it again, from its own address"
+            )
+    return Foreign("a text file", "name the file that holds the data")
+
+
+FOREIGN_BYTES = 4096
+"""How much of a file tells what it is."""
+
+_PACKED = {
+    b"\x1f\x8b": "a gzip archive",
+    b"\xfd7zXZ\0": "an xz archive",
+    b"BZh": "a bzip2 archive",
+    b"\x28\xb5\x2f\xfd": "a zstd archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7z archive",
+    b"PK\x03\x04": "a zip archive",
+    b"PK\x05\x06": "an empty zip archive",
+}
+_TAR_PLACE = 257
+_ANSWERS = {
+    r"(<\?xml.*?>)?\s*(<!--.*?-->)?\s*<(!doctype html|html|head|body)\b": "a web page",
+    r"<\?xml|<[a-z]": "an answer of a server in XML",
+    r"[\[{]": "an answer of a server in JSON",
+}
+
+
+def _as_text(data: bytes) -> str | None:
+    """The text that a file begins with, without spaces in front; None if it is none."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # A character may be cut.
+        if error.start < len(data) - 3 or len(data) < FOREIGN_BYTES:
+            return None
+        text = data[: error.start].decode("utf-8-sig")
+    return text.lstrip() if all(c.isprintable() or c.isspace() for c in text) else None
 
 
 def _kind(path: Path) -> str | None:

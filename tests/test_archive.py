@@ -1,5 +1,6 @@
 """Files of a header and arrays: what is written is read, and nothing else is."""
 
+import gzip
 import io
 import json
 import zipfile
@@ -77,7 +78,12 @@ def header_of(text: bytes) -> np.ndarray:
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        (b"", "found a file that cannot be read as one"),
+        (b"", "found an empty file: copy"),
+        (b"version https://git-lfs.github.com/spec/v1\noid 0\n", "LFS pointer.*git lfs pull"),
+        (b"<!doctype html>", "found a web page: the download did not give the file"),
+        (b'{"error": 404}', "a server in JSON"),
+        (gzip.compress(b"x"), "found a gzip archive: unpack it"),
+        (b"a,b\n", "found a text file"),
         (b"\x93NUMPY garbage", "cannot be read as one"),
         (raw(x=np.zeros(3)), "not a file in the archive|no header"),
         (raw(header=header_of(b"[]")), "header is not an object"),

@@ -6,12 +6,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
 
+from annotated_types import Interval
+
 from glassviz.errors import GlassvizError
-from glassviz.validation import Count, Doc, Natural, Positive, Share
+from glassviz.text import printable
+from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
 Task = Literal["hopper-hop", "hopper-stand"]
 Physics = Literal["dm_control", "playground"]
+# Far beyond any real agent: a malicious configuration must not exhaust memory or time.
+MAX_SAMPLES = 1 << 16
+MAX_HORIZON = 100
+MAX_ITERATIONS = 1000
+MAX_EPISODE_STEPS = 100_000
+MAX_ACTION_REPEAT = 100
+_Samples = Annotated[int, Interval(ge=1, le=MAX_SAMPLES)]
+_Horizon = Annotated[int, Interval(ge=1, le=MAX_HORIZON)]
+_Iterations = Annotated[int, Interval(ge=1, le=MAX_ITERATIONS)]
+
 _FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
 
 
@@ -71,18 +84,18 @@ class PlannerConfig:
 
     variant: Family = "glass"
     horizon: Annotated[
-        int, Doc("H, model steps that the planner looks ahead.", name="mppi_horizon")
+        _Horizon, Doc("H, model steps that the planner looks ahead.", name="mppi_horizon")
     ] = 3
     samples: Annotated[
-        int,
+        _Samples,
         Doc("Action sequences per planner iteration, including the policy's.", name="mppi_samples"),
     ] = 512
-    iterations: int = 6
-    policy_trajectories: int = 24
-    elites: int = 64
-    min_std: float = 0.05
-    max_std: float = 2.0
-    temperature: float = 0.5
+    iterations: _Iterations = 6
+    policy_trajectories: Natural = 24
+    elites: Count = 64
+    min_std: NonNegative = 0.05
+    max_std: NonNegative = 2.0
+    temperature: NonNegative = 0.5
     discount: Annotated[Share, Doc("γ, discount of the planner and of the TD target.")] = 0.99
     action_noise: bool = False
     precision: Literal["float32", "bfloat16"] = "float32"
@@ -113,8 +126,8 @@ class EnvConfig:
 
     task: Annotated[Task, Doc("Task to train on.")] = "hopper-hop"
     physics: Annotated[Physics, Doc("Physics profile to train in.")] = "dm_control"
-    action_repeat: int = 1
-    episode_steps: int = 1000
+    action_repeat: Annotated[int, Interval(ge=1, le=MAX_ACTION_REPEAT)] = 1
+    episode_steps: Annotated[int, Interval(ge=1, le=MAX_EPISODE_STEPS)] = 1000
 
 
 @dataclass(frozen=True)
@@ -188,7 +201,7 @@ class AgentConfig:
         """The inverse of `to_dict`.
 
         Raises:
-            GlassvizError: a field is unknown or of the wrong type; names the field.
+            GlassvizError: a field is unknown, of the wrong type or out of range; names the field.
         """
         from pydantic import TypeAdapter, ValidationError
 
@@ -196,11 +209,19 @@ class AgentConfig:
             return TypeAdapter(cls).validate_json(json.dumps(data), strict=True)
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
+            where = printable(".".join(str(part) for part in first["loc"]))
+            out_of_range = first["type"].startswith(("greater_than", "less_than"))
+            remedy = (
+                "no agent runs with this: name another checkpoint"
+                if out_of_range
+                else "was the file written by a newer version?"
+            )
             raise GlassvizError(
-                f"{place}: field {where!r} is not usable: {first['msg'].lower()}, found "
-                f"{first['input']!r}: was the file written by a newer version?"
+                f"{place}: field {where!r} is not usable: {printable(first['msg'].lower())}, found "
+                f"{printable(repr(first['input']))}: {remedy}"
             ) from None
+        except GlassvizError as error:  # numbers that do not go together
+            raise GlassvizError(f"{place}: {error}") from None
 
 
 def tdmpc2_config(**changes: Any) -> AgentConfig:

@@ -1,11 +1,13 @@
 """Load a checkpoint of any supported format, and convert it to the native one."""
 
+import os
+import re
 from pathlib import Path
 
 from glassviz.checkpoints import native, published
 from glassviz.checkpoints.native import Checkpoint, StorageDType, save
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, refuse_existing
+from glassviz.files import StrPath, foreign, read_bytes, refuse_existing
 
 SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 4 << 30
@@ -14,6 +16,14 @@ _LEGACY_TORCH = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19"
 
 # First opcode of a pickle: PROTO; MARK, GLOBAL, EMPTY_DICT, EMPTY_LIST, … in the old protocols.
 _PICKLE_STARTS = b"\x80(c}])"
+
+# Pickles in protocol 0 are text: MARK and its use, or a name.
+_TEXT_PICKLE = re.compile(rb"\([dlt]p?[0-9]*\n|[(]+[VIFLNc]|c[\w.]+\n[\w.]+\n")
+_UNSUPPORTED = {
+    b"\x89HDF\r\n\x1a\n": "an HDF5 file",
+    b"\x93NUMPY": "a NumPy array (.npy)",
+}
+_EXPECTED = "expected a checkpoint (native .safetensors, or a TD-MPC-Glass .pkl)"
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 
@@ -30,21 +40,29 @@ def load(path: StrPath) -> Checkpoint:
 def read(data: bytes, path: StrPath) -> Checkpoint:
     """Read a checkpoint from the bytes of its file; `path` is used for the name and messages."""
     path = Path(path)
-    if data[_SAFETENSORS_LENGTH_BYTES : _SAFETENSORS_LENGTH_BYTES + 1] == b"{":
+    length, header = (
+        data[:_SAFETENSORS_LENGTH_BYTES],
+        data[_SAFETENSORS_LENGTH_BYTES : _SAFETENSORS_LENGTH_BYTES + 1],
+    )
+    if header == b"{" and not (length.isascii() and all(length)):  # or else it is text
         return native.read(data, path)
     if data.startswith(b"PK\x03\x04"):
         if b"header.npy" in data and b"/data.pkl" not in data:
             raise GlassvizError(f"{path}: expected a checkpoint, found a trace")
-        kind = "a PyTorch checkpoint (.pt)" if b"/data.pkl" in data else "a zip archive"
-        raise _unsupported(path, kind)
+        if b"/data.pkl" in data:
+            raise _unsupported(path, "a PyTorch checkpoint (.pt)")
+        if b".npy" in data:
+            raise _unsupported(path, "an archive of arrays (.npz)")
     if data.startswith(_LEGACY_TORCH):
         raise _unsupported(path, "a PyTorch checkpoint in the legacy format")
+    for start, kind in _UNSUPPORTED.items():
+        if data.startswith(start):
+            raise _unsupported(path, kind)
+    if not _TEXT_PICKLE.match(data) and (found := foreign(data)):
+        raise GlassvizError(f"{path}: {_EXPECTED}, found {found.kind}: {found.remedy}")
     if data[0] in _PICKLE_STARTS:
         return published.read(data, path)
-    raise GlassvizError(
-        f"{path}: expected a checkpoint (native .safetensors, or a TD-MPC-Glass .pkl), found a "
-        f"file that is neither"
-    )
+    raise GlassvizError(f"{path}: {_EXPECTED}, found a file that is neither: name another file")
 
 
 def convert(
@@ -84,28 +102,14 @@ def convert(
 
 
 def _bytes(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            if any((path / marker).exists() for marker in _ORBAX_MARKERS):
-                raise _unsupported(path, "an orbax checkpoint folder")
-            raise GlassvizError(
-                f"{path}: expected a checkpoint file, found a folder: name a file in it, such as "
-                f"best_mppi.pkl"
-            )
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise GlassvizError(
-                f"{path}: expected a checkpoint of at most {MAX_FILE_BYTES >> 30} GiB, found "
-                f"{size / (1 << 30):.1f}: use the file without the replay buffer"
-            )
-        data = path.read_bytes() if path.is_file() else b""
-    except FileNotFoundError:
-        raise GlassvizError(f"{path}: expected a checkpoint, found no such file") from None
-    except (OSError, ValueError) as error:
-        raise GlassvizError(f"{path}: expected a readable checkpoint, found {error}") from None
-    if not data:
-        raise GlassvizError(f"{path}: expected a checkpoint, found an empty file")
-    return data
+    if os.path.isdir(path):
+        if any(os.path.exists(path / marker) for marker in _ORBAX_MARKERS):
+            raise _unsupported(path, "an orbax checkpoint folder")
+        raise GlassvizError(
+            f"{path}: expected a checkpoint file, found a folder: name a file in it, such as "
+            f"best_mppi.pkl"
+        )
+    return read_bytes(path, "a checkpoint", MAX_FILE_BYTES)
 
 
 def _unsupported(path: Path, kind: str) -> GlassvizError:

@@ -19,9 +19,10 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import Params, init_params
-from glassviz.errors import GlassvizError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, replacing
-from glassviz.text import printable
+from glassviz.text import parse_json, printable
+from glassviz.validation import check_fields
 
 FORMAT = "glassviz-safetensors"
 FORMAT_VERSION = 1
@@ -29,11 +30,11 @@ StorageDType = Literal["float32", "float16"]
 Leaves = Mapping[str, np.ndarray]
 _STORED = {"F32": np.float32, "F16": np.float16}
 _MAX_RANK = 3
-_MAX_JSON_DEPTH = 32
 
 # Far beyond any real agent: a malicious configuration must not exhaust memory.
 _MAX_SIZE = 1 << 20
-_MAX_LAYERS = _MAX_HEADS = 64
+_MAX_LAYERS = 16
+_MAX_HEADS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,7 +149,7 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
     return Checkpoint(
         config=config,
         params=unflatten_dict(leaves, sep="/"),
-        name=path.stem,
+        name=printable(path.stem),
         format=FORMAT,
         sha256=hashlib.sha256(data).hexdigest(),
         provenance=_json(path, metadata, "provenance", dict),
@@ -158,24 +159,15 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
 
 def _json(path: Path, metadata: dict[str, str], key: str, kind: type) -> Any:
     try:
-        value = json.loads(metadata[key])
-    except (KeyError, ValueError, RecursionError):
+        value = parse_json(metadata[key])
+    except (KeyError, ValueError):
         value = None
-    if not isinstance(value, kind) or _deeper_than(_MAX_JSON_DEPTH, value):
+    if not isinstance(value, kind):
         raise GlassvizError(
             f"{path}: header entry {key!r} is missing or damaged, expected a JSON "
             f"{'object' if kind is dict else 'list'}: copy the file again"
         )
     return value
-
-
-def _deeper_than(limit: int, value: Any) -> bool:
-    """Whether containers are nested deeper than `limit`, which could overflow recursive code."""
-    level = [value]
-    for _ in range(limit):
-        containers = [item for item in level if isinstance(item, dict | list)]
-        level = [x for c in containers for x in (c.values() if isinstance(c, dict) else c)]
-    return bool(level)
 
 
 def _leaf(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray:
@@ -192,6 +184,10 @@ def _leaf(path: Path, name: str, tensor: Mapping[str, Any]) -> np.ndarray:
 
 def check_config(place: str, config: AgentConfig) -> None:
     """Raise GlassvizError if a number in `config` is out of range for any agent."""
+    try:
+        check_fields(config, "")
+    except UsageError as error:
+        raise GlassvizError(f"{place}: {error}") from None
     for name, value in _numbers(dataclasses.asdict(config)):
         if isinstance(value, float) and not math.isfinite(value):
             raise GlassvizError(f"{place}: {name} is {value}, expected a finite number")

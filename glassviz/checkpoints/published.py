@@ -11,10 +11,10 @@ from flax.traverse_util import unflatten_dict
 
 from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, PlannerConfig, Task
 from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
-from glassviz.checkpoints.unpickler import PickledArray, read_pickle
+from glassviz.checkpoints.unpickler import BFLOAT16, PickledArray, read_pickle
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
-from glassviz.text import printable
+from glassviz.text import listed, printable
 
 FORMAT = "tdmpc-glass-pickle"
 NETS = ("enc", "dyn", "rew", "q", "pi")
@@ -45,7 +45,7 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
     """
     path = Path(path)
     place = str(path)
-    payload = read_pickle(data, place)
+    payload, left_out = read_pickle(data, place)
     if not (isinstance(payload, dict) and isinstance(payload.get("params"), dict)):
         raise GlassvizError(
             f"{place}: expected a TD-MPC-Glass checkpoint (a dictionary with 'params'), found a "
@@ -64,6 +64,9 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
         losses.append(f"double precision of {read.rounded} leaves, rounded to float32")
     if training_state := [key for key in _TRAINING_STATE if key in payload]:
         losses.append(f"what only training needs: {', '.join(training_state)}")
+    if left_out:
+        classes = listed([printable(name, 80) for name in left_out], most=8)
+        losses.append(f"objects that an agent does not need: {classes}")
     check_config(place, config)
     check_leaves(place, config, leaves)
     sha256 = hashlib.sha256(data).hexdigest()
@@ -71,14 +74,14 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
     provenance = {
         **_run_facts(payload),
         **({"returns": returns} if returns else {}),
-        "source": {"file": path.name, "format": FORMAT, "sha256": sha256},
+        "source": {"file": printable(path.name), "format": FORMAT, "sha256": sha256},
         "ignored_leaves": [printable(name) for name in ignored],
         "losses": losses,
     }
     return Checkpoint(
         config=config,
         params=unflatten_dict(leaves, sep="/"),
-        name=path.stem,
+        name=printable(path.stem),
         format=FORMAT,
         sha256=sha256,
         provenance=provenance,
@@ -195,7 +198,7 @@ class _LeafReader:
 
     def _array(self, name: str, leaf: Any) -> np.ndarray:
         values = leaf.values if isinstance(leaf, PickledArray) else None
-        if values is None or values.dtype.kind != "f":
+        if values is None or not (values.dtype.kind == "f" or values.dtype == BFLOAT16):
             raise self.error(f"leaf {printable(name)} is not an array of floats, expected float32")
         self.budget -= values.nbytes
         if self.budget < 0:

@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Literal, NoReturn
 
+import ml_dtypes
 import numpy as np
 
 from glassviz.errors import GlassvizError
 from glassviz.text import printable
 
-_PLAIN_DTYPE = re.compile(r"[biuf][1248]")
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)
+
+# Texts are short: a scalar copies its own, and may do so over and over.
+_PLAIN_DTYPE = re.compile(r"[biuf][1248]|c8|c16|[SU][0-9]{1,2}|[SU]1[0-9]{2}")
 _MAX_DIMENSIONS = 16
 
 
@@ -22,23 +26,46 @@ class ArrayError(Exception):
     """An array that is refused; the message says what was found."""
 
 
+@dataclass(frozen=True, slots=True)
+class Global:
+    """A name referenced by the file.
+
+    Attributes:
+        known: whether this reader knows what it is; of other names only enum members are read.
+    """
+
+    path: str
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Opaque:
+    """Placeholder for an object whose class is not imported; its content is discarded."""
+
+    path: str
+
+
 @dataclass(slots=True, eq=False)
 class PickledDType:
-    """A dtype; the pickle sets its byte order afterwards."""
+    """A dtype; the pickle sets its byte order afterwards.
 
-    dtype: np.dtype[Any]
+    It is None where this reader does not read the values, as those of dates and records.
+    """
+
+    dtype: np.dtype[Any] | None
 
     def set_state(self, state: Any) -> None:
         """`dtype.__setstate__`: (version, byte order, None, None, None, -1, -1, 0)."""
         order = state[1]
         if order not in ("<", ">", "|", "="):
             raise ArrayError("a dtype without a byte order")
-        self.dtype = self.dtype.newbyteorder(order)
+        if self.dtype is not None:
+            self.dtype = self.dtype.newbyteorder(order)
 
 
 @dataclass(slots=True, eq=False)
 class PickledArray:
-    """An array; `values` is None until its state has been read."""
+    """An array; `values` is None until its state has been read, and where it is not read at all."""
 
     values: np.ndarray | None = None
 
@@ -49,12 +76,21 @@ class PickledArray:
 
 
 def make_dtype(name: Any, align: Any = False, copy: Any = False) -> PickledDType:
-    """`numpy.dtype(name, align, copy)` for booleans, integers and floats."""
+    """`numpy.dtype(name, align, copy)` for booleans, numbers, text and bfloat16."""
+    if isinstance(name, Global) and name.path == "ml_dtypes.bfloat16":
+        return PickledDType(BFLOAT16)
     if isinstance(name, str) and name.startswith("O"):
         raise ArrayError("an object array, which may contain any Python object")
-    if not (isinstance(name, str) and _PLAIN_DTYPE.fullmatch(name)):
-        raise ArrayError("an array whose elements are not booleans, integers or floats")
-    return PickledDType(np.dtype(name))
+    plain = isinstance(name, str) and _PLAIN_DTYPE.fullmatch(name)
+    return PickledDType(np.dtype(name) if plain else None)
+
+
+def make_scalar(dtype: Any, raw: Any) -> Any:
+    """`scalar(dtype, raw)`: a Python number or string."""
+    values = _view(raw, dtype, (), "C")
+    if values is None:
+        return Opaque("numpy.generic")
+    return float(values) if values.dtype == BFLOAT16 else values.item()
 
 
 def make_from_buffer(
@@ -62,7 +98,8 @@ def make_from_buffer(
 ) -> PickledArray:
     """`_frombuffer(raw, dtype, shape, order)` (protocol 5)."""
     if order == "K" and axis_order is not None:
-        return PickledArray(_view(raw, dtype, shape, "C").transpose(axis_order))
+        values = _view(raw, dtype, shape, "C")
+        return PickledArray(None if values is None else values.transpose(axis_order))
     return PickledArray(_view(raw, dtype, shape, "F" if order == "F" else "C"))
 
 
@@ -73,8 +110,11 @@ def make_jax_array(function: Any, args: Any, state: Any, aval_state: Any) -> Pic
     return array
 
 
-def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray:
-    """A read-only view of `raw`, whose length must match `shape` and `dtype`."""
+def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndarray | None:
+    """A read-only view of `raw`, whose length must match `shape` and `dtype`.
+
+    None for values that are not read.
+    """
     if isinstance(raw, list):
         raise ArrayError("an object array, which may contain any Python object")
     if not (isinstance(raw, bytes | bytearray) and isinstance(dtype, PickledDType)):
@@ -85,6 +125,8 @@ def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndar
         and all(type(n) is int and n >= 0 for n in shape)
     ):
         raise ArrayError("an array without a shape")
+    if dtype.dtype is None:
+        return None
     size = math.prod(shape) * dtype.dtype.itemsize
     if size != len(raw):
         raise ArrayError(f"an array of {size:.4g} bytes with {len(raw)} bytes of data")
@@ -93,51 +135,167 @@ def _view(raw: Any, dtype: Any, shape: Any, order: Literal["C", "F"]) -> np.ndar
     return array
 
 
-@dataclass(frozen=True, slots=True)
-class Global:
-    """A name referenced by the file."""
-
-    path: str
-
-
-@dataclass(frozen=True, slots=True)
-class Opaque:
-    """Placeholder for an object whose class is not imported; its content is discarded."""
-
-    path: str
-
-
 def _frozen_dict(content: Any) -> dict[Any, Any]:
     if not isinstance(content, dict):
         raise TypeError("a FrozenDict whose content is not a dictionary")
     return content
 
 
+def _counter(content: Any = None) -> dict[Any, Any]:
+    return content if isinstance(content, dict) else {}
+
+
+def _deque(items: Any = (), most: Any = None) -> list[Any]:
+    return items if isinstance(items, list) else []
+
+
 RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
     "numpy.dtype": make_dtype,
     # The state of an array follows (protocols 0 to 4); scalars become Python numbers.
     "numpy._core.multiarray._reconstruct": lambda subtype, shape, typecode: PickledArray(),
-    "numpy._core.multiarray.scalar": lambda dtype, raw: _view(raw, dtype, (), "C").item(),
+    "numpy._core.multiarray.scalar": make_scalar,
     "numpy._core.numeric._frombuffer": make_from_buffer,
     "jax._src.array._reconstruct_array": make_jax_array,
     "flax.core.frozen_dict.FrozenDict": _frozen_dict,
+    # Their entries follow, but for a Counter.
     "collections.OrderedDict": lambda: {},
+    "collections.defaultdict": lambda factory=None: {},
+    "collections.Counter": _counter,
+    "collections.deque": _deque,
 }
 """Functions called instead of the named ones, with the arguments in the file."""
 
 BYTES_CONSTRUCTORS = frozenset({"builtins.bytes", "builtins.bytearray", "_codecs.encode"})
 """How protocols 0 to 2 encode bytes."""
 
-# Optimiser and environment states, which are discarded, contain objects of these packages …
-_STUBBED_PACKAGES = {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
+_RECONSTRUCTOR = "copyreg._reconstructor"
+_GETATTR = "builtins.getattr"
 
-# … and of these classes.
-_BUILTINS = ("complex", "frozenset", "object", "range", "set", "slice", "tuple")
-_PLAIN_CLASSES = {*map("builtins.{}".format, _BUILTINS), "copyreg._reconstructor", "numpy.ndarray"}
+# Optimiser, environment and random states, which are discarded, contain objects of these packages …
+_STUBBED_PACKAGES = {"optax", "brax", "jax", "jaxlib", "flax", "mujoco", "mujoco_playground"}
+_RANDOM = "numpy.random."
+
+# … and settings and notes contain objects of these classes.
+_CLASSES = {
+    "builtins": "bool complex dict float frozenset int list object range set slice str tuple",
+    "argparse": "Namespace",
+    "collections": "UserDict UserList",
+    "copyreg": "_reconstructor",
+    "datetime": "date datetime time timedelta timezone",
+    "decimal": "Decimal",
+    "fractions": "Fraction",
+    "ml_dtypes": "bfloat16",
+    "numpy": "ndarray",
+    "pathlib": "Path PosixPath PurePath PurePosixPath PureWindowsPath WindowsPath",
+    "types": "SimpleNamespace",
+    "uuid": "SafeUUID UUID",
+    "zoneinfo": "ZoneInfo ZoneInfo._unpickle",
+}
+_PLAIN_CLASSES = {
+    f"{module}.{name}" for module, names in _CLASSES.items() for name in names.split()
+}
 _KNOWN = RECONSTRUCTORS.keys() | BYTES_CONSTRUCTORS | _PLAIN_CLASSES
 
-# Names of the same objects in Python 2 and NumPy 1.
-_RENAMED = {"__builtin__.": "builtins.", "copy_reg.": "copyreg.", "numpy.core.": "numpy._core."}
+# Names of the same objects in other versions of Python and NumPy.
+_RENAMED = {
+    "__builtin__.xrange": "builtins.range",
+    "__builtin__.": "builtins.",
+    "UserDict.IterableUserDict": "collections.UserDict",
+    "UserList.UserList": "collections.UserList",
+    "copy_reg.": "copyreg.",
+    "numpy.core.": "numpy._core.",
+    "pathlib._local.": "pathlib.",
+}
+
+# Modules and functions that run code, read or write files, or lead to what does.
+_RUNNERS = set(
+    [
+        "__builtin__",
+        "_io",
+        "_pickle",
+        "_posixsubprocess",
+        "_thread",
+        "asyncio",
+        "bdb",
+        "builtins",
+        "cProfile",
+        "cloudpickle",
+        "code",
+        "codeop",
+        "commands",
+        "ctypes",
+        "dill",
+        "distutils",
+        "doctest",
+        "ftplib",
+        "functools",
+        "http",
+        "importlib",
+        "inspect",
+        "io",
+        "joblib",
+        "linecache",
+        "marshal",
+        "multiprocessing",
+        "nt",
+        "ntpath",
+        "operator",
+        "os",
+        "pdb",
+        "pickle",
+        "pip",
+        "pkgutil",
+        "platform",
+        "popen2",
+        "posix",
+        "posixpath",
+        "profile",
+        "pty",
+        "pydoc",
+        "requests",
+        "runpy",
+        "setuptools",
+        "shelve",
+        "shutil",
+        "signal",
+        "site",
+        "smtplib",
+        "socket",
+        "subprocess",
+        "sys",
+        "tempfile",
+        "threading",
+        "timeit",
+        "trace",
+        "urllib",
+        "venv",
+        "webbrowser",
+        "winreg",
+        "zipimport",
+    ]
+)
+_RUNNING = _RUNNERS | set(
+    [
+        "__builtins__",
+        "__globals__",
+        "__import__",
+        "__subclasses__",
+        "breakpoint",
+        "compile",
+        "eval",
+        "exec",
+        "execfile",
+        "getattr",
+        "open",
+        "popen",
+        "runstring",
+        "setattr",
+        "system",
+    ]
+)
+
+_MAX_NAME = 200
+"""Of a module or a name: memoised long names could be joined over and over."""
 
 
 def known_path(module: str, name: str) -> str | None:
@@ -146,13 +304,19 @@ def known_path(module: str, name: str) -> str | None:
     for old, new in _RENAMED.items():
         if path.startswith(old):
             path = new + path.removeprefix(old)
-    return path if path in _KNOWN or module.split(".")[0] in _STUBBED_PACKAGES else None
+    return path if path in _KNOWN or _is_stubbed(path) else None
+
+
+def _is_stubbed(path: str) -> bool:
+    return path.partition(".")[0] in _STUBBED_PACKAGES or path.startswith(_RANDOM)
 
 
 # A checkpoint has about 10⁴ opcodes; this limit costs at most one second and about 20 MB.
 MAX_OPCODES = 200_000
 _MAX_INT_BITS = 128
 _MAX_KEY_BITS = 60  # integers below 2⁶¹ − 1 hash to themselves
+_MAX_KEY_LENGTH = 1000  # comparing long equal keys over and over takes long
+_MAX_MEMO_INDEX = (1 << 32) - 1
 _HIGHEST_PROTOCOL = 5
 _FRAME_OPCODE_BYTES = 9
 _LITERALS = {
@@ -171,10 +335,11 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 }
 
 
-def read_pickle(data: bytes, place: str) -> Any:
+def read_pickle(data: bytes, place: str) -> tuple[Any, list[str]]:
     """Read the plain data in a pickle: dicts, lists, tuples, numbers, strings, bytes and arrays.
 
-    Arrays are returned as `PickledArray`s; `place` is the file's name in messages.
+    Arrays are returned as `PickledArray`s; `place` is the file's name in messages. The second
+    result names the classes of objects whose content is left out, other than optimiser states.
 
     Raises:
         GlassvizError: the stream is damaged or truncated, refers to a name that no checkpoint
@@ -184,17 +349,32 @@ def read_pickle(data: bytes, place: str) -> Any:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in text opcodes
-            return machine.run()
+            return machine.run(), sorted(machine.left_out)
     except ArrayError as error:
         raise GlassvizError(
             f"{place}: expected arrays of numbers, found {error}: nothing was loaded"
         ) from None
     # Inconsistent opcodes raise one of these.
-    except (ValueError, IndexError, KeyError, TypeError, OverflowError):
+    except (ValueError, IndexError, KeyError, TypeError, OverflowError, AttributeError):
         raise GlassvizError(
             f"{place}: expected a complete pickle, found one that is damaged or truncated near "
             f"byte {machine.position} of {len(data)}: copy the file again from where it was written"
         ) from None
+
+
+_DISTRUST = "do not trust this file"
+_SAVE_PLAIN = "save the parameters alone, as dictionaries of arrays"
+
+
+def _is_key(key: Any) -> bool:
+    """Whether an entry is kept; those with other keys are left out.
+
+    Hashing a deeply nested tuple would overflow the C stack, and larger integers can be chosen to
+    collide, which makes insertion quadratic.
+    """
+    if isinstance(key, str | bytes):
+        return len(key) <= _MAX_KEY_LENGTH
+    return key is None or (isinstance(key, int) and key.bit_length() <= _MAX_KEY_BITS)
 
 
 class _Machine:
@@ -205,6 +385,7 @@ class _Machine:
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
+        self.left_out: set[str] = set()
         self.encoded = 0
 
     def run(self) -> Any:
@@ -229,7 +410,11 @@ class _Machine:
             case _ if op in _CONSTANTS:
                 self.stack.append(_CONSTANTS[op]())
             case "MEMOIZE" | "PUT" | "BINPUT" | "LONG_BINPUT":
-                self.memo[len(self.memo) if arg is None else int(arg)] = self.stack[-1]
+                index = len(self.memo) if arg is None else int(arg)
+                # Large integers can be chosen to collide.
+                if not 0 <= index <= _MAX_MEMO_INDEX:
+                    raise ValueError("an index beyond any memo")
+                self.memo[index] = self.stack[-1]
             case "GET" | "BINGET" | "LONG_BINGET":
                 self.stack.append(self.memo[int(arg)])
             case "PROTO":
@@ -284,7 +469,7 @@ class _Machine:
                 if op == "NEWOBJ_EX":
                     self.stack.pop()  # keyword arguments
                 args, function = self.stack.pop(), self.stack.pop()
-                self._call(function, args)
+                self._call(function, args, op == "REDUCE")
             case "INST":
                 self._call(self._find(*arg.split(" ", 1)), tuple(self._pop_mark()))
             case "OBJ":
@@ -298,13 +483,16 @@ class _Machine:
                 elif not isinstance(target, Opaque):
                     raise TypeError("a state for an object without one")
             case _:  # STRING (Python 2), PERSID, EXT1, NEXT_BUFFER and the like
-                self._refuse(f"opcode {op}, which no checkpoint uses")
+                self._refuse(f"opcode {op}, which no checkpoint uses", _SAVE_PLAIN)
 
-    def _refuse(self, content: str) -> NoReturn:
+    def _refuse(self, content: str, advice: str) -> NoReturn:
         raise GlassvizError(
             f"{self.place}: expected the plain data of a checkpoint, found a pickle with "
-            f"{printable(content)}: nothing was executed; do not trust this file"
+            f"{printable(content)}: nothing was executed; {advice}"
         )
+
+    def _refuse_unknown(self, path: str) -> NoReturn:
+        self._refuse(f"{printable(path, 80)}, which this reader does not know", _SAVE_PLAIN)
 
     def _pop_mark(self) -> list[Any]:
         items, self.stack = self.stack, self.marked.pop()
@@ -324,29 +512,65 @@ class _Machine:
         if not isinstance(target, dict):
             raise TypeError("entries added to an object that is not a dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # Hashing a deeply nested tuple would overflow the C stack.
-            if not (key is None or isinstance(key, str | bytes | int)):
-                raise TypeError("a dictionary key that is not a plain value")
-            # Larger integers can be chosen to collide, which makes insertion quadratic.
-            if isinstance(key, int) and key.bit_length() > _MAX_KEY_BITS:
-                raise TypeError("a dictionary key that is too large an integer")
-            target[key] = value
+            if _is_key(key):
+                target[key] = value
 
     def _find(self, module: str, name: str) -> Global:
+        longest = max(len(module), len(name))
+        if longest > _MAX_NAME:
+            self._refuse(f"a name of {longest} characters", _DISTRUST)
         path = known_path(module, name)
-        if path is None:
-            self._refuse(f"the name {module}.{name}")
-        return Global(path)
+        if path is not None:
+            return Global(path)
+        path = f"{module}.{name}"
+        if path in (_GETATTR, "__builtin__.getattr"):
+            return Global(_GETATTR)
+        is_class = path.rpartition(".")[2][:1].isupper()
+        if module.partition(".")[0] in _RUNNERS or not _RUNNING.isdisjoint(name.split(".")):
+            self._refuse(f"the name {path}", _DISTRUST)
+        if not is_class:
+            self._refuse_unknown(path)
+        return Global(path, known=False)
 
-    def _call(self, function: Any, args: Any) -> None:
+    def _call(self, function: Any, args: Any, reduced: bool = False) -> None:
         if not (isinstance(function, Global) and isinstance(args, tuple)):
             raise TypeError("a call of an object that is not a name")
-        if function.path in BYTES_CONSTRUCTORS:
+        path = function.path
+        if path == _GETATTR:
+            self.stack.append(self._attribute(args))
+        elif not function.known:
+            # An enum member is written as a call of its class with its value.
+            if not (reduced and len(args) == 1 and isinstance(args[0], str | int | float)):
+                self._refuse_unknown(f"an object of {path}")
+            self._leave_out(path)
+        elif path == _RECONSTRUCTOR:
+            self._call(args[0], ())
+        elif path in BYTES_CONSTRUCTORS:
             self.stack.append(self._bytes(*args))
-        elif make := RECONSTRUCTORS.get(function.path):
+        elif make := RECONSTRUCTORS.get(path):
             self.stack.append(make(*args))
         else:
-            self.stack.append(Opaque(function.path))
+            self._leave_out(path)
+
+    def _leave_out(self, path: str) -> None:
+        """Push a placeholder for an object that is not needed."""
+        self.stack.append(Opaque(path))
+        if not (_is_stubbed(path) or path.startswith(("builtins.", "numpy."))):
+            self.left_out.add(path)
+
+    def _attribute(self, args: tuple[Any, ...]) -> Global | Opaque:
+        """A class within a class or an enum member, as older versions of Python write them."""
+        match args:
+            case (Global(path=path, known=known), str(name)) if (
+                len(path) + len(name) <= 2 * _MAX_NAME
+                and path.rpartition(".")[2][:1].isupper()
+                and name.isidentifier()
+                and not name.startswith("__")
+                and name not in _RUNNING
+            ):
+                self.left_out.add(f"{path}.{name}")
+                return Global(f"{path}.{name}", known)
+        self._refuse(f"the name {_GETATTR}", _DISTRUST)
 
     def _bytes(self, text: Any = b"", encoding: Any = "latin1") -> bytes:
         """Bytes as encoded by protocols 0 to 2: a string and the name of its encoding."""

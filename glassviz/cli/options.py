@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from glassviz.agents.config import MAX_EPISODE_STEPS, MAX_HORIZON, MAX_ITERATIONS, MAX_SAMPLES
 from glassviz.errors import UsageError
 from glassviz.rollout.batch import Failed
 
@@ -44,7 +45,10 @@ _seed = typer.Option(help="Seed of resets and planning.", min=0)
 Seed = Annotated[int, _seed]
 OptionalSeed = Annotated[int | None, _seed]
 Steps = Annotated[
-    int | None, typer.Option(help="Frames per episode; by default the whole episode.", min=1)
+    int | None,
+    typer.Option(
+        help="Frames per episode; by default the whole episode.", min=1, max=MAX_EPISODE_STEPS
+    ),
 ]
 Traces = Annotated[Path | None, typer.Option(help="Folder of traces; by default renders/traces.")]
 Labels = Annotated[
@@ -68,9 +72,16 @@ Jobs = Annotated[
 ]
 
 # Planner and physics, where they differ from the checkpoint's
-Samples = Annotated[int | None, typer.Option(help="Action sequences per planner iteration.", min=1)]
-Horizon = Annotated[int | None, typer.Option(help="Steps that the planner looks ahead.", min=1)]
-Iterations = Annotated[int | None, typer.Option(help="Planner iterations per step.", min=1)]
+Samples = Annotated[
+    int | None,
+    typer.Option(help="Action sequences per planner iteration.", min=1, max=MAX_SAMPLES),
+]
+Horizon = Annotated[
+    int | None, typer.Option(help="Steps that the planner looks ahead.", min=1, max=MAX_HORIZON)
+]
+Iterations = Annotated[
+    int | None, typer.Option(help="Planner iterations per step.", min=1, max=MAX_ITERATIONS)
+]
 Precision = Annotated[
     Literal["float32", "bfloat16"] | None,
     typer.Option(help="Precision of the matrix products in planning."),

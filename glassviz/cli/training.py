@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
+from glassviz.agents.config import MAX_EPISODE_STEPS
 from glassviz.cli.options import Checkpoint, Json, Overwrite
 from glassviz.errors import UsageError
 from glassviz.training.config import SETTINGS
@@ -300,7 +301,9 @@ def demonstrate(
     ] = 1,
     min_return: Annotated[float, typer.Option(help="Drop episodes with a lower return.")] = 0.0,
     jobs: Annotated[int, typer.Option(help="Worker processes.", min=1)] = 1,
-    steps: Annotated[int, typer.Option(help="Steps per episode.", min=1)] = 1000,
+    steps: Annotated[
+        int, typer.Option(help="Steps per episode.", min=1, max=MAX_EPISODE_STEPS)
+    ] = 1000,
     physics: Annotated[
         Literal["dm_control", "playground"], typer.Option(help="Physics profile.")
     ] = "dm_control",

@@ -4,6 +4,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -20,6 +21,7 @@ from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
 from glassviz.metrics.statistics import MeanInterval, mean_interval
 from glassviz.rollout.batch import Failed, counting_from, for_each
+from glassviz.rollout.cost import check_cost
 from glassviz.rollout.find import Target
 from glassviz.rollout.rollout import Actors
 
@@ -227,7 +229,8 @@ def reevaluate(
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
     targets = [Target(path, None) for path in paths]
-    for i, loaded in enumerate(for_each(targets, _load, Target.failed)):
+    load = partial(_load, controllers=controllers, episodes=episodes)
+    for i, loaded in enumerate(for_each(targets, load, Target.failed)):
         if isinstance(loaded, Failed):
             rows[i, None] = loaded
             continue
@@ -260,9 +263,15 @@ def reevaluate(
     return [rows[key] for key in order if key in rows]
 
 
-def _load(target: Target) -> Checkpoint:
+def _load(target: Target, controllers: Sequence[Controller], episodes: int) -> Checkpoint:
     checkpoint = checkpoints.load(target.path)
-    check_sizes(str(target.path), checkpoint.config)
+    place, config = str(target.path), checkpoint.config
+    check_sizes(place, config)
+    for controller in controllers:
+        if controller == "pi" or not config.no_planner:
+            check_cost(
+                place, config, config.planner, config.env, controller, episodes, "--episodes"
+            )
     return checkpoint
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import Failed
+from glassviz.text import printable
 
 if TYPE_CHECKING:
     from glassviz.agents.planner import Controller
@@ -125,7 +126,7 @@ def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Faile
 
 def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Failed]:
     if not path.is_dir():
-        yield Target(path, None if path.suffix == TRACE_SUFFIX else path.stem)
+        yield Target(path, None if path.suffix == TRACE_SUFFIX else printable(path.stem))
     elif seeds := [path] if (path / "checkpoints").is_dir() else _seeds(path):
         yield from (_best_of(seed, tell) for seed in seeds)
     elif files := sorted(file for file in path.iterdir() if _leads_to_a_trace(file)):

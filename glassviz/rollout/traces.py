@@ -17,14 +17,16 @@ from glassviz.agents.networks import batching_is_faster
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
-from glassviz.errors import GlassvizError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import NOBODY, Failed, Listener, counting_from, each_once, for_each
+from glassviz.rollout.cost import check_cost
 from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
 from glassviz.rollout.run import LEARNED, Run, TraceCache, check_labels
 from glassviz.trace import SCHEMA_VERSION, Trace
+from glassviz.validation import check_fields
 
 TRACE_FOLDER = Path("renders") / "traces"
 
@@ -263,9 +265,15 @@ def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions
     env = dataclasses.replace(
         config.env,
         physics=options.physics or config.env.physics,
-        episode_steps=options.steps or config.env.episode_steps,
+        episode_steps=config.env.episode_steps if options.steps is None else options.steps,
     )
-    planner = dataclasses.replace(config.planner, **overrides)
+    try:
+        planner = dataclasses.replace(config.planner, **overrides)
+    except GlassvizError as error:
+        raise UsageError(f"{checkpoint.name}: {error}") from None
+    check_fields(planner, "planner.")
+    check_fields(env, "environment.")
+    check_cost(checkpoint.name, config, planner, env, controller, options.episodes)
     return _Job(checkpoint, controller, planner, env, options)
 
 

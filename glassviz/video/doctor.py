@@ -9,11 +9,10 @@ import sys
 import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Literal
 
 from glassviz import __version__
-from glassviz.environment import cache_dir
+from glassviz.environment import cache_dir, memory_bytes
 from glassviz.errors import GlassvizError
 from glassviz.video.opengl import HEADLESS, INSTALL_MESA, find_backend, has_gpu, probe
 
@@ -151,7 +150,7 @@ def check_encoder() -> Check:
 def check_hardware() -> Check:
     """Cores and memory available to this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    gib = _memory_bytes() / 2**30
+    gib = memory_bytes() / 2**30
     return Check("hardware", "ok", f"{cores} cores, {gib:.1f} GiB of memory")
 
 
@@ -166,13 +165,3 @@ def check_cache() -> Check:
         found = f"{directory} is not writable ({error.strerror}): every start recompiles"
         return Check("cache", "note", found, "set XDG_CACHE_HOME to a writable folder")
     return Check("cache", "ok", str(directory))
-
-
-def _memory_bytes() -> int:
-    """Physical memory, or the container's limit if that is lower."""
-    physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
-    except OSError:
-        return physical
-    return min(physical, int(limit)) if limit.isdigit() else physical

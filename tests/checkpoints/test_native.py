@@ -15,9 +15,15 @@ from flax.traverse_util import flatten_dict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from glassviz.agents.config import AgentConfig, GlassConfig, tdmpc2_config
+from glassviz.agents.config import (
+    AgentConfig,
+    EnvConfig,
+    GlassConfig,
+    PlannerConfig,
+    tdmpc2_config,
+)
 from glassviz.checkpoints import convert, formats, load, save
-from glassviz.checkpoints.native import FORMAT
+from glassviz.checkpoints.native import FORMAT, check_config
 from glassviz.errors import GlassvizError, UsageError
 from tests.helpers.published_files import SMALL, own_params, payload, write
 
@@ -179,7 +185,22 @@ def test_a_safetensors_file_of_another_program_is_told_apart() -> None:
         ({"bin_min": 30.0}, "bin_max - bin_min"),
         ({"num_bins": "101"}, "num_bins"),
         ({"glass": {"proto_temperature": 0.0}}, "proto_temperature"),
-        ({"planner": {"samples": 8}}, "expected fewer policy trajectories"),
+        ({"planner": {"samples": 8}}, r"agent\.safetensors: .*expected fewer policy trajectories"),
+        ({"planner": {"samples": 0}}, r"planner.samples.* equal to 1, found 0: no agent runs"),
+        ({"planner": {"samples": 2**20}}, "planner.samples.*65536, found 1048576"),
+        ({"planner": {"elites": 600}}, "at most as many elites as samples"),
+        ({"planner": {"elites": 0}}, "planner.elites"),
+        ({"planner": {"horizon": 2**20}}, "planner.horizon"),
+        ({"planner": {"horizon": 0}}, "planner.horizon"),
+        ({"planner": {"iterations": 2**20}}, "planner.iterations"),
+        ({"planner": {"iterations": 0}}, "planner.iterations"),
+        ({"planner": {"policy_trajectories": -1}}, "planner.policy_trajectories"),
+        ({"planner": {"max_std": -1.0}}, "planner.max_std"),
+        ({"env": {"episode_steps": 0}}, "env.episode_steps"),
+        ({"env": {"episode_steps": 2**20}}, "env.episode_steps"),
+        ({"env": {"action_repeat": 0}}, "env.action_repeat"),
+        ({"env": {"action_repeat": 2**20}}, "env.action_repeat"),
+        ({"obs_dim": "\x1b[31m" * 10_000}, "obs_dim"),
         ({"latent_dim": 24, "simnorm_group": 5}, "divisible by the SimNorm group"),
     ],
 )
@@ -187,8 +208,29 @@ def test_an_impossible_configuration_is_told_in_one_sentence(
     changes: dict[str, Any], message: str
 ) -> None:
     config = json.dumps(SMALL.to_dict() | changes)
-    with pytest.raises(GlassvizError, match=message):
+    with pytest.raises(GlassvizError, match=message) as caught:
         read(stored(good_leaves(), metadata(config=config)))
+    assert len(str(caught.value)) < 400 and str(caught.value).isprintable()
+
+
+def test_what_could_not_be_read_back_is_not_written(tmp_path: Path) -> None:
+    config = SMALL.replace(env=EnvConfig(episode_steps=0))
+    with pytest.raises(GlassvizError, match=r"env\.episode_steps is not usable"):
+        save(tmp_path / "x.safetensors", config, own_params(), {})
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_the_largest_real_agents_are_within_bounds() -> None:
+    planner = PlannerConfig(variant="tdmpc2", samples=2048, iterations=12, horizon=5)
+    large = tdmpc2_config(
+        latent_dim=1376,
+        encoder_widths=(1792,) * 5,
+        hidden_widths=(4096,) * 2,
+        num_q=8,
+        planner=planner,
+        env=EnvConfig(action_repeat=8, episode_steps=5000),
+    )
+    check_config("x", large)
 
 
 def test_a_missing_an_unexpected_and_a_misshapen_leaf_are_named() -> None:
@@ -259,6 +301,21 @@ def test_random_damage_gives_an_agent_or_one_sentence(
         assert str(error).isprintable()
     else:
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(checkpoint.params))
+
+
+def test_strings_of_the_header_and_the_name_are_printable(tmp_path: Path) -> None:
+    save(
+        tmp_path / "red\x1b[31m.safetensors",
+        SMALL.replace(no_planner="no\x1b[2J"),
+        own_params(),
+        {"recipe": "1b\x1b]0;owned\x07", "no\x07te": ["\u202e"]},
+        assumptions=["line\nbreak"],
+    )
+    checkpoint = load(tmp_path / "red\x1b[31m.safetensors")
+    assert checkpoint.name == "red?[31m"
+    assert checkpoint.config.no_planner == "no?[2J"
+    assert checkpoint.provenance == {"recipe": "1b?]0;owned?", "no?te": ["?"]}
+    assert checkpoint.assumptions == ("line?break",)
 
 
 # -- conversion

@@ -1,21 +1,30 @@
 """The published pickle layout: every variant becomes the right agent, or says why not."""
 
+import argparse
+import collections
+import dataclasses
+import datetime
+import decimal
+import enum
+import fractions
 import pickle
 import sys
 import types
-from pathlib import Path
+import uuid
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_dtypes
 import numpy as np
 import pytest
 from flax.core import freeze
 
 from glassviz.agents import networks
 from glassviz.agents.config import AgentConfig, GlassConfig
-from glassviz.checkpoints import Checkpoint, load
+from glassviz.checkpoints import Checkpoint, formats, load, summarise
 from glassviz.checkpoints.unpickler import read_pickle
 from glassviz.errors import GlassvizError
 from tests.helpers.published_files import GLASS_SETTINGS, SMALL, own_params, payload, write
@@ -231,7 +240,7 @@ def test_arrays_in_other_memory_layouts_are_read(tmp_path: Path, layout: str) ->
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_arrays_with_permuted_axes_are_read(protocol: int) -> None:
     array = np.arange(24, dtype=np.float32).reshape(2, 3, 4).transpose(1, 0, 2)
-    read = read_pickle(pickle.dumps(array, protocol), "x")
+    read, _ = read_pickle(pickle.dumps(array, protocol), "x")
     np.testing.assert_array_equal(read.values, array)
 
 
@@ -247,6 +256,120 @@ def test_objects_of_simulators_stay_behind_and_their_libraries_unloaded(
         path = write(tmp_path / "best_mppi_full.pkl", payload(env_state=state))
     assert_same_tree(load(path).params, own_params())
     assert "brax" not in sys.modules
+
+
+class Colour(enum.Enum):
+    """Of a user's own module, which this reader cannot know."""
+
+    RED = "red"
+
+
+SETTINGS = {
+    "argparse.Namespace": argparse.Namespace(seed=1, env="HopperHop"),
+    "collections.UserDict": collections.UserDict({"a": 1}),
+    "datetime.date": datetime.date(2026, 1, 2),
+    "datetime.datetime": datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC),
+    "datetime.timedelta": datetime.timedelta(seconds=3),
+    "datetime.timezone": datetime.timezone(datetime.timedelta(hours=1)),
+    "decimal.Decimal": decimal.Decimal("0.1"),
+    "fractions.Fraction": fractions.Fraction(1, 3),
+    "pathlib.PosixPath": Path("runs/hop"),
+    "pathlib.PurePosixPath": PurePosixPath("runs/hop"),
+    "pathlib.PureWindowsPath": PureWindowsPath("runs/hop"),
+    "tests.checkpoints.test_published.Colour": Colour.RED,
+    "types.SimpleNamespace": types.SimpleNamespace(lr=3e-4),
+    "uuid.UUID": uuid.uuid4(),
+}
+
+
+@pytest.mark.parametrize("protocol", range(6))
+@pytest.mark.parametrize("kind", sorted(SETTINGS))
+def test_settings_beside_the_parameters_are_left_out_and_named(kind: str, protocol: int) -> None:
+    data = pickle.dumps(payload(args={"one": SETTINGS[kind], "more": [SETTINGS[kind]]}), protocol)
+    checkpoint = formats.read(data, "best_mppi.pkl")
+    assert_same_tree(checkpoint.params, own_params())
+    assert any(kind in loss for loss in summarise(checkpoint).losses)
+
+
+@pytest.mark.parametrize(
+    "name", ["pathlib._local PosixPath", "pathlib WindowsPath", "zoneinfo ZoneInfo._unpickle"]
+)
+def test_names_of_other_versions_and_systems_are_known(name: str) -> None:
+    call = b"c" + name.replace(" ", "\n").encode() + b"\n(Vhop\ntR."
+    placeholder, left_out = read_pickle(call, "x")
+    assert left_out == [name.replace(" ", ".").replace("._local", "")] == [placeholder.path]
+
+
+def test_enum_members_are_known_by_name_too() -> None:
+    by_name = b"c__builtin__\ngetattr\n(cmine\nColour\nVRED\ntR."
+    assert read_pickle(by_name, "x")[1] == ["mine.Colour.RED"]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_containers_of_the_standard_library_are_plain_ones(protocol: int) -> None:
+    containers = {
+        "defaultdict": collections.defaultdict(list, {"a": [1]}),
+        "Counter": collections.Counter("aab"),
+        "deque": collections.deque([1, 2], maxlen=3),
+        "OrderedDict": collections.OrderedDict(a=1),
+    }
+    read, left_out = read_pickle(pickle.dumps(containers, protocol), "x")
+    plain = {"defaultdict": {"a": [1]}, "Counter": {"a": 2, "b": 1}, "deque": [1, 2]}
+    assert read == plain | {"OrderedDict": {"a": 1}}
+    assert left_out == []
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_scalars_of_numpy_are_numbers_and_text(protocol: int) -> None:
+    scalars = [np.float16(0.5), np.int64(-3), np.bool_(True), np.str_("hop"), np.complex64(1j)]
+    scalars += [ml_dtypes.bfloat16(1.5)]
+    read, _ = read_pickle(pickle.dumps(scalars, protocol), "x")
+    assert read == [0.5, -3, True, "hop", 1j, 1.5]
+
+
+@pytest.mark.parametrize("protocol", range(6))
+def test_random_states_dates_records_and_odd_keys_do_not_keep_an_agent(protocol: int) -> None:
+    extras = {
+        "generator": np.random.default_rng(1),
+        "old": np.random.RandomState(1),
+        "tuple": np.random.RandomState(1).get_state(),
+        "date": np.datetime64("2026-01-02"),
+        "dates": np.array(["2026-01-02"], "M8[D]"),
+        "record": np.zeros(2, [("a", "f4")]),
+        "text": np.array(["a", "b"]),
+        "odd": {("a", 1): 2, 0.5: 1, Colour.RED: 3, "k" * 2000: 4},
+    }
+    data = pickle.dumps(payload(extras=extras), protocol)
+    assert_same_tree(formats.read(data, "x.pkl").params, own_params())
+
+
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+@pytest.mark.parametrize("library", ["numpy", "jax"])
+def test_half_precision_of_either_kind_is_read_exactly(dtype: Any, library: str) -> None:
+    as_array = jnp.asarray if library == "jax" else np.asarray
+    content = payload()
+    content["params"] = jax.tree.map(lambda leaf: as_array(leaf.astype(dtype)), content["params"])
+    expected = jax.tree.map(lambda leaf: leaf.astype(dtype).astype(np.float32), own_params())
+    for protocol in range(6):
+        checkpoint = formats.read(pickle.dumps(content, protocol), "x.pkl")
+        assert_same_tree(checkpoint.params, expected)
+        assert checkpoint.params["enc"]["Dense_0"]["kernel"].dtype == np.float32
+
+
+def test_an_object_of_an_unknown_class_is_named_without_an_accusation() -> None:
+    @dataclasses.dataclass
+    class Settings:
+        seed: int = 1
+
+    Settings.__qualname__ = "Settings"
+    globals()["Settings"] = Settings
+    for protocol in range(6):
+        data = pickle.dumps(payload(args=Settings()), protocol)
+        with pytest.raises(GlassvizError) as caught:
+            formats.read(data, "x.pkl")
+        message = str(caught.value)
+        assert "an object of tests.checkpoints.test_published.Settings, which this" in message
+        assert "save the parameters alone" in message and "trust" not in message
 
 
 # -- what does not fit

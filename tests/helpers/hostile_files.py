@@ -84,6 +84,9 @@ def bombs() -> dict[str, bytes]:
     array = name("numpy._core.multiarray", "_reconstruct") + name("numpy", "ndarray")
     float32 = name("numpy", "dtype") + text("f4") + b"\x89\x88\x87R"
     million = struct.pack("<i", 1_000_000)
+    prime = 2**61 - 1
+    get = b"h\x00"
+    twins = b"k" * 900_000
     return {
         "BINBYTES8 of 2^60 bytes": PROTO4 + b"\x8e" + huge + b"x" + STOP,
         "BYTEARRAY8 of 2^60 bytes": b"\x80\x05\x96" + huge + b"x" + STOP,
@@ -123,6 +126,35 @@ def bombs() -> dict[str, bytes]:
         "pairs of pairs": PROTO4 + b"]" + b"2\x86" * 95_000 + STOP,
         "parameters that contain themselves": PROTO4 + b"}\x94" + text("params") + b"h\x00s"
         + text("enc") + b"h\x00s" + STOP,
+        "one name of dots over and over": PROTO4 + text("jax" + "." * 400_000) + b"\x940"
+        + (get + text("x") + b"\x930") * 40_000 + STOP,
+        "long names joined over and over": PROTO4 + text("jax." + "x" * 400_000) + b"\x94"
+        + (get + get + b"\x93") * 60_000 + STOP,
+        "a name of dots in text": b"cjax" + b"." * 900_000 + b"\n" + b"." * 900_000 + b"\n" + STOP,
+        "an instance of a name of dots": b"(ijax" + b"." * 900_000 + b"\n" + b"." * 900_000 + b"\n"
+        + STOP,
+        "attributes of attributes": PROTO4 + name("builtins", "getattr") + b"\x940"
+        + name("jax", "A") + b"\x940" + text("A" * 150) + b"\x940"
+        + (get + b"h\x01h\x02\x86R" + b"h\x02\x860") * 20_000 + get + get
+        + b"h\x01h\x02\x86Rh\x02\x86Rh\x02\x86R" * 3 + STOP,
+        "memo indices that all collide": b"}" + b"".join(
+            f"p{prime * n}\n".encode() for n in range(80_000)
+        ) + STOP,
+        "two equal keys compared over and over": PROTO4 + text(twins.decode()) + b"\x940"
+        + text(twins.decode()) + b"\x940}" + (get + b"Ns" + b"h\x01Ns") * 30_000 + STOP,
+        "one list in many deques": PROTO4 + b"](" + b"N" * 50_000 + b"e\x940"
+        + name("collections", "deque") + b"\x940" + (b"h\x01" + get + b"\x85R") * 35_000 + STOP,
+        "one call with many arguments": PROTO4 + b"(" + b"N" * 50_000 + b"t\x940"
+        + name("argparse", "Namespace") + b"\x940" + (b"h\x01" + get + b"R") * 45_000 + STOP,
+        "one text in many scalars": PROTO4 + raw_bytes(b"a\0\0\0" * 200_000) + b"\x940"
+        + name("numpy", "dtype") + text("U200000") + b"\x89\x88\x87R\x940"
+        + name("numpy._core.multiarray", "scalar") + b"\x940"
+        + (b"h\x02h\x01" + get + b"\x86R") * 35_000 + STOP,
+        "one buffer in many arrays": PROTO4 + raw_bytes(bytes(1_000_000)) + b"\x940"
+        + name("ml_dtypes", "bfloat16") + b"\x940" + name("numpy", "dtype")
+        + b"h\x01\x89\x88\x87R\x940" + name("numpy._core.numeric", "_frombuffer") + b"\x940"
+        + (b"h\x03(" + get + b"h\x02J" + struct.pack("<i", 500_000) + b"\x85" + text("C") + b"tR")
+        * 20_000 + STOP,
         "networks made of one dictionary": _shared_dictionaries(),
         "many leaves of the same bytes": _shared_leaves(),
     }  # fmt: skip
@@ -152,6 +184,8 @@ def _shared_leaves() -> bytes:
 def broken() -> dict[str, bytes]:
     """Files that are damaged, or are something else."""
     good = pickle.dumps(payload())
+    text_array = payload()
+    text_array["params"]["enc"]["params"]["NormMLP_0"]["Dense_0"]["bias"] = np.array(["a"])
     objects = payload()
     objects["params"]["enc"]["params"]["NormMLP_0"]["Dense_0"]["bias"] = np.array(
         [1, "two"], object
@@ -166,7 +200,7 @@ def broken() -> dict[str, bytes]:
         "zeros": bytes(1000),
         "an object array": pickle.dumps(objects),
         "an object array in protocol 2": pickle.dumps(objects, 2),
-        "an array of text": pickle.dumps(payload(scale=np.array(["a"]))),
+        "an array of text": pickle.dumps(text_array),
         "a persistent id": b"P1234\n" + STOP,
         "a persistent id from the stack": PROTO4 + text("id") + b"Q" + STOP,
         "EXT1": PROTO4 + b"\x82\x01" + STOP,
