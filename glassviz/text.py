@@ -44,11 +44,10 @@ def count_of(count: int, what: str) -> str:
 
 
 def parse_json(text: str | bytes) -> Any:
-    r"""JSON from a file, with every string in it made printable.
+    r"""JSON from a file, with every string in it made printable; numbers may be NaN or infinite.
 
     Raises:
-        ValueError: it is not JSON, holds numbers that JSON has not, or is nested too deep; in one
-            short sentence.
+        ValueError: it is not JSON, or nested too deep; in one short sentence.
 
     >>> parse_json(b'{"name": "red\\u001b[31m"}')
     {'name': 'red?[31m'}
