@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from glassviz.cli import options as opt
+from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,6 @@ def graph(
     from glassviz.compare.graphs import graph_all
     from glassviz.files import refuse_existing
     from glassviz.report.documents import check_format, graph_dict, save_graph
-    from glassviz.report.serialize import as_json
     from glassviz.rollout.batch import Failed
 
     if out and out.suffix:
@@ -88,14 +88,14 @@ def graph(
         refuse_existing(path, overwrite)
     if to_json:
         failed = [row for row in rows if isinstance(row, Failed)]
-        typer.echo(as_json([*map(graph_dict, shown.values()), *failed], ascii_only=False))
+        terminal.echo_json([*map(graph_dict, shown.values()), *failed], ascii_only=False)
     else:
         print_graphs(rows)
         if difference:
             print_difference(difference)
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
         save_graph(each, path, overwrite, width)
-        typer.echo(f"wrote {path}", err=to_json)
+        terminal.echo(f"wrote {path}", err=to_json)
     opt.exit_on_failures(rows)
 
 
@@ -221,9 +221,8 @@ def latent_map(
     files = _draw_maps(maps, color, out, gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
-        from glassviz.report.serialize import as_json
 
-        typer.echo(as_json([map_dict(row) for row in rows]))
+        terminal.echo_json([map_dict(row) for row in rows])
     else:
         from glassviz.cli.tables import print_maps
 
@@ -304,4 +303,4 @@ def curves(
     runs = read_runs(folders)
     shown = CONTROLLERS if controller == "both" else (controller,)
     save(learning_curves(runs, shown, HOPPER_HOP_POLICY if published else None), out, overwrite)
-    typer.echo(f"{out}: {sum(run.seeds for run in runs)} seeds of {len(runs)} runs")
+    terminal.echo(f"{out}: {sum(run.seeds for run in runs)} seeds of {len(runs)} runs")

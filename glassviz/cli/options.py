@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from typer.core import TyperCommand
 
+from glassviz.environment import check_jax, check_variables
 from glassviz.errors import UsageError
 from glassviz.rollout.batch import Failed
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 RENDERS = Path("renders")
 """Default folder of films, figures and reports."""
+
+WITHOUT_LIBRARIES = ("doctor", "explain", "recipes", "curves")
+"""Commands that import neither JAX nor MuJoCo, or report what is wrong with these themselves."""
 
 ControllerName = Literal["mppi", "pi"]
 ControllerChoice = Literal["mppi", "pi", "both"]
@@ -93,6 +97,17 @@ Csv = Annotated[
 
 class Command(TyperCommand):
     """A command whose help lists options under their headings (`rich_help_panel`)."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, unless a variable keeps the libraries that it needs from being loaded.
+
+        Raises:
+            UsageError: a variable is wrong.
+        """
+        if self.name not in WITHOUT_LIBRARIES:
+            check_variables()
+            check_jax()
+        return super().invoke(ctx)
 
     def get_short_help_str(self, limit: int = 0) -> str:
         """The first line of the help, in full."""

@@ -53,7 +53,7 @@ def test_a_films_name_may_look_like_something_else(tmp_path, monkeypatch, name):
 
 def test_an_encoder_that_cannot_be_started_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
-    with pytest.raises(GlassvizError, match=r"cannot be started .* unset IMAGEIO_FFMPEG_EXE"):
+    with pytest.raises(GlassvizError, match=r"does not run .* unset IMAGEIO_FFMPEG_EXE"):
         write(tmp_path / "film.mp4", "mp4")
     assert not list(tmp_path.iterdir())
 
@@ -174,7 +174,7 @@ def test_folders_are_made_and_a_place_that_cannot_hold_a_film_is_named(tmp_path)
     path = tmp_path / "new" / "folder" / "film.mp4"
     write(path, "mp4")
     assert path.exists()
-    with pytest.raises(GlassvizError, match=r"film\.mp4/film\.mp4: cannot be written to"):
+    with pytest.raises(GlassvizError, match=r"film\.mp4/film\.mp4: cannot be written: "):
         write(path / "film.mp4", "mp4")
 
 
