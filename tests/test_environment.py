@@ -184,7 +184,7 @@ class SysWithoutJax:
     """What `environment` reads of `sys`, in a process that has not imported JAX."""
 
     executable = "python"
-    modules: dict[str, object] = {}
+    modules: tuple[str, ...] = ()
 
 
 def test_a_process_that_sets_nothing_for_jax_starts_it_once_only(bare, monkeypatch):

@@ -193,9 +193,9 @@ def _requested() -> str | None:
         return value or None
     # MuJoCo draws through PyOpenGL, and refuses any other platform than its own.
     if platform not in HEADLESS or platform != (value or platform):
-        wanted = f"{value}, as MUJOCO_GL," if value else "egl or osmesa"
+        wanted = f"{value}, as MUJOCO_GL, or" if value else "egl, osmesa or"
         raise UsageError(
-            f"PYOPENGL_PLATFORM: expected {wanted} or unset, found {platform!r}: unset "
+            f"PYOPENGL_PLATFORM: expected {wanted} unset, found {platform!r}: unset "
             f"PYOPENGL_PLATFORM"
         )
     return platform

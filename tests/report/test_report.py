@@ -396,7 +396,8 @@ def test_an_interruption_leaves_nothing(page, tmp_path, write, name, monkeypatch
 
 def test_the_next_report_sweeps_what_a_killed_process_left(page, tmp_path):
     left = (
-        "import os, signal, sys; from pathlib import Path; from glassviz.files import partial_path\n"
+        "import os, signal, sys; from pathlib import Path\n"
+        "from glassviz.files import partial_path\n"
         "partial_path(Path(sys.argv[1]) / 'r_pictures').mkdir()\n"
         "partial_path(Path(sys.argv[1]) / 'r.md').touch()\n"
         "os.kill(os.getpid(), signal.SIGKILL)"

@@ -101,7 +101,7 @@ def test_a_name_that_is_none_lists_the_good_ones(fresh, monkeypatch, value):
 @pytest.mark.parametrize(
     "variables, wrong, found",
     [
-        ({"PYOPENGL_PLATFORM": "glx"}, "PYOPENGL_PLATFORM", "egl or osmesa or unset, found 'glx'"),
+        ({"PYOPENGL_PLATFORM": "glx"}, "PYOPENGL_PLATFORM", "egl, osmesa or unset, found 'glx'"),
         (
             {"MUJOCO_GL": "egl", "PYOPENGL_PLATFORM": "osmesa"},
             "PYOPENGL_PLATFORM",
