@@ -96,12 +96,14 @@ _HOME = {
 def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from glassviz.environment import prepare_environment
+    from glassviz.environment import check_jax, check_variables, prepare_environment
     from glassviz.video.opengl import prefer_backend
 
     module, _, attribute = _HOME[name].rpartition(".")
     # JAX and MuJoCo read their environment when they are imported, which is next.
     prepare_environment()
+    check_variables()
+    check_jax()
     if module not in ("checkpoints", "trace"):
         prefer_backend()
     found = getattr(import_module(f"{__name__}.{module}"), attribute)

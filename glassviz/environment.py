@@ -1,11 +1,19 @@
-"""The process environment that JAX reads on import, and the provenance of results."""
+"""The process environment: its variables, whether they are right, and the provenance of results."""
 
+import hashlib
+import json
+import math
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -13,6 +21,7 @@ from typing import Any
 import platformdirs
 
 from glassviz import __version__
+from glassviz.errors import GlassvizError, UsageError
 
 PACKAGES = ("jax", "flax", "numpy", "mujoco", "dm_control")
 """Packages that a result can depend on."""
@@ -52,6 +61,261 @@ def prepare_environment() -> None:
         except OSError:
             return
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(directory)
+
+
+# Variables that are wrong -------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Variable:
+    """A variable whose value can be judged by itself.
+
+    Attributes:
+        expected: what a value has to be, with its article.
+        fits: whether a value is that.
+        stops: whether a library cannot be imported with a wrong value, or would do something else
+            than the user asked for; otherwise the doctor alone mentions it.
+    """
+
+    name: str
+    expected: str
+    fits: Callable[[str], bool]
+    stops: bool = True
+
+    def fault(self) -> UsageError | None:
+        """What is wrong with the value, if it is set and wrong."""
+        value = os.environ.get(self.name, "")
+        if not value or self.fits(value):
+            return None
+        return UsageError(
+            f"{self.name}: expected {self.expected}, found {value!r}: unset {self.name}, or set it "
+            f"to {self.expected}"
+        )
+
+
+def _is_count(value: str) -> bool:
+    return value.strip().isdecimal() and int(value) > 0
+
+
+def _are_counts(value: str) -> bool:
+    return all(map(_is_count, value.split(",")))
+
+
+def _is_number(value: str) -> bool:
+    try:
+        return 0 < float(value) < math.inf
+    except ValueError:
+        return False
+
+
+_TRUE = ("y", "yes", "t", "true", "on", "1")
+_FALSE = ("n", "no", "f", "false", "off", "0")
+
+
+def _is_switch(value: str) -> bool:
+    return value.lower() in [
+        "y",
+        "yes",
+        "t",
+        "true",
+        "on",
+        "1",
+        "n",
+        "no",
+        "f",
+        "false",
+        "off",
+        "0",
+    ]
+
+
+_GPUS = re.compile(r"(\d+|(GPU|MIG)-[\w/-]+)(,(-?\d+|(GPU|MIG)-[\w/-]+))*")
+_NO_GPUS = ("-1", "none", "nodevfiles", "void")
+"""Values that are in use for hiding every GPU."""
+
+
+def _are_gpus(value: str) -> bool:
+    bare = value.replace(" ", "")
+    return bare.lower() in _NO_GPUS or bool(_GPUS.fullmatch(bare))
+
+
+def _is_writable(value: str) -> bool:
+    """Whether files can be written in a folder, which is made when it is needed."""
+    if "://" in value:  # JAX keeps its cache in the cloud too
+        return True
+    folder = Path(value)
+    with suppress(OSError, ValueError):
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return _takes_files(folder)
+    return False
+
+
+def _takes_files(folder: str | Path) -> bool:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except (OSError, ValueError):
+        return False
+
+
+_BACKENDS = ("egl", "osmesa", "glfw", "glx", *("1", "on", "true", "enable", "enabled"))
+_NO_BACKENDS = ("0", "off", "false", "disable", "disabled")
+
+
+def _is_backend(value: str) -> bool:
+    return value.strip().lower() in ("", *_BACKENDS, *_NO_BACKENDS)
+
+
+_SWITCHES = ("DISABLE_JIT", "DEBUG_NANS", "DEBUG_INFS", "ENABLE_COMPILATION_CACHE", "ENABLE_X64")
+_FOLDER = "a folder that can be written"
+
+VARIABLES = (
+    *(Variable(f"JAX_{name}", "true or false", _is_switch) for name in _SWITCHES),
+    Variable("JAX_COMPILATION_CACHE_DIR", _FOLDER, _is_writable),
+    Variable("XLA_PYTHON_CLIENT_MEM_FRACTION", "a share of memory such as 0.5", _is_number),
+    Variable("CUDA_VISIBLE_DEVICES", "numbers of GPUs such as 0,1", _are_gpus),
+    Variable("MUJOCO_GL", "egl, osmesa or glfw", _is_backend),
+    Variable("NUMBA_NUM_THREADS", "a number of threads", _is_count),
+    Variable("OMP_NUM_THREADS", "a number of threads", _are_counts, stops=False),
+    Variable("COLUMNS", "a number of columns", _is_count, stops=False),
+    Variable("NUMBA_CACHE_DIR", _FOLDER, _is_writable, stops=False),
+    Variable("MPLCONFIGDIR", _FOLDER, _is_writable, stops=False),
+    Variable("TMPDIR", _FOLDER, _takes_files, stops=False),
+    Variable("XDG_CACHE_HOME", _FOLDER, _is_writable, stops=False),
+)
+"""Variables that libraries read on import; OpenGL and ffmpeg are judged where they are started."""
+
+
+def faults() -> Iterator[tuple[Variable, UsageError]]:
+    """Every variable of `VARIABLES` that is wrong, and what is wrong with it."""
+    for variable in VARIABLES:
+        if fault := variable.fault():
+            yield variable, fault
+
+
+def check_variables() -> None:
+    """Check the variables that libraries read, before they are imported.
+
+    Raises:
+        UsageError: one is wrong; names it, its value, and what to set.
+        GlassvizError: there is no folder for temporary files.
+    """
+    for variable, fault in faults():
+        if variable.stops:
+            raise fault
+    try:
+        tempfile.gettempdir()
+    except FileNotFoundError:
+        raise GlassvizError(
+            "TMPDIR: expected a folder that can be written, found none, nor /tmp: set TMPDIR to "
+            "a folder with free space"
+        ) from None
+
+
+def has_gpu() -> bool:
+    """Whether this machine (or container) has an NVIDIA GPU."""
+    return Path("/dev/nvidiactl").exists()
+
+
+JAX_VALID_S = 3600.0
+_JAX_SCRIPT = "import jax, json; print(json.dumps([str(d) for d in jax.devices()]))"
+_JAX_PREFIXES = ("JAX_", "XLA_", "LIBTPU_")
+_UNKNOWN_FLAGS = re.compile(r"Unknown flags? in XLA_FLAGS: *(.*)")
+
+
+def check_jax() -> None:
+    """Check that JAX starts, if variables of the user decide about it.
+
+    XLA ends the process at a flag that it does not know, so JAX is started in a child process. A
+    success is remembered for an hour. Where JAX is imported already, it is left alone.
+
+    Raises:
+        UsageError, GlassvizError: as `jax_devices`.
+    """
+    decisive = _jax_variables()
+    if not decisive or "jax" in sys.modules:
+        return
+    facts = [sys.executable, versions()["jax"], has_gpu(), decisive]
+    key = hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
+    mark = cache_dir() / "jax-starts" / key
+    with suppress(OSError):
+        if time.time() - mark.stat().st_mtime < JAX_VALID_S:
+            return
+    jax_devices()
+    with suppress(OSError):  # the folder may be read-only
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.touch()
+
+
+def _jax_variables() -> dict[str, str]:
+    """What the user has set for JAX, but for what every JAX starts with."""
+    ours = ("XLA_PYTHON_CLIENT_PREALLOCATE", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS")
+    harmless = {"JAX_PLATFORMS": "cpu"}
+    return {
+        name: value
+        for name, value in sorted(os.environ.items())
+        if name.startswith(_JAX_PREFIXES)
+        and name not in (*ours, "JAX_COMPILATION_CACHE_DIR")
+        and value not in ("", harmless.get(name))
+    }
+
+
+def jax_devices() -> list[str]:
+    """The devices that JAX finds, by starting it in a child process.
+
+    Raises:
+        UsageError: a variable keeps it from starting; names it, its value, and what to set.
+        GlassvizError: it does not start for another reason.
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", _JAX_SCRIPT], capture_output=True, text=True, errors="replace"
+    )
+    if done.returncode == 0:
+        return list(json.loads(done.stdout.splitlines()[-1]))
+    unknown = _UNKNOWN_FLAGS.search(done.stderr)
+    if unknown:
+        raise UsageError(
+            f"XLA_FLAGS: expected flags that this version of XLA knows, found "
+            f"{unknown[1].strip()}: remove it from XLA_FLAGS"
+        )
+    decisive = _jax_variables()
+    for name in ("JAX_PLATFORMS", "JAX_PLATFORM_NAME"):
+        if name in decisive:
+            raise UsageError(
+                f"{name}: expected a kind of device that JAX finds here, found "
+                f"{decisive[name]!r}: {_platform_fix(name, decisive[name])}"
+            )
+    # After its errors, JAX prints a line and a remark on tracebacks.
+    lines = [line for line in done.stderr.splitlines() if line and line[:4] not in ("----", "For ")]
+    last = lines[-1].strip() if lines else f"exit code {done.returncode}"
+    if decisive:
+        told = ", ".join(f"{name}={value}" for name, value in decisive.items())
+        raise UsageError(
+            f"{told}: expected that JAX starts, found {last}: unset {', '.join(decisive)}"
+        )
+    raise GlassvizError(
+        f"JAX: expected that it starts, found {last}: pip install --upgrade glassviz, or set "
+        f"JAX_PLATFORMS=cpu"
+    )
+
+
+def _platform_fix(name: str, value: str) -> str:
+    wants_gpu = {"cuda", "gpu"} & set(value.lower().split(","))
+    if wants_gpu and has_gpu() and not has_cuda_plugin():
+        return f"pip install 'glassviz[cuda]', or unset {name}"
+    return f"unset {name}, or set it to cpu"
+
+
+def has_cuda_plugin() -> bool:
+    """Whether JAX's support of NVIDIA GPUs is installed."""
+    for release in (12, 13):
+        with suppress(PackageNotFoundError):
+            return bool(version(f"jax-cuda{release}-plugin"))
+    return False
+
+
+# Provenance ---------------------------------------------------------------------------------------
 
 
 def provenance(recipe: str) -> dict[str, Any]:

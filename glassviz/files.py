@@ -301,14 +301,21 @@ def _host() -> str:
     return hashlib.sha256(platform.node().encode(errors="replace")).hexdigest()[:6]
 
 
-def sweep(folder: StrPath) -> None:
-    """Remove partial files and folders that killed processes of this machine left in a folder."""
+def sweep(folder: StrPath, locked: bool = False) -> None:
+    """Remove partial files and folders that killed processes left in a folder.
+
+    Args:
+        locked: whether this process alone writes there. Otherwise only what processes of this
+            machine left is removed, for those of others cannot be looked up.
+    """
     mine = f".{_host()}-"
     with suppress(OSError):
         for path in Path(folder).iterdir():
+            if not path.name.startswith(".") or not path.name.endswith(PARTIAL_SUFFIX):
+                continue
             stem, _, number = path.name.removesuffix(PARTIAL_SUFFIX).rpartition(mine)
-            ours = path.name.endswith(PARTIAL_SUFFIX) and path.name.startswith(".") and stem
-            if not ours or not number.isdecimal() or _runs(int(number)):
+            left = stem and number.isdecimal() and not _runs(int(number))
+            if not (left or locked):
                 continue
             with suppress(OSError):
                 if path.is_dir() and not path.is_symlink():
@@ -407,7 +414,8 @@ def append(path: StrPath, data: bytes) -> None:
             while left:
                 left = left[file.write(left) :]
         except BaseException:
-            file.truncate(before)
+            with suppress(OSError):
+                file.truncate(before)
             raise
 
 

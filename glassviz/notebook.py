@@ -266,7 +266,10 @@ class Rollout:
             quality=quality,
             jobs=jobs,
         )
-        with tempfile.TemporaryDirectory() as folder, progress(f"filming {self.name}") as on_frame:
+        with (
+            tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+            progress(f"filming {self.name}") as on_frame,
+        ):
             path = Path(folder) / "film.mp4"
             report = film([trace], path, options, progress=on_frame)
             mp4 = path.read_bytes()

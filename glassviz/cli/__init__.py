@@ -3,12 +3,15 @@
 JAX, MuJoCo and OpenCV are imported inside the commands, so that `glassviz --help` is instant.
 """
 
+import os
+import signal
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from glassviz import __version__
+from glassviz.cli import terminal
 from glassviz.cli.export import export, render, rerun
 from glassviz.cli.figures import curves, graph, latent_map
 from glassviz.cli.inspect import convert, doctor, explain, inspect
@@ -21,8 +24,8 @@ from glassviz.errors import GlassvizError
 
 PROGRAM = "glassviz"
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C: 128 plus the number of the signal, as in shells."""
+SIGNALLED = 128
+"""Exit code after a signal such as Ctrl-C: this plus its number, as in shells."""
 
 
 class CommandGroup(TyperGroup):
@@ -33,11 +36,14 @@ class CommandGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except GlassvizError as error:
-            typer.echo(f"error: {error}", err=True)
+            terminal.tell(f"error: {error}")
             raise typer.Exit(error.exit_code) from None
+        except terminal.Ended as end:
+            terminal.tell("ended")
+            raise typer.Exit(SIGNALLED + end.number) from None
         except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            raise typer.Exit(INTERRUPTED) from None
+            terminal.tell("interrupted")
+            raise typer.Exit(SIGNALLED + signal.SIGINT) from None
 
 
 app = typer.Typer(
@@ -51,7 +57,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> bool:
     if wanted:
-        typer.echo(f"{PROGRAM} {__version__}")
+        terminal.echo(f"{PROGRAM} {__version__}")
         raise typer.Exit
     return wanted
 
@@ -103,4 +109,6 @@ for command in (
 def main() -> None:
     """Entry point of the `glassviz` command."""
     prepare_environment()
-    app(prog_name=PROGRAM)
+    os.environ["MPLBACKEND"] = "agg"  # commands draw into files, whatever notebooks draw into
+    with terminal.prepared():
+        app(prog_name=PROGRAM)

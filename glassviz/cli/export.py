@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from glassviz.cli import options as opt
+from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.rollout.batch import file_stem
 
@@ -119,13 +120,16 @@ def _recorded(
     out: Path | None,
 ) -> list[tuple[list["Run"], Path]]:
     """The traces of each film, from left to right, and its file."""
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.video.opengl import choose_backend
 
     if out:
-        refuse_existing(out, options.overwrite)
+        check_target(out, options.overwrite)
     choose_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import record_with_progress
+    from glassviz.video.encode import find_ffmpeg
+
+    find_ffmpeg()
 
     runs = record_with_progress(targets, opt.rollout_options(acting, **planned), labels=labels)
     rows = [runs] if options.side_by_side else [[run] for run in runs]
@@ -141,9 +145,9 @@ def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
 
     with task(f"filming {path.name}") as progress:
         report = film([run.trace for run in row], path, options, progress=progress)
-    typer.echo(f"{path}: {film_facts(report)}")
+    terminal.echo(f"{path}: {film_facts(report)}")
     for line in (*(f"note: {note}" for note in report.notes), *_shown_returns(row, options)):
-        typer.echo(f"  {line}")
+        terminal.echo(f"  {line}")
 
 
 def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
@@ -299,7 +303,10 @@ def export(
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
     from glassviz.export.product import Studio
+    from glassviz.video.encode import find_ffmpeg
 
+    if kind not in ("strip", "raster", "timeline"):
+        find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     shown = None if episode is None else episode - 1
@@ -385,7 +392,7 @@ def _products(
     from glassviz.export import kinds
 
     if kind == "wall":
-        return [kinds.wall(sources, studio, speed, lambda line: typer.echo(line, err=True))]
+        return [kinds.wall(sources, studio, speed, terminal.tell)]
     make: dict[str, Callable[[Source], Product]] = {
         "grid": lambda source: kinds.grid(source, studio, columns, speed),
         "strip": lambda source: kinds.strip(source, studio, part_s),
@@ -409,9 +416,9 @@ def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None
     for product, path in zip(products, paths, strict=True):
         with task(f"drawing {path.name}") as progress:
             notes = product.write(path, overwrite, progress)
-        typer.echo(": ".join([str(path), *notes[:1]]))
+        terminal.echo(": ".join([str(path), *notes[:1]]))
         for note in (*notes[1:], product.caption):
-            typer.echo(f"  {note}")
+            terminal.echo(f"  {note}")
 
 
 def _export_all(
@@ -430,7 +437,7 @@ def _export_all(
             tell=progress.print,
             on_file=lambda name: progress.begin(f"drawing {name}"),
         )
-    typer.echo(
+    terminal.echo(
         f"{folder}: {len(made.written)} files written, {len(made.kept)} kept, "
         f"{len(made.left_out)} not made; see captions.md"
     )
@@ -467,8 +474,10 @@ def rerun(
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress, task
     from glassviz.export import rerun
+    from glassviz.video.encode import find_ffmpeg
 
     rerun.check(out, overwrite)
+    find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress([target], options, traces, 1, labels)
     if len(rows) > 1:
@@ -480,6 +489,6 @@ def rerun(
     with task(f"drawing and mapping {source.title}"):
         notes = rerun.write(source, out, overwrite)
     size = out.stat().st_size / 1e6
-    typer.echo(f"{out}: {source.title}, episode {source.episode + 1}, {size:.1f} MB")
+    terminal.echo(f"{out}: {source.title}, episode {source.episode + 1}, {size:.1f} MB")
     for note in notes:
-        typer.echo(f"  {note}")
+        terminal.echo(f"  {note}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from glassviz.cli import options as opt
+from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
 
 if TYPE_CHECKING:
@@ -73,7 +74,6 @@ def graph(
     from glassviz.compare.graphs import graph_all
     from glassviz.files import refuse_existing
     from glassviz.report.documents import check_format, graph_dict, save_graph
-    from glassviz.report.serialize import as_json
     from glassviz.rollout.batch import Failed
 
     if out and out.suffix:
@@ -88,14 +88,14 @@ def graph(
         refuse_existing(path, overwrite)
     if to_json:
         failed = [row for row in rows if isinstance(row, Failed)]
-        typer.echo(as_json([*map(graph_dict, shown.values()), *failed], ascii_only=False))
+        terminal.echo_json([*map(graph_dict, shown.values()), *failed], ascii_only=False)
     else:
         print_graphs(rows)
         if difference:
             print_difference(difference)
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
         save_graph(each, path, overwrite, width)
-        typer.echo(f"wrote {path}", err=to_json)
+        terminal.echo(f"wrote {path}", err=to_json)
     opt.exit_on_failures(rows)
 
 
@@ -221,9 +221,8 @@ def latent_map(
     files = _draw_maps(maps, color, out, gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
-        from glassviz.report.serialize import as_json
 
-        typer.echo(as_json([map_dict(row) for row in rows]))
+        terminal.echo_json([map_dict(row) for row in rows])
     else:
         from glassviz.cli.tables import print_maps
 
@@ -308,7 +307,7 @@ def curves(
     from glassviz.training.log import CONTROLLERS, Run, read_runs
 
     check_target(out, overwrite)
-    rows = read_runs(folders, lambda line: typer.echo(line, err=True))
+    rows = read_runs(folders, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
     if runs:
@@ -316,10 +315,10 @@ def curves(
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
         if published is not False and others:
             names = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
-            typer.echo(f"published returns left out: they are of {task}, not of {names}", err=True)
+            terminal.tell(f"published returns left out: they are of {task}, not of {names}")
         shown = CONTROLLERS if controller == "both" else (controller,)
         behind = None if published is False or others else HOPPER_HOP_POLICY
         save(learning_curves(runs, shown, behind), out, overwrite)
         seeds = sum(run.seeds for run in runs)
-        typer.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
+        terminal.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
     opt.exit_on_failures(rows)

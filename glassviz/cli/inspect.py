@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glassviz.cli import terminal
 from glassviz.cli.options import Checkpoint, Json, Overwrite
 from glassviz.errors import GlassvizError
 
@@ -28,9 +29,7 @@ def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
 
     summary = summarise(load(checkpoint))
     if to_json:
-        from glassviz.report.serialize import as_json
-
-        typer.echo(as_json(summary))
+        terminal.echo_json(summary)
     else:
         from glassviz.report.phrases.tables import rows_of
 
@@ -59,11 +58,10 @@ def convert(
 
     summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
     _print_facts(remarks_of(summary))
-    typer.echo(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
+    terminal.echo(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
 
 
 def _print_facts(rows: Iterator[tuple[str, str]]) -> None:
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -76,7 +74,7 @@ def _print_facts(rows: Iterator[tuple[str, str]]) -> None:
         # Text, not markup: provenance comes from the file.
         table.add_row(Text(printable(name)), Text(printable(value, limit=1000)))
     # In a file or a pipe, a hash must stay on one line.
-    Console(highlight=False, width=None if sys.stdout.isatty() else 120).print(table)
+    terminal.console(otherwise=120).print(table)
 
 
 def doctor(
@@ -84,8 +82,8 @@ def doctor(
     message: Annotated[
         str | None,
         typer.Option(
-            help="Explain this OpenGL error message instead of checking the machine; - reads it "
-            "from standard input."
+            help="Explain this error message (of OpenGL, JAX, ffmpeg) instead of checking the "
+            "machine; - reads it from standard input."
         ),
     ] = None,
 ) -> None:
@@ -106,27 +104,30 @@ def doctor(
 
     report = examine()
     if to_json:
-        from glassviz.report.serialize import as_json
-
-        typer.echo(as_json({"can_film": report.can_film, "checks": [*map(vars, report.checks)]}))
+        terminal.echo_json({"can_film": report.can_film, "checks": [*map(vars, report.checks)]})
     else:
         for check in report.checks:
             mark = {"ok": "ok  ", "note": "note", "failed": "FAIL"}[check.status]
-            typer.echo(f"{mark}  {check.name:<10}  {check.found}")
+            terminal.echo(f"{mark}  {check.name:<10}  {check.found}")
             if check.fix:
-                typer.echo(f"{'':18}-> {check.fix}")
-        typer.echo("Films can be made." if report.can_film else "Films cannot be made.")
+                terminal.echo(f"{'':18}-> {check.fix}")
+        terminal.echo("Films can be made." if report.can_film else "Films cannot be made.")
     if not report.can_film:
         raise typer.Exit(1)
 
 
 def _explain(message: str) -> None:
-    from glassviz.video.opengl import diagnose
+    from glassviz.video.failures import diagnose
 
-    failure = diagnose(sys.stdin.read() if message == "-" else message)
+    if message == "-":
+        message = sys.stdin.buffer.read().decode(errors="replace")
+    failure = diagnose(message)
     if failure is None:
-        raise GlassvizError("doctor --message: not a known OpenGL error")
-    typer.echo(f"cause: {failure.cause}\nfix:   {failure.fix}")
+        raise GlassvizError(
+            "doctor --message: expected the message of a known failure of OpenGL, JAX or ffmpeg, "
+            "found none: pass the program's whole output, or run `glassviz doctor`"
+        )
+    terminal.echo(f"cause: {failure.cause}\nfix:   {failure.fix}")
 
 
 TEXT_WIDTH = 88
@@ -156,12 +157,10 @@ def explain(
 
     found = list(METRICS.values()) if name is None else [metric(name)]
     if to_json:
-        from glassviz.report.serialize import as_json
-
         entries = [*map(vars, found)]
-        typer.echo(as_json(entries if name is None else entries[0], ascii_only=False))
+        terminal.echo_json(entries if name is None else entries[0], ascii_only=False)
     else:
-        typer.echo(_listed(found) if name is None else _told(found[0]))
+        terminal.echo(_listed(found) if name is None else _told(found[0]))
 
 
 def _listed(found: "list[Metric]") -> str:

@@ -8,6 +8,8 @@ import typer
 from typer.core import TyperCommand
 
 from glassviz.agents.config import MAX_EPISODE_STEPS, MAX_HORIZON, MAX_ITERATIONS, MAX_SAMPLES
+from glassviz.cli import terminal
+from glassviz.environment import check_jax, check_variables
 from glassviz.errors import UsageError
 from glassviz.rollout.batch import Failed
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 RENDERS = Path("renders")
 """Default folder of films, figures and reports."""
+
+WITHOUT_LIBRARIES = ("doctor", "explain", "recipes", "curves")
+"""Commands that import neither JAX nor MuJoCo, or report what is wrong with these themselves."""
 
 ControllerName = Literal["mppi", "pi"]
 ControllerChoice = Literal["mppi", "pi", "both"]
@@ -105,6 +110,17 @@ Csv = Annotated[
 class Command(TyperCommand):
     """A command whose help lists options under their headings (`rich_help_panel`)."""
 
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command, unless a variable keeps the libraries that it needs from being loaded.
+
+        Raises:
+            UsageError: a variable is wrong.
+        """
+        if self.name not in WITHOUT_LIBRARIES:
+            check_variables()
+            check_jax()
+        return super().invoke(ctx)
+
     def get_short_help_str(self, limit: int = 0) -> str:
         """The first line of the help, in full."""
         return (self.help or "").partition("\n")[0]
@@ -163,7 +179,7 @@ def tell_failures(rows: Iterable[object]) -> None:
     """Print why runs failed, on standard error; for commands without a table of them."""
     for row in rows:
         if isinstance(row, Failed):
-            typer.echo(f"error: {row.error}", err=True)
+            terminal.tell(f"error: {row.error}")
 
 
 def exit_on_failures(rows: Iterable[object]) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glassviz.cli import terminal
 from glassviz.rollout.batch import Failed, Listener
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Task:
     def print(self, line: str) -> None:
         """Print a line above the bar."""
         # No markup: lines may contain text from files.
-        self.bar.console.print(line, highlight=False, markup=False, soft_wrap=True)
+        self.bar.console.print(terminal.clean(line), markup=False, soft_wrap=True)
 
 
 @contextmanager
@@ -95,9 +96,8 @@ def record_with_progress(
 def _progress_bar() -> "Progress":
     """A bar on standard error; without a terminal only printed lines appear."""
     from rich import progress
-    from rich.console import Console
 
-    console = Console(stderr=True)
+    console = terminal.console(err=True, otherwise=None)
     return progress.Progress(
         progress.TextColumn("{task.description}", markup=False),  # It may contain file names.
         progress.BarColumn(),

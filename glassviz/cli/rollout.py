@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from glassviz.cli import options as opt
+from glassviz.cli import terminal
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def rollout(
         rule=rule,
     )
     for run in record_with_progress(targets, options, out):
-        typer.echo(_returns(run))
+        terminal.echo(_returns(run))
 
 
 def _returns(run: "Run") -> str:
@@ -91,7 +92,7 @@ def evaluate(
     opt.refuse_both("evaluate", to_json, to_csv)
     from glassviz.cli.progress import task
     from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
-    from glassviz.report.serialize import as_csv, as_json
+    from glassviz.report.serialize import as_csv
     from glassviz.rollout.evaluate import FRESH_SEED, reevaluate
 
     seed = FRESH_SEED if seed is None else seed
@@ -100,9 +101,9 @@ def evaluate(
             targets, opt.controllers(controller), episodes, seed, on_progress=progress
         )
     if to_json:
-        typer.echo(as_json([evaluation_dict(row) for row in rows]))
+        terminal.echo_json([evaluation_dict(row) for row in rows])
     elif to_csv:
-        typer.echo(as_csv([evaluation_row(row) for row in rows], EVALUATION_COLUMNS), nl=False)
+        terminal.echo(as_csv([evaluation_row(row) for row in rows], EVALUATION_COLUMNS), end="")
     else:
         from glassviz.cli.tables import print_evaluations
 
@@ -160,14 +161,13 @@ def fit(
     from glassviz.cli.tables import print_fits
     from glassviz.compare.fit import FitOptions, fit_all
     from glassviz.report.documents import fit_dict
-    from glassviz.report.serialize import as_json
 
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:
         rows = fit_all(targets, options, fitting, traces, out, overwrite, callbacks)
     if to_json:
-        typer.echo(as_json([fit_dict(row) for row in rows]))
+        terminal.echo_json([fit_dict(row) for row in rows])
     else:
         print_fits(rows)
     opt.exit_on_failures(rows)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from glassviz.cli import options as opt
+from glassviz.cli import terminal
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,14 +72,14 @@ def stability(
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     csv_only = to_csv and not out
-    together = None if csv_only else compare(rows, lambda line: typer.echo(line, err=True))
+    together = None if csv_only else compare(rows, terminal.tell)
     if out:
         documents.save_stability(rows, out, together)
         documents.save_comparison(together, out)
     if to_json:
-        typer.echo(documents.stability_json(rows, together))
+        terminal.echo(documents.stability_json(rows, together))
     elif to_csv:
-        typer.echo(as_csv([documents.run_row(row) for row in rows]), nl=False)
+        terminal.echo(as_csv([documents.run_row(row) for row in rows]), end="")
     else:
         print_table(rows, together)
     opt.exit_on_failures(rows)
@@ -156,9 +157,12 @@ def report(
     from glassviz.report.interactive import html as live_html
     from glassviz.rollout.run import Run
     from glassviz.text import count_of
+    from glassviz.video.encode import find_ffmpeg
 
     if interactive:
         live_html.check_target(out, overwrite, link)
+        if films:
+            find_ffmpeg()
     else:
         check_target(out, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
@@ -170,7 +174,7 @@ def report(
     opt.tell_failures(rows)
     assessed = [row for row in rows if isinstance(row, Run)]
     n = count_of(count_checkpoints(assessed), "checkpoint")
-    typer.echo(f"{out}: {len(assessed)} of {count_of(len(rows), 'row')}, {n}")
+    terminal.echo(f"{out}: {len(assessed)} of {count_of(len(rows), 'row')}, {n}")
     opt.exit_on_failures(rows)
 
 
@@ -182,7 +186,7 @@ def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> Non
     from glassviz.report.html import write_html, write_markdown
 
     with task("composing") as progress:
-        together = compare(rows, lambda line: typer.echo(line, err=True))
+        together = compare(rows, terminal.tell)
         page = compose(rows, environment.command(), together, on_card=progress)
         (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
 

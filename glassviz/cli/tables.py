@@ -1,6 +1,5 @@
 """Tables of the commands."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from glassviz.cli import terminal
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
 from glassviz.figures.flux_difference import MATCHED_BY, distance_text
@@ -62,7 +62,7 @@ def print_table(
     Args:
         together: their comparison; None if there is nothing to compare.
     """
-    console = console or _console()
+    console = console or terminal.console()
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
     table.add_column("run", overflow="fold", min_width=10)
     table.add_column("by", no_wrap=True)
@@ -102,11 +102,6 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
     )
 
 
-def _console() -> Console:
-    """The terminal, or, for a file or pipe, a console without line breaks."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 10_000)
-
-
 def _failed(reason: str) -> Text:
     return Text.assemble(("failed", "bold red"), f": {reason}")
 
@@ -118,7 +113,7 @@ def _reason(row: Failed) -> str:
 
 def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
     """Print one row per checkpoint and, for agents with Glass, a comparison of the labels."""
-    console = console or _console()
+    console = console or terminal.console()
     fitted = [row for row in rows if isinstance(row, Fitted)]
     console.print(_fits(rows))
     if fitted:
@@ -131,7 +126,8 @@ def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) 
             console.print(Text(f"{_name(name)}: {notes.learned_and_fitted(found)}"))
         console.print(Text(notes.LEARNED_NOTES, "dim"))
     for row in fitted:
-        console.print(Text(f"{row.path}: {_name(row.name)}, sha256 {row.labels.sha256:.12}"))
+        line = f"{row.path}: {_name(row.name)}, sha256 {row.labels.sha256:.12}"
+        console.print(Text(terminal.clean(line)))
 
 
 def _fit_table(*columns: str) -> Table:
@@ -200,7 +196,7 @@ LARGEST = 8
 
 def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
     """Print the statistics of every graph, and why runs have none."""
-    console = console or _console()
+    console = console or terminal.console()
     for row in rows:
         if isinstance(row, Failed):
             failed = _failed(printable(row.error, limit=LONGEST))
@@ -213,7 +209,7 @@ def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = Non
 
 def print_difference(found: FluxDifference, console: Console | None = None) -> None:
     """Print the largest differences in traffic between two runs."""
-    console = console or _console()
+    console = console or terminal.console()
     console.print()
     console.print(Text(f"{printable(found.one)} vs {printable(found.other)}", "bold"))
     console.print(Text(f"mode {found.mode}; {MATCHED_BY[found.matched_by]}"))
@@ -318,14 +314,14 @@ def print_maps(
     rows: Sequence[LatentMap | Failed], files: Sequence[Path], console: Console | None = None
 ) -> None:
     """Print one row per map, its caption, and the files that were written."""
-    console = console or _console()
+    console = console or terminal.console()
     console.print(_map_table(rows))
     maps = [row for row in rows if isinstance(row, LatentMap)]
     if maps:
         console.print(Text(notes.MAP_NOTES, "dim"))
         console.print(Text(caption(maps)))
     for path in files:
-        console.print(Text(str(path)))
+        console.print(Text(terminal.clean(str(path))))
 
 
 def _map_table(rows: Sequence[LatentMap | Failed]) -> Table:
@@ -370,7 +366,7 @@ def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None 
     """Print one row per checkpoint and controller, and notes on how to read them."""
     from glassviz.rollout.evaluate import Fresh
 
-    console = console or _console()
+    console = console or terminal.console()
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     table.add_column("checkpoint", overflow="fold")
     table.add_column("controller")

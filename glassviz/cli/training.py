@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from glassviz.agents.config import MAX_EPISODE_STEPS
+from glassviz.cli import terminal
 from glassviz.cli.options import Checkpoint, Json, Overwrite
 from glassviz.errors import UsageError
 from glassviz.training.config import SETTINGS
@@ -111,12 +112,12 @@ def train(
     made_by = environment.provenance(recipe=f"{title} ({preset})") | _sources(shown, start)
     replay = demonstrations.as_replay(shown) if shown else None
     trainer = Trainer(run, folder, made_by, chosen, resume, keep, replay, tensorboard, start)
-    typer.echo(
+    terminal.echo(
         f"training {run.algo}, recipe {title} ({preset}), on {' and '.join(run.tasks)}, "
         f"seed {', '.join(map(str, chosen))}, into {folder}"
     )
     _run(trainer, run.steps, len(chosen) > 1)
-    typer.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
+    terminal.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
 
 
 def _with_settings(command: Any) -> Any:
@@ -251,13 +252,9 @@ def recipes(to_json: Json = False) -> None:
 
     found = [recipe(name) for name in names()]
     if to_json:
-        from glassviz.report.serialize import as_json
-
-        typer.echo(as_json([*map(vars, found)]))
+        terminal.echo_json([*map(vars, found)])
         return
-    from rich.console import Console
-
-    console = Console()
+    console = terminal.console(otherwise=None)
     for kind, title in KINDS.items():
         console.print(_recipe_table(title, [each for each in found if each.kind == kind]))
 
@@ -342,7 +339,7 @@ def demonstrate(
     made_by = demonstrations.describe(config, mpc, episodes, min_return, around)
     demonstrations.save(out, kept, made_by | environment.provenance("demonstrations"))
     mean = sum(demo.total for demo in kept) / len(kept)
-    typer.echo(f"{out}: {len(kept)} of {episodes} episodes, mean return {mean:.1f}")
+    terminal.echo(f"{out}: {len(kept)} of {episodes} episodes, mean return {mean:.1f}")
 
 
 def refine(
@@ -379,4 +376,4 @@ def refine(
                 made_by = provenance_of(agent, es, done, seed)
                 checkpoints.save(out, agent.config, refiner.params, made_by)
                 bar.print(f"iteration {done}: score {now.score:.3f}, {now.stands:.0%} stand")
-    typer.echo(f"{out}: {iterations} iterations; measure it with `glassviz evaluate`")
+    terminal.echo(f"{out}: {iterations} iterations; measure it with `glassviz evaluate`")

@@ -143,7 +143,15 @@ def _import_umap() -> ModuleType:
         warnings.simplefilter("ignore", ImportWarning)
         # Notebook widgets are needed by the progress bar of parametric UMAP only.
         warnings.filterwarnings("ignore", "IProgress not found")
-        import umap.umap_
+        try:
+            import umap.umap_
+        except RuntimeError as error:
+            if "cache" not in str(error):
+                raise
+            raise GlassvizError(
+                f"NUMBA_CACHE_DIR: expected a folder that can be written, found none ({error}): "
+                f"set NUMBA_CACHE_DIR to one"
+            ) from None
 
     return umap.umap_
 

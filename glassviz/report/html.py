@@ -15,7 +15,7 @@ from markupsafe import Markup
 from glassviz.errors import UsageError
 from glassviz.figures import style as figures
 from glassviz.figures.style import inline_svg
-from glassviz.files import PARTIAL_SUFFIX, StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, partial_path, refuse_existing, replacing
 from glassviz.report.page import Drawing, Page, Picture
 from glassviz.report.phrases import captions
 from glassviz.text import escaped
@@ -98,7 +98,7 @@ def write_markdown(page: Page, path: StrPath, overwrite: bool = False) -> None:
     path = Path(path)
     check_target(path, overwrite)
     folder = pictures_beside(path)
-    partial = folder.with_name(f".{folder.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = partial_path(folder)
     try:
         with replacing(path) as text:
             _write_pictures(page, partial)

@@ -158,13 +158,15 @@ def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()
 
 @lru_cache
 def _shipped() -> dict[str, Entry]:
-    text = (files("glassviz.training") / "recipes.toml").read_text()
+    text = (files("glassviz.training") / "recipes.toml").read_text("utf-8")
     return TypeAdapter(dict[str, Entry]).validate_python(tomllib.loads(text))
 
 
 def _read(path: Path) -> dict[str, Entry]:
     try:
-        found = TypeAdapter(dict[str, Entry]).validate_python(tomllib.loads(path.read_text()))
+        found = TypeAdapter(dict[str, Entry]).validate_python(
+            tomllib.loads(path.read_text("utf-8"))
+        )
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(

@@ -17,7 +17,7 @@ import jax
 import numpy as np
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import PARTIAL_SUFFIX, DiskFullError, read_bytes, replacing, write_errors
+from glassviz.files import DiskFullError, read_bytes, replacing, sweep, write_errors
 from glassviz.training.config import TrainConfig
 
 CHANGEABLE = {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
@@ -100,7 +100,7 @@ def locked(folder: Path) -> Iterator[None]:
             # flock, not lockf: lockf locks belong to the process, which could lock twice.
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = path.read_text(errors="replace").strip() or "another process"
+            other = path.read_text("utf-8", errors="replace").strip() or "another process"
             raise UsageError(
                 f"{folder}: {other} is training this run: wait for it or stop it, or choose "
                 f"another --out or --seed"
@@ -114,16 +114,10 @@ def locked(folder: Path) -> Iterator[None]:
         with write_errors(path, len(holder)):
             os.ftruncate(file.fileno(), 0)
             os.write(file.fileno(), holder)
-        _sweep(folder)
+        for place in (folder, folder / "checkpoints"):
+            sweep(place, locked=True)
+        sweep(folder.parent)  # the logs beside it
         yield
-
-
-def _sweep(folder: Path) -> None:
-    """Remove partial files of killed processes, in the folder and of the logs beside it."""
-    starts = (f"{folder.name}/.", f"{folder.name}/checkpoints/.", f".{folder.name}[._]")
-    for start in starts:
-        for path in folder.parent.glob(f"{start}*{PARTIAL_SUFFIX}"):
-            path.unlink(missing_ok=True)
 
 
 def check_unused(folder: Path) -> None:
@@ -159,7 +153,7 @@ def check_same(folder: Path, train: TrainConfig) -> None:
     """
     path = folder / CONFIG_FILE
     try:
-        saved = json.loads(path.read_text())
+        saved = json.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         raise UsageError(
             f"{folder}: expected a run to resume, found none: start it without --resume"
@@ -231,7 +225,7 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
 
 def _starts(path: Path) -> list[dict[str, Any]]:
     try:
-        starts = json.loads(path.read_text())["starts"]
+        starts = json.loads(path.read_text("utf-8"))["starts"]
         if isinstance(starts, list) and all(isinstance(each, dict) for each in starts):
             return starts
         found = "no list of starts"
@@ -248,7 +242,7 @@ def _starts(path: Path) -> list[dict[str, Any]]:
 def _write_json(path: Path, value: dict[str, Any]) -> None:
     text = json.dumps(value, indent=2) + "\n"
     with replacing(path, len(text)) as partial:
-        partial.write_text(text)
+        partial.write_text(text, "utf-8")
 
 
 def step_checkpoint(checkpoints: Path, env_steps: int) -> Path:

@@ -1,20 +1,25 @@
 """Diagnosis of this machine: what films need, what is installed, and how to fix what is not."""
 
-import json
 import os
 import platform
-import re
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from glassviz import __version__
-from glassviz.environment import cache_dir, memory_bytes
+from glassviz.environment import (
+    cache_dir,
+    faults,
+    has_cuda_plugin,
+    has_gpu,
+    jax_devices,
+    memory_bytes,
+)
 from glassviz.errors import GlassvizError
-from glassviz.video.opengl import HEADLESS, INSTALL_MESA, find_backend, has_gpu, probe
+from glassviz.files import check_folder
+from glassviz.video.failures import INSTALL_MESA
+from glassviz.video.opengl import HEADLESS, find_backend, probe
 
 Status = Literal["ok", "note", "failed"]
 
@@ -22,8 +27,6 @@ PACKAGES = (
     *("mujoco", "dm_control", "jax", "jaxlib", "flax", "numpy", "opencv-python-headless"),
     *("imageio-ffmpeg", "PyOpenGL", "safetensors"),
 )
-
-_JAX_SCRIPT = "import jax, json; print(json.dumps([str(d) for d in jax.devices()]))"
 
 
 @dataclass(frozen=True)
@@ -56,11 +59,13 @@ class Report:
 def examine() -> Report:
     """Run all checks; takes some seconds, since JAX and OpenGL are actually started."""
     choice = check_choice()
-    optional = choice.status != "failed"
+    # Of wrong variables the choice tells; installing libraries would not help.
+    optional = choice.status != "failed" or choice.fix.startswith("unset ")
     return Report(
         (
             check_python(),
             check_packages(),
+            *check_variables(),
             check_jax(),
             choice,
             *(check_backend(name, optional) for name in HEADLESS),
@@ -91,18 +96,35 @@ def check_packages() -> Check:
     return Check("packages", "ok", ", ".join(installed))
 
 
+def check_variables() -> list[Check]:
+    """One check per variable of the environment that has a wrong value."""
+    return [
+        Check("variable", "failed" if variable.stops else "note", *_found_and_fix(str(fault)))
+        for variable, fault in faults()
+    ]
+
+
+def _found_and_fix(error: str) -> tuple[str, str]:
+    """The two parts of an error's sentence: what was found, and what to do."""
+    found, colon, fix = error.rpartition(": ")
+    return (found, fix) if colon else (error, "")
+
+
 def check_jax() -> Check:
     """JAX's devices, listed in a child process, since a broken CUDA installation aborts."""
-    done = subprocess.run(
-        [sys.executable, "-c", _JAX_SCRIPT], capture_output=True, text=True, errors="replace"
-    )
-    if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        return Check("jax", "failed", last, "pip install --upgrade glassviz, or JAX_PLATFORMS=cpu")
-    devices = json.loads(done.stdout.splitlines()[-1])
+    try:
+        devices = jax_devices()
+    except GlassvizError as error:
+        return Check("jax", "failed", *_found_and_fix(str(error)))
     found = f"devices: {', '.join(devices)}"
     if has_gpu() and all("cpu" in device.lower() for device in devices):
-        return Check("jax", "note", f"{found}, but not the GPU", "pip install 'glassviz[cuda]'")
+        if os.environ.get("JAX_PLATFORMS"):
+            fix = "unset JAX_PLATFORMS"
+        elif has_cuda_plugin():
+            fix = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
+        else:
+            fix = "pip install 'glassviz[cuda]'"
+        return Check("jax", "note", f"{found}, but not the GPU", fix)
     return Check("jax", "ok", found)
 
 
@@ -122,7 +144,7 @@ def check_choice() -> Check:
     try:
         backend = find_backend()
     except GlassvizError as error:
-        return Check("gl", "failed", str(error))
+        return Check("gl", "failed", *_found_and_fix(str(error)))
     kind = "software" if backend.software else "hardware"
     found = f"films are drawn with {backend.name}: {backend.renderer} ({kind})"
     return Check("gl", "note" if backend.note else "ok", found, backend.note)
@@ -130,21 +152,13 @@ def check_choice() -> Check:
 
 def check_encoder() -> Check:
     """ffmpeg, and its support for H.264."""
-    import imageio_ffmpeg
+    from glassviz.video.encode import find_ffmpeg
 
-    fix = "pip install --force-reinstall imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to an ffmpeg"
     try:
-        executable = imageio_ffmpeg.get_ffmpeg_exe()
-        listing = subprocess.run(
-            [executable, "-encoders"], capture_output=True, text=True, errors="replace"
-        )
-    except (RuntimeError, OSError) as error:
-        return Check("encoder", "failed", f"ffmpeg does not run ({error})", fix)
-    number = re.search(r"ffmpeg version (\S+)", listing.stdout + listing.stderr)
-    found = f"ffmpeg {number.group(1) if number else 'of unknown version'} ({executable})"
-    if not re.search(r"\blibx264\b", listing.stdout):
-        return Check("encoder", "failed", f"{found} without libx264", fix)
-    return Check("encoder", "ok", f"{found} with libx264")
+        program = find_ffmpeg()
+    except GlassvizError as error:
+        return Check("encoder", "failed", *_found_and_fix(str(error)))
+    return Check("encoder", "ok", f"ffmpeg {program.version} ({program.path}) with libx264")
 
 
 def check_hardware() -> Check:
@@ -158,10 +172,12 @@ def check_cache() -> Check:
     """The cache folder for compiled programs."""
     directory = cache_dir()
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=directory):
-            pass
-    except OSError as error:
-        found = f"{directory} is not writable ({error.strerror}): every start recompiles"
-        return Check("cache", "note", found, "set XDG_CACHE_HOME to a writable folder")
+        check_folder(directory)
+    except GlassvizError as error:
+        return Check(
+            "cache",
+            "note",
+            f"{error}: every start recompiles",
+            "set XDG_CACHE_HOME to a writable folder",
+        )
     return Check("cache", "ok", str(directory))

@@ -8,6 +8,7 @@ import subprocess
 import tempfile
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Literal, Self
 
@@ -17,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, refuse_existing
+from glassviz.files import StrPath, partial_path, refuse_existing, sweep, write_errors
 
 Format = Literal["mp4", "gif", "webm"]
 
@@ -179,9 +180,9 @@ class Encoder:
         self._frames = 0
         # Absolute, since ffmpeg interprets text before a colon as the name of a protocol.
         path = Path(self.path).absolute()
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        self._lossless = self._partial.with_suffix(".lossless")
-        self._palette = self._partial.with_suffix(".palette.png")
+        self._partial = partial_path(path)
+        self._lossless = partial_path(path.with_name(f"{path.name}.lossless"))
+        self._palette = partial_path(path.with_name(f"{path.name}.palette"))
 
     def __enter__(self) -> Self:
         refuse_existing(self.path, self.overwrite)
@@ -194,14 +195,14 @@ class Encoder:
             arguments += [*SPECS[self.format].arguments, *self.extra]
             arguments += ["-metadata", f"comment={self.comment}"]
             arguments += ["-f", self.format, str(self._partial)]
-        try:
+        with write_errors(self.path, None):
             self._partial.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise GlassvizError(f"{self.path}: cannot be written to: {error.strerror}") from None
+        sweep(self._partial.parent)
+        command = ffmpeg(*arguments)
         self._messages = tempfile.TemporaryFile()
         try:
             self._process = subprocess.Popen(
-                ffmpeg(*arguments),
+                command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=self._messages,
@@ -233,11 +234,12 @@ class Encoder:
         finally:
             self._process.kill()
             self._process.wait()
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(OSError):
                 self._process.stdin.close()
             self._messages.close()
             for file in (self._partial, self._lossless, self._palette):
-                file.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):
+                    file.unlink(missing_ok=True)
 
     def _finish(self) -> None:
         try:
@@ -251,7 +253,8 @@ class Encoder:
         self.facts = probe(self._partial)
         self._check(self.facts)
         refuse_existing(self.path, self.overwrite)
-        os.replace(self._partial, self.path)
+        with write_errors(self.path, None):
+            os.replace(self._partial, self.path)
 
     def _convert_to_gif(self) -> None:
         """Convert at the highest quality that meets the size limit, by trial."""
@@ -281,9 +284,11 @@ class Encoder:
         use_palette = f"[0:v]{reduce}[film];[film][1:v]paletteuse={DITHER}"
         palette = str(self._palette)
         output = [*SPECS["gif"].arguments, "-f", "gif", str(self._partial)]
+        # The name has no ending that says the format, and may hold a percent sign.
+        picture = ["-frames:v", "1", "-update", "1", "-c:v", "png", "-f", "image2"]
         for arguments in (
-            ["-vf", make_palette, "-frames:v", "1", palette],
-            ["-i", palette, "-lavfi", use_palette, *output],
+            ["-vf", make_palette, *picture, palette],
+            ["-f", "png_pipe", "-i", palette, "-lavfi", use_palette, *output],
         ):
             command = ffmpeg("-i", str(self._lossless), *arguments)
             none = subprocess.DEVNULL
@@ -363,7 +368,61 @@ LADDER = (
 
 def ffmpeg(*arguments: str) -> list[str]:
     """An ffmpeg command line that overwrites its output and prints only errors."""
-    return [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-loglevel", "error", "-y", *arguments]
+    return [find_ffmpeg().path, "-hide_banner", "-loglevel", "error", "-y", *arguments]
+
+
+@dataclass(frozen=True)
+class Ffmpeg:
+    """The ffmpeg program."""
+
+    path: str
+    version: str
+
+
+def find_ffmpeg() -> Ffmpeg:
+    """The ffmpeg that IMAGEIO_FFMPEG_EXE names, or the one that was installed with glassviz.
+
+    Raises:
+        UsageError: IMAGEIO_FFMPEG_EXE names no ffmpeg that can write films.
+        GlassvizError: there is none.
+    """
+    return _tried(os.environ.get("IMAGEIO_FFMPEG_EXE", ""))
+
+
+@cache
+def _tried(chosen: str) -> Ffmpeg:
+    try:
+        path = chosen or imageio_ffmpeg.get_ffmpeg_exe()
+        listing = subprocess.run(
+            [path, "-encoders"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=FFMPEG_TIMEOUT_S,
+        )
+    except subprocess.TimeoutExpired:
+        found = f"no answer within {FFMPEG_TIMEOUT_S:g} s"
+    except (RuntimeError, OSError) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        found = f"that it does not run ({reason or error})"
+    else:
+        number = re.search(r"ffmpeg version (\S+)", listing.stdout + listing.stderr)
+        if number and re.search(r"\blibx264\b", listing.stdout):
+            return Ffmpeg(path, number[1])
+        found = f"ffmpeg {number[1]} without libx264" if number else "another program"
+    if chosen:
+        raise UsageError(
+            f"IMAGEIO_FFMPEG_EXE={chosen}: expected an ffmpeg with libx264, found {found}: unset "
+            f"IMAGEIO_FFMPEG_EXE, or set it to such an ffmpeg"
+        )
+    raise GlassvizError(
+        f"ffmpeg: expected one with libx264, found {found}: pip install --force-reinstall "
+        f"imageio-ffmpeg, or set IMAGEIO_FFMPEG_EXE to such an ffmpeg"
+    )
+
+
+FFMPEG_TIMEOUT_S = 30.0
 
 
 _VIDEO = re.compile(r"Stream #0:0.*?: Video: (\w+).*?, (\w+)(?:\((.*?)\))?, (\d+)x(\d+)")
@@ -379,7 +438,7 @@ def probe(path: StrPath) -> FilmFacts:
         GlassvizError: the file is not a readable film.
     """
     path = Path(path)
-    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-hide_banner", "-i", str(path.absolute())]
+    command = [find_ffmpeg().path, "-hide_banner", "-i", str(path.absolute())]
     command += ["-map", "0:v:0", "-c", "copy", "-f", "null", "-"]
     done = subprocess.run(
         command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace"

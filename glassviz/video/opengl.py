@@ -13,24 +13,26 @@ from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
-from glassviz.environment import cache_dir
+from glassviz.environment import cache_dir, has_gpu
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import replacing
+from glassviz.video.failures import (
+    INSTALL_MESA,
+    Failure,
+    diagnose,
+    diagnose_renderer,
+    is_software,
+)
 
 BACKENDS = ("egl", "osmesa", "glfw")
 
 HEADLESS = ("egl", "osmesa")
 """Backends tried by default, in this order."""
 
+DISABLED = "disable"
+
 PROBE_TIMEOUT_S = 60.0
 CACHE_VALID_S = 3600.0
-
-APT_PACKAGES = ("libegl1", "libgl1", "libgl1-mesa-dri")
-"""Packages that MuJoCo needs on Debian and Ubuntu to draw by EGL: the dispatch library (which
-depends on Mesa's libEGL_mesa), an OpenGL library, and Mesa's drivers, including software."""
-
-INSTALL_MESA = f"apt install {' '.join(APT_PACKAGES)}"
-SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "software rasterizer")
 
 _DECISIVE_VARIABLES = (
     *("CUDA_VISIBLE_DEVICES", "DISPLAY", "GALLIUM_DRIVER", "LD_LIBRARY_PATH", "LD_PRELOAD"),
@@ -55,24 +57,6 @@ class Backend:
     renderer: str
     software: bool
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A known kind of failure.
-
-    Attributes:
-        pattern: regular expression that matches the failed program's output.
-        cause: why it fails, as a clause.
-        fix: what to do, as an imperative clause.
-        backend: backend that the output must come from; None for any.
-    """
-
-    name: str
-    pattern: str
-    cause: str
-    fix: str
-    backend: str | None = None
 
 
 @dataclass(frozen=True)
@@ -115,25 +99,40 @@ def choose_backend() -> Backend:
     if backend is None:
         backend = find_backend()
         with suppress(GlassvizError), replacing(entry) as partial:  # the folder may be read-only
-            partial.write_text(json.dumps(asdict(backend)))
+            partial.write_text(json.dumps(asdict(backend)), "utf-8")
     os.environ["MUJOCO_GL"] = backend.name
+    if "PYOPENGL_PLATFORM" in os.environ and backend.name in HEADLESS:
+        os.environ["PYOPENGL_PLATFORM"] = backend.name
     return backend
 
 
 def prefer_backend() -> None:
-    """Choose a backend if one works; otherwise, code that has to draw raises the error."""
-    with suppress(GlassvizError):
+    """Choose a backend if one works; otherwise, code that has to draw raises the error.
+
+    Raises:
+        UsageError: a variable that decides about OpenGL is wrong.
+    """
+    if _requested() == DISABLED:
+        return
+    try:
         choose_backend()
+    except UsageError:
+        raise
+    except GlassvizError:
+        pass
 
 
 def find_backend() -> Backend:
     """Probe the user's MUJOCO_GL, then egl, then osmesa, without a cache.
 
     Raises:
-        UsageError: MUJOCO_GL is not a backend, or disables rendering.
+        UsageError: MUJOCO_GL, PYOPENGL_PLATFORM or MUJOCO_EGL_DEVICE_ID is wrong, or MUJOCO_GL
+            disables rendering.
         GlassvizError: no backend works, or MuJoCo was already imported with one that does not.
     """
     requested = _requested()
+    if requested == DISABLED:
+        raise UsageError("MUJOCO_GL disables rendering: unset MUJOCO_GL, or set it to egl")
     loaded = _loaded()
     if loaded and requested not in (None, loaded):
         raise GlassvizError(
@@ -147,10 +146,13 @@ def find_backend() -> Backend:
             name, note = attempt.name, ""
             slow = diagnose_renderer(attempt.renderer, has_gpu())
             if requested and failed:
-                note = f"MUJOCO_GL={requested} does not work here ({failed[0].cause}): using {name}"
+                asking = "MUJOCO_GL" if os.environ.get("MUJOCO_GL") else "PYOPENGL_PLATFORM"
+                note = f"{asking}={requested} does not work here ({failed[0].cause}): using {name}"
             elif slow:
                 note = f"{slow.cause}: {slow.fix}"
             return Backend(name, attempt.renderer, is_software(attempt.renderer), note)
+        if attempt.failure and attempt.failure.name == "device-id":
+            raise _no_such_device(attempt.message)
         failed.append(attempt)
     if loaded:
         raise GlassvizError(
@@ -164,15 +166,49 @@ def find_backend() -> Backend:
 
 
 def _requested() -> str | None:
+    """The backend that the user's variables ask for, or `DISABLED`; None for any.
+
+    Raises:
+        UsageError: one of the variables is wrong.
+    """
     value = os.environ.get("MUJOCO_GL", "").strip().lower()
-    value = {"glx": "glfw"}.get(value, value)
-    if value in ("", "1", "on", "true", "enable", "enabled"):
-        return None
     if value in ("0", "off", "false", "disable", "disabled"):
-        raise UsageError(f"MUJOCO_GL={value} disables rendering: unset it, or set it to egl")
-    if value not in BACKENDS:
-        raise UsageError(f"MUJOCO_GL: expected {', '.join(BACKENDS)} or unset, found {value!r}")
-    return value
+        return DISABLED
+    value = {"glx": "glfw"}.get(value, value)
+    if value in ("1", "on", "true", "enable", "enabled"):
+        value = ""
+    if value and value not in BACKENDS:
+        raise UsageError(
+            f"MUJOCO_GL: expected {', '.join(BACKENDS)} or unset, found {value!r}: unset "
+            f"MUJOCO_GL, or set it to egl"
+        )
+    device = os.environ.get("MUJOCO_EGL_DEVICE_ID")
+    if device is not None and not device.strip().isdecimal() and value in ("", "egl"):
+        raise UsageError(
+            f"MUJOCO_EGL_DEVICE_ID: expected the number of a graphics device, from 0, found "
+            f"{device!r}: unset MUJOCO_EGL_DEVICE_ID, or set it to 0"
+        )
+    platform = os.environ.get("PYOPENGL_PLATFORM", "").strip().lower()
+    if value == "glfw" or not platform:
+        return value or None
+    # MuJoCo draws through PyOpenGL, and refuses any other platform than its own.
+    if platform not in HEADLESS or platform != (value or platform):
+        wanted = f"{value}, as MUJOCO_GL, or" if value else "egl, osmesa or"
+        raise UsageError(
+            f"PYOPENGL_PLATFORM: expected {wanted} unset, found {platform!r}: unset "
+            f"PYOPENGL_PLATFORM"
+        )
+    return platform
+
+
+def _no_such_device(message: str) -> UsageError:
+    known = re.search(r"between (\d+) and (\d+)", message)
+    last = f" to {known[2]}" if known else ""
+    return UsageError(
+        f"MUJOCO_EGL_DEVICE_ID: expected the number of a graphics device of this machine, from 0"
+        f"{last}, found {os.environ.get('MUJOCO_EGL_DEVICE_ID')!r}: unset MUJOCO_EGL_DEVICE_ID, or "
+        f"set it to 0"
+    )
 
 
 def _loaded() -> str | None:
@@ -191,9 +227,14 @@ def _read_cache(entry: Path) -> Backend | None:
     try:
         if time.time() - entry.stat().st_mtime > CACHE_VALID_S:
             return None
-        return Backend(**json.loads(entry.read_text()))
+        return Backend(**json.loads(entry.read_text("utf-8")))
     except (OSError, ValueError, TypeError):
         return None
+
+
+def _without_platform() -> dict[str, str]:
+    """The environment, in which MuJoCo chooses PyOpenGL's platform anew."""
+    return {name: value for name, value in os.environ.items() if name != "PYOPENGL_PLATFORM"}
 
 
 def probe(name: str) -> Attempt:
@@ -201,7 +242,7 @@ def probe(name: str) -> Attempt:
     try:
         done = subprocess.run(
             [sys.executable, "-P", str(Path(__file__).with_name("opengl_probe.py"))],
-            env=os.environ | {"MUJOCO_GL": name},
+            env=_without_platform() | {"MUJOCO_GL": name},
             capture_output=True,
             text=True,
             errors="replace",
@@ -214,144 +255,3 @@ def probe(name: str) -> Attempt:
     if done.returncode > 0:
         return Attempt(name, None, done.stderr)
     return Attempt(name, json.loads(done.stdout.splitlines()[-1])["renderer"], "")
-
-
-def has_gpu() -> bool:
-    """Whether this machine (or container) has an NVIDIA GPU."""
-    return Path("/dev/nvidiactl").exists()
-
-
-def is_software(renderer: str) -> bool:
-    """Whether a GL_RENDERER string names one of Mesa's software rasterizers.
-
-    >>> is_software("llvmpipe (LLVM 15.0.7, 256 bits)")
-    True
-    """
-    return any(name in renderer.lower() for name in SOFTWARE_RENDERERS)
-
-
-def diagnose(message: str, backend: str | None = None) -> Failure | None:
-    """Find the known failure that matches a message; None for an unknown message.
-
-    The message is the output of a failed program, such as a traceback; `backend` is the backend
-    that failed, None if unknown.
-    """
-    fitting = (each for each in FAILURES if each.backend in (None, backend))
-    return next((each for each in fitting if re.search(each.pattern, message)), None)
-
-
-def diagnose_renderer(renderer: str, has_gpu: bool) -> Failure | None:
-    """Find the failure without a message: software rendering despite a GPU."""
-    return SOFTWARE_ON_GPU if has_gpu and is_software(renderer) else None
-
-
-FAILURES = (
-    Failure(
-        "device-id",
-        r"MUJOCO_EGL_DEVICE_ID environment variable must be|EGL_DEVICE_ID.*invalid literal",
-        "MUJOCO_EGL_DEVICE_ID names an EGL device that does not exist",
-        "unset MUJOCO_EGL_DEVICE_ID or try 0",
-    ),
-    Failure(
-        "old-libstdc++",
-        r"(?s)(failed to open swrast.*GLIBCXX|GLIBCXX_[\d.]+' not found)",
-        "Mesa's driver needs a newer libstdc++ than the one that a conda environment loaded first",
-        "conda install -c conda-forge 'libstdcxx-ng>=12', or use a plain virtual environment",
-    ),
-    Failure(
-        "render-node",
-        r"failed to open /dev/dri/\S*: Permission denied",
-        "the user is in no group that may open the graphics device",
-        "sudo usermod -aG render,video $USER and log in again, or choose software rendering "
-        "explicitly with LIBGL_ALWAYS_SOFTWARE=1",
-    ),
-    Failure(
-        "no-swrast",
-        r"failed to open swrast|failed to load driver: swrast",
-        "Mesa's software driver is missing",
-        INSTALL_MESA,
-    ),
-    Failure(
-        "no-egl-device",
-        r"(?i)Cannot initialize an? (headless )?EGL (device )?display|PLATFORM_DEVICE extension",
-        "EGL finds no usable device: the driver lacks EGL, the user may not open the device, or "
-        "MUJOCO_EGL_DEVICE_ID names the wrong one",
-        f"{INSTALL_MESA} (or the GPU driver's EGL library), unset MUJOCO_EGL_DEVICE_ID or try 0, "
-        "and in a container pass NVIDIA_DRIVER_CAPABILITIES=all",
-    ),
-    Failure(
-        "no-libegl",
-        r"'NoneType' object has no attribute 'egl\w+'|libEGL\.so\.1: cannot open shared object",
-        "libEGL.so.1 is missing",
-        INSTALL_MESA,
-    ),
-    Failure(
-        "no-libgl",
-        r"'NoneType' object has no attribute 'gl\w+'",
-        "EGL is installed, but an OpenGL library (libGL.so.1 or libOpenGL.so.0) is missing",
-        "apt install libgl1",
-        backend="egl",
-    ),
-    Failure(
-        "no-libosmesa",
-        r"'NoneType' object has no attribute '(gl|OSMesa)\w+'",
-        "OSMesa was requested, but libOSMesa is missing",
-        "apt install libosmesa6 (if the distribution still has it), or set MUJOCO_GL=egl",
-    ),
-    Failure(
-        "platform-conflict",
-        r"Cannot use (EGL|OSMesa) rendering platform",
-        "PYOPENGL_PLATFORM requests another platform than MUJOCO_GL",
-        "unset PYOPENGL_PLATFORM",
-    ),
-    Failure(
-        "other-thread",
-        r"EGL_BAD_ACCESS",
-        "the OpenGL context is current on another thread",
-        "create the renderer in the thread (or process) that uses it",
-    ),
-    Failure(
-        "no-display",
-        r"an OpenGL platform library has not been loaded into this process"
-        r"|DISPLAY environment variable is missing",
-        "MUJOCO_GL is unset (or glfw) on a machine without a display",
-        "set MUJOCO_GL=egl before MuJoCo is imported",
-    ),
-    Failure(
-        "no-context",
-        r"gladLoadGL error",
-        "no OpenGL context is current, or another backend was loaded first",
-        "set MUJOCO_GL (egl or osmesa) before MuJoCo is imported",
-    ),
-    Failure(
-        "framebuffer",
-        r"Image (width|height) \S+ > framebuffer (width|height)"
-        r"|Image (width|height) > framebuffer (width|height)",
-        "the picture is larger than MuJoCo's offscreen buffer, 640x480 by default",
-        "raise model.vis.global_.offwidth and offheight",
-    ),
-    Failure(
-        "teardown",
-        r"(GLContext|Renderer)\.__del__",
-        "the OpenGL context was freed too late, at the end of the program; the pictures are fine",
-        "close the renderer explicitly: use it in a with statement or call close()",
-    ),
-    Failure(
-        "bad-name",
-        r"invalid value for environment variable MUJOCO_GL"
-        r"|Environment variable MUJOCO_GL must be one of",
-        "MUJOCO_GL is not a known backend",
-        "set MUJOCO_GL to egl, osmesa or glfw, or unset it",
-    ),
-)
-"""Known failures, specific ones first: the first match counts."""
-
-SOFTWARE_ON_GPU = Failure(
-    "software-on-gpu",
-    "|".join(SOFTWARE_RENDERERS),
-    "this machine has an NVIDIA GPU, but OpenGL renders in software: the driver's EGL file "
-    "(10_nvidia.json) or the container's graphics capability is missing",
-    "run the container with NVIDIA_DRIVER_CAPABILITIES=all, or point "
-    "__EGL_VENDOR_LIBRARY_FILENAMES at the driver's 10_nvidia.json",
-)
-"""A failure without a message: everything works, only much slower."""

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -25,7 +26,7 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run, assess_all
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.chromium import SCROLL_WIDTH
-from tests.helpers.commands import invoke, loaded
+from tests.helpers.commands import invoke, loaded, run_python
 from tests.helpers.fake_renderer import FakeRenderer, NoRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, with_soft
 from tests.helpers.traces import clock_trace
@@ -407,6 +408,20 @@ def test_an_interruption_leaves_nothing(page, tmp_path, write, name, monkeypatch
     with pytest.raises(KeyboardInterrupt):
         write(page, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_next_report_sweeps_what_a_killed_process_left(page, tmp_path):
+    left = (
+        "import os, signal, sys; from pathlib import Path\n"
+        "from glassviz.files import partial_path\n"
+        "partial_path(Path(sys.argv[1]) / 'r_pictures').mkdir()\n"
+        "partial_path(Path(sys.argv[1]) / 'r.md').touch()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    run_python("-c", left, tmp_path, code=-signal.SIGKILL)
+    assert len(list(tmp_path.iterdir())) == 2
+    write_markdown(page, tmp_path / "r.md")
+    assert not list(tmp_path.glob(".*"))
 
 
 # The command --------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from glassviz.agents.config import AgentConfig, GlassConfig
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import partial_path
 from glassviz.training import run_folder
 from glassviz.training.config import TrainConfig
 from glassviz.training.run_folder import (
@@ -64,16 +65,22 @@ def test_a_folder_that_another_process_writes_to_is_refused(tmp_path, holder):
         pass
 
 
+def left_by(pid: int, path: Path) -> Path:
+    """Where a process writes a file before it gets its name."""
+    partial = partial_path(path)
+    return partial.with_name(partial.name.replace(f"-{os.getpid()}.", f"-{pid}."))
+
+
 def test_a_killed_process_leaves_neither_a_lock_nor_half_a_file(tmp_path, holder):
     folder = seed_folder(tmp_path, 1)
     (folder / "checkpoints").mkdir()
     halves = [
-        folder / f".resume.npz.{holder.pid}.partial",
-        folder / "checkpoints" / f".last.safetensors.{holder.pid}.partial",
-        tmp_path / f".seed_1.csv.{holder.pid}.partial",
-        tmp_path / f".seed_1_diag.csv.{holder.pid}.partial",
+        left_by(holder.pid, folder / "resume.npz"),
+        left_by(holder.pid, folder / "checkpoints" / "last.safetensors"),
+        left_by(holder.pid, tmp_path / "seed_1.csv"),
+        folder / ".resume.npz.ffffff-1.partial",  # of another machine
     ]
-    anothers = tmp_path / f".seed_10.csv.{holder.pid}.partial"
+    anothers = left_by(os.getpid(), tmp_path / "seed_10.csv")
     for path in [*halves, anothers]:
         path.touch()
     os.kill(holder.pid, signal.SIGKILL)

@@ -7,7 +7,8 @@ import pytest
 from glassviz.errors import GlassvizError
 from glassviz.video import doctor, opengl
 from glassviz.video.doctor import Check, Report, examine
-from glassviz.video.opengl import FAILURES, Attempt, choose_backend, diagnose, diagnose_renderer
+from glassviz.video.failures import FAILURES, diagnose, diagnose_renderer
+from glassviz.video.opengl import Attempt, choose_backend
 from tests.helpers.commands import invoke
 
 NO_EGL_DEVICE = (
@@ -96,6 +97,161 @@ MESSAGES = [
         "not a known backend",
         "egl, osmesa or glfw",
     ),
+    (
+        "AttributeError: 'GLXPlatform' object has no attribute 'EGL'",
+        "PYOPENGL_PLATFORM differs from MUJOCO_GL",
+        "unset PYOPENGL_PLATFORM",
+    ),
+    (
+        "AttributeError: module 'mujoco' has no attribute 'Renderer'",
+        "PYOPENGL_PLATFORM differs",
+        "MUJOCO_GL=egl",
+    ),
+    (
+        "  device_idx = int(os.environ['MUJOCO_EGL_DEVICE_ID'])\n"
+        "ValueError: invalid literal for int() with base 10: 'abc'",
+        "MUJOCO_EGL_DEVICE_ID",
+        "unset",
+    ),
+    (
+        "GLIBCXX_3.4.30 not found (required by libLLVM-15.so.1)",
+        "newer libstdc++",
+        "libstdcxx-ng",
+    ),
+    (
+        "/usr/lib/libwayland-client.so: undefined symbol: ffi_type_uint32, version LIBFFI_BASE_7.0",
+        "libffi",
+        "libffi==3.4",
+    ),
+    ("/lib/libm.so.6: version `GLIBC_2.35' not found", "newer Linux", "newer distribution"),
+    (
+        "libEGL warning: MESA-LOADER: failed to open zink: /usr/lib/dri/zink_dri.so: cannot open "
+        "shared object file: No such file or directory",
+        "software driver is missing",
+        "LIBGL_DRIVERS_PATH",
+    ),
+    (
+        "PermissionError: [Errno 13] Permission denied: '/dev/dri/renderD128'",
+        "in no group",
+        "render",
+    ),
+    (
+        "ImportError: /usr/lib/libgomp.so.1: cannot allocate memory in static TLS block",
+        "loaded too late",
+        "LD_PRELOAD",
+    ),
+    (
+        "EGLError(\n\terr = EGL_NOT_INITIALIZED,\n\tbaseOperation = eglInitialize,",
+        "no usable device",
+        "NVIDIA_DRIVER_CAPABILITIES=all",
+    ),
+    (
+        "ImportError: ('Unable to load EGL library', 'libEGL.so.1: cannot open shared object')",
+        "libEGL.so.1 is missing",
+        "libegl1",
+    ),
+    (
+        "    import cv2\nImportError: libGL.so.1: cannot open shared object file: No such file",
+        "OpenCV",
+        "opencv-python-headless",
+    ),
+    ("OSError: libGL.so.1: cannot open shared object file", "libGL.so.1", "apt install libgl1"),
+    (
+        "libOSMesa.so.8: cannot open shared object file",
+        "libOSMesa is missing",
+        "MUJOCO_GL",
+    ),
+    ("libOSMesa.so not found", "libOSMesa is missing", "libosmesa6"),
+    ("fatal error: GL/osmesa.h: No such file or directory", "mujoco_py", "package mujoco"),
+    ("qt.qpa.xcb: could not connect to display ", "without a display", "MUJOCO_GL=egl"),
+    ("GLFWError: (65543) b'GLX: Failed to create context: BadValue'", "no OpenGL", "MUJOCO_GL=egl"),
+    ("dlopen: libEGL_nvidia.so.0 failed", "graphics libraries are missing", "libnvidia-gl"),
+    ("MESA: error: ZINK: d3d12 failed to open /dev/dxg", "WSL", "wsl --update"),
+    (
+        "mujoco.FatalError: Default framebuffer is not complete, error 0x0",
+        "no OpenGL context is current",
+        "in the thread that draws",
+    ),
+    (
+        "ERROR: Offscreen framebuffer is not complete, error 0x8cdd",
+        "cannot make a buffer of this size",
+        "offsamples=0",
+    ),
+    ("err = EGL_BAD_ALLOC,", "no memory left", "XLA_PYTHON_CLIENT_PREALLOCATE=false"),
+    ("err = EGL_BAD_CONFIG,", "buffers that MuJoCo asks for", "update the GPU's driver"),
+    (
+        "ValueError: XML Error: XML version mismatch",
+        "do not belong together",
+        "pip install --upgrade mujoco dm_control",
+    ),
+    (
+        "INTERNAL: CUDA error: no kernel image is available for execution on the device",
+        "no programs for this model of GPU",
+        "update the NVIDIA driver",
+    ),
+    (
+        "jaxlib.xla_extension.XlaRuntimeError: RESOURCE_EXHAUSTED: Out of memory while trying to "
+        "allocate 2147483648 bytes.",
+        "memory is full",
+        "XLA_PYTHON_CLIENT_PREALLOCATE=false",
+    ),
+    ("CUDA_ERROR_OUT_OF_MEMORY: out of memory", "memory is full", "nvidia-smi"),
+    (
+        "Failed to initialize NVML: Driver/library version mismatch",
+        "do not belong together",
+        "restart the machine",
+    ),
+    ("failed call to cuInit: CUDA_ERROR_NO_DEVICE", "no NVIDIA GPU is visible", "--gpus all"),
+    (
+        "Loaded runtime CuDNN library: 8.9.2 but source was compiled with: 9.1.0.",
+        "another cuDNN",
+        "unset LD_LIBRARY_PATH",
+    ),
+    (
+        "RuntimeError: Unable to load cuSPARSE. Is it installed?",
+        "CUDA library is missing",
+        "unset LD_LIBRARY_PATH",
+    ),
+    (
+        "RuntimeError: Unable to initialize backend 'cuda': FAILED_PRECONDITION",
+        "JAX_PLATFORMS",
+        "set it to cpu",
+    ),
+    ("Unknown flag in XLA_FLAGS: --xla_foo", "does not know", "XLA_FLAGS"),
+    (
+        "jaxlib version 0.4.36 is newer than and incompatible with jax version 0.4.35",
+        "do not belong together",
+        "upgrade them together",
+    ),
+    (
+        "RuntimeError: This version of jaxlib was built using AVX instructions, which your CPU "
+        "and/or operating system do not support.",
+        "processor instructions",
+        "another machine",
+    ),
+    (
+        "ValueError: invalid truth value 'abc' for environment 'JAX_ENABLE_X64'",
+        "true or false",
+        "unset",
+    ),
+    ("Unknown encoder 'libx264'", "without the encoder", "unset IMAGEIO_FFMPEG_EXE"),
+    ("RuntimeError: No ffmpeg exe could be found.", "no ffmpeg", "pip install imageio-ffmpeg"),
+    ("[libx264 @ 0x5] height not divisible by 2 (641x479)", "even width", "even width"),
+    ("OSError: [Errno 28] No space left on device", "full", "free some space"),
+    ("OSError: [Errno 30] Read-only file system: '/x'", "cannot be written", "--out"),
+    ("BrokenPipeError: [Errno 32] Broken pipe", "ended first", "ffmpeg's message"),
+    (
+        "ValueError: numpy.dtype size changed, may indicate binary incompatibility. Expected 96 "
+        "from C header, got 88 from PyObject",
+        "another version of NumPy",
+        "--force-reinstall",
+    ),
+    (
+        "RuntimeError: cannot cache function 'rdist': no locator available for file '/x.py'",
+        "Numba",
+        "NUMBA_CACHE_DIR",
+    ),
+    ("std::bad_alloc", "memory", "--jobs"),
 ]
 
 
@@ -112,7 +268,7 @@ def test_a_known_message_comes_out_with_its_cause_and_fix(message, cause, fix, w
 
 def test_every_known_failure_has_a_message_that_leads_to_it():
     reached = {failure.name for message, _, _ in MESSAGES if (failure := diagnose(message))}
-    assert reached | {"no-libgl"} == {failure.name for failure in FAILURES}
+    assert reached | {"no-libgl-under-egl"} == {failure.name for failure in FAILURES}
 
 
 def test_a_permission_denied_before_the_general_message_is_the_cause():
@@ -168,7 +324,7 @@ def test_no_backend_means_no_films_and_names_the_packages(monkeypatch):
     monkeypatch.setattr(doctor, "find_backend", refuse)
     check = doctor.check_choice()
     assert check.status == "failed"
-    assert "apt install libegl1" in check.found
+    assert "apt install libegl1" in check.fix
 
 
 def test_what_an_earlier_command_remembered_is_not_believed(monkeypatch):
@@ -191,7 +347,7 @@ def test_a_missing_encoder_is_named(monkeypatch, tmp_path):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
     check = doctor.check_encoder()
     assert check.status == "failed"
-    assert "imageio-ffmpeg" in check.fix
+    assert "IMAGEIO_FFMPEG_EXE" in check.found and "unset IMAGEIO_FFMPEG_EXE" in check.fix
 
 
 def test_an_encoder_without_h264_is_not_enough(monkeypatch, tmp_path):
@@ -204,12 +360,44 @@ def test_an_encoder_without_h264_is_not_enough(monkeypatch, tmp_path):
     assert "without libx264" in check.found
 
 
-def test_a_cpu_only_jax_beside_a_gpu_is_noted(monkeypatch):
+@pytest.mark.parametrize(
+    "platforms, plugin, fix",
+    [
+        ("cpu", True, "unset JAX_PLATFORMS"),
+        ("", True, "check nvidia-smi and CUDA_VISIBLE_DEVICES"),
+        ("", False, "pip install 'glassviz[cuda]'"),
+    ],
+)
+def test_a_jax_without_the_gpu_beside_it_is_noted(monkeypatch, platforms, plugin, fix):
     monkeypatch.setattr(doctor, "has_gpu", lambda: True)
-    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    monkeypatch.setattr(doctor, "has_cuda_plugin", lambda: plugin)
+    monkeypatch.setattr(doctor, "jax_devices", lambda: ["cpu:0"])
+    monkeypatch.setenv("JAX_PLATFORMS", platforms)
     check = doctor.check_jax()
-    assert check.status == "note"
-    assert "glassviz[cuda]" in check.fix
+    assert (check.status, check.fix) == ("note", fix)
+
+
+@pytest.mark.parametrize(
+    "name, value, check",
+    [
+        ("PYOPENGL_PLATFORM", "glx", doctor.check_choice),
+        ("MUJOCO_GL", "vulkan", doctor.check_choice),
+        ("MUJOCO_EGL_DEVICE_ID", "abc", doctor.check_choice),
+        ("IMAGEIO_FFMPEG_EXE", "/bin/true", doctor.check_encoder),
+        ("JAX_PLATFORMS", "abacus", doctor.check_jax),
+        ("NUMBA_NUM_THREADS", "many", lambda: doctor.check_variables()[0]),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value_and_nothing_is_to_be_installed(
+    monkeypatch, name, value, check
+):
+    monkeypatch.delenv("MUJOCO_GL", raising=False)
+    monkeypatch.setenv(name, value)
+    found = check()
+    assert found.status == "failed"
+    assert name in found.found and value in found.found
+    assert f"unset {name}" in found.fix
+    assert "install" not in found.fix
 
 
 def test_a_jax_that_does_not_start_is_a_failure(monkeypatch):
@@ -240,4 +428,9 @@ def test_a_message_is_explained_on_the_command_line():
     done = invoke("doctor", "--message", "-", input=f"{NO_EGL_DEVICE}\n")
     assert "apt install libegl1" in done.output
     unknown = invoke("doctor", "--message", "out of cheese", code=1)
-    assert unknown.stderr.startswith("error: ")
+    assert unknown.stderr.startswith("error: ") and "found none" in unknown.stderr
+
+
+def test_a_message_may_hold_bytes_that_are_no_text():
+    done = invoke("doctor", "--message", "-", input=b"\xff\xfe gladLoadGL error\n")
+    assert "no OpenGL context" in done.output

@@ -1,6 +1,7 @@
 """A film file is what was asked for, plays everywhere, and is either whole or not there."""
 
 import dataclasses
+import errno
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.palette import CLUSTER_COLORS, to_rgb
 from glassviz.video import encode
 from glassviz.video.encode import Encoder, FilmFacts, frame_rate, pack, packed_size, probe
+from tests.helpers.commands import python_process
 
 FORMATS = ["mp4", "webm", "gif"]
 WIDTH, HEIGHT, FRAMES = 96, 64, 25
@@ -44,16 +46,16 @@ def decode(path):
     return frames, fps
 
 
-@pytest.mark.parametrize("name", ["hop at 30 fps.mp4", "run:1.mp4"])
+@pytest.mark.parametrize("name", ["hop at 30 fps.mp4", "run:1.mp4", "100%d.mp4", "100%d.gif"])
 def test_a_films_name_may_look_like_something_else(tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    assert write(Path(name), "mp4").fps == 50
+    assert write(Path(name), name[-3:]).fps == 50
     assert probe(Path(name)).frames == FRAMES
 
 
 def test_an_encoder_that_cannot_be_started_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(tmp_path / "none"))
-    with pytest.raises(GlassvizError, match=r"cannot be started .* unset IMAGEIO_FFMPEG_EXE"):
+    with pytest.raises(GlassvizError, match=r"does not run .* unset IMAGEIO_FFMPEG_EXE"):
         write(tmp_path / "film.mp4", "mp4")
     assert not list(tmp_path.iterdir())
 
@@ -174,8 +176,47 @@ def test_folders_are_made_and_a_place_that_cannot_hold_a_film_is_named(tmp_path)
     path = tmp_path / "new" / "folder" / "film.mp4"
     write(path, "mp4")
     assert path.exists()
-    with pytest.raises(GlassvizError, match=r"film\.mp4/film\.mp4: cannot be written to"):
+    with pytest.raises(GlassvizError, match=r"film\.mp4/film\.mp4: cannot be written: "):
         write(path / "film.mp4", "mp4")
+
+
+KILLED = """
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from glassviz.video.encode import Encoder
+with Encoder(Path({path!r}), 64, 64, Fraction(50), {format!r}) as encoder:
+    frame = np.zeros(64 * 64 * 3, np.uint8)
+    for _ in range(200):
+        encoder.write(frame)
+    print("writing", flush=True)
+    input()
+"""
+
+
+@pytest.mark.parametrize("format", ["mp4", "gif"])
+def test_the_next_film_sweeps_what_a_killed_process_left(tmp_path, format):
+    path = tmp_path / f"film.{format}"
+    with python_process("-c", KILLED.format(path=str(path), format=format)) as process:
+        assert process.stdout.readline() == "writing\n"
+        process.kill()
+        process.wait()
+    # Its ffmpeg ends, and may write until then.
+    assert list(tmp_path.glob(".*.partial"))
+    write(path, format)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_clean_up_that_fails_does_not_hide_what_went_wrong(tmp_path, monkeypatch):
+    def refuse(self: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with (
+        pytest.raises(GlassvizError, match="the film itself"),
+        Encoder(tmp_path / "film.mp4", WIDTH, HEIGHT, Fraction(50), "mp4"),
+    ):
+        monkeypatch.setattr(Path, "unlink", refuse)
+        raise GlassvizError("the film itself")
 
 
 def test_what_the_encoder_complains_about_is_passed_on(tmp_path):

@@ -98,6 +98,66 @@ def test_a_name_that_is_none_lists_the_good_ones(fresh, monkeypatch, value):
         choose_backend()
 
 
+@pytest.mark.parametrize(
+    "variables, wrong, found",
+    [
+        ({"PYOPENGL_PLATFORM": "glx"}, "PYOPENGL_PLATFORM", "egl, osmesa or unset, found 'glx'"),
+        (
+            {"MUJOCO_GL": "egl", "PYOPENGL_PLATFORM": "osmesa"},
+            "PYOPENGL_PLATFORM",
+            "expected egl, as MUJOCO_GL, or unset, found 'osmesa'",
+        ),
+        ({"MUJOCO_EGL_DEVICE_ID": "abc"}, "MUJOCO_EGL_DEVICE_ID", "found 'abc'"),
+        ({"MUJOCO_EGL_DEVICE_ID": ""}, "MUJOCO_EGL_DEVICE_ID", "found ''"),
+        ({"MUJOCO_EGL_DEVICE_ID": "-1"}, "MUJOCO_EGL_DEVICE_ID", "found '-1'"),
+    ],
+)
+@pytest.mark.parametrize("choose", [choose_backend, opengl.prefer_backend])
+def test_a_wrong_variable_is_told_before_any_probe(
+    fresh, monkeypatch, choose, variables, wrong, found
+):
+    monkeypatch.setattr(opengl, "probe", lambda name: pytest.fail("probed"))
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(UsageError, match=found) as told:
+        choose()
+    assert str(told.value).startswith(f"{wrong}: expected ")
+    assert f"unset {wrong}" in str(told.value)
+
+
+@pytest.mark.parametrize("choose", [choose_backend, opengl.prefer_backend])
+def test_a_graphics_device_that_is_not_there_is_told_with_those_that_are(
+    fresh, monkeypatch, choose
+):
+    monkeypatch.setenv("MUJOCO_EGL_DEVICE_ID", "7")
+    message = (
+        "RuntimeError: The MUJOCO_EGL_DEVICE_ID environment variable must be an integer between 0 "
+        "and 3 (inclusive), got 7."
+    )
+    monkeypatch.setattr(opengl, "probe", lambda name: Attempt(name, None, message))
+    with pytest.raises(UsageError, match="from 0 to 3, found '7': unset MUJOCO_EGL_DEVICE_ID"):
+        choose()
+
+
+def test_a_platform_of_pyopengl_alone_asks_for_that_backend(fresh, monkeypatch):
+    monkeypatch.setattr(opengl, "probe", only("egl", "osmesa"))
+    monkeypatch.setenv("PYOPENGL_PLATFORM", "osmesa")
+    assert choose_backend().name == "osmesa"
+
+
+def test_a_platform_that_does_not_work_gives_way_with_the_backend(fresh, monkeypatch):
+    monkeypatch.setattr(opengl, "probe", only("egl"))
+    monkeypatch.setenv("PYOPENGL_PLATFORM", "osmesa")
+    backend = choose_backend()
+    assert backend.note.startswith("PYOPENGL_PLATFORM=osmesa does not work here")
+    assert (os.environ["MUJOCO_GL"], os.environ["PYOPENGL_PLATFORM"]) == ("egl", "egl")
+
+
+def test_rendering_switched_off_stops_only_what_draws(fresh, monkeypatch):
+    monkeypatch.setenv("MUJOCO_GL", "disable")
+    opengl.prefer_backend()
+
+
 def test_rendering_switched_off_is_refused(fresh, monkeypatch):
     monkeypatch.setenv("MUJOCO_GL", "off")
     with pytest.raises(UsageError, match="disables rendering"):

@@ -270,7 +270,7 @@ def _film(
 ) -> bytes:
     clip = Clip.of(trace, episode)
     fps, _ = frame_rate(trace.frame_dt_s, 1.0, "mp4")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "film.mp4"
         comment = f"glassviz, trace {trace.sha256}, episode {episode + 1}"
         with Encoder(path, *SIZE, fps, "mp4", comment, extra=SEEKABLE) as encoder:
