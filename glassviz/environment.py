@@ -36,7 +36,7 @@ def memory_bytes() -> int:
     """Physical memory, or the container's limit if that is lower."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        limit = Path("/sys/fs/cgroup/memory.max").read_text("ascii").strip()
     except OSError:
         return physical
     return min(physical, int(limit)) if limit.isdigit() else physical
