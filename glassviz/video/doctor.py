@@ -1,6 +1,5 @@
 """Diagnosis of this machine: what films need, what is installed, and how to fix what is not."""
 
-import json
 import os
 import platform
 import re
@@ -15,7 +14,7 @@ from typing import Literal
 from glassviz import __version__
 from glassviz.environment import cache_dir
 from glassviz.errors import GlassvizError
-from glassviz.video.opengl import HEADLESS, INSTALL_MESA, find_backend, has_gpu, probe
+from glassviz.video.opengl import HEADLESS, INSTALL_MESA, find_backend, has_gpu, probe, told_as_json
 
 Status = Literal["ok", "note", "failed"]
 
@@ -95,12 +94,14 @@ def check_packages() -> Check:
 def check_jax() -> Check:
     """JAX's devices, listed in a child process, since a broken CUDA installation aborts."""
     done = subprocess.run(
-        [sys.executable, "-c", _JAX_SCRIPT], capture_output=True, text=True, errors="replace"
+        [sys.executable, "-c", _JAX_SCRIPT], capture_output=True, encoding="utf-8", errors="replace"
     )
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
         return Check("jax", "failed", last, "pip install --upgrade glassviz, or JAX_PLATFORMS=cpu")
-    devices = json.loads(done.stdout.splitlines()[-1])
+    devices = told_as_json(done.stdout)
+    if not isinstance(devices, list) or not all(isinstance(each, str) for each in devices):
+        return Check("jax", "failed", "no list of devices", "pip install --upgrade glassviz")
     found = f"devices: {', '.join(devices)}"
     if has_gpu() and all("cpu" in device.lower() for device in devices):
         return Check("jax", "note", f"{found}, but not the GPU", "pip install 'glassviz[cuda]'")
@@ -137,7 +138,7 @@ def check_encoder() -> Check:
     try:
         executable = imageio_ffmpeg.get_ffmpeg_exe()
         listing = subprocess.run(
-            [executable, "-encoders"], capture_output=True, text=True, errors="replace"
+            [executable, "-encoders"], capture_output=True, encoding="utf-8", errors="replace"
         )
     except (RuntimeError, OSError) as error:
         return Check("encoder", "failed", f"ffmpeg does not run ({error})", fix)
@@ -172,7 +173,7 @@ def _memory_bytes() -> int:
     """Physical memory, or the container's limit if that is lower."""
     physical = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="utf-8").strip()
     except OSError:
         return physical
     return min(physical, int(limit)) if limit.isdigit() else physical
