@@ -169,7 +169,7 @@ def _checksum(members: Mapping[str, np.ndarray]) -> bytes:
 
 def _reason(error: BaseException) -> str:
     """At most a line; NumPy advises to load files of another kind unsafely."""
-    text = str(error)
+    text = str(error.args[0] if isinstance(error, tokenize.TokenError) else error)
     if "allow_pickle" in text or "pickle" in text.lower():
         return "it is no archive of arrays"
     return printable(text.splitlines()[0] if text else type(error).__name__)

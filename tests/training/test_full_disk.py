@@ -19,7 +19,7 @@ from glassviz.training import run_folder
 from glassviz.training.log import RunLog
 from glassviz.training.run_folder import check_unused, locked, record_start, seed_folder
 from tests.helpers.commands import invoke, run_python
-from tests.helpers.run_folders import PROVENANCE, TRAIN, log_span, save, scalars
+from tests.helpers.run_folders import PROVENANCE, TRAIN, load, log_span, save, scalars
 
 SMALL_DISK = 300_000
 
