@@ -2,9 +2,12 @@
 
 import hashlib
 import json
+import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +39,7 @@ _FREE_BYTES = 64 << 20
 _DAMAGED = (
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, OverflowError),
     *(TypeError, AttributeError, NotImplementedError, SyntaxError, RecursionError),
-    *(zipfile.BadZipFile, zlib.error),
+    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, Warning),
 )
 """Exceptions of NumPy and zipfile for damaged files and files of another kind."""
 
@@ -81,7 +84,7 @@ def load(
     """
     path = Path(path)
     try:
-        with opened(path, expected, limit) as file, zipfile.ZipFile(file) as members:
+        with _strict(), opened(path, expected, limit) as file, zipfile.ZipFile(file) as members:
             size = _check_size(members, file.seek(0, 2), limit)
             file.seek(0)
             with np.load(file, allow_pickle=False) as archive:
@@ -109,8 +112,11 @@ def load_header(path: StrPath, expected: str, remedy: str) -> dict[str, Any]:
     """Read the header alone, without looking at the arrays or the checksum; as `load`."""
     path = Path(path)
     try:
-        with opened(path, expected) as file, np.load(file, allow_pickle=False) as archive:
-            parsed = parse_json(_header(archive[HEADER], _MAX_HEADER))
+        with _strict(), opened(path, expected) as file, zipfile.ZipFile(file) as members:
+            size = _check_size(members, file.seek(0, 2), MAX_BYTES)
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as archive:
+                parsed = parse_json(_header(archive[HEADER], size))
         if not isinstance(parsed, dict):
             raise ValueError("its header is not an object")
     except _DAMAGED as error:
@@ -130,6 +136,14 @@ def _damaged(path: Path, expected: str, remedy: str, error: BaseException) -> Gl
         f"{path}: expected {expected} (.npz), found a file that cannot be read as one "
         f"({_reason(error)}): {remedy}"
     )
+
+
+@contextmanager
+def _strict() -> Iterator[None]:
+    """NumPy warns of headers that it has never written."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        yield
 
 
 def _header(array: Any, size: int) -> bytes:
@@ -171,7 +185,7 @@ def _checksum(members: Mapping[str, np.ndarray]) -> bytes:
 
 def _reason(error: BaseException) -> str:
     """At most a line; NumPy advises to load files of another kind unsafely."""
-    text = str(error)
+    text = str(error.args[0] if isinstance(error, tokenize.TokenError) else error)
     if "allow_pickle" in text or "pickle" in text.lower():
         return "it is no archive of arrays"
     return printable(text.splitlines()[0] if text else type(error).__name__)

@@ -3,9 +3,7 @@
 import dataclasses
 import hashlib
 import json
-import sys
-import zipfile
-import zlib
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,10 +13,17 @@ from typing import Any, Self, cast
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
+from glassviz import archive
 from glassviz.errors import GlassvizError
-from glassviz.files import StrPath, replacing
+from glassviz.files import StrPath
+from glassviz.text import listed, printable
 
 SCHEMA_VERSION = 1
+
+MOST_CLUSTERS = 4096
+"""Largest number of clusters K, and of prototypes N: metrics need memory in proportion to them."""
+
+REMEDY = "record it again with `glassviz rollout`"
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,80 +136,147 @@ class Trace:
         Raises:
             GlassvizError: the file cannot be written.
         """
-        arrays = {name: getattr(self, name) for name in ARRAYS}
-        header = np.frombuffer(json.dumps(self.header, sort_keys=True).encode(), dtype=np.uint8)
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.savez(file, header=header, **arrays)
+        archive.save(path, self.header, {name: getattr(self, name) for name in ARRAYS})
 
     @classmethod
     def load(cls, path: StrPath) -> Self:
-        """Read a trace.
+        """Read a trace, and check everything that is computed from one later.
 
         Raises:
-            GlassvizError: the file is missing, truncated, not a trace or of another schema
-                version, or an array or header entry is invalid.
+            MissingFileError: there is no such file.
+            GlassvizError: it is not a trace, damaged or of another schema version, or an array or
+                header entry is invalid.
         """
         path = Path(path)
-        try:
-            # If NumPy opened the file itself, it would leave it open when it is not an archive.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                header = json.loads(archive["header"].tobytes())
-                _check_version(header, path)
-                arrays = {name: archive[name] for name in ARRAYS}
-            if not all(isinstance(array, np.ndarray) for array in arrays.values()):
-                raise ValueError("members that are not arrays")
-        except GlassvizError:
-            raise
-        except FileNotFoundError:
-            raise GlassvizError(f"{path}: expected a trace, found no such file") from None
-        except UNREADABLE as error:
-            raise GlassvizError(
-                f"{path}: expected a trace (.npz), found a file that cannot be read as one "
-                f"({error}): record it again with `glassviz rollout`"
-            ) from None
-        _check_arrays(arrays, path)
+        header, arrays = archive.load(path, "a trace", REMEDY)
+        _check_version(header, path)
+        if missing := [name for name in ARRAYS if name not in arrays]:
+            raise _invalid(path, f"expected arrays of a trace, found no {listed(missing)}")
+        arrays = {name: arrays[name] for name in ARRAYS}
+        _check_shapes(arrays, path)
         _check_header(header, arrays, path)
-        return cls(header=header, **arrays)
+        trace = cls(header=header, **arrays)
+        _check_values(trace, path)
+        return trace
 
 
 ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
 
-UNREADABLE = (
-    *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError),
-    # An array instead of an archive, and archive members that are not arrays.
-    *(TypeError, AttributeError),
-    *(zipfile.BadZipFile, zlib.error),
-)
-"""Exceptions of NumPy, zipfile and json for damaged files and files of another kind."""
+
+def _invalid(path: Path, finding: str) -> GlassvizError:
+    return GlassvizError(f"{path}: {finding}: {REMEDY}")
 
 
-def _check_version(header: Any, path: Path) -> None:
-    version = header.get("schema_version") if isinstance(header, dict) else None
+def _check_version(header: dict[str, Any], path: Path) -> None:
+    version = header.get("schema_version")
     if version != SCHEMA_VERSION:
-        raise GlassvizError(
-            f"{path}: expected trace schema version {SCHEMA_VERSION}, found {version}: record it "
-            f"again with `glassviz rollout`"
+        raise _invalid(
+            path, f"expected trace schema version {SCHEMA_VERSION}, found {_shown(version)}"
         )
 
 
-def _check_arrays(arrays: dict[str, np.ndarray], path: Path) -> None:
-    """Refuse arrays whose axes or kind differ from the annotations of `Trace`."""
+def _shown(value: Any) -> str:
+    return "nothing" if value is _ABSENT else printable(json.dumps(value), _SHOWN_CHARACTERS)
+
+
+# Arrays -------------------------------------------------------------------------------------------
+
+WIDTHS = {"qpos": 7, "qvel": 7, "obs": 15, "action": 4, "policy_action": 4, "touch": 2}
+"""Last axes that the hopper has, in either physics profile."""
+
+MAX_LATENT = 1 << 16
+
+LARGEST = 1e9
+"""Numbers beyond this come from a broken agent or simulation; squares of them overflow."""
+
+
+def _check_shapes(arrays: dict[str, np.ndarray], path: Path) -> None:
+    """Refuse arrays whose axes or dtypes differ from the annotations of `Trace`."""
     shape = arrays["time"].shape[:2]
     kinds = {field.name: cast(Any, field.type) for field in dataclasses.fields(Trace)}
+    if 0 in shape:
+        found = " and ".join(f"{n} {what}" for n, what in zip(shape, _AXES, strict=False))
+        raise _invalid(path, f"expected at least one episode of one frame, found {found}")
     for name, array in arrays.items():
         declared = kinds[name]
         axes, dtype = declared.dim_str.split(), np.dtype(declared.dtypes[0])
         if array.ndim != len(axes) or array.shape[:2] != shape:
-            raise GlassvizError(
-                f"{path}: {name} has shape {array.shape}, expected ({', '.join(axes)}) with "
-                f"{shape} first: record it again with `glassviz rollout`"
+            raise _invalid(
+                path,
+                f"{name} has shape {array.shape}, expected ({', '.join(axes)}) with {shape} first",
             )
-        if array.dtype.kind != dtype.kind:
-            raise GlassvizError(
-                f"{path}: {name} has dtype {array.dtype}, expected {dtype}: record it again "
-                f"with `glassviz rollout`"
+        if array.dtype != dtype:
+            raise _invalid(path, f"{name} has dtype {array.dtype}, expected {dtype}")
+        width = array.shape[-1]
+        if name in WIDTHS and width != WIDTHS[name]:
+            raise _invalid(
+                path, f"expected {WIDTHS[name]} values of {name} per frame, found {width}"
+            )
+    for name, least, most in (
+        ("latent", 1, MAX_LATENT),
+        ("soft_assignment", 0, MOST_CLUSTERS),
+    ):
+        width = arrays[name].shape[-1]
+        if not least <= width <= most:
+            raise _invalid(
+                path, f"expected {least} to {most} values of {name} per frame, found {width}"
             )
 
+
+_AXES = ("episodes", "frames")
+
+
+def _check_values(trace: Trace, path: Path) -> None:
+    """Refuse numbers out of the range that they have in every trace."""
+    labelled = trace.has_labels
+    for name in ARRAYS:
+        array = getattr(trace, name)
+        low, high = -LARGEST, LARGEST
+        if name == "soft_assignment":
+            low, high = 0.0, 1 + _ROUNDING
+        elif name in ("time", "touch", "value_spread"):
+            low = 0.0
+        elif name == "label":
+            low, high = -1, (trace.clusters if labelled else 0) - 1
+        elif name == "prototype":
+            low, high = -1, (_prototypes(trace) if labelled else 0) - 1
+        # Not `<` and `>`: NaN is neither.
+        broken = ~((array >= low) & (array <= high))
+        if broken.any():
+            episode, frame, *_ = place = tuple(np.argwhere(broken)[0].tolist())
+            value = array[place]
+            expected = f"{low:g} to {high:g}" if np.isfinite(value) else "finite numbers"
+            raise _invalid(
+                path,
+                f"episode {episode}: expected {expected}, found {value} for {name} in "
+                f"frame {frame}",
+            )
+    dt_s = trace.frame_dt_s
+    uneven = np.abs(np.diff(trace.time, axis=1) - dt_s) > _UNEVEN * dt_s
+    if uneven.any():
+        episode, frame = np.argwhere(uneven)[0].tolist()
+        step = np.diff(trace.time[episode])[frame]
+        raise _invalid(
+            path,
+            f"episode {episode}: expected frames {dt_s:g} s apart as in the header, found {step:g} "
+            f"s after frame {frame}",
+        )
+
+
+_ROUNDING = 1e-4
+_UNEVEN = 0.01
+
+
+def _prototypes(trace: Trace) -> int:
+    """Number of prototypes N; the largest possible if it is not recorded."""
+    partition, glass = trace.header.get("partition"), trace.header["agent"].get("glass") or {}
+    if partition is not None:
+        return len(partition)
+    soft = trace.soft_assignment.shape[-1]
+    return soft or glass.get("prototypes", MOST_CLUSTERS)
+
+
+# Header -------------------------------------------------------------------------------------------
 
 _Entry = tuple[str, Callable[[Any], bool]]
 """Expected value of a header entry, in words and as a predicate; absent entries are `_ABSENT`."""
@@ -215,119 +287,189 @@ _SHOWN_CHARACTERS = 60
 
 def _check_header(header: Mapping[str, Any], arrays: Mapping[str, np.ndarray], path: Path) -> None:
     """Refuse a header with an entry that is absent, invalid or inconsistent with the arrays."""
-    entries = _HEADER | _array_entries(arrays)
-    if header.get("labels_from") == "fitted":
-        entries["fitted_labels"] = ("an object with sha256, since labels are fitted", _is_fitted)
+    _check_entries(header, _HEADER, path)
+    if header["agent"].get("glass") is not None:
+        _check_entries(header, _GLASS, path)
+    _check_entries(header, _depending_entries(header, arrays), path)
+
+
+def _check_entries(header: Mapping[str, Any], entries: dict[str, _Entry], path: Path) -> None:
     for entry, (expected, is_valid) in entries.items():
         value: Any = header
         for key in entry.split("."):
             value = value.get(key, _ABSENT) if isinstance(value, dict) else _ABSENT
         if not is_valid(value):
-            shown = "nothing" if value is _ABSENT else json.dumps(value)
-            if len(shown) > _SHOWN_CHARACTERS:
-                shown = f"{shown[:_SHOWN_CHARACTERS]} …"
-            raise GlassvizError(
-                f"{path}: header entry {entry}: expected {expected}, found {shown}: record it "
-                f"again with `glassviz rollout`"
+            raise _invalid(
+                path, f"header entry {entry}: expected {expected}, found {_shown(value)}"
             )
 
 
-def _array_entries(arrays: Mapping[str, np.ndarray]) -> dict[str, _Entry]:
-    """Header entries that depend on the shapes of the arrays."""
+def _depending_entries(
+    header: Mapping[str, Any], arrays: Mapping[str, np.ndarray]
+) -> dict[str, _Entry]:
+    """Header entries that depend on the arrays, or on other entries, which are valid."""
     episodes, geoms, bodies = (
         arrays[name].shape[axis] for name, axis in (("time", 0), ("contacts", 2), ("angles", 2))
     )
     prototypes = arrays["soft_assignment"].shape[2]
+    source, glass = header["labels_from"], header["agent"].get("glass")
     rows = f"{prototypes} rows" if prototypes else "rows"
-    tau = "a positive number or null" if prototypes else "null without soft assignments"
-    return {
-        "reset_seeds": (f"{episodes} integers, one per episode", _list_of(int, episodes)),
-        "geoms": (f"{geoms} names, one per column of contacts", _list_of(str, geoms)),
-        "bodies": (f"{bodies} names, one per column of angles", _list_of(str, bodies)),
-        "tau": (tau, lambda value: value is None or (prototypes > 0 and _is_positive(value))),
+    columns = glass["clusters"] if glass and source == "glass" else None
+    of_columns = f"one length up to {MOST_CLUSTERS}" if columns is None else f"length {columns}"
+    entries = {
+        "env.control_dt_s": (
+            "a number that makes frames last from a millisecond to a second",
+            lambda value: 1e-3 <= value * header["env"]["action_repeat"] <= 1,
+        ),
+        "reset_seeds": (f"{episodes} integers, one per episode", _list_of(_is_integer, episodes)),
+        "geoms": (f"{geoms} names, one per column of contacts", _list_of(_is(str), geoms)),
+        "bodies": (f"{bodies} names, one per column of angles", _list_of(_is(str), bodies)),
+        "tau": (
+            "a positive number or null" if prototypes else "null without soft assignments",
+            lambda value: value is None or (prototypes > 0 and _is_positive(value)),
+        ),
         # Absent from older traces.
         "partition": (
-            f"{rows} of numbers, all of one length, or null",
-            lambda value: value in (_ABSENT, None) or _is_matrix(value, prototypes),
+            f"{rows} of shares that sum to 1, all of {of_columns}, or null",
+            lambda value: value in (_ABSENT, None) or _is_partition(value, prototypes, columns),
         ),
     }
+    if source == "none":
+        entries["partition"] = (
+            "null without labels",
+            lambda value: value in (_ABSENT, None),
+        )
+    if source == "fitted":
+        entries["fitted_labels"] = (
+            "an object with the hashes sha256 and recorded_trace_sha256, since labels are fitted",
+            _is_fitted,
+        )
+    else:
+        entries["fitted_labels"] = (
+            f"nothing, since labels are from {source}",
+            lambda value: value is _ABSENT,
+        )
+    return entries
 
 
 def _is(*kinds: type) -> Callable[[Any], bool]:
     return lambda value: type(value) in kinds  # not isinstance: JSON's true is not an integer
 
 
+def _is_in(*values: str) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, str) and value in values
+
+
 def _or_absent(predicate: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is _ABSENT or predicate(value)
 
 
-def _list_of(kind: type, count: int | None = None) -> Callable[[Any], bool]:
-    def predicate(value: Any) -> bool:
-        homogeneous = isinstance(value, list) and all(type(item) is kind for item in value)
-        return homogeneous and count in (None, len(value))
-
-    return predicate
-
-
-def _is_number(value: Any) -> bool:
-    """Whether `value` is a finite number that fits a float; JSON integers have any length."""
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _is_positive(value: Any) -> bool:
-    return _is_number(value) and value > 0
-
-
-def _is_matrix(value: Any, rows: int) -> bool:
-    """Whether `value` is a matrix of numbers with `rows` rows; with any number of rows for 0."""
-    return (
-        isinstance(value, list)
-        and len(value) > 0
-        and rows in (0, len(value))
-        and all(isinstance(row, list) and row and len(row) == len(value[0]) for row in value)
-        and all(_is_number(item) for row in value for item in row)
+def _list_of(predicate: Callable[[Any], bool], count: int | None = None) -> Callable[[Any], bool]:
+    return lambda value: (
+        isinstance(value, list) and count in (None, len(value)) and all(map(predicate, value))
     )
 
 
-def _is_glass(value: Any) -> bool:
-    clusters = value.get("clusters") if isinstance(value, dict) else None
-    return value is None or (type(clusters) is int and clusters > 0)
+def _is_integer(value: Any) -> bool:
+    """Whether `value` is an integer of a seed's size; JSON integers have any length."""
+    return type(value) is int and abs(value) < 1 << 64
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 1 <= value < 1 << 31
+
+
+def _is_size(value: Any) -> bool:
+    """Whether `value` can be a number of clusters or prototypes."""
+    return _is_count(value) and value <= MOST_CLUSTERS
+
+
+def _is_positive(value: Any) -> bool:
+    """Whether `value` is a positive number that later code can divide by."""
+    return type(value) in (int, float) and 1e-6 <= value <= LARGEST
+
+
+def _is_share(value: Any) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _is_partition(value: Any, rows: int, columns: int | None) -> bool:
+    """Whether rows hold shares that sum to 1; any number of rows for 0, of columns for None."""
+    if not isinstance(value, list) or not 1 <= len(value) <= MOST_CLUSTERS:
+        return False
+    if rows not in (0, len(value)) or not all(isinstance(row, list) for row in value):
+        return False
+    width = len(value[0])
+    return (
+        1 <= width <= MOST_CLUSTERS
+        and columns in (None, width)
+        and all(len(row) == width for row in value)
+        and all(_is_share(item) for row in value for item in row)
+        and all(abs(sum(row) - 1) <= _ROUNDING * width for row in value)
+    )
+
+
+def _is_planner(value: Any) -> bool:
+    """Whether it is empty or has the settings that reports tell of."""
+    told = ("samples", "horizon", "iterations")
+    return isinstance(value, dict) and (not value or all(_is_count(value.get(n)) for n in told))
+
+
+def is_sha256(value: Any) -> bool:
+    """Whether it is a hash: 64 hexadecimal digits."""
+    return isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _is_fitted(value: Any) -> bool:
-    return isinstance(value, dict) and isinstance(value.get("sha256"), str)
+    return isinstance(value, dict) and all(
+        is_sha256(value.get(name)) for name in ("sha256", "recorded_trace_sha256")
+    )
+
+
+CONTROLLERS = ("mppi", "pi")
+TASKS = ("hopper-hop", "hopper-stand")
+PHYSICS = ("dm_control", "playground")
+LABEL_RULES = ("nearest-prototype", "soft")
+
+
+def _one_of(*values: str) -> _Entry:
+    return f"{', '.join(values[:-1])} or {values[-1]}", _is_in(*values)
 
 
 _STRING: _Entry = ("a string", _is(str))
 _OBJECT: _Entry = ("an object", _is(dict))
-_INTEGER: _Entry = ("an integer", _is(int))
-_STRINGS: _Entry = ("a list of strings", _list_of(str))
+_COUNT: _Entry = ("a positive integer", _is_count)
+_SHA256: _Entry = ("a hash of 64 hexadecimal digits", is_sha256)
+
+_GLASS: dict[str, _Entry] = {
+    "agent.glass.clusters": (f"an integer from 1 to {MOST_CLUSTERS}", _is_size),
+    "agent.glass.prototypes": (
+        f"an integer from 1 to {MOST_CLUSTERS}, if present",
+        _or_absent(_is_size),
+    ),
+}
 
 _HEADER: dict[str, _Entry] = {
-    "checkpoint.name": _STRING,
-    "checkpoint.sha256": _STRING,
+    "checkpoint.name": (
+        "a name of at most 255 characters",
+        lambda value: isinstance(value, str) and 1 <= len(value) <= 255,
+    ),
+    "checkpoint.sha256": _SHA256,
     "checkpoint.format": _STRING,
     "agent": _OBJECT,
     "agent.planner": ("an object, if present", _or_absent(_is(dict))),
-    "agent.planner.discount": ("a number, if present", _or_absent(_is_number)),
-    "agent.glass": ("an object with clusters, or null", _or_absent(_is_glass)),
-    "controller": _STRING,
-    "planner": _OBJECT,
-    "env.task": _STRING,
-    "env.physics": _STRING,
-    "env.action_repeat": (
-        "a positive integer",
-        lambda value: type(value) is int and _is_positive(value),
-    ),
-    "env.control_dt_s": (
-        "a positive number of seconds, up to an hour",
-        lambda value: _is_number(value) and 1e-6 <= value <= 3600,  # durations are divided by it
-    ),
-    "seed": _INTEGER,
-    "label_rule": _STRING,
-    "labels_from": ("glass, fitted or none", lambda value: value in ("glass", "fitted", "none")),
-    "assumptions": _STRINGS,
+    "agent.planner.discount": ("a number from 0 to 1, if present", _or_absent(_is_share)),
+    "agent.glass": ("an object or null", _or_absent(_is(dict, type(None)))),
+    "controller": _one_of(*CONTROLLERS),
+    "planner": ("an object, empty or with samples, horizon and iterations", _is_planner),
+    "env.task": _one_of(*TASKS),
+    "env.physics": _one_of(*PHYSICS),
+    "env.action_repeat": _COUNT,
+    "env.control_dt_s": ("a positive number of seconds", _is_positive),
+    "seed": ("an integer of at most 64 bits", _is_integer),
+    "label_rule": _one_of(*LABEL_RULES),
+    "labels_from": _one_of("glass", "fitted", "none"),
+    "assumptions": ("a list of strings", _list_of(_is(str))),
     "versions": _OBJECT,
     "device": _STRING,
-    "fitted_labels": ("an object with sha256, if present", _or_absent(_is_fitted)),
 }

@@ -121,3 +121,19 @@ def test_strings_of_the_header_are_printable(tmp_path):
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
     with pytest.raises(MissingFileError, match="expected a trace, found no such file: record it"):
         load(tmp_path / "a.npz")
+
+
+def test_a_header_alone_is_no_bomb_either(tmp_path):
+    (tmp_path / "a.npz").write_bytes(raw(header=np.zeros(200 << 20, np.uint8)))
+    with pytest.raises(GlassvizError, match="that unpack to"):
+        archive.load_header(tmp_path / "a.npz", "a trace", "record it again")
+
+
+@pytest.mark.parametrize("shape", [b"((((((", b"'''", b"(1L,)", b"(9" + b"9" * 90 + b",)"])
+def test_a_damaged_head_of_an_array_is_one_sentence(tmp_path, shape):
+    head = b"{'descr': '<f4', 'fortran_order': False, 'shape': " + shape + b"}\n"
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as file:
+        file.writestr("header.npy", b"\x93NUMPY\x01\x00" + len(head).to_bytes(2, "little") + head)
+    with pytest.raises(GlassvizError, match="found a file that cannot be read as one") as raised:
+        load(tmp_path / "a.npz")
+    assert "\n" not in str(raised.value)

@@ -105,7 +105,7 @@ def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> 
     inside = np.zeros_like(mask)
     inside[edge : len(mask) - edge] = mask[edge : len(mask) - edge]
     pairs = inside[1:] & inside[:-1]
-    if pairs.sum() < 2 * edge:
+    if pairs.sum() < 2 * edge or band[0] >= band[1]:
         return None
     known = np.flatnonzero(mask)
     filled = np.interp(np.arange(len(height)), known, height[known])

@@ -8,18 +8,20 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
+from glassviz import archive
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, replacing
+from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.maps.features import SPACE_METRICS, Encoder, Space, features, pool, thin
 from glassviz.metrics.embedding import Metric
 from glassviz.rollout.find import MAP_SUFFIX
-from glassviz.trace import UNREADABLE, Trace
+from glassviz.text import printable
+from glassviz.trace import LARGEST, Trace
 
 Method = Literal["umap", "pca"]
 Rows = Float32[np.ndarray, "frames features"]
@@ -231,33 +233,78 @@ class Coordinates:
 
     def save(self, path: StrPath) -> None:
         """Write the coordinates to `path` atomically; GlassvizError if it cannot be written."""
-        header = {"inputs": self.inputs, "explained": self.explained}
-        text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
-        arrays: dict[str, Any] = {f"xy-{sha256}": xy for sha256, xy in self.xy.items()}
+        arrays: dict[str, np.ndarray] = {f"xy-{sha256}": xy for sha256, xy in self.xy.items()}
         arrays |= {f"fitted-{sha256}": fitted for sha256, fitted in self.fitted.items()}
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.savez_compressed(file, header=text, **arrays)
+        header = {"inputs": self.inputs, "explained": self.explained}
+        archive.save(path, header, arrays, compress=True)
 
     @classmethod
     def load(cls, path: StrPath) -> "Coordinates":
         """Read coordinates; GlassvizError if the file is missing, of another kind, or damaged."""
         path = Path(path)
-        try:
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                header = json.loads(archive["header"].tobytes())
-                hashes = header["inputs"]["traces"]
-                explained = header["explained"]
-                return cls(
-                    inputs=header["inputs"],
-                    xy={sha256: archive[f"xy-{sha256}"] for sha256 in hashes},
-                    fitted={sha256: archive[f"fitted-{sha256}"] for sha256 in hashes},
-                    explained=(explained[0], explained[1]) if explained else None,
-                )
-        except UNREADABLE as error:
+        header, arrays = archive.load(path, "coordinates of a map", _REMEDY)
+        inputs, explained = header.get("inputs"), header.get("explained")
+        hashes = inputs.get("traces") if isinstance(inputs, dict) else None
+        if not isinstance(hashes, list) or not all(isinstance(each, str) for each in hashes):
+            raise GlassvizError(f"{path}: expected the inputs of a map, found others: {_REMEDY}")
+        if explained is not None and not (
+            isinstance(explained, list)
+            and len(explained) == 2
+            and all(type(share) in (int, float) and 0 <= share <= 1 for share in explained)
+        ):
             raise GlassvizError(
-                f"{path}: expected coordinates of a map, found a file that cannot be read as such "
-                f"({error}): delete it to fit the map again"
-            ) from None
+                f"{path}: expected two shares of explained variance or null, found something "
+                f"else: {_REMEDY}"
+            )
+        xy = {sha256: arrays.get(f"xy-{sha256}") for sha256 in hashes}
+        fitted = {sha256: arrays.get(f"fitted-{sha256}") for sha256 in hashes}
+        for sha256 in hashes:
+            _check_positions(path, sha256, xy[sha256], fitted[sha256])
+        shares = (float(explained[0]), float(explained[1])) if explained else None
+        return cls(cast(Any, inputs), cast(Any, xy), cast(Any, fitted), shares)
+
+    def covers(self, traces: Sequence[Trace]) -> bool:
+        """Whether there is a position for every frame of the traces that a map places."""
+        shapes = {recorded_sha256(each): each.label.shape for each in traces}
+        placed = self.inputs["place_rest"]
+        most = self.inputs["max_points"]
+        return (
+            shapes == {sha256: each.shape for sha256, each in self.fitted.items()}
+            and sum(int(each.sum()) for each in self.fitted.values())
+            == min(most, sum(each.size for each in self.fitted.values()))
+            and all(
+                placed or self.fitted[sha256][np.isfinite(xy).all(axis=-1)].all()
+                for sha256, xy in self.xy.items()
+            )
+            and all(not placed or np.isfinite(xy).all() for xy in self.xy.values())
+            and (self.explained is not None) == (self.inputs["method"] == "pca")
+        )
+
+
+_REMEDY = "delete it to fit the map again"
+
+
+def _check_positions(
+    path: Path, sha256: str, xy: np.ndarray | None, fitted: np.ndarray | None
+) -> None:
+    place = f"{path}: trace {printable(sha256, 12)}"
+    if (
+        xy is None
+        or fitted is None
+        or xy.dtype != np.float32
+        or fitted.dtype != np.bool_
+        or fitted.ndim != 2
+        or xy.shape != (*fitted.shape, 2)
+    ):
+        found = ["nothing" if a is None else f"{a.dtype} {a.shape}" for a in (xy, fitted)]
+        raise GlassvizError(
+            f"{place}: expected float32 positions (episodes, frames, 2) and whether each is "
+            f"fitted, found {found[0]} and {found[1]}: {_REMEDY}"
+        )
+    if not (np.abs(xy[fitted]) <= LARGEST).all() or np.isinf(xy).any():
+        raise GlassvizError(
+            f"{place}: expected finite positions of fitted frames, found others: {_REMEDY}"
+        )
 
 
 def inputs_of(
@@ -316,13 +363,14 @@ def coordinates_of(
     if path and path.exists():
         try:
             cached = Coordinates.load(path)
-        except GlassvizError:
-            tell(f"{path}: cannot be read, fitting the map again")
+        except GlassvizError as error:
+            tell(f"fitting the map again: {error}")
         else:
             # The name has only a part of the hash, and files can be renamed.
-            if cached.inputs == inputs:
+            if cached.inputs == inputs and cached.covers(traces):
                 tell(f"reusing {path}")
                 return cached, path, True
+            tell(f"{path}: of other traces or options, fitting the map again")
     fitted = _fit(traces, options, inputs, encoder, gaits)
     if path:
         try:

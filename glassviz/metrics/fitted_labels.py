@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int32
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, replacing
+from glassviz.files import MissingFileError, StrPath, read_bytes, replacing
 from glassviz.metrics.agreement import pairwise_ami
 from glassviz.metrics.information import Labels
 from glassviz.metrics.structural_entropy import (
@@ -22,6 +22,8 @@ from glassviz.metrics.structural_entropy import (
     symmetrised,
 )
 from glassviz.metrics.transitions import transition_counts
+from glassviz.text import parse_json
+from glassviz.trace import MAX_LATENT, MOST_CLUSTERS, is_sha256
 
 # Spherical k-means --------------------------------------------------------------------------------
 
@@ -118,15 +120,29 @@ def lloyd(unit: Unit, centres: Centres) -> Clustering:
 FORMAT = "glassviz-labels"
 SCHEMA_VERSION = 1
 
-_HEADER: dict[str, type] = {
-    "checkpoint_sha256": str,
-    "seed": int,
-    "frames": int,
-    "fitted_on": list,
-    "mean_cosine": float,
-    "h1_bits": float,
-    "h2_bits": float,
+MAX_FILE_BYTES = 1 << 30
+"""More than the largest numbers of prototypes and latents take."""
+
+
+def _is_natural(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 64
+
+
+def _is_bits(value: Any) -> bool:
+    """Whether it can be an entropy; NaN cannot, nor a number that no float holds."""
+    return type(value) in (int, float) and -_SAME <= value <= 64
+
+
+_HEADER: dict[str, Callable[[Any], bool]] = {
+    "checkpoint_sha256": is_sha256,
+    "seed": _is_natural,
+    "frames": _is_natural,
+    "fitted_on": lambda value: isinstance(value, list) and all(isinstance(x, str) for x in value),
+    "mean_cosine": lambda value: type(value) in (int, float) and abs(value) <= 1 + _SAME,
+    "h1_bits": _is_bits,
+    "h2_bits": _is_bits,
 }
+"""Whether a value can be that of an entry."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,23 +237,23 @@ class FittedLabels:
 
 def _read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     """The unparsed header and the expected arrays of a file."""
-    from safetensors import SafetensorError, safe_open
+    from safetensors import SafetensorError
+    from safetensors.numpy import load
 
     try:
-        with safe_open(path, framework="numpy") as file:
-            text = (file.metadata() or {}).get(FORMAT)
-            known = {"prototypes", "partition"} & set(file.keys())
-            arrays = {name: file.get_tensor(name) for name in known}
-    except FileNotFoundError:
-        raise GlassvizError(
-            f"{path}: expected fitted labels, found no such file: make them with `glassviz fit`"
-        ) from None
-    except (SafetensorError, OSError, TypeError, ValueError):
+        data = read_bytes(path, "fitted labels", MAX_FILE_BYTES)
+    except MissingFileError as error:
+        raise MissingFileError(f"{error}: make them with `glassviz fit`") from None
+    try:
+        arrays = load(data)
+        length = int.from_bytes(data[:8], "little")
+        text = (json.loads(data[8 : 8 + length]).get("__metadata__") or {}).get(FORMAT)
+    except (SafetensorError, TypeError, ValueError, KeyError, AttributeError, RecursionError):
         raise GlassvizError(
             f"{path}: expected fitted labels (.safetensors), found a file that is damaged or of "
             f"another kind: make them again with `glassviz fit`"
         ) from None
-    if text is None:
+    if not isinstance(text, str):
         raise GlassvizError(
             f"{path}: expected fitted labels, found a safetensors file of another kind: make "
             f"them with `glassviz fit`"
@@ -248,8 +264,8 @@ def _read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
 def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, Any]:
     """Fields of `FittedLabels` from the header and arrays of a file."""
     try:
-        header = json.loads(text)
-    except (ValueError, RecursionError):
+        header = parse_json(text)
+    except ValueError:
         header = None
     header = header if isinstance(header, dict) else {"schema_version": SCHEMA_VERSION}
     if (schema_version := header.get("schema_version")) != SCHEMA_VERSION:
@@ -257,7 +273,7 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
             f"{path}: expected schema version {SCHEMA_VERSION} of fitted labels, found "
             f"{schema_version!r:.12}: fit the labels again with `glassviz fit`"
         )
-    damaged = any(not isinstance(header.get(name), kind) for name, kind in _HEADER.items())
+    damaged = not all(is_valid(header.get(name)) for name, is_valid in _HEADER.items())
     prototypes, partition = arrays.get("prototypes"), arrays.get("partition")
     if (
         damaged
@@ -267,8 +283,10 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
         or prototypes.dtype != np.float32
         or partition.shape != prototypes.shape[:1]
         or partition.dtype != np.int32
-        or not len(partition)
-        or not np.isfinite(prototypes).all()
+        or not 1 <= len(partition) <= MOST_CLUSTERS
+        or not 1 <= prototypes.shape[1] <= MAX_LATENT
+        # Unit vectors; NaN is not below either.
+        or not (np.abs(prototypes) <= 1 + _SAME).all()
         or not np.array_equal(used := np.unique(partition), np.arange(len(used)))
     ):
         raise GlassvizError(
@@ -276,7 +294,11 @@ def _checked(path: Path, text: str, arrays: dict[str, np.ndarray]) -> dict[str, 
             f"else: fit the labels again with `glassviz fit`"
         )
     values = {name: header[name] for name in _HEADER}
-    return values | arrays | {"fitted_on": tuple(str(item) for item in header["fitted_on"])}
+    return values | {
+        "prototypes": prototypes,
+        "partition": partition,
+        "fitted_on": tuple(header["fitted_on"]),
+    }
 
 
 # Fitting ------------------------------------------------------------------------------------------

@@ -140,19 +140,22 @@ command may be given a thousand; what was not used for longest is read again if 
 class TraceCache:
     """Traces by file and labels, so that a command reads and hashes each file once.
 
-    At most `most_bytes` are kept, but always the trace that was used last.
+    At most `most_bytes` are kept, but always the trace that was used last. A trace that has to be
+    read again must be the same: results of two traces must not be mixed.
     """
 
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._traces: OrderedDict[tuple[str, str], Trace] = OrderedDict()
+        self._dropped: dict[tuple[str, str], str] = {}
 
     def load(self, path: StrPath, labels: str = LEARNED, target: StrPath | None = None) -> Trace:
         """A trace with its labels, from memory or from its file; arguments as for `run.labelled`.
 
         Raises:
-            GlassvizError: the trace cannot be read; or as for `run.labelled`.
+            GlassvizError: the trace cannot be read, or is another one than before; or as for
+                `run.labelled`.
         """
         key = os.path.abspath(path), labels
         if key in self._traces:
@@ -162,19 +165,26 @@ class TraceCache:
             trace = Trace.load(path)
         else:
             trace = labelled(self.load(path), path, labels, target)
+        if self._dropped.get(key, trace.sha256) != trace.sha256:
+            raise GlassvizError(
+                f"{path}: expected the trace or labels that were read before, found others in "
+                f"their place: run the command again, and change no file meanwhile"
+            )
         self.put(trace, path, labels)
         return trace
 
     def put(self, trace: Trace, path: StrPath, labels: str = LEARNED) -> None:
         """Keep a trace that is at hand anyway."""
         key = os.path.abspath(path), labels
+        self._dropped.pop(key, None)
         if key in self._traces:
             self._bytes -= _bytes(self._traces.pop(key))
         self._traces[key] = trace
         self._bytes += _bytes(trace)
         while self._bytes > self._most_bytes and len(self._traces) > 1:
-            _, oldest = self._traces.popitem(last=False)
+            place, oldest = self._traces.popitem(last=False)
             self._bytes -= _bytes(oldest)
+            self._dropped[place] = oldest.sha256
 
 
 def _bytes(trace: Trace) -> int:

@@ -19,7 +19,11 @@ from glassviz.rollout.rollout import roll_out
 from glassviz.training.config import FEWEST_ACTIVE, Shaping, Signal, TrainConfig
 from glassviz.training.losses import task_params
 
-_ARRAYS = ("obs", "action", "reward", "first")
+REPLAY_ARRAYS = ("obs", "action", "reward", "first")
+"""Saved arrays of a replay buffer, with one row per step."""
+
+ADDED = "added"
+"""Saved number of rows that were ever added to it."""
 
 
 class Sequences(NamedTuple):
@@ -109,14 +113,14 @@ class Replay:
     def get_state(self) -> dict[str, Any]:
         """The filled part of the buffer, for `set_state`."""
         filled = len(self)
-        arrays = {name: getattr(self, name)[:filled] for name in _ARRAYS}
-        return arrays | {"added": np.array(self.added)}
+        arrays = {name: getattr(self, name)[:filled] for name in REPLAY_ARRAYS}
+        return arrays | {ADDED: np.array(self.added)}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Continue from a state returned by `get_state`."""
-        for name in _ARRAYS:
+        for name in REPLAY_ARRAYS:
             getattr(self, name)[: len(state[name])] = state[name]
-        self.added = int(state["added"])
+        self.added = int(state[ADDED])
 
     def _crosses_reset(
         self, start: np.ndarray, envs: np.ndarray, horizon: int

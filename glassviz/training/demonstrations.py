@@ -2,9 +2,7 @@
 
 import dataclasses
 import hashlib
-import json
 import multiprocessing
-import zipfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -16,14 +14,16 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float, Float32, Float64
 
-from glassviz import checkpoints
+from glassviz import archive, checkpoints
 from glassviz.agents import networks
 from glassviz.agents.config import EnvConfig
 from glassviz.agents.world_model import policy_action
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, replacing
+from glassviz.files import StrPath, read_bytes
+from glassviz.text import listed, printable
+from glassviz.trace import LARGEST, WIDTHS
 from glassviz.training.collection import Replay
 from glassviz.training.true_model import (
     Actions,
@@ -137,15 +137,13 @@ def save(path: StrPath, demos: Sequence[Demonstration], provenance: dict[str, An
     if not demos:
         raise GlassvizError(f"{path}: expected at least one episode to keep, found none: try more")
     header = {**provenance, "schema_version": SCHEMA_VERSION, "kept": len(demos)}
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(
-            file,
-            header=np.array(json.dumps(header, sort_keys=True)),
-            seeds=np.array([demo.seed for demo in demos]),
-            obs=np.stack([demo.obs for demo in demos], axis=1),
-            action=np.stack([demo.action for demo in demos], axis=1),
-            reward=np.stack([demo.reward for demo in demos], axis=1).astype(np.float32),
-        )
+    arrays = {
+        "seeds": np.array([demo.seed for demo in demos]),
+        "obs": np.stack([demo.obs for demo in demos], axis=1),
+        "action": np.stack([demo.action for demo in demos], axis=1),
+        "reward": np.stack([demo.reward for demo in demos], axis=1).astype(np.float32),
+    }
+    archive.save(path, header, arrays, compress=True)
 
 
 def describe(
@@ -172,41 +170,67 @@ def load(path: StrPath) -> Demonstrations:
     """Read demonstrations from a file written by `save`.
 
     Raises:
-        GlassvizError: the file is missing, truncated, not a file of demonstrations, of another
-            schema version, or its arrays have inconsistent shapes.
+        MissingFileError: there is no such file.
+        GlassvizError: it is not a file of demonstrations, damaged or of another schema version, or
+            its arrays are not those of episodes of the hopper.
     """
     path = Path(path)
-    path = Path(path)
-    try:
-        # If NumPy opened the file itself, it would leave it open when it is not an archive.
-        with path.open("rb") as file:
-            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as archive:
-                header = json.loads(str(archive["header"]))
-                arrays = [archive[name] for name in ("seeds", "obs", "action", "reward")]
-            version = header["schema_version"]
-    except FileNotFoundError:
-        raise GlassvizError(f"{path}: expected demonstrations, found no such file") from None
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
-        raise GlassvizError(
-            f"{path}: expected demonstrations (.npz), found a file that cannot be read as such "
-            f"({error}): {REMEDY}"
-        ) from None
-    if version != SCHEMA_VERSION:
+    header, arrays = archive.load(path, "demonstrations", REMEDY)
+    if (version := header.get("schema_version")) != SCHEMA_VERSION:
         raise GlassvizError(
             f"{path}: expected demonstrations of schema version {SCHEMA_VERSION}, found "
-            f"{version}: {REMEDY}"
+            f"{printable(str(version), 20)}: {REMEDY}"
         )
-    seeds, obs, action, reward = arrays
-    shape = reward.shape
-    others = (obs.shape[:2], action.shape[:2], seeds.shape)
-    if len(shape) != 2 or 0 in shape or others != (shape, shape, shape[1:]):
+    _check_arrays(path, arrays)
+    seeds = tuple(arrays["seeds"].tolist())
+    sha256 = hashlib.sha256(read_bytes(path, "demonstrations")).hexdigest()
+    obs, action, reward = (arrays[name].astype(np.float32) for name in _PER_STEP)
+    return Demonstrations(path.stem, sha256, header, seeds, obs, action, reward)
+
+
+_PER_STEP = ("obs", "action", "reward")
+
+_ROUNDING = 1e-5
+
+
+def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Refuse arrays that no agent can learn from."""
+    if missing := [name for name in ("seeds", *_PER_STEP) if name not in arrays]:
         raise GlassvizError(
-            f"{path}: expected arrays with axes (steps, episodes), found obs {obs.shape}, action "
-            f"{action.shape}, reward {reward.shape}, seeds {seeds.shape}: {REMEDY}"
+            f"{path}: expected arrays of demonstrations, found no {listed(missing)}: {REMEDY}"
         )
-    return Demonstrations(path.stem, sha256, header, tuple(seeds.tolist()), obs, action, reward)
+    seeds, obs, action, reward = (arrays[name] for name in ("seeds", *_PER_STEP))
+    shape = reward.shape
+    widths = tuple((*shape, WIDTHS[name]) for name in ("obs", "action"))
+    if (
+        len(shape) != 2
+        or 0 in shape
+        or (obs.shape, action.shape, seeds.shape)
+        != (
+            *widths,
+            shape[1:],
+        )
+    ):
+        raise GlassvizError(
+            f"{path}: expected arrays with axes (steps, episodes), {WIDTHS['obs']} observations "
+            f"and {WIDTHS['action']} actions, found obs {obs.shape}, action {action.shape}, reward "
+            f"{reward.shape}, seeds {seeds.shape}: {REMEDY}"
+        )
+    kinds = {"seeds": "iu", **dict.fromkeys(_PER_STEP, "f")}
+    for name, kind in kinds.items():
+        if arrays[name].dtype.kind not in kind:
+            expected = "integers" if name == "seeds" else "floating-point numbers"
+            raise GlassvizError(
+                f"{path}: expected {expected} for {name}, found {arrays[name].dtype}: {REMEDY}"
+            )
+    for name, most in (("obs", LARGEST), ("action", 1 + _ROUNDING), ("reward", LARGEST)):
+        broken = ~(np.abs(arrays[name]) <= most)  # not `>`, which NaN is not either
+        if broken.any():
+            step, episode, *_ = place = tuple(np.argwhere(broken)[0].tolist())
+            raise GlassvizError(
+                f"{path}: expected finite numbers from {-most:g} to {most:g} for {name}, found "
+                f"{arrays[name][place]} in step {step} of episode {episode}: {REMEDY}"
+            )
 
 
 def require_same_task(demos: Demonstrations, config: EnvConfig) -> None:
@@ -221,7 +245,8 @@ def require_same_task(demos: Demonstrations, config: EnvConfig) -> None:
         if found != expected:
             raise UsageError(
                 f"demonstrations {demos.name}: expected {name} {expected} as in the run, found "
-                f"{found}: generate others with `glassviz demonstrate`, or change the run to match"
+                f"{printable(str(found), 60)}: generate others with `glassviz demonstrate`, or "
+                f"change the run to match"
             )
 
 

@@ -1,6 +1,7 @@
 """Recipes: named changes of a training configuration, shipped or from a file."""
 
 import dataclasses
+import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,7 +14,9 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
 from glassviz.agents.config import AgentConfig
-from glassviz.errors import UsageError
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import read_text
+from glassviz.text import parse_json, printable
 from glassviz.training.config import Algo, Preset, TrainConfig, apply, needs_glass, official, preset
 
 Kind = Literal["phase", "baseline", "continuation", "proposal"]
@@ -158,21 +161,33 @@ def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()
 
 @lru_cache
 def _shipped() -> dict[str, Entry]:
-    text = (files("glassviz.training") / "recipes.toml").read_text("utf-8")
+    text = (files("glassviz.training") / "recipes.toml").read_text(encoding="utf-8")
     return TypeAdapter(dict[str, Entry]).validate_python(tomllib.loads(text))
+
+
+_MAX_BYTES = 1 << 20
 
 
 def _read(path: Path) -> dict[str, Entry]:
     try:
-        found = TypeAdapter(dict[str, Entry]).validate_python(
-            tomllib.loads(path.read_text("utf-8"))
-        )
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
-        reason = str(error).splitlines()[0]
+        table = tomllib.loads(read_text(path, "a recipe (.toml)", _MAX_BYTES))
+        # Its strings become printable, and its depth is bounded, as those of JSON.
+        plain = parse_json(json.dumps(table, default=str))
+        found = TypeAdapter(dict[str, Entry]).validate_python(plain)
+    except GlassvizError as error:
+        raise UsageError(str(error)) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        reason = f"{'.'.join(map(str, first['loc']))}: {first['msg'].lower()}"
+    except (ValueError, RecursionError) as error:
+        reason = "nested too deep" if isinstance(error, RecursionError) else str(error)
+    else:
+        reason = ""
+    if reason:
         raise UsageError(
-            f"{path}: not a recipe ({reason}): write one TOML table with `what`, and optionally "
-            f"`from`, `algo` and `settings`"
-        ) from None
+            f"{path}: not a recipe ({printable(reason)}): write one TOML table with `what`, and "
+            f"optionally `from`, `algo` and `settings`"
+        )
     if len(found) != 1:
         raise UsageError(f"{path}: expected one table with the recipe, found {len(found)} tables")
     return found

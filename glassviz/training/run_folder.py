@@ -6,7 +6,6 @@ import json
 import os
 import platform
 import re
-import zipfile
 from collections.abc import Iterator, Mapping, Set
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,9 +14,25 @@ from typing import Any
 
 import jax
 import numpy as np
+from pydantic import ConfigDict, NonNegativeInt, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as validated
 
+from glassviz import archive
+from glassviz.agents.planner import Controller
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import DiskFullError, read_bytes, replacing, sweep, write_errors
+from glassviz.files import (
+    DiskFullError,
+    MissingFileError,
+    read_bytes,
+    read_text,
+    replacing,
+    sweep,
+    write_errors,
+)
+from glassviz.rollout.evaluate import Evaluation
+from glassviz.text import parse_json, printable
+from glassviz.trace import LARGEST
+from glassviz.training.collection import ADDED, REPLAY_ARRAYS
 from glassviz.training.config import TrainConfig
 
 CHANGEABLE = {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
@@ -90,7 +105,7 @@ def locked(folder: Path) -> Iterator[None]:
     path = folder / LOCK_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("a+")
+        file = path.open("a+b")
     except OSError as error:
         raise GlassvizError(
             f"{folder}: not writable ({error.strerror}): choose another --out"
@@ -100,7 +115,9 @@ def locked(folder: Path) -> Iterator[None]:
             # flock, not lockf: lockf locks belong to the process, which could lock twice.
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            other = path.read_text("utf-8", errors="replace").strip() or "another process"
+            file.seek(0)
+            holder = file.read(_MAX_HOLDER).decode("utf-8", "replace").strip()
+            other = printable(holder) or "another process"
             raise UsageError(
                 f"{folder}: {other} is training this run: wait for it or stop it, or choose "
                 f"another --out or --seed"
@@ -110,14 +127,17 @@ def locked(folder: Path) -> Iterator[None]:
                 f"{path}: the file system does not support locks ({error.strerror}): choose "
                 f"another --out"
             ) from None
-        holder = f"process {os.getpid()} on {platform.node()}\n".encode()
-        with write_errors(path, len(holder)):
+        name = f"process {os.getpid()} on {platform.node()}\n".encode()
+        with write_errors(path, len(name)):
             os.ftruncate(file.fileno(), 0)
-            os.write(file.fileno(), holder)
+            os.write(file.fileno(), name)
         for place in (folder, folder / "checkpoints"):
             sweep(place, locked=True)
         sweep(folder.parent)  # the logs beside it
         yield
+
+
+_MAX_HOLDER = 500
 
 
 def check_unused(folder: Path) -> None:
@@ -153,16 +173,20 @@ def check_same(folder: Path, train: TrainConfig) -> None:
     """
     path = folder / CONFIG_FILE
     try:
-        saved = json.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
+        saved = parse_json(read_text(path, "the configuration of a run"))
+    except MissingFileError:
         raise UsageError(
             f"{folder}: expected a run to resume, found none: start it without --resume"
         ) from None
-    except (OSError, ValueError) as error:
+    except ValueError as error:
+        saved, found = None, str(error)
+    else:
+        found = "something else"
+    if not isinstance(saved, dict):
         raise GlassvizError(
-            f"{path}: the configuration of the run cannot be read ({error}): start a new run in "
+            f"{path}: expected the configuration of a run, found {found}: start a new run in "
             f"another folder"
-        ) from None
+        )
     was = dict(_flat(saved))
     now = dict(_flat(_plain(train.to_dict())))
     was = dict(_defaults(train, was.keys())) | was
@@ -170,8 +194,8 @@ def check_same(folder: Path, train: TrainConfig) -> None:
         before, after = _value(was, name), _value(now, name)
         if before != after:
             raise UsageError(
-                f"{folder}: expected {name} = {before} as when the run was started, found "
-                f"{after}: resume with the same settings, or start a new run"
+                f"{folder}: expected {name} = {printable(str(before), 60)} as when the run was "
+                f"started, found {after}: resume with the same settings, or start a new run"
             )
 
 
@@ -225,24 +249,39 @@ def as_first_started(folder: Path, provenance: dict[str, Any]) -> dict[str, Any]
 
 def _starts(path: Path) -> list[dict[str, Any]]:
     try:
-        starts = json.loads(path.read_text("utf-8"))["starts"]
-        if isinstance(starts, list) and all(isinstance(each, dict) for each in starts):
+        record = parse_json(read_text(path, "the record of the run's starts"))
+    except MissingFileError:
+        return []
+    except ValueError as error:
+        found = str(error)
+    else:
+        starts = record.get("starts") if isinstance(record, dict) else None
+        if isinstance(starts, list) and all(map(_is_start, starts)):
             return starts
         found = "no list of starts"
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        found = f"a damaged file ({error})"
     raise GlassvizError(
         f"{path}: expected the record of the run's starts, found {found}: "
         f"repair it, or move it away to begin a new one"
     )
 
 
+def _is_start(start: Any) -> bool:
+    """Whether it is an object whose sources, if it has any, have a name and a hash."""
+    sources = [start.get(name) for name in ("init", "demos")] if isinstance(start, dict) else [0]
+    return all(
+        source is None
+        or (
+            isinstance(source, dict)
+            and all(isinstance(source.get(key), str) for key in ("name", "sha256"))
+        )
+        for source in sources
+    )
+
+
 def _write_json(path: Path, value: dict[str, Any]) -> None:
-    text = json.dumps(value, indent=2) + "\n"
-    with replacing(path, len(text)) as partial:
-        partial.write_text(text, "utf-8")
+    data = (json.dumps(value, indent=2) + "\n").encode()
+    with replacing(path, len(data)) as partial:
+        partial.write_bytes(data)
 
 
 def step_checkpoint(checkpoints: Path, env_steps: int) -> Path:
@@ -272,10 +311,36 @@ def _by_step(checkpoints: Path) -> list[tuple[int, Path]]:
     return [(int(match[1]), path) for match, path in matches if match]
 
 
+# Saved state --------------------------------------------------------------------------------------
+
 STATE_FILE = "resume.npz"
-_COUNTERS = "counters"
 _LEARNER = "learner/{}"
-_UNREADABLE = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
+_EXPECTED = "the saved state of a run"
+_REMEDY = "start a new run in another folder"
+
+
+@validated(frozen=True, config=ConfigDict(allow_inf_nan=False))
+class Counters:
+    """All of a seed's saved state that is not an array.
+
+    Attributes:
+        best: highest mean return, by controller.
+        best_step: environment steps at the best mean return of the planner.
+        finished: whether the seed ended for lack of progress.
+        latest: evaluations of the current agent.
+        begun: environment steps when the attempt began.
+        rng: state of NumPy's generator.
+    """
+
+    env_steps: NonNegativeInt
+    best: dict[Controller, float]
+    best_step: NonNegativeInt
+    finished: bool
+    plateau_restarts: NonNegativeInt
+    basin_restarts: NonNegativeInt
+    latest: tuple[Evaluation, ...]
+    begun: NonNegativeInt
+    rng: dict[str, Any]
 
 
 def save(
@@ -284,74 +349,145 @@ def save(
     """Replace a seed's saved state, atomically, and return its size in bytes.
 
     The learner's structure is not stored, see `load`; `arrays` are replay buffer, physics and
-    observations, by name; `counters` are JSON values, among them `env_steps`.
+    observations, by name; `counters` are the fields of `Counters` as JSON values.
 
     Raises:
         DiskFullError: the state does not fit; the one saved before is intact.
     """
-    everything: dict[str, Any] = {_COUNTERS: np.array(json.dumps({**counters})), **arrays}
-    for i, leaf in enumerate(jax.tree.leaves(learner)):
-        everything[_LEARNER.format(i)] = np.asarray(leaf)
-    size = sum(array.nbytes for array in everything.values())
-    with replacing(folder / STATE_FILE, size) as partial, partial.open("wb") as file:
-        np.savez(file, **everything)
-    return size
+    leaves = {_LEARNER.format(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(learner))}
+    return archive.save(folder / STATE_FILE, counters, {**arrays, **leaves})
 
 
 def load(
-    folder: Path, train: TrainConfig, like: Any
-) -> tuple[Any, dict[str, np.ndarray], dict[str, Any]]:
-    """Read what `save` wrote: learner (with NumPy arrays as leaves), arrays, counters.
+    folder: Path, train: TrainConfig, like: Any, arrays_like: Mapping[str, np.ndarray]
+) -> tuple[Any, dict[str, np.ndarray], Counters]:
+    """Read what `save` wrote, and check all of it.
 
     Args:
         train: configuration that the run must have.
-        like: a learner of that configuration, for structure and shapes.
+        like: a learner of that configuration, for structure, shapes and dtypes.
+        arrays_like: arrays of a run of that configuration that has just begun; with an empty
+            replay buffer.
+
+    Returns:
+        The learner (with NumPy arrays as leaves), arrays, counters.
 
     Raises:
         UsageError: there is nothing to resume, or the run has another configuration.
-        GlassvizError: the saved state cannot be read, or does not fit the learner.
+        GlassvizError: the saved state cannot be read, or does not fit the run.
     """
     check_same(folder, train)
     path = folder / STATE_FILE
     try:
-        with _opened(path) as archive:
-            arrays = {name: archive[name] for name in archive.files}
-        counters = json.loads(str(arrays.pop(_COUNTERS)))
-        expected = jax.tree.leaves(like)
-        leaves = [arrays.pop(_LEARNER.format(i)) for i in range(len(expected))]
-    except FileNotFoundError:
+        header, found = archive.load(path, _EXPECTED, _REMEDY)
+    except MissingFileError:
         raise UsageError(
             f"{path}: expected the saved state of a run, found no such file: the run cannot be "
             f"resumed, start a new one in another folder"
         ) from None
-    except _UNREADABLE as error:
-        raise GlassvizError(
-            f"{path}: expected the saved state of a run, found a file that cannot be read "
-            f"({error}): start a new run in another folder"
-        ) from None
-    for i, (leaf, shape) in enumerate(zip(leaves, map(np.shape, expected), strict=True)):
-        if leaf.shape != shape:
-            raise GlassvizError(
-                f"{path}: expected leaf {i} of the learner to have shape {shape}, found "
-                f"{leaf.shape}: resume with the version of glassviz that saved it"
-            )
+    counters = _checked_counters(path, train, header)
+    expected = {_LEARNER.format(i): np.asarray(x) for i, x in enumerate(jax.tree.leaves(like))}
+    added = _added(path, train, counters, found.get(ADDED))
+    rows = min(added, train.buffer_steps // train.num_envs)
+    for name, array in arrays_like.items():
+        shape = (rows, *array.shape[1:]) if name in REPLAY_ARRAYS else array.shape
+        expected[name] = np.broadcast_to(np.zeros((), array.dtype), shape)
+    for name, array in expected.items():
+        _check_like(path, name, found.get(name), array)
+    _check_ranges(path, train, found)
+    leaves = [found.pop(_LEARNER.format(i)) for i in range(len(jax.tree.leaves(like)))]
+    arrays = {name: found[name] for name in arrays_like}
     return jax.tree.unflatten(jax.tree.structure(like), leaves), arrays, counters
+
+
+def _broken(path: Path, expected: str, found: Any) -> GlassvizError:
+    shown = printable(str(found), 60)
+    return GlassvizError(f"{path}: expected {expected}, found {shown}: {_REMEDY}")
+
+
+def _checked_counters(path: Path, train: TrainConfig, header: dict[str, Any]) -> Counters:
+    try:
+        counters = TypeAdapter(Counters).validate_json(json.dumps(header), strict=True)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        entry = ".".join(map(str, first["loc"])) or "header"
+        raise _broken(
+            path, f"a usable {printable(entry, 60)} ({first['msg'].lower()})", first["input"]
+        ) from None
+    rescue = train.rescue
+    for name, most in (
+        ("env_steps", 1 << 53),
+        ("best_step", counters.env_steps),
+        ("begun", counters.env_steps),
+        ("plateau_restarts", rescue.restart_max_attempts),
+        ("basin_restarts", rescue.basin_max_attempts),
+    ):
+        if (value := getattr(counters, name)) > most:
+            raise _broken(path, f"{name} of at most {most}", value)
+    if any(not evaluation.returns for evaluation in counters.latest):
+        raise _broken(path, "returns of the latest evaluations", "none")
+    try:
+        generator = np.random.default_rng().bit_generator
+        generator.state = counters.rng
+    except (ValueError, TypeError, KeyError, OverflowError, AttributeError):
+        raise _broken(path, "the state of a generator as rng", counters.rng) from None
+    return counters
+
+
+def _added(path: Path, train: TrainConfig, counters: Counters, found: np.ndarray | None) -> int:
+    """How many rows were added to the replay buffer; each is a step of every hopper."""
+    rows, rest = divmod(counters.env_steps - counters.begun, train.num_envs)
+    if found is None or found.shape != () or found.dtype.kind != "i" or rest or found != rows:
+        raise _broken(
+            path,
+            f"{rows} rows added to the replay buffer after {counters.env_steps} steps",
+            "nothing" if found is None else found,
+        )
+    return rows
+
+
+def _check_like(path: Path, name: str, found: np.ndarray | None, like: np.ndarray) -> None:
+    """Refuse an array of another shape or dtype, or with numbers that training never leaves."""
+    expected = f"{name} of {like.dtype} {like.shape}"
+    if found is None:
+        raise _broken(path, expected, "nothing")
+    if found.shape != like.shape or found.dtype != like.dtype:
+        raise _broken(path, expected, f"{found.dtype} {found.shape}")
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise _broken(path, f"finite numbers in {name}", found[~np.isfinite(found)][0])
+
+
+def _check_ranges(path: Path, train: TrainConfig, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuse arrays of sound shape with numbers out of range."""
+    clusters = train.agent.glass.clusters if train.agent.glass else 0
+    steps = train.explore.collect_episode_steps or train.agent.env.episode_steps
+    ranges = {
+        "episode_step": (0, steps - 1),
+        "burst_left": (0, train.explore.burst_steps),
+        "shaper_labels": (-1, clusters - 1),
+        **dict.fromkeys(("obs", "env_obs", "env_state", "reward"), (-LARGEST, LARGEST)),
+        **dict.fromkeys(("action", "shaper_action"), (-1 - _ROUNDING, 1 + _ROUNDING)),
+    }
+    # Counts, such as of updates.
+    counts = [n for n, a in arrays.items() if n.startswith("learner/") and a.dtype.kind == "i"]
+    ranges |= dict.fromkeys(counts, (0, np.iinfo(np.int32).max - 1))
+    for name in ranges.keys() & arrays.keys():
+        (low, high), values = ranges[name], arrays[name]
+        if ((values < low) | (values > high)).any():
+            outside = values[(values < low) | (values > high)].flat[0]
+            raise _broken(path, f"{name} from {low:g} to {high:g}", outside)
+
+
+_ROUNDING = 1e-5
 
 
 def saved_step(folder: Path) -> int | None:
     """Environment steps of a seed's saved state; None if it is missing or cannot be read."""
     try:
-        with _opened(folder / STATE_FILE) as archive:
-            return int(json.loads(str(archive[_COUNTERS]))["env_steps"])
-    except _UNREADABLE:
+        step = archive.load_header(folder / STATE_FILE, _EXPECTED, _REMEDY).get("env_steps")
+    except GlassvizError:
         return None
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    # When NumPy opens a file that is not an archive, it does not close it.
-    with path.open("rb") as file, np.load(file) as archive:
-        yield archive
+    return step if type(step) is int and step >= 0 else None
 
 
 @contextmanager

@@ -145,17 +145,19 @@ class SeedRun:
 
     def restore(self, like: LearnerState) -> LearnerState:
         """Continue from the last save; sets `saved_at` and returns the learner."""
-        learner, arrays, counters = run_folder.load(self.folder, self.train, like)
+        self.collector.reset()  # For the shapes of what was saved.
+        begun = self.replay.get_state() | self.collector.get_state()
+        learner, arrays, counters = run_folder.load(self.folder, self.train, like, begun)
         for name in _COUNTERS:
-            setattr(self, name, counters[name])
-        self.begin(counters["begun"])
+            setattr(self, name, getattr(counters, name))
+        self.begin(counters.begun)
         self.replay.set_state(arrays)
         self.collector.set_state(arrays)
-        self.rng.bit_generator.state = counters["rng"]
-        self.latest = tuple(Evaluation.from_dict(result) for result in counters["latest"])
-        self.log.rewind(counters["env_steps"])
-        run_folder.drop_later(self.folder / "checkpoints", counters["env_steps"])
-        self.saved_at = counters["env_steps"]
+        self.rng.bit_generator.state = counters.rng
+        self.latest = counters.latest
+        self.log.rewind(counters.env_steps)
+        run_folder.drop_later(self.folder / "checkpoints", counters.env_steps)
+        self.saved_at = counters.env_steps
         return learner
 
 

@@ -151,7 +151,7 @@ class Motions:
 @lru_cache
 def load_skills() -> tuple[LinearGait, Motions]:
     """The gait and motions that ship with the package."""
-    stored = json.loads(files(__package__).joinpath("skills.json").read_text("utf-8"))
+    stored = json.loads(files(__package__).joinpath("skills.json").read_text(encoding="utf-8"))
     up, over = (
         spline(np.array(motion["knots"]), motion["knot_steps"], motion["steps"])
         for motion in (stored["stand_up"], stored["roll_over"])

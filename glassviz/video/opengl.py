@@ -12,10 +12,12 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from glassviz.environment import cache_dir, has_gpu
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import replacing
+from glassviz.files import read_text, replacing
+from glassviz.text import parse_json
 from glassviz.video.failures import (
     INSTALL_MESA,
     Failure,
@@ -99,7 +101,7 @@ def choose_backend() -> Backend:
     if backend is None:
         backend = find_backend()
         with suppress(GlassvizError), replacing(entry) as partial:  # the folder may be read-only
-            partial.write_text(json.dumps(asdict(backend)), "utf-8")
+            partial.write_text(json.dumps(asdict(backend)), encoding="utf-8")
     os.environ["MUJOCO_GL"] = backend.name
     if "PYOPENGL_PLATFORM" in os.environ and backend.name in HEADLESS:
         os.environ["PYOPENGL_PLATFORM"] = backend.name
@@ -224,12 +226,19 @@ def _key() -> str:
 
 
 def _read_cache(entry: Path) -> Backend | None:
+    """The backend in an entry; None if it is missing, old or damaged."""
     try:
         if time.time() - entry.stat().st_mtime > CACHE_VALID_S:
             return None
-        return Backend(**json.loads(entry.read_text("utf-8")))
-    except (OSError, ValueError, TypeError):
+        found = Backend(**parse_json(read_text(entry, "a choice of OpenGL", _MAX_ENTRY)))
+    except (OSError, ValueError, TypeError, GlassvizError):
         return None
+    kinds = {"name": str, "renderer": str, "software": bool, "note": str}
+    sound = all(isinstance(getattr(found, name), kind) for name, kind in kinds.items())
+    return found if sound and found.name in BACKENDS else None
+
+
+_MAX_ENTRY = 1 << 16
 
 
 def _without_platform() -> dict[str, str]:
@@ -245,6 +254,7 @@ def probe(name: str) -> Attempt:
             env=_without_platform() | {"MUJOCO_GL": name},
             capture_output=True,
             text=True,
+            encoding="utf-8",
             errors="replace",
             timeout=PROBE_TIMEOUT_S,
         )
@@ -254,4 +264,16 @@ def probe(name: str) -> Attempt:
         return Attempt(name, None, f"{done.stderr}\nkilled by signal {-done.returncode}")
     if done.returncode > 0:
         return Attempt(name, None, done.stderr)
-    return Attempt(name, json.loads(done.stdout.splitlines()[-1])["renderer"], "")
+    told = told_as_json(done.stdout)
+    renderer = told.get("renderer") if isinstance(told, dict) else None
+    if not isinstance(renderer, str) or not renderer:
+        return Attempt(name, None, "no name of a renderer")
+    return Attempt(name, renderer, "")
+
+
+def told_as_json(output: str) -> Any:
+    """The JSON in the last line that a child process printed; None if there is none."""
+    try:
+        return parse_json(output.splitlines()[-1])
+    except (ValueError, IndexError):
+        return None

@@ -148,16 +148,16 @@ def broken_latents(trace: Trace) -> Trace:
     ("spoilt", "told"),
     [
         (lambda trace: with_latent(trace, 1.0), "different latents (1), found 16: ask for fewer"),
-        (broken_latents, "expected finite numbers, found others in 1 of 500 frames"),
+        (broken_latents, "expected finite numbers, found nan for latent in frame 3"),
         (lambda trace: cut(trace, 5), "different latents (5), found 16: ask for fewer"),
-        (lambda trace: cut(trace, 0), "expected frames to fit labels to, found none"),
+        (lambda trace: cut(trace, 0), "expected at least one episode of one frame, found"),
     ],
 )
 def test_latents_that_nothing_can_be_fitted_to_are_one_sentence(folder, spoilt, told):
     spoilt(planted(HOP, name="odd", glass=False)).save(folder / "odd.npz")
     printed = glassviz("fit", folder, "--refits", "0", code=1)
     [line] = [line for line in printed.splitlines() if "failed" in line]
-    assert line.startswith("odd") and told in line
+    assert "odd" in line.split()[0] and told in line
     assert files(folder) == sorted(labels_path(folder, each).name for each in (BARE, GLASS))
     assert not [path for path in folder.iterdir() if path.name.startswith(".")]
 

@@ -76,7 +76,7 @@ def planted(
 
 def with_soft(trace: Trace, tau: float = 0.1) -> Trace:
     """The trace with two prototypes per label, and soft assignments that follow them."""
-    partition = np.repeat(np.eye(CLUSTERS), PROTOTYPES // CLUSTERS, axis=0) * 0.93 + 0.01
+    partition = np.repeat(np.eye(CLUSTERS), PROTOTYPES // CLUSTERS, axis=0) * 0.92 + 0.01
     prototype = trace.label * 2
     soft = np.exp((np.arange(PROTOTYPES) == prototype[..., None]) / tau)
     glass = {"clusters": CLUSTERS, "prototypes": PROTOTYPES}

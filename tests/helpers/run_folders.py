@@ -4,7 +4,7 @@ import json
 import struct
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +20,25 @@ LEARNER = {"w": np.arange(6, dtype=np.float32).reshape(2, 3), "n": (np.array(7),
 
 def save(folder: Path, env_steps: int, replay_bytes: int = 1000) -> int:
     """A state of this many bytes, at least, filled with its step's last byte."""
-    arrays = {"replay": np.full(replay_bytes, env_steps % 256, np.uint8)}
-    return run_folder.save(folder, LEARNER, arrays, {"env_steps": env_steps, "best": {"pi": 0.5}})
+    arrays = {"replay": np.full(replay_bytes, env_steps % 256, np.uint8), "added": np.array(0)}
+    counters = {
+        "env_steps": env_steps,
+        "best": {"pi": 0.5},
+        "best_step": 0,
+        "finished": False,
+        "plateau_restarts": 0,
+        "basin_restarts": 0,
+        "latest": [],
+        "begun": env_steps,
+        "rng": np.random.default_rng(0).bit_generator.state,
+    }
+    return run_folder.save(folder, LEARNER, arrays, counters)
+
+
+def load(folder: Path, replay_bytes: int = 1000, like: Any = LEARNER):
+    """What `save` wrote."""
+    arrays = {"replay": np.zeros(replay_bytes, np.uint8), "added": np.array(0)}
+    return run_folder.load(folder, TRAIN, like, arrays)
 
 
 def evaluation(env_steps: int, controller="pi", returns=(12.5, 14.25)) -> Evaluation:

@@ -98,16 +98,18 @@ class SyntheticGait:
         shape = 1, frames
         angles = np.zeros((*shape, len(BODIES)))
         angles[0, :, BODIES.index("torso")] = self.torso
-        single = {name: np.zeros((*shape, 1), np.float32) for name in ("obs", "latent", "action")}
         return Trace(
             header=_header(self.plan),
             time=np.arange(frames)[None] * dt_s,
             qpos=np.zeros((*shape, 7)),
             qvel=np.zeros((*shape, 7)),
-            soft_assignment=np.zeros((*shape, 1), np.float32),
+            obs=np.zeros((*shape, 15), np.float32),
+            latent=np.zeros((*shape, 1), np.float32),
+            soft_assignment=np.zeros((*shape, 16), np.float32),
             prototype=self.label[None].astype(np.int32),
             label=self.label[None].astype(np.int32),
-            policy_action=single["action"],
+            action=np.zeros((*shape, 4), np.float32),
+            policy_action=np.zeros((*shape, 4), np.float32),
             value=np.zeros(shape, np.float32),
             value_spread=np.zeros(shape, np.float32),
             reward=np.zeros(shape),
@@ -116,7 +118,6 @@ class SyntheticGait:
             angles=angles,
             contacts=self.contacts[None],
             touch=np.zeros((*shape, 2)),
-            **single,
         )
 
 

@@ -12,6 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 
 import tests.helpers.tiny as tiny
+from glassviz import archive
 from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
@@ -176,8 +177,50 @@ def test_damaged_coordinates_are_made_again(mppi, tmp_path, content):
     path.write_bytes(content)
     told: list[str] = []
     assert not make_map([mppi], PCA, tmp_path, tell=told.append).reused
-    assert told == [f"{path}: cannot be read, fitting the map again"]
+    [line] = told
+    assert line.startswith(f"fitting the map again: {path}: expected coordinates of a map")
     assert make_map([mppi], PCA, tmp_path).reused
+
+
+BROKEN_COORDINATES = {
+    "positions of another shape": lambda xy, fitted: (xy[:, 1:], fitted),
+    "fewer frames": lambda xy, fitted: (xy[:, 1:], fitted[:, 1:]),
+    "numbers of another kind": lambda xy, fitted: (xy.astype(np.float64), fitted),
+    "text": lambda xy, fitted: (xy.astype(str), fitted),
+    "NaN where it was fitted": lambda xy, fitted: (xy * np.float32(np.nan), fitted),
+    "nothing that was fitted": lambda xy, fitted: (xy * np.float32(np.nan), ~fitted),
+    "numbers beyond any map": lambda xy, fitted: (xy * np.float32(1e30), fitted),
+}
+
+
+@pytest.mark.parametrize("checksum", [True, False])
+@pytest.mark.parametrize("name", BROKEN_COORDINATES)
+def test_coordinates_that_are_none_of_these_traces_are_made_again(mppi, tmp_path, name, checksum):
+    path = make_map([mppi], PCA, tmp_path).path
+    header, arrays = archive.load(path, "coordinates", "")
+    xy, fitted = (next(n for n in arrays if n.startswith(k)) for k in ("xy", "fitted"))
+    arrays[xy], arrays[fitted] = BROKEN_COORDINATES[name](arrays[xy], arrays[fitted])
+    if checksum:
+        archive.save(path, header, arrays)
+    else:
+        text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), np.uint8)
+        np.savez(path.with_suffix(".npz"), header=text, **arrays)
+        path.with_suffix(".npz").replace(path)
+    told: list[str] = []
+    assert not make_map([mppi], PCA, tmp_path, tell=told.append).reused
+    assert "fitting the map again" in told[0] and "\n" not in told[0]
+    assert make_map([mppi], PCA, tmp_path).reused
+
+
+def test_coordinates_of_frames_in_another_order_are_made_again(mppi, tmp_path):
+    path = make_map([mppi], PCA, tmp_path).path
+    with np.load(path) as members:
+        content = {name: members[name] for name in members.files}
+    xy = next(name for name in content if name.startswith("xy"))
+    content[xy] = content[xy][:, ::-1]
+    with path.open("wb") as file:
+        np.savez(file, **content)
+    assert not make_map([mppi], PCA, tmp_path).reused
 
 
 def test_a_folder_that_takes_no_files_keeps_nobody_from_their_map(mppi, tmp_path):

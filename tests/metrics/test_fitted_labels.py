@@ -244,6 +244,12 @@ def test_the_same_labels_make_the_same_file_whose_hash_they_know(fitted, tmp_pat
         ({}, "{}", "expected schema version 1 .* found None"),
         ({}, json.dumps(HEADER | {"schema_version": 2}), "expected schema version 1 .* found 2"),
         ({}, json.dumps(HEADER | {"seed": "x"}), "something else"),
+        ({}, json.dumps(HEADER | {"checkpoint_sha256": "../x"}), "something else"),
+        ({}, json.dumps(HEADER | {"h1_bits": float("nan")}), "something else"),
+        ({}, json.dumps(HEADER | {"h2_bits": 10**400}), "something else"),
+        ({}, json.dumps(HEADER | {"mean_cosine": 2}), "something else"),
+        ({"prototypes": np.full((3, 4), 1e30, np.float32)}, None, "something else"),
+        ({"prototypes": np.zeros((3, 0), np.float32)}, None, "something else"),
         ({"partition": None}, None, "something else"),
         ({"partition": np.array([0, 1], np.int32)}, None, "something else"),
         ({"partition": np.array([0, 1, 2**31 - 1], np.int32)}, None, "something else"),
@@ -278,5 +284,5 @@ def test_a_missing_cut_or_foreign_file_is_refused_in_a_sentence(fitted, tmp_path
         path.write_bytes(broken)
         with pytest.raises(GlassvizError, match="damaged or of another kind: make them again"):
             FittedLabels.load(path)
-    with pytest.raises(GlassvizError, match="damaged or of another kind"):
+    with pytest.raises(GlassvizError, match="expected fitted labels, found a folder"):
         FittedLabels.load(tmp_path)

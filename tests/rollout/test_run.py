@@ -242,6 +242,19 @@ def test_what_was_used_longest_ago_makes_room(tmp_path, reads):
     assert dict(reads) == {"0.npz": 1, "1.npz": 2, "2.npz": 1}
 
 
+def test_a_trace_that_was_replaced_meanwhile_is_not_mixed_with_the_one_before(tmp_path):
+    cache = TraceCache(1)
+    for name, frames in (("a", 100), ("b", 100)):
+        clock_trace(1, frames).save(tmp_path / f"{name}.npz")
+        cache.load(tmp_path / f"{name}.npz")
+    clock_trace(1, 90).save(tmp_path / "a.npz")
+    with pytest.raises(GlassvizError, match=r"a.npz: expected the trace .* read before, found"):
+        cache.load(tmp_path / "a.npz")
+    cache.put(clock_trace(1, 90), tmp_path / "a.npz")
+    cache.load(tmp_path / "b.npz")
+    assert cache.load(tmp_path / "a.npz").frames == 90
+
+
 def test_what_a_comparison_needs_stays_when_a_trace_makes_room(tmp_path, reads):
     cache = TraceCache(1)
     runs = []

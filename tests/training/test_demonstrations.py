@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from glassviz import checkpoints
+from glassviz import archive, checkpoints
 from glassviz.agents.config import EnvConfig
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
@@ -230,11 +230,11 @@ def test_a_file_that_holds_no_demonstrations_is_refused_in_one_sentence(tmp_path
         demonstrations.load(path)
     demonstrations.save(path, [episode(1)], {})
     whole = path.read_bytes()
-    with np.load(path) as archive:
-        arrays = dict(archive)
+    with np.load(path) as members:
+        arrays = {name: members[name] for name in members.files if name != archive.CHECKSUM}
     for broken in (b"", b"not an archive", whole[: len(whole) // 2]):
         path.write_bytes(broken)
-        with pytest.raises(GlassvizError, match=r"cannot be read as such"):
+        with pytest.raises(GlassvizError, match=r"cannot be read as one"):
             demonstrations.load(path)
     np.savez(path, **{**arrays, "action": arrays["action"][:2]})
     with pytest.raises(GlassvizError, match=r"expected arrays with axes \(steps, episodes\)"):
@@ -245,6 +245,40 @@ def test_a_file_that_holds_no_demonstrations_is_refused_in_one_sentence(tmp_path
     np.savez(path, **{name: arrays[name] for name in arrays if name != "seeds"})
     with pytest.raises(GlassvizError, match="seeds"):
         demonstrations.load(path)
+
+
+SPOILT = {
+    "actions beyond their range": ("action", lambda a: a * 100, "from -1.00001 to 1.00001 for act"),
+    "actions that are none": ("action", lambda a: a * np.nan, "for action, found nan in step 0"),
+    "infinite rewards": ("reward", lambda a: a + np.float32(np.inf), "for reward, found inf"),
+    "observations in words": ("obs", lambda a: a.astype(str), "floating-point numbers for obs"),
+    "complex rewards": ("reward", lambda a: a + 1j, "floating-point numbers for reward"),
+    "seeds between integers": ("seeds", lambda a: a + 0.5, "expected integers for seeds"),
+    "another robot": ("obs", lambda a: a[..., :3], "15 observations and 4 actions, found obs"),
+    "an action less": ("action", lambda a: a[..., :3], "15 observations and 4 actions, found"),
+}
+
+
+@pytest.mark.parametrize("name", SPOILT)
+def test_episodes_that_no_agent_can_learn_from_are_refused_in_one_sentence(name, tmp_path):
+    path = tmp_path / "demos.npz"
+    array, change, sentence = SPOILT[name]
+    demonstrations.save(path, [episode(1)], {})
+    header, arrays = archive.load(path, "demonstrations", "")
+    archive.save(path, header, arrays | {array: change(arrays[array])})
+    with pytest.raises(GlassvizError, match=sentence) as raised:
+        demonstrations.load(path)
+    assert "\n" not in str(raised.value)
+
+
+def test_demonstrations_of_double_precision_or_from_before_checksums_are_read(tmp_path):
+    path = tmp_path / "demos.npz"
+    demonstrations.save(path, [episode(1)], {})
+    header, arrays = archive.load(path, "demonstrations", "")
+    doubles = {n: a.astype(np.float64) if a.dtype.kind == "f" else a for n, a in arrays.items()}
+    np.savez(path, header=np.array(json.dumps(header)), **doubles)
+    found = demonstrations.load(path)
+    assert found.obs.dtype == np.float32 and np.array_equal(found.obs, arrays["obs"])
 
 
 def train_command(path: Path, out: Path, *options: str):

@@ -19,7 +19,7 @@ from glassviz.training import run_folder
 from glassviz.training.log import RunLog
 from glassviz.training.run_folder import check_unused, locked, record_start, seed_folder
 from tests.helpers.commands import invoke, run_python
-from tests.helpers.run_folders import LEARNER, PROVENANCE, TRAIN, log_span, save, scalars
+from tests.helpers.run_folders import PROVENANCE, TRAIN, load, log_span, save, scalars
 
 SMALL_DISK = 300_000
 
@@ -60,8 +60,8 @@ def test_a_full_disk_ends_a_save_in_one_sentence_with_the_last_one_intact(small_
         f"{folder}/resume.npz of step 100, free some space and continue with --resume"
     )
     assert not list(small_disk.rglob("*.partial"))
-    _, arrays, counters = run_folder.load(folder, TRAIN, LEARNER)
-    assert counters["env_steps"] == 100 and (arrays["replay"] == 100).all()
+    _, arrays, counters = load(folder, 200_000)
+    assert counters.env_steps == 100 and (arrays["replay"] == 100).all()
 
 
 def test_a_full_disk_before_the_first_save_says_that_there_is_none(small_disk):

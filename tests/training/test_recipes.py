@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import Any, get_args
 
@@ -372,3 +373,36 @@ def test_presets_are_the_published_and_the_small_agent():
     assert (small.agent.latent_dim, small.batch_size) == (128, 128)
     assert paper.k_update / paper.num_envs == small.k_update / small.num_envs == 0.25
     assert isinstance(paper, TrainConfig) and preset("paper", "tdmpc2").agent.glass is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a = " + "[" * 5000,
+        "[" + ".".join("a" * 3000) + "]\nwhat = 'x'",
+        "[]",
+        "x = 1",
+        "",
+        "[mine]\nwhat = 3",
+        "[mine]\nwhat = 'x'\nfrom = 3",
+        "[mine]\nwhat = 'x'\nsettings = 3",
+        "[mine]\nwhat = 'x'\nsettings.learning_rate = 1979-05-27",
+        "[mine]\nwhat = 'x'\nsettings.learning_rate = nan",
+        "[mine]\nwhat = 'x'\nsettings.steps = [1]",
+        "[mine]\nwhat = 'x'\nfrom = ['mine']",
+        "\0",
+    ],
+)
+def test_a_recipe_that_is_none_is_one_sentence(text, tmp_path):
+    (tmp_path / "mine.toml").write_text(text)
+    with pytest.raises(UsageError) as raised:
+        recipes.configure(str(tmp_path / "mine.toml"))
+    assert "\n" not in str(raised.value) and len(str(raised.value)) < 500
+
+
+def test_a_recipe_that_is_no_file_is_one_sentence(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    (tmp_path / "large.toml").write_bytes(b"#" * 2_000_000)
+    for name, found in (("pipe", "a named pipe"), ("large", "at most"), ("none", "no such file")):
+        with pytest.raises(UsageError, match=found):
+            recipes.recipe(str(tmp_path / f"{name}.toml"))

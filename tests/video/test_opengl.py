@@ -250,3 +250,30 @@ def test_software_rendering_beside_a_gpu_is_noted(fresh, monkeypatch):
     backend = choose_backend()
     assert isinstance(backend, Backend) and backend.software
     assert "NVIDIA_DRIVER_CAPABILITIES=all" in backend.note
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"name": "egl"}'),
+        b'{"name": "egl", "renderer": 3, "software": false}',
+        b'{"name": "lunar", "renderer": "a", "software": false}',
+        b'{"name": "egl", "renderer": "a", "software": "no"}',
+        b'{"name": "egl", "renderer": "a", "software": false, "more": 1}',
+    ],
+)
+def test_a_damaged_cache_entry_counts_as_none(fresh, monkeypatch, content):
+    monkeypatch.setattr(opengl, "probe", only("egl"))
+    choose_backend()
+    [entry] = (opengl.cache_dir() / "gl").iterdir()
+    entry.write_bytes(content)
+    choose_backend.cache_clear()
+    monkeypatch.delenv("MUJOCO_GL")
+    assert choose_backend().renderer.startswith("llvmpipe")
+
+
+@pytest.mark.parametrize("output", ["", "warning", "[]", "null", '{"renderer": 3}'])
+def test_a_probe_that_tells_no_renderer_has_failed(monkeypatch, output):
+    done = subprocess.CompletedProcess([], 0, output, "")
+    monkeypatch.setattr(subprocess, "run", lambda *args, **options: done)
+    assert probe("egl").renderer is None and probe("egl").cause
