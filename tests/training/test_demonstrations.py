@@ -234,7 +234,7 @@ def test_a_file_that_holds_no_demonstrations_is_refused_in_one_sentence(tmp_path
         arrays = {name: members[name] for name in members.files if name != archive.CHECKSUM}
     for broken in (b"", b"not an archive", whole[: len(whole) // 2]):
         path.write_bytes(broken)
-        with pytest.raises(GlassvizError, match=r"cannot be read as one"):
+        with pytest.raises(GlassvizError, match="expected demonstrations"):
             demonstrations.load(path)
     np.savez(path, **{**arrays, "action": arrays["action"][:2]})
     with pytest.raises(GlassvizError, match=r"expected arrays with axes \(steps, episodes\)"):
