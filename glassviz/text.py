@@ -4,8 +4,15 @@ import json
 import re
 from collections.abc import Iterable
 from typing import Any
+from unicodedata import category
 
 _LENGTH_LIMIT = 120
+
+LONGEST_NAME = 255
+"""Characters of a file name: no file system that people use allows more."""
+
+LONGEST_PATH = 4096
+"""Characters of a path, likewise."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
 
 
@@ -19,6 +26,15 @@ def printable(text: str, limit: int = _LENGTH_LIMIT) -> str:
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else "?" for c in cut)
+
+
+def printable_lines(text: str) -> str:
+    r"""`text` of any length, with `?` for characters that control a terminal or cannot be encoded.
+
+    >>> printable_lines("one\x1b\ntwo")
+    'one?\ntwo'
+    """
+    return "".join(c if c == "\n" or category(c)[0] != "C" else "?" for c in text)
 
 
 def escaped(text: str) -> str:

@@ -17,6 +17,7 @@ from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, replacing
+from glassviz.text import parse_json
 
 SCHEMA_VERSION = 1
 
@@ -148,7 +149,7 @@ class Trace:
         try:
             # If NumPy opened the file itself, it would leave it open when it is not an archive.
             with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                header = json.loads(archive["header"].tobytes())
+                header = parse_json(archive["header"].tobytes())
                 _check_version(header, path)
                 arrays = {name: archive[name] for name in ARRAYS}
             if not all(isinstance(array, np.ndarray) for array in arrays.values()):

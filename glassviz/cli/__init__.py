@@ -18,6 +18,7 @@ from glassviz.cli.stability import report, stability
 from glassviz.cli.training import demonstrate, recipes, refine, train
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError
+from glassviz.text import printable_lines
 
 PROGRAM = "glassviz"
 
@@ -33,7 +34,7 @@ class CommandGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except GlassvizError as error:
-            typer.echo(f"error: {error}", err=True)
+            typer.echo(f"error: {printable_lines(str(error))}", err=True)
             raise typer.Exit(error.exit_code) from None
         except KeyboardInterrupt:
             typer.echo("interrupted", err=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from glassviz.cli.options import Checkpoint, Json, Overwrite
+from glassviz.cli.options import Checkpoint, Json, Overwrite, say
 from glassviz.errors import GlassvizError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def convert(
 
     summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
     _print_facts(remarks_of(summary))
-    typer.echo(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
+    say(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
 
 
 def _print_facts(rows: Iterator[tuple[str, str]]) -> None:
@@ -112,10 +112,10 @@ def doctor(
     else:
         for check in report.checks:
             mark = {"ok": "ok  ", "note": "note", "failed": "FAIL"}[check.status]
-            typer.echo(f"{mark}  {check.name:<10}  {check.found}")
+            say(f"{mark}  {check.name:<10}  {check.found}")
             if check.fix:
-                typer.echo(f"{'':18}-> {check.fix}")
-        typer.echo("Films can be made." if report.can_film else "Films cannot be made.")
+                say(f"{'':18}-> {check.fix}")
+        say("Films can be made." if report.can_film else "Films cannot be made.")
     if not report.can_film:
         raise typer.Exit(1)
 
@@ -126,7 +126,7 @@ def _explain(message: str) -> None:
     failure = diagnose(sys.stdin.read() if message == "-" else message)
     if failure is None:
         raise GlassvizError("doctor --message: not a known OpenGL error")
-    typer.echo(f"cause: {failure.cause}\nfix:   {failure.fix}")
+    say(f"cause: {failure.cause}\nfix:   {failure.fix}")
 
 
 TEXT_WIDTH = 88
@@ -161,7 +161,7 @@ def explain(
         entries = [*map(vars, found)]
         typer.echo(as_json(entries if name is None else entries[0], ascii_only=False))
     else:
-        typer.echo(_listed(found) if name is None else _told(found[0]))
+        say(_listed(found) if name is None else _told(found[0]))
 
 
 def _listed(found: "list[Metric]") -> str:

@@ -9,6 +9,7 @@ from typer.core import TyperCommand
 
 from glassviz.errors import UsageError
 from glassviz.rollout.batch import Failed
+from glassviz.text import printable_lines
 
 if TYPE_CHECKING:
     from glassviz.rollout.traces import RolloutOptions
@@ -46,7 +47,13 @@ OptionalSeed = Annotated[int | None, _seed]
 Steps = Annotated[
     int | None, typer.Option(help="Frames per episode; by default the whole episode.", min=1)
 ]
-Traces = Annotated[Path | None, typer.Option(help="Folder of traces; by default renders/traces.")]
+Traces = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of traces; by default renders/traces, or the user's cache folder where that "
+        "cannot be written."
+    ),
+]
 Labels = Annotated[
     str,
     typer.Option(
@@ -110,6 +117,11 @@ class Command(TyperCommand):
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)
+
+
+def say(text: str, err: bool = False) -> None:
+    """Print a text, which may contain names from files."""
+    typer.echo(printable_lines(text), err=err)
 
 
 def rollout_options(controller: ControllerChoice, **options: Any) -> "RolloutOptions":

@@ -60,18 +60,18 @@ def stability(
     from glassviz.cli.progress import assess_with_progress
     from glassviz.cli.tables import print_table
     from glassviz.compare.compare import compare
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.report import documents
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.run import Run
 
     if out:
         for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
-            refuse_existing(out / name, overwrite)
+            check_target(out / name, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     csv_only = to_csv and not out
-    together = None if csv_only else compare(rows, lambda line: typer.echo(line, err=True))
+    together = None if csv_only else compare(rows, lambda line: opt.say(line, err=True))
     if out:
         documents.save_stability(rows, out, together)
         documents.save_comparison(together, out)
@@ -166,7 +166,7 @@ def report(
     else:
         checkpoints = _write_static(rows, out, overwrite)
     assessed = sum(isinstance(row, Run) for row in rows)
-    typer.echo(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
+    opt.say(f"{out}: {assessed} of {len(rows)} rows, {checkpoints} checkpoints")
     opt.exit_on_failures(rows)
 
 
@@ -179,7 +179,7 @@ def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> int
     from glassviz.report.html import write_html, write_markdown
 
     with task("composing") as progress:
-        together = compare(rows, lambda line: typer.echo(line, err=True))
+        together = compare(rows, lambda line: opt.say(line, err=True))
         page = compose(rows, environment.command(), together, on_card=progress)
         (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
     return len(page.cards)

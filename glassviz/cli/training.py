@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from glassviz.cli.options import Checkpoint, Json, Overwrite
+from glassviz.cli.options import Checkpoint, Json, Overwrite, say
 from glassviz.errors import UsageError
 from glassviz.training.config import SETTINGS
 
@@ -104,12 +104,12 @@ def train(
     made_by = environment.provenance(recipe=f"{title} ({preset})") | _sources(shown, start)
     replay = demonstrations.as_replay(shown) if shown else None
     trainer = Trainer(run, folder, made_by, chosen, resume, keep, replay, tensorboard, start)
-    typer.echo(
+    say(
         f"training {run.algo}, recipe {title} ({preset}), on {' and '.join(run.tasks)}, "
         f"seed {', '.join(map(str, chosen))}, into {folder}"
     )
     _run(trainer, run.steps, len(chosen) > 1)
-    typer.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
+    say(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
 
 
 def _with_settings(command: Any) -> Any:
@@ -308,11 +308,11 @@ def demonstrate(
     from glassviz import checkpoints, environment
     from glassviz.agents.config import EnvConfig
     from glassviz.cli.progress import task
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.training import demonstrations
     from glassviz.training.true_model import AGENT_MPC, MPCConfig
 
-    refuse_existing(out, overwrite)
+    check_target(out, overwrite)
     config = EnvConfig(physics=physics, episode_steps=steps)
     around = checkpoints.load(agent) if agent else None
     mpc = AGENT_MPC if agent else MPCConfig()
@@ -328,7 +328,7 @@ def demonstrate(
     made_by = demonstrations.describe(config, mpc, episodes, min_return, around)
     demonstrations.save(out, kept, made_by | environment.provenance("demonstrations"))
     mean = sum(demo.total for demo in kept) / len(kept)
-    typer.echo(f"{out}: {len(kept)} of {episodes} episodes, mean return {mean:.1f}")
+    say(f"{out}: {len(kept)} of {episodes} episodes, mean return {mean:.1f}")
 
 
 def refine(
@@ -351,10 +351,10 @@ def refine(
     """
     from glassviz import checkpoints
     from glassviz.cli.progress import task
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.training.refine import ESConfig, Refiner, provenance_of
 
-    refuse_existing(out, overwrite)
+    check_target(out, overwrite)
     agent, es = checkpoints.load(checkpoint), ESConfig()
     refiner = Refiner(agent, es, iterations, seed)
     with task("refining", total=iterations) as bar:
@@ -365,4 +365,4 @@ def refine(
                 made_by = provenance_of(agent, es, done, seed)
                 checkpoints.save(out, agent.config, refiner.params, made_by)
                 bar.print(f"iteration {done}: score {now.score:.3f}, {now.stands:.0%} stand")
-    typer.echo(f"{out}: {iterations} iterations; measure it with `glassviz evaluate`")
+    say(f"{out}: {iterations} iterations; measure it with `glassviz evaluate`")

@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from glassviz import files
 from glassviz.errors import UsageError
-from glassviz.files import StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, replacing
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -90,12 +91,12 @@ def check_target(path: StrPath, overwrite: bool) -> None:
 
     Raises:
         UsageError: the suffix is not one of `FORMATS`.
-        GlassvizError: the file exists and `overwrite` is false.
+        GlassvizError: the file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
-    refuse_existing(path, overwrite)
+    files.check_target(path, overwrite)
 
 
 def save(

@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, refuse_existing
+from glassviz.files import StrPath, check_target, partial_path, refuse_existing
 
 Format = Literal["mp4", "gif", "webm"]
 
@@ -179,12 +179,12 @@ class Encoder:
         self._frames = 0
         # Absolute, since ffmpeg interprets text before a colon as the name of a protocol.
         path = Path(self.path).absolute()
-        self._partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-        self._lossless = self._partial.with_suffix(".lossless")
-        self._palette = self._partial.with_suffix(".palette.png")
+        self._partial = partial_path(path)
+        self._lossless = partial_path(path.with_suffix(".lossless"))
+        self._palette = partial_path(path.with_suffix(".palette"))
 
     def __enter__(self) -> Self:
-        refuse_existing(self.path, self.overwrite)
+        check_target(self.path, self.overwrite)
         arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24" if self.format == "gif" else "yuv420p"]
         arguments += ["-s", f"{self.width}x{self.height}", "-r", str(self.fps), "-i", "pipe:0"]
         if self.format == "gif":
@@ -282,8 +282,8 @@ class Encoder:
         palette = str(self._palette)
         output = [*SPECS["gif"].arguments, "-f", "gif", str(self._partial)]
         for arguments in (
-            ["-vf", make_palette, "-frames:v", "1", palette],
-            ["-i", palette, "-lavfi", use_palette, *output],
+            ["-vf", make_palette, "-frames:v", "1", "-c:v", "png", "-f", "image2pipe", palette],
+            ["-f", "png_pipe", "-i", palette, "-lavfi", use_palette, *output],
         ):
             command = ffmpeg("-i", str(self._lossless), *arguments)
             none = subprocess.DEVNULL
