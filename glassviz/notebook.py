@@ -59,6 +59,9 @@ def hand_over(figure: "Figure") -> "Sequence[Axes]":
     """Give a figure to pyplot, which shows it below the cell that made it; returns its axes."""
     import matplotlib.pyplot as plt
 
+    from glassviz.figures.style import make_drawable
+
+    make_drawable(figure)
     figure.set_dpi(min(FINEST_DPI, WIDEST / figure.get_figwidth()))
     plt.figure(FigureClass=lambda *args, **kwargs: figure)  # type: ignore[arg-type]
     return figure.axes

@@ -15,7 +15,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glassviz.figures.graph_layout import Box, Room
-from glassviz.figures.style import COLUMN_INCHES, INK, style, text_width
+from glassviz.figures.style import COLUMN_INCHES, INK, shortened, style, text_width
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 from glassviz.text import count_of
 from glassviz.training.log import CONTROLLERS, Curve, Run
@@ -33,6 +33,9 @@ LINE_INCHES = 0.15
 
 SHORT_NAME = 26
 """Longest name for which the legend has two columns."""
+
+NAME_POINTS = 160.0
+"""Width of a name in the legend of learning curves."""
 
 LEGEND_ROOM = 1.25
 """Upper limit over the highest curve, which leaves room for the legend of the published band."""
@@ -160,7 +163,8 @@ def _legend_of_runs(runs: Sequence[Run]) -> tuple[list[Artist], list[str]]:
     handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(runs))]
     # Matplotlib omits labels that begin with an underscore.
     labels = [
-        f"{' ' * run.name.startswith('_')}{run.name} ({count_of(run.seeds, 'seed')})"
+        f"{' ' * run.name.startswith('_')}{shortened(run.name, NAME_POINTS, 7.0)} "
+        f"({count_of(run.seeds, 'seed')})"
         for run in runs
     ]
     if any(steps for run in runs for steps in run.restarts.values()):

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, append, as_paths, replacing
+from glassviz.text import LONGEST_PATH, printable
 
 if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Evaluation
@@ -307,7 +308,7 @@ def read_run(folder: StrPath, name: str) -> Run:
             f"{folder}: expected evaluations in {', '.join(logs[seed].name for seed in logs)}, "
             f"found none: wait for the first one"
         )
-    return Run(name, tuple(curves), restarts)
+    return Run(printable(name, LONGEST_PATH), tuple(curves), restarts)
 
 
 def _rows(path: Path) -> list[tuple[int, float, str]]:
