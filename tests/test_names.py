@@ -140,3 +140,9 @@ def test_films_spell_out_what_their_typeface_lacks():
 
     assert drawable("planner (mppi) \u2026") == "planner (mppi) \u2026"
     assert drawable("\u4e2d") == "U+4E2D"
+
+
+def test_no_font_of_mere_boxes_stands_in_for_a_glyph():
+    from glassviz.figures import style
+
+    assert "Last Resort" not in " ".join(style.families("\U0010fffd \u4e2d"))

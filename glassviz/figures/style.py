@@ -142,7 +142,12 @@ def _font_of(character: str) -> str | None:
         return own
     if not character.isprintable():
         return None
-    upright = (each for each in fontManager.ttflist if each.style == "normal")
+    # Matplotlib ships a last resort: it has a box for every character.
+    upright = (
+        each
+        for each in fontManager.ttflist
+        if each.style == "normal" and "last resort" not in each.name.lower()
+    )
     others = sorted({(each.name, each.fname) for each in upright})
     return next((name for name, file in others if ord(character) in _characters(file)), None)
 
