@@ -81,15 +81,15 @@ QUIET_S, STEP_S = 3.0, 0.5
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Tell on standard error how far something is; call what it yields with steps done, in all."""
-    started = told_at = time.monotonic()
+    started = told_at = now = time.monotonic()
     longest = 0
     remaining: Remaining | None = None
 
     def tell(done: int, total: int) -> None:
-        nonlocal told_at, longest, remaining
-        remaining = remaining or Remaining([("step", total)])
-        left_s = remaining(done)
+        nonlocal told_at, longest, remaining, now
         now = time.monotonic()
+        remaining = remaining or Remaining([("step", total)], now=lambda: now, since=started)
+        left_s = remaining(done)
         if now - started < QUIET_S or now - told_at < STEP_S or not done:
             return
         told_at = now

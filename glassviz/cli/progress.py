@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,11 +27,15 @@ class Task:
     id: "TaskID"
     remaining: Remaining | None = None
     told: bool = False
+    since: float = field(default_factory=time.monotonic)
 
     def __call__(self, done: int, total: int) -> None:
         """Move on."""
         if not self.told:
-            self.remaining = self.remaining or Remaining([("step", total)])
+            clock = time.monotonic
+            self.remaining = self.remaining or Remaining(
+                [("step", total)], now=clock, since=self.since
+            )
             self.expect(self.remaining(done))
         self.told = False
         self.bar.update(self.id, completed=done, total=total, visible=True)
@@ -43,7 +47,7 @@ class Task:
 
     def begin(self, doing: str) -> "Task":
         """Start again with other work."""
-        self.remaining = None
+        self.remaining, self.since = None, time.monotonic()
         self.bar.update(self.id, description=printable(doing), completed=0, total=None, ends=None)
         return self
 

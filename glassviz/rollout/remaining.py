@@ -36,6 +36,7 @@ class Remaining:
             number of its steps, or in what unit `done` is counted.
         trials_s: seconds per step of a kind, where a trial measured them.
         now: seconds on a clock.
+        since: when the work began, on that clock; now by default.
     """
 
     def __init__(
@@ -43,11 +44,12 @@ class Remaining:
         parts: Sequence[tuple[Hashable, Number]],
         trials_s: Mapping[Hashable, float] | None = None,
         now: Clock | None = None,
+        since: float | None = None,
     ) -> None:
         self._parts = [(kind, float(size)) for kind, size in parts]
         self._trials_s = dict(trials_s or {})
         self._now = now or time.perf_counter
-        self._at, self._done = self._now(), 0.0
+        self._at, self._done = self._now() if since is None else since, 0.0
         self._steps: dict[Hashable, float] = {}
         self._seconds: dict[Hashable, float] = {}
         # Without a trial, the first step of a kind may wait for its compilation.
