@@ -348,18 +348,26 @@ def check_target(path: StrPath, overwrite: bool = True, room: int = 0) -> None:
         DiskFullError: there is not enough room.
     """
     path = Path(path)
-    length = len(os.fsencode(path.name))
-    if length > _MAX_NAME_BYTES:
-        raise GlassvizError(
-            f"{path}: expected a name of at most {_MAX_NAME_BYTES} bytes, found {length}: choose "
-            f"a shorter one"
-        )
+    _check_name(path)
     with write_errors(path, None):
         refuse_existing(path, overwrite)
         is_folder = path.is_dir()
     if is_folder:
         raise GlassvizError(f"{path}: expected a file to write, found a folder: name a file in it")
     check_folder(path.parent, room, wanted=path)
+
+
+def check_subfolder(folder: StrPath, overwrite: bool = True) -> None:
+    """Check that a folder can be made or replaced, as `check_target` does for a file.
+
+    Raises:
+        GlassvizError: it exists and must not be replaced, is a file, or cannot be made.
+    """
+    folder = Path(folder)
+    _check_name(folder)
+    with write_errors(folder, None):
+        refuse_existing(folder, overwrite)
+    check_folder(folder)
 
 
 def check_folder(folder: StrPath, room: int = 0, wanted: StrPath | None = None) -> None:
@@ -388,6 +396,19 @@ def check_folder(folder: StrPath, room: int = 0, wanted: StrPath | None = None) 
         free = shutil.disk_usage(there).free
     if free < room:
         raise DiskFullError(wanted, room, f"{_size(free)} left on device")
+
+
+def _check_name(path: Path) -> None:
+    """Refuse a path with a part that no file system can hold."""
+    for part in path.parts:
+        length = len(os.fsencode(part))
+        if length > _MAX_NAME_BYTES:
+            raise GlassvizError(
+                f"{path}: expected a name of at most {_MAX_NAME_BYTES} bytes, found {length}: "
+                f"choose a shorter one"
+            )
+    if "\0" in str(path):
+        raise GlassvizError(f"{str(path)!r}: expected a name, found a null byte: leave it out")
 
 
 def refuse_existing(path: StrPath, overwrite: bool) -> None:

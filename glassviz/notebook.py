@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, check_target, replacing
 from glassviz.rollout import run as rollouts
-from glassviz.rollout.batch import Failed
+from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.find import TRACE_SUFFIX, find_targets
+from glassviz.rollout.remaining import Remaining
+from glassviz.text import printable
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -57,6 +59,9 @@ def hand_over(figure: "Figure") -> "Sequence[Axes]":
     """Give a figure to pyplot, which shows it below the cell that made it; returns its axes."""
     import matplotlib.pyplot as plt
 
+    from glassviz.figures.style import make_drawable
+
+    make_drawable(figure)
     figure.set_dpi(min(FINEST_DPI, WIDEST / figure.get_figwidth()))
     plt.figure(FigureClass=lambda *args, **kwargs: figure)  # type: ignore[arg-type]
     return figure.axes
@@ -76,17 +81,19 @@ QUIET_S, STEP_S = 3.0, 0.5
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     """Tell on standard error how far something is; call what it yields with steps done, in all."""
-    started = told_at = time.monotonic()
+    started = told_at = now = time.monotonic()
     longest = 0
+    remaining: Remaining | None = None
 
     def tell(done: int, total: int) -> None:
-        nonlocal told_at, longest
+        nonlocal told_at, longest, remaining, now
         now = time.monotonic()
+        remaining = remaining or Remaining([("step", total)], now=lambda: now, since=started)
+        left_s = remaining(done)
         if now - started < QUIET_S or now - told_at < STEP_S or not done:
             return
         told_at = now
-        left_s = (now - started) / done * (total - done)
-        line = f"{what}: {done} of {total}, {left_s:.0f} s left"
+        line = f"{printable(what)}: {done} of {total}, {left_s:.0f} s left"
         longest = max(longest, len(line))
         print(f"\r{line:<{longest}}", end="", file=sys.stderr, flush=True)
 
@@ -112,7 +119,7 @@ class Film:
             GlassvizError: there is one already, or it cannot be written.
         """
         target = Path(path)
-        refuse_existing(target, overwrite)
+        check_target(target, overwrite, len(self.mp4))
         with replacing(target) as partial:
             partial.write_bytes(self.mp4)
         return target
@@ -445,23 +452,24 @@ class Run:
             seed: determines resets and planning.
             steps: frames per episode; the whole episode by default.
             samples, horizon, iterations: of the planner; the checkpoint's own by default.
-            folder: of the traces; renders/traces by default.
+            folder: of the traces; by default renders/traces, or the user's cache folder where
+                that cannot be written.
 
         Raises:
             GlassvizError: there is nothing to roll out, there is no planner, or the trace cannot
                 be written.
         """
         from glassviz.agents.planner import Controller
-        from glassviz.rollout.traces import TRACE_FOLDER, RolloutOptions, traces_of
+        from glassviz.rollout.traces import RolloutOptions, traces_of
 
         check_choice("controller", controller, get_args(Controller))
         for what, value in {"episodes": episodes, "steps": steps}.items():
             if value is not None and value < 1:
                 raise UsageError(f"{what}: expected at least 1, found {value}")
         options = RolloutOptions(episodes, (controller,), seed, steps, samples, horizon, iterations)
-        folder = folder or TRACE_FOLDER
         with progress(f"rolling out {self.name}") as on_progress:
-            [made] = traces_of(self.path, options, folder, on_progress=on_progress)
+            listener = Listener(on_recording=on_progress)
+            [made] = traces_of(self.path, options, folder, listener=listener)
         return Rollout(replace(made, name=self.name))
 
     def __repr__(self) -> str:

@@ -2,10 +2,18 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import groupby
 from typing import Any
+from unicodedata import category
 
 _LENGTH_LIMIT = 120
+
+LONGEST_NAME = 255
+"""Characters of a file name: no file system that people use allows more."""
+
+LONGEST_PATH = 4096
+"""Characters of a path, likewise."""
 _MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~!$&])")
 
 
@@ -19,6 +27,62 @@ def printable(text: str, limit: int = _LENGTH_LIMIT) -> str:
     """
     cut = text if len(text) <= limit else text[: limit - 1] + "…"
     return "".join(c if c.isprintable() else "?" for c in cut)
+
+
+def printable_lines(text: str) -> str:
+    r"""`text` of any length, with `?` for characters that control a terminal or cannot be encoded.
+
+    >>> printable_lines("one\x1b\ntwo")
+    'one?\ntwo'
+    """
+    return "".join(c if c == "\n" or category(c)[0] != "C" else "?" for c in text)
+
+
+def spelled_out(text: str, has_glyph: Callable[[str], bool]) -> str:
+    """`text` with the code points of characters that a font has no glyph for.
+
+    >>> spelled_out("run 中文 1", str.isascii)
+    'run U+4E2D U+6587 1'
+    """
+    parts: list[str] = []
+    for drawn, characters in groupby(text, lambda c: c == "\n" or has_glyph(c)):
+        shown = (c if drawn else f"U+{ord(c):04X}" for c in characters)
+        parts.append(("" if drawn else " ").join(shown))
+    return "".join(parts)
+
+
+def cut_middle(text: str, fits: Callable[[str], bool]) -> str:
+    """`text`, or as much of its start and end as fits around an ellipsis.
+
+    >>> cut_middle("abcdefgh", lambda text: len(text) <= 5)
+    'ab…gh'
+    """
+    if fits(text):
+        return text
+
+    def cut(kept: int) -> str:
+        start, end = text[: (kept + 1) // 2].rstrip(), text[len(text) - kept // 2 :].lstrip()
+        return f"{start}…{end}"
+
+    low, high = 0, len(text) - 1
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if fits(cut(middle)) else (low, middle - 1)
+    return cut(low)
+
+
+def broken(word: str, fits: Callable[[str], bool]) -> list[str]:
+    """A word in parts that fit, each of at least one character.
+
+    >>> broken("abcde", lambda text: len(text) <= 2)
+    ['ab', 'cd', 'e']
+    """
+    parts = [""]
+    for character in word:
+        if parts[-1] and not fits(parts[-1] + character):
+            parts.append("")
+        parts[-1] += character
+    return parts
 
 
 def escaped(text: str) -> str:

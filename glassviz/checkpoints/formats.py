@@ -7,7 +7,7 @@ from pathlib import Path
 from glassviz.checkpoints import native, published
 from glassviz.checkpoints.native import Checkpoint, StorageDType, save
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, foreign, read_bytes, refuse_existing
+from glassviz.files import StrPath, check_target, foreign, read_bytes
 
 SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 4 << 30
@@ -81,7 +81,7 @@ def convert(
     target = Path(target)
     if target.suffix != SUFFIX:
         raise UsageError(f"{target}: expected a name that ends in {SUFFIX}, the native format")
-    refuse_existing(target, overwrite)
+    check_target(target, overwrite)
     checkpoint = load(source)
     provenance = dict(checkpoint.provenance)
     if half:

@@ -21,7 +21,7 @@ from glassviz.agents.config import AgentConfig
 from glassviz.agents.networks import Params, init_params
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, replacing
-from glassviz.text import parse_json, printable
+from glassviz.text import LONGEST_NAME, parse_json, printable
 from glassviz.validation import check_fields
 
 FORMAT = "glassviz-safetensors"
@@ -149,7 +149,7 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
     return Checkpoint(
         config=config,
         params=unflatten_dict(leaves, sep="/"),
-        name=printable(path.stem),
+        name=printable(path.stem, LONGEST_NAME),
         format=FORMAT,
         sha256=hashlib.sha256(data).hexdigest(),
         provenance=_json(path, metadata, "provenance", dict),

@@ -14,7 +14,7 @@ from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
 from glassviz.checkpoints.unpickler import BFLOAT16, PickledArray, read_pickle
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
-from glassviz.text import listed, printable
+from glassviz.text import LONGEST_NAME, listed, printable
 
 FORMAT = "tdmpc-glass-pickle"
 NETS = ("enc", "dyn", "rew", "q", "pi")
@@ -74,14 +74,14 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
     provenance = {
         **_run_facts(payload),
         **({"returns": returns} if returns else {}),
-        "source": {"file": printable(path.name), "format": FORMAT, "sha256": sha256},
+        "source": {"file": printable(path.name, LONGEST_NAME), "format": FORMAT, "sha256": sha256},
         "ignored_leaves": [printable(name) for name in ignored],
         "losses": losses,
     }
     return Checkpoint(
         config=config,
         params=unflatten_dict(leaves, sep="/"),
-        name=printable(path.stem),
+        name=printable(path.stem, LONGEST_NAME),
         format=FORMAT,
         sha256=sha256,
         provenance=provenance,

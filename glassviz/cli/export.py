@@ -66,6 +66,7 @@ def render(
         typer.Option(help="Film to write; by default renders/<name>-<controller>.<format>."),
     ] = None,
     overwrite: opt.Overwrite = False,
+    traces: opt.Traces = None,
     samples: opt.Samples = None,
     horizon: opt.Horizon = None,
     iterations: opt.Iterations = None,
@@ -107,7 +108,7 @@ def render(
     )
     acting = _acting(controller, side_by_side and len(targets) == 1)
     planned = {"episodes": episodes, "steps": steps} | given | {"seed": seed or 0}
-    for row, path in _recorded(targets, acting, planned, options, labels, out):
+    for row, path in _recorded(targets, acting, planned, options, labels, out, traces):
         _film(row, path, options)
 
 
@@ -118,24 +119,32 @@ def _recorded(
     options: "FilmOptions",
     labels: str,
     out: Path | None,
+    traces: Path | None,
 ) -> list[tuple[list["Run"], Path]]:
     """The traces of each film, from left to right, and its file."""
-    from glassviz.files import check_target
+    from glassviz.files import check_folder, check_target
     from glassviz.video.opengl import choose_backend
+
+    def films(runs: Sequence["Run"]) -> list[tuple[list["Run"], Path]]:
+        rows = [list(runs)] if options.side_by_side else [[run] for run in runs]
+        paths = [out or _default_path(row, options) for row in rows]
+        opt.refuse_clash("render", paths)
+        for path in paths:
+            check_target(path, options.overwrite)
+        return list(zip(rows, paths, strict=True))
 
     if out:
         check_target(out, options.overwrite)
+    else:
+        check_folder(opt.RENDERS)
     choose_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import record_with_progress
     from glassviz.video.encode import find_ffmpeg
 
     find_ffmpeg()
 
-    runs = record_with_progress(targets, opt.rollout_options(acting, **planned), labels=labels)
-    rows = [runs] if options.side_by_side else [[run] for run in runs]
-    paths = [out or _default_path(row, options) for row in rows]
-    opt.refuse_clash("render", paths)
-    return list(zip(rows, paths, strict=True))
+    asked = opt.rollout_options(acting, **planned)
+    return films(record_with_progress(targets, asked, traces, labels, films))
 
 
 def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
@@ -163,10 +172,11 @@ def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
 
 
 def _default_path(row: list["Run"], options: "FilmOptions") -> Path:
-    headers = [run.header for run in row]
-    names = dict.fromkeys(header["checkpoint"]["name"] for header in headers)
-    acting = dict.fromkeys(header["controller"] for header in headers)
-    fitted = ["fitted"] if any(header["labels_from"] == "fitted" for header in headers) else []
+    from glassviz.rollout.run import LEARNED
+
+    names = dict.fromkeys(run.name for run in row)
+    acting = dict.fromkeys(run.controller for run in row)
+    fitted = ["fitted"] if any(run.labels != LEARNED for run in row) else []
     return opt.RENDERS / f"{file_stem(*names, *acting, *fitted)}.{options.format}"
 
 
@@ -303,13 +313,22 @@ def export(
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
     from glassviz.export.product import Studio
+    from glassviz.files import check_folder
     from glassviz.video.encode import find_ffmpeg
 
     if kind not in ("strip", "raster", "timeline"):
         find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
     shown = None if episode is None else episode - 1
+
+    def check(runs: Sequence["Run"]) -> None:
+        if all_ is None:
+            _check_targets(kind, runs, out, shown, labels, overwrite)
+        else:
+            check_folder(all_)
+
+    check([])
+    rows = assess_with_progress(targets, options, traces, jobs, labels, check)
     with Studio(quality=quality, jobs=jobs) as studio:
         if all_ is not None:
             _export_all(rows, all_, studio, shown, overwrite)
@@ -365,6 +384,39 @@ def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> 
         raise UsageError(f"--speed: expected 0.05 to 4, found {speed:g}")
 
 
+def _check_targets(
+    kind: str,
+    runs: Sequence["Run"],
+    out: Path | None,
+    episode: int | None,
+    labels: str,
+    overwrite: bool,
+) -> None:
+    """Refuse what cannot be written, once before the runs are found and once they are."""
+    from glassviz.export.product import ENDINGS, check_ending, default_stem
+    from glassviz.files import check_folder, check_target
+    from glassviz.rollout.batch import distinct_names
+
+    if out:
+        check_ending(kind, out)
+        paths = [out] * (1 if kind == "wall" else max(len(runs), 1))
+    else:
+        check_folder(opt.RENDERS)
+        controllers = [(run.controller,) for run in runs]
+        targets = [run.target for run in runs]
+        names = distinct_names([run.name for run in runs], targets, controllers)
+        fitted = labels != "learned"
+        stems = [
+            default_stem(kind, name, run.controller, fitted, episode)
+            for name, run in zip(names, runs, strict=True)
+        ]
+        stems = stems[:1] if kind == "wall" else stems
+        paths = [opt.RENDERS / f"{stem}{ENDINGS[kind][0]}" for stem in stems]
+    opt.refuse_clash("export", paths)
+    for path in paths:
+        check_target(path, overwrite)
+
+
 def _sources(rows: Sequence["Run | Failed"], episode: int | None) -> list["Source"]:
     """What is shown of the runs that could be assessed.
 
@@ -406,13 +458,14 @@ def _products(
 
 def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None:
     from glassviz.cli.progress import task
-    from glassviz.files import refuse_existing
+    from glassviz.export.product import check_ending
+    from glassviz.files import check_target
 
     paths = [out or opt.RENDERS / f"{each.stem}{each.endings[0]}" for each in products]
     opt.refuse_clash("export", paths)
     for product, path in zip(products, paths, strict=True):
-        product.check(path)
-        refuse_existing(path, overwrite)
+        check_ending(product.kind, path)
+        check_target(path, overwrite)
     for product, path in zip(products, paths, strict=True):
         with task(f"drawing {path.name}") as progress:
             notes = product.write(path, overwrite, progress)

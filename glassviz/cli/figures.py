@@ -1,5 +1,6 @@
 """Commands that draw figures: graph, map, curves."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -8,11 +9,13 @@ import typer
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import check_target
 
 if TYPE_CHECKING:
     from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.run import Run
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
@@ -72,20 +75,26 @@ def graph(
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_difference, print_graphs
     from glassviz.compare.graphs import graph_all
-    from glassviz.files import refuse_existing
     from glassviz.report.documents import check_format, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
 
     if out and out.suffix:
         check_format(out)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    with listener("counting") as callbacks:
+    writes = out is not None or not to_json
+
+    def check(runs: Sequence["Run"]) -> None:
+        _check_targets(runs, out, mode, compare, overwrite)
+
+    if writes:
+        check([])
+    with listener("counting", check if writes else lambda runs: None) as callbacks:
         rows = graph_all(targets, options, mode, traces, labels, callbacks)
     difference = _difference(rows) if compare else None
     shown = _by_stem(rows, difference)
-    paths = _paths(out, list(shown)) if out or not to_json else []
+    paths = _paths(out, list(shown)) if writes else []
     for path in paths:
-        refuse_existing(path, overwrite)
+        check_target(path, overwrite)
     if to_json:
         failed = [row for row in rows if isinstance(row, Failed)]
         terminal.echo_json([*map(graph_dict, shown.values()), *failed], ascii_only=False)
@@ -106,7 +115,30 @@ def _by_stem(
     from glassviz.compare.graphs import Graphed
 
     graphs = {row.file_stem: row.graph for row in rows if isinstance(row, Graphed)}
-    return {"-against-".join(graphs): difference} if difference else {**graphs}
+    return {_against(list(graphs)): difference} if difference else {**graphs}
+
+
+def _against(stems: Sequence[str]) -> str:
+    """The stem of the file of a difference."""
+    from glassviz.rollout.batch import cut_stem
+
+    return cut_stem("-against-".join(stems))
+
+
+def _check_targets(
+    runs: Sequence["Run"], out: Path | None, mode: GraphMode, compare: bool, overwrite: bool
+) -> None:
+    """Refuse what cannot be written, once before the runs are found and once they are."""
+    from glassviz.rollout.batch import distinct_names, file_stem
+
+    controllers = [(run.controller,) for run in runs]
+    names = distinct_names([run.name for run in runs], [run.target for run in runs], controllers)
+    stems = [file_stem(name, run.controller, mode) for name, run in zip(names, runs, strict=True)]
+    if compare and len(stems) == 2:
+        stems = [_against(stems)]
+    # Before there are runs, any name shows whether the folder can be written.
+    for path in _paths(out, stems or [mode]):
+        check_target(path, overwrite if stems else True)
 
 
 def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
@@ -132,7 +164,14 @@ def _paths(out: Path | None, names: list[str]) -> list[Path]:
         return [out / f"{name}.svg" for name in names]
     if len(names) == 1:
         return [out]
-    return [out.with_name(f"{out.stem}-{name}{out.suffix}") for name in names]
+    return [out.with_name(_after(out.stem, name) + out.suffix) for name in names]
+
+
+def _after(stem: str, name: str) -> str:
+    """The stem of one of several files that are named after their runs."""
+    from glassviz.rollout.batch import LONGEST_STEM, cut_stem
+
+    return cut_stem(f"{stem}-{name}", longest=2 * LONGEST_STEM)
 
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
@@ -199,10 +238,10 @@ def latent_map(
       glassviz map agent.safetensors -o map.png
       glassviz map runs/hop --joint gait --color run -o gaits.pdf
     """
-    from glassviz.figures.style import check_target
+    from glassviz.figures import style
 
     for path in filter(None, (out, gallery)):
-        check_target(path, overwrite)
+        style.check_target(path, overwrite)
     if gallery:
         from glassviz.video.opengl import choose_backend
 
@@ -210,10 +249,18 @@ def latent_map(
     from glassviz.cli.progress import listener
     from glassviz.maps.coordinates import MapOptions
     from glassviz.maps.maps import LatentMap, map_all
+    from glassviz.rollout.run import by_checkpoint
 
     rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
-    with listener("mapping") as callbacks:
+
+    def check(runs: Sequence["Run"]) -> None:
+        names = [group[0].name for group in by_checkpoint(runs)]
+        if gallery and len(names) > 1:
+            for file in _named_after(gallery, names):
+                style.check_target(file, overwrite)
+
+    with listener("mapping", check) as callbacks:
         rows = map_all(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
@@ -246,8 +293,7 @@ def _draw_maps(
 
 def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict[Path, "LatentMap"]:
     """The gallery file of each map with prototypes; several are named after their runs."""
-    from glassviz.figures.style import check_target
-    from glassviz.rollout.batch import file_stem
+    from glassviz.figures import style
 
     shown = [each for each in maps if each.prototypes]
     if not shown:
@@ -257,10 +303,18 @@ def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict
         )
     if len(shown) == 1:
         return {path: shown[0]}
-    files = {path.with_stem(f"{path.stem}-{file_stem(each.name)}"): each for each in shown}
+    names = [each.name for each in shown]
+    files = _named_after(path, names)
     for file in files:
-        check_target(file, overwrite)
-    return files
+        style.check_target(file, overwrite)
+    return dict(zip(files, shown, strict=True))
+
+
+def _named_after(path: Path, names: Sequence[str]) -> list[Path]:
+    """The files of several galleries, named after their runs."""
+    from glassviz.rollout.batch import file_stem
+
+    return [path.with_stem(_after(path.stem, file_stem(name))) for name in names]
 
 
 def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
@@ -301,12 +355,13 @@ def curves(
     Example:
       glassviz curves runs/* -o curves.pdf
     """
+    from glassviz.figures import style
     from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
-    from glassviz.figures.style import check_target, save
+    from glassviz.figures.style import save
     from glassviz.text import count_of, listed
     from glassviz.training.log import CONTROLLERS, Run, read_runs
 
-    check_target(out, overwrite)
+    style.check_target(out, overwrite)
     rows = read_runs(folders, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]

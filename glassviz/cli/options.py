@@ -55,7 +55,13 @@ Steps = Annotated[
         help="Frames per episode; by default the whole episode.", min=1, max=MAX_EPISODE_STEPS
     ),
 ]
-Traces = Annotated[Path | None, typer.Option(help="Folder of traces; by default renders/traces.")]
+Traces = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of traces; by default renders/traces, or the user's cache folder where that "
+        "cannot be written."
+    ),
+]
 Labels = Annotated[
     str,
     typer.Option(

@@ -29,7 +29,13 @@ def rollout(
         typer.Option(help="Rule that assigns a label to a latent."),
     ] = "nearest-prototype",
     out: Annotated[
-        Path | None, typer.Option(help="Folder to write to; by default renders/traces.")
+        Path | None,
+        typer.Option(
+            "--out",
+            "--traces",
+            help="Folder to write to; by default renders/traces, or the user's cache folder where "
+            "that cannot be written.",
+        ),
     ] = None,
 ) -> None:
     """Roll out agents and record their traces.
@@ -90,16 +96,14 @@ def evaluate(
       glassviz evaluate runs/hop/seed_*/checkpoints/best_mppi.safetensors --episodes 50 --csv
     """
     opt.refuse_both("evaluate", to_json, to_csv)
-    from glassviz.cli.progress import task
+    from glassviz.cli.progress import listener
     from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.evaluate import FRESH_SEED, reevaluate
 
     seed = FRESH_SEED if seed is None else seed
-    with task("evaluating") as progress:
-        rows = reevaluate(
-            targets, opt.controllers(controller), episodes, seed, on_progress=progress
-        )
+    with listener("evaluating") as callbacks:
+        rows = reevaluate(targets, opt.controllers(controller), episodes, seed, callbacks)
     if to_json:
         terminal.echo_json([evaluation_dict(row) for row in rows])
     elif to_csv:

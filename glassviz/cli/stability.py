@@ -61,14 +61,14 @@ def stability(
     from glassviz.cli.progress import assess_with_progress
     from glassviz.cli.tables import print_table
     from glassviz.compare.compare import compare
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.report import documents
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.run import Run
 
     if out:
         for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
-            refuse_existing(out / name, overwrite)
+            check_target(out / name, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     rows = assess_with_progress(targets, options, traces, jobs, labels)
     csv_only = to_csv and not out

@@ -319,11 +319,11 @@ def demonstrate(
     from glassviz import checkpoints, environment
     from glassviz.agents.config import EnvConfig
     from glassviz.cli.progress import task
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.training import demonstrations
     from glassviz.training.true_model import AGENT_MPC, MPCConfig
 
-    refuse_existing(out, overwrite)
+    check_target(out, overwrite)
     config = EnvConfig(physics=physics, episode_steps=steps)
     around = checkpoints.load(agent) if agent else None
     mpc = AGENT_MPC if agent else MPCConfig()
@@ -362,10 +362,10 @@ def refine(
     """
     from glassviz import checkpoints
     from glassviz.cli.progress import task
-    from glassviz.files import refuse_existing
+    from glassviz.files import check_target
     from glassviz.training.refine import ESConfig, Refiner, provenance_of
 
-    refuse_existing(out, overwrite)
+    check_target(out, overwrite)
     agent, es = checkpoints.load(checkpoint), ESConfig()
     refiner = Refiner(agent, es, iterations, seed)
     with task("refining", total=iterations) as bar:

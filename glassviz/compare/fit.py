@@ -1,7 +1,7 @@
 """Labels fitted to the latents of runs, and their comparison with learned labels."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from glassviz.compare.matching import numbered_apart
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, refuse_existing
+from glassviz.files import StrPath, check_target
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import (
     AgreementTest,
@@ -33,6 +33,7 @@ from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.segments import occupancy
 from glassviz.metrics.stability import describe_gaits
 from glassviz.rollout.batch import NOBODY, Failed, Listener, for_each
+from glassviz.rollout.remaining import counting_sizes
 from glassviz.rollout.run import Run, by_checkpoint, labels_path, relabelled
 from glassviz.trace import Trace
 
@@ -249,8 +250,16 @@ def fit_all(
 
     out = None if out is None else Path(out)
     if out:
-        refuse_existing(out, overwrite)
-    rows = find_runs(arguments, options, folder, listener=listener)
+        check_target(out, overwrite)
+
+    def check(runs: Sequence[Run]) -> None:
+        """Refuse before the work if no labels can be written at all."""
+        listener.on_found(runs)
+        refused = [_refusal(out or _beside(run), overwrite) for run in runs]
+        if runs and all(refused):
+            raise GlassvizError(str(refused[0]))
+
+    rows = find_runs(arguments, options, folder, listener=replace(listener, on_found=check))
     checkpoints = by_checkpoint([row for row in rows if isinstance(row, Run)])
     if out and len(checkpoints) > 1:
         names = ", ".join(runs[0].name for runs in checkpoints)
@@ -260,17 +269,32 @@ def fit_all(
         )
 
     def fitted(runs: list[Run]) -> Fitted:
-        path = out or labels_path(runs[0].trace_path.parent, runs[0].checkpoint_sha256)
-        refuse_existing(path, overwrite)
+        path = out or _beside(runs[0])
+        check_target(path, overwrite)
         return _fitted(runs, path, fit)
 
     def broken(runs: list[Run], error: GlassvizError) -> Failed:
         return Failed(runs[0].name, runs[0].target, None, str(error))
 
+    sizes = [sum(run.frames for run in runs) for runs in checkpoints]
     return [
-        *for_each(checkpoints, fitted, broken, listener.on_run),
+        *for_each(checkpoints, fitted, broken, counting_sizes(sizes, listener)),
         *(row for row in rows if isinstance(row, Failed)),
     ]
+
+
+def _beside(run: Run) -> Path:
+    """Where the labels lie by default: beside the trace."""
+    return labels_path(run.trace_path.parent, run.checkpoint_sha256)
+
+
+def _refusal(path: Path, overwrite: bool) -> GlassvizError | None:
+    """Why a file cannot be written; None if it can."""
+    try:
+        check_target(path, overwrite)
+    except GlassvizError as error:
+        return error
+    return None
 
 
 def _fitted(runs: Sequence[Run], path: Path, fit: FitOptions) -> Fitted:

@@ -25,6 +25,7 @@ from glassviz.metrics.transitions import (
     transition_counts,
 )
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, file_stem, for_each
+from glassviz.rollout.remaining import counting_sizes
 from glassviz.rollout.run import LEARNED, Run, with_distinct_names
 from glassviz.text import printable
 from glassviz.trace import Trace
@@ -172,7 +173,8 @@ def graph_all(
         return Graphed(run, run_graph(run.trace, mode, run.name, run.gaits))
 
     runs = with_distinct_names(find_runs(arguments, options, folder, labels, listener))
-    rows = each_once(for_each(runs, graphed, Run.failed, listener.on_run))
+    sizes = [run.frames for run in runs if isinstance(run, Run)]
+    rows = each_once(for_each(runs, graphed, Run.failed, counting_sizes(sizes, listener)))
     return sorted(rows, key=lambda row: isinstance(row, Failed))
 
 

@@ -10,13 +10,14 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.export import figures, mosaics
 from glassviz.export.product import (
     FIGURES,
-    FILMS,
     GIF_BYTES,
     UNKNOWN,
+    WALL,
     Product,
     Progress,
     Source,
     Studio,
+    default_stem,
     made_from,
     mosaic_rate,
     read_captions,
@@ -25,7 +26,7 @@ from glassviz.export.product import (
     write_captions,
 )
 from glassviz.figures.style import save
-from glassviz.files import DiskFullError, StrPath, refuse_existing
+from glassviz.files import DiskFullError, StrPath, check_folder, check_target
 from glassviz.report.phrases.numbers import film_facts, speed_words
 from glassviz.report.phrases.verdicts import failure
 from glassviz.rollout.batch import Failed, for_each
@@ -85,7 +86,7 @@ def graph(source: Source) -> Product:
         return []
 
     told = f"{caption(found)} {made_from(source, whole=True)}"
-    return Product("graph", f"{_stem(source)}-graph", FIGURES, told, write)
+    return Product("graph", _stem("graph", source), told, write)
 
 
 def latent_map(source: Source) -> Product:
@@ -108,14 +109,14 @@ def clip(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
     """The film of an episode, or of a part of it, with its overlay."""
     part = figures.shown_part(source, part_s) if part_s else (0, source.trace.frames)
     rest = "every recorded frame, fewer in a GIF that would be too large"
-    return _single("clip", source, studio, part, FILMS, rest)
+    return _single("clip", source, studio, part, rest)
 
 
 def gif(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
     """A small film that plays anywhere: six seconds unless a part is asked for."""
     part = figures.shown_part(source, part_s, GIF_S, GIF_S)
     rest = "frames are left out where the file would be too large"
-    return _single("gif", source, studio, part, (".gif",), rest)
+    return _single("gif", source, studio, part, rest)
 
 
 def grid(
@@ -133,7 +134,7 @@ def grid(
         return mosaics.grid_film(source, plan, format, quality, columns, pace)
 
     caption = f"{mosaics.grid_caption(source, plan, columns, pace)} {made_from(source, whole=True)}"
-    return _mosaic("grid", f"{_stem(source)}-grid", caption, [source], studio, reel)
+    return _mosaic("grid", _stem("grid", source), caption, [source], studio, reel)
 
 
 def wall(
@@ -156,7 +157,7 @@ def wall(
 
     made = " ".join(made_from(source, whole=False) for source in sources)
     caption = f"{mosaics.wall_caption(sources, plan, colors, pace)} {made}"
-    return _mosaic("wall", "wall", caption, sources, studio, reel)
+    return _mosaic(WALL, WALL, caption, sources, studio, reel)
 
 
 def _figure(
@@ -167,7 +168,7 @@ def _figure(
         return []
 
     caption = f"{caption} {made_from(source, whole=whole)}"
-    return Product(kind, f"{_stem(source)}-{kind}", FIGURES, caption, write)
+    return Product(kind, _stem(kind, source), caption, write)
 
 
 def _single(
@@ -175,7 +176,6 @@ def _single(
     source: Source,
     studio: Studio,
     part: tuple[int, int],
-    endings: tuple[str, ...],
     rest: str,
 ) -> Product:
     """The film of the frames `part` of an episode; `rest` ends its caption."""
@@ -206,7 +206,7 @@ def _single(
         f"so far; below, the floor contacts. {speed_words(1.0)}; {rest}. "
         f"{made_from(source, whole=False)}"
     )
-    return Product(kind, f"{_stem(source)}-{kind}", endings, caption, write)
+    return Product(kind, _stem(kind, source), caption, write)
 
 
 def _mosaic(
@@ -233,7 +233,7 @@ def _mosaic(
         )
         return _notes(report)
 
-    return Product(kind, stem, FILMS, caption, write)
+    return Product(kind, stem, caption, write)
 
 
 def _format(path: Path) -> Format:
@@ -244,12 +244,9 @@ def _notes(report: FilmReport) -> list[str]:
     return [film_facts(report), *(f"note: {note}" for note in report.notes)]
 
 
-def _stem(source: Source) -> str:
-    """Start of a file's name: the run's name, made safe, the controller, and whose labels."""
-    safe = "".join(c if c.isalnum() or c in "-_." else "_" for c in source.name).strip("._")
-    fitted = ("fitted",) if source.fitted else ()
-    episode = (f"episode{source.episode + 1}",) if source.chosen else ()
-    return "-".join(((safe or "run")[:80], source.run.controller, *fitted, *episode))
+def _stem(kind: str, source: Source) -> str:
+    episode = source.episode if source.chosen else None
+    return default_stem(kind, source.run.name, source.run.controller, source.fitted, episode)
 
 
 PAPER = (".pdf", ".png")
@@ -296,6 +293,7 @@ def export_all(
         raise UsageError(
             f"{folder}: expected a folder for --all, found a file: choose another name"
         )
+    check_folder(folder)
     captions, left_out = read_captions(folder), dict[str, str]()
     written, kept, taken = list[Path](), list[Path](), set[str]()
 
@@ -323,7 +321,7 @@ def export_all(
                 tell(f"{path}: kept, {why} (--overwrite makes it anew)")
             else:
                 try:
-                    refuse_existing(path, overwrite)
+                    check_target(path, overwrite)
                     notes = product.write(path, overwrite, on_file(path.name))
                 except DiskFullError:
                     raise

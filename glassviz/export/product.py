@@ -17,6 +17,7 @@ from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import RunStability, median_episode
 from glassviz.palette import label_color, matched_colors
 from glassviz.report.phrases import captions
+from glassviz.rollout.batch import file_stem
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
@@ -27,6 +28,13 @@ from glassviz.video.renderer import MujocoRenderer, OpenRenderer, Quality, Still
 
 FIGURES = (".pdf", ".svg", ".png")
 FILMS = tuple(f".{name}" for name in SPECS)
+WALL = "wall"
+ENDINGS = {
+    **dict.fromkeys(("strip", "timeline", "raster", "graph", "map"), FIGURES),
+    **dict.fromkeys(("clip", "grid", WALL), FILMS),
+    "gif": (".gif",),
+}
+"""Endings that a file of each kind may have; the first is the default."""
 
 GIF_BYTES = 8_000_000
 """What mail, chats and README files take."""
@@ -80,21 +88,41 @@ class Product:
 
     Attributes:
         stem: default name of the file, without its ending.
-        endings: endings that the file may have; the first is the default.
         write: writes the file atomically, and returns notes on it.
     """
 
     kind: str
     stem: str
-    endings: tuple[str, ...]
     caption: str
     write: Callable[[Path, bool, Progress], list[str]]
 
-    def check(self, path: StrPath) -> None:
-        """Raise UsageError if the name has another ending."""
-        if Path(path).suffix.lower() not in self.endings:
-            endings = " or ".join(self.endings)
-            raise UsageError(f"{path}: expected a name that ends in {endings} for --{self.kind}")
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """Endings that the file may have; the first is the default."""
+        return ENDINGS[self.kind]
+
+
+def check_ending(kind: str, path: StrPath) -> None:
+    """Raise UsageError if a file of this kind cannot have that name's ending."""
+    if Path(path).suffix.lower() not in ENDINGS[kind]:
+        endings = " or ".join(ENDINGS[kind])
+        raise UsageError(f"{path}: expected a name that ends in {endings} for --{kind}")
+
+
+def default_stem(kind: str, name: str, controller: str, fitted: bool, episode: int | None) -> str:
+    """A name for the file, without its ending, of a run's product.
+
+    Args:
+        name: of the run.
+        fitted: whether its labels were fitted.
+        episode: that was asked for, from 0; None for the one with the median return.
+    """
+    if kind == WALL:
+        return WALL
+    words = [file_stem(name).strip("._") or "run", controller]
+    words += ["fitted"] if fitted else []
+    words += [] if episode is None else [f"episode{episode + 1}"]
+    return file_stem(*words, kind)
 
 
 def mosaic_rate(format: Format) -> Fraction:

@@ -12,7 +12,7 @@ from jaxtyping import Float32, Int32, UInt32
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.export.product import Source, made_from
-from glassviz.files import StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, check_target, replacing
 from glassviz.maps.coordinates import Coordinates, Method, recorded_sha256
 from glassviz.palette import label_color
 from glassviz.report.interactive.page import Projectionist, places_of
@@ -45,7 +45,7 @@ def check(path: StrPath, overwrite: bool) -> None:
     _sdk()
     if path.suffix != SUFFIX:
         raise UsageError(f"{path}: expected a name that ends in {SUFFIX}")
-    refuse_existing(path, overwrite)
+    check_target(path, overwrite)
 
 
 def write(

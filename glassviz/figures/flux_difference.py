@@ -24,10 +24,11 @@ from glassviz.figures.graph_drawing import (
     percent,
 )
 from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.style import style, text_width, wrapped
+from glassviz.figures.style import full_names, style, text_width, wrapped
 from glassviz.figures.transition_graph import MODES, hull_names, title_of
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.palette import NO_CLUSTER_COLOR, label_color
+from glassviz.text import LONGEST_PATH, printable
 
 MATCHED_BY: dict[MatchedBy, str] = {
     MatchedBy.CHECKPOINT: "both runs have the same prototypes and labels",
@@ -123,6 +124,7 @@ def difference_caption(difference: FluxDifference) -> str:
     if unmatched:
         sentences.append(f"Labels without counterpart, grey or absent: {len(unmatched)}.")
     sentences.append(distance_text(difference))
+    sentences += full_names(printable(graph.run, LONGEST_PATH) for graph in difference.graphs)
     return " ".join(sentences)
 
 

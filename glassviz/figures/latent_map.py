@@ -18,9 +18,12 @@ from glassviz.figures.style import (
     COLUMN_INCHES,
     INK,
     PAGE_INCHES,
+    full_names,
     phase_colors,
     scale_colors,
+    shortened,
     style,
+    text_width,
     wrapped,
 )
 from glassviz.maps.coordinates import neighbours_of
@@ -140,7 +143,8 @@ def _draw_one(latent_map: LatentMap, colors: Sequence[Color]) -> Figure:
     cell = TITLE_INCHES + size[1] + LEGEND_INCHES
     height = HEAD_INCHES + cell * math.ceil(cells / columns)
     page = _Page(COLUMN_INCHES, height, caption([latent_map]))
-    page.write(SIDE_INCHES, 0.03, _title(latent_map), weight="bold", fontsize=8)
+    title = shortened(_title(latent_map), 72 * (COLUMN_INCHES - 2 * SIDE_INCHES), 8.0, bold=True)
+    page.write(SIDE_INCHES, 0.03, title, weight="bold", fontsize=8)
     corners = [(size[0] * (i % columns), HEAD_INCHES + cell * (i // columns)) for i in range(cells)]
     for corner, color in zip(corners, colors, strict=False):
         _panel(*page.cell(*corner, *size), latent_map, color, len(colors) == 1)
@@ -163,9 +167,11 @@ def _draw_several(maps: Sequence[LatentMap], colors: Sequence[Color]) -> Figure:
     row = HEAD_INCHES + cell
     page = _Page(PAGE_INCHES, row * len(maps), caption(maps))
     for i, latent_map in enumerate(maps):
-        page.write(SIDE_INCHES, row * i + 0.03, _title(latent_map), weight="bold", fontsize=8)
-        right = PAGE_INCHES - SIDE_INCHES
-        page.write(right, row * i + 0.05, _summary(latent_map), ha="right", fontsize=6)
+        right, summary = PAGE_INCHES - SIDE_INCHES, _summary(latent_map)
+        room = 72 * (right - 2 * SIDE_INCHES) - text_width(summary, 6.0)
+        title = shortened(_title(latent_map), room, 8.0, bold=True)
+        page.write(SIDE_INCHES, row * i + 0.03, title, weight="bold", fontsize=8)
+        page.write(right, row * i + 0.05, summary, ha="right", fontsize=6)
         for j, color in enumerate(colors):
             panel = page.cell(panel_width * j, row * i + HEAD_INCHES, *size)
             _panel(*panel, latent_map, color, False)
@@ -231,7 +237,8 @@ def _panel(
     to. `title` is None for that of the colouring.
     """
     title = title or _panel_title(latent_map, color)
-    axes.set_title(title, pad=2, fontsize=7.5, parse_math=False)
+    width = _points_wide(axes)
+    axes.set_title(shortened(title, width, 7.5), pad=2, fontsize=7.5, parse_math=False)
     axes.grid(False)
     axes.set(xticks=[], yticks=[])
     for spine in axes.spines.values():
@@ -271,6 +278,11 @@ def _panel(
             _draw_trail(axes, trail, _leaps(trail, xy), trails)
     if alone or color == "label":
         _draw_prototypes(axes, latent_map.prototypes, color == "label")
+
+
+def _points_wide(axes: Axes) -> float:
+    """Width of axes in points."""
+    return float(72 * axes.get_window_extent().width / axes.figure.dpi)
 
 
 def _panel_title(latent_map: LatentMap, color: Color) -> str:
@@ -422,12 +434,14 @@ def _draw_prototypes(axes: Axes, prototypes: Sequence[PlacedPrototype], by_label
 def _group_legend(below: Axes, names: Mapping[int, str], colors: Mapping[int, str]) -> None:
     columns = 1 if any(len(name) > 22 for name in names.values()) else 2
     rows = max(3, math.ceil(len(names) / columns))
+    width = _points_wide(below)
     for i, (k, name) in enumerate(names.items()):
         column, row = divmod(i, rows)
         x, y = column / columns, 0.95 - row / rows
         height = 0.7 / rows
         below.add_patch(Rectangle((x, y - height), 0.035, height, color=colors[k], linewidth=0))
         at = x + 0.055, y - height / 2
+        name = shortened(name, (1 / columns - 0.06) * width, 6.0)
         below.text(*at, name, va="center", fontsize=6, parse_math=False)
 
 
@@ -516,6 +530,7 @@ def caption(maps: Sequence[LatentMap]) -> str:
     if any(latent_map.prototypes for latent_map in maps):
         parts.append(_prototypes(maps))
     parts += _quality(maps)
+    parts += full_names(name for each in maps for name in each.names)
     return " ".join(parts)
 
 

@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from html import escape
@@ -14,11 +14,14 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
+from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
+from glassviz import files
 from glassviz.errors import UsageError
-from glassviz.files import StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, replacing
+from glassviz.text import broken, cut_middle, spelled_out
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -90,12 +93,12 @@ def check_target(path: StrPath, overwrite: bool) -> None:
 
     Raises:
         UsageError: the suffix is not one of `FORMATS`.
-        GlassvizError: the file exists and `overwrite` is false.
+        GlassvizError: the file exists and `overwrite` is false, or it cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {', '.join(FORMATS)}")
-    refuse_existing(path, overwrite)
+    files.check_target(path, overwrite)
 
 
 def save(
@@ -116,39 +119,107 @@ def save(
     with style(), replacing(path) as partial:
         if text_as_paths:
             matplotlib.rcParams["svg.fonttype"] = "path"
+        make_drawable(figure)
         figure.savefig(partial, format=suffix.removeprefix("."), metadata=_NO_DATE[suffix])
+
+
+def drawable(text: str) -> str:
+    """`text` as figures show it: with code points for characters that no installed font has."""
+    return spelled_out(text, lambda character: _font_of(character) is not None)
+
+
+def families(text: str) -> list[str]:
+    """The fonts that draw a text: the figures' own, and others for characters that it lacks."""
+    found = dict.fromkeys([STYLE["font.family"]])
+    return [*found | dict.fromkeys(filter(None, map(_font_of, text)))]
+
+
+@cache
+def _font_of(character: str) -> str | None:
+    """An installed font with a glyph for a character, the figures' own if it has one."""
+    own = STYLE["font.family"]
+    if ord(character) in _characters(findfont(own)) or character == "\n":
+        return own
+    if not character.isprintable():
+        return None
+    # Matplotlib ships a last resort: it has a box for every character.
+    upright = (
+        each
+        for each in fontManager.ttflist
+        if each.style == "normal" and "last resort" not in each.name.lower()
+    )
+    others = sorted({(each.name, each.fname) for each in upright})
+    return next((name for name, file in others if ord(character) in _characters(file)), None)
+
+
+@cache
+def _characters(file: str) -> frozenset[int]:
+    """The characters that a font file has glyphs for."""
+    try:
+        return frozenset(get_font(file).get_charmap())
+    except (OSError, RuntimeError):  # a font that was removed, or is broken
+        return frozenset()
+
+
+def make_drawable(figure: Figure) -> None:
+    """Set fonts, and code points where there is no font, for all texts of a figure.
+
+    Names come from files and may be in any script; Matplotlib draws boxes for missing glyphs.
+    """
+    for artist in figure.findobj(Text):
+        assert isinstance(artist, Text)
+        text = artist.get_text()
+        if text and (shown := drawable(text)) != text:
+            artist.set_text(shown)
+        if len(fonts := families(artist.get_text())) > 1:
+            artist.set_fontfamily(fonts)
 
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float, bold: bool = False) -> float:
     """Width of a line of text in the figures' font, in the unit of `size`."""
-    font = FontProperties(family=STYLE["font.family"], size=size, weight="bold" if bold else None)
+    text = drawable(text)
+    font = FontProperties(family=families(text), size=size, weight="bold" if bold else None)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return float(width)
 
 
 def shortened(text: str, width: float, size: float, bold: bool = False) -> str:
-    """`text`, truncated with an ellipsis if it is wider than `width`."""
-    if text_width(text, size, bold) <= width:
-        return text
-    prefix = text
-    while prefix and text_width(f"{prefix}…", size, bold) > width:
-        prefix = prefix[:-1]
-    return f"{prefix.rstrip()}…"
+    """`text`, with an ellipsis in its middle if it is wider than `width`.
+
+    Names of runs differ at their ends as often as at their starts.
+    """
+    return cut_middle(text, lambda part: text_width(part, size, bold) <= width)
+
+
+LONG_NAME = 44
+"""Characters of a name that fit into most titles and legends."""
+
+
+def full_names(names: Iterable[str]) -> list[str]:
+    """A sentence for a caption with the names that may be shortened in the figure, if any."""
+    long = [name for name in dict.fromkeys(names) if len(name) > LONG_NAME]
+    return [f"In full: {'; '.join(long)}."] if long else []
 
 
 def wrapped(text: str, width: float, size: float) -> list[str]:
     """Break `text` into lines of at most `width`, at spaces and after arrows (→).
 
-    Longer words are not broken. A small reserve is kept, since renderers round glyph widths.
+    Longer words are broken anywhere. A small reserve is kept, since renderers round glyph widths.
     """
     width *= ROUNDED
+
+    def fits(line: str) -> bool:
+        return text_width(line.rstrip(" "), size) <= width
+
     lines: list[str] = []
     for piece in re.split(r"(?<=→)|(?<= )(?!%)", text):
-        if lines and text_width((lines[-1] + piece).rstrip(" "), size) <= width:
+        if lines and fits(lines[-1] + piece):
             lines[-1] += piece
-        else:
+        elif fits(piece):
             lines.append(piece)
+        else:
+            lines += broken(piece, fits)
     return [line.rstrip(" ") for line in lines]
 
 
@@ -206,6 +277,7 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     text for accessibility.
     """
     with style():
+        make_drawable(figure)
         text = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(text, format="svg", transparent=True, dpi=RASTER_DPI, metadata=metadata)

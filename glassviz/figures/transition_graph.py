@@ -33,11 +33,11 @@ from glassviz.figures.graph_drawing import (
     percent,
 )
 from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.style import INK, style, text_width, wrapped
+from glassviz.figures.style import INK, full_names, style, text_width, wrapped
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
-from glassviz.text import printable
+from glassviz.text import LONGEST_PATH, printable
 
 Sign = Literal["visited", "hollow", "ring", "main", "arrow", "line", "best"]
 Key = tuple[tuple[Sign, str], ...]
@@ -259,7 +259,7 @@ def _sign(axes: Axes, sign: Sign, x: float, y: float) -> None:
 def title_of(graph: RunGraph) -> str:
     """Title of a graph: run, controller and kind of labels."""
     fitted = ", fitted labels" if graph.labels_from == "fitted" else ""
-    return f"{printable(graph.run, limit=44)}, {graph.controller}{fitted}"
+    return f"{printable(graph.run, LONGEST_PATH)}, {graph.controller}{fitted}"
 
 
 def cycle_text(cycle: Cycle) -> str:
@@ -314,6 +314,7 @@ def caption(graph: RunGraph) -> str:
     if graph.tau is not None and graph.mode == "soft-train":
         sentences.append(f"Temperature τ = {graph.tau:g}.")
     sentences.append(f"{structure(shown_partition(graph))}.")
+    sentences += full_names([printable(graph.run, LONGEST_PATH)])
     return " ".join(sentences)
 
 

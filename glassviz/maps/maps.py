@@ -32,6 +32,7 @@ from glassviz.metrics.embedding import (
 )
 from glassviz.metrics.labels import LabelName, name_labels
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
+from glassviz.rollout.remaining import counting_sizes
 from glassviz.rollout.run import LEARNED, Run, by_checkpoint
 from glassviz.trace import Trace
 
@@ -233,6 +234,7 @@ def map_all(
             raise error
         return Failed(group[0].name, group[0].target, None, str(error))
 
-    rows = (*read, *for_each(groups, mapped, failed, listener.on_run))
+    on_done = counting_sizes([sum(run.frames for run in group) for group in groups], listener)
+    rows = (*read, *for_each(groups, mapped, failed, on_done))
     maps = [row for row in rows if isinstance(row, LatentMap)]
     return [*maps, *(row for row in rows if isinstance(row, Failed))]

@@ -11,7 +11,7 @@ from glassviz.compare.correspondence import LabelPair
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, RunGraph
 from glassviz.errors import UsageError
-from glassviz.files import StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, check_target, replacing
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.report.serialize import as_csv, as_json, cell, flatten, plain
 from glassviz.rollout.batch import Failed
@@ -176,7 +176,7 @@ def save_graph(
     """
     path = Path(path)
     check_format(path)
-    refuse_existing(path, overwrite)
+    check_target(path, overwrite)
     ending = path.suffix.lower()
     if ending in FIGURES:
         from glassviz.figures import style

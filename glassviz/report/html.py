@@ -12,10 +12,11 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from glassviz import files
 from glassviz.errors import UsageError
 from glassviz.figures import style as figures
 from glassviz.figures.style import inline_svg
-from glassviz.files import StrPath, partial_path, refuse_existing, replacing
+from glassviz.files import StrPath, partial_path, replacing
 from glassviz.report.page import Drawing, Page, Picture
 from glassviz.report.phrases import captions
 from glassviz.text import escaped
@@ -43,14 +44,14 @@ def check_target(path: StrPath, overwrite: bool) -> None:
 
     Raises:
         UsageError: the suffix is not in `FORMATS`.
-        GlassvizError: the file or the folder of its pictures exists.
+        GlassvizError: the file or the folder of its pictures exists, or cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UsageError(f"{path}: expected a name that ends in {' or '.join(FORMATS)}")
-    refuse_existing(path, overwrite)
+    files.check_target(path, overwrite)
     if path.suffix.lower() == ".md":
-        refuse_existing(pictures_beside(path), overwrite)
+        files.check_subfolder(pictures_beside(path), overwrite)
 
 
 def pictures_beside(path: StrPath) -> Path:

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from glassviz.text import printable_lines
+
 
 def plain(value: Any) -> Any:
     """`value` as null, bool, int, float, str, list or dict; NaN and infinity are null."""
@@ -49,7 +51,10 @@ def as_json(value: Any, ascii_only: bool = True) -> str:
 
 
 def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> str:
-    """Flat rows as CSV, by default all keys; a cell is empty where its row has no such key."""
+    """Flat rows as CSV, by default all keys; a cell is empty where its row has no such key.
+
+    Texts that a spreadsheet would compute begin with an apostrophe.
+    """
     names = list(columns)
     if not names:
         found = dict.fromkeys(name for row in rows for name in row)
@@ -59,8 +64,19 @@ def as_csv(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> st
     text = io.StringIO()
     writer = csv.DictWriter(text, names, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _no_formula(value: Any) -> Any:
+    """`value`; a name such as `=1+1|cmd` as text, which spreadsheets do not run."""
+    if not isinstance(value, str):
+        return value
+    value = printable_lines(value)
+    return f"'{value}" if value.lstrip().startswith(_FORMULA) else value
+
+
+_FORMULA = ("=", "+", "-", "@")
 
 
 def flatten(told: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

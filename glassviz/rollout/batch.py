@@ -1,5 +1,7 @@
 """Work on many runs, where one that fails does not stop the others."""
 
+import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -7,9 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from glassviz.errors import GlassvizError
+from glassviz.text import LONGEST_NAME, LONGEST_PATH, printable
 
 if TYPE_CHECKING:
     from glassviz.agents.planner import Controller
+    from glassviz.rollout.run import Run
 
 
 Item = TypeVar("Item")
@@ -26,16 +30,21 @@ class Listener:
 
     Attributes:
         tell: called with each line for the user: what is assumed, reused, recorded.
+        on_found: called with the runs before any trace is recorded; may raise to stop, as where
+            what is to be made of them cannot be written.
         on_estimate: called before missing traces are recorded, with their number and the estimated
             seconds, from a trial of a few decisions; without it there is no trial.
         on_recording: called with decisions done and in total, while traces are recorded.
         on_run: called with runs (of maps and fits: checkpoints) done and in total.
+        on_remaining: called with the estimated seconds left, before each of the last two.
     """
 
     tell: Callable[[str], None] = _nothing
+    on_found: Callable[[Sequence["Run"]], object] = _nothing
     on_estimate: Callable[[int, float], None] | None = None
     on_recording: Callable[[int, int], None] = _nothing
     on_run: Callable[[int, int], None] = _nothing
+    on_remaining: Callable[[float], None] = _nothing
 
 
 NOBODY = Listener()
@@ -111,7 +120,32 @@ def each_once(rows: Iterable[Result | Failed]) -> list[Result | Failed]:
 
 def file_stem(*words: str) -> str:
     """A file name made of words, joined by dashes; characters unfit for one become dashes."""
-    return "".join(c if c.isalnum() or c in "-_." else "-" for c in "-".join(words))
+    return cut_stem("".join(c if c.isalnum() or c in "-_." else "-" for c in "-".join(words)))
+
+
+LONGEST_STEM = 120
+"""Bytes of the stem of a file's name: what is derived from it stays below 255."""
+
+
+def cut_stem(stem: str, longest: int = LONGEST_STEM) -> str:
+    """`stem`, cut in its middle to that many bytes; a hash of all of it keeps it distinct.
+
+    >>> cut_stem("a" * 20 + "b" * 20, longest=24)
+    'aaaaaaaa-d4b32d0f-bbbbbb'
+    """
+    whole = os.fsencode(stem)
+    if len(whole) <= longest:
+        return stem
+    digest = hashlib.sha256(whole).hexdigest()[:8]
+    room = longest - len(digest) - 2
+    start = whole[: (room + 1) // 2 + 1]
+    end = whole[-(room // 2 - 1) :]
+    return f"{_decoded(start)}-{digest}-{_decoded(end)}"
+
+
+def _decoded(part: bytes) -> str:
+    """The text of a part of a name, without characters that were cut through."""
+    return part.decode(errors="ignore")
 
 
 def distinct_names(
@@ -125,9 +159,9 @@ def distinct_names(
     own = list(names)
     others = beside or [()] * len(own)
     longer = (
-        [target.stem for target in targets],
-        [str(target) for target in targets],
-        [f"{target}, {i}" for i, target in enumerate(targets, 1)],
+        [printable(target.stem, LONGEST_NAME) for target in targets],
+        [printable(str(target), LONGEST_PATH) for target in targets],
+        [printable(f"{target}, {i}", 2 * LONGEST_PATH) for i, target in enumerate(targets, 1)],
     )
     for replacements in longer:
         words = zip(own, others, strict=True)

@@ -20,9 +20,10 @@ from glassviz.envs.hopper import HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
 from glassviz.metrics.statistics import MeanInterval, mean_interval
-from glassviz.rollout.batch import Failed, counting_from, for_each
+from glassviz.rollout.batch import NOBODY, Failed, Listener, counting_from, for_each
 from glassviz.rollout.cost import check_cost
 from glassviz.rollout.find import Target
+from glassviz.rollout.remaining import Remaining, trial_s
 from glassviz.rollout.rollout import Actors
 
 EVAL_SEED = 10_000
@@ -90,6 +91,7 @@ def evaluate(
     seed: int,
     env_steps: int = 0,
     on_step: Callable[[int], None] | None = None,
+    decisions: int | None = None,
 ) -> list[dict[Controller, Evaluation]]:
     """Evaluate agents of one configuration on the task's own reward, under several controllers.
 
@@ -102,6 +104,7 @@ def evaluate(
             controllers start from the same resets.
         seed: determines resets and planning completely.
         on_step: called with the number of decisions made so far in every episode.
+        decisions: how many to make in every episode; by default the whole episode.
 
     Returns:
         For each agent an evaluation by controller.
@@ -121,12 +124,12 @@ def evaluate(
     env = HopperBatch(config.env, len(seeds))
     step = env.reset(seeds)
     rewards = []
-    for t in range(config.env.episode_steps):
+    for t in range(decisions or config.env.episode_steps):
         shares = np.split(step.obs, ends[:-1])
         # All are asked before the first answer is waited for.
         asked = zip(groups.values(), shares, strict=True)
-        decisions = [actors.decide(obs) for actors, obs in asked]
-        actions = np.concatenate([np.asarray(decision.action) for decision in decisions])
+        decided = [actors.decide(obs) for actors, obs in asked]
+        actions = np.concatenate([np.asarray(decision.action) for decision in decided])
         step = env.step(actions.astype(np.float64))
         rewards.append(step.reward)
         if on_step:
@@ -218,12 +221,12 @@ def reevaluate(
     controllers: Sequence[Controller],
     episodes: int,
     seed: int,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    listener: Listener = NOBODY,
 ) -> list[Fresh | Failed]:
     """Evaluate checkpoints on the same resets, those of one configuration side by side.
 
     One that is broken does not keep the others. Results are in the order of `paths`, then of
-    `controllers`; `on_progress` is called with decisions done and in all.
+    `controllers`. The listener hears of decisions (`on_recording`) and the time left.
     """
     paths = as_paths(paths)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
@@ -241,17 +244,26 @@ def reevaluate(
             able = [each for each in controllers if each != "mppi"]
         groups.setdefault((loaded.config, tuple(able)), {})[i] = loaded
 
-    total = sum(config.env.episode_steps for config, able in groups if able)
+    def evaluated(key: tuple[AgentConfig, tuple[Controller, ...]], **how: Any) -> Any:
+        config, able = key
+        agents = [checkpoint.params for checkpoint in groups[key].values()]
+        return evaluate(config, agents, dict.fromkeys(able, episodes), seed, **how)
+
+    def tried_s(key: tuple[AgentConfig, tuple[Controller, ...]]) -> float:
+        return trial_s(lambda steps, on_step: evaluated(key, on_step=on_step, decisions=steps))
+
+    parts = [(key, key[0].env.episode_steps) for key in groups if key[1]]
+    remaining = Remaining(parts, {key: tried_s(key) for key, _ in parts} if parts[1:] else {})
+    total = sum(steps for _, steps in parts)
+
+    def on_progress(done: int, total: int) -> None:
+        listener.on_remaining(remaining(done))
+        listener.on_recording(done, total)
+
     before = 0
-    for (config, able), group in groups.items():
-        found = evaluate(
-            config,
-            [checkpoint.params for checkpoint in group.values()],
-            dict.fromkeys(able, episodes),
-            seed,
-            on_step=counting_from(before, total, on_progress),
-        )
-        before += config.env.episode_steps if able else 0
+    for key, group in groups.items():
+        found = evaluated(key, on_step=counting_from(before, total, on_progress))
+        before += key[0].env.episode_steps if key[1] else 0
         for (i, checkpoint), evaluations in zip(group.items(), found, strict=True):
             steps = checkpoint.provenance.get("env_steps")
             for controller, evaluation in evaluations.items():

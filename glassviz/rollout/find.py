@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths
 from glassviz.rollout.batch import Failed
-from glassviz.text import printable
+from glassviz.text import LONGEST_PATH, printable
 
 if TYPE_CHECKING:
     from glassviz.agents.planner import Controller
@@ -41,7 +41,7 @@ class Target:
 
     def failed(self, error: GlassvizError, controller: "Controller | None" = None) -> Failed:
         """This file as one that cannot be processed."""
-        return Failed(self.name or str(self.path), self.path, controller, str(error))
+        return Failed(self.name or _named(str(self.path)), self.path, controller, str(error))
 
 
 def find_targets(
@@ -74,8 +74,13 @@ def find_targets(
     return list(found.values())
 
 
+def _named(text: str) -> str:
+    """A name of a run, as tables, figures and files can hold it."""
+    return printable(text, limit=LONGEST_PATH)
+
+
 def _leads_nowhere(path: Path, error: str) -> Failed:
-    return Failed(str(path), path, None, f"{path}: {error}")
+    return Failed(_named(str(path)), path, None, f"{path}: {error}")
 
 
 def _expanded(argument: Path) -> list[Path]:
@@ -126,7 +131,7 @@ def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Faile
 
 def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Failed]:
     if not path.is_dir():
-        yield Target(path, None if path.suffix == TRACE_SUFFIX else printable(path.stem))
+        yield Target(path, None if path.suffix == TRACE_SUFFIX else _named(path.stem))
     elif seeds := [path] if (path / "checkpoints").is_dir() else _seeds(path):
         yield from (_best_of(seed, tell) for seed in seeds)
     elif files := sorted(file for file in path.iterdir() if _leads_to_a_trace(file)):
@@ -151,7 +156,7 @@ def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | Failed:
         path = seed / "checkpoints" / f"{stem}{suffix}"
         if path.is_file():
             tell(f"{seed}: taking {path.name}")
-            return Target(path, "/".join(seed.resolve().parts[-2:]))
+            return Target(path, _named("/".join(seed.resolve().parts[-2:])))
     names = ", ".join(PREFERRED)
     error = f"expected a checkpoint ({names}), found none: let the training save one first"
     return _leads_nowhere(seed, error)

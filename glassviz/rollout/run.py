@@ -216,6 +216,7 @@ class Run:
             None without one, and for a target that is a trace.
         provenance: of the checkpoint; empty for a target that is a trace.
         labels: which labels were asked for, as for `run.labelled`.
+        frames: of all its episodes together: how much work it is.
     """
 
     target: Path
@@ -227,6 +228,7 @@ class Run:
     recorded: "Recorded | None" = None
     provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
     labels: str = LEARNED
+    frames: int = 0
     traces: TraceCache = field(default_factory=TraceCache, repr=False)
 
     @classmethod
@@ -256,6 +258,7 @@ class Run:
             checkpoint_sha256=checkpoint["sha256"],
             reused=reused,
             labels=labels,
+            frames=trace.episodes * trace.frames,
         )
         run.traces.put(trace, path, labels)
         return run
@@ -401,6 +404,7 @@ def assess_all(
     Raises:
         GlassvizError: no run can have such labels.
     """
+    from glassviz.rollout.remaining import counting_sizes
     from glassviz.rollout.traces import find_runs
 
     rows = find_runs(arguments, options, folder, labels, listener)
@@ -413,7 +417,8 @@ def assess_all(
         return run
 
     with _processes(runs, min(jobs, len(runs))) as stability_of:
-        found = for_each(rows, assessed, Run.failed, listener.on_run)
+        on_done = counting_sizes([run.frames for run in runs], listener)
+        found = for_each(rows, assessed, Run.failed, on_done)
     return with_distinct_names(each_once(found))
 
 

@@ -3,10 +3,9 @@
 import dataclasses
 import hashlib
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
@@ -18,20 +17,26 @@ from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, as_paths
-from glassviz.rollout.batch import NOBODY, Failed, Listener, counting_from, each_once, for_each
+from glassviz.files import StrPath, as_paths, check_folder, check_target
+from glassviz.rollout.batch import (
+    NOBODY,
+    Failed,
+    Listener,
+    counting_from,
+    each_once,
+    file_stem,
+    for_each,
+)
 from glassviz.rollout.cost import check_cost
 from glassviz.rollout.evaluate import recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
+from glassviz.rollout.remaining import Remaining, trial_s
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
 from glassviz.rollout.run import LEARNED, Run, TraceCache, check_labels
 from glassviz.trace import SCHEMA_VERSION, Trace
 from glassviz.validation import check_fields
 
 TRACE_FOLDER = Path("renders") / "traces"
-
-TRIAL_STEPS = 5
-"""Decisions from which the time that a roll-out takes is estimated."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +95,7 @@ class _Job:
     def file_name(self) -> str:
         """Name of the trace's file: the same inputs always lead to the same file."""
         digest = hashlib.sha256(json.dumps(self.inputs, sort_keys=True).encode()).hexdigest()
-        return f"{self.checkpoint.name}-{self.controller}-{digest[:10]}.npz"
+        return f"{file_stem(self.checkpoint.name)}-{self.controller}-{digest[:10]}.npz"
 
     @property
     def batch(self) -> tuple[AgentConfig, Controller, PlannerConfig, EnvConfig]:
@@ -103,28 +108,29 @@ class _Job:
 def traces_of(
     targets: StrPath | Sequence[StrPath],
     options: RolloutOptions,
-    folder: StrPath = TRACE_FOLDER,
-    tell: Callable[[str], None] = lambda line: None,
-    on_progress: Callable[[int, int], None] = lambda done, total: None,
+    folder: StrPath | None = None,
     labels: str = LEARNED,
+    listener: Listener = NOBODY,
 ) -> list[Run]:
     """The runs of checkpoints and trace files, in the order of `targets`, then of controllers.
 
     As `find_runs`, but nothing is recorded unless all targets are sound.
 
     Args:
+        folder: of the traces; by default as for `find_runs`.
         labels: that the traces are to go by, as for `run.labelled`.
 
     Raises:
-        GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked.
+        GlassvizError: a target cannot be read, or cannot be rolled out or labelled as asked; or
+            traces cannot be written.
     """
     check_labels(labels)
 
     def fail(target: Target, error: GlassvizError, controller: object = None) -> NoReturn:
         raise error
 
-    listener = Listener(tell=tell, on_recording=on_progress)
-    finder = _Finder(options, Path(folder), labels, listener, fail)
+    folder = None if folder is None else Path(folder)
+    finder = _Finder(options, folder, labels, listener, fail)
     rows = finder.runs([Target(path, None) for path in as_paths(targets)])
     runs = [row for row in rows if isinstance(row, Run)]
     for run in runs:
@@ -150,18 +156,21 @@ def find_runs(
         arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
             `find.find_targets`.
         options: how checkpoints are rolled out whose traces are missing.
-        folder: of the traces; renders/traces by default.
+        folder: of the traces; by default renders/traces, or the user's cache folder where that
+            cannot be written.
 
     Returns:
         In the order of `arguments`, then of controllers. An argument that leads to no trace does
         not stop the others.
 
     Raises:
-        GlassvizError: no run can have such labels.
+        GlassvizError: no run can have such labels, or traces cannot be written.
     """
     check_labels(labels)
     targets = find_targets(arguments, listener.tell)
-    finder = _Finder(options, Path(folder or TRACE_FOLDER), labels, listener, Target.failed)
+    finder = _Finder(
+        options, None if folder is None else Path(folder), labels, listener, Target.failed
+    )
     return each_once(finder.runs(targets))
 
 
@@ -170,7 +179,7 @@ class _Finder:
     """Finds the runs of targets, and records what is missing."""
 
     options: RolloutOptions
-    folder: Path
+    folder: Path | None
     labels: str
     listener: Listener
     failed: Callable[..., Failed]
@@ -183,8 +192,36 @@ class _Finder:
         work = partial(self._runs_of, missing=missing)
         for found in for_each(targets, work, self.failed):
             rows += [found] if isinstance(found, Failed) else found
-        self._record(list(missing.values()))
+        self.listener.on_found([row for row in rows if isinstance(row, Run)])
+        self._record(missing)
         return rows
+
+    @cached_property
+    def _folders(self) -> list[Path]:
+        """Where traces are looked up; what is missing is recorded in the last."""
+        if self.folder:
+            return [self.folder]
+        try:
+            check_folder(TRACE_FOLDER)
+        except GlassvizError:
+            return [TRACE_FOLDER, environment.cache_dir() / "traces"]
+        return [TRACE_FOLDER]
+
+    def _check_room(self, jobs: Sequence[_Job]) -> None:
+        """Check that the traces of `jobs` can be written.
+
+        Raises:
+            GlassvizError: they cannot.
+        """
+        folder = self._folders[-1]
+        if len(self._folders) > 1:
+            self.listener.tell(
+                f"{self._folders[0]}: cannot be written, so traces go to {folder}; --traces names "
+                f"another folder"
+            )
+        check_folder(folder, sum(map(_least_bytes, jobs)))
+        for job in jobs:
+            check_target(folder / job.file_name)
 
     def _runs_of(self, target: Target, missing: dict[Path, _Job]) -> list[Run | Failed]:
         """A trace as a run, or a checkpoint as one run per controller."""
@@ -199,9 +236,10 @@ class _Finder:
         def run_of(wanted: tuple[Target, Controller]) -> Run:
             _, controller = wanted
             job = _job(checkpoint, controller, self.options)
-            path = self.folder / job.file_name
-            reused = self._is_usable(path)
-            if not reused:
+            paths = [folder / job.file_name for folder in self._folders]
+            usable = next(filter(self._is_usable, paths), None)
+            path = usable or paths[-1]
+            if not usable:
                 missing[path] = job
             return Run(
                 target=target.path,
@@ -209,10 +247,11 @@ class _Finder:
                 name=target.name or checkpoint.name,
                 controller=controller,
                 checkpoint_sha256=checkpoint.sha256,
-                reused=reused,
+                reused=usable is not None,
                 recorded=recorded_in(checkpoint.provenance, controller),
                 provenance=checkpoint.provenance,
                 labels=self.labels,
+                frames=self.options.episodes * job.env.episode_steps,
                 traces=self.traces,
             )
 
@@ -233,19 +272,33 @@ class _Finder:
         self.listener.tell(f"reusing {path}")
         return True
 
-    def _record(self, jobs: list[_Job]) -> None:
-        batches, listener = _batches(jobs), self.listener
-        if jobs and listener.on_estimate:
-            listener.on_estimate(len(jobs), _estimate_s(batches))
-        total = sum(batch[0].env.episode_steps for batch in batches)
+    def _record(self, missing: dict[Path, _Job]) -> None:
+        if not missing:
+            return
+        jobs, listener = list(missing.values()), self.listener
+        self._check_room(jobs)
+        batches = _batches(jobs)
+        parts = [(_kind(batch), batch[0].env.episode_steps) for batch in batches]
+        trials_s = {}
+        if listener.on_estimate or len(dict(parts)) > 1:
+            trials_s = {_kind(batch): _trial_s(batch) for batch in _one_of_each_kind(batches)}
+        if listener.on_estimate:
+            listener.on_estimate(len(jobs), sum(trials_s[kind] * steps for kind, steps in parts))
+        remaining = Remaining(parts, trials_s)
+        total = sum(steps for _, steps in parts)
+
+        def on_progress(done: int, total: int) -> None:
+            listener.on_remaining(remaining(done))
+            listener.on_recording(done, total)
+
         before = 0
         for batch in batches:
             steps = batch[0].env.episode_steps
-            on_step = counting_from(before, total, listener.on_recording)
+            on_step = counting_from(before, total, on_progress)
             hoppers, recorded = _roll_out(batch, steps, on_step)
             before += steps
             for job, arrays in zip(batch, recorded, strict=True):
-                trace, path = _trace(job, hoppers, arrays), self.folder / job.file_name
+                trace, path = _trace(job, hoppers, arrays), self._folders[-1] / job.file_name
                 trace.save(path)
                 self.traces.put(trace, path)
                 listener.tell(f"recorded {path}")
@@ -277,6 +330,12 @@ def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions
     return _Job(checkpoint, controller, planner, env, options)
 
 
+def _least_bytes(job: _Job) -> int:
+    """Bytes that a trace has at least: those of its latents."""
+    latent = 4 * job.checkpoint.config.latent_dim
+    return job.options.episodes * job.env.episode_steps * latent
+
+
 def _batches(jobs: list[_Job]) -> list[list[_Job]]:
     """Jobs that are planned together: those of one architecture, if that saves time.
 
@@ -301,19 +360,18 @@ def _roll_out(
     )
 
 
-def _estimate_s(batches: list[list[_Job]]) -> float:
-    """Seconds that all batches will take, by a trial of one of each kind."""
-    kinds = [(batch[0].batch, len(batch)) for batch in batches]
-    trials = dict(zip(kinds, batches, strict=True))
-    seconds = {kind: _trial_s(batch) for kind, batch in trials.items()}
-    return sum(seconds[kind] for kind in kinds)
+def _kind(batch: list[_Job]) -> Hashable:
+    """What determines how long a step of a batch takes."""
+    return batch[0].batch, len(batch)
+
+
+def _one_of_each_kind(batches: list[list[_Job]]) -> Iterable[list[_Job]]:
+    return {_kind(batch): batch for batch in batches}.values()
 
 
 def _trial_s(batch: list[_Job]) -> float:
-    """Seconds that a batch will take once it is compiled, which the trial does for it."""
-    ends: list[float] = []
-    _roll_out(batch, 1 + TRIAL_STEPS, lambda done: ends.append(time.perf_counter()))
-    return (ends[-1] - ends[0]) / TRIAL_STEPS * batch[0].env.episode_steps
+    """Seconds that a step of a batch takes once it is compiled, which the trial does for it."""
+    return trial_s(lambda steps, on_step: _roll_out(batch, steps, on_step))
 
 
 def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:

@@ -17,7 +17,7 @@ from glassviz.agents.config import Task
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, append, as_paths, read_bytes, read_text, replacing
 from glassviz.rollout.batch import Failed, for_each
-from glassviz.text import listed, parse_json, printable
+from glassviz.text import LONGEST_PATH, listed, parse_json, printable
 
 if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Evaluation
@@ -366,7 +366,7 @@ def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing)
             f"{listed(path.name for _, path in sorted(logs.items()))}, found none: wait for the "
             f"first one"
         )
-    return Run(name, tuple(curves), _task_of(folder, sorted(logs)))
+    return Run(printable(name, LONGEST_PATH), tuple(curves), _task_of(folder, sorted(logs)))
 
 
 def _task_of(folder: Path, seeds: Iterable[int]) -> str | None:

@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, partial_path, refuse_existing, sweep, write_errors
+from glassviz.files import StrPath, check_target, partial_path, refuse_existing, sweep, write_errors
 
 Format = Literal["mp4", "gif", "webm"]
 
@@ -185,7 +185,7 @@ class Encoder:
         self._palette = partial_path(path.with_name(f"{path.name}.palette"))
 
     def __enter__(self) -> Self:
-        refuse_existing(self.path, self.overwrite)
+        check_target(self.path, self.overwrite)
         arguments = ["-f", "rawvideo", "-pix_fmt", "rgb24" if self.format == "gif" else "yuv420p"]
         arguments += ["-s", f"{self.width}x{self.height}", "-r", str(self.fps), "-i", "pipe:0"]
         if self.format == "gif":

@@ -27,7 +27,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, refuse_existing
+from glassviz.files import StrPath, check_target
 from glassviz.trace import Trace
 from glassviz.video.clip import Canvas, Clip
 from glassviz.video.encode import Encoder, FilmFacts, Format, frame_rate, pack, packed_size
@@ -143,7 +143,7 @@ def film(
             not as requested.
     """
     options = options or FilmOptions()
-    refuse_existing(out, options.overwrite)
+    check_target(out, options.overwrite)
     shots = _shots(traces, options)
     fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
     backend = backend or choose_backend()

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float64, Int
 from PIL import Image, ImageDraw
 
 from glassviz.palette import to_rgb
+from glassviz.text import broken, cut_middle
 from glassviz.video.clip import Canvas, Clip
 from glassviz.video.encode import Format
 from glassviz.video.film import Paint
@@ -17,6 +18,7 @@ from glassviz.video.overlay import (
     PANEL_COLOR,
     TEXT_COLOR,
     Sprite,
+    drawable,
     font,
     line_height,
     text_box,
@@ -186,7 +188,8 @@ class Sheet:
     ) -> None:
         """Write a line; `anchor` as in Pillow."""
         color = FAINT_COLOR if faint else TEXT_COLOR
-        ImageDraw.Draw(self._picture).text((x, y), text, fill=color, font=font(size), anchor=anchor)
+        ink = ImageDraw.Draw(self._picture)
+        ink.text((x, y), drawable(text), fill=color, font=font(size), anchor=anchor)
 
     def title(self, text: str, about: str) -> None:
         """Write the title at the left, and `about` at the right, both truncated to fit."""
@@ -260,10 +263,15 @@ def _draw_bar(canvas: Canvas, bar: Bar, t: int) -> None:
 
 def _wrapped(text: str, room: int) -> list[str]:
     """A text broken into lines that fit a width in pixels."""
+
+    def fits(line: str) -> bool:
+        return text_width(line, TEXT) <= room
+
     lines: list[str] = []
-    for word in text.split():
+    words = (part for word in text.split() for part in broken(word, fits))
+    for word in words:
         longer = f"{lines[-1]} {word}" if lines else word
-        if lines and text_width(longer, TEXT) <= room:
+        if lines and fits(longer):
             lines[-1] = longer
         else:
             lines.append(word)
@@ -271,9 +279,5 @@ def _wrapped(text: str, room: int) -> list[str]:
 
 
 def truncated(text: str, size: int, room: int) -> str:
-    """A text truncated to a width in pixels."""
-    if text_width(text, size) <= room:
-        return text
-    while text and text_width(text + "…", size) > room:
-        text = text[:-1]
-    return text + "…"
+    """A text with an ellipsis in its middle if it is wider than so many pixels."""
+    return cut_middle(text, lambda part: text_width(part, size) <= room)

@@ -11,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from glassviz.errors import UsageError
 from glassviz.palette import NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
+from glassviz.text import spelled_out
 from glassviz.video.clip import Canvas, Clip
 
 SUPERSAMPLING = 4
@@ -119,7 +120,7 @@ class Sprite:
     @classmethod
     def text(cls, text: str, size: int, color: str) -> Self:
         """A line of text with the font's line height."""
-        glyphs = font(size)
+        text, glyphs = drawable(text), font(size)
         width = max(1, round(glyphs.getlength(text)))
         picture = Image.new("RGBA", (width, line_height(size)), color + "00")
         ImageDraw.Draw(picture).text((0, 0), text, font=glyphs, fill=color)
@@ -163,6 +164,18 @@ class NumberWriter:
         return self._digit_width if character.isdigit() else font(self._size).getlength(character)
 
 
+def drawable(text: str) -> str:
+    """`text` as films show it: with code points for characters that the typeface lacks."""
+    return spelled_out(text, _has_glyph)
+
+
+@cache
+def _has_glyph(character: str) -> bool:
+    """Whether the typeface draws a character as something else than a missing one."""
+    glyph, missing = (bytes(font(20).getmask(each)) for each in (character, "\U0010ffff"))
+    return character.isprintable() and glyph != missing
+
+
 @cache
 def font(size: int) -> ImageFont.FreeTypeFont:
     """Pillow's default typeface (Aileron) at `size` pixels."""
@@ -196,13 +209,13 @@ def text_box(
     box = rounded_box(width, height, radius, color)
     middle = width / 2, height / 2
     ink = ink or ink_on(color)
-    ImageDraw.Draw(box).text(middle, text, fill=ink, font=font(size), anchor="mm")
+    ImageDraw.Draw(box).text(middle, drawable(text), fill=ink, font=font(size), anchor="mm")
     return box
 
 
 def text_width(text: str, size: int) -> float:
     """Width of a line of text, pixels."""
-    return font(size).getlength(text)
+    return font(size).getlength(drawable(text))
 
 
 class _Badge:
@@ -273,7 +286,7 @@ class _Status:
         ink = ImageDraw.Draw(panel)
 
         def write(text: str, x: int, y: int, color: str, anchor: str) -> None:
-            ink.text((x, y), text, fill=color, font=font(size), anchor=anchor)
+            ink.text((x, y), drawable(text), fill=color, font=font(size), anchor=anchor)
 
         write(clip.controller, padding, first, TEXT_COLOR, "la")
         write(episode, width - padding, first, FAINT_COLOR, "ra")

@@ -237,7 +237,7 @@ def test_texts_are_measured_broken_and_cut_as_they_are_drawn():
     lines = wrapped("one two 3→4→5 6 % seven", 40.0, 8.0)
     assert "".join(lines).replace(" ", "") == "onetwo3→4→56%seven"
     assert all(text_width(line, 8.0) <= 40 for line in lines) and "6 %" in " ".join(lines)
-    assert shortened("a long name", 30.0, 8.0).endswith("…")
+    assert shortened("a long name", 30.0, 8.0) == "a…me"
     assert text_width(shortened("a long name", 30.0, 8.0), 8.0) <= 30
 
 

@@ -260,7 +260,7 @@ def test_progress_is_told_of_what_takes_long_and_goes_away(monkeypatch, capsys):
         for done in range(1, 5):
             tell(done, 10)
     told = capsys.readouterr().err.split("\r")
-    assert told[1:3] == ["counting: 2 of 10, 16 s left", "counting: 4 of 10, 8 s left "]
+    assert told[1:3] == ["counting: 2 of 10, 24 s left", "counting: 4 of 10, 8 s left "]
     assert told[3].isspace() and told[4] == ""
 
 

@@ -19,7 +19,7 @@ from glassviz.agents.config import EnvConfig
 from glassviz.agents.networks import init_params, map_stacked, stack
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
-from glassviz.rollout.batch import Failed
+from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.evaluate import (
     EVAL_SEED,
     FRESH_SEED,
@@ -193,7 +193,7 @@ def test_a_broken_file_does_not_keep_the_others(files, agents):
     paths = [files[name] for name in ("good", "broken", "other", "unplannable")]
     counts: list[tuple[int, int]] = []
     rows = reevaluate(
-        paths, ("mppi", "pi"), 2, SEED, on_progress=lambda *count: counts.append(count)
+        paths, ("mppi", "pi"), 2, SEED, Listener(on_recording=lambda *count: counts.append(count))
     )
     assert [(row.target.stem, row.controller, type(row)) for row in rows] == [
         ("good", "mppi", Fresh),

@@ -34,13 +34,17 @@ def checkpoint(tmp_path_factory) -> Path:
 def recorded(checkpoint, tmp_path_factory):
     folder = tmp_path_factory.mktemp("traces")
     lines: list[str] = []
-    return folder, traces_of([checkpoint], OPTIONS, folder, lines.append), lines
+    return (
+        folder,
+        traces_of([checkpoint], OPTIONS, folder, listener=Listener(tell=lines.append)),
+        lines,
+    )
 
 
 def test_a_missing_trace_is_recorded_and_a_present_one_reused(recorded, checkpoint):
     folder, first, _ = recorded
     lines: list[str] = []
-    again = traces_of([checkpoint], OPTIONS, folder, lines.append)
+    again = traces_of([checkpoint], OPTIONS, folder, listener=Listener(tell=lines.append))
     assert [r.reused for r in first] == [False, False]
     assert [r.reused for r in again] == [True, True]
     assert [r.trace.sha256 for r in again] == [r.trace.sha256 for r in first]
@@ -171,7 +175,7 @@ def test_an_interruption_leaves_no_file(checkpoint, tmp_path):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        traces_of([checkpoint], OPTIONS, tmp_path, on_progress=interrupt)
+        traces_of([checkpoint], OPTIONS, tmp_path, listener=Listener(on_recording=interrupt))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -186,7 +190,7 @@ def test_what_was_recorded_before_an_interruption_is_kept(checkpoint, tmp_path):
     checkpoints.save(other, tiny.AGENT, params, {})
     options = dataclasses.replace(OPTIONS, controllers=("pi",))
     with pytest.raises(KeyboardInterrupt):
-        traces_of([checkpoint, other], options, tmp_path, on_progress=interrupt)
+        traces_of([checkpoint, other], options, tmp_path, listener=Listener(on_recording=interrupt))
     assert [path.name[:9] for path in tmp_path.glob("*.npz")] == ["agent-pi-"]
 
 
@@ -226,7 +230,7 @@ def test_a_damaged_trace_of_a_checkpoint_is_recorded_anew(recorded, checkpoint, 
     options = dataclasses.replace(OPTIONS, controllers=(first.trace.header["controller"],))
     (tmp_path / first.trace_path.name).write_bytes(b"not a trace")
     lines: list[str] = []
-    [again] = traces_of([checkpoint], options, tmp_path, lines.append)
+    [again] = traces_of([checkpoint], options, tmp_path, listener=Listener(tell=lines.append))
     assert again.trace.sha256 == first.trace.sha256
     assert any(line.startswith("recording anew what cannot be used: ") for line in lines)
 

@@ -176,7 +176,7 @@ def test_folders_are_made_and_a_place_that_cannot_hold_a_film_is_named(tmp_path)
     path = tmp_path / "new" / "folder" / "film.mp4"
     write(path, "mp4")
     assert path.exists()
-    with pytest.raises(GlassvizError, match=r"film\.mp4/film\.mp4: cannot be written: "):
+    with pytest.raises(GlassvizError, match=r"film\.mp4/film\.mp4: cannot be written"):
         write(path / "film.mp4", "mp4")
 
 

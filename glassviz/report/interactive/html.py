@@ -18,8 +18,9 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
+import glassviz.files
 from glassviz.errors import UsageError
-from glassviz.files import StrPath, refuse_existing, replacing
+from glassviz.files import StrPath, replacing
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on
 from glassviz.report.html import environment
 from glassviz.report.interactive.page import InteractivePage
@@ -45,14 +46,14 @@ def check_target(path: StrPath, overwrite: bool, link: bool = False) -> None:
 
     Raises:
         UsageError: the suffix is not .html.
-        GlassvizError: the file or the folder of its films exists.
+        GlassvizError: the file or the folder of its films exists, or cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() != ".html":
         raise UsageError(f"{path}: expected a name that ends in .html for an interactive report")
-    refuse_existing(path, overwrite)
+    glassviz.files.check_target(path, overwrite)
     if link:
-        refuse_existing(films_beside(path), overwrite)
+        glassviz.files.check_subfolder(films_beside(path), overwrite)
 
 
 def films_beside(path: StrPath) -> Path:
