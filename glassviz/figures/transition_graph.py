@@ -215,7 +215,7 @@ def _heat(
     axes.add_patch(Rectangle((at, STRIP), width, height, **frame))
     for i, letter in enumerate(letters):
         page.text(x + (i + 0.5) * cell, y + height + 1, letter, TICK_SIZE, ha="center")
-    _scale(page, heat.highest, x, y + height + 4.5 + (LETTERS if letters else 0))
+    _color_scale(page, heat.highest, x, y + height + 4.5 + (LETTERS if letters else 0))
 
 
 def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: str) -> None:
@@ -223,7 +223,7 @@ def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: st
     axes.add_patch(Rectangle((x, y), width, height, color=color, linewidth=0.2))
 
 
-def _scale(page: Page, highest: float, x: float, y: float) -> None:
+def _color_scale(page: Page, highest: float, x: float, y: float) -> None:
     """Draw the colour scale of a matrix, from 0 to `highest`."""
     length = 34.0
     page.text(x, y - 1.6, "0", TICK_SIZE)

@@ -232,7 +232,7 @@ def reevaluate(
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
     targets = [Target(path, None) for path in paths]
-    load = partial(_load, controllers=controllers, episodes=episodes)
+    load = partial(_load_feasible, controllers=controllers, episodes=episodes)
     for i, loaded in enumerate(for_each(targets, load, Target.failed)):
         if isinstance(loaded, Failed):
             rows[i, None] = loaded
@@ -275,7 +275,7 @@ def reevaluate(
     return [rows[key] for key in order if key in rows]
 
 
-def _load(target: Target, controllers: Sequence[Controller], episodes: int) -> Checkpoint:
+def _load_feasible(target: Target, controllers: Sequence[Controller], episodes: int) -> Checkpoint:
     checkpoint = checkpoints.load(target.path)
     place, config = str(target.path), checkpoint.config
     check_sizes(place, config)

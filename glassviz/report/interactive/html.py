@@ -81,10 +81,10 @@ def write(
     with replacing(path, len(text)) as partial:
         partial.write_text(text, encoding="utf-8")
     if folder:
-        _tidy(folder, page.films)
+        _remove_earlier_films(folder, page.films)
 
 
-def _tidy(folder: Path, films: Mapping[str, bytes]) -> None:
+def _remove_earlier_films(folder: Path, films: Mapping[str, bytes]) -> None:
     """Remove films of an earlier page; files with other names are kept."""
     for file in folder.glob("*.mp4"):
         if _FILM.fullmatch(file.stem) and file.stem not in films:
