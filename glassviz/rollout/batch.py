@@ -131,7 +131,7 @@ def cut_stem(stem: str, longest: int = LONGEST_STEM) -> str:
     """`stem`, cut in its middle to that many bytes; a hash of all of it keeps it distinct.
 
     >>> cut_stem("a" * 20 + "b" * 20, longest=24)
-    'aaaaaaaa-d4b32d0f-bbbbbb'
+    'aaaaaaaa-9aee317c-bbbbbb'
     """
     whole = os.fsencode(stem)
     if len(whole) <= longest:

@@ -91,7 +91,10 @@ def test_json_on_standard_output_is_all_there_is_and_writes_no_file(folder):
 
 def test_agents_without_labels_are_named_with_the_remedy_and_do_not_keep_the_others(folder):
     trace = wandering(4, name="bare")
-    replace(trace, header=trace.header | {"labels_from": "none"}).save(folder / "bare.npz")
+    none = np.full_like(trace.label, -1)
+    header = trace.header | {"labels_from": "none", "partition": None, "tau": None}
+    bare = replace(trace, header=header, label=none, prototype=none)
+    bare.save(folder / "bare.npz")
     told = glassviz("graph", folder, code=1)
     assert "failed: bare: expected labels" in told and "`glassviz fit`" in told
     assert len(list(Path("renders").iterdir())) == 2

@@ -11,8 +11,8 @@ from tests.helpers.chromium import SCROLL_WIDTH
 from tests.helpers.interactive_page import (
     FRAME,
     GRAPH,
-    HOSTILE,
     LIVE,
+    SHOWN_HOSTILE,
     in_browser,
 )
 
@@ -327,7 +327,7 @@ def test_an_address_that_means_nothing_is_no_fault(browser, path, fragment):
 def test_hostile_names_are_text(browser, path):
     browser.show(path)
     browser.click_on("[data-run='3']")
-    assert HOSTILE in browser.evaluate(
+    assert SHOWN_HOSTILE in browser.evaluate(
         "document.querySelector('.pick select').selectedOptions[0].textContent"
     )
     assert not browser.evaluate("document.querySelector('img') !== null")
