@@ -191,6 +191,8 @@ def check_config(place: str, config: AgentConfig) -> None:
     for name, value in _numbers(dataclasses.asdict(config)):
         if isinstance(value, float) and not math.isfinite(value):
             raise GlassvizError(f"{place}: {name} is {value}, expected a finite number")
+        if isinstance(value, float) and abs(value) > _MAX_SIZE:
+            raise GlassvizError(f"{place}: {name} is {value:g}, expected at most {_MAX_SIZE:g}")
         if isinstance(value, int) and not 0 <= value <= _MAX_SIZE:
             raise GlassvizError(f"{place}: {name} is {value}, expected 0 to {_MAX_SIZE}")
     layers = max(len(config.encoder_widths), len(config.hidden_widths))

@@ -224,7 +224,8 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
                 f"{path}: expected {expected} for {name}, found {arrays[name].dtype}: {REMEDY}"
             )
     for name, most in (("obs", LARGEST), ("action", 1 + _ROUNDING), ("reward", LARGEST)):
-        broken = ~(np.abs(arrays[name]) <= most)  # not `>`, which NaN is not either
+        # Not `>`, which NaN is not either; half precision could not be compared with the largest.
+        broken = ~(np.abs(arrays[name].astype(np.float64)) <= most)
         if broken.any():
             step, episode, *_ = place = tuple(np.argwhere(broken)[0].tolist())
             raise GlassvizError(

@@ -224,6 +224,14 @@ def test_sequences_from_the_replay_are_those_of_one_episode(tmp_path, rng):
             )
 
 
+def test_demonstrations_in_half_precision_are_read_without_a_warning(tmp_path):
+    path = tmp_path / "demos.npz"
+    demonstrations.save(path, [episode(1)], {})
+    header, arrays = archive.load(path, "demonstrations", "")
+    archive.save(path, header, arrays | {"obs": arrays["obs"].astype(np.float16)})
+    assert demonstrations.load(path).obs.dtype == np.float32
+
+
 def test_a_file_that_holds_no_demonstrations_is_refused_in_one_sentence(tmp_path):
     path = tmp_path / "demos.npz"
     with pytest.raises(GlassvizError, match="no such file"):
