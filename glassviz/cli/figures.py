@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
 
+@opt.with_figure_options("graph", "P", "A", "S", "difference", "first", "second")
 def graph(
     targets: opt.Runs,
     out: Annotated[
@@ -41,15 +42,11 @@ def graph(
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="Match the labels of two runs and draw the difference of the graphs."
+            "--compare",
+            help="Match the labels of two runs and draw the difference of the graphs; with "
+            "--panels also the graphs.",
         ),
     ] = False,
-    width: Annotated[
-        Literal["column", "page"],
-        typer.Option(
-            help="Figure width; a column has the matrices below the graph, a page beside it."
-        ),
-    ] = "column",
     episodes: opt.Episodes = 10,
     controller: opt.Controller = "both",
     seed: opt.Seed = 0,
@@ -58,11 +55,14 @@ def graph(
     labels: opt.Labels = "learned",
     overwrite: opt.Overwrite = False,
     to_json: opt.Json = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Plot transition graphs of prototypes, and measure their order.
 
     One graph per checkpoint and controller: prototypes inside the hulls of their clusters, arrows
-    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S.
+    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S of the
+    visited prototypes: below the graph, or beside it in a figure of at least 140 mm.
     Transitions are pooled over episodes, without their initial transients. Agents without labels
     need `glassviz fit` first. With --json, files are written only if --out is given. Runs without
     a graph are listed with the reason, and the exit code is 1.
@@ -75,16 +75,17 @@ def graph(
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_difference, print_graphs
     from glassviz.compare.graphs import graph_all
-    from glassviz.report.documents import check_format, graph_dict, save_graph
+    from glassviz.report.documents import check_format, graph_caption, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
 
     if out and out.suffix:
         check_format(out)
+    _check_panels(figures, compare)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     writes = out is not None or not to_json
 
     def check(runs: Sequence["Run"]) -> None:
-        _check_targets(runs, out, mode, compare, overwrite)
+        _check_targets(runs, out, mode, compare, overwrite, figures)
 
     if writes:
         check([])
@@ -103,9 +104,27 @@ def graph(
         if difference:
             print_difference(difference)
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
-        save_graph(each, path, overwrite, width)
+        save_graph(each, path, overwrite, figures.style)
+        figures.save_caption(path, graph_caption(each), overwrite)
         terminal.echo(f"wrote {path}", err=to_json)
     opt.exit_on_failures(rows)
+
+
+def _check_panels(figures: opt.Figures, compare: bool) -> None:
+    """Refuse panels of a graph with --compare, and those of a difference without.
+
+    Raises:
+        UsageError: a panel is not of this figure.
+    """
+    from glassviz.figures import flux_difference, transition_graph
+
+    known = flux_difference.PANELS if compare else transition_graph.PANELS
+    for name in figures.style.panels or ():
+        if name not in known:
+            which = "with" if compare else "without"
+            raise UsageError(
+                f"--panels: expected some of {', '.join(known)} {which} --compare, found {name!r}"
+            )
 
 
 def _by_stem(
@@ -126,7 +145,12 @@ def _against(stems: Sequence[str]) -> str:
 
 
 def _check_targets(
-    runs: Sequence["Run"], out: Path | None, mode: GraphMode, compare: bool, overwrite: bool
+    runs: Sequence["Run"],
+    out: Path | None,
+    mode: GraphMode,
+    compare: bool,
+    overwrite: bool,
+    figures: opt.Figures,
 ) -> None:
     """Refuse what cannot be written, once before the runs are found and once they are."""
     from glassviz.rollout.batch import distinct_names, file_stem
@@ -139,6 +163,7 @@ def _check_targets(
     # Before there are runs, any name shows whether the folder can be written.
     for path in _paths(out, stems or [mode]):
         check_target(path, overwrite if stems else True)
+        figures.check(path, overwrite if stems else True)
 
 
 def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
@@ -174,9 +199,9 @@ def _after(stem: str, name: str) -> str:
     return cut_stem(f"{stem}-{name}", longest=2 * LONGEST_STEM)
 
 
-Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
-
-
+@opt.with_figure_options(
+    "label", "phase", "return-to-go", "controller", "episode", "run", "quality"
+)
 def latent_map(
     targets: opt.Runs,
     out: opt.FigureFile = opt.RENDERS / "map.png",
@@ -184,9 +209,6 @@ def latent_map(
         Literal["umap", "pca"],
         typer.Option(help="umap keeps neighbourhoods, pca the directions of largest variance."),
     ] = "umap",
-    color: Annotated[
-        Color, typer.Option(help="Colour of the frames; all draws one panel per colouring.")
-    ] = "all",
     joint: Annotated[
         Literal["obs", "gait", "latent"] | None,
         typer.Option(
@@ -225,10 +247,12 @@ def latent_map(
     labels: opt.Labels = "learned",
     overwrite: opt.Overwrite = False,
     to_json: opt.Json = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
-    Both controllers share a map. Coordinates are cached beside the traces. Quality measures
+    There is one panel per colouring of the frames. Both controllers share a map. Coordinates are cached beside the traces. Quality measures
     compare neighbourhoods on the map and in latent space, and ignore neighbours in time. Missing
     traces are recorded. JSON has landmarks, quality and captions. Runs that cannot be mapped are
     listed with the reason, and the exit code is 1.
@@ -236,12 +260,13 @@ def latent_map(
     \b
     Examples:
       glassviz map agent.safetensors -o map.png
-      glassviz map runs/hop --joint gait --color run -o gaits.pdf
+      glassviz map runs/hop --joint gait --panels run -o gaits.pdf
     """
     from glassviz.figures import style
 
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
+    figures.check(out, overwrite)
     if gallery:
         from glassviz.video.opengl import choose_backend
 
@@ -265,7 +290,7 @@ def latent_map(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
     maps = [row for row in rows if isinstance(row, LatentMap)]
-    files = _draw_maps(maps, color, out, gallery, overwrite) if maps else []
+    files = _draw_maps(maps, figures, out, gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
 
@@ -278,14 +303,19 @@ def latent_map(
 
 
 def _draw_maps(
-    maps: list["LatentMap"], color: Color, out: Path, gallery: Path | None, overwrite: bool
+    maps: list["LatentMap"],
+    figures: opt.Figures,
+    out: Path,
+    gallery: Path | None,
+    overwrite: bool,
 ) -> list[Path]:
     """Draw the maps into one figure, and the galleries of their prototypes; returns the files."""
-    from glassviz.figures.latent_map import figure
+    from glassviz.figures.latent_map import caption, figure
     from glassviz.figures.style import save
 
     galleries = _gallery_files(maps, gallery, overwrite) if gallery else {}
-    save(figure(maps, None if color == "all" else [color]), out, overwrite)
+    save(figure(maps, figures.style), out, overwrite, look=figures.style)
+    figures.save_caption(out, caption(maps), overwrite)
     for path, each in galleries.items():
         _draw_gallery(each, path, overwrite)
     return [out, *galleries]

@@ -17,7 +17,7 @@ from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
 from glassviz.figures.latent_map import COLORS, NO_DISTANCES, caption, figure
-from glassviz.figures.style import phase_colors
+from glassviz.figures.style import FigureStyle, phase_colors
 from glassviz.maps.coordinates import MapOptions, coordinates_of, inputs_of, project
 from glassviz.maps.features import (
     Encoder,
@@ -526,7 +526,7 @@ def test_what_two_checkpoints_share_has_a_map_without_labels(mppi, space):
     assert {"Run", "Controller", "Gait phase"} <= titles(drawn)
     assert "Label" not in titles(drawn)
     with pytest.raises(UsageError, match="no common numbering"):
-        figure([found], ["label"])
+        figure([found], FigureStyle(panels=("label",)))
 
 
 # Figures ----------------------------------------------------------------------------------------
@@ -574,7 +574,7 @@ def test_the_caption_of_umap_says_that_distances_mean_nothing(mppi):
 
 @pytest.mark.parametrize("color", COLORS[:5])
 def test_every_colouring_is_a_figure_of_its_own(both, color):
-    drawn = figure([both], [color])
+    drawn = figure([both], FigureStyle(panels=(color,)))
     assert len(titles(drawn)) == 2
 
 
@@ -586,15 +586,15 @@ def test_an_agent_without_labels_is_grey_beside_others_and_has_no_panel_alone(bo
     assert together.get_figwidth() == 7.0
     told = written(together).replace("\n", " ")
     assert "positions cannot be compared across maps" in told
-    side_by_side = figure([both, bare], ["phase"])
+    side_by_side = figure([both, bare], FigureStyle(panels=("phase",)))
     assert titles(side_by_side) == {"glass", "bare"}
 
 
 def test_a_run_that_never_cycles_and_never_changes_its_controller_is_drawn_all_the_same():
     found = make_map([planted(STILL, noise=0.2, glass=False)], PCA)
     assert titles(figure([found])) == {"Return-to-go", "Quality"}
-    with pytest.raises(UsageError, match="--color: expected gait cycles, found none"):
-        figure([found], ["phase"])
+    with pytest.raises(UsageError, match="--panels: expected gait cycles, found none"):
+        figure([found], FigureStyle(panels=("phase",)))
 
 
 def test_equal_maps_give_equal_files(both, tmp_path):
@@ -602,7 +602,7 @@ def test_equal_maps_give_equal_files(both, tmp_path):
 
     for ending in ("png", "svg", "pdf"):
         for name in "ab":
-            save(figure([both], ["label"]), tmp_path / f"{name}.{ending}")
+            save(figure([both], FigureStyle(panels=("label",))), tmp_path / f"{name}.{ending}")
         assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
 
 
