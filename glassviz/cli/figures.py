@@ -1,5 +1,6 @@
 """Commands that draw figures: graph, map, curves."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -252,9 +253,10 @@ def latent_map(
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
-    There is one panel per colouring of the frames. Both controllers share a map. Coordinates are cached beside the traces. Quality measures
-    compare neighbourhoods on the map and in latent space, and ignore neighbours in time. Missing
-    traces are recorded. JSON has landmarks, quality and captions. Runs that cannot be mapped are
+    There is one panel per colouring of the frames. Both controllers share a map. Coordinates are
+    cached beside the traces. Quality measures compare neighbourhoods on the map and in latent
+    space, and ignore neighbours in time. Missing traces are recorded. JSON has landmarks, quality
+    and captions. Runs that cannot be mapped are
     listed with the reason, and the exit code is 1.
 
     \b
@@ -355,6 +357,7 @@ def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
     save(gallery(entries, gallery_caption(found)), path, overwrite)
 
 
+@opt.with_figure_options()
 def curves(
     folders: Annotated[
         list[Path],
@@ -373,12 +376,44 @@ def curves(
             "if that is the task of all runs.",
         ),
     ] = None,
+    statistic: Annotated[
+        Literal["mean", "iqm", "none"],
+        typer.Option(
+            help="Thick line over the seeds of a run, with its 95 % interval: their mean, their "
+            "interquartile mean (from four seeds on), or none."
+        ),
+    ] = "mean",
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Draw all runs whose names fit, such as 'glass-*', as one; may be repeated.",
+        ),
+    ] = None,
+    smooth: Annotated[
+        int, typer.Option(help="Evaluations of a seed to average at each step.", min=1, max=1000)
+    ] = 1,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            "--x",
+            metavar="FROM:TO",
+            help="Environment steps to show, such as 0:1e6; an end may be empty.",
+        ),
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option("--y", metavar="FROM:TO", help="Returns to show, such as 0:600."),
+    ] = None,
     overwrite: opt.Overwrite = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
-    """Plot learning curves, one colour per run and one line per seed.
+    """Plot learning curves: per run the mean over seeds with its interval, and every seed.
 
-    Reads the logs seed_N.csv, also while the training is running. Several trainings in one log are
-    drawn apart, and named on standard error. Folders that cannot be read are named with the
+    Runs that started from another agent begin where that one stopped, if it is on record. Reads
+    the logs seed_N.csv, also while the training is running. Several trainings in one log are drawn
+    apart, and named on standard error. Folders that cannot be read are named with the
     reason, and the exit code is 1.
 
     \b
@@ -386,16 +421,19 @@ def curves(
       glassviz curves runs/* -o curves.pdf
     """
     from glassviz.figures import style
-    from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
+    from glassviz.figures.returns import HOPPER_HOP_POLICY, curves_caption, learning_curves
     from glassviz.figures.style import save
     from glassviz.text import count_of, listed
-    from glassviz.training.log import CONTROLLERS, Run, read_runs
+    from glassviz.training.log import CONTROLLERS, Run, grouped, read_runs
 
     style.check_target(out, overwrite)
+    figures.check(out, overwrite)
+    limits = _range("--x", x), _range("--y", y)
     rows = read_runs(folders, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
     if runs:
+        runs = grouped(runs, group or [])
         task = HOPPER_HOP_POLICY.task
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
         if published is not False and others:
@@ -403,7 +441,32 @@ def curves(
             terminal.tell(f"published returns left out: they are of {task}, not of {names}")
         shown = CONTROLLERS if controller == "both" else (controller,)
         behind = None if published is False or others else HOPPER_HOP_POLICY
-        save(learning_curves(runs, shown, behind), out, overwrite)
+        over = None if statistic == "none" else statistic
+        figure = learning_curves(runs, shown, behind, over, smooth, figures.style)
+        for axes in figure.axes:
+            axes.set_xlim(*limits[0])
+            axes.set_ylim(*limits[1])
+        save(figure, out, overwrite, look=figures.style)
+        figures.save_caption(out, curves_caption(runs, behind, over, smooth), overwrite)
         seeds = sum(run.seeds for run in runs)
         terminal.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
     opt.exit_on_failures(rows)
+
+
+def _range(option: str, text: str | None) -> tuple[float | None, float | None]:
+    """The range that an option names; None where an end is empty.
+
+    Raises:
+        UsageError: it is not a range.
+    """
+    low, colon, high = (text or ":").partition(":")
+    try:
+        ends = tuple(float(end) if end.strip() else None for end in (low, high))
+    except ValueError:
+        ends = (math.nan, math.nan)
+    first, last = ends
+    known = [end for end in ends if end is not None]
+    empty = first is not None and last is not None and not first < last
+    if not colon or not all(map(math.isfinite, known)) or empty:
+        raise UsageError(f"{option}: expected a range such as 0:1e6 or 100:, found {text!r}")
+    return first, last

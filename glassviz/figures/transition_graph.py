@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from string import ascii_letters
 from typing import Any, Literal
 
@@ -181,21 +182,18 @@ def _parts(graph: RunGraph, names: Sequence[str], legend: bool, column: float) -
     order = _order(graph)
     cell = min((column / 2 - LEFT - STRIP - MARGIN) / len(order), LARGEST_CELL)
     heats = [_heat_of(graph, name, order, cell) for name in names]
-    parts = [
-        _Part(heat.height(cell), lambda page, x, y, heat=heat: _heat(page, heat, x, y, cell))
-        for heat in heats
-    ]
+    parts = [_Part(heat.height(cell), partial(_heat, heat=heat, cell=cell)) for heat in heats]
     if legend:
-        key = [
-            entry for entry in key_of(graph) if entry[0] != "best" or any(h.letters for h in heats)
-        ]
+        lettered = any(heat.letters for heat in heats)
+        key = [entry for entry in key_of(graph) if lettered or entry[0] != "best"]
         width = column / 2 - KEY_LEFT - INDENT - MARGIN
         height = sum(_entry_height(meaning, width) for _, meaning in key)
-        parts.append(_Part(height, lambda page, x, y: _key(page, key, x + KEY_LEFT, y, width)))
+        parts.append(_Part(height, partial(_key, key=key, width=width)))
     return parts
 
 
-def _key(page: Page, key: Sequence[tuple[Sign, str]], x: float, y: float, width: float) -> None:
+def _key(page: Page, x: float, y: float, key: Sequence[tuple[Sign, str]], width: float) -> None:
+    x += KEY_LEFT
     for sign, meaning in key:
         _sign(page.axes(x, y, SIGN, KEY_STEP), sign, SIGN / 2, KEY_STEP / 2)
         for i, line in enumerate(wrapped(meaning, width, CAPTION_SIZE)):
@@ -208,8 +206,8 @@ def _order(graph: RunGraph) -> Int[np.ndarray, " shown"]:
 
     Those that are never visited are left out, except of the soft graph, which has all.
     """
-    rank = {k: i for i, k in enumerate(cycle_order(graph))}
-    order = np.array(sorted(range(len(graph.cluster)), key=lambda i: (rank[graph.cluster[i]], i)))
+    rank = np.argsort(cycle_order(graph))
+    order = np.argsort(rank[graph.cluster], kind="stable")
     if graph.mode == "soft-train":
         return order
     return order[graph.stats.prototypes.frames[order] > 0]
@@ -272,7 +270,7 @@ def _matrix(graph: RunGraph, name: str) -> tuple[str, Float64[np.ndarray, "all a
     return "A: switches, both ways", both / (both.sum() or 1.0)
 
 
-def _heat(page: Page, heat: Heat, left: float, top: float, cell: float) -> None:
+def _heat(page: Page, left: float, top: float, heat: Heat, cell: float) -> None:
     """Draw a matrix with its title, colours, numbers, letters and scale."""
     rows, columns = heat.values.shape
     width, height = columns * cell, rows * cell
