@@ -450,12 +450,13 @@ def _draw_trail(
 
 def _draw_prototypes(axes: Axes, prototypes: Sequence[PlacedPrototype], by_label: bool) -> None:
     """Mark the places of prototypes, and write their numbers beside them without overlaps."""
-    width, height = (72 * side / axes.figure.dpi for side in axes.get_window_extent().size)
+    sides = axes.get_window_extent().size
+    width, height = (float(72 * side / axes.figure.dpi) for side in sides)
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
     places = {
         prototype.number: (
-            (prototype.xy[0] - left) / (right - left) * width,
-            (top - prototype.xy[1]) / (top - bottom) * height,
+            float((prototype.xy[0] - left) / (right - left)) * width,
+            float((top - prototype.xy[1]) / (top - bottom)) * height,
         )
         for prototype in prototypes
     }

@@ -1,6 +1,7 @@
 """`glassviz map`: coordinates that are kept and found again, landmarks, figures, galleries."""
 
 import inspect
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
 from glassviz.figures.latent_map import COLORS, NO_DISTANCES, caption, figure
-from glassviz.figures.style import FigureStyle, phase_colors
+from glassviz.figures.style import FigureStyle, category_colors, phase_colors
 from glassviz.maps.coordinates import MapOptions, coordinates_of, inputs_of, project
 from glassviz.maps.features import (
     Encoder,
@@ -553,6 +554,27 @@ def test_a_figure_has_a_panel_a_colouring_quality_and_a_caption(both):
     assert drawn.get_figwidth() == pytest.approx(85 / 25.4)
 
 
+def test_numbers_of_prototypes_lie_apart_and_inside_the_panel(both):
+    drawn = figure([both], FigureStyle(panels=("label",)))
+    drawn.draw_without_rendering()
+    axes = drawn.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text().startswith("μ")]
+    assert len(boxes) == len(both.prototypes)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    frame = axes.get_window_extent().padded(2)
+    assert all(frame.containsx(box.x0) and frame.containsx(box.x1) for box in boxes)
+
+
+def test_episodes_are_categories_with_a_legend(both):
+    drawn = figure([both], FigureStyle(panels=("episode",), caption=False))
+    episodes = int(both.frames.episode.max()) + 1
+    told = [text.get_text() for axes in drawn.axes for text in axes.texts]
+    assert {str(i + 1) for i in range(episodes)} <= set(told)
+    assert len(set(category_colors(30))) == 30
+    bare = figure([both], FigureStyle(panels=("episode",), legend=False, title=False))
+    assert not any(axes.get_visible() for axes in bare.axes[1::2])
+
+
 def test_type_is_6_points_or_more_and_no_text_is_cut_off(both, mppi):
     joint = make_map(
         [mppi, planted(HOP, name="bare", glass=False)], MapOptions("pca", space="gait")
@@ -574,7 +596,7 @@ def test_the_caption_of_umap_says_that_distances_mean_nothing(mppi):
 
 @pytest.mark.parametrize("color", COLORS[:5])
 def test_every_colouring_is_a_figure_of_its_own(both, color):
-    drawn = figure([both], FigureStyle(panels=(color,)))
+    drawn = figure([both], FigureStyle(panels=(color, "quality")))
     assert len(titles(drawn)) == 2
 
 
