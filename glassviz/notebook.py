@@ -306,12 +306,13 @@ class Rollout:
             GlassvizError: there are no labels or, for `soft-train`, no soft assignments.
         """
         from glassviz.compare.graphs import run_graph
+        from glassviz.figures.style import PAGE_INCHES, FigureStyle
         from glassviz.figures.transition_graph import transition_graph
         from glassviz.metrics.transitions import Mode
 
         check_choice("mode", mode, get_args(Mode))
         found = run_graph(self.trace, mode, self.name, self.run.gaits)
-        return hand_over(transition_graph(found, "page"))[0]
+        return hand_over(transition_graph(found, FigureStyle(width_mm=25.4 * PAGE_INCHES)))[0]
 
     def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":
         """Draw the latent map: every frame in a plane, with the typical gait cycle.
@@ -329,6 +330,7 @@ class Rollout:
             GlassvizError: there are too few frames, or nothing to colour them by.
         """
         from glassviz.figures.latent_map import COLORS, figure
+        from glassviz.figures.style import FigureStyle
         from glassviz.maps.coordinates import MapOptions, Method
         from glassviz.maps.maps import make_map
 
@@ -338,7 +340,8 @@ class Rollout:
         found = make_map([self.trace], options, folder, [self.name], gaits=gaits)
         steady = bool((found.frames.cycle >= 0).any())
         plain: Color = "phase" if steady else "return-to-go"
-        return hand_over(figure([found], [color or ("label" if found.has_labels else plain)]))[0]
+        shown = color or ("label" if found.has_labels else plain)
+        return hand_over(figure([found], FigureStyle(panels=(shown,))))[0]
 
     def strip(self, episode: int | None = None, part_s: Part | None = None) -> "Sequence[Axes]":
         """Draw a film strip with labels: two gait cycles below each other, or a part.

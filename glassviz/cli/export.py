@@ -14,6 +14,7 @@ from glassviz.rollout.batch import file_stem
 
 if TYPE_CHECKING:
     from glassviz.export.product import Product, Source, Studio
+    from glassviz.figures.style import FigureStyle
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
     from glassviz.video.film import FilmOptions
@@ -219,6 +220,7 @@ def _format(wanted: Format | None, out: Path | None) -> Format:
     raise UsageError(f"--out: expected a name that ends in {suffix}, found {out}")
 
 
+@opt.with_figure_options()
 def export(
     targets: opt.Runs,
     grid: Annotated[
@@ -283,6 +285,8 @@ def export(
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     overwrite: opt.Overwrite = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Make films and figures for papers and talks, each with a caption.
 
@@ -308,6 +312,7 @@ def export(
     kind = _kind([name for name, given in flags.items() if given], clip is not None)
     part_s = None if clip is None else _part(clip)
     _refuse(kind, out, columns != 6, speed)
+    _refuse_style(kind, figures)
     from glassviz.video.opengl import prefer_backend
 
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
@@ -316,14 +321,14 @@ def export(
     from glassviz.files import check_folder
     from glassviz.video.encode import find_ffmpeg
 
-    if kind not in ("strip", "raster", "timeline"):
+    if kind not in FIGURES:
         find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     shown = None if episode is None else episode - 1
 
     def check(runs: Sequence["Run"]) -> None:
         if all_ is None:
-            _check_targets(kind, runs, out, shown, labels, overwrite)
+            _check_targets(kind, runs, out, shown, labels, overwrite, figures)
         else:
             check_folder(all_)
 
@@ -334,7 +339,8 @@ def export(
             _export_all(rows, all_, studio, shown, overwrite)
         else:
             sources = _sources(rows, shown)
-            _write(_products(kind, sources, studio, columns, speed, part_s), out, overwrite)
+            made = _products(kind, sources, studio, columns, speed, part_s, figures.style)
+            _write(made, out, overwrite, figures)
             opt.tell_failures(rows)
             opt.exit_on_failures(rows)
 
@@ -384,6 +390,25 @@ def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> 
         raise UsageError(f"--speed: expected 0.05 to 4, found {speed:g}")
 
 
+FIGURES = ("strip", "raster", "timeline")
+"""Kinds that are figures; the others are films."""
+
+
+def _refuse_style(kind: str, figures: opt.Figures) -> None:
+    """Refuse options of figures for films, which they have no effect on.
+
+    Raises:
+        UsageError: there are some.
+    """
+    from glassviz.figures.style import PLAIN
+
+    if kind not in FIGURES and (figures.style != PLAIN or figures.caption_file):
+        raise UsageError(
+            f"--{kind}: options of figures such as --width only affect "
+            f"{', '.join(f'--{name}' for name in FIGURES)}: drop them"
+        )
+
+
 def _check_targets(
     kind: str,
     runs: Sequence["Run"],
@@ -391,6 +416,7 @@ def _check_targets(
     episode: int | None,
     labels: str,
     overwrite: bool,
+    figures: opt.Figures,
 ) -> None:
     """Refuse what cannot be written, once before the runs are found and once they are."""
     from glassviz.export.product import ENDINGS, check_ending, default_stem
@@ -415,6 +441,7 @@ def _check_targets(
     opt.refuse_clash("export", paths)
     for path in paths:
         check_target(path, overwrite)
+        figures.check(path, overwrite)
 
 
 def _sources(rows: Sequence["Run | Failed"], episode: int | None) -> list["Source"]:
@@ -439,6 +466,7 @@ def _products(
     columns: int,
     speed: float | None,
     part_s: tuple[float, float] | None,
+    look: "FigureStyle",
 ) -> list["Product"]:
     """One product per run, or a single wall."""
     from glassviz.export import kinds
@@ -447,16 +475,18 @@ def _products(
         return [kinds.wall(sources, studio, speed, terminal.tell)]
     make: dict[str, Callable[[Source], Product]] = {
         "grid": lambda source: kinds.grid(source, studio, columns, speed),
-        "strip": lambda source: kinds.strip(source, studio, part_s),
+        "strip": lambda source: kinds.strip(source, studio, part_s, look),
         "gif": lambda source: kinds.gif(source, studio, part_s),
         "clip": lambda source: kinds.clip(source, studio, part_s),
-        "raster": kinds.raster,
-        "timeline": lambda source: kinds.timeline(source, part_s),
+        "raster": lambda source: kinds.raster(source, look),
+        "timeline": lambda source: kinds.timeline(source, part_s, look),
     }
     return [make[kind](source) for source in sources]
 
 
-def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None:
+def _write(
+    products: list["Product"], out: Path | None, overwrite: bool, figures: opt.Figures
+) -> None:
     from glassviz.cli.progress import task
     from glassviz.export.product import check_ending
     from glassviz.files import check_target
@@ -469,6 +499,7 @@ def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None
     for product, path in zip(products, paths, strict=True):
         with task(f"drawing {path.name}") as progress:
             notes = product.write(path, overwrite, progress)
+            figures.save_caption(path, product.caption, overwrite)
         terminal.echo(": ".join([str(path), *notes[:1]]))
         for note in (*notes[1:], product.caption):
             terminal.echo(f"  {note}")

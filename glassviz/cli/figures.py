@@ -1,5 +1,6 @@
 """Commands that draw figures: graph, map, curves."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
 
+@opt.with_figure_options("graph", "P", "A", "S", "difference", "first", "second")
 def graph(
     targets: opt.Runs,
     out: Annotated[
@@ -41,15 +43,11 @@ def graph(
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="Match the labels of two runs and draw the difference of the graphs."
+            "--compare",
+            help="Match the labels of two runs and draw the difference of the graphs; with "
+            "--panels also the graphs.",
         ),
     ] = False,
-    width: Annotated[
-        Literal["column", "page"],
-        typer.Option(
-            help="Figure width; a column has the matrices below the graph, a page beside it."
-        ),
-    ] = "column",
     episodes: opt.Episodes = 10,
     controller: opt.Controller = "both",
     seed: opt.Seed = 0,
@@ -58,11 +56,14 @@ def graph(
     labels: opt.Labels = "learned",
     overwrite: opt.Overwrite = False,
     to_json: opt.Json = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Plot transition graphs of prototypes, and measure their order.
 
     One graph per checkpoint and controller: prototypes inside the hulls of their clusters, arrows
-    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S.
+    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S of the
+    visited prototypes: below the graph, or beside it in a figure of at least 140 mm.
     Transitions are pooled over episodes, without their initial transients. Agents without labels
     need `glassviz fit` first. With --json, files are written only if --out is given. Runs without
     a graph are listed with the reason, and the exit code is 1.
@@ -75,16 +76,17 @@ def graph(
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_difference, print_graphs
     from glassviz.compare.graphs import graph_all
-    from glassviz.report.documents import check_format, graph_dict, save_graph
+    from glassviz.report.documents import check_format, graph_caption, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
 
     if out and out.suffix:
         check_format(out)
+    _check_panels(figures, compare)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     writes = out is not None or not to_json
 
     def check(runs: Sequence["Run"]) -> None:
-        _check_targets(runs, out, mode, compare, overwrite)
+        _check_targets(runs, out, mode, compare, overwrite, figures)
 
     if writes:
         check([])
@@ -103,9 +105,27 @@ def graph(
         if difference:
             print_difference(difference)
     for path, each in zip(paths, shown.values(), strict=bool(paths)):
-        save_graph(each, path, overwrite, width)
+        save_graph(each, path, overwrite, figures.style)
+        figures.save_caption(path, graph_caption(each), overwrite)
         terminal.echo(f"wrote {path}", err=to_json)
     opt.exit_on_failures(rows)
+
+
+def _check_panels(figures: opt.Figures, compare: bool) -> None:
+    """Refuse panels of a graph with --compare, and those of a difference without.
+
+    Raises:
+        UsageError: a panel is not of this figure.
+    """
+    from glassviz.figures import flux_difference, transition_graph
+
+    known = flux_difference.PANELS if compare else transition_graph.PANELS
+    for name in figures.style.panels or ():
+        if name not in known:
+            which = "with" if compare else "without"
+            raise UsageError(
+                f"--panels: expected some of {', '.join(known)} {which} --compare, found {name!r}"
+            )
 
 
 def _by_stem(
@@ -126,7 +146,12 @@ def _against(stems: Sequence[str]) -> str:
 
 
 def _check_targets(
-    runs: Sequence["Run"], out: Path | None, mode: GraphMode, compare: bool, overwrite: bool
+    runs: Sequence["Run"],
+    out: Path | None,
+    mode: GraphMode,
+    compare: bool,
+    overwrite: bool,
+    figures: opt.Figures,
 ) -> None:
     """Refuse what cannot be written, once before the runs are found and once they are."""
     from glassviz.rollout.batch import distinct_names, file_stem
@@ -139,6 +164,7 @@ def _check_targets(
     # Before there are runs, any name shows whether the folder can be written.
     for path in _paths(out, stems or [mode]):
         check_target(path, overwrite if stems else True)
+        figures.check(path, overwrite if stems else True)
 
 
 def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
@@ -174,9 +200,9 @@ def _after(stem: str, name: str) -> str:
     return cut_stem(f"{stem}-{name}", longest=2 * LONGEST_STEM)
 
 
-Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
-
-
+@opt.with_figure_options(
+    "label", "phase", "return-to-go", "controller", "episode", "run", "quality"
+)
 def latent_map(
     targets: opt.Runs,
     out: opt.FigureFile = opt.RENDERS / "map.png",
@@ -184,9 +210,6 @@ def latent_map(
         Literal["umap", "pca"],
         typer.Option(help="umap keeps neighbourhoods, pca the directions of largest variance."),
     ] = "umap",
-    color: Annotated[
-        Color, typer.Option(help="Colour of the frames; all draws one panel per colouring.")
-    ] = "all",
     joint: Annotated[
         Literal["obs", "gait", "latent"] | None,
         typer.Option(
@@ -225,23 +248,27 @@ def latent_map(
     labels: opt.Labels = "learned",
     overwrite: opt.Overwrite = False,
     to_json: opt.Json = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
-    Both controllers share a map. Coordinates are cached beside the traces. Quality measures
-    compare neighbourhoods on the map and in latent space, and ignore neighbours in time. Missing
-    traces are recorded. JSON has landmarks, quality and captions. Runs that cannot be mapped are
+    There is one panel per colouring of the frames. Both controllers share a map. Coordinates are
+    cached beside the traces. Quality measures compare neighbourhoods on the map and in latent
+    space, and ignore neighbours in time. Missing traces are recorded. JSON has landmarks, quality
+    and captions. Runs that cannot be mapped are
     listed with the reason, and the exit code is 1.
 
     \b
     Examples:
       glassviz map agent.safetensors -o map.png
-      glassviz map runs/hop --joint gait --color run -o gaits.pdf
+      glassviz map runs/hop --joint gait --panels run -o gaits.pdf
     """
     from glassviz.figures import style
 
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
+    figures.check(out, overwrite)
     if gallery:
         from glassviz.video.opengl import choose_backend
 
@@ -265,7 +292,7 @@ def latent_map(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
     maps = [row for row in rows if isinstance(row, LatentMap)]
-    files = _draw_maps(maps, color, out, gallery, overwrite) if maps else []
+    files = _draw_maps(maps, figures, out, gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
 
@@ -278,14 +305,19 @@ def latent_map(
 
 
 def _draw_maps(
-    maps: list["LatentMap"], color: Color, out: Path, gallery: Path | None, overwrite: bool
+    maps: list["LatentMap"],
+    figures: opt.Figures,
+    out: Path,
+    gallery: Path | None,
+    overwrite: bool,
 ) -> list[Path]:
     """Draw the maps into one figure, and the galleries of their prototypes; returns the files."""
-    from glassviz.figures.latent_map import figure
+    from glassviz.figures.latent_map import caption, figure
     from glassviz.figures.style import save
 
     galleries = _gallery_files(maps, gallery, overwrite) if gallery else {}
-    save(figure(maps, None if color == "all" else [color]), out, overwrite)
+    save(figure(maps, figures.style), out, overwrite, look=figures.style)
+    figures.save_caption(out, caption(maps), overwrite)
     for path, each in galleries.items():
         _draw_gallery(each, path, overwrite)
     return [out, *galleries]
@@ -325,6 +357,7 @@ def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
     save(gallery(entries, gallery_caption(found)), path, overwrite)
 
 
+@opt.with_figure_options()
 def curves(
     folders: Annotated[
         list[Path],
@@ -343,12 +376,44 @@ def curves(
             "if that is the task of all runs.",
         ),
     ] = None,
+    statistic: Annotated[
+        Literal["mean", "iqm", "none"],
+        typer.Option(
+            help="Thick line over the seeds of a run, with its 95 % interval: their mean, their "
+            "interquartile mean (from four seeds on), or none."
+        ),
+    ] = "mean",
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Draw all runs whose names fit, such as 'glass-*', as one; may be repeated.",
+        ),
+    ] = None,
+    smooth: Annotated[
+        int, typer.Option(help="Evaluations of a seed to average at each step.", min=1, max=1000)
+    ] = 1,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            "--x",
+            metavar="FROM:TO",
+            help="Environment steps to show, such as 0:1e6; an end may be empty.",
+        ),
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option("--y", metavar="FROM:TO", help="Returns to show, such as 0:600."),
+    ] = None,
     overwrite: opt.Overwrite = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
-    """Plot learning curves, one colour per run and one line per seed.
+    """Plot learning curves: per run the mean over seeds with its interval, and every seed.
 
-    Reads the logs seed_N.csv, also while the training is running. Several trainings in one log are
-    drawn apart, and named on standard error. Folders that cannot be read are named with the
+    Runs that started from another agent begin where that one stopped, if it is on record. Reads
+    the logs seed_N.csv, also while the training is running. Several trainings in one log are drawn
+    apart, and named on standard error. Folders that cannot be read are named with the
     reason, and the exit code is 1.
 
     \b
@@ -356,16 +421,19 @@ def curves(
       glassviz curves runs/* -o curves.pdf
     """
     from glassviz.figures import style
-    from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
+    from glassviz.figures.returns import HOPPER_HOP_POLICY, curves_caption, learning_curves
     from glassviz.figures.style import save
     from glassviz.text import count_of, listed
-    from glassviz.training.log import CONTROLLERS, Run, read_runs
+    from glassviz.training.log import CONTROLLERS, Run, grouped, read_runs
 
     style.check_target(out, overwrite)
+    figures.check(out, overwrite)
+    limits = _range("--x", x), _range("--y", y)
     rows = read_runs(folders, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
     if runs:
+        runs = grouped(runs, group or [])
         task = HOPPER_HOP_POLICY.task
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
         if published is not False and others:
@@ -373,7 +441,32 @@ def curves(
             terminal.tell(f"published returns left out: they are of {task}, not of {names}")
         shown = CONTROLLERS if controller == "both" else (controller,)
         behind = None if published is False or others else HOPPER_HOP_POLICY
-        save(learning_curves(runs, shown, behind), out, overwrite)
+        over = None if statistic == "none" else statistic
+        figure = learning_curves(runs, shown, behind, over, smooth, figures.style)
+        for axes in figure.axes:
+            axes.set_xlim(*limits[0])
+            axes.set_ylim(*limits[1])
+        save(figure, out, overwrite, look=figures.style)
+        figures.save_caption(out, curves_caption(runs, behind, over, smooth), overwrite)
         seeds = sum(run.seeds for run in runs)
         terminal.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
     opt.exit_on_failures(rows)
+
+
+def _range(option: str, text: str | None) -> tuple[float | None, float | None]:
+    """The range that an option names; None where an end is empty.
+
+    Raises:
+        UsageError: it is not a range.
+    """
+    low, colon, high = (text or ":").partition(":")
+    try:
+        ends = tuple(float(end) if end.strip() else None for end in (low, high))
+    except ValueError:
+        ends = (math.nan, math.nan)
+    first, last = ends
+    known = [end for end in ends if end is not None]
+    empty = first is not None and last is not None and not first < last
+    if not colon or not all(map(math.isfinite, known)) or empty:
+        raise UsageError(f"{option}: expected a range such as 0:1e6 or 100:, found {text!r}")
+    return first, last

@@ -12,7 +12,7 @@ from glassviz.cli import terminal
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
 from glassviz.figures.flux_difference import MATCHED_BY, distance_text
-from glassviz.figures.graph_drawing import percent
+from glassviz.figures.graph_drawing import PROTOTYPE, percent
 from glassviz.figures.latent_map import caption
 from glassviz.figures.transition_graph import convention, cycle_text, title_of
 from glassviz.maps.maps import LatentMap
@@ -248,7 +248,7 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
     console.print(Text.assemble((title_of(graph), "bold"), f": {notes.pooled(graph)}"))
     table = _graph_table("", "visited", "switches", "h", "one-way", "fades", "cycles")
     prototypes, labels = graph.partition.shape
-    table.add_row("prototypes", *_chain(stats.prototypes, prototypes))
+    table.add_row("prototypes", *_chain(stats.prototypes, prototypes, PROTOTYPE))
     table.add_row("labels", *_chain(stats.labels, labels))
     console.print(table)
     table = _graph_table("", "H¹", "H²", "gap", "by chance", "z", "p", "best", "crossing", "Q")
@@ -265,10 +265,10 @@ def _print_graph(graph: RunGraph, console: Console) -> None:
     console.print()
 
 
-def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
+def _chain(level: ChainStats, count: int, prefix: str = "") -> tuple[str, ...]:
     fades = (level.slowest_s.get(lag) for lag in (1, 10))
     told = [
-        f"{cycle_text(each)} {percent(each.share)} ({each.count:,}×)"
+        f"{cycle_text(each, prefix)} {percent(each.share)} ({each.count:,}×)"
         for each in level.cycles[:CYCLES]
     ]
     rate = NONE

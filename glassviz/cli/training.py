@@ -1,7 +1,7 @@
 """Commands that make agents: train, recipes, demonstrate, refine."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -201,9 +201,22 @@ def _demonstrations(path: Path, run: "TrainConfig") -> "Demonstrations":
 
 
 def _sources(demos: "Demonstrations | None", start: "Agent | None") -> dict[str, Any]:
-    """Names and hashes of the files that a run starts from."""
+    """Names and hashes of the files that a run starts from, and the past of its first agent."""
     given = {"demos": demos, "init": start}
-    return {key: {"name": it.name, "sha256": it.sha256} for key, it in given.items() if it}
+    found: dict[str, Any] = {
+        key: {"name": it.name, "sha256": it.sha256} for key, it in given.items() if it
+    }
+    if start and (past := _env_steps(start.provenance)):
+        found["init"]["env_steps"] = past
+    return found
+
+
+def _env_steps(provenance: Mapping[str, Any]) -> int:
+    """Environment steps of an agent's training, with those of the agent that it started from."""
+    init = provenance.get("init")
+    known = (provenance, init if isinstance(init, Mapping) else {})
+    steps = [each.get("env_steps") for each in known]
+    return sum(each for each in steps if isinstance(each, int))
 
 
 def _run(trainer: Any, steps: int, several: bool) -> None:

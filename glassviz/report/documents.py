@@ -20,7 +20,7 @@ from glassviz.rollout.run import Run
 if TYPE_CHECKING:
     import networkx as nx
 
-    from glassviz.figures.graph_drawing import Width
+    from glassviz.figures.style import FigureStyle
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.evaluate import Fresh
 
@@ -164,11 +164,11 @@ def save_graph(
     graph: RunGraph | FluxDifference,
     path: StrPath,
     overwrite: bool = False,
-    width: "Width" = "column",
+    look: "FigureStyle | None" = None,
 ) -> None:
     """Write a graph, or the difference of two, in the format of the file's suffix.
 
-    The file is written atomically; equal graphs give equal files.
+    `look` is the style of a figure. The file is written atomically; equal graphs give equal files.
 
     Raises:
         UsageError: the suffix is not in `FORMATS`.
@@ -184,10 +184,10 @@ def save_graph(
         from glassviz.figures.transition_graph import transition_graph
 
         if isinstance(graph, FluxDifference):
-            figure = flux_difference(graph, width)
+            figure = flux_difference(graph, look or style.PLAIN)
         else:
-            figure = transition_graph(graph, width)
-        style.save(figure, path, overwrite, text_as_paths=True)
+            figure = transition_graph(graph, look or style.PLAIN)
+        style.save(figure, path, overwrite, text_as_paths=True, look=look or style.PLAIN)
         return
     if ending == ".json":
         text = graph_json(graph) + "\n"
@@ -197,6 +197,14 @@ def save_graph(
         text = "\n".join(nx.generate_graphml(to_networkx(graph))) + "\n"
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
+
+
+def graph_caption(graph: RunGraph | FluxDifference) -> str:
+    """Caption of the figure of a graph, or of the difference of two."""
+    from glassviz.figures.flux_difference import difference_caption
+    from glassviz.figures.transition_graph import caption
+
+    return difference_caption(graph) if isinstance(graph, FluxDifference) else caption(graph)
 
 
 def graph_json(graph: RunGraph | FluxDifference) -> str:

@@ -27,6 +27,8 @@ from glassviz.export.mosaics import (
     wall_film,
 )
 from glassviz.export.product import CAPTIONS, Source, Studio, shared_colors
+from glassviz.figures.labels import label_raster
+from glassviz.figures.style import FigureStyle
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
 from glassviz.palette import UNMATCHED_COLORS, label_color
@@ -242,6 +244,20 @@ def test_an_agent_without_labels_is_told_to_fit_some(runs, studio, kind):
     make = kinds.raster if kind == "raster" else lambda s: kinds.grid(s, studio)
     with pytest.raises(UsageError, match=r"glassviz fit .*plain-mppi.npz. and add --labels fitted"):
         make(source)
+
+
+def test_episodes_of_a_raster_have_panels_of_one_size_with_axes():
+    rasters = {n: np.zeros((cycles, 12), int) for n, cycles in ((1, 3), (2, 40), (4, 11))}
+    panels = label_raster(rasters, FigureStyle(width_mm=85.0)).axes
+    assert [axes.get_title("left") for axes in panels] == ["episode 1", "episode 2", "episode 4"]
+    sizes = {tuple(np.round(axes.get_position().size, 6)) for axes in panels}
+    assert len(sizes) == 1 and {axes.get_xlim() for axes in panels} == {(0.0, 40.0)}
+    assert panels[-1].get_xlabel() == "gait cycle" and panels[0].get_ylabel() == "phase"
+
+
+def test_options_of_figures_are_refused_for_films(tmp_path):
+    told = invoke("export", tmp_path / "a.npz", "--grid", "--width", "85mm", code=2).stderr
+    assert "--grid: options of figures such as --width only affect --strip" in told
 
 
 def test_a_raster_without_cycles_is_one_sentence(runs):

@@ -59,7 +59,7 @@ NO_RASTER = "There are no gait cycles to draw."
 def raster(shown: int, drawable: int, episodes: int) -> str:
     """Caption of a raster of `shown` episodes, among those with gait cycles and all episodes."""
     text = (
-        "One column per gait cycle, from touchdown at the bottom to the next at the top; one block "
+        "One column per gait cycle, from touchdown at the bottom to the next at the top; one panel "
         "per episode. Bands: each phase keeps its label. Noise: it does not."
     )
     if drawable and drawable < episodes:

@@ -180,7 +180,7 @@ def rows_of(summary: "Summary") -> Iterator[tuple[str, str]]:
         yield (
             "Glass",
             (
-                f"N={glass.prototypes} prototypes, K={glass.clusters} clusters, τ={glass.tau:g}, "
+                f"{glass.prototypes} prototypes, {glass.clusters} clusters, τ={glass.tau:g}, "
                 f"{glass.similarity} similarity"
             ),
         )
