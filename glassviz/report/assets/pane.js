@@ -61,7 +61,7 @@ export class Pane extends EventTarget {
         this.labels, this.score.figure, this.raster.figure),
       el("details", {class: "more"}, el("summary", {}, "List of switches"),
         this.switches = el("ul", {class: "switches"})),
-      el("details", {class: "more"}, el("summary", {}, "Answers to a viewer's questions"), this.why));
+      el("details", {class: "more"}, el("summary", {}, "Questions and answers"), this.why));
   }
 
   /** Two panes are told apart by what they are called. */

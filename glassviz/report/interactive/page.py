@@ -153,7 +153,7 @@ class RunView:
         checkpoint: hash. Labels of two runs are the same if it and `labels_from` are.
         labels_from: `glass`, `fitted` or `none`.
         states: states that occur, in ascending order.
-        answers: to the questions of a viewer who rates films.
+        answers: to questions about gait, labels, return and value.
     """
 
     name: str
