@@ -253,7 +253,7 @@ class Source:
     facts: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Page:
     """The whole page.
 
@@ -279,3 +279,6 @@ class Page:
     thresholds: Mapping[str, Sequence[tuple[str, str]]]
     sources: tuple[Source, ...]
     versions: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Page({self.title!r}, {len(self.rows)} rows, {len(self.cards)} cards)"
