@@ -17,12 +17,15 @@ import pytest
 from glassviz.report.interactive.page import InteractivePage, Projectionist, compose
 from glassviz.rollout.run import assess_all
 from glassviz.rollout.traces import RolloutOptions
+from glassviz.text import printable
 from glassviz.trace import ARRAYS, Trace
 from tests.helpers.chromium import BROWSER, HANGS_S, Chromium
 from tests.helpers.fake_renderer import BITS, FakeRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, sha256_of, with_soft
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"
+SHOWN = printable(HOSTILE)
+"""What stands on the page of it."""
 
 LONG_HOP = dataclasses.replace(HOP, frames=1000)
 

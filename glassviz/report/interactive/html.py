@@ -25,8 +25,8 @@ from glassviz.report.html import environment, source_hash
 from glassviz.report.interactive.page import InteractivePage
 
 SCRIPTS = (
-    *("dom", "data", "clock", "film", "charts", "score", "raster", "map", "graph"),
-    *("pane", "address", "keyboard", "main"),
+    *("dom", "data", "told", "clock", "film", "charts", "score", "raster", "map", "graph"),
+    *("pane", "picture", "address", "keyboard", "main"),
 )
 """Modules of `assets`, in an order where each follows its imports."""
 

@@ -31,6 +31,7 @@ from tests.helpers.interactive_page import (
     HOSTILE,
     LONG_HOP,
     ORDER,
+    SHOWN,
     composed,
     save_traces,
 )
@@ -61,7 +62,7 @@ def test_a_page_has_every_run_and_the_table_names_the_broken_one(page):
         ("hopper", "mppi"),
         ("hopper", "pi"),
         ("plain", "pi"),
-        (HOSTILE, "pi"),
+        (SHOWN, "pi"),
     ]
     assert [row.anchor for row in page.rows] == ["0", "1", None, "2", "3"]
     assert "expected a trace" in (page.rows[2].error or "")
@@ -178,7 +179,7 @@ def test_data_are_read_back_as_they_were(page):
     text = to_html(page)
     data = json.loads(embedded(text, "data"))
     told, run = data["runs"][3], page.runs[3]
-    assert told["name"] == HOSTILE
+    assert told["name"] == SHOWN
     values = np.frombuffer(base64.b64decode(told["shown"][0]["height"]), "<f4")
     assert (values == run.shown[0].height).all()
     for key, film in page.films.items():
