@@ -26,7 +26,7 @@ MOST_CLUSTERS = 4096
 REMEDY = "record it again with `glassviz rollout`"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """E episodes of T frames, recorded from one checkpoint under one controller.
 
@@ -75,6 +75,12 @@ class Trace:
     angles: Float64[np.ndarray, "episodes frames bodies"]
     contacts: Bool[np.ndarray, "episodes frames geoms"]
     touch: Float64[np.ndarray, "episodes frames sensors"]
+
+    def __repr__(self) -> str:
+        return (
+            f"Trace({self.header['checkpoint']['name']!r}, {self.header['controller']}, "
+            f"{self.episodes} episodes of {self.frames} frames)"
+        )
 
     @property
     def episodes(self) -> int:

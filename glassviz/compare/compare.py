@@ -68,7 +68,7 @@ class ControllerRuns:
     means: tuple[MetricMean, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What several runs say together. It describes, and says of nothing what causes it.
 
@@ -89,6 +89,9 @@ class Comparison:
     no_correspondence: NoCorrespondence | None
     label_matches: LabelMatches
     answers: ComparisonAnswers
+
+    def __repr__(self) -> str:
+        return f"Comparison({len(self.checkpoints)} checkpoints)"
 
 
 def compare(

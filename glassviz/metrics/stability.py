@@ -67,7 +67,7 @@ from glassviz.metrics.verdict import (
 from glassviz.trace import ARRAYS, Trace
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EpisodeStability:
     """One episode after its initial transient; `steady` frames are those in gait cycles.
 
@@ -92,6 +92,12 @@ class EpisodeStability:
     steady_soft: SoftStats | None
     label_answers: LabelAnswers | None
     basin: Basin
+
+    def __repr__(self) -> str:
+        return (
+            f"EpisodeStability(episode {self.episode + 1}, {self.gait_verdict.name}, "
+            f"{self.basin.name}, return {self.episode_return:.1f})"
+        )
 
     @property
     def gait_verdict(self) -> GaitVerdict:
@@ -301,7 +307,7 @@ class EpisodePair:
     maps: MapAgreement
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunStability:
     """Stability of one checkpoint under one controller.
 
@@ -358,6 +364,12 @@ class RunStability:
     pairs: tuple[EpisodePair, ...]
     reachable_clusters: int | None
     active_clusters: int | None
+
+    def __repr__(self) -> str:
+        return (
+            f"RunStability({self.checkpoint!r}, {self.controller}, {self.gait.name}, "
+            f"{self.basin.name}, return {self.returns.mean:.1f})"
+        )
 
     @property
     def label_verdict(self) -> str:

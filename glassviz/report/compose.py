@@ -77,6 +77,7 @@ def compose(
             sources += [_source(row) for row in own]
             on_card(done, len(runs))
     parts = parts_of(together)
+    shared = _shared(cards)
     return Page(
         title=TITLE,
         command=printable(command, limit=len(command)),
@@ -87,7 +88,11 @@ def compose(
         ),
         labels=labels_used([row.stability for row in rows if isinstance(row, Run)]),
         together=parts,
-        cards=tuple(cards),
+        shared=shared,
+        cards=tuple(
+            replace(card, facts=tuple(each for each in card.facts if each not in shared))
+            for card in cards
+        ),
         terms=terms_of(
             (side for card in cards for side in card.sides),
             (drawing for part in parts for drawing in part.drawings),
@@ -99,6 +104,13 @@ def compose(
         sources=tuple(sources),
         versions=environment.versions() | _commit(),
     )
+
+
+def _shared(cards: Sequence[Card]) -> tuple[str, ...]:
+    """Facts that are the same for all of several checkpoints."""
+    if len(cards) < 2:
+        return ()
+    return tuple(each for each in cards[0].facts if all(each in other.facts for other in cards[1:]))
 
 
 def _key(row: Run) -> tuple[str, str]:

@@ -204,7 +204,7 @@ class Labelling(NamedTuple):
     rule: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Run:
     """One checkpoint under one controller.
 
@@ -226,10 +226,13 @@ class Run:
     checkpoint_sha256: str
     reused: bool = True
     recorded: "Recorded | None" = None
-    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     labels: str = LEARNED
     frames: int = 0
-    traces: TraceCache = field(default_factory=TraceCache, repr=False)
+    traces: TraceCache = field(default_factory=TraceCache)
+
+    def __repr__(self) -> str:
+        return f"Run({self.name!r}, {self.controller}, {str(self.trace_path)!r})"
 
     @classmethod
     def of(

@@ -1,5 +1,5 @@
 """What reports say about a run: the lead paragraph, cards, criteria, sources, and the answers to
-the questions of a viewer who rates its films.
+questions about it.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import LabelAnswers
 from glassviz.report.phrases.numbers import majority, shown_return
-from glassviz.report.phrases.verdicts import NO_LABELS, basin_reasons
+from glassviz.report.phrases.verdicts import basin_reasons
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
@@ -161,28 +161,30 @@ MOST_EPISODES = 20
 """Episodes that are listed one by one."""
 
 
-def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, str, str]]:
-    """Code, question and answer about a run; `recorded`: the checkpoint's training evaluation."""
+def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, str]]:
+    """Questions and answers about a run; `recorded`: the checkpoint's training evaluation.
+
+    Questions about labels are asked of agents with labels.
+    """
     gaits = [episode.gait_answers for episode in run.episodes]
     labels = [episode.label_answers for episode in run.episodes if episode.label_answers]
-    return [
-        ("A1", "Forward or in place?", _course(gaits)),
-        ("A2", "Rhythmic?", _rhythm(gaits)),
-        ("A3", "How does it fall?", _falls(gaits)),
-        ("A4", "How far does it get before it falls?", _first_falls(gaits)),
-        ("A5", "Hops per second?", _hops(gaits)),
-        ("B1", "How many labels?", _visited(run) if labels else NO_LABELS),
-        ("B2", "In step with the gait?", _in_step(labels) if labels else NO_LABELS),
-        ("B3", "Which phase is each label?", _names(run) if labels else NO_LABELS),
-        ("B4", "Same phase map in all episodes?", _same_map(run) if labels else NO_LABELS),
-        ("C1", "Return per episode?", _returns(run, recorded)),
-        ("C2", "Visual quality, 1 to 10?", QUALITY),
-        ("D3", "One label nearly all the time?", _dominant(run, labels) if labels else NO_LABELS),
-        ("V", "Does it get the return it predicts?", _calibration(run)),
+    of_labels: list[tuple[str, Callable[[RunStability], str]]] = [
+        ("How many labels?", _visited),
+        ("In step with the gait?", lambda _: _in_step(labels)),
+        ("Which phase is each label?", _names),
+        ("Same phase map in all episodes?", _same_map),
+        ("One label nearly all the time?", lambda run: _dominant(run, labels)),
     ]
-
-
-QUALITY = "Left to the viewer: no metric here measures how good it looks."
+    return [
+        ("Forward or in place?", _course(gaits)),
+        ("Rhythmic?", _rhythm(gaits)),
+        ("How does it fall?", _falls(gaits)),
+        ("How far does it get before it falls?", _first_falls(gaits)),
+        ("Hops per second?", _hops(gaits)),
+        *((question, answer(run)) for question, answer in of_labels if labels),
+        ("Return per episode?", _returns(run, recorded)),
+        ("Does it get the return it predicts?", _calibration(run)),
+    ]
 
 
 def _course(gaits: list[GaitAnswers]) -> str:
