@@ -47,7 +47,8 @@ def stability(
 ) -> None:
     """Classify each run's gait, measure how stable its labels are, and assign a basin.
 
-    A run is in the stable-hop basin if it hops and its labels are locked to the hop cycle. Two or
+    A run is in the stable-hop basin if it hops with one label, or with labels that are
+    phase-locked to the hop cycle. Two or
     more runs are also compared, with checkpoints as the sample. Missing traces are recorded. JSON
     has every number of every episode. Runs that cannot be assessed are listed with the reason,
     and the exit code is 1.
@@ -79,7 +80,7 @@ def stability(
     if to_json:
         terminal.echo(documents.stability_json(rows, together))
     elif to_csv:
-        terminal.echo(as_csv([documents.run_row(row) for row in rows]), end="")
+        terminal.echo(as_csv([documents.run_row(row, rows) for row in rows]), end="")
     else:
         print_table(rows, together)
     opt.exit_on_failures(rows)

@@ -230,6 +230,7 @@ class Row:
     returns: str = ""
     gait: str = ""
     labels: str = ""
+    seen: str = ""
     locking: str = ""
     kappa: str = ""
     switches: str = ""

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
 STABILITY_NOTES = (
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
-    "labels: visited labels, with more than 1 % of frames. U: share of label entropy that the gait "
-    "phase explains, undefined for a single label. κ: agreement of labels across gait cycles, "
+    "labels: `one label` through the steady gait, with its share of the gait and of the agent's "
+    "other gaits (100 %: stuck); `phase-locked`: each gait phase keeps its label; `oscillating`: "
+    "labels differ from cycle to cycle. seen: labels with more than 1 % of frames. "
+    "U: share of label entropy that the gait phase explains, undefined for a single label. κ: agreement of labels across gait cycles, "
     "corrected for chance. sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over "
     "episodes with gait cycles, U and κ only over those with more than one label. "
     "All episodes and criteria: --json, or --out DIR."
