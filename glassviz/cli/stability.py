@@ -153,7 +153,7 @@ def report(
         raise UsageError("report: --link needs --interactive")
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.compare.runs import count_checkpoints
+    from glassviz.compare.runs import count_seeds
     from glassviz.report.html import check_target
     from glassviz.report.interactive import html as live_html
     from glassviz.rollout.run import Run
@@ -174,7 +174,7 @@ def report(
         _write_static(rows, out, overwrite)
     opt.tell_failures(rows)
     assessed = [row for row in rows if isinstance(row, Run)]
-    n = count_of(count_checkpoints(assessed), "checkpoint")
+    n = count_of(count_seeds(assessed), "seed")
     terminal.echo(f"{out}: {len(assessed)} of {count_of(len(rows), 'row')}, {n}")
     opt.exit_on_failures(rows)
 

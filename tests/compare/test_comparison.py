@@ -35,9 +35,11 @@ from glassviz.compare.runs import (
     SharedSeed,
     TooFewCheckpoints,
     Unmeasured,
+    count_seeds,
     dependence,
     mismatch,
     mixed_recipes,
+    one_per_training,
     unique_runs,
     with_checkpoint_names,
 )
@@ -45,7 +47,9 @@ from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import majority, p_value
+from glassviz.report.phrases.summary import lead
 from glassviz.report.serialize import plain
+from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
@@ -114,6 +118,54 @@ def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
     assert (left.run, left.controller) == ("short", "mppi")
     assert (left.reason, left.counted_as) == ("duplicate", "long")
     assert phrases.left_out(left).endswith("same checkpoint and controller as long, counted once")
+
+
+def trained(folder, stem, controller="pi", seed=1, steps=100, **provenance) -> Run:
+    """A run of a checkpoint in a seed's folder of a run folder."""
+    name = f"{stem}-{seed}-{provenance}"
+    run = assessed(folder, planted(HOP, name=name, controller=controller), name)
+    place = folder / f"seed_{seed}" / "checkpoints" / f"{stem}.safetensors"
+    return replace(run, target=place, provenance={"seed": seed, "env_steps": steps} | provenance)
+
+
+TRAINED = {"training": {"agent": {"latent_dim": 8}, "steps": 500}, "recipe": "1b"}
+
+
+@pytest.mark.parametrize("provenance", [TRAINED, {}])
+def test_checkpoints_of_one_training_run_are_one_seed(folder, provenance):
+    one = [
+        trained(folder, stem, controller, steps=steps, **provenance)
+        for stem, steps in (("best_mppi", 200), ("last", 400), ("step_000000100", 100))
+        for controller in ("pi", "mppi")
+    ]
+    other = trained(folder, "last", seed=2, **provenance)
+    kept, left_out = one_per_training([*one, other])
+    assert [(each.checkpoint.stem, each.controller) for each in kept] == [
+        ("best_mppi", "pi"),
+        ("best_mppi", "mppi"),
+        ("last", "pi"),
+    ]
+    assert {each.reason for each in left_out} == {"same-training"} and len(left_out) == 4
+    assert "same training run as best_mppi-1" in phrases.left_out(left_out[0])
+    assert count_seeds([*one, other]) == 2
+    assert lead([*one, other])[0].startswith("With the policy, 2 of 2 runs hop.")
+
+
+def test_a_longer_training_is_the_same_run_and_another_start_is_not(folder):
+    first = trained(folder, "step_000000100", **TRAINED)
+    longer = {"training": TRAINED["training"] | {"steps": 900}}
+    resumed = trained(folder, "last", steps=800, **TRAINED | longer)
+    changed = trained(folder, "last", **TRAINED | {"training": {"agent": {"latent_dim": 16}}})
+    refined = trained(folder, "last", refined=[{"sha256": "0"}], **TRAINED)
+    started = trained(folder, "last", init={"sha256": "1"}, **TRAINED)
+    assert count_seeds([first, resumed]) == 1
+    assert count_seeds([first, resumed, changed, refined, started]) == 4
+
+
+def test_of_one_run_without_a_best_checkpoint_the_latest_counts(folder):
+    runs = [trained(folder, f"step_{n}", steps=n, **TRAINED) for n in (100, 300, 200)]
+    [kept], _ = one_per_training(runs)
+    assert kept.checkpoint.stem == "step_300"
 
 
 def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(template):

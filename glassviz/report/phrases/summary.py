@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from glassviz.compare.compare import Comparison
-from glassviz.compare.runs import unique_runs
+from glassviz.compare.runs import one_per_training, unique_runs
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import LabelAnswers
@@ -32,8 +32,8 @@ SCOPE = (
 def lead(rows: Sequence[Run | Failed], together: Comparison | None = None) -> tuple[str, ...]:
     """Sentences of the lead: gaits and basins by controller, differences, failures, scope."""
     assessed = [row for row in rows if isinstance(row, Run)]
-    # A checkpoint counts once.
-    counted, _ = unique_runs(assessed)
+    # A training run counts once.
+    counted, _ = one_per_training(unique_runs(assessed)[0])
     counted = [row for row in assessed if any(row is each for each in counted)]
     sentences = [
         _of_controller(controller, [row for row in counted if row.controller == controller])
