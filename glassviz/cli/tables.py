@@ -34,6 +34,7 @@ from glassviz.text import printable
 if TYPE_CHECKING:
     from glassviz.compare.compare import Comparison
     from glassviz.compare.fit import LabelComparison
+    from glassviz.compare.history import History
     from glassviz.rollout.evaluate import Fresh
 
 
@@ -87,6 +88,27 @@ def print_table(
         console.print(Text(printable(line, limit=1000)))
     if together:
         print_together(together, console)
+
+
+def print_history(history: "History", console: Console | None = None) -> None:
+    """Print gait, labels, basin and return of a training run over its environment steps."""
+    console = console or terminal.console()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("env steps", "return"):
+        table.add_column(title, no_wrap=True, justify="right")
+    for title in ("gait", "labels", "basin"):
+        table.add_column(title, overflow="fold")
+    for each in history.moments:
+        table.add_row(
+            f"{each.env_steps:,}",
+            shown_return(each.returns),
+            majority(each.gait, each.gait_split),
+            majority(each.labels, each.label_split),
+            majority(each.basin, each.basin_split),
+        )
+    console.print()
+    console.print(Text(f"history of {_name(history.run)} ({history.controller})", "bold"))
+    console.print(table)
 
 
 def _cells(row: Run, rows: Sequence[Run | Failed]) -> tuple[str | Text, ...]:

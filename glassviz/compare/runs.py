@@ -8,6 +8,7 @@ from itertools import permutations
 from pathlib import Path
 from typing import Any, Literal, Self
 
+from glassviz.files import StrPath
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import RunBasinName
 from glassviz.rollout.find import PREFERRED
@@ -118,7 +119,7 @@ ORIGIN = ("recipe", "seed", "algo", "init", "demos", "refined")
 """Provenance that all checkpoints of one training run share, besides its settings."""
 
 
-def training_run(provenance: Mapping[str, Any], checkpoint: Path | None) -> str | None:
+def training_run(provenance: Mapping[str, Any], checkpoint: StrPath | None) -> str | None:
     """What tells a training run from others: all of its checkpoints have the same.
 
     Checkpoints are of one run if they have the same seed, training settings (those aside that may
@@ -133,7 +134,7 @@ def training_run(provenance: Mapping[str, Any], checkpoint: Path | None) -> str 
         return json.dumps([fixed, told], sort_keys=True, default=str)
     if checkpoint is None:
         return None
-    folder = checkpoint.resolve().parent
+    folder = Path(checkpoint).resolve().parent
     seeds = folder.name == "checkpoints" and folder.parent.name.startswith("seed_")
     return str(folder) if seeds else None
 

@@ -10,6 +10,7 @@ from glassviz.compare.compare import Comparison
 from glassviz.compare.correspondence import LabelPair
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, RunGraph
+from glassviz.compare.history import History
 from glassviz.compare.single_label import single_label
 from glassviz.errors import UsageError
 from glassviz.files import StrPath, check_target, replacing
@@ -30,23 +31,61 @@ if TYPE_CHECKING:
 STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
 
 
-def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
+def save_stability(
+    rows: Sequence[Run | Failed],
+    folder: StrPath,
+    together: Any = None,
+    histories: Sequence[History] = (),
+) -> None:
     """Write all results as JSON, and CSV files with one row per run and one per episode.
 
     Raises:
         GlassvizError: a file cannot be written.
     """
     texts = (
-        stability_json(rows, together) + "\n",
+        stability_json(rows, together, histories) + "\n",
         as_csv([run_row(row, rows) for row in rows]),
         as_csv([episode for row in rows for episode in episode_rows(row)]),
     )
     _write(Path(folder), STABILITY_FILES, texts)
 
 
-def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
-    """One document with `runs`, all results of each, and `together`, their comparison or None."""
-    return as_json({"runs": [run_dict(row, rows) for row in rows], "together": together})
+def stability_json(
+    rows: Sequence[Run | Failed], together: Any = None, histories: Sequence[History] = ()
+) -> str:
+    """One document: results of the `runs`, `together`, their comparison or None, and `histories`
+    of training runs with several checkpoints."""
+    runs = [run_dict(row, rows) for row in rows]
+    return as_json({"runs": runs, "together": together, "histories": list(histories)})
+
+
+HISTORY_FILE = "history.csv"
+
+
+def save_history(histories: Sequence[History], folder: StrPath) -> None:
+    """Write a CSV file with one row per training run, controller and environment step.
+
+    Raises:
+        GlassvizError: it cannot be written.
+    """
+    _write(Path(folder), (HISTORY_FILE,), (as_csv(history_rows(histories)),))
+
+
+def history_rows(histories: Sequence[History]) -> list[dict[str, Any]]:
+    """One flat row per moment of each history."""
+    return [
+        {"training": each.run, "controller": each.controller}
+        | {name: getattr(moment, name) for name in ("env_steps", "run")}
+        | {name: getattr(moment, name) for name in ("gait", "labels", "basin")}
+        | {
+            f"{name}_split": _split(getattr(moment, f"{key}_split"))
+            for name, key in (("gait", "gait"), ("labels", "label"), ("basin", "basin"))
+        }
+        | {"return": moment.returns.mean}
+        | {"return_low": moment.returns.low, "return_high": moment.returns.high}
+        for each in histories
+        for moment in each.moments
+    ]
 
 
 def run_dict(row: Run | Failed, rows: Sequence[Run | Failed] = ()) -> dict[str, Any]:

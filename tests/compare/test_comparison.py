@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from glassviz.cli.tables import print_together
+from glassviz.cli.tables import print_history, print_together
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import comparison_answers
 from glassviz.compare.groups import compare_controllers, compare_groups
+from glassviz.compare.history import histories
 from glassviz.compare.matching import gaits_correspond
 from glassviz.compare.returns import (
     LEVEL,
@@ -43,12 +44,16 @@ from glassviz.compare.runs import (
     unique_runs,
     with_checkpoint_names,
 )
+from glassviz.figures.history import history_figure
+from glassviz.figures.style import save
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
+from glassviz.report.documents import history_rows
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import majority, p_value
 from glassviz.report.phrases.summary import lead
 from glassviz.report.serialize import plain
+from glassviz.rollout.find import with_history
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
@@ -160,6 +165,35 @@ def test_a_longer_training_is_the_same_run_and_another_start_is_not(folder):
     started = trained(folder, "last", init={"sha256": "1"}, **TRAINED)
     assert count_seeds([first, resumed]) == 1
     assert count_seeds([first, resumed, changed, refined, started]) == 4
+
+
+def test_a_history_has_gait_labels_and_return_over_environment_steps(folder, tmp_path):
+    runs = [
+        trained(folder, f"step_{steps:09d}", steps=steps, **TRAINED) for steps in (300, 100, 200)
+    ]
+    alone = trained(folder, "step_000000100", seed=2, **TRAINED)
+    [found] = histories([*runs, alone])
+    assert [each.env_steps for each in found.moments] == [100, 200, 300]
+    assert (found.run.split("/")[-1], found.controller) == ("seed_1", "pi")
+    assert {(each.gait, each.labels, each.basin) for each in found.moments} == {
+        ("hop", "phase-locked", "stable-hop")
+    }
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    print_history(found, console)
+    assert console.file.getvalue().count("phase-locked") == 3
+    assert [each["env_steps"] for each in history_rows([found])] == [100, 200, 300]
+    save(history_figure([found]), tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 1000
+
+
+def test_the_history_of_a_run_folder_is_that_of_its_step_checkpoints(tmp_path):
+    place = tmp_path / "seed_1" / "checkpoints"
+    place.mkdir(parents=True)
+    for name in ("step_000000200", "best_mppi", "step_000000100"):
+        (place / f"{name}.safetensors").touch()
+    names = ["step_000000100.safetensors", "step_000000200.safetensors"]
+    assert [each.name for each in with_history(tmp_path)] == names
+    assert [each.name for each in with_history(tmp_path / "seed_1")] == names
 
 
 def test_of_one_run_without_a_best_checkpoint_the_latest_counts(folder):

@@ -53,13 +53,14 @@ NO_RESULTS = {"synthetic", "glossary"}
 
 BOOKKEEPING = {
     *("frames", "seconds", "episodes", "segments", "censored", "bins", "onsets", "replicates"),
-    *("count", "hits", "units", "level", "counts", "fall_manners", "split", "causes"),
+    *("count", "hits", "units", "level", "counts", "fall_manners", "split", "causes", "whys"),
     *("start", "hit", "recovery", "opening_end", "duration_s", "dt_s", "lag_s", "phase"),
     *("label", "dominant", "words", "modal", "states", "prototypes", "seed"),
     *("obs", "cycle_frames", "episode_s", "runs", "gaits_by_controller", "colours"),
     *("soft", "switches", "one", "other", "frame_dt_s", "partition"),
     *("episode", "reset_seed", "cycle_episodes", "refits", "partner", "label_split"),
     *("labelled_runs", "at_hand", "labelled", "episodes_elsewhere", "single_label_label"),
+    *("env_steps", "gait_split", "basin_split", "moments"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
