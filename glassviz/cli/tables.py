@@ -11,6 +11,7 @@ from rich.text import Text
 from glassviz.cli import terminal
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
+from glassviz.compare.single_label import single_label
 from glassviz.figures.flux_difference import MATCHED_BY, distance_text
 from glassviz.figures.graph_drawing import PROTOTYPE, percent
 from glassviz.figures.latent_map import caption
@@ -23,8 +24,8 @@ from glassviz.report.phrases.verdicts import (
     LONGEST,
     failure,
     labels_used,
-    reasons_of,
-    shown_locking,
+    shown_basin,
+    shown_labels,
 )
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
@@ -33,7 +34,7 @@ from glassviz.text import printable
 if TYPE_CHECKING:
     from glassviz.compare.compare import Comparison
     from glassviz.compare.fit import LabelComparison
-    from glassviz.metrics.stability import RunStability
+    from glassviz.compare.history import History
     from glassviz.rollout.evaluate import Fresh
 
 
@@ -68,16 +69,17 @@ def print_table(
     table.add_column("by", no_wrap=True)
     table.add_column("return", no_wrap=True, justify="right")
     table.add_column("gait", overflow="fold", min_width=12)
-    for title in ("labels", "U", "κ", "sw/cyc"):
+    table.add_column("labels", overflow="fold", min_width=12)
+    for title in ("seen", "U", "κ", "sw/cyc"):
         table.add_column(title, no_wrap=True, justify="right")
-    table.add_column("basin: main reason", overflow="fold", min_width=13)
+    table.add_column("basin", overflow="fold", min_width=13)
     for row in rows:
         # Text, not markup, as names and errors come from files.
         name = Text(printable(row.name, limit=1000))
         if isinstance(row, Run):
-            table.add_row(name, row.controller, *_cells(row.stability))
+            table.add_row(name, row.controller, *_cells(row, rows))
         else:
-            table.add_row(name, row.controller or "", *[""] * 6, _failed(failure(row)))
+            table.add_row(name, row.controller or "", *[""] * 7, _failed(failure(row)))
     console.print(table)
     assessed = [row.stability for row in rows if isinstance(row, Run)]
     if assessed:
@@ -88,17 +90,38 @@ def print_table(
         print_together(together, console)
 
 
-def _cells(run: "RunStability") -> tuple[str | Text, ...]:
-    basin = run.basin
-    name = majority(basin.name, basin.split)
+def print_history(history: "History", console: Console | None = None) -> None:
+    """Print gait, labels, basin and return of a training run over its environment steps."""
+    console = console or terminal.console()
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for title in ("env steps", "return"):
+        table.add_column(title, no_wrap=True, justify="right")
+    for title in ("gait", "labels", "basin"):
+        table.add_column(title, overflow="fold")
+    for each in history.moments:
+        table.add_row(
+            f"{each.env_steps:,}",
+            shown_return(each.returns),
+            majority(each.gait, each.gait_split),
+            majority(each.labels, each.label_split),
+            majority(each.basin, each.basin_split),
+        )
+    console.print()
+    console.print(Text(f"history of {_name(history.run)} ({history.controller})", "bold"))
+    console.print(table)
+
+
+def _cells(row: Run, rows: Sequence[Run | Failed]) -> tuple[str | Text, ...]:
+    run = row.stability
     return (
         shown_return(run.returns),
         majority(run.gait.name, run.gait.split),
+        shown_labels(run, single_label(row, rows)),
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        shown_locking(run),
+        shown_mean(run.metrics["locking_u"]),
         shown_mean(run.metrics["fleiss_kappa"]),
         shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
-        Text.assemble((name, _STYLES[basin.name]), f": {reasons_of(run)[0]}"),
+        Text(shown_basin(run.basin), _STYLES[run.basin.name]),
     )
 
 

@@ -40,6 +40,7 @@ from glassviz.compare.runs import (
     dependence,
     mismatch,
     mixed_recipes,
+    one_per_training,
     unique_runs,
     with_checkpoint_names,
 )
@@ -97,7 +98,7 @@ class Comparison:
 def compare(
     rows: Sequence[Run | Failed], tell: Callable[[str], None] = lambda line: None
 ) -> Comparison | None:
-    """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
+    """Compare runs; the order of rows changes nothing, and a training run counts once.
 
     Reads their traces and checkpoints. Where two have labels these are compared too, for which JAX
     is loaded. Rows that failed are passed over; with fewer than two others the result is None.
@@ -105,9 +106,11 @@ def compare(
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.
     """
-    kept, left_out = unique_runs([row for row in rows if isinstance(row, Run)])
-    if len(kept) + len(left_out) < 2:
+    every, duplicates = unique_runs([row for row in rows if isinstance(row, Run)])
+    if len(every) + len(duplicates) < 2:
         return None
+    kept, same = one_per_training(every)
+    left_out = (*duplicates, *same)
     compared = _compared(kept)
     matches = match_labels(kept, tell)
     rng = _rng(compared)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from glassviz import environment
 from glassviz.compare.compare import Comparison
+from glassviz.compare.single_label import single_label
 from glassviz.gait.verdict import GAIT_THRESHOLDS
 from glassviz.metrics.glossary import Metric, metric
 from glassviz.metrics.stability import EpisodeStability, RunStability
@@ -20,11 +21,13 @@ from glassviz.report.phrases.summary import (
     source_facts,
 )
 from glassviz.report.phrases.verdicts import (
+    basin_name,
+    basin_reasons,
+    basin_why,
     episode_reason,
     failure,
     labels_used,
-    reasons_of,
-    shown_locking,
+    shown_labels,
 )
 from glassviz.report.sections import (
     StripMaker,
@@ -83,7 +86,7 @@ def compose(
         command=printable(command, limit=len(command)),
         verdict=lead(rows, together),
         rows=tuple(
-            assessed_row(row, anchors[_key(row)]) if isinstance(row, Run) else failed_row(row)
+            assessed_row(row, anchors[_key(row)], rows) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
         labels=labels_used([row.stability for row in rows if isinstance(row, Run)]),
@@ -117,8 +120,8 @@ def _key(row: Run) -> tuple[str, str]:
     return row.stability.checkpoint_sha256, row.name
 
 
-def assessed_row(row: Run, anchor: str) -> Row:
-    """Row of a run in the table of all runs."""
+def assessed_row(row: Run, anchor: str, rows: Sequence[Run | Failed] = ()) -> Row:
+    """Row of a run in the table of all runs, `rows`."""
     run = row.stability
     return Row(
         name=row.name,
@@ -126,13 +129,14 @@ def assessed_row(row: Run, anchor: str) -> Row:
         anchor=anchor,
         returns=shown_return(run.returns),
         gait=majority(run.gait.name, run.gait.split),
-        labels=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        locking=shown_locking(run),
+        labels=shown_labels(run, single_label(row, rows)),
+        seen=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
+        locking=shown_mean(run.metrics["locking_u"]),
         kappa=shown_mean(run.metrics["fleiss_kappa"]),
         switches=shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
-        basin=majority(run.basin.name, run.basin.split),
+        basin=basin_name(run.basin),
         tone=tone_of(run.basin.name),
-        reason=reasons_of(run)[0],
+        reason=basin_why(run.basin),
     )
 
 
@@ -162,7 +166,7 @@ def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
         basin=majority(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
-        reasons=reasons_of(run),
+        reasons=basin_reasons(run.basin),
         summary=f"{return_and_gait(run)} {label_split(run)}".strip(),
         chips=_chips(run),
         drawings=drawings,

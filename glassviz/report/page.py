@@ -233,6 +233,7 @@ class Row:
     returns: str = ""
     gait: str = ""
     labels: str = ""
+    seen: str = ""
     locking: str = ""
     kappa: str = ""
     switches: str = ""

@@ -145,6 +145,24 @@ def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Fail
         )
 
 
+def with_history(arguments: StrPath | Sequence[StrPath]) -> list[Path]:
+    """The same arguments, with the checkpoints of all evaluations in place of each run folder.
+
+    A run that kept none is left as it is.
+    """
+    found: list[Path] = []
+    for path in (path for argument in as_paths(arguments) for path in _expanded(argument)):
+        seeds = [path] if (path / "checkpoints").is_dir() else _seeds(path)
+        steps = [
+            file
+            for seed in seeds
+            for file in sorted((seed / "checkpoints").glob("step_*"))
+            if _leads_to_a_trace(file)
+        ]
+        found += steps or [path]
+    return found
+
+
 def _seeds(folder: Path) -> list[Path]:
     """The seeds' folders of a run folder, by seed."""
     found = [path for path in folder.glob("seed_*") if (path / "checkpoints").is_dir()]

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from glassviz.cli.tables import print_together
+from glassviz.cli.tables import print_history, print_together
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import comparison_answers
 from glassviz.compare.groups import compare_controllers, compare_groups
+from glassviz.compare.history import histories
 from glassviz.compare.matching import gaits_correspond
 from glassviz.compare.returns import (
     LEVEL,
@@ -35,17 +36,25 @@ from glassviz.compare.runs import (
     SharedSeed,
     TooFewCheckpoints,
     Unmeasured,
+    count_seeds,
     dependence,
     mismatch,
     mixed_recipes,
+    one_per_training,
     unique_runs,
     with_checkpoint_names,
 )
+from glassviz.figures.history import history_figure
+from glassviz.figures.style import save
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
+from glassviz.report.documents import history_rows
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import majority, p_value
+from glassviz.report.phrases.summary import lead
 from glassviz.report.serialize import plain
+from glassviz.rollout.find import with_history
+from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
@@ -114,6 +123,83 @@ def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
     assert (left.run, left.controller) == ("short", "mppi")
     assert (left.reason, left.counted_as) == ("duplicate", "long")
     assert phrases.left_out(left).endswith("same checkpoint and controller as long, counted once")
+
+
+def trained(folder, stem, controller="pi", seed=1, steps=100, **provenance) -> Run:
+    """A run of a checkpoint in a seed's folder of a run folder."""
+    name = f"{stem}-{seed}-{provenance}"
+    run = assessed(folder, planted(HOP, name=name, controller=controller), name)
+    place = folder / f"seed_{seed}" / "checkpoints" / f"{stem}.safetensors"
+    return replace(run, target=place, provenance={"seed": seed, "env_steps": steps} | provenance)
+
+
+TRAINED = {"training": {"agent": {"latent_dim": 8}, "steps": 500}, "recipe": "1b"}
+
+
+@pytest.mark.parametrize("provenance", [TRAINED, {}])
+def test_checkpoints_of_one_training_run_are_one_seed(folder, provenance):
+    one = [
+        trained(folder, stem, controller, steps=steps, **provenance)
+        for stem, steps in (("best_mppi", 200), ("last", 400), ("step_000000100", 100))
+        for controller in ("pi", "mppi")
+    ]
+    other = trained(folder, "last", seed=2, **provenance)
+    kept, left_out = one_per_training([*one, other])
+    assert [(each.checkpoint.stem, each.controller) for each in kept] == [
+        ("best_mppi", "pi"),
+        ("best_mppi", "mppi"),
+        ("last", "pi"),
+    ]
+    assert {each.reason for each in left_out} == {"same-training"} and len(left_out) == 4
+    assert "same training run as best_mppi-1" in phrases.left_out(left_out[0])
+    assert count_seeds([*one, other]) == 2
+    assert lead([*one, other])[0].startswith("With the policy, 2 of 2 runs hop.")
+
+
+def test_a_longer_training_is_the_same_run_and_another_start_is_not(folder):
+    first = trained(folder, "step_000000100", **TRAINED)
+    longer = {"training": TRAINED["training"] | {"steps": 900}}
+    resumed = trained(folder, "last", steps=800, **TRAINED | longer)
+    changed = trained(folder, "last", **TRAINED | {"training": {"agent": {"latent_dim": 16}}})
+    refined = trained(folder, "last", refined=[{"sha256": "0"}], **TRAINED)
+    started = trained(folder, "last", init={"sha256": "1"}, **TRAINED)
+    assert count_seeds([first, resumed]) == 1
+    assert count_seeds([first, resumed, changed, refined, started]) == 4
+
+
+def test_a_history_has_gait_labels_and_return_over_environment_steps(folder, tmp_path):
+    runs = [
+        trained(folder, f"step_{steps:09d}", steps=steps, **TRAINED) for steps in (300, 100, 200)
+    ]
+    alone = trained(folder, "step_000000100", seed=2, **TRAINED)
+    [found] = histories([*runs, alone])
+    assert [each.env_steps for each in found.moments] == [100, 200, 300]
+    assert (found.run.split("/")[-1], found.controller) == ("seed_1", "pi")
+    assert {(each.gait, each.labels, each.basin) for each in found.moments} == {
+        ("hop", "phase-locked", "stable-hop")
+    }
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    print_history(found, console)
+    assert console.file.getvalue().count("phase-locked") == 3
+    assert [each["env_steps"] for each in history_rows([found])] == [100, 200, 300]
+    save(history_figure([found]), tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 1000
+
+
+def test_the_history_of_a_run_folder_is_that_of_its_step_checkpoints(tmp_path):
+    place = tmp_path / "seed_1" / "checkpoints"
+    place.mkdir(parents=True)
+    for name in ("step_000000200", "best_mppi", "step_000000100"):
+        (place / f"{name}.safetensors").touch()
+    names = ["step_000000100.safetensors", "step_000000200.safetensors"]
+    assert [each.name for each in with_history(tmp_path)] == names
+    assert [each.name for each in with_history(tmp_path / "seed_1")] == names
+
+
+def test_of_one_run_without_a_best_checkpoint_the_latest_counts(folder):
+    runs = [trained(folder, f"step_{n}", steps=n, **TRAINED) for n in (100, 300, 200)]
+    [kept], _ = one_per_training(runs)
+    assert kept.checkpoint.stem == "step_300"
 
 
 def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(template):

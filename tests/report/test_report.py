@@ -99,7 +99,9 @@ def test_a_checkpoint_has_one_card_with_its_controllers_in_it(page):
 
 def test_the_verdict_counts_hops_and_basins_by_controller(page):
     told = " ".join(page.verdict)
-    assert "With the planner, the gait is hop and the basin stable-hop (hop, l" in told
+    assert (
+        "With the planner, the gait is hop, the labels are phase-locked, and the basin is " in told
+    )
     assert "With the policy, 1 of 3 runs hops." in told
     assert f"Basins: stable-hop 1 ({HOSTILE}); unstable 2 (hopper and plain)" in told
     assert "Planner and policy differ in gait or basin for 1 run: hopper." in told
@@ -133,7 +135,7 @@ def test_evidence_is_the_criteria_of_the_episodes_with_their_places(page):
     assert groups["Gait knee-walk: requires all"].folded
     locked, oscillating = (
         next(group for title, group in groups.items() if title.startswith(start))
-        for start in ("Labels locked", "Labels oscillating")
+        for start in ("Labels one label", "Labels oscillating")
     )
     assert [each.name for each in locked.criteria].count("fleiss_kappa") == 1
     assert [each.threshold for each in oscillating.criteria if each.name == "fleiss_kappa"] == [
@@ -294,11 +296,16 @@ def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path)
     knee = planted(replace(KNEE, map=(3,)))
     page = composed(tmp_path, one, planted(HOP, glass=False), sometimes, knee)
     constant, without, sometimes, knee = page.rows
-    assert (knee.locking, knee.reason) == ("one label", "knee-walk")  # Its label decides nothing.
-    assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")
-    assert page.cards[0].sides[0].reasons == (constant.reason,)
-    assert (without.locking, without.reason) == ("–", "hop, no labels")
-    assert re.fullmatch(r"[01]\.\d\d", sometimes.locking) and "one label" not in sometimes.reason
+    assert (knee.labels, knee.basin, knee.reason) == (
+        "one label (label 3: 100%)",
+        "unstable",
+        "not a hop",
+    )
+    assert (constant.labels, constant.basin, constant.reason) == (knee.labels, "stable-hop", "")
+    assert page.cards[0].sides[0].reasons == ("hop, one label",)
+    assert (without.locking, without.labels, without.reason) == ("–", "none", "no labels")
+    assert re.fullmatch(r"[01]\.\d\d", sometimes.locking)
+    assert "1 one label" in sometimes.labels and "1 phase-locked" in sometimes.labels
 
 
 def test_nothing_but_broken_runs_is_a_page():
@@ -385,7 +392,7 @@ def test_markdown_is_read_as_it_was_meant(page):
     assert not tree.xpath("//script") and not [a for a in tree.iter("a")]
     first = tree.xpath("(//table)[1]//tr")
     assert len(first) == 1 + len(page.rows)
-    assert {len(row.xpath("td|th")) for row in first} == {10}
+    assert {len(row.xpath("td|th")) for row in first} == {11}
 
 
 # Files --------------------------------------------------------------------------------------------

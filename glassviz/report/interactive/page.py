@@ -493,7 +493,7 @@ def compose(
         command=printable(command, limit=len(command)),
         verdict=lead(rows),
         rows=tuple(
-            assessed_row(row, order[id(row)]) if isinstance(row, Run) else failed_row(row)
+            assessed_row(row, order[id(row)], rows) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
         runs=tuple(runs[id(row)] for row in assessed),

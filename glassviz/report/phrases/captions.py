@@ -20,9 +20,10 @@ from glassviz.video.clip import CONTROLLER_NAMES
 
 RUNS_TABLE = (
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
-    "labels: visited labels, with more than 1 % of frames. one label: a single label in gait "
-    "cycles, nothing to lock. The three metrics are means over episodes with gait cycles. A "
-    "fraction after a verdict is its share of the episodes."
+    "labels: one label through the steady gait, with its share of the gait and of the agent's "
+    "other gaits (100 %: stuck); phase-locked: each gait phase keeps its label; oscillating: they "
+    "differ from cycle to cycle. seen: labels with more than 1 % of frames. The three metrics are "
+    "means over episodes with gait cycles. A fraction after a verdict is its share of the episodes."
 )
 
 COMPARISON = (

@@ -8,12 +8,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from glassviz.compare.compare import Comparison
-from glassviz.compare.runs import unique_runs
+from glassviz.compare.runs import one_per_training, unique_runs
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import LabelAnswers
 from glassviz.report.phrases.numbers import majority, shown_return
-from glassviz.report.phrases.verdicts import basin_reasons
+from glassviz.report.phrases.verdicts import shown_basin
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
@@ -32,8 +32,8 @@ SCOPE = (
 def lead(rows: Sequence[Run | Failed], together: Comparison | None = None) -> tuple[str, ...]:
     """Sentences of the lead: gaits and basins by controller, differences, failures, scope."""
     assessed = [row for row in rows if isinstance(row, Run)]
-    # A checkpoint counts once.
-    counted, _ = unique_runs(assessed)
+    # A training run counts once.
+    counted, _ = one_per_training(unique_runs(assessed)[0])
     counted = [row for row in assessed if any(row is each for each in counted)]
     sentences = [
         _of_controller(controller, [row for row in counted if row.controller == controller])
@@ -50,9 +50,13 @@ def _of_controller(controller: str, rows: Sequence[Run]) -> str:
     who = CONTROLLERS.get(controller, controller)
     if len(rows) == 1:
         gait, basin = rows[0].stability.gait, rows[0].stability.basin
+        found = rows[0].stability
+        labels = ""
+        if found.occupancy is not None:
+            labels = f" the labels are {majority(found.label_verdict, found.label_split)},"
         return (
-            f"With the {who}, the gait is {majority(gait.name, gait.split)} and the basin "
-            f"{majority(basin.name, basin.split)} ({', '.join(basin_reasons(basin))})."
+            f"With the {who}, the gait is {majority(gait.name, gait.split)},{labels} and the basin "
+            f"is {shown_basin(basin)}."
         )
     basins: dict[str, list[str]] = {}
     for row in rows:
@@ -147,7 +151,7 @@ def limit(criterion: Criterion) -> str:
     return f"{'≥' if criterion.at_least else '≤'} {criterion.threshold:.3g}"
 
 
-LOCKED = "Labels locked: requires dominant_share, or all others"
+LOCKED = "Labels one label: requires dominant_share; phase-locked: all others"
 
 OSCILLATE = "Labels oscillating: requires one of the first three, fleiss_kappa with the last"
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
 STABILITY_NOTES = (
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
-    "labels: visited labels, with more than 1 % of frames. U: share of label entropy that the gait "
-    "phase explains, undefined for a single label. κ: agreement of labels across gait cycles, "
-    "corrected for chance. sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over "
-    "episodes with gait cycles, U and κ only over those with more than one label. "
+    "labels: `one label` through the steady gait, with its share of the gait and of the agent's "
+    "other gaits (100 %: stuck); `phase-locked`: each gait phase keeps its label; `oscillating`: "
+    "labels differ from cycle to cycle. seen: labels with more than 1 % of frames. "
+    "U: share of label entropy that the gait phase explains, undefined for a single label. "
+    "κ: agreement of labels across gait cycles, corrected for chance. "
+    "sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over episodes with gait cycles, U "
+    "and κ only over those with more than one label. "
     "All episodes and criteria: --json, or --out DIR."
 )
 
@@ -61,6 +64,9 @@ MAP_NOTES = (
 def comparison_paragraphs(together: Comparison) -> Iterator[tuple[str, str]]:
     """Title and text of each paragraph about several runs."""
     n = count_of(len(together.checkpoints), "checkpoint")
+    more = sum(each.reason == "same-training" for each in together.left_out)
+    if more:
+        n += f", one of each training run ({count_of(more, 'row')} of others left out)"
     stated = comparison.caveats(together.caveats)
     yield "comparison", " ".join([f"n = {n}; brackets: 95 % intervals.", *stated])
     for own in together.by_controller:
