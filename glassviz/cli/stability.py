@@ -25,18 +25,30 @@ def stability(
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    compare_all: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Print the whole comparison of the runs; otherwise only what it finds.",
+        ),
+    ] = False,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="Folder to write stability.json, runs.csv, episodes.csv, together.json and "
-            "pairs.csv to."
+            "pairs.csv to.",
         ),
     ] = None,
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
@@ -59,20 +71,23 @@ def stability(
     """
     opt.refuse_both("stability", to_json, to_csv)
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.cli.tables import print_table
+    from glassviz.cli.tables import STABILITY_COLUMNS, print_table
     from glassviz.compare.compare import compare
     from glassviz.files import check_target
     from glassviz.report import documents
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.run import Run
 
+    opt.check_table("stability", STABILITY_COLUMNS, sort, brief, to_json or to_csv)
+    if brief and compare_all:
+        raise UsageError("stability: --brief and --compare exclude each other: drop one")
     if out:
         for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
             check_target(out / name, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
-    csv_only = to_csv and not out
-    together = None if csv_only else compare(rows, terminal.tell)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
+    unused = (to_csv or brief) and not out
+    together = None if unused else compare(rows, terminal.tell)
     if out:
         documents.save_stability(rows, out, together)
         documents.save_comparison(together, out)
@@ -81,7 +96,7 @@ def stability(
     elif to_csv:
         terminal.echo(as_csv([documents.run_row(row) for row in rows]), end="")
     else:
-        print_table(rows, together)
+        print_table(rows, together, sort=sort, brief=brief, everything=compare_all)
     opt.exit_on_failures(rows)
     basins = [row.stability.basin for row in rows if isinstance(row, Run)]
     if fail_on and any(_fails(basin, fail_on) for basin in basins):
@@ -107,6 +122,7 @@ def report(
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     interactive: Annotated[
         bool,
         typer.Option(
@@ -166,7 +182,7 @@ def report(
     else:
         check_target(out, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
     if interactive:
         _write_interactive(rows, out, overwrite, films, map_method, link)
     else:

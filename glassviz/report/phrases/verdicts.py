@@ -1,7 +1,8 @@
 """Reasons for the verdicts on gait, labels and basin."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from glassviz.gait.contacts import BODY
 from glassviz.gait.gait import Gait
@@ -166,6 +167,24 @@ def reasons_of(run: RunStability) -> tuple[str, ...]:
     first, *others = basin_reasons(run.basin)
     labels_decide = next(iter(run.basin.causes)).labels is not None
     return f"{first} ({ONE_LABEL})" if labels_decide and has_one_label(run) else first, *others
+
+
+def remark_of(run: RunStability) -> str:
+    """What a table's row does not say: how the episodes divide, and why the basin is what it is."""
+    gait, basin = run.gait, run.basin
+    parts = [_split("gait", gait.split)] if gait.name == "split" else []
+    parts += [_split("basin", basin.split)] if basin.name == "split" else []
+    if gait.name == "split" or (parts and len(basin.causes) == 1):
+        return "; ".join(parts)
+    if basin.name == "split":
+        return "; ".join(reasons_of(run))
+    reason = reasons_of(run)[0]
+    return "" if reason in (gait.name, f"gait {gait.name}") else reason
+
+
+def _split(what: str, split: Mapping[Any, int]) -> str:
+    """`gait 2 fall-recover and 1 hop`."""
+    return f"{what} {listed([f'{count} {each}' for each, count in split.items()], most=6)}"
 
 
 def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:
