@@ -137,15 +137,16 @@ class MissingFileError(GlassvizError):
     Args:
         expected: what the file should be, with its article.
         remedy: what to do; not said where the folder has a file that may be meant.
+        what: `file` or `folder`.
     """
 
-    def __init__(self, path: StrPath, expected: str, remedy: str = "") -> None:
+    def __init__(self, path: StrPath, expected: str, remedy: str = "", what: str = "file") -> None:
         self.path, self.expected = Path(path), expected
         meant = _meant(self.path)
         ending = near(self.path.name, *meant, beside=self.path.parent)
         if not ending:
             ending = f", expected {expected}" + (f": {remedy}" if remedy else "")
-        super().__init__(f"no such file: {path}{ending}")
+        super().__init__(f"no such {what}: {path}{ending}")
 
     def with_remedy(self, remedy: str) -> "MissingFileError":
         """The same, with what to do."""

@@ -48,12 +48,7 @@ def render(
     speed: Annotated[
         float, typer.Option(help="1 is real time, 0.5 slow motion. No frame is skipped.")
     ] = 1.0,
-    quality: Annotated[
-        Literal["fast", "full"] | None,
-        typer.Option(
-            help="full draws shadows, reflections and smooth edges; the default on a GPU."
-        ),
-    ] = None,
+    quality: opt.Quality = None,
     format: Annotated[
         Format | None, typer.Option(help="File format; by default from --out, else mp4.")
     ] = None,
@@ -275,10 +270,7 @@ def export(
             "most, and --wall runs at 0.5."
         ),
     ] = None,
-    quality: Annotated[
-        Literal["fast", "smooth", "full"] | None,
-        typer.Option(help="smooth draws smooth edges, full also shadows and reflections."),
-    ] = None,
+    quality: opt.Quality = None,
     episodes: opt.Episodes = 10,
     controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,

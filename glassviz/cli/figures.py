@@ -358,7 +358,7 @@ def curves(
     out: opt.FigureFile = opt.RENDERS / "curves.png",
     controller: Annotated[
         opt.ControllerChoice,
-        typer.Option(help="Whose evaluations to plot; both draws one panel per controller."),
+        typer.Option(help="Which controller's evaluations to plot; both: one panel each."),
     ] = "both",
     published: Annotated[
         bool | None,

@@ -102,6 +102,15 @@ Physics = Annotated[
     typer.Option(help="Physics profile; by default the checkpoint's."),
 ]
 
+# Films
+Quality = Annotated[
+    Literal["fast", "full"] | None,
+    typer.Option(
+        help="full draws shadows, reflections and smooth edges, fast none of these; by default "
+        "what suits the machine."
+    ),
+]
+
 # Outputs
 Names = Annotated[
     Path | None,

@@ -167,7 +167,7 @@ def _end(number: int, frame: FrameType | None) -> None:
     raise Ended(number)
 
 
-PATIENCE_S = 1.5
+PATIENCE_S = 1.0
 """Seconds that a command has to clean up after a signal, before it is ended all the same."""
 
 SIGNALLED = 128

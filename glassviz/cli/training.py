@@ -124,7 +124,7 @@ def train(
             f"of {count_of(run.num_envs, 'hopper')} (--num-envs)"
         )
     _run(trainer, folder, len(chosen) > 1)
-    terminal.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
+    terminal.echo(f"done: {trainer.env_steps:,} steps, checkpoints in {folder}/seed_*/checkpoints")
 
 
 def _with_settings(command: Any) -> Any:

@@ -66,7 +66,7 @@ def test_an_option_that_several_commands_share_has_one_help_text():
     different = {name for name, found in texts.items() if len(found) > 1}
     # `render` shows episodes where others record them; `rerun` takes one controller.
     assert different == {
-        "--out", "--speed", "--quality", "--episodes", "--controller", "--compare"
+        "--out", "--speed", "--episodes", "--controller", "--compare"
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -157,9 +158,9 @@ def stability(*arguments: str | Path, code: int = 0):
 
 def test_an_agent_without_glass_has_a_verdict_on_its_labels_once_they_are_fitted(folder):
     names = folder / "bare-mppi.npz", folder / "bare-pi.npz"
-    assert "undetermined: hop, no labels" in stability(*names)
+    assert re.search(r"undetermined +hop, no labels", stability(*names))
     told = stability(*names, "--labels", "fitted")
-    assert told.count("stable-hop: hop, labels locked") == 2
+    assert len(re.findall(r"stable-hop +hop, labels locked", told)) == 2
     [note] = [line for line in told.splitlines() if line.startswith("labels: fitted")]
     fitted = FittedLabels.load(labels_path(folder, HOPPER))
     assert f"hopper {fitted.sha256[:12]}" in note
