@@ -449,6 +449,8 @@ def print_evaluations(
     if totals.recipes:
         console.print()
         _print_totals(totals, console)
+    elif not totals.common_scale:
+        console.print(Text(notes.NO_TOTALS))
     for note in () if brief else notes.evaluation_notes(fresh):
         console.print(Text(note, "dim"))
 

@@ -124,6 +124,9 @@ def _findings(together: Comparison) -> Iterator[tuple[str, str]]:
         yield "mppi and pi", comparison.controllers(both)
 
 
+NO_TOTALS = "No totals per recipe: task, physics or length of the episodes differ."
+
+
 def improvements(totals: "RecipeTotals") -> Iterator[str]:
     """How probably one recipe earns more than another, one line for each two."""
     for each in totals.improvements:
