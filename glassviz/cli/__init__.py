@@ -24,9 +24,6 @@ from glassviz.errors import GlassvizError
 
 PROGRAM = "glassviz"
 
-SIGNALLED = 128
-"""Exit code after a signal such as Ctrl-C: this plus its number, as in shells."""
-
 
 class CommandGroup(TyperGroup):
     """Prints user errors as one line on stderr, without a traceback."""
@@ -38,12 +35,10 @@ class CommandGroup(TyperGroup):
         except GlassvizError as error:
             terminal.tell(f"error: {error}")
             raise typer.Exit(error.exit_code) from None
-        except terminal.Ended as end:
-            terminal.tell("ended")
-            raise typer.Exit(SIGNALLED + end.number) from None
-        except KeyboardInterrupt:
-            terminal.tell("interrupted")
-            raise typer.Exit(SIGNALLED + signal.SIGINT) from None
+        except KeyboardInterrupt as signalled:
+            terminal.tell_interrupted(signalled)
+            number = getattr(signalled, "number", signal.SIGINT)
+            raise typer.Exit(terminal.SIGNALLED + number) from None
 
 
 app = typer.Typer(

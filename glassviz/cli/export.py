@@ -49,12 +49,7 @@ def render(
     speed: Annotated[
         float, typer.Option(help="1 is real time, 0.5 slow motion. No frame is skipped.")
     ] = 1.0,
-    quality: Annotated[
-        Literal["fast", "full"] | None,
-        typer.Option(
-            help="full draws shadows, reflections and smooth edges; the default on a GPU."
-        ),
-    ] = None,
+    quality: opt.Quality = None,
     format: Annotated[
         Format | None, typer.Option(help="File format; by default from --out, else mp4.")
     ] = None,
@@ -62,9 +57,12 @@ def render(
         bool, typer.Option("--side-by-side", help="Show both controllers in one film, same resets.")
     ] = False,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Film to write; by default renders/<name>-<controller>.<format>."),
+        typer.Option(
+            "--out", "-o", help="Film to write; by default renders/<name>-<controller>.<format>."
+        ),
     ] = None,
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
@@ -109,7 +107,7 @@ def render(
     )
     acting = _acting(controller, side_by_side and len(targets) == 1)
     planned = {"episodes": episodes, "steps": steps} | given | {"seed": seed or 0}
-    for row, path in _recorded(targets, acting, planned, options, labels, out, traces):
+    for row, path in _recorded(targets, acting, planned, options, labels, out, traces, names):
         _film(row, path, options)
 
 
@@ -121,6 +119,7 @@ def _recorded(
     labels: str,
     out: Path | None,
     traces: Path | None,
+    names: Path | None,
 ) -> list[tuple[list["Run"], Path]]:
     """The traces of each film, from left to right, and its file."""
     from glassviz.files import check_folder, check_target
@@ -145,7 +144,7 @@ def _recorded(
     find_ffmpeg()
 
     asked = opt.rollout_options(acting, **planned)
-    return films(record_with_progress(targets, asked, traces, labels, films))
+    return films(record_with_progress(targets, asked, traces, labels, films, names))
 
 
 def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
@@ -273,10 +272,7 @@ def export(
             "most, and --wall runs at 0.5."
         ),
     ] = None,
-    quality: Annotated[
-        Literal["fast", "smooth", "full"] | None,
-        typer.Option(help="smooth draws smooth edges, full also shadows and reflections."),
-    ] = None,
+    quality: opt.Quality = None,
     episodes: opt.Episodes = 10,
     controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
@@ -284,6 +280,7 @@ def export(
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
     *,
     figures: opt.Figures,
@@ -333,7 +330,7 @@ def export(
             check_folder(all_)
 
     check([])
-    rows = assess_with_progress(targets, options, traces, jobs, labels, check)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
     with Studio(quality=quality, jobs=jobs) as studio:
         if all_ is not None:
             _export_all(rows, all_, studio, shown, overwrite)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.names import Names
     from glassviz.rollout.run import Run
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
@@ -54,7 +56,9 @@ def graph(
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
     *,
     figures: opt.Figures,
@@ -78,7 +82,9 @@ def graph(
     from glassviz.compare.graphs import graph_all
     from glassviz.report.documents import check_format, graph_caption, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.names import Names
 
+    opt.check_table("graph", (), None, brief, to_json)
     if out and out.suffix:
         check_format(out)
     _check_panels(figures, compare)
@@ -90,21 +96,23 @@ def graph(
 
     if writes:
         check([])
-    with listener("counting", check if writes else lambda runs: None) as callbacks:
+    shown = Names.load(names)
+    with listener("counting", check if writes else lambda runs: None, shown) as callbacks:
         rows = graph_all(targets, options, mode, traces, labels, callbacks)
+    rows = [_with_shown_labels(row, shown) for row in rows]
     difference = _difference(rows) if compare else None
-    shown = _by_stem(rows, difference)
-    paths = _paths(out, list(shown)) if writes else []
+    drawn = _by_stem(rows, difference)
+    paths = _paths(out, list(drawn)) if writes else []
     for path in paths:
         check_target(path, overwrite)
     if to_json:
         failed = [row for row in rows if isinstance(row, Failed)]
-        terminal.echo_json([*map(graph_dict, shown.values()), *failed], ascii_only=False)
+        terminal.echo_json([*map(graph_dict, drawn.values()), *failed], ascii_only=False)
     else:
-        print_graphs(rows)
+        print_graphs(rows, brief=brief)
         if difference:
             print_difference(difference)
-    for path, each in zip(paths, shown.values(), strict=bool(paths)):
+    for path, each in zip(paths, drawn.values(), strict=bool(paths)):
         save_graph(each, path, overwrite, figures.style)
         figures.save_caption(path, graph_caption(each), overwrite)
         terminal.echo(f"wrote {path}", err=to_json)
@@ -126,6 +134,15 @@ def _check_panels(figures: opt.Figures, compare: bool) -> None:
             raise UsageError(
                 f"--panels: expected some of {', '.join(known)} {which} --compare, found {name!r}"
             )
+
+
+def _with_shown_labels(row: "Graphed | Failed", shown: "Names") -> "Graphed | Failed":
+    from glassviz.compare.graphs import Graphed
+
+    if not isinstance(row, Graphed):
+        return row
+    labels = shown.labelled(row.run.checkpoint_sha256, row.graph.names)
+    return replace(row, graph=replace(row.graph, names=labels))
 
 
 def _by_stem(
@@ -246,7 +263,10 @@ def latent_map(
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
     *,
     figures: opt.Figures,
@@ -264,8 +284,10 @@ def latent_map(
       glassviz map agent.safetensors -o map.png
       glassviz map runs/hop --joint gait --panels run -o gaits.pdf
     """
+    from glassviz.cli.tables import MAP_COLUMNS, print_maps
     from glassviz.figures import style
 
+    opt.check_table("map", MAP_COLUMNS, sort, brief, to_json)
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
     figures.check(out, overwrite)
@@ -276,31 +298,34 @@ def latent_map(
     from glassviz.cli.progress import listener
     from glassviz.maps.coordinates import MapOptions
     from glassviz.maps.maps import LatentMap, map_all
+    from glassviz.rollout.names import Names
     from glassviz.rollout.run import by_checkpoint
 
+    shown = Names.load(names)
     rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 
     def check(runs: Sequence["Run"]) -> None:
-        names = [group[0].name for group in by_checkpoint(runs)]
-        if gallery and len(names) > 1:
-            for file in _named_after(gallery, names):
+        of_runs = [group[0].name for group in by_checkpoint(runs)]
+        if gallery and len(of_runs) > 1:
+            for file in _named_after(gallery, of_runs):
                 style.check_target(file, overwrite)
 
-    with listener("mapping", check) as callbacks:
+    with listener("mapping", check, shown) as callbacks:
         rows = map_all(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
     maps = [row for row in rows if isinstance(row, LatentMap)]
+    for each in maps:
+        checkpoint = each.traces[0].header["checkpoint"]["sha256"]
+        each.__dict__["label_names"] = shown.labelled(checkpoint, each.label_names)
     files = _draw_maps(maps, figures, out, gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
 
         terminal.echo_json([map_dict(row) for row in rows])
     else:
-        from glassviz.cli.tables import print_maps
-
-        print_maps(rows, files)
+        print_maps(rows, files, sort=sort, brief=brief)
     opt.exit_on_failures(rows)
 
 
@@ -366,7 +391,7 @@ def curves(
     out: opt.FigureFile = opt.RENDERS / "curves.png",
     controller: Annotated[
         opt.ControllerChoice,
-        typer.Option(help="Whose evaluations to plot; both draws one panel per controller."),
+        typer.Option(help="Which controller's evaluations to plot; both: one panel each."),
     ] = "both",
     published: Annotated[
         bool | None,
@@ -405,6 +430,7 @@ def curves(
         str | None,
         typer.Option("--y", metavar="FROM:TO", help="Returns to show, such as 0:600."),
     ] = None,
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
     *,
     figures: opt.Figures,
@@ -423,26 +449,30 @@ def curves(
     from glassviz.figures import style
     from glassviz.figures.returns import HOPPER_HOP_POLICY, curves_caption, learning_curves
     from glassviz.figures.style import save
+    from glassviz.rollout.names import Names
     from glassviz.text import count_of, listed
     from glassviz.training.log import CONTROLLERS, Run, grouped, read_runs
 
     style.check_target(out, overwrite)
     figures.check(out, overwrite)
     limits = _range("--x", x), _range("--y", y)
+    shown = Names.load(names)
     rows = read_runs(folders, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
+    shown.tell_unknown([run.name for run in runs], terminal.tell)
+    runs = [replace(run, name=shown.runs.get(run.name, run.name)) for run in runs]
     if runs:
         runs = grouped(runs, group or [])
         task = HOPPER_HOP_POLICY.task
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
         if published is not False and others:
-            names = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
-            terminal.tell(f"published returns left out: they are of {task}, not of {names}")
-        shown = CONTROLLERS if controller == "both" else (controller,)
+            which = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
+            terminal.tell(f"published returns left out: they are of {task}, not of {which}")
+        panels = CONTROLLERS if controller == "both" else (controller,)
         behind = None if published is False or others else HOPPER_HOP_POLICY
         over = None if statistic == "none" else statistic
-        figure = learning_curves(runs, shown, behind, over, smooth, figures.style)
+        figure = learning_curves(runs, panels, behind, over, smooth, figures.style)
         for axes in figure.axes:
             axes.set_xlim(*limits[0])
             axes.set_ylim(*limits[1])

@@ -108,11 +108,37 @@ Physics = Annotated[
     typer.Option(help="Physics profile; by default the checkpoint's."),
 ]
 
+# Films
+Quality = Annotated[
+    Literal["fast", "full"] | None,
+    typer.Option(
+        help="full draws shadows, reflections and smooth edges, fast none of these; by default "
+        "what suits the machine."
+    ),
+]
+
 # Outputs
+Names = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml",
+        help="Names of runs and labels to show: a .toml file, see docs/names.md.",
+    ),
+]
 FigureFile = Annotated[
     Path, typer.Option("--out", "-o", help="Figure to write: a .png, .svg or .pdf file.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+Brief = Annotated[
+    bool, typer.Option("--brief", help="Print the table alone, without remarks and notes.")
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Sort the table by a column: numbers from the highest, words by alphabet.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Csv = Annotated[
     bool, typer.Option("--csv", help="Print one CSV row per run and controller instead of text.")
@@ -407,6 +433,25 @@ def refuse_both(command: str, to_json: bool, to_csv: bool) -> None:
     """
     if to_json and to_csv:
         raise UsageError(f"{command}: --json and --csv exclude each other: drop one")
+
+
+def check_table(
+    command: str, titles: Sequence[str], sort: str | None, brief: bool, no_table: bool
+) -> None:
+    """Refuse options of a table that it cannot follow, or that is not printed.
+
+    Args:
+        no_table: whether JSON or CSV is printed instead.
+
+    Raises:
+        UsageError: `sort` is no title, or there is no table.
+    """
+    from glassviz.cli.listing import check_column
+
+    check_column(sort, titles)
+    for name, given in (("--sort", sort is not None), ("--brief", brief)):
+        if given and no_table:
+            raise UsageError(f"{command}: {name} is of the table, found --json or --csv: drop one")
 
 
 def refuse_clash(command: str, paths: Sequence[Path]) -> None:

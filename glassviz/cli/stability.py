@@ -28,6 +28,15 @@ def stability(
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    compare_all: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Print the whole comparison of the runs; otherwise only what it finds.",
+        ),
+    ] = False,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
     out: Annotated[
@@ -51,6 +60,7 @@ def stability(
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
@@ -75,7 +85,7 @@ def stability(
     """
     opt.refuse_both("stability", to_json, to_csv)
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.cli.tables import print_history, print_table
+    from glassviz.cli.tables import STABILITY_COLUMNS, print_history, print_table
     from glassviz.compare.compare import compare
     from glassviz.compare.history import histories
     from glassviz.files import check_target
@@ -84,19 +94,22 @@ def stability(
     from glassviz.rollout.find import with_history
     from glassviz.rollout.run import Run
 
+    opt.check_table("stability", STABILITY_COLUMNS, sort, brief, to_json or to_csv)
+    if brief and compare_all:
+        raise UsageError("stability: --brief and --compare exclude each other: drop one")
     figure = out if out and history and out.suffix.lower() in FIGURES else None
     folder = None if figure else out
     if figure:
         check_target(figure, overwrite)
     if folder:
-        names = (*documents.STABILITY_FILES, *documents.COMPARISON_FILES)
-        for name in (*names, documents.HISTORY_FILE) if history else names:
+        written = (*documents.STABILITY_FILES, *documents.COMPARISON_FILES)
+        for name in (*written, documents.HISTORY_FILE) if history else written:
             check_target(folder / name, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     targets = with_history(targets) if history else targets
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
-    csv_only = to_csv and not out
-    together = None if csv_only else compare(rows, terminal.tell)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
+    unused = (to_csv or brief) and not out
+    together = None if unused else compare(rows, terminal.tell)
     found = histories([row for row in rows if isinstance(row, Run)])
     if folder:
         documents.save_stability(rows, folder, together, found)
@@ -110,7 +123,7 @@ def stability(
     elif to_csv:
         terminal.echo(as_csv([documents.run_row(row, rows) for row in rows]), end="")
     else:
-        print_table(rows, together)
+        print_table(rows, together, sort=sort, brief=brief, everything=compare_all)
         for each in found:
             print_history(each)
     opt.exit_on_failures(rows)
@@ -154,6 +167,7 @@ def report(
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     interactive: Annotated[
         bool,
         typer.Option(
@@ -213,7 +227,7 @@ def report(
     else:
         check_target(out, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
     if interactive:
         _write_interactive(rows, out, overwrite, films, map_method, link)
     else:

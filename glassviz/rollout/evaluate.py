@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz import checkpoints
-from glassviz.agents.config import AgentConfig
+from glassviz.agents.config import AgentConfig, EnvConfig
 from glassviz.agents.networks import Params
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
@@ -187,12 +187,18 @@ class Fresh:
 
     Attributes:
         recorded: what the file says of its evaluation in training; None if nothing.
+        checkpoint_sha256: hash of the checkpoint, which tells units apart.
+        recipe: that it was trained with; None if unknown.
+        env: what it acted in, for returns of unlike ones have no common scale; None if unknown.
     """
 
     target: Path
     controller: Controller
     evaluation: Evaluation
     recorded: Recorded | None
+    checkpoint_sha256: str = ""
+    recipe: str | None = None
+    env: EnvConfig | None = None
 
     @property
     def interval(self) -> MeanInterval:
@@ -270,7 +276,16 @@ def reevaluate(
                 if isinstance(steps, int):
                     evaluation = dataclasses.replace(evaluation, env_steps=steps)
                 recorded = recorded_in(checkpoint.provenance, controller)
-                rows[i, controller] = Fresh(paths[i], controller, evaluation, recorded)
+                recipe = checkpoint.provenance.get("recipe")
+                rows[i, controller] = Fresh(
+                    paths[i],
+                    controller,
+                    evaluation,
+                    recorded,
+                    checkpoint.sha256,
+                    recipe if isinstance(recipe, str) else None,
+                    checkpoint.config.env,
+                )
     order = [(i, each) for i in range(len(paths)) for each in (None, *controllers)]
     return [rows[key] for key in order if key in rows]
 

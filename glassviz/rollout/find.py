@@ -64,14 +64,24 @@ def find_targets(
     other = [path for path in paths if _is_of_another_kind(path)]
     if other and len(other) < len(paths):
         paths = [path for path in paths if path not in other]
-        shown = ", ".join(path.name for path in other[:5])
-        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
-        tell(f"passed over without trace or checkpoint: {shown}{more}")
+        tell(_skipped(other))
     found: dict[Path, Target | Failed] = {}
     for path in paths:
         for each in _targets(path, tell):
             found[each.target if isinstance(each, Failed) else each.path] = each
     return list(found.values())
+
+
+def _skipped(paths: Sequence[Path]) -> str:
+    """What was left out: the names of a few, the number of many."""
+    if len(paths) > _MOST_SKIPPED:
+        return f"skipped {len(paths)} files that are not checkpoints or traces"
+    names = ", ".join(path.name for path in paths)
+    what = "a checkpoint or trace" if len(paths) == 1 else "checkpoints or traces"
+    return f"skipped {names}: not {what}"
+
+
+_MOST_SKIPPED = 3
 
 
 def _named(text: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from glassviz.errors import GlassvizError
-from glassviz.files import StrPath
+from glassviz.files import StrPath, near
 from glassviz.gait.gait import Gait
 from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.metrics.stability import RunStability, assess, describe_gaits
@@ -52,7 +52,8 @@ def check_labels(labels: str) -> None:
     if not Path(labels).exists():
         raise GlassvizError(
             f"--labels: expected {LEARNED}, {FITTED} or a file of fitted labels, found "
-            f"{labels!r}, and no such file: make one with `glassviz fit`"
+            f"{labels!r}, which is no file{near(labels, (LEARNED, FITTED))}: make one with "
+            f"`glassviz fit`"
         )
     FittedLabels.load(Path(labels))
 

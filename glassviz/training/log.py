@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from glassviz.agents.config import Task
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, append, as_paths, read_bytes, read_text, replacing
+from glassviz.files import (
+    MissingFileError,
+    StrPath,
+    append,
+    as_paths,
+    read_bytes,
+    read_text,
+    replacing,
+)
 from glassviz.rollout.batch import Failed, for_each
 from glassviz.text import LONGEST_PATH, listed, parse_json, printable
 
@@ -367,9 +375,10 @@ def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing)
         raise GlassvizError(f"{folder}: cannot be read: {error.strerror}") from None
     logs = {int(match[1]): path for path in paths if (match := _LOG.fullmatch(path.name))}
     if not logs:
-        found = "none" if folder.is_dir() else "no such folder"
+        if not folder.is_dir():
+            raise MissingFileError(folder, "a run folder with logs seed_N.csv", what="folder")
         raise GlassvizError(
-            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name a folder "
+            f"{folder}: expected a run folder with logs seed_N.csv, found none: name a folder "
             f"written by `glassviz train`"
         )
     curves = [

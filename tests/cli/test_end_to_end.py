@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     """A folder with a training run of a few updates in it."""
     folder = tmp_path_factory.mktemp("user")
     printed = program(folder, *TRAIN, "--steps", "5376", "--save-every", "2560")
-    assert "done: 5376 steps" in printed
+    assert "done: 5,376 steps" in printed
     return folder
 
 
@@ -53,7 +53,7 @@ def test_training_resumes_by_the_same_command_with_resume(folder, checkpoint):
     again = glassviz(folder, *TRAIN, "--steps", "5376", code=2)
     assert "error:" in again and "--resume" in again
     printed = program(folder, *TRAIN, "--steps", "5632", "--resume")
-    assert "done: 5632 steps" in printed
+    assert "done: 5,632 steps" in printed
     assert (
         json.loads(glassviz(folder, "inspect", checkpoint, "--json"))["provenance"]["env_steps"]
         == 5632

@@ -390,13 +390,17 @@ def test_the_files_hold_what_json_prints(agents, out):
 def test_the_section_under_the_table_is_short(agents):
     rows = assess_all([agents], RolloutOptions(2, ("pi",)), agents / "traces")
     console = Console(width=100, file=io.StringIO(), highlight=False)
-    print_table(rows, compare(rows), console)
+    print_table(rows, compare(rows), console, everything=True)
     text = console.file.getvalue()
     told = text[text.index("comparison") :].splitlines()
     assert len(told) <= 15 and max(map(len, told)) <= 100
     assert told[0].startswith("comparison") and "n = 4 checkpoints" in told[0]
     assert any(line.startswith("labels") and "AMI" in line for line in told)
-    assert "comparison" in stability(agents).stdout
+    assert "comparison" in stability(agents, "--compare").stdout
+    short = stability(agents).stdout
+    assert "comparison  " not in short and short.endswith("intervals and tests: --compare.\n")
+    brief = stability(agents, "--brief", "--sort", "return").stdout.splitlines()
+    assert len(brief) == 1 + len(rows)
 
 
 def test_fitted_labels_are_compared_like_learned_ones(agents):

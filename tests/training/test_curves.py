@@ -213,7 +213,7 @@ def test_a_broken_line_is_named_with_its_number(tmp_path, row):
 
 
 def test_folders_without_a_log_or_an_evaluation_are_named(tmp_path, folder):
-    with pytest.raises(GlassvizError, match=r"nowhere: expected a run folder .* no such folder"):
+    with pytest.raises(GlassvizError, match=r"no such folder: .*nowhere, expected a run folder"):
         read_run(tmp_path / "nowhere", "x")
     (tmp_path / "empty").mkdir()
     with pytest.raises(GlassvizError, match=r"empty: expected a run folder .* found none"):

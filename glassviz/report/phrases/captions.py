@@ -49,8 +49,8 @@ OCCUPANCY = "Share of the frames with each label; steady frames are those in gai
 
 AUDIT = (
     "Soft metrics of the median episode at other temperatures; the dotted line marks the "
-    "checkpoint's own. Where the left curves are near 0 at that line, soft metrics are blind: any "
-    "behaviour passes for stable."
+    "checkpoint's own. Where the left curves are near 0 at that line, soft metrics cannot tell "
+    "behaviours apart: any seems stable."
 )
 
 EVIDENCE = "Value and margin are medians over the episodes where the criterion was measured."

@@ -1,7 +1,8 @@
 """Reasons for the verdicts on gait, labels and basin."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from glassviz.compare.single_label import SingleLabel
 from glassviz.gait.contacts import BODY
@@ -209,6 +210,24 @@ def single_label(single: SingleLabel) -> str:
     if single.elsewhere is None:
         return text
     return f"{text}, {single.elsewhere:.0%} in other gaits"
+
+
+def short_basin(basin: RunBasin) -> str:
+    """Basin of a run and why, in a few words; that of a split one is left to `remark_of`."""
+    return "split" if basin.name == "split" else shown_basin(basin)
+
+
+def remark_of(run: RunStability, single: SingleLabel | None = None) -> str:
+    """What a table's row does not say: how its episodes divide, and how stuck a single label is."""
+    parts = [_split("gait", run.gait.split)] if run.gait.name == "split" else []
+    parts += [_split("labels", run.label_split)] if run.label_verdict == "split" else []
+    parts += [f"basin {basin_why(run.basin)}"] if run.basin.name == "split" else []
+    return "; ".join([*parts, *([single_label(single)] if single else [])])
+
+
+def _split(what: str, split: Mapping[Any, int]) -> str:
+    """`gait 2 fall-recover and 1 hop`."""
+    return f"{what} {listed([f'{count} {each}' for each, count in split.items()], most=6)}"
 
 
 def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:
