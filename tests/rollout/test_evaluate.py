@@ -43,7 +43,14 @@ UNPLANNABLE = AGENT.replace(no_planner="its dynamics are jumpy")
 
 @pytest.fixture(scope="module")
 def agents():
-    return [init_params(AGENT, jax.random.key(i)) for i in range(3)]
+    return [telling_apart(init_params(AGENT, jax.random.key(i)), i) for i in range(3)]
+
+
+def telling_apart(params, seed: int):
+    """An agent that expects something: to a new one all plans are equally good."""
+    last = params["rew"]["Dense_1"]
+    kernel = jax.random.normal(jax.random.key(seed), last["kernel"].shape)
+    return params | {"rew": params["rew"] | {"Dense_1": last | {"kernel": kernel}}}
 
 
 @pytest.fixture(scope="module")
