@@ -174,7 +174,8 @@ class TraceCache:
             self._traces.move_to_end(key)
             return self._traces[key]
         if labels == LEARNED:
-            trace = Trace.load(path)
+            # The whole trace may be at hand from when it was looked at.
+            trace = self._traces.get((key[0], LEARNED, None)) or Trace.load(path)
             if episodes and trace.episodes < episodes:
                 raise GlassvizError(
                     f"{path}: expected {episodes} episodes, found {trace.episodes}: run the "

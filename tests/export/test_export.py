@@ -258,7 +258,7 @@ def test_a_part_or_an_episode_that_there_is_not_is_refused(runs, studio):
 
 
 def test_a_wall_takes_two_runs(runs):
-    with pytest.raises(UsageError, match="expected 2 to 16 runs"):
+    with pytest.raises(UsageError, match="expected 2 to 64 runs"):
         plan_wall([Source.of(runs["hop"])])
 
 

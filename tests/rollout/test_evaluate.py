@@ -278,7 +278,7 @@ def test_without_a_failure_the_command_ends_with_0_and_says_when_episodes_are_no
 
 
 def test_the_command_prints_json_and_csv(files):
-    arguments = (files["good"], files["broken"], "--episodes", 2)
+    arguments = (files["good"], files["broken"], "--episodes", 2, "--controller", "both")
     code, text = run(*arguments, "--json")
     told = json.loads(text)
     assert code == 1 and [row.get("controller") for row in told] == ["mppi", "pi", None]
