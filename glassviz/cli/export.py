@@ -132,8 +132,6 @@ def _recorded(
     from glassviz.files import check_folder, check_target
     from glassviz.video.opengl import choose_backend
 
-    asked = opt.rollout_options(acting, **planned)
-
     def films(runs: Sequence["Run"]) -> list[tuple[list["Run"], Path]]:
         runs = [run for run in with_distinct_names(runs) if isinstance(run, Run)]
         _check_episodes(runs, options)
@@ -154,7 +152,7 @@ def _recorded(
     from glassviz.video.encode import find_ffmpeg
 
     find_ffmpeg()
-
+    asked = opt.rollout_options(acting, **planned)
     return films(record_with_progress(targets, asked, traces, labels, films))
 
 

@@ -100,7 +100,7 @@ def _print(found: "list[StoredTrace]") -> None:
     for column in ("episodes × frames", "size", "written"):
         table.add_column(column, no_wrap=True, justify="right")
     for each in found:
-        day = f"{each.written.astimezone():%Y-%m-%d}"
+        day = each.written.partition("T")[0]
         name, size = Text(terminal.clean(each.path.name)), shown_size(each.size)
         if each.error is None:
             shape = f"{each.episodes} × {each.frames}"

@@ -19,7 +19,7 @@ class StoredTrace:
 
     Attributes:
         size: in bytes.
-        written: when the file was last written.
+        written: when the file was last written, as ISO 8601.
         checkpoint, controller: what was rolled out; None for a file that cannot be used.
         episodes, frames: of each episode; 0 for a file that cannot be used.
         error: why it cannot be used; None if it can.
@@ -27,7 +27,7 @@ class StoredTrace:
 
     path: Path
     size: int
-    written: datetime
+    written: str
     checkpoint: str | None
     controller: str | None
     episodes: int
@@ -60,7 +60,7 @@ def stored_traces(
             f"{folder}: expected a folder of traces, found none that can be read ({reason}): name "
             f"the folder that --traces named"
         ) from None
-    found = []
+    found: list[StoredTrace] = []
     for done, path in enumerate(paths, 1):
         found.extend(_stored(path))
         on_read(done, len(paths))
@@ -84,7 +84,8 @@ def chosen(
         and not (unusable and each.usable)
         and (
             older_than_days is None
-            or (now - each.written).total_seconds() > older_than_days * 86_400
+            or (now - datetime.fromisoformat(each.written)).total_seconds()
+            > older_than_days * 86_400
         )
     ]
 
@@ -115,7 +116,9 @@ def _stored(path: Path) -> Iterator[StoredTrace]:
     """The trace of a file; nothing if the file has gone meanwhile."""
     with suppress(FileNotFoundError):
         status = path.stat()
-        written = datetime.fromtimestamp(status.st_mtime, UTC)
+        written = (
+            datetime.fromtimestamp(status.st_mtime, UTC).astimezone().isoformat("T", "seconds")
+        )
         try:
             trace = Trace.load(path)
         except GlassvizError as error:

@@ -295,6 +295,18 @@ def test_the_interval_of_a_rank_correlation_covers_it(rng):
     assert 0.92 <= np.mean(covered) <= 0.99
 
 
+def test_a_result_depends_on_its_own_runs_alone(template):
+    runs = a_ladder(template, [0.1 * i for i in range(1, 10)])
+    assert len(runs) > 8, "of fewer all permutations are enumerated, and none is drawn"
+    first = stability_and_return(runs)
+    returns_of(runs[:5])
+    metric_means(runs[:6])
+    again = stability_and_return(runs)
+    assert [each.test for each in first.correlations] == [each.test for each in again.correlations]
+    shares = {each.basin: each for each in basin_shares(runs) if each.returns.values}
+    assert [each.returns for each in shares.values()] == [returns_of(runs)]
+
+
 def test_runs_without_the_metric_are_counted_as_missing(template):
     members = a_ladder(template, [0.1, 0.4, None, 0.5, 0.6, None, 0.7])
     found = stability_and_return(members)

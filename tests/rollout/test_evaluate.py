@@ -26,6 +26,7 @@ from glassviz.rollout.evaluate import (
     Evaluation,
     Fresh,
     Recorded,
+    better_controllers,
     evaluate,
     recorded_in,
     reevaluate,
@@ -304,3 +305,19 @@ def test_the_help_names_the_default_seed():
 def test_planning_what_cannot_be_planned_with_is_one_sentence(agents):
     with pytest.raises(GlassvizError, match="supports planning"):
         evaluate(UNPLANNABLE, agents[:1], {"mppi": 1}, seed=0)
+
+
+def told(mppi: float, pi: float):
+    return {"evaluation": {"mppi": {"mean": mppi}, "pi": {"mean": pi}}}
+
+
+def test_a_controller_that_was_better_by_far_is_named_with_its_option():
+    agents = [("refined", told(3.9, 458.0)), ("alike", told(100.0, 150.0)), ("new", {})]
+    line = better_controllers(agents, ["mppi"])
+    assert line == (
+        "in training pi earned far more than mppi: refined (458 against 4); --controller pi shows "
+        "it"
+    )
+    assert better_controllers(agents, ["pi"]) is None
+    assert better_controllers(agents, ["mppi", "pi"]) is None
+    assert better_controllers([("nothing", told(0.0, 3.0))], ["mppi"]) is None
