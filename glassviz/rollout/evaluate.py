@@ -333,7 +333,8 @@ def better_controllers(
 ) -> str | None:
     """One line on agents that were better by far under the controller that is not asked for.
 
-    None if there are none, or both controllers are asked for.
+    None if there are none, or both controllers are asked for. An agent that was evaluated under the
+    other one alone counts as well.
 
     Args:
         agents: name and provenance of each checkpoint.
@@ -345,8 +346,11 @@ def better_controllers(
     found = []
     for name, provenance in agents:
         own, better = (recorded_in(provenance, each) for each in (asked, other))
-        if own and better and better.mean > BETTER_BY_FAR * own.mean + NOT_NOTHING:
-            found.append(f"{name} ({better.mean:.0f} against {own.mean:.0f})")
+        # One that was refined, or trained, for one controller alone was evaluated under it alone.
+        against = own.mean if own else 0.0
+        if better and better.mean > BETTER_BY_FAR * against + NOT_NOTHING:
+            shown = f"{own.mean:.0f}" if own else "no evaluation"
+            found.append(f"{name} ({better.mean:.0f} against {shown})")
     if not found:
         return None
     return (

@@ -321,3 +321,5 @@ def test_a_controller_that_was_better_by_far_is_named_with_its_option():
     assert better_controllers(agents, ["pi"]) is None
     assert better_controllers(agents, ["mppi", "pi"]) is None
     assert better_controllers([("nothing", told(0.0, 3.0))], ["mppi"]) is None
+    alone = [("searched", {"evaluation": {"pi": {"mean": 458.0}}})]
+    assert "searched (458 against no evaluation)" in str(better_controllers(alone, ["mppi"]))
