@@ -186,7 +186,7 @@ def settings_words(
         return []
     words = [f"seed{options.seed}"] if options.seed else []
     if options.episodes != episodes:
-        words.append(f"{options.episodes}episodes")
+        words.append("1episode" if options.episodes == 1 else f"{options.episodes}episodes")
     for name in ("steps", "samples", "horizon", "iterations"):
         if (value := getattr(options, name)) is not None:
             words.append(f"{value}{name}")

@@ -351,9 +351,11 @@ def better_controllers(
         if better and better.mean > BETTER_BY_FAR * against + NOT_NOTHING:
             shown = f"{own.mean:.0f}" if own else "no evaluation"
             found.append(f"{name} ({better.mean:.0f} against {shown})")
+        elif other == "pi" and provenance.get("refined") and not own:
+            found.append(f"{name} (its policy was refined, its planner was not)")
     if not found:
         return None
     return (
-        f"in training {other} earned far more than {asked}: {listed(found)}; --controller {other} "
-        f"shows it"
+        f"{other} earns far more than {asked}, by their records: {listed(found)}; "
+        f"--controller {other} shows it"
     )

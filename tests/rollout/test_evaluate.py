@@ -315,11 +315,14 @@ def test_a_controller_that_was_better_by_far_is_named_with_its_option():
     agents = [("refined", told(3.9, 458.0)), ("alike", told(100.0, 150.0)), ("new", {})]
     line = better_controllers(agents, ["mppi"])
     assert line == (
-        "in training pi earned far more than mppi: refined (458 against 4); --controller pi shows "
-        "it"
+        "pi earns far more than mppi, by their records: refined (458 against 4); --controller pi "
+        "shows it"
     )
     assert better_controllers(agents, ["pi"]) is None
     assert better_controllers(agents, ["mppi", "pi"]) is None
     assert better_controllers([("nothing", told(0.0, 3.0))], ["mppi"]) is None
+    refined = [("hop", {"refined": [{"recipe": "policy refined by evolution strategies"}]})]
+    assert "hop (its policy was refined" in str(better_controllers(refined, ["mppi"]))
+    assert better_controllers(refined, ["pi"]) is None
     alone = [("searched", {"evaluation": {"pi": {"mean": 458.0}}})]
     assert "searched (458 against no evaluation)" in str(better_controllers(alone, ["mppi"]))
