@@ -87,8 +87,8 @@ def opened(path: StrPath, expected: str, limit: int = MAX_BYTES) -> Iterator[Bin
     with os.fdopen(descriptor, "rb") as file:
         if status.st_size > limit:
             raise GlassvizError(
-                f"{path}: expected {expected} of at most {_size(limit)}, found "
-                f"{_size(status.st_size)}: is it another file?"
+                f"{path}: expected {expected} of at most {shown_size(limit)}, found "
+                f"{shown_size(status.st_size)}: is it another file?"
             )
         yield file
 
@@ -109,7 +109,9 @@ def read_bytes(path: StrPath, expected: str, limit: int = MAX_BYTES) -> bytes:
                 f"{path}: expected {expected}, found that it cannot be read: {_reason(error)}"
             ) from None
     if len(data) > limit:
-        raise GlassvizError(f"{path}: expected {expected} of at most {_size(limit)}, found more")
+        raise GlassvizError(
+            f"{path}: expected {expected} of at most {shown_size(limit)}, found more"
+        )
     return data
 
 
@@ -276,7 +278,7 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _size(size: int | float) -> str:
+def shown_size(size: int | float) -> str:
     """`3 MB`, as file managers show it."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -450,7 +452,7 @@ def check_folder(folder: StrPath, room: int = 0, wanted: StrPath | None = None) 
             pass
         free = shutil.disk_usage(there).free
     if free < room:
-        raise DiskFullError(wanted, room, f"{_size(free)} left on device")
+        raise DiskFullError(wanted, room, f"{shown_size(free)} left on device")
 
 
 def _check_name(path: Path) -> None:

@@ -18,6 +18,7 @@ from glassviz.cli.inspect import convert, doctor, explain, inspect
 from glassviz.cli.options import Command
 from glassviz.cli.rollout import evaluate, fit, rollout
 from glassviz.cli.stability import report, stability
+from glassviz.cli.traces import traces
 from glassviz.cli.training import demonstrate, recipes, refine, train
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError
@@ -70,7 +71,7 @@ def glassviz(
 
     \b
     Examples:
-      glassviz render agent.safetensors --overlay-k
+      glassviz render agent.safetensors
       glassviz stability checkpoints/*.safetensors
       glassviz report checkpoints/*.safetensors -o report.html
     """
@@ -79,6 +80,7 @@ def glassviz(
 for command in (
     render,
     rollout,
+    traces,
     inspect,
     convert,
     train,

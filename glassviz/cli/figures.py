@@ -11,7 +11,7 @@ import typer
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import check_target
+from glassviz.files import check_folder, check_target
 
 if TYPE_CHECKING:
     from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.names import Names
     from glassviz.rollout.run import Run
+    from glassviz.rollout.traces import RolloutOptions
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
@@ -32,7 +33,8 @@ def graph(
             "--out",
             "-o",
             help="File to write: .png, .svg, .pdf, .graphml or .json. With several graphs the "
-            "start of their names, or a folder. By default renders/graph-<run>-<controller>.svg.",
+            "start of their names, or a folder. By default in renders/, under names that say what "
+            "is in them.",
         ),
     ] = None,
     mode: Annotated[
@@ -51,7 +53,7 @@ def graph(
         ),
     ] = False,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     traces: opt.Traces = None,
@@ -79,7 +81,7 @@ def graph(
     """
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_difference, print_graphs
-    from glassviz.compare.graphs import graph_all
+    from glassviz.compare.graphs import Graphed, graph_all
     from glassviz.report.documents import check_format, graph_caption, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.names import Names
@@ -92,7 +94,7 @@ def graph(
     writes = out is not None or not to_json
 
     def check(runs: Sequence["Run"]) -> None:
-        _check_targets(runs, out, mode, compare, overwrite, figures)
+        _check_targets(runs, out, mode, compare, options, overwrite, figures)
 
     if writes:
         check([])
@@ -102,7 +104,9 @@ def graph(
     rows = [_with_shown_labels(row, shown) for row in rows]
     difference = _difference(rows) if compare else None
     drawn = _by_stem(rows, difference)
-    paths = _paths(out, list(drawn)) if writes else []
+    runs = [row.run for row in rows if isinstance(row, Graphed)]
+    words = opt.settings_words(runs, options)
+    paths = _paths(out, list(drawn), words) if writes else []
     for path in paths:
         check_target(path, overwrite)
     if to_json:
@@ -167,6 +171,7 @@ def _check_targets(
     out: Path | None,
     mode: GraphMode,
     compare: bool,
+    options: "RolloutOptions",
     overwrite: bool,
     figures: opt.Figures,
 ) -> None:
@@ -176,10 +181,12 @@ def _check_targets(
     controllers = [(run.controller,) for run in runs]
     names = distinct_names([run.name for run in runs], [run.target for run in runs], controllers)
     stems = [file_stem(name, run.controller, mode) for name, run in zip(names, runs, strict=True)]
-    if compare and len(stems) == 2:
+    if compare and runs:
+        if len(stems) != 2:
+            raise _not_two(len(stems))
         stems = [_against(stems)]
     # Before there are runs, any name shows whether the folder can be written.
-    for path in _paths(out, stems or [mode]):
+    for path in _paths(out, stems or [mode], opt.settings_words(runs, options)):
         check_target(path, overwrite if stems else True)
         figures.check(path, overwrite if stems else True)
 
@@ -193,16 +200,23 @@ def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
     for row in rows:
         if not isinstance(row, Graphed):
             raise GlassvizError(row.error)
-    raise UsageError(
-        f"--compare: expected two graphs, found {len(graphs)}: name two runs and a --controller, "
-        f"or one run for its two controllers"
+    raise _not_two(len(graphs))
+
+
+def _not_two(found: int) -> UsageError:
+    return UsageError(
+        f"--compare: expected two graphs, found {found}: name two runs and one controller, or one "
+        f"run with --controller both"
     )
 
 
-def _paths(out: Path | None, names: list[str]) -> list[Path]:
-    """One file per graph: the one that is named, others after it, or all in a folder."""
+def _paths(out: Path | None, names: list[str], words: Sequence[str]) -> list[Path]:
+    """One file per graph: the one that is named, others after it, or all in a folder.
+
+    `words` end default names.
+    """
     if out is None:
-        return [opt.RENDERS / f"graph-{name}.svg" for name in names]
+        return [opt.RENDERS / f"{'-'.join(['graph', name, *words])}.svg" for name in names]
     if not out.suffix:
         return [out / f"{name}.svg" for name in names]
     if len(names) == 1:
@@ -222,7 +236,15 @@ def _after(stem: str, name: str) -> str:
 )
 def latent_map(
     targets: opt.Runs,
-    out: opt.FigureFile = opt.RENDERS / "map.png",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Figure to write: a .png, .svg or .pdf file. By default in renders/, under a name "
+            "that says what is in it.",
+        ),
+    ] = None,
     method: Annotated[
         Literal["umap", "pca"],
         typer.Option(help="umap keeps neighbourhoods, pca the directions of largest variance."),
@@ -258,7 +280,7 @@ def latent_map(
     ] = False,
     map_seed: Annotated[int, typer.Option(help="Seed of the map.", min=0)] = 0,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     traces: opt.Traces = None,
@@ -290,7 +312,10 @@ def latent_map(
     opt.check_table("map", MAP_COLUMNS, sort, brief, to_json)
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
-    figures.check(out, overwrite)
+    if out:
+        figures.check(out, overwrite)
+    else:
+        check_folder(opt.RENDERS)
     if gallery:
         from glassviz.video.opengl import choose_backend
 
@@ -305,8 +330,20 @@ def latent_map(
     rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 
+    words: list[str] = [each for each in (method, joint) if each not in ("umap", None)]
+    words += figures.style.panels or ()
+
+    targeted: list[Path] = []
+
     def check(runs: Sequence["Run"]) -> None:
         of_runs = [group[0].name for group in by_checkpoint(runs)]
+        acting = dict.fromkeys(run.controller for run in runs)
+        path = out or opt.output_path("map", runs, rollout, ".png", [*acting, *words])
+        style.check_target(path, overwrite)
+        figures.check(path, overwrite)
+        targeted.append(path)
+        if gallery and runs and not any(run.has_labels for run in runs):
+            raise _no_prototypes()
         if gallery and len(of_runs) > 1:
             for file in _named_after(gallery, of_runs):
                 style.check_target(file, overwrite)
@@ -319,7 +356,7 @@ def latent_map(
     for each in maps:
         checkpoint = each.traces[0].header["checkpoint"]["sha256"]
         each.__dict__["label_names"] = shown.labelled(checkpoint, each.label_names)
-    files = _draw_maps(maps, figures, out, gallery, overwrite) if maps else []
+    files = _draw_maps(maps, figures, targeted[-1], gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
 
@@ -354,10 +391,7 @@ def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict
 
     shown = [each for each in maps if each.prototypes]
     if not shown:
-        raise UsageError(
-            "--gallery: expected agents with prototypes, found none: name one with Glass, or add "
-            "--labels fitted"
-        )
+        raise _no_prototypes()
     if len(shown) == 1:
         return {path: shown[0]}
     names = [each.name for each in shown]
@@ -365,6 +399,13 @@ def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict
     for file in files:
         style.check_target(file, overwrite)
     return dict(zip(files, shown, strict=True))
+
+
+def _no_prototypes() -> UsageError:
+    return UsageError(
+        "--gallery: expected agents with prototypes, found none: name one with Glass, or add "
+        "--labels fitted"
+    )
 
 
 def _named_after(path: Path, names: Sequence[str]) -> list[Path]:

@@ -16,10 +16,11 @@ from glassviz.cli import terminal
 from glassviz.environment import check_jax, check_variables
 from glassviz.errors import UsageError
 from glassviz.files import check_target, replacing
-from glassviz.rollout.batch import Failed
+from glassviz.rollout.batch import Failed, file_stem
 
 if TYPE_CHECKING:
     from glassviz.figures.style import FigureStyle
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
 RENDERS = Path("renders")
@@ -35,11 +36,11 @@ ControllerChoice = Literal["mppi", "pi", "both"]
 Runs = Annotated[
     list[Path],
     typer.Argument(
-        metavar="RUN", help="Checkpoint, trace, run folder, or a folder or pattern of these."
+        metavar="RUN",
+        help="Checkpoint, trace, run folder, or a folder or pattern of these.",
     ),
 ]
 OneRun = Annotated[Path, typer.Argument(metavar="RUN", help="Checkpoint, trace or run folder.")]
-Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT", help="Checkpoint files.")]
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint file.")]
 
 # Roll-outs
@@ -418,6 +419,46 @@ def rollout_options(controller: ControllerChoice, **options: Any) -> "RolloutOpt
     from glassviz.rollout.traces import RolloutOptions
 
     return RolloutOptions(controllers=controllers(controller), **options)
+
+
+def output_path(
+    kind: str,
+    runs: Sequence["Run"],
+    options: "RolloutOptions",
+    suffix: str,
+    words: Sequence[str] = (),
+    episodes: int = 10,
+) -> Path:
+    """The default file of an output: its name says what is in it.
+
+    Args:
+        kind: begins the name; may be empty.
+        words: that follow the names of the runs.
+        episodes: the default of --episodes.
+    """
+    names = list(dict.fromkeys(run.name for run in runs))
+    if len(names) > 2:
+        names = [names[0], f"and-{len(names) - 1}-more"]
+    beside = settings_words(runs, options, episodes)
+    return RENDERS / f"{file_stem(*filter(None, [kind]), *names, *words, *beside)}{suffix}"
+
+
+def settings_words(
+    runs: Sequence["Run"], options: "RolloutOptions", episodes: int = 10
+) -> list[str]:
+    """What sets roll-outs apart from those without options, as parts of a file's name.
+
+    Nothing for recorded traces, which the options do not change.
+    """
+    if not any(run.checkpoint for run in runs):
+        return []
+    words = [f"seed{options.seed}"] if options.seed else []
+    if options.episodes != episodes:
+        words.append("1episode" if options.episodes == 1 else f"{options.episodes}episodes")
+    for name in ("steps", "samples", "horizon", "iterations"):
+        if (value := getattr(options, name)) is not None:
+            words.append(f"{value}{name}")
+    return [*words, *filter(None, (options.precision, options.physics))]
 
 
 def controllers(choice: ControllerChoice) -> tuple[ControllerName, ...]:

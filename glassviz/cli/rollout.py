@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def rollout(
-    targets: opt.Checkpoints,
+    targets: opt.Runs,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     samples: opt.Samples = None,
@@ -43,12 +43,12 @@ def rollout(
     """Roll out agents and record their traces.
 
     Most commands work on traces, and record missing ones themselves. Both controllers start from
-    the same resets. Existing traces are reused.
+    the same resets. Existing traces are reused: with fewer episodes they are continued.
 
     \b
     Examples:
       glassviz rollout agent.safetensors
-      glassviz rollout runs/hop/seed_*/checkpoints/last.safetensors --controller pi --episodes 50
+      glassviz rollout runs/hop --controller pi --episodes 50
     """
     from glassviz.cli.progress import record_with_progress
 
@@ -79,9 +79,9 @@ def _returns(run: "Run") -> str:
 
 
 def evaluate(
-    targets: opt.Checkpoints,
+    targets: opt.Runs,
     episodes: opt.Episodes = 20,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.OptionalSeed = None,
     sort: opt.Sort = None,
     brief: opt.Brief = False,
@@ -98,7 +98,7 @@ def evaluate(
     \b
     Examples:
       glassviz evaluate agent.safetensors
-      glassviz evaluate runs/hop/seed_*/checkpoints/best_mppi.safetensors --episodes 50 --csv
+      glassviz evaluate runs/hop --episodes 50 --csv
     """
     opt.refuse_both("evaluate", to_json, to_csv)
     from glassviz.cli.progress import listener
@@ -141,7 +141,7 @@ def fit(
         int, typer.Option(help="Refits with other seeds, to measure their agreement.", min=0)
     ] = 20,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     traces: opt.Traces = None,

@@ -1,5 +1,6 @@
 """Commands that assess runs: stability, report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,7 +25,7 @@ GATE = 3
 def stability(
     targets: opt.Runs,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
@@ -157,10 +158,16 @@ def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
 def report(
     targets: opt.Runs,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Report to write: a .html or .md file.")
-    ] = opt.RENDERS / "report.html",
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Report to write: a .html or .md file. By default in renders/, under a name that "
+            "says what is in it.",
+        ),
+    ] = None,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
@@ -214,20 +221,37 @@ def report(
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
     from glassviz.compare.runs import count_seeds
+    from glassviz.files import check_folder
     from glassviz.report.html import check_target
     from glassviz.report.interactive import html as live_html
     from glassviz.rollout.run import Run
     from glassviz.text import count_of
     from glassviz.video.encode import find_ffmpeg
 
-    if interactive:
-        live_html.check_target(out, overwrite, link)
-        if films:
-            find_ffmpeg()
-    else:
-        check_target(out, overwrite)
+    if interactive and films:
+        find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
+    kind = "interactive" if interactive else "report"
+    targeted: list[Path] = []
+
+    def check_path(path: Path) -> None:
+        if interactive:
+            live_html.check_target(path, overwrite, link)
+        else:
+            check_target(path, overwrite)
+
+    def check(runs: Sequence["Run"]) -> None:
+        acting = dict.fromkeys(run.controller for run in runs)
+        path = out or opt.output_path(kind, runs, options, ".html", list(acting))
+        check_path(path)
+        targeted.append(path)
+
+    if out:
+        check_path(out)
+    else:
+        check_folder(opt.RENDERS)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
+    out = targeted[-1]
     if interactive:
         _write_interactive(rows, out, overwrite, films, map_method, link)
     else:

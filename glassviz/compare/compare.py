@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-
-import numpy as np
 
 from glassviz.compare.correspondence import (
     ComparisonAnswers,
@@ -113,8 +110,7 @@ def compare(
     left_out = (*duplicates, *same)
     compared = _compared(kept)
     matches = match_labels(kept, tell)
-    rng = _rng(compared)
-    correspondence = _correspondence(kept, compared, matches, rng)
+    correspondence = _correspondence(kept, compared, matches)
     checkpoints = list({each.name: each for each in compared}.values())
     caveats = (*dependence(compared), mixed_recipes(checkpoints), mismatch(compared))
     return Comparison(
@@ -125,16 +121,16 @@ def compare(
             ControllerRuns(
                 controller=controller,
                 runs=tuple(each.name for each in own),
-                basins=basin_shares(own, rng),
-                returns=returns_of(own, rng),
-                stability_and_return=stability_and_return(own, rng),
-                groups=compare_groups(own, rng),
+                basins=basin_shares(own),
+                returns=returns_of(own),
+                stability_and_return=stability_and_return(own),
+                groups=compare_groups(own),
                 values=compare_values(own),
-                means=metric_means(own, rng),
+                means=metric_means(own),
             )
             for controller, own in by_controller(compared).items()
         ),
-        controllers=compare_controllers(compared, rng),
+        controllers=compare_controllers(compared),
         correspondence=correspondence,
         no_correspondence=matches.obstacle,
         label_matches=matches,
@@ -154,7 +150,6 @@ def _correspondence(
     runs: Sequence[Run],
     compared: Sequence[ComparedRun],
     matches: LabelMatches,
-    rng: np.random.Generator,
 ) -> Correspondence | None:
     """Of the checkpoints with labels that are at hand; None without two."""
     if matches.probe_set is None:
@@ -172,10 +167,4 @@ def _correspondence(
         if name not in labels
         for each in own
     )
-    return correspond(matches.probe_set, compared, labels, labelled, missing, rng)
-
-
-def _rng(compared: Sequence[ComparedRun]) -> np.random.Generator:
-    """The same for the same traces in any order."""
-    digest = sha256("".join(sorted(each.stability.trace_sha256 for each in compared)).encode())
-    return np.random.default_rng(int(digest.hexdigest()[:16], 16))
+    return correspond(matches.probe_set, compared, labels, labelled, missing)

@@ -118,7 +118,8 @@ def describe_gaits(trace: Trace) -> tuple[Gait, ...]:
 
 
 def _episode_rng(trace: Trace, episode: int) -> np.random.Generator:
-    return np.random.default_rng([int(trace.sha256[:16], 16), episode])
+    """Determined by the episode alone, not by those beside it."""
+    return np.random.default_rng(int(trace.episode_sha256[episode][:16], 16))
 
 
 def describe_episode(trace: Trace, episode: int, gait: Gait) -> EpisodeStability:

@@ -1,4 +1,4 @@
-"""What a RUN argument means: a trace, a checkpoint, a run folder, a folder of either, a pattern."""
+"""What a RUN argument means: a trace, a checkpoint, a run folder, a folder of these, a pattern."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ def find_targets(
     """The traces and checkpoints that arguments lead to, in their order, each once.
 
     A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
-    where there is none; another folder for the traces and checkpoints in it. Files of other kinds
+    where there is none; another folder for the traces and checkpoints in it, or for the run folders
+    where it has none. Files of other kinds
     and folders of such files, like the cards, pictures and logs that lie beside checkpoints, are
     passed over if there is something else; what begins like a checkpoint is none of them, whatever
     its name. A file that is named but does not exist is a target: its reader says so.
@@ -107,7 +108,9 @@ def _is_of_another_kind(path: Path) -> bool:
     try:
         if path.is_dir():
             # A run that has saved nothing yet is a run all the same.
-            return not any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in path.iterdir())
+            inside = list(path.iterdir())
+            leads = any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in inside)
+            return not (leads or _run_folders(path))
         return path.is_file() and not (_leads_to_a_trace(path) or _begins_like_a_checkpoint(path))
     except OSError:  # its reader says so
         return False
@@ -147,6 +150,9 @@ def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Fail
     elif files := sorted(file for file in path.iterdir() if _leads_to_a_trace(file)):
         for file in files:
             yield from _targets(file, tell)
+    elif runs := _run_folders(path):
+        for run in runs:
+            yield from _targets(run, tell)
     else:
         yield _leads_nowhere(
             path,
@@ -177,6 +183,15 @@ def _seeds(folder: Path) -> list[Path]:
     """The seeds' folders of a run folder, by seed."""
     found = [path for path in folder.glob("seed_*") if (path / "checkpoints").is_dir()]
     return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    """The run folders in a folder, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and ((path / "checkpoints").is_dir() or _seeds(path))
+    )
 
 
 def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | Failed:

@@ -63,7 +63,10 @@ def test_training_resumes_by_the_same_command_with_resume(folder, checkpoint):
 
 
 def test_a_second_roll_out_reuses_the_traces_of_the_first(folder, checkpoint):
-    command = ("rollout", checkpoint, "--episodes", "2", "--steps", "6", "--samples", "96")
+    command = (
+        "rollout", checkpoint, "--controller", "both",
+        "--episodes", "2", "--steps", "6", "--samples", "96",
+    )  # fmt: skip
     first, second = glassviz(folder, *command), glassviz(folder, *command)
     assert first.count("recorded ") == 2 and second.count("reusing ") == 2
     assert re.search(r"mppi, 2 episodes of 6 frames, mean return", second)
@@ -75,7 +78,7 @@ def test_a_second_roll_out_reuses_the_traces_of_the_first(folder, checkpoint):
 def test_the_film_ends_with_the_return_of_its_trace(folder, checkpoint):
     film = folder / "both.mp4"
     printed = program(
-        folder, "render", checkpoint, "--overlay-k", "--side-by-side", "--controller", "both",
+        folder, "render", checkpoint, "--side-by-side", "--controller", "both",
         "--steps", "12", "--samples", "96", "--size", "320x240", "--out", film,
     )  # fmt: skip
     facts = probe(film)

@@ -273,7 +273,9 @@ def test_an_agent_without_glass_is_fitted_judged_and_filmed(tmp_path, monkeypatc
     )
 
     shown = ("--overlay-k", "--labels", file, "--size", "320x240")
-    assert "renders/bare-pi-fitted.mp4: 80 frames" in glassviz("render", *rolled, *shown)
+    assert "renders/bare-pi-fitted-2episodes-40steps.mp4: 80 frames" in glassviz(
+        "render", *rolled, *shown
+    )
     [path] = Path("renders/traces").glob("bare-pi-*.npz")
     trace = Trace.load(path)
     _, label = FittedLabels.load(file).labels(trace.latent)

@@ -151,7 +151,7 @@ def members(folder) -> list[ComparedRun]:
 def corresponding(labels, members, probe_set=None) -> Correspondence:
     probe_set = probe_set or a_probe_set()
     of = {name: [own] for name, own in zip(labels, members, strict=False)}
-    return correspond(probe_set, members[:2], labels, of, (), np.random.default_rng(0))
+    return correspond(probe_set, members[:2], labels, of, ())
 
 
 def test_permuted_labels_correspond_with_score_1(members):

@@ -37,7 +37,7 @@ from glassviz.rollout.run import Run
 from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
-from glassviz.video.mosaic import Track
+from glassviz.video.mosaic import MAX_HEIGHT, MAX_WIDTH, Track
 from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer, read_number
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
@@ -273,8 +273,23 @@ def test_a_part_or_an_episode_that_there_is_not_is_refused(runs, studio):
         Source.of(runs["hop"], episode=2)
 
 
+@pytest.mark.parametrize("count", [2, 5, 18, 36, 64])
+def test_the_cells_of_a_wall_share_a_screen_without_overlap(runs, count):
+    sources = [Source.of(runs["hop"])] * count
+    own = shared_colors(sources[:1])
+    colors = dataclasses.replace(own, colors=own.colors * count)
+    reel = wall_film(sources, plan_wall(sources), colors, "mp4", "fast")
+    places = [(cell.x, cell.y) for cell in reel.cells]
+    assert len(set(places)) == count
+    assert reel.width <= MAX_WIDTH
+    assert max(x for x, _ in places) + reel.scene.width <= reel.width
+    assert max(y for _, y in places) + reel.scene.height <= reel.height
+    if count <= 18:
+        assert reel.height <= MAX_HEIGHT and reel.scene.height >= 200
+
+
 def test_a_wall_takes_two_runs(runs):
-    with pytest.raises(UsageError, match="expected 2 to 16 runs"):
+    with pytest.raises(UsageError, match="expected 2 to 64 runs"):
         plan_wall([Source.of(runs["hop"])])
 
 

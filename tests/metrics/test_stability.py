@@ -87,6 +87,13 @@ def test_an_episode_does_not_depend_on_the_others_but_for_chance():
     assert one.steady_labels.locking.locking_u == other.steady_labels.locking.locking_u
 
 
+def test_chance_in_an_episode_does_not_depend_on_the_others_either():
+    trace = planted(UNLOCKED, HOP, UNLOCKED)
+    whole, alone = assess(trace), assess(trace.first(1))
+    assert repr(whole.episodes[0].gait.return_map) == repr(alone.episodes[0].gait.return_map)
+    assert repr(whole.episodes[0].labels) == repr(alone.episodes[0].labels)
+
+
 def test_what_is_about_cycles_is_the_same_over_all_and_over_steady_frames():
     [episode] = assess(planted(replace(HOP, locking=0.6, flicker=0.02, falls=2))).episodes
     everything, steady = episode.labels, episode.steady_labels

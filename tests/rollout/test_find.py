@@ -136,3 +136,13 @@ def test_a_pattern_that_no_shell_expanded_is_expanded(tmp_path, monkeypatch):
 def test_what_is_named_twice_is_assessed_once(tmp_path):
     touch(tmp_path, "a.npz")
     assert paths(tmp_path, tmp_path / "a.npz") == [tmp_path / "a.npz"]
+
+
+def test_a_folder_of_run_folders_stands_for_the_seeds_of_each(tmp_path):
+    best = "checkpoints/best_mppi.safetensors"
+    touch(tmp_path, f"hop/seed_1/{best}", f"stand/seed_1/{best}", f"stand/seed_2/{best}")
+    touch(tmp_path, "notes/today.txt")
+    found = find_targets([tmp_path])
+    assert [each.name for each in found] == ["hop/seed_1", "stand/seed_1", "stand/seed_2"]
+    files = touch(tmp_path, "own.safetensors")
+    assert paths(files) == [tmp_path / "own.safetensors"], "checkpoints come before folders of them"
