@@ -42,8 +42,10 @@ def pytest_configure(config: pytest.Config) -> None:
     from glassviz.errors import GlassvizError
     from glassviz.video.opengl import choose_backend
 
-    # A shell's background jobs ignore SIGINT, and so would all that the tests start.
+    # A shell's background jobs ignore SIGINT, those of nohup SIGHUP, and so would all that the
+    # tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     # Without a working backend only the tests that draw fail, each saying why.
     with contextlib.suppress(GlassvizError):
         choose_backend()

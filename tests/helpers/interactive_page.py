@@ -146,6 +146,20 @@ class Player(Chromium):
             " slider.dispatchEvent(new Event('input')); })()"
         )
 
+    def play_at(self, speed: float) -> None:
+        """Choose the speed."""
+        self.evaluate(
+            f"(() => {{ const speed = document.getElementById('speed'); speed.value = '{speed:g}';"
+            " speed.dispatchEvent(new Event('change')); })()"
+        )
+        assert self.evaluate("Number(document.getElementById('speed').value)") == speed
+
+    @property
+    def playing(self) -> bool:
+        return (
+            self.evaluate("document.getElementById('play').getAttribute('aria-label')") == "Pause"
+        )
+
     @property
     def frame(self) -> int:
         return self.evaluate(FRAME)
