@@ -172,7 +172,9 @@ def _meant(path: Path) -> tuple[list[str], bool]:
     return (data, True) if data else (names, False)
 
 
-def near(name: str, known: Iterable[str], sure: bool = False, *, beside: Path | None = None) -> str:
+def near(
+    name: str, known: Iterable[str], sure: bool = False, *, beside: StrPath | None = None
+) -> str:
     """` (did you mean X?)` for the name among `known` that is nearest; empty if none is near.
 
     Args:
@@ -184,7 +186,7 @@ def near(name: str, known: Iterable[str], sure: bool = False, *, beside: Path | 
     """
     names = list(known)
     found = names[:1] if sure else difflib.get_close_matches(name, names, 1, _NEAR)
-    return f" (did you mean {beside / found[0] if beside else found[0]}?)" if found else ""
+    return f" (did you mean {Path(beside) / found[0] if beside else found[0]}?)" if found else ""
 
 
 _NEAR = 0.75

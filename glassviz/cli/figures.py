@@ -476,7 +476,7 @@ def curves(
     *,
     figures: opt.Figures,
 ) -> None:
-    """Plot learning curves: per run the mean over seeds with its interval, and every seed.
+    """Plot learning curves: the mean over the seeds of a run, and every seed.
 
     Runs that started from another agent begin where that one stopped, if it is on record. Reads
     the logs seed_N.csv, also while the training is running. Several trainings in one log are drawn

@@ -146,7 +146,7 @@ def explain(
     ] = None,
     to_json: Json = False,
 ) -> None:
-    """Explain a metric, with its range, chance level and pitfalls, or a word of an output.
+    """Explain a metric, with range, chance level and pitfalls, or a word of an output.
 
     The name is the one that tables, reports and verdicts print. A field that several results have
     is named with its class.

@@ -291,7 +291,7 @@ def test_the_graph_comes_back_as_axes(walker):
         (lambda rollout: rollout.map(method="tsne"), "method: expected one of umap, pca"),
         (lambda rollout: rollout.graph("train"), "mode: expected one of frame"),
         (lambda rollout: rollout.labels("fitted"), "glassviz fit"),
-        (lambda rollout: rollout.labels("none.safetensors"), "no such file"),
+        (lambda rollout: rollout.labels("none.safetensors"), "which is no file"),
     ],
 )
 def test_what_there_is_not_is_refused(hopper, draw, said):

@@ -115,7 +115,7 @@ def test_two_traces_of_a_checkpoint_are_one_run(tmp_path):
     for i, trace in enumerate(traces):
         trace.save(tmp_path / "traces" / f"{i}.npz")
     done = report(tmp_path / "traces", "-o", tmp_path / "r.html")
-    assert "2 of 2 rows, 1 checkpoint\n" in done.stdout
+    assert "2 of 2 rows, 1 seed\n" in done.stdout
 
 
 def test_the_command_is_shown_whole_and_without_control_characters(rows):
@@ -443,7 +443,7 @@ def report(*arguments):
 
 def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_path):
     done = report(folder, "-o", tmp_path / "r.html")
-    assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
+    assert done.exit_code == 1 and "4 of 5 rows, 3 seeds" in done.stdout
     assert f"error: {folder / 'c.npz'}: expected a trace" in done.stderr
     text = (tmp_path / "r.html").read_text()
     assert "data:image/jpeg;base64," in text and "Comparison of runs" in text

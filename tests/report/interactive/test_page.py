@@ -257,7 +257,7 @@ def _film(self, trace, episode, on_frame=lambda: None):
 
 def test_the_command_writes_the_page(brief, tmp_path, fake_films):
     done = report(brief, "--interactive", "-o", tmp_path / "r.html")
-    assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
+    assert done.exit_code == 1 and "4 of 5 rows, 3 seeds" in done.stdout
     assert not films_beside(tmp_path / "r.html").exists()
 
 
