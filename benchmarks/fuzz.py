@@ -466,9 +466,13 @@ def make_log(folder: Path) -> Path:
 
 
 def read_log(path: Path) -> None:
+    from glassviz.errors import GlassvizError
+    from glassviz.rollout.batch import Failed
     from glassviz.training.log import read_runs
 
-    read_runs([path.parent])
+    [row] = read_runs([path.parent])
+    if isinstance(row, Failed):
+        raise GlassvizError(row.error)
 
 
 KINDS = {

@@ -8,6 +8,7 @@ from typing import Annotated, Any, get_type_hints
 from annotated_types import Ge, Interval
 
 from glassviz.errors import UsageError
+from glassviz.text import printable
 
 Count = Annotated[int, Ge(1)]
 Natural = Annotated[int, Ge(0)]
@@ -56,7 +57,7 @@ def check_value(place: str, kind: Any, value: Any) -> Any:
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         raise UsageError(
-            f"{place} is not usable: {reason[0].lower()}{reason[1:]}, found {value!r}"
+            f"{place} is not usable: {reason[0].lower()}{reason[1:]}, found {printable(repr(value))}"
         ) from None
 
 

@@ -11,6 +11,7 @@ from annotated_types import Ge, Interval
 
 from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
 from glassviz.errors import UsageError
+from glassviz.text import printable
 from glassviz.validation import (
     Count,
     Doc,
@@ -592,7 +593,7 @@ def apply(
         place = (places or {}).get(name, "training")
         if name not in SETTINGS:
             raise UsageError(
-                f"{place}: expected settings of a training run, found {name!r}: see "
+                f"{place}: expected settings of a training run, found {printable(name)!r}: see "
                 f"`glassviz train --help`"
             )
         if needs_glass(name) and train.agent.glass is None:
