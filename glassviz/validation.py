@@ -57,7 +57,8 @@ def check_value(place: str, kind: Any, value: Any) -> Any:
     except ValidationError as error:
         reason = error.errors(include_url=False)[0]["msg"]
         raise UsageError(
-            f"{place} is not usable: {reason[0].lower()}{reason[1:]}, found {printable(repr(value))}"
+            f"{place} is not usable: {reason[0].lower()}{reason[1:]}, found "
+            f"{printable(repr(value))}"
         ) from None
 
 
