@@ -6,8 +6,8 @@ Prints Markdown tables. A grid of hops of 40 s is drawn, of every period, jitter
 strength of locking and share of flicker; each is assessed from its trace, and what is found is set
 against what was drawn (period, cycles, falls), or against the expectation from very many cycles
 with the planted phase (locking, kappa, chatter). Then the verdicts on labels of which a share of
-the frames flickers and a share of the cycles is rotated. Verdicts are counted as per cent locked /
-undetermined / oscillating.
+the frames flickers and a share of the cycles is rotated. Verdicts are counted as per cent
+phase-locked / undetermined / oscillating.
 """
 
 import argparse
@@ -31,7 +31,7 @@ JITTERS = (0.0, 0.05, 0.1)
 FALLS = (0, 1, 3)
 LOCKINGS = (1.0, 0.9, 0.7, 0.4, 0.0)
 FLICKERS = (0.0, 0.02, 0.05, 0.1)
-VERDICTS = ("locked", "undetermined", "oscillating")
+VERDICTS = ("phase-locked", "undetermined", "oscillating")
 ROTATED = (0.0, 0.1, 0.2, 0.3, 0.5, 0.7, 1.0)
 MANY = 40_000
 """Frames of the gait from which an expectation comes."""

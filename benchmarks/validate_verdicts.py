@@ -19,7 +19,14 @@ import typer
 
 from glassviz.gait.verdict import GaitThresholds, gait_values, name_gait
 from glassviz.metrics.stability import assess
-from glassviz.metrics.verdict import LabelThresholds, join, judge_labels, label_values
+from glassviz.metrics.verdict import (
+    LABEL_THRESHOLDS,
+    STEADY,
+    LabelThresholds,
+    join,
+    judge_labels,
+    label_values,
+)
 from glassviz.trace import Trace
 
 FOLDER = Path(__file__).parents[1] / "docs" / "validation"
@@ -30,6 +37,9 @@ CYCLES = 5
 """Labels are compared where there are so many gait cycles to compare."""
 
 SWEEPS, CANDIDATES, SHUFFLES = 2, 15, 5
+
+SEEN_AS: dict[str, Any] = {"locked": "phase-locked"}
+"""An eye called labels locked that keep to the phase, and also a single label."""
 
 
 class Episode(NamedTuple):
@@ -58,13 +68,13 @@ def main(traces: Annotated[Path | None, typer.Argument(help="Folder of traces.")
     labelled = [e for e in episodes if e.label_values]
     rhythmic = [e for e in labelled if (e.label_values["cycles"] or 0) >= CYCLES]
     print(f"### Labels, {len(rhythmic)} episodes with {CYCLES} gait cycles or more\n")
-    _print_confusion([(e.labels, judge_labels(e.label_values).verdict) for e in rhythmic])
+    _print_confusion([(e.labels, _label_word(e)) for e in rhythmic])
 
     print(f"\n### Basin, {len(labelled)} episodes of agents with Glass\n")
     _print_confusion(
         [
             (
-                join(e.gait, e.labels)[0],
+                join(e.gait, SEEN_AS.get(e.labels, e.labels))[0],
                 join(name_gait(e.gait_values)[0], judge_labels(e.label_values).verdict)[0],
             )
             for e in labelled
@@ -146,7 +156,13 @@ def _judge_gait(episode: Episode, thresholds: GaitThresholds) -> str:
 
 
 def _judge_labels(episode: Episode, thresholds: LabelThresholds) -> str:
-    return judge_labels(episode.label_values, thresholds).verdict
+    return _label_word(episode, thresholds)
+
+
+def _label_word(episode: Episode, thresholds: LabelThresholds = LABEL_THRESHOLDS) -> str:
+    """The verdict in the words of the eye, which did not tell one label from phase-locked."""
+    verdict = judge_labels(episode.label_values, thresholds).verdict
+    return "locked" if verdict in STEADY else verdict
 
 
 def _of(episode: Episode, what: str) -> str:

@@ -101,7 +101,7 @@ def load(
             raise ValueError("its header is not an object")
     except GlassvizError as error:
         if isinstance(error, MissingFileError):
-            raise MissingFileError(f"{error}: {remedy}") from None
+            raise error.with_remedy(remedy) from None
         raise
     except _DAMAGED as error:
         raise _damaged(path, expected, remedy, error) from None

@@ -1,5 +1,6 @@
 """Files: regular ones read whole and within a limit, atomic writes, checks before long work."""
 
+import difflib
 import errno
 import hashlib
 import os
@@ -8,8 +9,9 @@ import re
 import shutil
 import stat
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -67,7 +69,7 @@ def opened(path: StrPath, expected: str, limit: int = MAX_BYTES) -> Iterator[Bin
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingFileError(f"{path}: expected {expected}, found no such file") from None
+        raise MissingFileError(path, expected) from None
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         if found := _kind(path):  # a socket cannot be opened at all
             raise GlassvizError(
@@ -85,8 +87,8 @@ def opened(path: StrPath, expected: str, limit: int = MAX_BYTES) -> Iterator[Bin
     with os.fdopen(descriptor, "rb") as file:
         if status.st_size > limit:
             raise GlassvizError(
-                f"{path}: expected {expected} of at most {_size(limit)}, found "
-                f"{_size(status.st_size)}: is it another file?"
+                f"{path}: expected {expected} of at most {shown_size(limit)}, found "
+                f"{shown_size(status.st_size)}: is it another file?"
             )
         yield file
 
@@ -107,7 +109,9 @@ def read_bytes(path: StrPath, expected: str, limit: int = MAX_BYTES) -> bytes:
                 f"{path}: expected {expected}, found that it cannot be read: {_reason(error)}"
             ) from None
     if len(data) > limit:
-        raise GlassvizError(f"{path}: expected {expected} of at most {_size(limit)}, found more")
+        raise GlassvizError(
+            f"{path}: expected {expected} of at most {shown_size(limit)}, found more"
+        )
     return data
 
 
@@ -130,7 +134,62 @@ def read_text(path: StrPath, expected: str, limit: int = 64 << 20) -> str:
 
 
 class MissingFileError(GlassvizError):
-    """There is no such file."""
+    """There is no such file.
+
+    Args:
+        expected: what the file should be, with its article.
+        remedy: what to do; not said where the folder has a file that may be meant.
+        what: `file` or `folder`.
+    """
+
+    def __init__(self, path: StrPath, expected: str, remedy: str = "", what: str = "file") -> None:
+        self.path, self.expected = Path(path), expected
+        meant = _meant(self.path)
+        ending = near(self.path.name, *meant, beside=self.path.parent)
+        if not ending:
+            ending = f", expected {expected}" + (f": {remedy}" if remedy else "")
+        super().__init__(f"no such {what}: {path}{ending}")
+
+    def with_remedy(self, remedy: str) -> "MissingFileError":
+        """The same, with what to do."""
+        return MissingFileError(self.path, self.expected, remedy)
+
+
+_MEANT_SUFFIXES = (".safetensors", ".pkl", ".npz", ".toml")
+_MOST_NAMES = 10_000
+"""Names of a folder that are looked through for near ones."""
+
+
+def _meant(path: Path) -> tuple[list[str], bool]:
+    """Names that may be meant by that of a missing file, and whether the first surely is."""
+    names: list[str] = []
+    with suppress(OSError, ValueError), os.scandir(path.parent) as entries:
+        names = sorted(entry.name for entry in islice(entries, _MOST_NAMES))
+    # Whoever forgot the suffix, or took another, means the file with the same stem.
+    stems = {path.name, path.stem}
+    of_stem = [each for each in names if Path(each).stem in stems and each != path.name]
+    data = [each for each in of_stem if each.endswith(_MEANT_SUFFIXES)]
+    return (data, True) if data else (names, False)
+
+
+def near(
+    name: str, known: Iterable[str], sure: bool = False, *, beside: StrPath | None = None
+) -> str:
+    """` (did you mean X?)` for the name among `known` that is nearest; empty if none is near.
+
+    Args:
+        sure: whether the first of `known` is meant, however near it is.
+        beside: the folder of the names, which the answer then begins with.
+
+    >>> near("kapa", ["kappa", "lambda"])
+    ' (did you mean kappa?)'
+    """
+    names = list(known)
+    found = names[:1] if sure else difflib.get_close_matches(name, names, 1, _NEAR)
+    return f" (did you mean {Path(beside) / found[0] if beside else found[0]}?)" if found else ""
+
+
+_NEAR = 0.75
 
 
 class Foreign(NamedTuple):
@@ -221,7 +280,7 @@ def _reason(error: Exception) -> str:
     return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
-def _size(size: int | float) -> str:
+def shown_size(size: int | float) -> str:
     """`3 MB`, as file managers show it."""
     for unit in ("B", "kB", "MB", "GB"):
         if size < 1000:
@@ -395,7 +454,7 @@ def check_folder(folder: StrPath, room: int = 0, wanted: StrPath | None = None) 
             pass
         free = shutil.disk_usage(there).free
     if free < room:
-        raise DiskFullError(wanted, room, f"{_size(free)} left on device")
+        raise DiskFullError(wanted, room, f"{shown_size(free)} left on device")
 
 
 def _check_name(path: Path) -> None:

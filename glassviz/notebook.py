@@ -4,11 +4,13 @@ import base64
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, get_args
+from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args, overload
 
 import numpy as np
 
@@ -18,7 +20,7 @@ from glassviz.rollout import run as rollouts
 from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.find import TRACE_SUFFIX, find_targets
 from glassviz.rollout.remaining import Remaining
-from glassviz.text import printable
+from glassviz.text import count_of, printable
 from glassviz.trace import Trace
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from glassviz.agents.planner import Controller
     from glassviz.checkpoints import Checkpoint
+    from glassviz.compare.compare import Comparison as Compared
     from glassviz.export.product import Source
     from glassviz.figures.latent_map import Color
     from glassviz.maps.coordinates import Method
@@ -104,6 +107,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
             print(f"\r{'':<{longest}}\r", end="", file=sys.stderr, flush=True)
 
 
+CONTROLS = 84
+"""Pixels below a film for the browser's controls, which would cover the strip of labels."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Film:
     """A film. As the last line of a cell it plays below it."""
@@ -131,7 +138,9 @@ class Film:
     def _repr_html_(self) -> str:
         data = base64.b64encode(self.mp4).decode()
         width, height = self.report.size
-        return rendered("notebook_film", film=self, data=data, width=width, height=height)
+        return rendered(
+            "notebook_film", film=self, data=data, width=width, height=height + CONTROLS
+        )
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -306,12 +315,13 @@ class Rollout:
             GlassvizError: there are no labels or, for `soft-train`, no soft assignments.
         """
         from glassviz.compare.graphs import run_graph
+        from glassviz.figures.style import PAGE_INCHES, FigureStyle
         from glassviz.figures.transition_graph import transition_graph
         from glassviz.metrics.transitions import Mode
 
         check_choice("mode", mode, get_args(Mode))
         found = run_graph(self.trace, mode, self.name, self.run.gaits)
-        return hand_over(transition_graph(found, "page"))[0]
+        return hand_over(transition_graph(found, FigureStyle(width_mm=25.4 * PAGE_INCHES)))[0]
 
     def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":
         """Draw the latent map: every frame in a plane, with the typical gait cycle.
@@ -329,6 +339,7 @@ class Rollout:
             GlassvizError: there are too few frames, or nothing to colour them by.
         """
         from glassviz.figures.latent_map import COLORS, figure
+        from glassviz.figures.style import FigureStyle
         from glassviz.maps.coordinates import MapOptions, Method
         from glassviz.maps.maps import make_map
 
@@ -338,7 +349,8 @@ class Rollout:
         found = make_map([self.trace], options, folder, [self.name], gaits=gaits)
         steady = bool((found.frames.cycle >= 0).any())
         plain: Color = "phase" if steady else "return-to-go"
-        return hand_over(figure([found], [color or ("label" if found.has_labels else plain)]))[0]
+        shown = color or ("label" if found.has_labels else plain)
+        return hand_over(figure([found], FigureStyle(panels=(shown,))))[0]
 
     def strip(self, episode: int | None = None, part_s: Part | None = None) -> "Sequence[Axes]":
         """Draw a film strip with labels: two gait cycles below each other, or a part.
@@ -510,26 +522,157 @@ class Run:
         yield from remarks_of(summary)
 
 
-def load(path: StrPath) -> Run | Rollout:
-    """Open a checkpoint as a `Run`, or a trace as a `Rollout`.
+Each = TypeVar("Each")
 
-    `path` is a native checkpoint (.safetensors), a published one (.pkl), a folder that holds one
-    run, or a trace (.npz). Reading a file runs no code of its own.
+
+class Many(Sequence[Each]):
+    """Several runs or roll-outs, in their order. As the last line of a cell they are a table."""
+
+    def __init__(self, members: Sequence[Each]) -> None:
+        self._members = tuple(members)
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    @overload
+    def __getitem__(self, index: int) -> Each: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+
+    def __getitem__(self, index: int | slice) -> Each | Self:
+        if isinstance(index, slice):
+            return type(self)(self._members[index])
+        return self._members[index]
+
+    def _table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+        return rendered("notebook_many", title=repr(self), head=head, rows=rows)
+
+
+class Runs(Many[Run]):
+    """Several checkpoints."""
+
+    def rollout(
+        self, episodes: int = 10, controller: "Controller" = "mppi", **options: Any
+    ) -> "Rollouts":
+        """Let every agent act, with the same options: those of `Run.rollout`.
+
+        Raises:
+            GlassvizError: as for `Run.rollout`.
+        """
+        return Rollouts([run.rollout(episodes, controller, **options) for run in self])
+
+    def __repr__(self) -> str:
+        return f"Runs({count_of(len(self), 'checkpoint')})"
+
+    def _repr_html_(self) -> str:
+        facts = [dict(run._facts()) for run in self]
+        names = [name for name in dict.fromkeys(chain(*facts)) if name in MANY]
+        rows = [
+            (run.name, *(own.get(name, "–") for name in names))
+            for run, own in zip(self, facts, strict=True)
+        ]
+        return self._table(("run", *names), rows)
+
+
+MANY = ("agent", "labels", "recipe", "seed", "env_steps", "return, mppi", "return, pi")
+"""Facts of a run that stand in the table of several."""
+
+
+class Rollouts(Many[Rollout]):
+    """Several roll-outs, which `compare` assesses and compares."""
+
+    def compare(self) -> "Comparison":
+        """Gait, labels and basin of each, and what they say together.
+
+        Raises:
+            GlassvizError: a gait cannot be described, or a trace or checkpoint has changed.
+        """
+        from glassviz.compare.compare import compare
+
+        runs = [each.stability().run for each in self]
+        return Comparison(tuple(runs), compare(runs))
+
+    def __repr__(self) -> str:
+        return f"Rollouts({count_of(len(self), 'roll-out')})"
+
+    def _repr_html_(self) -> str:
+        from glassviz.metrics.statistics import mean_interval
+        from glassviz.report.phrases.numbers import shown_return
+
+        head = ("run", "controller", "episodes", "frames", "return")
+        rows = [
+            (
+                each.name,
+                each.run.controller,
+                str(each.trace.episodes),
+                str(each.trace.frames),
+                shown_return(mean_interval(each.trace.returns.tolist())),
+            )
+            for each in self
+        ]
+        return self._table(head, rows)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Comparison:
+    """Roll-outs side by side: a row for each, and answers about all of them.
+
+    `result` has every number; None with fewer than two.
+    """
+
+    runs: tuple[rollouts.Run, ...]
+    result: "Compared | None"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain containers, as `glassviz stability --json` prints it."""
+        from glassviz.report.documents import run_dict
+        from glassviz.report.serialize import plain
+
+        return {"runs": [run_dict(run) for run in self.runs], "together": plain(self.result)}
+
+    def __repr__(self) -> str:
+        basins = Counter(run.stability.basin.name for run in self.runs)
+        told = ", ".join(f"{count} {basin}" for basin, count in basins.most_common())
+        return f"Comparison({count_of(len(self.runs), 'roll-out')}: {told})"
+
+    def _repr_html_(self) -> str:
+        from glassviz.report.compose import assessed_row
+        from glassviz.report.phrases.comparison import answers
+
+        return rendered(
+            "notebook_comparison",
+            title=repr(self),
+            rows=[assessed_row(run, "") for run in self.runs],
+            told=answers(self.result.answers) if self.result else (),
+        )
+
+
+def load(path: StrPath | Sequence[StrPath]) -> Run | Rollout | Runs | Rollouts:
+    """Open a checkpoint as a `Run` and a trace as a `Rollout`; several as `Runs` or `Rollouts`.
+
+    `path` is a native checkpoint (.safetensors), a published one (.pkl), a trace (.npz), a run
+    folder, a folder or pattern of these, or a list. Reading a file runs no code of its own.
 
     Raises:
         GlassvizError: there is no such file, it is of another kind or damaged.
-        UsageError: the folder holds several runs.
+        UsageError: there are checkpoints and traces among the files.
     """
     found = find_targets(path)
-    if len(found) > 1:
-        paths = (each.target if isinstance(each, Failed) else each.path for each in found[:3])
-        names = ", ".join(map(str, paths))
+    targets = []
+    for target in found:
+        if isinstance(target, Failed):
+            raise GlassvizError(target.error)
+        targets.append(target)
+    traces = [each for each in targets if each.path.suffix == TRACE_SUFFIX]
+    if traces and len(traces) < len(targets):
         raise UsageError(
-            f"{path}: expected one run, found {len(found)} ({names}, …): load them one by one"
+            f"{path}: expected checkpoints or traces, found {len(traces)} of "
+            f"{count_of(len(targets), 'file')} to be traces: load them one by one, or by a pattern "
+            f"such as *{TRACE_SUFFIX}"
         )
-    [target] = found
-    if isinstance(target, Failed):
-        raise GlassvizError(target.error)
-    if target.path.suffix == TRACE_SUFFIX:
-        return Rollout.load(target.path)
-    return Run.load(target.path, target.name)
+    if traces:
+        opened = [Rollout.load(each.path) for each in targets]
+        return opened[0] if len(opened) == 1 else Rollouts(opened)
+    agents = [Run.load(each.path, each.name) for each in targets]
+    return agents[0] if len(agents) == 1 else Runs(agents)

@@ -26,7 +26,7 @@ MOST_CLUSTERS = 4096
 REMEDY = "record it again with `glassviz rollout`"
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """E episodes of T frames, recorded from one checkpoint under one controller.
 
@@ -75,6 +75,12 @@ class Trace:
     angles: Float64[np.ndarray, "episodes frames bodies"]
     contacts: Bool[np.ndarray, "episodes frames geoms"]
     touch: Float64[np.ndarray, "episodes frames sensors"]
+
+    def __repr__(self) -> str:
+        return (
+            f"Trace({self.header['checkpoint']['name']!r}, {self.header['controller']}, "
+            f"{self.episodes} episodes of {self.frames} frames)"
+        )
 
     @property
     def episodes(self) -> int:
@@ -130,6 +136,36 @@ class Trace:
             digest.update(np.ascontiguousarray(getattr(self, name)).data)
         return digest.hexdigest()
 
+    @cached_property
+    def episode_sha256(self) -> tuple[str, ...]:
+        """Hash of each episode, the same whatever other episodes were recorded beside it."""
+        shared = {name: entry for name, entry in self.header.items() if name not in _OF_EPISODES}
+        head = json.dumps(shared, sort_keys=True).encode()
+        hashes = []
+        for episode in range(self.episodes):
+            digest = hashlib.sha256(head)
+            for name in ARRAYS:
+                digest.update(np.ascontiguousarray(getattr(self, name)[episode]).data)
+            hashes.append(digest.hexdigest())
+        return tuple(hashes)
+
+    def first(self, episodes: int) -> Self:
+        """The trace of its first episodes: what recording these alone would have given."""
+        if episodes == self.episodes:
+            return self
+        header = self.header | {"reset_seeds": self.header["reset_seeds"][:episodes]}
+        # Copied, so that the others can be forgotten.
+        arrays = {name: getattr(self, name)[:episodes].copy() for name in ARRAYS}
+        return dataclasses.replace(self, header=header, **arrays)
+
+    def followed_by(self, more: Self) -> Self:
+        """The trace of the episodes of both, which differ in nothing but their resets."""
+        seeds = self.header["reset_seeds"] + more.header["reset_seeds"]
+        arrays = {
+            name: np.concatenate([getattr(self, name), getattr(more, name)]) for name in ARRAYS
+        }
+        return dataclasses.replace(self, header=more.header | {"reset_seeds": seeds}, **arrays)
+
     def save(self, path: StrPath) -> None:
         """Write the trace to `path` (.npz) atomically.
 
@@ -161,6 +197,9 @@ class Trace:
 
 
 ARRAYS = tuple(f.name for f in dataclasses.fields(Trace) if f.name != "header")
+
+_OF_EPISODES = ("reset_seeds", "fitted_labels")
+"""Header entries that say something of all episodes together."""
 
 
 def _invalid(path: Path, finding: str) -> GlassvizError:

@@ -119,7 +119,7 @@ def test_strings_of_the_header_are_printable(tmp_path):
 
 
 def test_a_missing_file_is_said_to_be_missing(tmp_path):
-    with pytest.raises(MissingFileError, match="expected a trace, found no such file: record it"):
+    with pytest.raises(MissingFileError, match=r"no such file: .*, expected a trace: record it"):
         load(tmp_path / "a.npz")
 
 

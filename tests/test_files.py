@@ -39,7 +39,7 @@ def test_what_is_no_regular_file_is_named(tmp_path):
             with pytest.raises(GlassvizError, match=f"expected a trace, found {found}"):
                 read_bytes(tmp_path / name, "a trace")
     for name in ("nothing", "pipe/below"):
-        with pytest.raises(MissingFileError, match="expected a trace, found no such file"):
+        with pytest.raises(MissingFileError, match=r"no such file: .*, expected a trace"):
             read_bytes(tmp_path / name, "a trace")
     with pytest.raises(GlassvizError, match="null"):
         read_bytes("a\0b", "a trace")
@@ -109,3 +109,27 @@ def test_partial_files_of_dead_processes_are_swept_by_the_next_writer(tmp_path):
         partial.touch()
     left = {mine.name, strange.name, "notes.partial", "a.png"}
     assert {path.name for path in tmp_path.iterdir()} == left
+
+
+@pytest.mark.parametrize(
+    "missing, meant",
+    [
+        ("agent", "agent.safetensors"),
+        ("agent.pkl", "agent.safetensors"),
+        ("agnet.safetensors", "agent.safetensors"),
+        ("hop-mppi-0a.npz", "hop-mppi-0b.npz"),
+    ],
+)
+def test_a_missing_file_is_told_with_the_name_that_may_be_meant(tmp_path, missing, meant):
+    for name in ("agent.safetensors", "agent.md", "agent.png", "hop-mppi-0b.npz"):
+        (tmp_path / name).touch()
+    with pytest.raises(MissingFileError) as raised:
+        read_bytes(tmp_path / missing, "a checkpoint")
+    told = f"no such file: {tmp_path / missing} (did you mean {tmp_path / meant}?)"
+    assert str(raised.value) == told == str(raised.value.with_remedy("record it"))
+
+
+def test_a_missing_file_without_a_similar_one_is_told_with_what_it_should_be(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(MissingFileError, match=r"no such file: .*x\.npz, expected a trace$"):
+        read_bytes(tmp_path / "x.npz", "a trace")

@@ -129,7 +129,9 @@ def test_figures_draw_what_the_fonts_have_and_spell_out_the_rest(tmp_path, monke
 
     figure = Figure()
     figure.text(0, 0, "\u4e2d x\x1b\udcff \U0001f600")
-    monkeypatch.setattr(style, "_font_of", lambda c: "DejaVu Sans" if " " <= c < "\x7f" else None)
+    monkeypatch.setattr(
+        style, "_font_of", lambda c, _: "DejaVu Sans" if " " <= c < "\x7f" else None
+    )
     style.save(figure, tmp_path / "figure.svg")
     text = (tmp_path / "figure.svg").read_text()
     assert "U+4E2D" in text and "U+1F600" in text and is_well_formed(tmp_path / "figure.svg")

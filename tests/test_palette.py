@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from glassviz.figures.latent_map import GROUP_COLORS, OUTSIDE_COLOR
+from glassviz.figures.latent_map import OUTSIDE_COLOR
+from glassviz.figures.style import GROUP_COLORS
 from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
 from glassviz.report.interactive.page import PHASE_COLORS

@@ -37,7 +37,7 @@ _MAX_LAYERS = 16
 _MAX_HEADS = 64
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Checkpoint:
     """A trained agent read from a file, its parameters validated against its configuration.
 
@@ -53,12 +53,15 @@ class Checkpoint:
     """
 
     config: AgentConfig
-    params: dict[str, Any] = field(repr=False)
+    params: dict[str, Any]
     name: str
     format: str
     sha256: str
     provenance: dict[str, Any] = field(default_factory=dict)
     assumptions: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"Checkpoint({self.name!r}, {self.config.family}, {self.sha256[:12]})"
 
 
 def save(

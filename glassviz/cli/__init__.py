@@ -18,14 +18,12 @@ from glassviz.cli.inspect import convert, doctor, explain, inspect
 from glassviz.cli.options import Command
 from glassviz.cli.rollout import evaluate, fit, rollout
 from glassviz.cli.stability import report, stability
+from glassviz.cli.traces import traces
 from glassviz.cli.training import demonstrate, recipes, refine, train
 from glassviz.environment import prepare_environment
 from glassviz.errors import GlassvizError
 
 PROGRAM = "glassviz"
-
-SIGNALLED = 128
-"""Exit code after a signal such as Ctrl-C: this plus its number, as in shells."""
 
 
 class CommandGroup(TyperGroup):
@@ -38,12 +36,10 @@ class CommandGroup(TyperGroup):
         except GlassvizError as error:
             terminal.tell(f"error: {error}")
             raise typer.Exit(error.exit_code) from None
-        except terminal.Ended as end:
-            terminal.tell("ended")
-            raise typer.Exit(SIGNALLED + end.number) from None
-        except KeyboardInterrupt:
-            terminal.tell("interrupted")
-            raise typer.Exit(SIGNALLED + signal.SIGINT) from None
+        except KeyboardInterrupt as signalled:
+            terminal.tell_interrupted(signalled)
+            number = getattr(signalled, "number", signal.SIGINT)
+            raise typer.Exit(terminal.SIGNALLED + number) from None
 
 
 app = typer.Typer(
@@ -75,7 +71,7 @@ def glassviz(
 
     \b
     Examples:
-      glassviz render agent.safetensors --overlay-k
+      glassviz render agent.safetensors
       glassviz stability checkpoints/*.safetensors
       glassviz report checkpoints/*.safetensors -o report.html
     """
@@ -84,6 +80,7 @@ def glassviz(
 for command in (
     render,
     rollout,
+    traces,
     inspect,
     convert,
     train,

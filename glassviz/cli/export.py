@@ -10,12 +10,15 @@ import typer
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.rollout.batch import file_stem
+from glassviz.rollout.batch import Failed, file_stem
+from glassviz.text import printable
 
 if TYPE_CHECKING:
     from glassviz.export.product import Product, Source, Studio
+    from glassviz.figures.style import FigureStyle
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
+    from glassviz.rollout.traces import RolloutOptions
     from glassviz.video.film import FilmOptions
 
 Format = Literal["mp4", "gif", "webm"]
@@ -23,20 +26,21 @@ FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
 
 
 def render(
-    targets: Annotated[
-        list[Path],
-        typer.Argument(metavar="CKPT|TRACE", help="Checkpoints to roll out, or traces (.npz)."),
-    ],
+    targets: opt.Runs,
     overlay_k: Annotated[
         bool,
         typer.Option(
-            "--overlay-k", help="Draw cluster, controller, return and timeline over each frame."
+            "--overlay-k/--no-overlay",
+            help="Draw cluster, controller, return and timeline over each frame.",
         ),
-    ] = False,
+    ] = True,
     controller: opt.OptionalController = None,
     episodes: Annotated[
         int, typer.Option(help="Number of episodes to show, one after the other.", min=1)
     ] = 1,
+    episode: Annotated[
+        int | None, typer.Option(help="Show this episode only, counted from 1.", min=1)
+    ] = None,
     steps: opt.Steps = None,
     seed: opt.OptionalSeed = None,
     camera: Annotated[
@@ -48,12 +52,7 @@ def render(
     speed: Annotated[
         float, typer.Option(help="1 is real time, 0.5 slow motion. No frame is skipped.")
     ] = 1.0,
-    quality: Annotated[
-        Literal["fast", "full"] | None,
-        typer.Option(
-            help="full draws shadows, reflections and smooth edges; the default on a GPU."
-        ),
-    ] = None,
+    quality: opt.Quality = None,
     format: Annotated[
         Format | None, typer.Option(help="File format; by default from --out, else mp4.")
     ] = None,
@@ -61,9 +60,14 @@ def render(
         bool, typer.Option("--side-by-side", help="Show both controllers in one film, same resets.")
     ] = False,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     out: Annotated[
         Path | None,
-        typer.Option(help="Film to write; by default renders/<name>-<controller>.<format>."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Film to write; by default renders/, under a name that says what is in it.",
+        ),
     ] = None,
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
@@ -76,11 +80,11 @@ def render(
     """Film agents, with the active cluster on every frame.
 
     Checkpoints are rolled out first; a trace of the same roll-out is reused. The controller is
-    the planner by default, and the seed 0.
+    the planner by default, and the seed 0: episode 1 is the first in tables too.
 
     \b
     Examples:
-      glassviz render agent.safetensors --overlay-k
+      glassviz render agent.safetensors
       glassviz render agent.safetensors --side-by-side --speed 0.5 --out both.mp4
     """
     from glassviz.video.film import FilmOptions
@@ -93,10 +97,13 @@ def render(
         "precision": precision,
         "physics": physics,
     }
-    _refuse_for_traces(targets, given | {"controller": controller})
+    if episode is not None and episodes != 1:
+        raise UsageError("render: --episode and --episodes exclude each other: drop one")
+    found = _found(targets)
+    _refuse_for_traces(found, given | {"controller": controller})
     options = FilmOptions(
         overlay_k=overlay_k,
-        episodes=tuple(range(episodes)),
+        episodes=tuple(range(episodes)) if episode is None else (episode - 1,),
         steps=steps,
         camera=camera,
         size=_size(size),
@@ -106,9 +113,9 @@ def render(
         side_by_side=side_by_side,
         overwrite=overwrite,
     )
-    acting = _acting(controller, side_by_side and len(targets) == 1)
-    planned = {"episodes": episodes, "steps": steps} | given | {"seed": seed or 0}
-    for row, path in _recorded(targets, acting, planned, options, labels, out, traces):
+    acting = _acting(controller, side_by_side and len(found) == 1)
+    planned = {"episodes": episode or episodes, "steps": steps} | given | {"seed": seed or 0}
+    for row, path in _recorded(found, acting, planned, options, labels, out, traces, names):
         _film(row, path, options)
 
 
@@ -120,14 +127,17 @@ def _recorded(
     labels: str,
     out: Path | None,
     traces: Path | None,
+    names: Path | None,
 ) -> list[tuple[list["Run"], Path]]:
     """The traces of each film, from left to right, and its file."""
     from glassviz.files import check_folder, check_target
     from glassviz.video.opengl import choose_backend
 
     def films(runs: Sequence["Run"]) -> list[tuple[list["Run"], Path]]:
+        runs = [run for run in with_distinct_names(runs) if isinstance(run, Run)]
+        _check_episodes(runs, options)
         rows = [list(runs)] if options.side_by_side else [[run] for run in runs]
-        paths = [out or _default_path(row, options) for row in rows]
+        paths = [out or _default_path(row, asked, options) for row in rows]
         opt.refuse_clash("render", paths)
         for path in paths:
             check_target(path, options.overwrite)
@@ -139,12 +149,12 @@ def _recorded(
         check_folder(opt.RENDERS)
     choose_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import record_with_progress
+    from glassviz.rollout.run import Run, with_distinct_names
     from glassviz.video.encode import find_ffmpeg
 
     find_ffmpeg()
-
     asked = opt.rollout_options(acting, **planned)
-    return films(record_with_progress(targets, asked, traces, labels, films))
+    return films(record_with_progress(targets, asked, traces, labels, films, names))
 
 
 def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
@@ -171,13 +181,44 @@ def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
     ]
 
 
-def _default_path(row: list["Run"], options: "FilmOptions") -> Path:
+def _found(targets: list[Path]) -> list[Path]:
+    """The checkpoints and traces that arguments lead to.
+
+    Raises:
+        GlassvizError: an argument leads to none.
+    """
+    from glassviz.rollout.find import find_targets
+
+    found = find_targets(targets, terminal.tell)
+    for each in found:
+        if isinstance(each, Failed):
+            raise GlassvizError(each.error)
+    return [each.path for each in found if not isinstance(each, Failed)]
+
+
+def _check_episodes(runs: Sequence["Run"], options: "FilmOptions") -> None:
+    """Refuse episodes that a trace does not have."""
+    most = max(options.episodes or (0,)) + 1
+    for run in runs:
+        if (has := _episodes_of(run)) < most:
+            raise UsageError(f"{run.target}: expected {most} episodes, found {has}: name fewer")
+
+
+def _episodes_of(run: "Run") -> int:
+    return run.episodes or len(run.header["reset_seeds"])
+
+
+def _default_path(row: list["Run"], asked: "RolloutOptions", options: "FilmOptions") -> Path:
     from glassviz.rollout.run import LEARNED
 
-    names = dict.fromkeys(run.name for run in row)
     acting = dict.fromkeys(run.controller for run in row)
-    fitted = ["fitted"] if any(run.labels != LEARNED for run in row) else []
-    return opt.RENDERS / f"{file_stem(*names, *acting, *fitted)}.{options.format}"
+    words = [*acting, *(["fitted"] if any(run.labels != LEARNED for run in row) else [])]
+    shown = options.episodes or ()
+    # One that is filmed alone is named, and the number of several follows.
+    if len(shown) == 1 and shown != (0,):
+        words.append(f"episode{shown[0] + 1}")
+    usual = asked.episodes if len(shown) == 1 else 1
+    return opt.output_path("", row, asked, f".{options.format}", words, usual)
 
 
 def _acting(controller: opt.ControllerChoice | None, both_needed: bool) -> opt.ControllerChoice:
@@ -219,6 +260,7 @@ def _format(wanted: Format | None, out: Path | None) -> Format:
     raise UsageError(f"--out: expected a name that ends in {suffix}, found {out}")
 
 
+@opt.with_figure_options()
 def export(
     targets: opt.Runs,
     grid: Annotated[
@@ -271,10 +313,7 @@ def export(
             "most, and --wall runs at 0.5."
         ),
     ] = None,
-    quality: Annotated[
-        Literal["fast", "smooth", "full"] | None,
-        typer.Option(help="smooth draws smooth edges, full also shadows and reflections."),
-    ] = None,
+    quality: opt.Quality = None,
     episodes: opt.Episodes = 10,
     controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
@@ -282,7 +321,10 @@ def export(
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Make films and figures for papers and talks, each with a caption.
 
@@ -308,6 +350,7 @@ def export(
     kind = _kind([name for name, given in flags.items() if given], clip is not None)
     part_s = None if clip is None else _part(clip)
     _refuse(kind, out, columns != 6, speed)
+    _refuse_style(kind, figures)
     from glassviz.video.opengl import prefer_backend
 
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
@@ -316,25 +359,27 @@ def export(
     from glassviz.files import check_folder
     from glassviz.video.encode import find_ffmpeg
 
-    if kind not in ("strip", "raster", "timeline"):
+    if kind not in FIGURES:
         find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     shown = None if episode is None else episode - 1
 
     def check(runs: Sequence["Run"]) -> None:
+        _check_shown(kind, runs, shown)
         if all_ is None:
-            _check_targets(kind, runs, out, shown, labels, overwrite)
+            _check_targets(kind, runs, out, shown, labels, options, overwrite, figures)
         else:
             check_folder(all_)
 
     check([])
-    rows = assess_with_progress(targets, options, traces, jobs, labels, check)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
     with Studio(quality=quality, jobs=jobs) as studio:
         if all_ is not None:
             _export_all(rows, all_, studio, shown, overwrite)
         else:
             sources = _sources(rows, shown)
-            _write(_products(kind, sources, studio, columns, speed, part_s), out, overwrite)
+            made = _products(kind, sources, studio, columns, speed, part_s, figures.style)
+            _write(made, sources, options, out, overwrite, figures)
             opt.tell_failures(rows)
             opt.exit_on_failures(rows)
 
@@ -384,22 +429,43 @@ def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> 
         raise UsageError(f"--speed: expected 0.05 to 4, found {speed:g}")
 
 
+FIGURES = ("strip", "raster", "timeline")
+"""Kinds that are figures; the others are films."""
+
+
+def _refuse_style(kind: str, figures: opt.Figures) -> None:
+    """Refuse options of figures for films, which they have no effect on.
+
+    Raises:
+        UsageError: there are some.
+    """
+    from glassviz.figures.style import PLAIN
+
+    if kind not in FIGURES and (figures.style != PLAIN or figures.caption_file):
+        raise UsageError(
+            f"--{kind}: options of figures such as --width only affect "
+            f"{', '.join(f'--{name}' for name in FIGURES)}: drop them"
+        )
+
+
 def _check_targets(
     kind: str,
     runs: Sequence["Run"],
     out: Path | None,
     episode: int | None,
     labels: str,
+    options: "RolloutOptions",
     overwrite: bool,
+    figures: opt.Figures,
 ) -> None:
     """Refuse what cannot be written, once before the runs are found and once they are."""
-    from glassviz.export.product import ENDINGS, check_ending, default_stem
+    from glassviz.export.product import WALL, check_ending, default_stem
     from glassviz.files import check_folder, check_target
     from glassviz.rollout.batch import distinct_names
 
     if out:
         check_ending(kind, out)
-        paths = [out] * (1 if kind == "wall" else max(len(runs), 1))
+        paths = [out] * (1 if kind == WALL else max(len(runs), 1))
     else:
         check_folder(opt.RENDERS)
         controllers = [(run.controller,) for run in runs]
@@ -410,11 +476,35 @@ def _check_targets(
             default_stem(kind, name, run.controller, fitted, episode)
             for name, run in zip(names, runs, strict=True)
         ]
-        stems = stems[:1] if kind == "wall" else stems
-        paths = [opt.RENDERS / f"{stem}{ENDINGS[kind][0]}" for stem in stems]
+        paths = [_named(kind, stem, runs, options) for stem in stems[: 1 if kind == WALL else None]]
     opt.refuse_clash("export", paths)
     for path in paths:
         check_target(path, overwrite)
+        figures.check(path, overwrite)
+
+
+def _named(kind: str, stem: str, runs: Sequence["Run"], options: "RolloutOptions") -> Path:
+    """The default file of a product; a wall is named after its runs."""
+    from glassviz.export.product import ENDINGS, WALL
+
+    ending = ENDINGS[kind][0]
+    if kind == WALL:
+        return opt.output_path(WALL, runs, options, ending)
+    return opt.RENDERS / f"{file_stem(stem, *opt.settings_words(runs, options))}{ending}"
+
+
+def _check_shown(kind: str, runs: Sequence["Run"], episode: int | None) -> None:
+    """Refuse an episode that a run does not have, and a wall of too many runs."""
+    from glassviz.export.mosaics import check_count
+
+    if runs and kind == "wall":
+        check_count(len(runs))
+    for run in runs:
+        if episode is not None and episode >= (has := _episodes_of(run)):
+            raise UsageError(
+                f"--episode: expected 1 to {has}, the episodes of {printable(run.name)}, found "
+                f"{episode + 1}"
+            )
 
 
 def _sources(rows: Sequence["Run | Failed"], episode: int | None) -> list["Source"]:
@@ -424,7 +514,6 @@ def _sources(rows: Sequence["Run | Failed"], episode: int | None) -> list["Sourc
         GlassvizError: none could.
     """
     from glassviz.export.product import Source
-    from glassviz.rollout.batch import Failed
 
     failed = [row for row in rows if isinstance(row, Failed)]
     if failed and len(failed) == len(rows):
@@ -439,6 +528,7 @@ def _products(
     columns: int,
     speed: float | None,
     part_s: tuple[float, float] | None,
+    look: "FigureStyle",
 ) -> list["Product"]:
     """One product per run, or a single wall."""
     from glassviz.export import kinds
@@ -447,21 +537,29 @@ def _products(
         return [kinds.wall(sources, studio, speed, terminal.tell)]
     make: dict[str, Callable[[Source], Product]] = {
         "grid": lambda source: kinds.grid(source, studio, columns, speed),
-        "strip": lambda source: kinds.strip(source, studio, part_s),
+        "strip": lambda source: kinds.strip(source, studio, part_s, look),
         "gif": lambda source: kinds.gif(source, studio, part_s),
         "clip": lambda source: kinds.clip(source, studio, part_s),
-        "raster": kinds.raster,
-        "timeline": lambda source: kinds.timeline(source, part_s),
+        "raster": lambda source: kinds.raster(source, look),
+        "timeline": lambda source: kinds.timeline(source, part_s, look),
     }
     return [make[kind](source) for source in sources]
 
 
-def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None:
+def _write(
+    products: list["Product"],
+    sources: list["Source"],
+    options: "RolloutOptions",
+    out: Path | None,
+    overwrite: bool,
+    figures: opt.Figures,
+) -> None:
     from glassviz.cli.progress import task
     from glassviz.export.product import check_ending
     from glassviz.files import check_target
 
-    paths = [out or opt.RENDERS / f"{each.stem}{each.endings[0]}" for each in products]
+    runs = [source.run for source in sources]
+    paths = [out or _named(each.kind, each.stem, runs, options) for each in products]
     opt.refuse_clash("export", paths)
     for product, path in zip(products, paths, strict=True):
         check_ending(product.kind, path)
@@ -469,6 +567,7 @@ def _write(products: list["Product"], out: Path | None, overwrite: bool) -> None
     for product, path in zip(products, paths, strict=True):
         with task(f"drawing {path.name}") as progress:
             notes = product.write(path, overwrite, progress)
+            figures.save_caption(path, product.caption, overwrite)
         terminal.echo(": ".join([str(path), *notes[:1]]))
         for note in (*notes[1:], product.caption):
             terminal.echo(f"  {note}")
@@ -501,8 +600,15 @@ def _export_all(
 
 def rerun(
     target: opt.OneRun,
-    out: Annotated[Path, typer.Option("--out", "-o", help="File to write, a .rrd.")] = opt.RENDERS
-    / "run.rrd",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="File to write, a .rrd; by default in renders/, under a name that says what is in "
+            "it.",
+        ),
+    ] = None,
     episode: opt.Episode = None,
     episodes: opt.Episodes = 10,
     controller: opt.OneController = "mppi",
@@ -529,15 +635,26 @@ def rerun(
     from glassviz.export import rerun
     from glassviz.video.encode import find_ffmpeg
 
-    rerun.check(out, overwrite)
     find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress([target], options, traces, 1, labels)
-    if len(rows) > 1:
-        names = ", ".join(row.name for row in rows[:3])
-        raise UsageError(
-            f"rerun: expected one run, found {len(rows)} ({names}, …): write them one by one"
-        )
+    shown = [] if episode is None else [f"episode{episode}"]
+
+    def path_of(runs: Sequence["Run"]) -> Path:
+        named = [*dict.fromkeys(run.controller for run in runs), *shown]
+        return out or opt.output_path("", runs, options, ".rrd", named)
+
+    def check(runs: Sequence["Run"]) -> None:
+        if len(runs) > 1:
+            names = ", ".join(run.name for run in runs[:3])
+            raise UsageError(
+                f"rerun: expected one run, found {len(runs)} ({names}, …): write them one by one"
+            )
+        _check_shown("rerun", runs, None if episode is None else episode - 1)
+        rerun.check(path_of(runs), overwrite)
+
+    rerun.check(out or opt.RENDERS / "any.rrd", overwrite or out is None)
+    rows = assess_with_progress([target], options, traces, 1, labels, check)
+    out = path_of([row for row in rows if not isinstance(row, Failed)])
     [source] = _sources(rows, None if episode is None else episode - 1)
     with task(f"drawing and mapping {source.title}"):
         notes = rerun.write(source, out, overwrite)

@@ -1,6 +1,8 @@
 """Commands that draw figures: graph, map, curves."""
 
+import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -9,17 +11,20 @@ import typer
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import check_target
+from glassviz.files import check_folder, check_target
 
 if TYPE_CHECKING:
     from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.names import Names
     from glassviz.rollout.run import Run
+    from glassviz.rollout.traces import RolloutOptions
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
 
+@opt.with_figure_options("graph", "P", "A", "S", "difference", "first", "second")
 def graph(
     targets: opt.Runs,
     out: Annotated[
@@ -28,7 +33,8 @@ def graph(
             "--out",
             "-o",
             help="File to write: .png, .svg, .pdf, .graphml or .json. With several graphs the "
-            "start of their names, or a folder. By default renders/graph-<run>-<controller>.svg.",
+            "start of their names, or a folder. By default in renders/, under names that say what "
+            "is in them.",
         ),
     ] = None,
     mode: Annotated[
@@ -41,28 +47,29 @@ def graph(
     compare: Annotated[
         bool,
         typer.Option(
-            "--compare", help="Match the labels of two runs and draw the difference of the graphs."
+            "--compare",
+            help="Match the labels of two runs and draw the difference of the graphs; with "
+            "--panels also the graphs.",
         ),
     ] = False,
-    width: Annotated[
-        Literal["column", "page"],
-        typer.Option(
-            help="Figure width; a column has the matrices below the graph, a page beside it."
-        ),
-    ] = "column",
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Plot transition graphs of prototypes, and measure their order.
 
     One graph per checkpoint and controller: prototypes inside the hulls of their clusters, arrows
-    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S.
+    as wide as their traffic, the dominant cycle in black, and the matrices P, A and S of the
+    visited prototypes: below the graph, or beside it in a figure of at least 140 mm.
     Transitions are pooled over episodes, without their initial transients. Agents without labels
     need `glassviz fit` first. With --json, files are written only if --out is given. Runs without
     a graph are listed with the reason, and the exit code is 1.
@@ -74,38 +81,72 @@ def graph(
     """
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import print_difference, print_graphs
-    from glassviz.compare.graphs import graph_all
-    from glassviz.report.documents import check_format, graph_dict, save_graph
+    from glassviz.compare.graphs import Graphed, graph_all
+    from glassviz.report.documents import check_format, graph_caption, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
+    from glassviz.rollout.names import Names
 
+    opt.check_table("graph", (), None, brief, to_json)
     if out and out.suffix:
         check_format(out)
+    _check_panels(figures, compare)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     writes = out is not None or not to_json
 
     def check(runs: Sequence["Run"]) -> None:
-        _check_targets(runs, out, mode, compare, overwrite)
+        _check_targets(runs, out, mode, compare, options, overwrite, figures)
 
     if writes:
         check([])
-    with listener("counting", check if writes else lambda runs: None) as callbacks:
+    shown = Names.load(names)
+    with listener("counting", check if writes else lambda runs: None, shown) as callbacks:
         rows = graph_all(targets, options, mode, traces, labels, callbacks)
+    rows = [_with_shown_labels(row, shown) for row in rows]
     difference = _difference(rows) if compare else None
-    shown = _by_stem(rows, difference)
-    paths = _paths(out, list(shown)) if writes else []
+    drawn = _by_stem(rows, difference)
+    runs = [row.run for row in rows if isinstance(row, Graphed)]
+    words = opt.settings_words(runs, options)
+    paths = _paths(out, list(drawn), words) if writes else []
     for path in paths:
         check_target(path, overwrite)
     if to_json:
         failed = [row for row in rows if isinstance(row, Failed)]
-        terminal.echo_json([*map(graph_dict, shown.values()), *failed], ascii_only=False)
+        terminal.echo_json([*map(graph_dict, drawn.values()), *failed], ascii_only=False)
     else:
-        print_graphs(rows)
+        print_graphs(rows, brief=brief)
         if difference:
             print_difference(difference)
-    for path, each in zip(paths, shown.values(), strict=bool(paths)):
-        save_graph(each, path, overwrite, width)
+    for path, each in zip(paths, drawn.values(), strict=bool(paths)):
+        save_graph(each, path, overwrite, figures.style)
+        figures.save_caption(path, graph_caption(each), overwrite)
         terminal.echo(f"wrote {path}", err=to_json)
     opt.exit_on_failures(rows)
+
+
+def _check_panels(figures: opt.Figures, compare: bool) -> None:
+    """Refuse panels of a graph with --compare, and those of a difference without.
+
+    Raises:
+        UsageError: a panel is not of this figure.
+    """
+    from glassviz.figures import flux_difference, transition_graph
+
+    known = flux_difference.PANELS if compare else transition_graph.PANELS
+    for name in figures.style.panels or ():
+        if name not in known:
+            which = "with" if compare else "without"
+            raise UsageError(
+                f"--panels: expected some of {', '.join(known)} {which} --compare, found {name!r}"
+            )
+
+
+def _with_shown_labels(row: "Graphed | Failed", shown: "Names") -> "Graphed | Failed":
+    from glassviz.compare.graphs import Graphed
+
+    if not isinstance(row, Graphed):
+        return row
+    labels = shown.labelled(row.run.checkpoint_sha256, row.graph.names)
+    return replace(row, graph=replace(row.graph, names=labels))
 
 
 def _by_stem(
@@ -126,7 +167,13 @@ def _against(stems: Sequence[str]) -> str:
 
 
 def _check_targets(
-    runs: Sequence["Run"], out: Path | None, mode: GraphMode, compare: bool, overwrite: bool
+    runs: Sequence["Run"],
+    out: Path | None,
+    mode: GraphMode,
+    compare: bool,
+    options: "RolloutOptions",
+    overwrite: bool,
+    figures: opt.Figures,
 ) -> None:
     """Refuse what cannot be written, once before the runs are found and once they are."""
     from glassviz.rollout.batch import distinct_names, file_stem
@@ -134,11 +181,14 @@ def _check_targets(
     controllers = [(run.controller,) for run in runs]
     names = distinct_names([run.name for run in runs], [run.target for run in runs], controllers)
     stems = [file_stem(name, run.controller, mode) for name, run in zip(names, runs, strict=True)]
-    if compare and len(stems) == 2:
+    if compare and runs:
+        if len(stems) != 2:
+            raise _not_two(len(stems))
         stems = [_against(stems)]
     # Before there are runs, any name shows whether the folder can be written.
-    for path in _paths(out, stems or [mode]):
+    for path in _paths(out, stems or [mode], opt.settings_words(runs, options)):
         check_target(path, overwrite if stems else True)
+        figures.check(path, overwrite if stems else True)
 
 
 def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
@@ -150,16 +200,23 @@ def _difference(rows: list["Graphed | Failed"]) -> "FluxDifference":
     for row in rows:
         if not isinstance(row, Graphed):
             raise GlassvizError(row.error)
-    raise UsageError(
-        f"--compare: expected two graphs, found {len(graphs)}: name two runs and a --controller, "
-        f"or one run for its two controllers"
+    raise _not_two(len(graphs))
+
+
+def _not_two(found: int) -> UsageError:
+    return UsageError(
+        f"--compare: expected two graphs, found {found}: name two runs and one controller, or one "
+        f"run with --controller both"
     )
 
 
-def _paths(out: Path | None, names: list[str]) -> list[Path]:
-    """One file per graph: the one that is named, others after it, or all in a folder."""
+def _paths(out: Path | None, names: list[str], words: Sequence[str]) -> list[Path]:
+    """One file per graph: the one that is named, others after it, or all in a folder.
+
+    `words` end default names.
+    """
     if out is None:
-        return [opt.RENDERS / f"graph-{name}.svg" for name in names]
+        return [opt.RENDERS / f"{'-'.join(['graph', name, *words])}.svg" for name in names]
     if not out.suffix:
         return [out / f"{name}.svg" for name in names]
     if len(names) == 1:
@@ -174,19 +231,24 @@ def _after(stem: str, name: str) -> str:
     return cut_stem(f"{stem}-{name}", longest=2 * LONGEST_STEM)
 
 
-Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run", "all"]
-
-
+@opt.with_figure_options(
+    "label", "phase", "return-to-go", "controller", "episode", "run", "quality"
+)
 def latent_map(
     targets: opt.Runs,
-    out: opt.FigureFile = opt.RENDERS / "map.png",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Figure to write: a .png, .svg or .pdf file. By default in renders/, under a name "
+            "that says what is in it.",
+        ),
+    ] = None,
     method: Annotated[
         Literal["umap", "pca"],
         typer.Option(help="umap keeps neighbourhoods, pca the directions of largest variance."),
     ] = "umap",
-    color: Annotated[
-        Color, typer.Option(help="Colour of the frames; all draws one panel per colouring.")
-    ] = "all",
     joint: Annotated[
         Literal["obs", "gait", "latent"] | None,
         typer.Option(
@@ -218,30 +280,42 @@ def latent_map(
     ] = False,
     map_seed: Annotated[int, typer.Option(help="Seed of the map.", min=0)] = 0,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
-    Both controllers share a map. Coordinates are cached beside the traces. Quality measures
-    compare neighbourhoods on the map and in latent space, and ignore neighbours in time. Missing
-    traces are recorded. JSON has landmarks, quality and captions. Runs that cannot be mapped are
+    There is one panel per colouring of the frames. Both controllers share a map. Coordinates are
+    cached beside the traces. Quality measures compare neighbourhoods on the map and in latent
+    space, and ignore neighbours in time. Missing traces are recorded. JSON has landmarks, quality
+    and captions. Runs that cannot be mapped are
     listed with the reason, and the exit code is 1.
 
     \b
     Examples:
       glassviz map agent.safetensors -o map.png
-      glassviz map runs/hop --joint gait --color run -o gaits.pdf
+      glassviz map runs/hop --joint gait --panels run -o gaits.pdf
     """
+    from glassviz.cli.tables import MAP_COLUMNS, print_maps
     from glassviz.figures import style
 
+    opt.check_table("map", MAP_COLUMNS, sort, brief, to_json)
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
+    if out:
+        figures.check(out, overwrite)
+    else:
+        check_folder(opt.RENDERS)
     if gallery:
         from glassviz.video.opengl import choose_backend
 
@@ -249,43 +323,63 @@ def latent_map(
     from glassviz.cli.progress import listener
     from glassviz.maps.coordinates import MapOptions
     from glassviz.maps.maps import LatentMap, map_all
+    from glassviz.rollout.names import Names
     from glassviz.rollout.run import by_checkpoint
 
+    shown = Names.load(names)
     rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 
+    words: list[str] = [each for each in (method, joint) if each not in ("umap", None)]
+    words += figures.style.panels or ()
+
+    targeted: list[Path] = []
+
     def check(runs: Sequence["Run"]) -> None:
-        names = [group[0].name for group in by_checkpoint(runs)]
-        if gallery and len(names) > 1:
-            for file in _named_after(gallery, names):
+        of_runs = [group[0].name for group in by_checkpoint(runs)]
+        acting = dict.fromkeys(run.controller for run in runs)
+        path = out or opt.output_path("map", runs, rollout, ".png", [*acting, *words])
+        style.check_target(path, overwrite)
+        figures.check(path, overwrite)
+        targeted.append(path)
+        if gallery and runs and not any(run.has_labels for run in runs):
+            raise _no_prototypes()
+        if gallery and len(of_runs) > 1:
+            for file in _named_after(gallery, of_runs):
                 style.check_target(file, overwrite)
 
-    with listener("mapping", check) as callbacks:
+    with listener("mapping", check, shown) as callbacks:
         rows = map_all(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
     maps = [row for row in rows if isinstance(row, LatentMap)]
-    files = _draw_maps(maps, color, out, gallery, overwrite) if maps else []
+    for each in maps:
+        checkpoint = each.traces[0].header["checkpoint"]["sha256"]
+        each.__dict__["label_names"] = shown.labelled(checkpoint, each.label_names)
+    files = _draw_maps(maps, figures, targeted[-1], gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict
 
         terminal.echo_json([map_dict(row) for row in rows])
     else:
-        from glassviz.cli.tables import print_maps
-
-        print_maps(rows, files)
+        print_maps(rows, files, sort=sort, brief=brief)
     opt.exit_on_failures(rows)
 
 
 def _draw_maps(
-    maps: list["LatentMap"], color: Color, out: Path, gallery: Path | None, overwrite: bool
+    maps: list["LatentMap"],
+    figures: opt.Figures,
+    out: Path,
+    gallery: Path | None,
+    overwrite: bool,
 ) -> list[Path]:
     """Draw the maps into one figure, and the galleries of their prototypes; returns the files."""
-    from glassviz.figures.latent_map import figure
+    from glassviz.figures.latent_map import caption, figure
     from glassviz.figures.style import save
 
     galleries = _gallery_files(maps, gallery, overwrite) if gallery else {}
-    save(figure(maps, None if color == "all" else [color]), out, overwrite)
+    save(figure(maps, figures.style), out, overwrite, look=figures.style)
+    figures.save_caption(out, caption(maps), overwrite)
     for path, each in galleries.items():
         _draw_gallery(each, path, overwrite)
     return [out, *galleries]
@@ -297,10 +391,7 @@ def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict
 
     shown = [each for each in maps if each.prototypes]
     if not shown:
-        raise UsageError(
-            "--gallery: expected agents with prototypes, found none: name one with Glass, or add "
-            "--labels fitted"
-        )
+        raise _no_prototypes()
     if len(shown) == 1:
         return {path: shown[0]}
     names = [each.name for each in shown]
@@ -308,6 +399,13 @@ def _gallery_files(maps: list["LatentMap"], path: Path, overwrite: bool) -> dict
     for file in files:
         style.check_target(file, overwrite)
     return dict(zip(files, shown, strict=True))
+
+
+def _no_prototypes() -> UsageError:
+    return UsageError(
+        "--gallery: expected agents with prototypes, found none: name one with Glass, or add "
+        "--labels fitted"
+    )
 
 
 def _named_after(path: Path, names: Sequence[str]) -> list[Path]:
@@ -325,6 +423,7 @@ def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
     save(gallery(entries, gallery_caption(found)), path, overwrite)
 
 
+@opt.with_figure_options()
 def curves(
     folders: Annotated[
         list[Path],
@@ -333,7 +432,7 @@ def curves(
     out: opt.FigureFile = opt.RENDERS / "curves.png",
     controller: Annotated[
         opt.ControllerChoice,
-        typer.Option(help="Whose evaluations to plot; both draws one panel per controller."),
+        typer.Option(help="Which controller's evaluations to plot; both: one panel each."),
     ] = "both",
     published: Annotated[
         bool | None,
@@ -343,12 +442,45 @@ def curves(
             "if that is the task of all runs.",
         ),
     ] = None,
+    statistic: Annotated[
+        Literal["mean", "iqm", "none"],
+        typer.Option(
+            help="Thick line over the seeds of a run, with its 95 % interval: their mean, their "
+            "interquartile mean (from four seeds on), or none."
+        ),
+    ] = "mean",
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PATTERN",
+            help="Draw all runs whose names fit, such as 'glass-*', as one; may be repeated.",
+        ),
+    ] = None,
+    smooth: Annotated[
+        int, typer.Option(help="Evaluations of a seed to average at each step.", min=1, max=1000)
+    ] = 1,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            "--x",
+            metavar="FROM:TO",
+            help="Environment steps to show, such as 0:1e6; an end may be empty.",
+        ),
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option("--y", metavar="FROM:TO", help="Returns to show, such as 0:600."),
+    ] = None,
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
+    *,
+    figures: opt.Figures,
 ) -> None:
-    """Plot learning curves, one colour per run and one line per seed.
+    """Plot learning curves: the mean over the seeds of a run, and every seed.
 
-    Reads the logs seed_N.csv, also while the training is running. Several trainings in one log are
-    drawn apart, and named on standard error. Folders that cannot be read are named with the
+    Runs that started from another agent begin where that one stopped, if it is on record. Reads
+    the logs seed_N.csv, also while the training is running. Several trainings in one log are drawn
+    apart, and named on standard error. Folders that cannot be read are named with the
     reason, and the exit code is 1.
 
     \b
@@ -356,24 +488,56 @@ def curves(
       glassviz curves runs/* -o curves.pdf
     """
     from glassviz.figures import style
-    from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
+    from glassviz.figures.returns import HOPPER_HOP_POLICY, curves_caption, learning_curves
     from glassviz.figures.style import save
+    from glassviz.rollout.names import Names
     from glassviz.text import count_of, listed
-    from glassviz.training.log import CONTROLLERS, Run, read_runs
+    from glassviz.training.log import CONTROLLERS, Run, grouped, read_runs
 
     style.check_target(out, overwrite)
+    figures.check(out, overwrite)
+    limits = _range("--x", x), _range("--y", y)
+    shown = Names.load(names)
     rows = read_runs(folders, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
+    shown.tell_unknown([run.name for run in runs], terminal.tell)
+    runs = [replace(run, name=shown.runs.get(run.name, run.name)) for run in runs]
     if runs:
+        runs = grouped(runs, group or [])
         task = HOPPER_HOP_POLICY.task
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
         if published is not False and others:
-            names = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
-            terminal.tell(f"published returns left out: they are of {task}, not of {names}")
-        shown = CONTROLLERS if controller == "both" else (controller,)
+            which = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
+            terminal.tell(f"published returns left out: they are of {task}, not of {which}")
+        panels = CONTROLLERS if controller == "both" else (controller,)
         behind = None if published is False or others else HOPPER_HOP_POLICY
-        save(learning_curves(runs, shown, behind), out, overwrite)
+        over = None if statistic == "none" else statistic
+        figure = learning_curves(runs, panels, behind, over, smooth, figures.style)
+        for axes in figure.axes:
+            axes.set_xlim(*limits[0])
+            axes.set_ylim(*limits[1])
+        save(figure, out, overwrite, look=figures.style)
+        figures.save_caption(out, curves_caption(runs, behind, over, smooth), overwrite)
         seeds = sum(run.seeds for run in runs)
         terminal.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
     opt.exit_on_failures(rows)
+
+
+def _range(option: str, text: str | None) -> tuple[float | None, float | None]:
+    """The range that an option names; None where an end is empty.
+
+    Raises:
+        UsageError: it is not a range.
+    """
+    low, colon, high = (text or ":").partition(":")
+    try:
+        ends = tuple(float(end) if end.strip() else None for end in (low, high))
+    except ValueError:
+        ends = (math.nan, math.nan)
+    first, last = ends
+    known = [end for end in ends if end is not None]
+    empty = first is not None and last is not None and not first < last
+    if not colon or not all(map(math.isfinite, known)) or empty:
+        raise UsageError(f"{option}: expected a range such as 0:1e6 or 100:, found {text!r}")
+    return first, last

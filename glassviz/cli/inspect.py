@@ -12,7 +12,7 @@ from glassviz.cli.options import Checkpoint, Json, Overwrite
 from glassviz.errors import GlassvizError
 
 if TYPE_CHECKING:
-    from glassviz.metrics.glossary import Metric
+    from glassviz.metrics.glossary import Metric, Word
 
 
 def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
@@ -138,29 +138,59 @@ NAME_WIDTH = 28
 def explain(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="METRIC", help="Metric or field; without it, all are listed."),
+        typer.Argument(
+            metavar="METRIC",
+            help="Metric, field, or a word of a table, verdict or legend; without it, all are "
+            "listed.",
+        ),
     ] = None,
     to_json: Json = False,
 ) -> None:
-    """Explain a metric, with its range, chance level and pitfalls.
+    """Explain a metric, with range, chance level and pitfalls, or a word of an output.
 
-    The name is the one that reports and verdicts print. A field that several results have is
-    named with its class.
+    The name is the one that tables, reports and verdicts print. A field that several results have
+    is named with its class.
 
     \b
     Examples:
       glassviz explain
+      glassviz explain κ
+      glassviz explain knee-walk
       glassviz explain fleiss_kappa
       glassviz explain Dwell.cv
     """
-    from glassviz.metrics.glossary import METRICS, metric
+    from glassviz.metrics.glossary import METRICS, Word, explained
 
-    found = list(METRICS.values()) if name is None else [metric(name)]
-    if to_json:
-        entries = [*map(vars, found)]
-        terminal.echo_json(entries if name is None else entries[0], ascii_only=False)
+    if name is None:
+        every = list(METRICS.values())
+        if to_json:
+            terminal.echo_json([*map(vars, every)], ascii_only=False)
+        else:
+            terminal.echo(f"{_listed(every)}\n\n{_words()}")
+        return
+    found = explained(name)
+    if isinstance(found, Word):
+        own = METRICS[found.metric] if found.metric else None
+        if to_json:
+            terminal.echo_json(vars(found) | {"metric": own and vars(own)}, ascii_only=False)
+        else:
+            terminal.echo(_word(found) + (f"\n\n{_told(own)}" if own else ""))
+    elif to_json:
+        terminal.echo_json(vars(found), ascii_only=False)
     else:
-        terminal.echo(_listed(found) if name is None else _told(found[0]))
+        terminal.echo(_told(found))
+
+
+def _word(found: "Word") -> str:
+    return f"{', '.join(found.names)}: {found.what}"
+
+
+def _words() -> str:
+    """One line per word of tables, verdicts and legends."""
+    from glassviz.metrics.glossary import WORDS
+
+    lines = [f"  {', '.join(word.names):<{NAME_WIDTH}}{word.what}" for word in WORDS]
+    return "\n".join(["Words of tables, verdicts and legends", *lines])
 
 
 def _listed(found: "list[Metric]") -> str:

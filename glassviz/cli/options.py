@@ -1,8 +1,12 @@
 """Options that several commands share, each defined once, and their translation for the library."""
 
-from collections.abc import Iterable, Sequence
+import inspect
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 from typer.core import TyperCommand
@@ -11,9 +15,12 @@ from glassviz.agents.config import MAX_EPISODE_STEPS, MAX_HORIZON, MAX_ITERATION
 from glassviz.cli import terminal
 from glassviz.environment import check_jax, check_variables
 from glassviz.errors import UsageError
-from glassviz.rollout.batch import Failed
+from glassviz.files import check_target, replacing
+from glassviz.rollout.batch import Failed, file_stem
 
 if TYPE_CHECKING:
+    from glassviz.figures.style import FigureStyle
+    from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
 RENDERS = Path("renders")
@@ -29,11 +36,11 @@ ControllerChoice = Literal["mppi", "pi", "both"]
 Runs = Annotated[
     list[Path],
     typer.Argument(
-        metavar="RUN", help="Checkpoint, trace, run folder, or a folder or pattern of these."
+        metavar="RUN",
+        help="Checkpoint, trace, run folder, or a folder or pattern of these.",
     ),
 ]
 OneRun = Annotated[Path, typer.Argument(metavar="RUN", help="Checkpoint, trace or run folder.")]
-Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT", help="Checkpoint files.")]
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint file.")]
 
 # Roll-outs
@@ -102,11 +109,37 @@ Physics = Annotated[
     typer.Option(help="Physics profile; by default the checkpoint's."),
 ]
 
+# Films
+Quality = Annotated[
+    Literal["fast", "full"] | None,
+    typer.Option(
+        help="full draws shadows, reflections and smooth edges, fast none of these; by default "
+        "what suits the machine."
+    ),
+]
+
 # Outputs
+Names = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE.toml",
+        help="Names of runs and labels to show: a .toml file, see docs/names.md.",
+    ),
+]
 FigureFile = Annotated[
     Path, typer.Option("--out", "-o", help="Figure to write: a .png, .svg or .pdf file.")
 ]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")]
+Brief = Annotated[
+    bool, typer.Option("--brief", help="Print the table alone, without remarks and notes.")
+]
+Sort = Annotated[
+    str | None,
+    typer.Option(
+        metavar="COLUMN",
+        help="Sort the table by a column: numbers from the highest, words by alphabet.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Csv = Annotated[
     bool, typer.Option("--csv", help="Print one CSV row per run and controller instead of text.")
@@ -145,11 +178,287 @@ class Command(TyperCommand):
                     formatter.write_dl(records)
 
 
+# Figures
+
+_FIGURE = "Figures"
+
+_STYLE_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "no_title": (
+        Annotated[
+            bool, typer.Option("--no-title", help="Leave out titles.", rich_help_panel=_FIGURE)
+        ],
+        False,
+    ),
+    "no_caption": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--no-caption",
+                help="Leave out the caption, and write it beside the figure, to FILE.caption.txt.",
+                rich_help_panel=_FIGURE,
+            ),
+        ],
+        False,
+    ),
+    "caption_file": (
+        Annotated[
+            bool,
+            typer.Option(
+                "--caption-file",
+                help="Write the caption beside the figure too.",
+                rich_help_panel=_FIGURE,
+            ),
+        ],
+        False,
+    ),
+    "no_legend": (
+        Annotated[
+            bool, typer.Option("--no-legend", help="Leave out legends.", rich_help_panel=_FIGURE)
+        ],
+        False,
+    ),
+    "width": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="85mm|180mm|LENGTH",
+                help="Width in mm, cm or in; by default that of a column, or of a page.",
+                rich_help_panel=_FIGURE,
+            ),
+        ],
+        None,
+    ),
+    "font": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="NAME[/SIZE]",
+                help="Font, and its size in points, at which axes are labelled; other texts and "
+                "lines grow with it.",
+                rich_help_panel=_FIGURE,
+            ),
+        ],
+        None,
+    ),
+    "dpi": (
+        Annotated[
+            int,
+            typer.Option(
+                help="Resolution of a PNG, and of pictures in a PDF or SVG, dots per inch.",
+                min=50,
+                max=1200,
+                rich_help_panel=_FIGURE,
+            ),
+        ],
+        300,
+    ),
+}
+
+_LENGTH = re.compile(r"(\d+(?:\.\d*)?)\s*(mm|cm|in)", re.ASCII)
+_MILLIMETRES = {"mm": 1.0, "cm": 10.0, "in": 25.4}
+
+NARROWEST_MM, WIDEST_MM = 60.0, 400.0
+SMALLEST_FONT, LARGEST_FONT = 4.0, 30.0
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the options of figures ask for.
+
+    Attributes:
+        caption_file: whether the caption is written beside the figure.
+    """
+
+    style: "FigureStyle"
+    caption_file: bool
+
+    def check(self, path: Path, overwrite: bool) -> None:
+        """Check in advance that the caption of a figure can be written, if it will be.
+
+        Raises:
+            GlassvizError: it cannot.
+        """
+        if self.caption_file:
+            check_target(caption_path(path), overwrite)
+
+    def save_caption(self, path: Path, caption: str, overwrite: bool) -> None:
+        """Write the caption beside a figure, if asked for.
+
+        Raises:
+            GlassvizError: it cannot be written.
+        """
+        if self.caption_file:
+            check_target(caption_path(path), overwrite)
+            with replacing(caption_path(path)) as partial:
+                partial.write_text(f"{caption}\n", encoding="utf-8", newline="")
+
+
+def caption_path(figure: Path) -> Path:
+    """The file of a figure's caption."""
+    return figure.with_suffix(".caption.txt")
+
+
+def with_figure_options(*panels: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command the options of figures, and what they ask for as its `figures`.
+
+    `panels` are those that --panels chooses from; without any, the command lacks that option.
+    """
+    found = dict(_STYLE_OPTIONS)
+    if panels:
+        chosen = typer.Option(
+            metavar=",".join(panels),
+            help="Which panels to draw, separated by commas; by default all that apply.",
+            rich_help_panel=_FIGURE,
+        )
+        found["panels"] = Annotated[str | None, chosen], None
+
+    def decorated(command: Callable[..., None]) -> Callable[..., None]:
+        @wraps(command)
+        def run(**arguments: Any) -> None:
+            given = {name: arguments.pop(name) for name in found}
+            command(**arguments, figures=_figures(panels, **given))
+
+        kind = inspect.Parameter.KEYWORD_ONLY
+        own = [
+            each.replace(kind=kind)
+            for name, each in inspect.signature(command).parameters.items()
+            if name != "figures"
+        ]
+        added = [
+            inspect.Parameter(name, kind, default=default, annotation=annotation)
+            for name, (annotation, default) in found.items()
+        ]
+        hints = get_type_hints(command, include_extras=True)
+        run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
+        run.__annotations__ = {name: hints[name] for name in hints if name != "figures"} | {
+            name: annotation for name, (annotation, _) in found.items()
+        }
+        return run
+
+    return decorated
+
+
+def _figures(
+    known: Sequence[str],
+    no_title: bool,
+    no_caption: bool,
+    caption_file: bool,
+    no_legend: bool,
+    width: str | None,
+    font: str | None,
+    dpi: int,
+    panels: str | None = None,
+) -> Figures:
+    """What the options of figures ask for.
+
+    Raises:
+        UsageError: one is not understood, or a figure would be too narrow for its texts.
+    """
+    from glassviz.figures.style import FONT, FONT_SIZE, FigureStyle, check_font
+
+    name, size = _font(font) if font else (FONT, FONT_SIZE)
+    check_font(name)
+    width_mm = _width(width) if width else None
+    least = NARROWEST_MM * size / FONT_SIZE
+    if width_mm is not None and not least <= width_mm <= WIDEST_MM:
+        raise UsageError(
+            f"--width: expected {least:.0f} to {WIDEST_MM:g} mm for a font of {size:g} points, "
+            f"found {width}"
+        )
+    style = FigureStyle(
+        title=not no_title,
+        caption=not no_caption,
+        legend=not no_legend,
+        panels=_panels(panels, known) if panels is not None else None,
+        width_mm=width_mm,
+        font=name,
+        font_size=size,
+        dpi=dpi,
+    )
+    return Figures(style, caption_file or no_caption)
+
+
+def _panels(text: str, known: Sequence[str]) -> tuple[str, ...]:
+    names = tuple(dict.fromkeys(name.strip() for name in text.split(",")))
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise UsageError(
+            f"--panels: expected some of {', '.join(known)}, separated by commas, found "
+            f"{', '.join(map(repr, unknown))}"
+        )
+    return names
+
+
+def _width(text: str) -> float:
+    match = _LENGTH.fullmatch(text.strip())
+    if not match:
+        raise UsageError(f"--width: expected a length such as 85mm, 18cm or 3.3in, found {text!r}")
+    return float(match[1]) * _MILLIMETRES[match[2]]
+
+
+def _font(text: str) -> tuple[str, float]:
+    from glassviz.figures.style import FONT, FONT_SIZE
+
+    name, slash, size = text.partition("/")
+    if not slash:
+        return name.strip() or FONT, FONT_SIZE
+    try:
+        points = float(size)
+    except ValueError:
+        points = 0.0
+    if not SMALLEST_FONT <= points <= LARGEST_FONT:
+        raise UsageError(
+            f"--font: expected a name and a size of {SMALLEST_FONT:g} to {LARGEST_FONT:g} points "
+            f"such as Arial/8, found {text!r}"
+        )
+    return name.strip() or FONT, points
+
+
 def rollout_options(controller: ControllerChoice, **options: Any) -> "RolloutOptions":
     """What `--controller` and other options of roll-outs ask for."""
     from glassviz.rollout.traces import RolloutOptions
 
     return RolloutOptions(controllers=controllers(controller), **options)
+
+
+def output_path(
+    kind: str,
+    runs: Sequence["Run"],
+    options: "RolloutOptions",
+    suffix: str,
+    words: Sequence[str] = (),
+    episodes: int = 10,
+) -> Path:
+    """The default file of an output: its name says what is in it.
+
+    Args:
+        kind: begins the name; may be empty.
+        words: that follow the names of the runs.
+        episodes: the default of --episodes.
+    """
+    names = list(dict.fromkeys(run.name for run in runs))
+    if len(names) > 2:
+        names = [names[0], f"and-{len(names) - 1}-more"]
+    beside = settings_words(runs, options, episodes)
+    return RENDERS / f"{file_stem(*filter(None, [kind]), *names, *words, *beside)}{suffix}"
+
+
+def settings_words(
+    runs: Sequence["Run"], options: "RolloutOptions", episodes: int = 10
+) -> list[str]:
+    """What sets roll-outs apart from those without options, as parts of a file's name.
+
+    Nothing for recorded traces, which the options do not change.
+    """
+    if not any(run.checkpoint for run in runs):
+        return []
+    words = [f"seed{options.seed}"] if options.seed else []
+    if options.episodes != episodes:
+        words.append("1episode" if options.episodes == 1 else f"{options.episodes}episodes")
+    for name in ("steps", "samples", "horizon", "iterations"):
+        if (value := getattr(options, name)) is not None:
+            words.append(f"{value}{name}")
+    return [*words, *filter(None, (options.precision, options.physics))]
 
 
 def controllers(choice: ControllerChoice) -> tuple[ControllerName, ...]:
@@ -165,6 +474,25 @@ def refuse_both(command: str, to_json: bool, to_csv: bool) -> None:
     """
     if to_json and to_csv:
         raise UsageError(f"{command}: --json and --csv exclude each other: drop one")
+
+
+def check_table(
+    command: str, titles: Sequence[str], sort: str | None, brief: bool, no_table: bool
+) -> None:
+    """Refuse options of a table that it cannot follow, or that is not printed.
+
+    Args:
+        no_table: whether JSON or CSV is printed instead.
+
+    Raises:
+        UsageError: `sort` is no title, or there is no table.
+    """
+    from glassviz.cli.listing import check_column
+
+    check_column(sort, titles)
+    for name, given in (("--sort", sort is not None), ("--brief", brief)):
+        if given and no_table:
+            raise UsageError(f"{command}: {name} is of the table, found --json or --csv: drop one")
 
 
 def refuse_clash(command: str, paths: Sequence[Path]) -> None:

@@ -8,15 +8,16 @@ import typer
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import UsageError
+from glassviz.text import count_of
 
 if TYPE_CHECKING:
     from glassviz.rollout.run import Run
 
 
 def rollout(
-    targets: opt.Checkpoints,
+    targets: opt.Runs,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     samples: opt.Samples = None,
@@ -32,6 +33,7 @@ def rollout(
         Path | None,
         typer.Option(
             "--out",
+            "-o",
             "--traces",
             help="Folder to write to; by default renders/traces, or the user's cache folder where "
             "that cannot be written.",
@@ -41,12 +43,12 @@ def rollout(
     """Roll out agents and record their traces.
 
     Most commands work on traces, and record missing ones themselves. Both controllers start from
-    the same resets. Existing traces are reused.
+    the same resets. Existing traces are reused: with fewer episodes they are continued.
 
     \b
     Examples:
       glassviz rollout agent.safetensors
-      glassviz rollout runs/hop/seed_*/checkpoints/last.safetensors --controller pi --episodes 50
+      glassviz rollout runs/hop --controller pi --episodes 50
     """
     from glassviz.cli.progress import record_with_progress
 
@@ -71,36 +73,42 @@ def _returns(run: "Run") -> str:
     trace = run.trace
     returns = " ".join(f"{value:.1f}" for value in trace.returns)
     return (
-        f"{run.trace_path}: {trace.header['controller']}, {trace.episodes} episodes of "
-        f"{trace.frames} frames, mean return {trace.returns.mean():.1f} ({returns})"
+        f"{run.trace_path}: {trace.header['controller']}, {count_of(trace.episodes, 'episode')} of "
+        f"{count_of(trace.frames, 'frame')}, mean return {trace.returns.mean():.1f} ({returns})"
     )
 
 
 def evaluate(
-    targets: opt.Checkpoints,
+    targets: opt.Runs,
     episodes: opt.Episodes = 20,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.OptionalSeed = None,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
 ) -> None:
     """Measure returns on fresh episodes, against those seen in training.
 
     Returns are the task's own reward, from the same resets for every checkpoint and controller.
-    The default seed is 2000, which training never uses. JSON has the return of every episode.
+    The default seed is 2000, which training never uses. Two or more checkpoints are also totalled
+    by recipe. JSON has the return of every episode.
     Checkpoints that cannot be evaluated are listed with the reason, and the exit code is 1.
 
     \b
     Examples:
       glassviz evaluate agent.safetensors
-      glassviz evaluate runs/hop/seed_*/checkpoints/best_mppi.safetensors --episodes 50 --csv
+      glassviz evaluate runs/hop --episodes 50 --csv
     """
     opt.refuse_both("evaluate", to_json, to_csv)
     from glassviz.cli.progress import listener
+    from glassviz.cli.tables import EVALUATION_COLUMNS as TITLES
+    from glassviz.cli.tables import print_evaluations
     from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.evaluate import FRESH_SEED, reevaluate
 
+    opt.check_table("evaluate", TITLES, sort, brief, to_json or to_csv)
     seed = FRESH_SEED if seed is None else seed
     with listener("evaluating") as callbacks:
         rows = reevaluate(targets, opt.controllers(controller), episodes, seed, callbacks)
@@ -109,9 +117,7 @@ def evaluate(
     elif to_csv:
         terminal.echo(as_csv([evaluation_row(row) for row in rows], EVALUATION_COLUMNS), end="")
     else:
-        from glassviz.cli.tables import print_evaluations
-
-        print_evaluations(rows)
+        print_evaluations(rows, sort=sort, brief=brief)
     opt.exit_on_failures(rows)
 
 
@@ -135,18 +141,22 @@ def fit(
         int, typer.Option(help="Refits with other seeds, to measure their agreement.", min=0)
     ] = 20,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="Labels file of a single checkpoint; by default beside its traces, where "
-            "--labels fitted finds it."
+            "--labels fitted finds it.",
         ),
     ] = None,
     overwrite: opt.Overwrite = False,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
 ) -> None:
     """Fit labels to recorded latents, for agents trained without Glass.
@@ -162,10 +172,11 @@ def fit(
       glassviz fit runs/tdmpc2 --clusters 8 --controller pi
     """
     from glassviz.cli.progress import listener
-    from glassviz.cli.tables import print_fits
+    from glassviz.cli.tables import FIT_COLUMNS, print_fits
     from glassviz.compare.fit import FitOptions, fit_all
     from glassviz.report.documents import fit_dict
 
+    opt.check_table("fit", FIT_COLUMNS, sort, brief, to_json)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:
@@ -173,7 +184,7 @@ def fit(
     if to_json:
         terminal.echo_json([fit_dict(row) for row in rows])
     else:
-        print_fits(rows)
+        print_fits(rows, sort=sort, brief=brief)
     opt.exit_on_failures(rows)
 
 

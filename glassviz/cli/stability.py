@@ -1,5 +1,6 @@
 """Commands that assess runs: stability, report."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -10,6 +11,9 @@ from glassviz.cli import terminal
 from glassviz.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from glassviz.compare.history import History
     from glassviz.metrics.verdict import RunBasin
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
@@ -21,22 +25,43 @@ GATE = 3
 def stability(
     targets: opt.Runs,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    compare_all: Annotated[
+        bool,
+        typer.Option(
+            "--compare",
+            help="Print the whole comparison of the runs; otherwise only what it finds.",
+        ),
+    ] = False,
+    sort: opt.Sort = None,
+    brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
     out: Annotated[
         Path | None,
         typer.Option(
+            "--out",
+            "-o",
             help="Folder to write stability.json, runs.csv, episodes.csv, together.json and "
-            "pairs.csv to."
+            "pairs.csv to, and history.csv with --history; or with --history, the figure to write: "
+            "a .png, .svg or .pdf file.",
         ),
     ] = None,
+    history: Annotated[
+        bool,
+        typer.Option(
+            "--history",
+            help="Take all step checkpoints of each run folder, and show gait, labels and return "
+            "over environment steps.",
+        ),
+    ] = False,
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     fail_on: Annotated[
         Literal["unstable", "not-stable"] | None,
         typer.Option(
@@ -47,7 +72,8 @@ def stability(
 ) -> None:
     """Classify each run's gait, measure how stable its labels are, and assign a basin.
 
-    A run is in the stable-hop basin if it hops and its labels are locked to the hop cycle. Two or
+    A run is in the stable-hop basin if it hops with one label, or with labels that are
+    phase-locked to the hop cycle. Two or
     more runs are also compared, with checkpoints as the sample. Missing traces are recorded. JSON
     has every number of every episode. Runs that cannot be assessed are listed with the reason,
     and the exit code is 1.
@@ -56,36 +82,71 @@ def stability(
     Examples:
       glassviz stability checkpoints/*.safetensors
       glassviz stability runs/hop --controller pi --out results --fail-on not-stable
+      glassviz stability runs/hop/seed_1 --history --controller pi -o history.png
     """
     opt.refuse_both("stability", to_json, to_csv)
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.cli.tables import print_table
+    from glassviz.cli.tables import STABILITY_COLUMNS, print_history, print_table
     from glassviz.compare.compare import compare
+    from glassviz.compare.history import histories
     from glassviz.files import check_target
     from glassviz.report import documents
     from glassviz.report.serialize import as_csv
+    from glassviz.rollout.find import with_history
     from glassviz.rollout.run import Run
 
-    if out:
-        for name in (*documents.STABILITY_FILES, *documents.COMPARISON_FILES):
-            check_target(out / name, overwrite)
+    opt.check_table("stability", STABILITY_COLUMNS, sort, brief, to_json or to_csv)
+    if brief and compare_all:
+        raise UsageError("stability: --brief and --compare exclude each other: drop one")
+    figure = out if out and history and out.suffix.lower() in FIGURES else None
+    folder = None if figure else out
+    if figure:
+        check_target(figure, overwrite)
+    if folder:
+        written = (*documents.STABILITY_FILES, *documents.COMPARISON_FILES)
+        for name in (*written, documents.HISTORY_FILE) if history else written:
+            check_target(folder / name, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
-    csv_only = to_csv and not out
-    together = None if csv_only else compare(rows, terminal.tell)
-    if out:
-        documents.save_stability(rows, out, together)
-        documents.save_comparison(together, out)
+    targets = with_history(targets) if history else targets
+    rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
+    unused = (to_csv or brief) and not out
+    together = None if unused else compare(rows, terminal.tell)
+    found = histories([row for row in rows if isinstance(row, Run)])
+    if folder:
+        documents.save_stability(rows, folder, together, found)
+        documents.save_comparison(together, folder)
+        if history:
+            documents.save_history(found, folder)
+    if figure:
+        _draw_history(found, figure, overwrite)
     if to_json:
-        terminal.echo(documents.stability_json(rows, together))
+        terminal.echo(documents.stability_json(rows, together, found))
     elif to_csv:
-        terminal.echo(as_csv([documents.run_row(row) for row in rows]), end="")
+        terminal.echo(as_csv([documents.run_row(row, rows) for row in rows]), end="")
     else:
-        print_table(rows, together)
+        print_table(rows, together, sort=sort, brief=brief, everything=compare_all)
+        for each in found:
+            print_history(each)
     opt.exit_on_failures(rows)
     basins = [row.stability.basin for row in rows if isinstance(row, Run)]
     if fail_on and any(_fails(basin, fail_on) for basin in basins):
         raise typer.Exit(GATE)
+
+
+FIGURES = (".png", ".svg", ".pdf")
+
+
+def _draw_history(found: "Sequence[History]", path: Path, overwrite: bool) -> None:
+    from glassviz.figures import style
+    from glassviz.figures.history import history_figure
+
+    if not found:
+        raise UsageError(
+            f"{path}: expected checkpoints of two steps or more of one training run, found none: "
+            f"name the folder of a run that kept the checkpoints of its evaluations"
+        )
+    style.save(history_figure(found), path, overwrite)
+    terminal.tell(f"{path}")
 
 
 def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
@@ -97,16 +158,23 @@ def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
 def report(
     targets: opt.Runs,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Report to write: a .html or .md file.")
-    ] = opt.RENDERS / "report.html",
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Report to write: a .html or .md file. By default in renders/, under a name that "
+            "says what is in it.",
+        ),
+    ] = None,
     episodes: opt.Episodes = 10,
-    controller: opt.Controller = "both",
+    controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     interactive: Annotated[
         bool,
         typer.Option(
@@ -152,28 +220,45 @@ def report(
         raise UsageError("report: --link needs --interactive")
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.compare.runs import count_checkpoints
+    from glassviz.compare.runs import count_seeds
+    from glassviz.files import check_folder
     from glassviz.report.html import check_target
     from glassviz.report.interactive import html as live_html
     from glassviz.rollout.run import Run
     from glassviz.text import count_of
     from glassviz.video.encode import find_ffmpeg
 
-    if interactive:
-        live_html.check_target(out, overwrite, link)
-        if films:
-            find_ffmpeg()
-    else:
-        check_target(out, overwrite)
+    if interactive and films:
+        find_ffmpeg()
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
-    rows = assess_with_progress(targets, options, traces, jobs, labels)
+    kind = "interactive" if interactive else "report"
+    targeted: list[Path] = []
+
+    def check_path(path: Path) -> None:
+        if interactive:
+            live_html.check_target(path, overwrite, link)
+        else:
+            check_target(path, overwrite)
+
+    def check(runs: Sequence["Run"]) -> None:
+        acting = dict.fromkeys(run.controller for run in runs)
+        path = out or opt.output_path(kind, runs, options, ".html", list(acting))
+        check_path(path)
+        targeted.append(path)
+
+    if out:
+        check_path(out)
+    else:
+        check_folder(opt.RENDERS)
+    rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
+    out = targeted[-1]
     if interactive:
         _write_interactive(rows, out, overwrite, films, map_method, link)
     else:
         _write_static(rows, out, overwrite)
     opt.tell_failures(rows)
     assessed = [row for row in rows if isinstance(row, Run)]
-    n = count_of(count_checkpoints(assessed), "checkpoint")
+    n = count_of(count_seeds(assessed), "seed")
     terminal.echo(f"{out}: {len(assessed)} of {count_of(len(rows), 'row')}, {n}")
     opt.exit_on_failures(rows)
 

@@ -9,96 +9,135 @@ from rich.table import Table
 from rich.text import Text
 
 from glassviz.cli import terminal
+from glassviz.cli.listing import Listing
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
+from glassviz.compare.single_label import single_label
 from glassviz.figures.flux_difference import MATCHED_BY, distance_text
-from glassviz.figures.graph_drawing import percent
+from glassviz.figures.graph_drawing import PROTOTYPE, percent
 from glassviz.figures.latent_map import caption
 from glassviz.figures.transition_graph import convention, cycle_text, title_of
 from glassviz.maps.maps import LatentMap
 from glassviz.metrics.transitions import ChainStats, PartitionStats
 from glassviz.report.phrases import tables as notes
-from glassviz.report.phrases.numbers import NONE, figure, majority, shown_mean, shown_return
+from glassviz.report.phrases.numbers import (
+    NONE,
+    figure,
+    majority,
+    short_majority,
+    shown_mean,
+    shown_return,
+)
 from glassviz.report.phrases.verdicts import (
     LONGEST,
     failure,
     labels_used,
-    reasons_of,
-    shown_locking,
+    remark_of,
+    short_basin,
 )
-from glassviz.rollout.batch import Failed
+from glassviz.rollout.batch import Failed, distinct_names
 from glassviz.rollout.run import Run
 from glassviz.text import printable
 
 if TYPE_CHECKING:
     from glassviz.compare.compare import Comparison
     from glassviz.compare.fit import LabelComparison
+    from glassviz.compare.history import History
+    from glassviz.compare.recipes import RecipeTotals
     from glassviz.metrics.stability import RunStability
+    from glassviz.metrics.statistics import BootstrapInterval
     from glassviz.rollout.evaluate import Fresh
 
 
-def print_together(together: "Comparison", console: Console) -> None:
+def print_together(together: "Comparison", console: Console, everything: bool = True) -> None:
     """Print the comparison of runs, one paragraph per question; the numbers are in the JSON."""
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True, style="bold")
     grid.add_column(overflow="fold")
-    for title, text in notes.comparison_paragraphs(together):
+    for title, text in notes.comparison_paragraphs(together, everything):
         # Text, not markup: names come from files.
         grid.add_row(title, Text(printable(text, limit=2000)))
-    console.print()
-    console.print(grid)
+    if grid.row_count:
+        console.print()
+        console.print(grid)
+    if not everything:
+        console.print(Text(notes.MORE_COMPARISON, "dim"))
 
 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
+
+
+STABILITY_COLUMNS = ("run", "by", "return", "gait", "labels", "seen", "U", "κ", "sw/cyc", "basin")
 
 
 def print_table(
     rows: Sequence[Run | Failed],
     together: "Comparison | None" = None,
     console: Console | None = None,
+    sort: str | None = None,
+    brief: bool = False,
+    everything: bool = False,
 ) -> None:
     """Print one row per run and controller, notes on the columns, and the comparison of the runs.
 
     Args:
         together: their comparison; None if there is nothing to compare.
+        sort: title of the column to sort by; by default rows are in the order of the runs.
+        brief: whether to leave out reasons and notes.
+        everything: whether to print the whole comparison, or only what it finds.
     """
     console = console or terminal.console()
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="bold")
-    table.add_column("run", overflow="fold", min_width=10)
-    table.add_column("by", no_wrap=True)
-    table.add_column("return", no_wrap=True, justify="right")
-    table.add_column("gait", overflow="fold", min_width=12)
-    for title in ("labels", "U", "κ", "sw/cyc"):
-        table.add_column(title, no_wrap=True, justify="right")
-    table.add_column("basin: main reason", overflow="fold", min_width=13)
+    table = Listing(STABILITY_COLUMNS, left=("by", "gait", "labels", "basin"))
     for row in rows:
-        # Text, not markup, as names and errors come from files.
-        name = Text(printable(row.name, limit=1000))
+        name = printable(row.name, limit=1000)
         if isinstance(row, Run):
-            table.add_row(name, row.controller, *_cells(row.stability))
+            told = "" if brief else remark_of(row.stability, single_label(row, rows))
+            table.add(name, row.controller, *_cells(row.stability), remark=told)
         else:
-            table.add_row(name, row.controller or "", *[""] * 6, _failed(failure(row)))
-    console.print(table)
+            table.add(name, row.controller or "", remark=_failed(failure(row)))
+    table.sort(sort)
+    table.print(console)
     assessed = [row.stability for row in rows if isinstance(row, Run)]
+    if brief:
+        return
     if assessed:
         console.print(Text(notes.STABILITY_NOTES, "dim"))
     for line in labels_used(assessed):
         console.print(Text(printable(line, limit=1000)))
     if together:
-        print_together(together, console)
+        print_together(together, console, everything)
+
+
+def print_history(history: "History", console: Console | None = None) -> None:
+    """Print gait, labels, basin and return of a training run over its environment steps."""
+    console = console or terminal.console()
+    table = Listing(("env steps", "return", "gait", "labels", "basin"), left=HISTORY_WORDS)
+    for each in history.moments:
+        table.add(
+            f"{each.env_steps:,}",
+            shown_return(each.returns),
+            majority(each.gait, each.gait_split),
+            majority(each.labels, each.label_split),
+            majority(each.basin, each.basin_split),
+        )
+    console.print()
+    console.print(Text(f"history of {_name(history.run)} ({history.controller})", "bold"))
+    table.print(console)
+
+
+HISTORY_WORDS = ("gait", "labels", "basin")
 
 
 def _cells(run: "RunStability") -> tuple[str | Text, ...]:
-    basin = run.basin
-    name = majority(basin.name, basin.split)
     return (
         shown_return(run.returns),
-        majority(run.gait.name, run.gait.split),
+        short_majority(run.gait.name, run.gait.split),
+        short_majority(run.label_verdict, run.label_split),
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        shown_locking(run),
+        shown_mean(run.metrics["locking_u"]),
         shown_mean(run.metrics["fleiss_kappa"]),
         shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
-        Text.assemble((name, _STYLES[basin.name]), f": {reasons_of(run)[0]}"),
+        Text(short_basin(run.basin), _STYLES[run.basin.name]),
     )
 
 
@@ -111,17 +150,26 @@ def _reason(row: Failed) -> str:
     return printable(row.error.removeprefix(f"{row.name}: "), limit=LONGEST)
 
 
-def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) -> None:
+def print_fits(
+    rows: Sequence[Fitted | Failed],
+    console: Console | None = None,
+    sort: str | None = None,
+    brief: bool = False,
+) -> None:
     """Print one row per checkpoint and, for agents with Glass, a comparison of the labels."""
     console = console or terminal.console()
     fitted = [row for row in rows if isinstance(row, Fitted)]
-    console.print(_fits(rows))
+    table = _fits(rows)
+    table.sort(sort)
+    table.print(console)
+    if brief:
+        return
     if fitted:
         console.print(Text(notes.FIT_NOTES, "dim"))
     learned = [(row.name, row.comparison) for row in fitted if row.comparison]
     if learned:
         console.print()
-        console.print(_against_learned(learned))
+        _against_learned(learned).print(console)
         for name, found in learned:
             console.print(Text(f"{_name(name)}: {notes.learned_and_fitted(found)}"))
         console.print(Text(notes.LEARNED_NOTES, "dim"))
@@ -130,26 +178,18 @@ def print_fits(rows: Sequence[Fitted | Failed], console: Console | None = None) 
         console.print(Text(terminal.clean(line)))
 
 
-def _fit_table(*columns: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("run", overflow="fold", min_width=10)
-    for column in columns:
-        table.add_column(column, no_wrap=True, justify="right")
-    return table
+FIT_COLUMNS = ("run", "K", "seen", "H² bits", "gap", "refits:\nlabels", "refits:\nprototypes")
 
 
-def _fits(rows: Sequence[Fitted | Failed]) -> Table:
-    table = _fit_table("K", "seen", "H² bits", "gap", "refits: labels", "prototypes")
-    table.add_column("", overflow="fold")
+def _fits(rows: Sequence[Fitted | Failed]) -> Listing:
+    table = Listing(FIT_COLUMNS)
     for row in rows:
-        # Text, not markup, as names and errors come from files.
-        name = Text(_name(row.name))
         if isinstance(row, Failed):
-            table.add_row(name, *[""] * 6, _failed(_reason(row)))
+            table.add(_name(row.name), remark=_failed(_reason(row)))
             continue
         labels, refits = row.labels, row.refits
-        table.add_row(
-            name,
+        table.add(
+            _name(row.name),
             str(labels.clusters),
             str(len(row.visited)),
             f"{labels.h2_bits:.2f}",
@@ -160,14 +200,15 @@ def _fits(rows: Sequence[Fitted | Failed]) -> Table:
     return table
 
 
-def _against_learned(rows: Sequence[tuple[str, "LabelComparison"]]) -> Table:
-    table = _fit_table("learned", "AMI", "chance", "p", "matched", "phase bits", "U")
+def _against_learned(rows: Sequence[tuple[str, "LabelComparison"]]) -> Listing:
+    titles = ("run", "learned", "AMI", "chance", "p", "matched", "phase bits", "U")
+    table = Listing(titles)
     for name, found in rows:
         test, readings = found.test, (found.learned, found.fitted)
         bits = [figure(each.phase_information_bits) if each else NONE for each in readings]
         u = [figure(each.locking_u) if each else NONE for each in readings]
-        table.add_row(
-            Text(_name(name)),
+        table.add(
+            _name(name),
             str(len(found.learned_visited)),
             figure(test.observed.ami if test else None),
             figure(test.null_ami if test else None),
@@ -194,16 +235,22 @@ LARGEST = 8
 """Differences that are listed."""
 
 
-def print_graphs(rows: Sequence[Graphed | Failed], console: Console | None = None) -> None:
-    """Print the statistics of every graph, and why runs have none."""
+def print_graphs(
+    rows: Sequence[Graphed | Failed], console: Console | None = None, brief: bool = False
+) -> None:
+    """Print the statistics of every graph, and why runs have none.
+
+    Args:
+        brief: whether to leave out cycles, conventions and notes.
+    """
     console = console or terminal.console()
     for row in rows:
         if isinstance(row, Failed):
             failed = _failed(printable(row.error, limit=LONGEST))
             console.print(Text.assemble(_name(row.name), " ", failed))
             continue
-        _print_graph(row.graph, console)
-    if any(isinstance(row, Graphed) for row in rows):
+        _print_graph(row.graph, console, brief)
+    if any(isinstance(row, Graphed) for row in rows) and not brief:
         console.print(Text(notes.GRAPH_NOTES, "dim"))
 
 
@@ -214,7 +261,7 @@ def print_difference(found: FluxDifference, console: Console | None = None) -> N
     console.print(Text(f"{printable(found.one)} vs {printable(found.other)}", "bold"))
     console.print(Text(f"mode {found.mode}; {MATCHED_BY[found.matched_by]}"))
     console.print(Text(distance_text(found)))
-    table = _graph_table("from", "to", "one", "other", "difference")
+    table = Listing(("from", "to", "one", "other", "difference"))
     between = abs(found.difference)
     order = sorted(
         ((i, j) for i in range(len(between)) for j in range(len(between)) if between[i, j] > 0),
@@ -224,9 +271,9 @@ def print_difference(found: FluxDifference, console: Console | None = None) -> N
         own, its = float(found.one_flux[i, j]), float(found.other_flux[i, j])
         sign = "+" if its > own else "−"
         change = f"{sign}{percent(abs(its - own))}"
-        table.add_row(_state(found, i), _state(found, j), percent(own), percent(its), change)
+        table.add(_state(found, i), _state(found, j), percent(own), percent(its), change)
     if order:
-        console.print(table)
+        table.print(console)
 
 
 def _state(found: FluxDifference, index: int) -> str:
@@ -235,53 +282,79 @@ def _state(found: FluxDifference, index: int) -> str:
     return one if one == other else f"{one} ↔ {other}"
 
 
-def _graph_table(first: str, *titles: str) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column(first, no_wrap=True)
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table
+CHAIN_COLUMNS = (
+    "",
+    "visited",
+    "switches",
+    "entropy rate\n(bits/step)",
+    "irreversibility\n(0 to 1)",
+    "relaxation time\n(s)",
+)
+PARTITION_COLUMNS = (
+    "",
+    "H¹\n(bits)",
+    "H²\n(bits)",
+    "gap",
+    "gap by\nchance",
+    "z",
+    "p",
+    "best\ngap",
+    "cut",
+    "cut by\nchance",
+    "Q",
+)
 
 
-def _print_graph(graph: RunGraph, console: Console) -> None:
+def _print_graph(graph: RunGraph, console: Console, brief: bool) -> None:
     stats = graph.stats
     console.print(Text.assemble((title_of(graph), "bold"), f": {notes.pooled(graph)}"))
-    table = _graph_table("", "visited", "switches", "h", "one-way", "fades", "cycles")
-    prototypes, labels = graph.partition.shape
-    table.add_row("prototypes", *_chain(stats.prototypes, prototypes))
-    table.add_row("labels", *_chain(stats.labels, labels))
-    console.print(table)
-    table = _graph_table("", "H¹", "H²", "gap", "by chance", "z", "p", "best", "crossing", "Q")
+    table = Listing(CHAIN_COLUMNS)
+    for name, level, count, prefix in zip(
+        ("prototypes", "labels"),
+        (stats.prototypes, stats.labels),
+        graph.partition.shape,
+        (PROTOTYPE, ""),
+        strict=True,
+    ):
+        cycles = "" if brief else _cycles(level, prefix)
+        table.add(name, *_chain(level, count), remark=cycles)
+    table.print(console)
+    table = Listing(PARTITION_COLUMNS)
     partitions = [each for each in (stats.flow, stats.train) if each]
     for each in partitions:
-        table.add_row(each.convention, *_partition(each))
-    console.print(table)
-    for each in partitions:
-        console.print(Text(f"{each.convention}: {convention(each)}", "dim"))
-    distance = stats.prototypes.occupancy_distance
-    if distance is not None:
-        console.print(Text(notes.occupancy_distance(distance)))
-    console.print(Text(f"best clusters found (flow): {_clusters(graph)}"))
+        table.add(each.convention, *_partition(each))
+    table.print(console)
+    if not brief:
+        for each in partitions:
+            console.print(Text(f"{each.convention}: {convention(each)}", "dim"))
+        distance = stats.prototypes.occupancy_distance
+        if distance is not None:
+            console.print(Text(notes.occupancy_distance(distance)))
+        console.print(Text(f"best clusters found (flow): {_clusters(graph)}"))
     console.print()
 
 
-def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
-    fades = (level.slowest_s.get(lag) for lag in (1, 10))
+def _cycles(level: ChainStats, prefix: str) -> str:
+    """The most frequent cycles of a level."""
     told = [
-        f"{cycle_text(each)} {percent(each.share)} ({each.count:,}×)"
+        f"{cycle_text(each, prefix)} {percent(each.share)} ({each.count:,}×)"
         for each in level.cycles[:CYCLES]
     ]
+    return f"cycles {', '.join(told)}" if told else "no cycles"
+
+
+def _chain(level: ChainStats, count: int) -> tuple[str, ...]:
+    times = (level.slowest_s.get(lag) for lag in (1, 10))
     rate = NONE
     if level.entropy_rate_bits is not None:
-        share = "" if level.entropy_rate is None else f" ({level.entropy_rate:.2f})"
+        share = "" if level.entropy_rate is None else f" ({level.entropy_rate:.0%})"
         rate = f"{level.entropy_rate_bits:.2f}{share}"
     return (
         f"{len(level.visited)} of {count}",
         f"{level.switches:,}",
         rate,
         figure(level.irreversibility),
-        ", ".join(NONE if seconds is None else f"{seconds:.2g} s" for seconds in fades),
-        "\n".join(told) or NONE,
+        ", ".join(figure(seconds, ".2g") for seconds in times),
     )
 
 
@@ -296,7 +369,8 @@ def _partition(found: PartitionStats) -> tuple[str, ...]:
         figure(entropy.z, ".1f"),
         f"{entropy.p:.3f}",
         figure(found.best_gap, ".3f"),
-        f"{figure(cut.share)} ({figure(cut.null_share)} by chance)",
+        figure(cut.share),
+        figure(cut.null_share),
         figure(found.modularity),
     )
 
@@ -310,37 +384,42 @@ def _clusters(graph: RunGraph) -> str:
     return " ".join("{" + ", ".join(group) + "}" for group in groups.values()) or NONE
 
 
+MAP_COLUMNS = (
+    "run",
+    "frames",
+    "trust",
+    "cont",
+    "kept",
+    "over\nchance",
+    "all k",
+    "purity",
+    "silhouette",
+)
+
+
 def print_maps(
-    rows: Sequence[LatentMap | Failed], files: Sequence[Path], console: Console | None = None
+    rows: Sequence[LatentMap | Failed],
+    files: Sequence[Path],
+    console: Console | None = None,
+    sort: str | None = None,
+    brief: bool = False,
 ) -> None:
     """Print one row per map, its caption, and the files that were written."""
     console = console or terminal.console()
-    console.print(_map_table(rows))
+    table = Listing(MAP_COLUMNS)
+    for row in rows:
+        if isinstance(row, Failed):
+            table.add(_name(row.name), remark=_failed(_reason(row)))
+        else:
+            table.add(_name(row.name), f"{row.fitted}", *_quality(row), *_labels(row))
+    table.sort(sort)
+    table.print(console)
     maps = [row for row in rows if isinstance(row, LatentMap)]
-    if maps:
+    if maps and not brief:
         console.print(Text(notes.MAP_NOTES, "dim"))
         console.print(Text(caption(maps)))
     for path in files:
         console.print(Text(terminal.clean(str(path))))
-
-
-def _map_table(rows: Sequence[LatentMap | Failed]) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("run", overflow="fold", min_width=10)
-    for column in ("frames", "trust", "cont", "kept", "over chance", "all k"):
-        table.add_column(column, no_wrap=column != "over chance", justify="right")
-    table.add_column("purity", justify="right")
-    table.add_column("silhouette", justify="right")
-    if any(isinstance(row, Failed) for row in rows):
-        table.add_column("", overflow="fold")
-    for row in rows:
-        # Text, not markup, as names and errors come from files.
-        name = Text(printable(row.name, limit=LONGEST))
-        if isinstance(row, Failed):
-            table.add_row(name, *[""] * 8, _failed(_reason(row)))
-            continue
-        table.add_row(name, f"{row.fitted}", *_quality(row), *_labels(row))
-    return table
 
 
 def _quality(row: LatentMap) -> list[str]:
@@ -356,41 +435,86 @@ def _labels(row: LatentMap) -> list[str]:
     found = row.labels
     if found is None:
         return [NONE, NONE]
-    purity = f"{found.purity_space:.2f} → {found.purity_plane:.2f} ({found.chance_purity:.2f})"
+    purity = f"{found.purity_space:.2f}→{found.purity_plane:.2f} ({found.chance_purity:.2f})"
     if found.silhouette_space is None or found.silhouette_plane is None:
         return [purity, NONE]
-    return [purity, f"{found.silhouette_space:.2f} → {found.silhouette_plane:.2f}"]
+    return [purity, f"{found.silhouette_space:.2f}→{found.silhouette_plane:.2f}"]
 
 
-def print_evaluations(rows: Sequence["Fresh | Failed"], console: Console | None = None) -> None:
-    """Print one row per checkpoint and controller, and notes on how to read them."""
+EVALUATION_COLUMNS = ("checkpoint", "by", "mean", "95 % interval", "min..max", "n", "recorded")
+
+
+def print_evaluations(
+    rows: Sequence["Fresh | Failed"],
+    console: Console | None = None,
+    sort: str | None = None,
+    brief: bool = False,
+) -> None:
+    """Print one row per checkpoint and controller, totals per recipe, and how to read them."""
+    from glassviz.compare.recipes import recipe_totals
     from glassviz.rollout.evaluate import Fresh
 
     console = console or terminal.console()
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("checkpoint", overflow="fold")
-    table.add_column("controller")
-    for name in ("mean", "95 % interval", "min..max", "n", "recorded"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("fresh vs recorded")
-    for row in rows:
-        # Text, not markup, as names and errors come from files.
-        path = Text(printable(str(row.target), limit=1000))
+    table = Listing(EVALUATION_COLUMNS, left=("by",), remarks="fresh vs recorded")
+    names = distinct_names(
+        [_file_name(row) for row in rows],
+        [row.target for row in rows],
+        [(str(row.controller),) for row in rows],
+    )
+    for name, row in zip(names, rows, strict=True):
         if isinstance(row, Fresh):
-            table.add_row(path, row.controller, *_returns(row))
+            told = "" if brief else notes.against_recorded(row)
+            table.add(_name(name), row.controller, *_returns(row), remark=told)
         else:
-            failed = Text(f"failed: {printable(row.reason, limit=1000)}")
-            table.add_row(path, row.controller or "", "", "", "", "", "", failed)
-    console.print(table)
-    for note in notes.evaluation_notes([row for row in rows if isinstance(row, Fresh)]):
-        console.print(Text(note))
+            table.add(_name(name), row.controller or "", remark=_failed(_reason(row)))
+    table.sort(sort)
+    table.print(console)
+    fresh = [row for row in rows if isinstance(row, Fresh)]
+    totals = recipe_totals(fresh)
+    if totals.recipes:
+        console.print()
+        _print_totals(totals, console)
+    elif not totals.common_scale:
+        console.print(Text(notes.NO_TOTALS))
+    for note in () if brief else notes.evaluation_notes(fresh):
+        console.print(Text(note, "dim"))
+
+
+def _file_name(row: "Fresh | Failed") -> str:
+    from glassviz.rollout.evaluate import Fresh
+
+    return row.target.stem if isinstance(row, Fresh) or row.name == str(row.target) else row.name
+
+
+def _print_totals(totals: "RecipeTotals", console: Console) -> None:
+    table = Listing(("recipe", "by", "checkpoints", "mean", "95 %", "IQM", "95 % "), left=("by",))
+    for each in totals.recipes:
+        mean, iqm = each.returns.mean, each.returns.iqm
+        table.add(
+            _name(each.recipe),
+            each.controller,
+            str(len(each.returns.runs)),
+            figure(mean.estimate if mean else None, ".0f"),
+            _bounds(mean),
+            figure(iqm.estimate if iqm else None, ".0f"),
+            _bounds(iqm),
+        )
+    table.print(console)
+    for line in notes.improvements(totals):
+        console.print(Text(printable(line, limit=1000)))
+
+
+def _bounds(found: "BootstrapInterval | None") -> str:
+    if found is None or found.low is None or found.high is None:
+        return NONE
+    return f"{found.low:.0f} to {found.high:.0f}"
 
 
 def _returns(row: "Fresh") -> tuple[str, ...]:
-    """Mean, interval, range, number of episodes, recorded mean, comparison."""
+    """Mean, interval, range, number of episodes, recorded mean."""
     interval, returns = row.interval, row.evaluation.returns
-    bounds = "" if interval.low is None else f"{interval.low:.0f} to {interval.high:.0f}"
-    recorded = "none"
+    bounds = NONE if interval.low is None else f"{interval.low:.0f} to {interval.high:.0f}"
+    recorded = NONE
     if row.recorded is not None:
         over = "" if row.recorded.episodes is None else f" (n={row.recorded.episodes})"
         recorded = f"{row.recorded.mean:.1f}{over}"
@@ -400,5 +524,4 @@ def _returns(row: "Fresh") -> tuple[str, ...]:
         f"{min(returns):.0f}..{max(returns):.0f}",
         str(interval.count),
         recorded,
-        notes.against_recorded(row),
     )

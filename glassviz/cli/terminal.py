@@ -7,11 +7,14 @@ never reach the terminal, for names and messages may come from files.
 import codecs
 import io
 import json
+import multiprocessing
 import os
 import re
 import signal
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -139,6 +142,7 @@ def prepared() -> Iterator[None]:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # under nohup it is ignored
             signal.signal(number, _end)
+    _end_in_time()
     code: Any = 0
     try:
         yield
@@ -161,6 +165,72 @@ def prepared() -> Iterator[None]:
 
 def _end(number: int, frame: FrameType | None) -> None:
     raise Ended(number)
+
+
+PATIENCE_S = 1.0
+"""Seconds that a command has to clean up after a signal, before it is ended all the same."""
+
+SIGNALLED = 128
+"""Exit code after a signal such as Ctrl-C: this plus its number, as in shells."""
+
+_kept: list[Callable[[], str]] = []
+_told = threading.Event()
+
+
+@contextmanager
+def if_interrupted(kept: Callable[[], str]) -> Iterator[None]:
+    """While the block runs, an interruption tells what `kept` says: what is there, how to go on."""
+    _kept.append(kept)
+    try:
+        yield
+    except KeyboardInterrupt as signalled:
+        if not hasattr(signalled, "kept"):
+            signalled.kept = kept()  # type: ignore[attr-defined]
+        raise
+    finally:
+        _kept.pop()
+
+
+def tell_interrupted(signalled: KeyboardInterrupt) -> None:
+    """Say that a command was interrupted, and what was kept."""
+    _tell_ended(isinstance(signalled, Ended), getattr(signalled, "kept", ""))
+
+
+def _tell_ended(asked_to: bool, kept: str) -> None:
+    """Say so once, whoever comes first."""
+    if not _told.is_set():
+        _told.set()
+        word = "ended" if asked_to else "interrupted"
+        tell(f"{word}; {kept}" if kept else word)
+
+
+def _end_in_time() -> None:
+    """End the process soon after a signal, also while a library compiles, which ends at no signal.
+
+    The thread hears of signals from the interpreter at once; the main thread only when Python runs
+    in it. Files appear whole and runs resume from their last save, so that this loses nothing.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    signal.set_wakeup_fd(theirs, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+        while (number := os.read(ours, 1)[0]) not in ending or _is_ignored(number):
+            pass
+        time.sleep(PATIENCE_S)
+        _tell_ended(number != signal.SIGINT, _kept[-1]() if _kept else "")
+        for child in multiprocessing.active_children():
+            child.terminate()
+        os._exit(SIGNALLED + number)
+
+    threading.Thread(target=wait, daemon=True, name="signals").start()
+
+
+def _is_ignored(number: int) -> bool:
+    return signal.getsignal(number) is signal.SIG_IGN
 
 
 class _Output(io.FileIO):

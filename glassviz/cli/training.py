@@ -1,7 +1,7 @@
 """Commands that make agents: train, recipes, demonstrate, refine."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
@@ -11,14 +11,16 @@ from glassviz.agents.config import MAX_EPISODE_STEPS
 from glassviz.cli import terminal
 from glassviz.cli.options import Checkpoint, Json, Overwrite
 from glassviz.errors import UsageError
+from glassviz.text import count_of
 from glassviz.training.config import SETTINGS
 
 if TYPE_CHECKING:
     from glassviz.checkpoints import Checkpoint as Agent
+    from glassviz.cli.listing import Listing
     from glassviz.training.config import TrainConfig
     from glassviz.training.demonstrations import Demonstrations
     from glassviz.training.recipes import Recipe
-    from glassviz.training.trainer import Progress
+    from glassviz.training.trainer import Progress, Trainer
 
 DEFAULT_RECIPE = {"tdmpc-glass": "1b", "tdmpc2": "tdmpc2"}
 
@@ -61,7 +63,8 @@ def train(
         Path | None, typer.Option(help="Checkpoint whose parameters the run starts from.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Run folder; by default runs/<task>_<recipe>.")
+        Path | None,
+        typer.Option("--out", "-o", help="Run folder; by default runs/<task>_<recipe>."),
     ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Continue the run from its last save.")
@@ -116,8 +119,13 @@ def train(
         f"training {run.algo}, recipe {title} ({preset}), on {' and '.join(run.tasks)}, "
         f"seed {', '.join(map(str, chosen))}, into {folder}"
     )
-    _run(trainer, run.steps, len(chosen) > 1)
-    terminal.echo(f"done: {trainer.env_steps} steps, checkpoints in {folder}/seed_*/checkpoints")
+    if trainer.all_steps != run.steps:
+        terminal.tell(
+            f"{count_of(run.steps, 'step')} are rounded up to {trainer.all_steps:,}: whole rounds "
+            f"of {count_of(run.num_envs, 'hopper')} (--num-envs)"
+        )
+    _run(trainer, folder, len(chosen) > 1)
+    terminal.echo(f"done: {trainer.env_steps:,} steps, checkpoints in {folder}/seed_*/checkpoints")
 
 
 def _with_settings(command: Any) -> Any:
@@ -201,18 +209,46 @@ def _demonstrations(path: Path, run: "TrainConfig") -> "Demonstrations":
 
 
 def _sources(demos: "Demonstrations | None", start: "Agent | None") -> dict[str, Any]:
-    """Names and hashes of the files that a run starts from."""
+    """Names and hashes of the files that a run starts from, and the past of its first agent."""
     given = {"demos": demos, "init": start}
-    return {key: {"name": it.name, "sha256": it.sha256} for key, it in given.items() if it}
+    found: dict[str, Any] = {
+        key: {"name": it.name, "sha256": it.sha256} for key, it in given.items() if it
+    }
+    if start and (past := _env_steps(start.provenance)):
+        found["init"]["env_steps"] = past
+    return found
 
 
-def _run(trainer: Any, steps: int, several: bool) -> None:
+def _env_steps(provenance: Mapping[str, Any]) -> int:
+    """Environment steps of an agent's training, with those of the agent that it started from."""
+    init = provenance.get("init")
+    known = (provenance, init if isinstance(init, Mapping) else {})
+    steps = [each.get("env_steps") for each in known]
+    return sum(each for each in steps if isinstance(each, int))
+
+
+def _run(trainer: "Trainer", folder: Path, several: bool) -> None:
     """Train to the end, with a progress bar and a line per evaluation."""
     from glassviz.cli.progress import task
 
-    with task("training", trainer.env_steps, steps) as bar:
+    steps, began = trainer.all_steps, trainer.env_steps
+    busy_s = 0.0
+
+    def kept() -> str:
+        saved = min(run.kept_at for run in trainer.runs)
+        return (
+            f"kept: the last save, of step {saved:,} of {steps:,}, and the checkpoints in "
+            f"{folder}; the same command with --resume goes on from there"
+        )
+
+    with task("training", began, steps) as bar, terminal.if_interrupted(kept):
 
         def on_round(progress: "Progress") -> None:
+            nonlocal busy_s
+            busy_s += progress.seconds - progress.evaluation_s
+            rate = (progress.env_steps - began) / max(busy_s, 1e-9)
+            losses = [f"{name} {value:.3g}" for name, value in progress.losses.items()]
+            bar.facts = ", ".join([f"{rate:,.0f} steps/s", *losses])
             bar(progress.env_steps, steps)
             for line in _evaluations(progress, several):
                 bar.print(line)
@@ -224,7 +260,8 @@ def _evaluations(progress: "Progress", several: bool) -> list[str]:
     return [
         (f"seed {seed}, " if several else "")
         + f"step {result.env_steps}: {result.controller} {result.mean:.1f} "
-        + f"({' '.join(f'{value:.0f}' for value in result.returns)})"
+        + f"({' '.join(f'{value:.0f}' for value in result.returns)}), "
+        + f"evaluated in {progress.evaluation_s:.1f} s"
         for seed, results in progress.evaluations.items()
         for result in results
     ]
@@ -254,37 +291,36 @@ def recipes(to_json: Json = False) -> None:
     if to_json:
         terminal.echo_json([*map(vars, found)])
         return
-    console = terminal.console(otherwise=None)
+    console = terminal.console()
     for kind, title in KINDS.items():
-        console.print(_recipe_table(title, [each for each in found if each.kind == kind]))
+        terminal.echo(f"{'' if kind == next(iter(KINDS)) else chr(10)}{title}")
+        _recipes([each for each in found if each.kind == kind]).print(console)
 
 
-def _recipe_table(title: str, found: "list[Recipe]") -> Any:
-    from rich.table import Table
+def _recipes(found: "list[Recipe]") -> "Listing":
+    """One row per recipe; proposals start from none."""
+    from glassviz.cli.listing import Listing
 
-    columns: dict[str, Callable[[Recipe], str]] = {
-        "recipe": lambda each: each.name,
-        "from": lambda each: ", ".join(each.starts_from),
-        "what": lambda each: each.what,
-        "changes": lambda each: ", ".join(f"{k} {_plain(v)}" for k, v in each.own.items()),
-        "published": lambda each: each.published,
-    }
-    # Columns that are empty for a whole kind are left out: proposals have no base.
-    shown = {name: of for name, of in columns.items() if any(map(of, found))}
-    table = Table(*shown, title=title, title_justify="left")
+    derived = any(each.starts_from for each in found)
+    table = Listing(("recipe", "from") if derived else ("recipe",), ("from",), "settings")
     for each in found:
-        table.add_row(*(of(each) for of in shown.values()))
+        changes = ", ".join(f"{name} {_plain(value)}" for name, value in each.own.items())
+        told = [each.what, changes, each.published and f"published: {each.published}"]
+        start = [", ".join(each.starts_from)] if derived else []
+        table.add(each.name, *start, remark="; ".join(filter(None, told)))
     return table
 
 
 def _plain(value: Any) -> str:
     if isinstance(value, list):
         return "+".join(map(_plain, value))
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def demonstrate(
-    out: Annotated[Path, typer.Option(help="Demonstrations file to write (.npz).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Demonstrations file to write (.npz).")],
     agent: Annotated[
         Path | None,
         typer.Option(
@@ -329,7 +365,8 @@ def demonstrate(
     mpc = AGENT_MPC if agent else MPCConfig()
     seeds = range(seed, seed + episodes)
     kept = []
-    with task("demonstrating", total=episodes) as bar:
+    nothing = "nothing was kept: demonstrations are written when all are made"
+    with task("demonstrating", total=episodes) as bar, terminal.if_interrupted(lambda: nothing):
         made = demonstrations.demonstrate_all(config, mpc, seeds, jobs, agent)
         for done, demo in enumerate(made, start=1):
             bar(done, episodes)
@@ -344,7 +381,7 @@ def demonstrate(
 
 def refine(
     checkpoint: Checkpoint,
-    out: Annotated[Path, typer.Option(help="Checkpoint to write (.safetensors).")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Checkpoint to write (.safetensors).")],
     iterations: Annotated[int, typer.Option(help="Iterations of the search.", min=1)] = 1000,
     seed: Annotated[int, typer.Option(help="Seed of the search.", min=0)] = 1,
     save_every: Annotated[int, typer.Option(help="Iterations between saves.", min=1)] = 100,
@@ -368,12 +405,21 @@ def refine(
     check_target(out, overwrite)
     agent, es = checkpoints.load(checkpoint), ESConfig()
     refiner = Refiner(agent, es, iterations, seed)
-    with task("refining", total=iterations) as bar:
+    saved = 0
+
+    def saved_so_far() -> str:
+        if not saved:
+            return "nothing was saved yet"
+        again = f"`glassviz refine {out} --out OTHER` goes on from there"
+        return f"kept: {out}, of iteration {saved}; {again}"
+
+    with task("refining", total=iterations) as bar, terminal.if_interrupted(saved_so_far):
         for done in range(1, iterations + 1):
             now = refiner.iterate()
             bar(done, iterations)
             if done % save_every == 0 or done == iterations:
                 made_by = provenance_of(agent, es, done, seed)
                 checkpoints.save(out, agent.config, refiner.params, made_by)
+                saved = done
                 bar.print(f"iteration {done}: score {now.score:.3f}, {now.stands:.0%} stand")
     terminal.echo(f"{out}: {iterations} iterations; measure it with `glassviz evaluate`")

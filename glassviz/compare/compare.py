@@ -2,9 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-
-import numpy as np
 
 from glassviz.compare.correspondence import (
     ComparisonAnswers,
@@ -40,6 +37,7 @@ from glassviz.compare.runs import (
     dependence,
     mismatch,
     mixed_recipes,
+    one_per_training,
     unique_runs,
     with_checkpoint_names,
 )
@@ -68,7 +66,7 @@ class ControllerRuns:
     means: tuple[MetricMean, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison:
     """What several runs say together. It describes, and says of nothing what causes it.
 
@@ -90,11 +88,14 @@ class Comparison:
     label_matches: LabelMatches
     answers: ComparisonAnswers
 
+    def __repr__(self) -> str:
+        return f"Comparison({len(self.checkpoints)} checkpoints)"
+
 
 def compare(
     rows: Sequence[Run | Failed], tell: Callable[[str], None] = lambda line: None
 ) -> Comparison | None:
-    """Compare runs; the order of rows changes nothing, and a checkpoint counts once.
+    """Compare runs; the order of rows changes nothing, and a training run counts once.
 
     Reads their traces and checkpoints. Where two have labels these are compared too, for which JAX
     is loaded. Rows that failed are passed over; with fewer than two others the result is None.
@@ -102,13 +103,14 @@ def compare(
     Raises:
         GlassvizError: a trace or checkpoint is no longer what it was.
     """
-    kept, left_out = unique_runs([row for row in rows if isinstance(row, Run)])
-    if len(kept) + len(left_out) < 2:
+    every, duplicates = unique_runs([row for row in rows if isinstance(row, Run)])
+    if len(every) + len(duplicates) < 2:
         return None
+    kept, same = one_per_training(every)
+    left_out = (*duplicates, *same)
     compared = _compared(kept)
     matches = match_labels(kept, tell)
-    rng = _rng(compared)
-    correspondence = _correspondence(kept, compared, matches, rng)
+    correspondence = _correspondence(kept, compared, matches)
     checkpoints = list({each.name: each for each in compared}.values())
     caveats = (*dependence(compared), mixed_recipes(checkpoints), mismatch(compared))
     return Comparison(
@@ -119,16 +121,16 @@ def compare(
             ControllerRuns(
                 controller=controller,
                 runs=tuple(each.name for each in own),
-                basins=basin_shares(own, rng),
-                returns=returns_of(own, rng),
-                stability_and_return=stability_and_return(own, rng),
-                groups=compare_groups(own, rng),
+                basins=basin_shares(own),
+                returns=returns_of(own),
+                stability_and_return=stability_and_return(own),
+                groups=compare_groups(own),
                 values=compare_values(own),
-                means=metric_means(own, rng),
+                means=metric_means(own),
             )
             for controller, own in by_controller(compared).items()
         ),
-        controllers=compare_controllers(compared, rng),
+        controllers=compare_controllers(compared),
         correspondence=correspondence,
         no_correspondence=matches.obstacle,
         label_matches=matches,
@@ -148,7 +150,6 @@ def _correspondence(
     runs: Sequence[Run],
     compared: Sequence[ComparedRun],
     matches: LabelMatches,
-    rng: np.random.Generator,
 ) -> Correspondence | None:
     """Of the checkpoints with labels that are at hand; None without two."""
     if matches.probe_set is None:
@@ -166,10 +167,4 @@ def _correspondence(
         if name not in labels
         for each in own
     )
-    return correspond(matches.probe_set, compared, labels, labelled, missing, rng)
-
-
-def _rng(compared: Sequence[ComparedRun]) -> np.random.Generator:
-    """The same for the same traces in any order."""
-    digest = sha256("".join(sorted(each.stability.trace_sha256 for each in compared)).encode())
-    return np.random.default_rng(int(digest.hexdigest()[:16], 16))
+    return correspond(matches.probe_set, compared, labels, labelled, missing)

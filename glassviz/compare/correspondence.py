@@ -23,7 +23,7 @@ from glassviz.metrics.agreement import (
 from glassviz.metrics.information import Labels, contingency
 from glassviz.metrics.labels import PhaseUse
 from glassviz.metrics.segments import VISITED_SHARE
-from glassviz.metrics.statistics import benjamini_hochberg
+from glassviz.metrics.statistics import benjamini_hochberg, generator
 
 REPLICATES = 199
 
@@ -119,7 +119,6 @@ def correspond(
     labels: Mapping[str, Labels],
     compared: Mapping[str, Sequence[ComparedRun]],
     left_out: tuple[LeftOut, ...],
-    rng: np.random.Generator,
 ) -> Correspondence:
     """Compare the labels that checkpoints give to the frames of a probe_set.
 
@@ -129,11 +128,12 @@ def correspond(
     matched = {}
     for place, other in enumerate(names):
         # One at a time: a null is as large as 199 probe sets.
-        null = _null(labels[other], probe_set, rng)
+        null = _null(labels[other], probe_set)
         for one in names[:place]:
             matched[one, other] = _pair(one, other, labels, null, probe_set, sources, compared)
     pairs = tuple(matched[pair] for pair in combinations(names, 2))
-    found = consensus(np.stack([labels[name] for name in names]), rng)
+    every = np.stack([labels[name] for name in names])
+    found = consensus(every, generator(every))
     medoid = None if found.medoid is None else names[found.medoid]
     reference = medoid or names[0]
     return Correspondence(
@@ -152,10 +152,11 @@ def correspond(
     )
 
 
-def _null(label: Labels, probe_set: ProbeSet, rng: np.random.Generator) -> list[Labels] | None:
+def _null(label: Labels, probe_set: ProbeSet) -> list[Labels] | None:
     """Labels as chance would have them; what episodes share, such as the gait, is chance too."""
     if len(np.unique(probe_set.cycle[probe_set.cycle >= 0])) < 2:
         return None
+    rng = generator(label, probe_set.cycle)
     return list(warped_circular_shifts(label, probe_set.cycle, rng, REPLICATES, probe_set.episode))
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.traces import RolloutOptions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunGraph:
     """The transitions of one run, pooled over its episodes after their openings.
 
@@ -59,6 +59,9 @@ class RunGraph:
     partition: Float64[np.ndarray, "prototypes clusters"]
     names: tuple[LabelName, ...]
     stats: GraphStats
+
+    def __repr__(self) -> str:
+        return f"RunGraph({self.run!r}, {self.controller}, {self.mode}, {self.frames} frames)"
 
     @property
     def cluster(self) -> Int[np.ndarray, " prototypes"]:

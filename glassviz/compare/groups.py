@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
-
 from glassviz.compare.returns import PRIMARY
 from glassviz.compare.runs import (
     Caveat,
@@ -21,6 +19,7 @@ from glassviz.metrics.statistics import (
     IQM_FROM,
     MeanInterval,
     PermutationTest,
+    generator,
     mean_interval,
     paired_test,
     probability_of_improvement,
@@ -65,9 +64,7 @@ class GroupComparison:
     caveats: tuple[Caveat, ...]
 
 
-def compare_groups(
-    compared: Sequence[ComparedRun], rng: np.random.Generator
-) -> GroupComparison | None:
+def compare_groups(compared: Sequence[ComparedRun]) -> GroupComparison | None:
     """Compare runs of two recipes, or else runs with and without Glass.
 
     None unless there are exactly two groups, whose returns have a common scale.
@@ -87,19 +84,21 @@ def compare_groups(
             )
             if by == "Glass" and any(each.recipe for each in compared):
                 caveats = (ConfoundedRecipes(), *caveats)
-            return _compare(by, one, other, caveats, rng)
+            return _compare(by, one, other, caveats)
     return None
 
 
-def _compare(
-    by: By, one: Group, other: Group, caveats: tuple[Caveat, ...], rng: np.random.Generator
-) -> GroupComparison:
-    returns = two_group_test(one.returns, other.returns, rng)
+def _compare(by: By, one: Group, other: Group, caveats: tuple[Caveat, ...]) -> GroupComparison:
+    returns = _test(one.returns, other.returns)
     improvement = probability_of_improvement(one.returns, other.returns)
     assert returns is not None and improvement is not None  # Neither group is empty.
-    primary = two_group_test(one.primary, other.primary, rng)
+    primary = _test(one.primary, other.primary)
     fisher = _fisher(one, other)
     return GroupComparison(by, one, other, returns, improvement, primary, *fisher, caveats)
+
+
+def _test(one: Sequence[float], other: Sequence[float]) -> PermutationTest | None:
+    return two_group_test(one, other, generator(one, other))
 
 
 def _group(name: str, compared: Sequence[ComparedRun]) -> Group:
@@ -166,9 +165,7 @@ class Controllers:
     mismatch: Mismatch | None
 
 
-def compare_controllers(
-    compared: Sequence[ComparedRun], rng: np.random.Generator
-) -> Controllers | None:
+def compare_controllers(compared: Sequence[ComparedRun]) -> Controllers | None:
     """Compare planner and policy; None if no checkpoint has runs of both."""
     seen = by_controller(compared)
     planners, policies = (
@@ -182,7 +179,7 @@ def compare_controllers(
     apart = mismatch([planner for planner, _ in both])
     pairs = tuple(_pair(planner, policy) for planner, policy in both)
     planned, own = [each.planner_return for each in pairs], [each.policy_return for each in pairs]
-    test = paired_test(planned, own, rng)
+    test = paired_test(planned, own, generator(planned, own))
     if test is None:
         return None
     if apart:

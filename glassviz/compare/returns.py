@@ -24,6 +24,7 @@ from glassviz.metrics.statistics import (
     Share,
     benjamini_hochberg,
     bootstrap_interval,
+    generator,
     holm,
     rank_correlation_test,
     share_interval,
@@ -57,16 +58,14 @@ class BasinShare:
     returns: Returns
 
 
-def basin_shares(
-    compared: Sequence[ComparedRun], rng: np.random.Generator
-) -> tuple[BasinShare, ...]:
+def basin_shares(compared: Sequence[ComparedRun]) -> tuple[BasinShare, ...]:
     """Shares of all basins in the order of `BASINS`, also of empty ones; empty without runs."""
     found = []
     for basin in BASINS:
         inside = _inside(basin, compared)
         share = share_interval(len(inside), len(compared))
         if share:
-            found.append(BasinShare(basin, share, returns_of(inside, rng)))
+            found.append(BasinShare(basin, share, returns_of(inside)))
     return tuple(found)
 
 
@@ -74,15 +73,15 @@ def _inside(basin: RunBasinName, compared: Sequence[ComparedRun]) -> list[Compar
     return [each for each in compared if each.stability.basin.name == basin]
 
 
-def returns_of(compared: Sequence[ComparedRun], rng: np.random.Generator) -> Returns:
+def returns_of(compared: Sequence[ComparedRun]) -> Returns:
     """Returns of runs, with a summary if there are enough of them on a common scale."""
     episodes = [[each.episode_return for each in run.stability.episodes] for run in compared]
     enough = len(compared) >= IQM_FROM and mismatch(compared) is None
     return Returns(
         runs=tuple(each.name for each in compared),
         values=tuple(each.mean_return for each in compared),
-        mean=bootstrap_interval(episodes, rng) if enough else None,
-        iqm=bootstrap_interval(episodes, rng, "iqm") if enough else None,
+        mean=bootstrap_interval(episodes, generator(episodes)) if enough else None,
+        iqm=bootstrap_interval(episodes, generator(episodes), "iqm") if enough else None,
     )
 
 
@@ -152,16 +151,14 @@ class StabilityAndReturn:
     caveats: tuple[Caveat, ...]
 
 
-def stability_and_return(
-    compared: Sequence[ComparedRun], rng: np.random.Generator
-) -> StabilityAndReturn:
+def stability_and_return(compared: Sequence[ComparedRun]) -> StabilityAndReturn:
     """Correlate every metric with return over the runs of one controller."""
     differing = mismatch(compared)
     if differing:
         return StabilityAndReturn(len(compared), (), {}, differing, ())
     order = dict.fromkeys((PRIMARY, *NAMED, *METRICS))
-    found = _adjusted([_correlate(name, compared, rng) for name in order])
-    alone = {basin: _correlate(PRIMARY, _inside(basin, compared), rng) for basin in BASINS}
+    found = _adjusted([_correlate(name, compared) for name in order])
+    alone = {basin: _correlate(PRIMARY, _inside(basin, compared)) for basin in BASINS}
     within = {
         basin: each
         for basin, each in alone.items()
@@ -170,13 +167,11 @@ def stability_and_return(
     return StabilityAndReturn(len(compared), found, within, None, _caveats(compared, found[0]))
 
 
-def _correlate(
-    name: str, compared: Sequence[ComparedRun], rng: np.random.Generator
-) -> MetricCorrelation:
+def _correlate(name: str, compared: Sequence[ComparedRun]) -> MetricCorrelation:
     known = [each for each in compared if each.stability.metrics[name] is not None]
     values = [value.mean for each in known if (value := each.stability.metrics[name])]
     returns = [each.mean_return for each in known]
-    test = rank_correlation_test(values, returns, rng)
+    test = rank_correlation_test(values, returns, generator(values, returns))
     low, high = correlation_interval(test.statistic, len(known)) if test else (None, None)
     return MetricCorrelation(
         metric=name,
@@ -254,14 +249,12 @@ class MetricMean:
     mean: BootstrapInterval | None
 
 
-def metric_means(
-    compared: Sequence[ComparedRun], rng: np.random.Generator
-) -> tuple[MetricMean, ...]:
+def metric_means(compared: Sequence[ComparedRun]) -> tuple[MetricMean, ...]:
     """The metrics of `MEASURED` over the runs of one controller; n counts runs."""
-    return tuple(_mean(name, compared, rng) for name in MEASURED)
+    return tuple(_mean(name, compared) for name in MEASURED)
 
 
-def _mean(name: str, compared: Sequence[ComparedRun], rng: np.random.Generator) -> MetricMean:
+def _mean(name: str, compared: Sequence[ComparedRun]) -> MetricMean:
     names, samples = [], []
     for run in compared:
         values = (METRICS[name](each) for each in run.stability.episodes)
@@ -269,7 +262,7 @@ def _mean(name: str, compared: Sequence[ComparedRun], rng: np.random.Generator) 
             names.append(run.name)
             samples.append(defined)
     means = tuple(float(np.mean(sample)) for sample in samples)
-    mean = bootstrap_interval(samples, rng) if len(samples) >= IQM_FROM else None
+    mean = bootstrap_interval(samples, generator(samples)) if len(samples) >= IQM_FROM else None
     return MetricMean(name, tuple(names), means, mean)
 
 

@@ -1,14 +1,19 @@
 """What is compared: checkpoints under a controller, each a unit of n, and what limits that."""
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import permutations
+from pathlib import Path
 from typing import Any, Literal, Self
 
+from glassviz.files import StrPath
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import RunBasinName
+from glassviz.rollout.find import PREFERRED
 from glassviz.rollout.run import Run
+from glassviz.training.config import CHANGEABLE
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class ComparedRun:
         recipe, seed: that it was trained with; None where the file is missing or does not say.
         started_from: hash of the checkpoint that its training, or refinement, went on from.
         shaped: whether it was trained on another reward than the task's; None if unknown.
+        training: what tells its training run from others, see `training_run`; None if unknown.
     """
 
     name: str
@@ -38,6 +44,7 @@ class ComparedRun:
     started_from: str | None
     shaped: bool | None
     setting: Setting
+    training: str | None = None
 
     @classmethod
     def of(cls, run: Run, provenance: Mapping[str, Any]) -> Self:
@@ -58,6 +65,7 @@ class ComparedRun:
             setting=Setting(
                 env["task"], env["physics"], round(stability.frames * stability.frame_dt_s, 6)
             ),
+            training=training_run(provenance, run.checkpoint),
         )
 
     @property
@@ -81,14 +89,15 @@ class LeftOut:
     """A run that does not count.
 
     Attributes:
-        reason: `duplicate`: its checkpoint counts already; `no-checkpoint`: only its trace was
-            given, and the checkpoint is needed.
-        counted_as: the run that counts in place of a duplicate; None otherwise.
+        reason: `duplicate`: its checkpoint counts already; `same-training`: another checkpoint of
+            its training run counts; `no-checkpoint`: only its trace was given, and the checkpoint
+            is needed.
+        counted_as: the run that counts in its place; None for `no-checkpoint`.
     """
 
     run: str
     controller: str
-    reason: Literal["duplicate", "no-checkpoint"]
+    reason: Literal["duplicate", "same-training", "no-checkpoint"]
     counted_as: str | None = None
 
 
@@ -106,9 +115,76 @@ def unique_runs(rows: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
     return counted, tuple(sorted(left_out, key=lambda each: (each.run, each.controller)))
 
 
-def count_checkpoints(rows: Iterable[Run]) -> int:
-    """n: the number of checkpoints, each counted once however many traces of it there are."""
-    return len({row.checkpoint_sha256 for row in rows})
+ORIGIN = ("recipe", "seed", "algo", "init", "demos", "refined")
+"""Provenance that all checkpoints of one training run share, besides its settings."""
+
+
+def training_run(provenance: Mapping[str, Any], checkpoint: StrPath | None) -> str | None:
+    """What tells a training run from others: all of its checkpoints have the same.
+
+    Checkpoints are of one run if they have the same seed, training settings (those aside that may
+    change when a run is resumed) and origin: recipe, initial checkpoint, demonstrations and
+    refinement. Where a file does not say, the checkpoints in one `seed_*/checkpoints` folder are.
+    None where neither is known: such a checkpoint is a run of its own.
+    """
+    settings = provenance.get("training")
+    if isinstance(settings, Mapping) and isinstance(provenance.get("seed"), int):
+        fixed = {name: value for name, value in settings.items() if name not in CHANGEABLE}
+        told = {name: provenance[name] for name in ORIGIN if name in provenance}
+        return json.dumps([fixed, told], sort_keys=True, default=str)
+    if checkpoint is None:
+        return None
+    folder = Path(checkpoint).resolve().parent
+    seeds = folder.name == "checkpoints" and folder.parent.name.startswith("seed_")
+    return str(folder) if seeds else None
+
+
+def one_per_training(runs: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:
+    """The rows of one checkpoint of each training run, in their order.
+
+    That is the checkpoint that its folder stands for (`find.PREFERRED`), or else the latest. It is
+    the same under both controllers where both are given.
+    """
+    trained = trained_by(runs)
+    standing: dict[str, Run] = {}
+    for run in sorted(runs, key=_standing):
+        standing.setdefault(trained[run.checkpoint_sha256], run)
+    kept, left_out = [], []
+    counted = {(run.checkpoint_sha256) for run in standing.values()}
+    for run in runs:
+        if run.checkpoint_sha256 in counted:
+            kept.append(run)
+        else:
+            name = standing[trained[run.checkpoint_sha256]].name
+            left_out.append(LeftOut(run.name, run.controller, "same-training", name))
+    return kept, tuple(left_out)
+
+
+def trained_by(runs: Iterable[Run]) -> dict[str, str]:
+    """Training run of each checkpoint, by hash."""
+    found: dict[str, str] = {}
+    for run in runs:
+        known = training_run(run.provenance, run.checkpoint)
+        if known or run.checkpoint_sha256 not in found:
+            found[run.checkpoint_sha256] = known or run.checkpoint_sha256
+    return found
+
+
+def env_steps(run: Run) -> int | None:
+    """Environment steps that its checkpoint was trained for; None if it does not say."""
+    steps = run.provenance.get("env_steps")
+    return steps if isinstance(steps, int) else None
+
+
+def _standing(run: Run) -> tuple[int, int, str]:
+    stem = run.checkpoint.stem if run.checkpoint else ""
+    rank = PREFERRED.index(stem) if stem in PREFERRED else len(PREFERRED)
+    return rank, -(env_steps(run) or 0), run.name
+
+
+def count_seeds(rows: Iterable[Run]) -> int:
+    """n: the number of training runs, each counted once whatever is given of it."""
+    return len(set(trained_by(rows).values()))
 
 
 def worth(run: Run) -> tuple[int, bool, str, str]:

@@ -1,6 +1,7 @@
 """Figures of a run for papers: film strip, timeline and raster, with their captions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -9,6 +10,7 @@ from glassviz.errors import GlassvizError
 from glassviz.export.product import Source
 from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
 from glassviz.figures.labels import label_raster
+from glassviz.figures.style import PLAIN, FigureStyle
 from glassviz.text import count_of
 from glassviz.video.clip import Clip
 from glassviz.video.film import frames_between
@@ -28,7 +30,9 @@ Part = tuple[float, float]
 """Start and end of a part of an episode, s."""
 
 
-def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None) -> Figure:
+def strip_figure(
+    source: Source, stills: StillMaker, part_s: Part | None = None, look: FigureStyle = PLAIN
+) -> Figure:
     """A film strip of two gait cycles, one per row, or of a part of the episode in real time.
 
     Without gait cycles and `part_s`, the whole episode is shown.
@@ -57,9 +61,10 @@ def strip_figure(source: Source, stills: StillMaker, part_s: Part | None = None)
     fitted = "; fitted labels" if source.fitted else ""
     if in_cycles:
         quarters = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
-        return film_strip(rows, names, f"gait phase, from touchdown{fitted}", quarters)
+        return film_strip(rows, names, f"gait phase, from touchdown{fitted}", quarters, look)
     row_s = (spans[0][1] - spans[0][0]) * source.trace.frame_dt_s
-    return film_strip(rows, names, f"time within the row, s{fitted}", round_ticks(0.0, row_s))
+    ticks = round_ticks(0.0, row_s)
+    return film_strip(rows, names, f"time within the row, s{fitted}", ticks, look)
 
 
 def strip_caption(source: Source, part_s: Part | None = None) -> str:
@@ -79,7 +84,9 @@ def strip_caption(source: Source, part_s: Part | None = None) -> str:
     return f"{content}{labels if source.trace.has_labels else ''}. Pictures are above their frames."
 
 
-def timeline_figure(source: Source, part_s: Part | None = None) -> Figure:
+def timeline_figure(
+    source: Source, part_s: Part | None = None, look: FigureStyle = PLAIN
+) -> Figure:
     """Labels, height and floor contacts of an episode over time.
 
     The part `part_s` is enlarged, by default some gait cycles in the middle of the episode.
@@ -93,7 +100,7 @@ def timeline_figure(source: Source, part_s: Part | None = None) -> Figure:
         label=clip.label.astype(np.int64) if clip.has_labels else None,
     )
     title = "fitted" if source.fitted else "label"
-    return timeline(signals, shown_part(source, part_s), source.phase_names(), title)
+    return timeline(signals, shown_part(source, part_s), source.phase_names(), title, look)
 
 
 def timeline_caption(source: Source, part_s: Part | None = None) -> str:
@@ -106,13 +113,14 @@ def timeline_caption(source: Source, part_s: Part | None = None) -> str:
     )
 
 
-def raster_figure(source: Source) -> Figure:
+def raster_figure(source: Source, look: FigureStyle = PLAIN) -> Figure:
     """The labels of all gait cycles by phase.
 
     Raises:
         UsageError: there are no labels, or no gait cycles.
     """
-    return label_raster(_label_rasters(source), WIDTH_MM / 25.4, RASTER_ROW_INCHES)
+    width_mm = look.width_mm or WIDTH_MM
+    return label_raster(_label_rasters(source), replace(look, width_mm=width_mm), RASTER_ROW_INCHES)
 
 
 def raster_caption(source: Source) -> str:
@@ -122,8 +130,8 @@ def raster_caption(source: Source) -> str:
     episodes = len(source.episodes)
     text = (
         f"Labels of {count_of(cycles, 'gait cycle')} in {count_of(len(rasters), 'episode')}. A "
-        f"column is a gait cycle, from touchdown at the bottom to the next touchdown at the top; a "
-        f"block is an episode, with its number above. Bands mean that labels are locked to the "
+        f"panel is an episode, a column a gait cycle, from touchdown at the bottom to the next "
+        f"touchdown at the top. Bands mean that labels are locked to the "
         f"gait phase, noise that they are not."
     )
     if len(rasters) < episodes:

@@ -25,7 +25,7 @@ from glassviz.export.product import (
     why_kept,
     write_captions,
 )
-from glassviz.figures.style import save
+from glassviz.figures.style import PLAIN, FigureStyle, save
 from glassviz.files import DiskFullError, StrPath, check_folder, check_target
 from glassviz.report.phrases.numbers import film_facts, speed_words
 from glassviz.report.phrases.verdicts import failure
@@ -42,31 +42,41 @@ GIF_S = 6.0
 Part = figures.Part
 
 
-def strip(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
+def strip(
+    source: Source, studio: Studio, part_s: Part | None = None, look: FigureStyle = PLAIN
+) -> Product:
     """A film strip with labels."""
     caption = figures.strip_caption(source, part_s)
 
     def draw() -> Figure:
         studio.light()
-        return figures.strip_figure(source, studio.stills, part_s)
+        return figures.strip_figure(source, studio.stills, part_s, look)
 
-    return _figure("strip", source, caption, draw)
+    return _figure("strip", source, caption, draw, look)
 
 
-def timeline(source: Source, part_s: Part | None = None) -> Product:
+def timeline(source: Source, part_s: Part | None = None, look: FigureStyle = PLAIN) -> Product:
     """Labels, height and contacts over time."""
     caption = figures.timeline_caption(source, part_s)
-    return _figure("timeline", source, caption, lambda: figures.timeline_figure(source, part_s))
+
+    def draw() -> Figure:
+        return figures.timeline_figure(source, part_s, look)
+
+    return _figure("timeline", source, caption, draw, look)
 
 
-def raster(source: Source) -> Product:
+def raster(source: Source, look: FigureStyle = PLAIN) -> Product:
     """Labels by gait cycle and phase.
 
     Raises:
         GlassvizError: there are no labels or no cycles.
     """
     caption = figures.raster_caption(source)
-    return _figure("raster", source, caption, lambda: figures.raster_figure(source), whole=True)
+
+    def draw() -> Figure:
+        return figures.raster_figure(source, look)
+
+    return _figure("raster", source, caption, draw, look, whole=True)
 
 
 def graph(source: Source) -> Product:
@@ -161,10 +171,16 @@ def wall(
 
 
 def _figure(
-    kind: str, source: Source, caption: str, draw: Callable[[], Figure], *, whole: bool = False
+    kind: str,
+    source: Source,
+    caption: str,
+    draw: Callable[[], Figure],
+    look: FigureStyle = PLAIN,
+    *,
+    whole: bool = False,
 ) -> Product:
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
-        save(draw(), path, overwrite)
+        save(draw(), path, overwrite, look=look)
         return []
 
     caption = f"{caption} {made_from(source, whole=whole)}"

@@ -54,8 +54,7 @@ GRID_HEADER = 210
 """Width of the rows' names, pixels."""
 
 WALL_SPEED = 0.5
-MAX_IN_ROW = 4
-MAX_RUNS = 16
+MAX_RUNS = 64
 WALL_CELL_HEIGHT = 420
 
 ABOVE, BELOW = 58, 28
@@ -373,16 +372,21 @@ class WallPlan:
     seconds: float
 
 
+def check_count(runs: int) -> None:
+    """Raise UsageError if so many runs cannot be on one wall."""
+    if not 2 <= runs <= MAX_RUNS:
+        raise UsageError(
+            f"--wall: expected 2 to {MAX_RUNS} runs to show side by side, found {runs}"
+        )
+
+
 def plan_wall(sources: Sequence[Source], speed: float = WALL_SPEED) -> WallPlan:
     """Find gait cycles to align the runs by.
 
     Raises:
         UsageError: there are fewer than two or too many runs, or their physics profiles differ.
     """
-    if not 2 <= len(sources) <= MAX_RUNS:
-        raise UsageError(
-            f"--wall: expected 2 to {MAX_RUNS} runs to show side by side, found {len(sources)}"
-        )
+    check_count(len(sources))
     kinds = sorted({source.trace.header["env"]["physics"] for source in sources})
     if len(kinds) > 1:
         raise UsageError(f"--wall: expected runs of one physics profile, found {listed(kinds)}")
@@ -410,12 +414,17 @@ def wall_film(
     """Lay out the wall film; a `speed` of 1 is real time."""
     frames = max(2, round(plan.seconds / speed * float(mosaic_rate(format))))
     share = np.linspace(0, 1, frames, endpoint=False)
-    rows = math.ceil(len(sources) / MAX_IN_ROW)
-    columns = math.ceil(len(sources) / rows)
     top = 52
     beside = ABOVE + BELOW
-    above = top + 70 + rows * beside
-    width, height = fitted_cell(columns, rows, 2 * MARGIN, above, WALL_CELL_HEIGHT)
+
+    def cell(rows: int) -> tuple[int, int]:
+        columns, above = math.ceil(len(sources) / rows), top + 70 + rows * beside
+        return fitted_cell(columns, rows, 2 * MARGIN, above, WALL_CELL_HEIGHT)
+
+    # The largest cells, in as few rows as have them.
+    rows = max(range(1, len(sources) + 1), key=lambda rows: (cell(rows), -rows))
+    columns = math.ceil(len(sources) / rows)
+    width, height = cell(rows)
     sheet = Sheet(2 * MARGIN + columns * (width + GAP) - GAP, top + rows * (height + beside))
     sheet.title(_wall_clock_text(plan), speed_words(speed).lower())
     sheet.footer(colors.note, above=4, below=8)

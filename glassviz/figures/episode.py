@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
-from glassviz.figures.style import FAINT, INK, style
+from glassviz.figures.style import FAINT, INK, PLAIN, FigureStyle, style
 from glassviz.palette import ink_on, label_color
 
 WIDTH_MM = 85.0
@@ -78,12 +78,13 @@ def film_strip(
     names: Mapping[int, str],
     axis: str,
     ticks: Ticks,
-    width_mm: float = WIDTH_MM,
+    look: FigureStyle = PLAIN,
 ) -> Figure:
     """Draw rows of pictures above bars of their labels, each picture above its frame.
 
     All rows have equal numbers of pictures; `names` are gait phases by label.
     """
+    width_mm = INCH_MM * look.inches(WIDTH_MM / INCH_MM)
     left, right = 0.5, 0.5
     inner = width_mm - left - right
     count = len(rows[0].pictures)
@@ -93,10 +94,10 @@ def film_strip(
     head, labelled = 3.4, rows[0].span is not None
     row_mm = head + tall + (BAR_MM + 0.8 if labelled else 0.0)
     used = sorted({int(k) for row in rows for k in (row.span if row.span is not None else [])})
-    legend = _legend_lines([names.get(k, "") for k in used], inner)
+    legend = _legend_lines([names.get(k, "") for k in used], inner) if look.legend else []
     below = 8.0 + 4.0 * len(legend)
     total = len(rows) * row_mm + below
-    with style():
+    with style(look):
         figure = Figure(figsize=(width_mm / INCH_MM, total / INCH_MM))
         axes = _page(figure, width_mm, total)
         for i, row in enumerate(rows):
@@ -124,7 +125,7 @@ def timeline(
     part: tuple[int, int],
     names: Mapping[int, str],
     label_title: str = "label",
-    width_mm: float = WIDTH_MM,
+    look: FigureStyle = PLAIN,
 ) -> Figure:
     """Draw a whole episode as a band of labels, and a part of it with height and contacts.
 
@@ -133,18 +134,19 @@ def timeline(
         names: gait phases by label.
         label_title: title of the lane of labels.
     """
+    width_mm = INCH_MM * look.inches(WIDTH_MM / INCH_MM)
     first, last = part
     time = signals.time_s
     step = float(time[1] - time[0]) if len(time) > 1 else 1.0
     used = sorted({int(k) for k in signals.label if k >= 0}) if signals.label is not None else []
     left, right = 11.0, 1.5
     inner = width_mm - left - right
-    legend = _legend_lines([names.get(k, "") for k in used], inner)
+    legend = _legend_lines([names.get(k, "") for k in used], inner) if look.legend else []
     foot_mm = 8.0 + 4.0 * len(legend)
     lanes_mm, curve_mm = 5.0, 17.0
     label_mm = 4.0 if signals.label is not None else 0.0
     total = 1.0 + (label_mm + 6.8 if label_mm else 0) + curve_mm + 1 + label_mm + lanes_mm + foot_mm
-    with style():
+    with style(look):
         figure = Figure(figsize=(width_mm / INCH_MM, total / INCH_MM))
         page = _page(figure, width_mm, total)
         y = total - 1.0

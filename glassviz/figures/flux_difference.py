@@ -1,5 +1,7 @@
 """The figure of the difference between two transition graphs."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,21 +13,42 @@ from glassviz.compare.matching import MatchedBy
 from glassviz.figures.graph_drawing import (
     CAPTION_SIZE,
     CAPTION_STEP,
-    COLUMN,
+    LESS,
     MARGIN,
     MARGIN_X,
+    MORE,
+    POINTS,
+    PROTOTYPE,
     TITLE_HEIGHT,
     Drawing,
     Look,
     Page,
-    Width,
     draw,
     draw_graph,
     percent,
 )
 from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.style import full_names, style, text_width, wrapped
-from glassviz.figures.transition_graph import MODES, hull_names, title_of
+from glassviz.figures.style import (
+    COLUMN_INCHES,
+    PLAIN,
+    WIDE_INCHES,
+    FigureStyle,
+    full_names,
+    shortened,
+    style,
+    text_width,
+    wrapped,
+)
+from glassviz.figures.transition_graph import (
+    INDENT,
+    KEY_STEP,
+    MODES,
+    SIGN,
+    arrow_sign,
+    cycle_order,
+    hull_names,
+    title_of,
+)
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.palette import NO_CLUSTER_COLOR, label_color
 from glassviz.text import LONGEST_PATH, printable
@@ -42,41 +65,84 @@ SIDES = 20.0
 """Margin beside a ring of labels for their names, in points."""
 
 
-def flux_difference(difference: FluxDifference, width: Width = "column") -> Figure:
-    """Draw both graphs and their difference, in a column or in a row."""
-    rows, total = (3, COLUMN) if width == "column" else (1, 2 * COLUMN)
-    drawing_width, height = (total - 2 * MARGIN, 170.0) if rows == 3 else (total / 3 - 2, 176.0)
-    caption = wrapped(difference_caption(difference), total - 2 * MARGIN, CAPTION_SIZE)
-    step = TITLE_HEIGHT + height
-    body = rows * step
-    mode = f"mode {difference.mode}"
-    titles = *map(title_of, difference.graphs), "difference"
-    drawings = difference_drawings(difference, drawing_width, height)
-    with style():
-        page = Page(total, body + 2 * MARGIN + len(caption) * CAPTION_STEP)
-        page.text(total - MARGIN, 3.2, mode, NAME_SIZE, ha="right")
-        for i, (title, drawing) in enumerate(zip(titles, drawings, strict=True)):
-            left, top = (MARGIN, i * step) if rows == 3 else (2 + i * (drawing_width + 2), 0.0)
-            beside_mode = i == (0 if rows == 3 else 2)
-            room = drawing_width - (text_width(mode, NAME_SIZE) if beside_mode else 0)
-            page.title(left, top + 2.5, title, room)
-            draw(page.axes(left, top + TITLE_HEIGHT, drawing_width, height), drawing)
-        for i, line in enumerate(caption):
-            page.text(MARGIN, body + MARGIN + i * CAPTION_STEP, line, CAPTION_SIZE)
+PANELS = ("difference", "first", "second")
+"""Graphs that can be chosen; by default the difference alone."""
+
+DRAWING_HEIGHT = 176.0
+
+
+def flux_difference(difference: FluxDifference, look: FigureStyle = PLAIN) -> Figure:
+    """Draw the difference of two graphs; with `look.panels` also the graphs themselves.
+
+    Several are drawn below each other, or side by side if the figure is wide.
+    """
+    with style(look):
+        total = POINTS * look.inches(COLUMN_INCHES)
+        chosen = look.chosen(PANELS) if look.panels else ["difference"]
+        columns = len(chosen) if total >= POINTS * WIDE_INCHES else 1
+        width = (total - 2 * MARGIN) / columns
+        lines = []
+        if look.caption:
+            lines = wrapped(difference_caption(difference), total - 2 * MARGIN, CAPTION_SIZE)
+        key = _key(difference) if look.legend and "difference" in chosen else []
+        key_height = KEY_STEP * len(key) + MARGIN if key else 0.0
+        head = TITLE_HEIGHT if look.title else MARGIN
+        step = head + DRAWING_HEIGHT
+        body = step * math.ceil(len(chosen) / columns)
+        below = MARGIN + len(lines) * CAPTION_STEP if lines else 0.0
+        page = Page(total, body + key_height + below + MARGIN)
+        drawings = difference_drawings(difference, width, DRAWING_HEIGHT)
+        mode = f"mode {difference.mode}"
+        for i, panel in enumerate(chosen):
+            row, column = divmod(i, columns)
+            left, top = MARGIN + column * width, row * step
+            if look.title:
+                last = i == columns - 1
+                room = width - (text_width(mode, NAME_SIZE) + MARGIN if last else 0)
+                page.title(left, top + 2.5, panel_title(difference, panel), room)
+            box = left, top + head, width, DRAWING_HEIGHT
+            draw(page.axes(*box), drawings[panel])
+        if look.title:
+            page.text(total - MARGIN, 3.2, mode, NAME_SIZE, ha="right")
+        for i, (color, meaning) in enumerate(key):
+            y = body + i * KEY_STEP
+            axes = page.axes(MARGIN, y, SIGN, KEY_STEP)
+            arrow_sign(axes, color, KEY_STEP / 2, 1.6)
+            room = total - 2 * MARGIN - INDENT
+            page.text(MARGIN + INDENT, y + 1.2, shortened(meaning, room, 6.0), CAPTION_SIZE)
+        page.lines(body + key_height + MARGIN, lines)
     return page.figure
+
+
+def panel_title(difference: FluxDifference, panel: str) -> str:
+    """Title of one of the graphs, or of their difference."""
+    one, other = map(title_of, difference.graphs)
+    if difference.graphs[0].controller == difference.graphs[1].controller:
+        one = printable(difference.graphs[0].run, LONGEST_PATH)
+    return {"first": title_of(difference.graphs[0]), "second": other}.get(panel, f"{one} → {other}")
+
+
+def _key(difference: FluxDifference) -> list[tuple[str, str]]:
+    """Colours of the arrows of the difference, and their meanings."""
+    one, other = (title_of(graph) for graph in difference.graphs)
+    return [(MORE, f"larger share of the traffic in {other}"), (LESS, f"in {one}")]
 
 
 def difference_drawings(
     difference: FluxDifference, width: float, height: float
-) -> tuple[Drawing, Drawing, Drawing]:
-    """Drawings of the first graph, the second, and the second minus the first.
+) -> dict[str, Drawing]:
+    """Drawings of the first graph, the second, and the second minus the first, by panel.
 
     A state has the same position in all three.
     """
+    order: Sequence[int] = cycle_order(difference.graphs[0])
     if difference.level == "prototype":
         cluster, colors = difference.graphs[0].cluster, {}
     else:
         cluster = np.arange(len(difference.states))
+        order = sorted(
+            cluster.tolist(), key=lambda i: _place(order, difference.states[i].one, len(cluster))
+        )
         colors = {
             i: NO_CLUSTER_COLOR if state.one is None else label_color(state.one)
             for i, state in enumerate(difference.states)
@@ -94,6 +160,7 @@ def difference_drawings(
             names=_names(difference, i),
             colors=colors,
             numbers=_numbers(difference, i),
+            order=order,
         )
         for i in (0, 1)
     ]
@@ -107,8 +174,13 @@ def difference_drawings(
         signs=np.sign(difference.difference),
     )
     sides = SIDES if difference.level == "label" else MARGIN_X
-    first, second, third = (draw_graph(look, width, height, sides) for look in (*looks, between))
-    return first, second, third
+    drawings = [draw_graph(look, width, height, sides) for look in (between, *looks)]
+    return dict(zip(PANELS, drawings, strict=True))
+
+
+def _place(order: Sequence[int], label: int | None, last: int) -> int:
+    """Where a label comes in an order; without counterpart it comes last."""
+    return order.index(label) if label in order else last
 
 
 def difference_caption(difference: FluxDifference) -> str:
@@ -117,8 +189,9 @@ def difference_caption(difference: FluxDifference) -> str:
     matching = MATCHED_BY[difference.matched_by]
     sentences = [
         f"Mode {MODES[difference.mode]}. States are {difference.level}s: {matching}.",
-        f"Numbers at arrows: share of all {counted}; black: the dominant cycle. Difference: blue "
-        "(+) where the second has a larger share of its traffic, brown (−) where a smaller one.",
+        f"Arrows: shares of all {counted} in {printable(difference.other)} less those in "
+        f"{printable(difference.one)}: blue (+) where larger, brown (−) where smaller. Areas: mean "
+        "of both shares of the frames.",
     ]
     unmatched = [state for state in difference.states if state.one is None or state.other is None]
     if unmatched:
@@ -154,7 +227,8 @@ def _numbers(difference: FluxDifference, which: int | None) -> tuple[str, ...]:
     for state in difference.states:
         both = (state.one, state.other)
         number = both[which] if which is not None else both[0] if both[0] is not None else both[1]
-        texts.append("" if number is None else str(number))
+        prefix = PROTOTYPE if difference.level == "prototype" else ""
+        texts.append("" if number is None else f"{prefix}{number}")
     return tuple(texts)
 
 
@@ -177,9 +251,14 @@ def _both_names(difference: FluxDifference) -> dict[int, tuple[str, ...]]:
         one, other = (hull_names(graph) for graph in difference.graphs)
         # The number alone, if a cluster occurs in different phases under the two controllers.
         return {k: lines[:1] if lines[0] == other[k][0] else (str(k),) for k, lines in one.items()}
-    return {
-        i: (f"{state.other if state.one is None else state.one} only",)
-        if state.one is None or state.other is None
-        else (f"{state.one} ↔ {state.other}",)
-        for i, state in enumerate(difference.states)
-    }
+    names: dict[int, tuple[str, ...]] = {}
+    for i, state in enumerate(difference.states):
+        shares = float(difference.one_share[i]), float(difference.other_share[i])
+        if state.one is None or state.other is None:
+            which = 0 if state.other is None else 1
+            name = f"{(state.one, state.other)[which]} only in {('first', 'second')[which]}"
+            names[i] = (name, f"{percent(shares[which])} of frames")
+        else:
+            change = f"{percent(shares[0])} → {percent(shares[1])} of frames"
+            names[i] = (f"{state.one} ↔ {state.other}", change)
+    return names

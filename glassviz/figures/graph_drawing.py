@@ -5,7 +5,7 @@ Lengths and font sizes are in points (1/72 inch); y points downwards.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64, Int
@@ -22,6 +22,7 @@ from glassviz.figures.graph_layout import (
     GraphLayout,
     Point,
     Room,
+    along_curve,
     graph_layout,
     head_length,
     outline,
@@ -67,11 +68,13 @@ MIN_PRINTED_SHARE = 0.12
 
 UNVISITED = "#6B7280"
 
-Width = Literal["column", "page"]
+PROTOTYPE = "μ"
+"""Prefix of the numbers of prototypes; those of labels have none."""
+
 POINTS = 72.0
 
 COLUMN = COLUMN_INCHES * POINTS
-"""Width of a column; a page has two columns."""
+"""Width of a column."""
 
 TITLE_SIZE, CAPTION_SIZE, TICK_SIZE = 8.0, 6.0, 6.0
 CAPTION_STEP = CAPTION_SIZE * LINE_HEIGHT
@@ -172,6 +175,7 @@ class Look:
         names: lines of text by cluster, the most important first.
         colors: colours of clusters that differ from the palette.
         numbers: printed numbers of the nodes; empty for their keys.
+        order: clusters in clockwise order; others follow by number.
         signs: for a difference, +1 for more traffic and −1 for less, shown by colour instead of
             the dominant cycle; None for a graph.
     """
@@ -186,12 +190,13 @@ class Look:
     colors: Mapping[int, str] = field(default_factory=dict)
     numbers: Sequence[str] = ()
     signs: Float64[np.ndarray, "nodes nodes"] | None = None
+    order: Sequence[int] = ()
 
 
 def draw_graph(
     look: Look, width: float = WIDTH, height: float = HEIGHT, sides: float = MARGIN_X
 ) -> Drawing:
-    """Lay out a graph; positions depend on the partition only.
+    """Lay out a graph; positions depend on the partition and on the order of clusters only.
 
     Args:
         look: content of the drawing.
@@ -200,7 +205,11 @@ def draw_graph(
     """
     page = Box(0.0, 0.0, width, height)
     layout = graph_layout(
-        look.cluster, width - 2 * sides, height - 2 * MARGIN_Y, LARGEST_UNIT * min(width, height)
+        look.cluster,
+        width - 2 * sides,
+        height - 2 * MARGIN_Y,
+        LARGEST_UNIT * min(width, height),
+        look.order,
     ).moved(sides, MARGIN_Y)
     colors = {k: look.colors.get(k, label_color(k)) for k in layout.clusters}
     nodes = _nodes(look, layout, colors)
@@ -225,7 +234,8 @@ def draw_graph(
 
 
 def _nodes(look: Look, layout: GraphLayout, colors: Mapping[int, str]) -> tuple[Node, ...]:
-    smallest = text_width("00", NUMBER_SIZE) / 2 + 0.9
+    numbers = look.numbers or [str(key) for key in range(len(look.cluster))]
+    smallest = max(text_width(number, NUMBER_SIZE, bold=True) for number in numbers) / 2 + 0.9
     largest = max(layout.unit / 2 - RING_GAP - RING_WIDTH, 0.3 * layout.unit)
     smallest = min(smallest, largest)
     max_share = float(look.share.max(initial=0)) or 1.0
@@ -234,10 +244,11 @@ def _nodes(look: Look, layout: GraphLayout, colors: Mapping[int, str]) -> tuple[
         share, cluster = float(look.share[key]), int(look.cluster[key])
         radius = max(largest * (share / max_share) ** 0.5, smallest)
         color = colors[cluster]
-        number = look.numbers[key] if look.numbers else str(key)
+        number = numbers[key]
         told = percent(share) if share and radius >= MIN_SHARE_RADIUS else ""
-        if text_width(number, NUMBER_SIZE) > 2 * radius - 0.6:
-            number = ""
+        for shorter in (number.removeprefix(PROTOTYPE), ""):
+            if text_width(number, NUMBER_SIZE, bold=bool(share)) > 2 * radius - 0.6:
+                number = shorter
         stays = float(look.stays[key]) if look.stays is not None and share else None
         disc = key, cluster, x, y, radius, share, stays
         nodes.append(Node(*disc, color=color, ink=ink_on(color), number=number, told=told))
@@ -268,7 +279,12 @@ def _arrows(
     arrows.sort(key=lambda arrow: arrow.main)
     if not look.directed:
         return tuple(arrows)
-    room = Room(page, discs.tolist(), taken)
+    lines = [
+        disc
+        for arrow in arrows
+        for disc in along_curve(arrow.start, arrow.control, arrow.end, arrow.width)
+    ]
+    room = Room(page, [*discs.tolist(), *lines], taken)
     by_rank = sorted(range(len(arrows)), key=lambda i: (-arrows[i].main, -arrows[i].share))
     for i in by_rank[:MAX_SHARES]:
         arrow = arrows[i]
@@ -317,6 +333,11 @@ class Page:
         defaults: dict[str, Any] = {"ha": "left", "va": "top", "parse_math": False}
         self.figure.text(left / w, 1 - top / h, text, fontsize=size, **(defaults | properties))
 
+    def lines(self, top: float, lines: Sequence[str]) -> None:
+        """Write the lines of a caption."""
+        for i, line in enumerate(lines):
+            self.text(MARGIN, top + i * CAPTION_STEP, line, CAPTION_SIZE)
+
     def title(self, left: float, top: float, text: str, width: float) -> None:
         """Write a bold line, truncated to the width with a small gap at its end."""
         fits = shortened(text, width - TITLE_SIZE, TITLE_SIZE, bold=True)
@@ -345,7 +366,7 @@ def draw(axes: Axes, drawing: Drawing) -> None:
         _node(axes, node)
     for arrow in drawing.arrows:
         if arrow.told:
-            _plate(centred_text(axes, *arrow.at, arrow.told, SHARE_SIZE))
+            centred_text(axes, *arrow.at, arrow.told, SHARE_SIZE)
 
 
 def _node(axes: Axes, node: Node) -> None:

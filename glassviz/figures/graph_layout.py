@@ -1,7 +1,7 @@
 """Layout of transition graphs: positions of prototypes, routes of arrows, places of texts."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,12 +34,12 @@ CLEARANCE = 1.5
 
 HEAD_LEAST = 2.2
 
-LONG = 2.2
-"""Minimum length of a curve that carries its text, in widths of the text."""
+OFFSETS = (0.4, 2.0, 4.0)
+"""Distances of a text from its arrow, points."""
 
 _CORNERS = 24
 _SAMPLES = np.linspace(0.0, 1.0, 17)[1:-1]
-_PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82)
+_PLACES = (0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82, 0.1, 0.9)
 
 NAME_SIZE = 6.5
 """Font size of the names of hulls; the first line is bold."""
@@ -57,7 +57,7 @@ class GraphLayout:
 
     Attributes:
         centre, radius: circles around the clusters, in the order of `clusters`.
-        clusters: numbers of the clusters that have prototypes, ascending.
+        clusters: numbers of the clusters that have prototypes, clockwise.
         unit: diameter of a prototype's disc.
     """
 
@@ -74,13 +74,20 @@ class GraphLayout:
 
 
 def graph_layout(
-    cluster: Int[np.ndarray, " prototypes"], width: float, height: float, largest: float = np.inf
+    cluster: Int[np.ndarray, " prototypes"],
+    width: float,
+    height: float,
+    largest: float = np.inf,
+    order: Sequence[int] = (),
 ) -> GraphLayout:
     """Lay out prototypes in a box, as large as possible, with discs of at most diameter `largest`.
 
-    Clusters are placed clockwise by number on a ring, which is rotated to fit best.
+    Clusters are placed clockwise on a ring, which is rotated to fit best: those of `order` first,
+    then the others by number.
     """
-    clusters = np.unique(cluster)
+    present = np.unique(cluster).tolist()
+    first = [k for k in order if k in present]
+    clusters = np.array([*first, *(k for k in present if k not in first)])
     members = [np.flatnonzero(cluster == k) for k in clusters]
     discs = [_packed(len(indices)) for indices in members]
     radius = np.array([_reach(disc) + 0.5 + PAD for disc in discs])
@@ -210,21 +217,25 @@ def route(
 def text_positions(
     start: Point, control: Point, end: Point, line: float, width: float, height: float
 ) -> Iterator[Point]:
-    """Candidate centres of a text along a curve, near its middle first.
-
-    On the curve, if it is visible on both sides of the text; then beside it.
-    """
+    """Candidate centres of a text beside a curve, close to it and near its middle first."""
     a, c, b = np.array(start), np.array(control), np.array(end)
-    if np.linalg.norm(b - a) > LONG * width:
+    half_width, half_height = width / 2 + TEXT_MARGIN, height / 2 + TEXT_MARGIN
+    for distance in OFFSETS:
         for t in _PLACES:
-            yield _point(_bezier(a, c, b, np.array([t]))[0])
-    for t in _PLACES:
-        at = _bezier(a, c, b, np.array([t]))[0]
-        along = _unit((1 - t) * (c - a) + t * (b - c))
-        normal = np.array([along[1], -along[0]])
-        offset = line / 2 + abs(normal[0]) * width / 2 + abs(normal[1]) * height / 2 + 1
-        for side in (1, -1):
-            yield _point(at + side * offset * normal)
+            at = _bezier(a, c, b, np.array([t]))[0]
+            along = _unit((1 - t) * (c - a) + t * (b - c))
+            normal = np.array([along[1], -along[0]])
+            reach = abs(normal[0]) * half_width + abs(normal[1]) * half_height
+            for side in (1, -1):
+                yield _point(at + side * (line / 2 + reach + distance) * normal)
+
+
+def along_curve(start: Point, control: Point, end: Point, line: float) -> list[list[float]]:
+    """Discs (x, y, radius) that cover a curve of this width."""
+    a, c, b = np.array(start), np.array(control), np.array(end)
+    steps = max(2, math.ceil(float(np.linalg.norm(b - a)) / 2))
+    centres = _bezier(a, c, b, np.linspace(0, 1, steps))
+    return [[x, y, line / 2] for x, y in centres.tolist()]
 
 
 def _bezier(

@@ -9,21 +9,21 @@ import numpy as np
 from jaxtyping import Float64, Int, UInt8
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from glassviz.figures.style import INK, PAGE_INCHES, style
+from glassviz.figures.style import INK, PAGE_INCHES, PLAIN, FigureStyle, style
 from glassviz.metrics.labels import SoftStats
 from glassviz.palette import CLUSTER_COLORS, ink_on, label_color, to_rgb
 
-ROW_CYCLES = 180
+ROW_INCHES = 0.8
+"""Height of a panel of a raster."""
 
-GAP_CYCLES = 3
-"""Gap between episodes, in cycles."""
+PANEL_INCHES = 1.3
+"""Smallest width of a panel of a raster."""
 
-ROW_INCHES = 0.95
-
-ROW_GAP = 0.25
-"""Gap between rows of a raster, in heights of a row; contains the episodes' numbers."""
+LEFT_INCHES, RIGHT_INCHES, PANEL_GAP = 0.42, 0.08, 0.14
+TITLE_INCHES, AXIS_INCHES = 0.22, 0.36
+"""Margins of the panels of a raster."""
 
 RIDGE_INCHES = 0.36
 MAX_BARS = 60
@@ -46,40 +46,50 @@ Raster = Int[np.ndarray, "cycles bins"]
 
 
 def label_raster(
-    rasters: Mapping[int, Raster], width_inches: float = PAGE_INCHES, row_inches: float = ROW_INCHES
+    rasters: Mapping[int, Raster], look: FigureStyle = PLAIN, row_inches: float = ROW_INCHES
 ) -> Figure:
     """Draw every gait cycle as a column, phase upwards from touchdown, coloured by label.
 
-    Locked labels form bands, oscillating ones noise. A band of phases with the same most frequent
-    label in an episode is annotated with the label's number. `rasters` are by the episode's number,
-    without episodes that have no cycles; −1 for no frame.
+    One panel per episode, all of equal size and with the same axes: phase, and number of the gait
+    cycle. Locked labels form bands, oscillating ones noise. A band of phases with the same most
+    frequent label in an episode is annotated with the label's number.
+
+    Args:
+        rasters: by the episode's number, without episodes that have no cycles; −1 for no frame.
+        look: style, in a page of its own width.
+        row_inches: height of a panel.
     """
-    rows = _rows({episode: len(raster) for episode, raster in rasters.items()})
-    height = len(rows) + ROW_GAP * (len(rows) - 1)
-    with style():
-        figure, axes = _panel(
-            row_inches * height, left=0.5, bottom=0.05, top=0.16, width=width_inches
-        )
-        for i, row in enumerate(rows):
-            base, left = (len(rows) - 1 - i) * (1 + ROW_GAP), 0
-            for episode in row:
-                _draw_raster(axes, rasters[episode], left, base)
-                middle = left + len(rasters[episode]) / 2
-                axes.text(middle, base + 1.03, str(episode), ha="center", va="bottom", fontsize=6.5)
-                left += len(rasters[episode]) + GAP_CYCLES
-        width = max(sum(len(rasters[episode]) + GAP_CYCLES for episode in row) for row in rows)
-        axes.set(xlim=(0, width - GAP_CYCLES), ylim=(0, height), xticks=[], ylabel="phase")
-        bases = [i * (1 + ROW_GAP) for i in range(len(rows))]
-        axes.set_yticks(
-            [base + phase for base in bases for phase in (0, 0.5, 1)], ["0", "½", "1"] * len(rows)
-        )
-        look: Any = {"ha": "right", "va": "bottom", "fontsize": 6.5, "transform": axes.transAxes}
-        axes.text(-0.005, 1 + 0.03 / height, "episode", **look)
-        axes.yaxis.set_label_coords(-0.22 / (width_inches * axes.get_position().width), 0.5)
-        # Aligned away from the episodes' numbers and from the row below.
-        for i, tick in enumerate(axes.get_yticklabels()):
-            tick.set(verticalalignment=("bottom", "center", "top")[i % 3])
-        _bare(axes)
+    width = look.inches(PAGE_INCHES)
+    columns = min(len(rasters), max(1, int((width - LEFT_INCHES) // PANEL_INCHES)))
+    rows = math.ceil(len(rasters) / columns)
+    title = TITLE_INCHES if look.title else 0.08
+    step = row_inches + title
+    height = rows * step + AXIS_INCHES
+    longest = max(map(len, rasters.values()))
+    panel = (width - LEFT_INCHES - RIGHT_INCHES + PANEL_GAP) / columns
+    with style(look):
+        figure = Figure(figsize=(width, height))
+        for i, (episode, raster) in enumerate(rasters.items()):
+            row, column = divmod(i, columns)
+            left = LEFT_INCHES + column * panel
+            bottom = height - (row + 1) * step
+            box = left / width, bottom / height, (panel - PANEL_GAP) / width, row_inches / height
+            axes = figure.add_axes(box)
+            _draw_raster(axes, raster, 0, 0.0)
+            axes.set(xlim=(0, longest), ylim=(0, 1))
+            if look.title:
+                axes.set_title(f"episode {episode}", fontsize=7, pad=2)
+            axes.grid(False)
+            axes.spines[["top", "right"]].set_visible(True)
+            axes.tick_params(length=2.5)
+            axes.set_yticks([0, 0.5, 1], ["0", "½", "1"] if column == 0 else [])
+            axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+            lowest = i + columns >= len(rasters)
+            axes.tick_params(labelbottom=lowest)
+            if lowest:
+                axes.set_xlabel("gait cycle", labelpad=1)
+            if column == 0:
+                axes.set_ylabel("phase", labelpad=2)
     return figure
 
 
@@ -186,16 +196,6 @@ def _panel(
 def _bare(axes: Axes) -> None:
     axes.grid(False)
     axes.spines[["left", "bottom"]].set_visible(False)
-
-
-def _rows(cycles: Mapping[int, int]) -> list[list[int]]:
-    rows: list[list[int]] = [[]]
-    for episode, count in cycles.items():
-        used = sum(cycles[other] + GAP_CYCLES for other in rows[-1])
-        if rows[-1] and used + count > ROW_CYCLES:
-            rows.append([])
-        rows[-1].append(episode)
-    return rows
 
 
 def _draw_raster(axes: Axes, raster: Raster, left: int, base: float) -> None:

@@ -14,10 +14,17 @@ from matplotlib.patches import Rectangle
 from matplotlib.patheffects import Normal, Stroke
 
 from glassviz.errors import UsageError
+from glassviz.figures.graph_drawing import PROTOTYPE
+from glassviz.figures.graph_layout import Box, Room
 from glassviz.figures.style import (
     COLUMN_INCHES,
+    GROUP_COLORS,
     INK,
     PAGE_INCHES,
+    PLAIN,
+    WIDE_INCHES,
+    FigureStyle,
+    category_colors,
     full_names,
     phase_colors,
     scale_colors,
@@ -40,6 +47,8 @@ from glassviz.text import count_of, printable
 
 Color = Literal["label", "phase", "return-to-go", "controller", "episode", "run"]
 COLORS: tuple[Color, ...] = get_args(Color)
+QUALITY = "quality"
+PANELS = (*COLORS, QUALITY)
 Plane = Float32[np.ndarray, "frames 2"]
 
 TITLES: dict[Color, str] = {
@@ -63,21 +72,6 @@ _WHY_NOT: dict[Color, str] = {
     "run": "expected several runs in one map, found one",
 }
 
-GROUP_COLORS = (
-    "#1F5FA8",  # blue
-    "#E07B00",  # orange
-    "#B46CFC",  # violet
-    "#54A89C",  # teal
-    "#782400",  # brown
-    "#000090",  # navy
-    "#A85430",  # clay
-    "#3C0C30",  # aubergine
-)
-"""Colours of controllers and runs, distinct from each other and from the clusters' colours.
-
-Like the clusters' palette, safe for all kinds of colour blindness.
-"""
-
 OUTSIDE_COLOR = "#D3D6DB"
 """Colour of frames without a value."""
 
@@ -98,6 +92,9 @@ TITLE_INCHES = 0.2
 TEXT_INCHES = 0.105
 """Height of a line of the caption."""
 
+PROTOTYPE_POINT = 1.8
+"""Radius of the point of a prototype, points."""
+
 LEAP = 0.04
 """A path that is further from any frame, in widths of the map, jumps between islands."""
 
@@ -116,66 +113,86 @@ class Trail:
     color: str = INK
 
 
-def figure(maps: Sequence[LatentMap], colors: Sequence[Color] | None = None) -> Figure:
+def figure(maps: Sequence[LatentMap], look: FigureStyle = PLAIN) -> Figure:
     """Draw maps: one at the width of a column, several at that of a page.
 
     One map has a table of its quality. Several are drawn in rows, or side by side if they have one
     panel each. There is one panel per colouring, grey if it does not apply to a map; by default all
-    that apply to any map.
+    that apply to any map. `look.panels` are some of `PANELS`.
 
     Raises:
         UsageError: a colouring applies to no map.
     """
     applicable = [color for color in COLORS if any(_applies(color, each) for each in maps)]
-    for color in colors or ():
-        if color not in applicable:
-            raise UsageError(f"--color: {_WHY_NOT[color]}: omit {color}")
-    shown = colors or applicable
-    with style():
-        return _draw_one(maps[0], shown) if len(maps) == 1 else _draw_several(maps, shown)
+    for color in COLORS:
+        if look.panels and color in look.panels and color not in applicable:
+            raise UsageError(f"--panels: {_WHY_NOT[color]}: omit {color}")
+    shown = look.chosen((*applicable, QUALITY))
+    if len(maps) > 1:
+        shown = [panel for panel in shown if panel != QUALITY]
+    with style(look):
+        return (_draw_one if len(maps) == 1 else _draw_several)(maps, shown, look)
 
 
-def _draw_one(latent_map: LatentMap, colors: Sequence[Color]) -> Figure:
+def _draw_one(maps: Sequence[LatentMap], panels: Sequence[str], look: FigureStyle) -> Figure:
+    [latent_map] = maps
     numbers = _numbers(latent_map)
-    cells = len(colors) + bool(numbers)
-    columns = min(cells, 2)
-    size = COLUMN_INCHES / columns, PANEL_INCHES if columns == 2 else 2 * PANEL_INCHES
-    cell = TITLE_INCHES + size[1] + LEGEND_INCHES
-    height = HEAD_INCHES + cell * math.ceil(cells / columns)
-    page = _Page(COLUMN_INCHES, height, caption([latent_map]))
-    title = shortened(_title(latent_map), 72 * (COLUMN_INCHES - 2 * SIDE_INCHES), 8.0, bold=True)
-    page.write(SIDE_INCHES, 0.03, title, weight="bold", fontsize=8)
-    corners = [(size[0] * (i % columns), HEAD_INCHES + cell * (i // columns)) for i in range(cells)]
-    for corner, color in zip(corners, colors, strict=False):
-        _panel(*page.cell(*corner, *size), latent_map, color, len(colors) == 1)
-    if numbers:
-        _table(page.cell(*corners[-1], *size)[0], numbers)
+    cells = [panel for panel in panels if panel != QUALITY or numbers]
+    width = look.inches(COLUMN_INCHES)
+    columns = min(len(cells), 4 if width >= WIDE_INCHES else 2)
+    panel_width = width / columns
+    size = panel_width, panel_width if columns == 1 else panel_width - 0.07
+    cell = TITLE_INCHES + size[1] + _legend_inches(look)
+    head = HEAD_INCHES if look.title else 0.0
+    page = _Page(width, head + cell * math.ceil(len(cells) / columns), maps, look)
+    if look.title:
+        room = 72 * (width - 2 * SIDE_INCHES)
+        title = shortened(_title(latent_map), room, 8.0, bold=True)
+        page.write(SIDE_INCHES, 0.03, title, weight="bold", fontsize=8)
+    colors = [panel for panel in cells if panel != QUALITY]
+    for i, panel in enumerate(cells):
+        corner = panel_width * (i % columns), head + cell * (i // columns)
+        if panel == QUALITY:
+            _table(page.cell(*corner, *size)[0], numbers)
+        else:
+            axes, below = page.cell(*corner, *size)
+            _panel(axes, below, latent_map, _color(panel), len(colors) == 1)
     return page.figure
 
 
-def _draw_several(maps: Sequence[LatentMap], colors: Sequence[Color]) -> Figure:
+def _draw_several(maps: Sequence[LatentMap], colors: Sequence[str], look: FigureStyle) -> Figure:
+    width = look.inches(PAGE_INCHES)
     columns = min(len(maps), SIDE_BY_SIDE) if len(colors) == 1 else len(colors)
-    panel_width = PAGE_INCHES / columns
+    panel_width = width / columns
     size = panel_width, min(PANEL_INCHES, panel_width - GAP_INCHES)
-    cell = TITLE_INCHES + size[1] + LEGEND_INCHES
+    cell = TITLE_INCHES + size[1] + _legend_inches(look)
     if len(colors) == 1:
-        page = _Page(PAGE_INCHES, cell * math.ceil(len(maps) / columns), caption(maps))
+        page = _Page(width, cell * math.ceil(len(maps) / columns), maps, look)
         for i, latent_map in enumerate(maps):
             panel = page.cell(panel_width * (i % columns), cell * (i // columns), *size)
-            _panel(*panel, latent_map, colors[0], True, _title(latent_map))
+            _panel(*panel, latent_map, _color(colors[0]), True, _title(latent_map))
         return page.figure
     row = HEAD_INCHES + cell
-    page = _Page(PAGE_INCHES, row * len(maps), caption(maps))
+    page = _Page(width, row * len(maps), maps, look)
     for i, latent_map in enumerate(maps):
-        right, summary = PAGE_INCHES - SIDE_INCHES, _summary(latent_map)
+        right, summary = width - SIDE_INCHES, _summary(latent_map)
         room = 72 * (right - 2 * SIDE_INCHES) - text_width(summary, 6.0)
         title = shortened(_title(latent_map), room, 8.0, bold=True)
-        page.write(SIDE_INCHES, row * i + 0.03, title, weight="bold", fontsize=8)
-        page.write(right, row * i + 0.05, summary, ha="right", fontsize=6)
+        if look.title:
+            page.write(SIDE_INCHES, row * i + 0.03, title, weight="bold", fontsize=8)
+            page.write(right, row * i + 0.05, summary, ha="right", fontsize=6)
         for j, color in enumerate(colors):
             panel = page.cell(panel_width * j, row * i + HEAD_INCHES, *size)
-            _panel(*panel, latent_map, color, False)
+            _panel(*panel, latent_map, _color(color), False)
     return page.figure
+
+
+def _color(panel: str) -> Color:
+    return next(color for color in COLORS if color == panel)
+
+
+def _legend_inches(look: FigureStyle) -> float:
+    return LEGEND_INCHES if look.legend else 0.1
 
 
 def _applies(color: Color, latent_map: LatentMap) -> bool:
@@ -200,8 +217,13 @@ def _title(latent_map: LatentMap) -> str:
 class _Page:
     """A figure with a caption; positions are in inches from the upper left corner."""
 
-    def __init__(self, width: float, height: float, caption: str) -> None:
-        lines = wrapped(caption, (width - 2 * SIDE_INCHES) * 72, CAPTION_SIZE)
+    def __init__(
+        self, width: float, height: float, maps: Sequence[LatentMap], look: FigureStyle
+    ) -> None:
+        lines = []
+        if look.caption:
+            lines = wrapped(caption(maps), (width - 2 * SIDE_INCHES) * 72, CAPTION_SIZE)
+        self._legend = look.legend
         self.width, self.height = width, height + TEXT_INCHES * len(lines) + 0.08
         self.figure = Figure(figsize=(self.width, self.height))
         text = "\n".join(lines)
@@ -220,6 +242,7 @@ class _Page:
         box = x, (base - legend) / self.height, width, legend / self.height
         below = self.figure.add_axes(box, xlim=(0, 1), ylim=(0, 1))
         below.axis("off")
+        below.set_visible(self._legend)
         return axes, below
 
 
@@ -258,14 +281,13 @@ def _panel(
         known = np.isfinite(phase)
         _points(axes, xy, phase_colors()(np.where(known, phase, 0.0) / (2 * np.pi)), known)
         _phase_legend(below, not known.all())
-    elif color in ("return-to-go", "episode"):
-        whole = color == "episode"
-        value = frames.episode[on_map] + 1.0 if whole else frames.to_go[on_map]
+    elif color == "return-to-go":
+        value = frames.to_go[on_map]
         known = np.isfinite(value)
-        low, high = _limits(value[known], whole)
+        low, high = _limits(value[known])
         part = (np.where(known, value, low) - low) / max(high - low, 1e-12)
         _points(axes, xy, scale_colors()(np.clip(part, 0, 1)), known)
-        spec = ".0f" if whole or high - low >= 10 else ".2g"
+        spec = ".0f" if high - low >= 10 else ".2g"
         _ramp(below, scale_colors(), {0.0: f"{low:{spec}}", 1.0: f"{high:{spec}}"})
     else:
         group, names, colors = _groups(latent_map, color, on_map)
@@ -297,7 +319,7 @@ def _panel_title(latent_map: LatentMap, color: Color) -> str:
 def _groups(
     latent_map: LatentMap, color: Color, on_map: Bool[np.ndarray, " frames"]
 ) -> tuple[Int[np.ndarray, " shown"], dict[int, str], dict[int, str]]:
-    """Labels, controllers or runs: group of each frame (-1 for none), and names and colours."""
+    """Labels, episodes, controllers or runs: group of each frame (-1 for none), names, colours."""
     if color == "label":
         if not latent_map.has_labels:
             return np.full(int(on_map.sum()), -1), {}, {}
@@ -306,6 +328,11 @@ def _groups(
         occurring = [k for k in np.unique(label).tolist() if k >= 0]
         names = {k: named.get(k, str(k)) for k in occurring}
         return label, names, {k: label_color(k) for k in occurring}
+    if color == "episode":
+        episode = latent_map.frames.episode[on_map].astype(np.int64)
+        numbers = np.unique(episode).tolist()
+        colors = dict(zip(numbers, category_colors(len(numbers)), strict=True))
+        return episode, {i: str(i + 1) for i in numbers}, colors
     name_of_trace = list(latent_map.names)
     if color == "controller":
         controllers = [trace.header["controller"] for trace in latent_map.traces]
@@ -358,11 +385,11 @@ def _points(
         axes.scatter(xy[chosen, 0], xy[chosen, 1], c=colors[chosen], zorder=z, **look)
 
 
-def _limits(values: Float64[np.ndarray, " frames"], whole: bool) -> tuple[float, float]:
-    """The full range of integers; the 1st to the 99th percentile of other values."""
+def _limits(values: Float64[np.ndarray, " frames"]) -> tuple[float, float]:
+    """The 1st to the 99th percentile."""
     if not len(values):
         return 0.0, 1.0
-    low, high = np.quantile(values, (0, 1) if whole else (0.01, 0.99))
+    low, high = np.quantile(values, (0.01, 0.99))
     return float(low), float(high)
 
 
@@ -422,25 +449,57 @@ def _draw_trail(
 
 
 def _draw_prototypes(axes: Axes, prototypes: Sequence[PlacedPrototype], by_label: bool) -> None:
-    """Draw numbers in circles, in the colours of their labels on a panel of labels."""
+    """Mark the places of prototypes, and write their numbers beside them without overlaps."""
+    sides = axes.get_window_extent().size
+    width, height = (float(72 * side / axes.figure.dpi) for side in sides)
+    (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
+    places = {
+        prototype.number: (
+            float((prototype.xy[0] - left) / (right - left)) * width,
+            float((top - prototype.xy[1]) / (top - bottom)) * height,
+        )
+        for prototype in prototypes
+    }
+    room = Room(Box(0.0, 0.0, width, height), [(*at, PROTOTYPE_POINT) for at in places.values()])
     for prototype in prototypes:
         color = label_color(prototype.label) if by_label else INK
-        box: Any = {"boxstyle": "circle,pad=0.18", "facecolor": color}
-        box |= {"edgecolor": "white", "linewidth": 0.8}
-        look: Any = {"ha": "center", "va": "center", "fontsize": 6, "zorder": 7}
-        axes.text(*prototype.xy, str(prototype.number), color=ink_on(color), bbox=box, **look)
+        point: Any = {"mfc": color, "mec": INK, "mew": 0.6, "zorder": 7}
+        axes.plot(*prototype.xy, "o", ms=2 * PROTOTYPE_POINT, **point)
+        (x, y), number = places[prototype.number], f"{PROTOTYPE}{prototype.number}"
+        wide, tall = text_width(number, 6.0) + 3, 9.0
+        rings = [
+            (x + d * math.cos(angle) + wide / 2 * math.cos(angle), y + d * math.sin(angle))
+            for d in (8.0, 11.0, 15.0, 20.0, 27.0, 35.0)
+            for angle in np.arange(-math.pi / 2, 3 * math.pi / 2, math.pi / 6).tolist()
+        ]
+        at = room.take(rings, wide, tall) or (x, y)
+        box: Any = {"boxstyle": "round,pad=0.2", "facecolor": color}
+        box |= {"edgecolor": "white", "linewidth": 0.6}
+        look: Any = {"ha": "center", "va": "center", "fontsize": 6, "zorder": 7.5}
+        axes.annotate(
+            number,
+            prototype.xy,
+            (at[0] / width, 1 - at[1] / height),
+            textcoords="axes fraction",
+            color=ink_on(color),
+            bbox=box,
+            arrowprops={"arrowstyle": "-", "color": INK, "linewidth": 0.6, "shrinkA": 0},
+            **look,
+        )
 
 
 def _group_legend(below: Axes, names: Mapping[int, str], colors: Mapping[int, str]) -> None:
-    columns = 1 if any(len(name) > 22 for name in names.values()) else 2
+    longest = max(map(len, names.values()), default=0)
+    columns = 1 if longest > 22 else 2 if longest > 3 else 7
     rows = max(3, math.ceil(len(names) / columns))
     width = _points_wide(below)
     for i, (k, name) in enumerate(names.items()):
         column, row = divmod(i, rows)
         x, y = column / columns, 0.95 - row / rows
         height = 0.7 / rows
-        below.add_patch(Rectangle((x, y - height), 0.035, height, color=colors[k], linewidth=0))
-        at = x + 0.055, y - height / 2
+        tall = min(height, 0.25)
+        below.add_patch(Rectangle((x, y - tall), 0.035, tall, color=colors[k], linewidth=0))
+        at = x + 0.055, y - tall / 2
         name = shortened(name, (1 / columns - 0.06) * width, 6.0)
         below.text(*at, name, va="center", fontsize=6, parse_math=False)
 
@@ -568,7 +627,7 @@ def _made(maps: Sequence[LatentMap]) -> str:
 
 
 def _prototypes(maps: Sequence[LatentMap]) -> str:
-    text = "Circles are prototypes, placed among the frames nearest to them"
+    text = "Points with numbers μ are prototypes, placed among the frames nearest to them"
     dead = [
         (latent_map.name, latent_map.dead_prototypes)
         for latent_map in maps

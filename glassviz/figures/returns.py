@@ -4,10 +4,11 @@ import math
 import os.path
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float64
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,7 +18,24 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from glassviz.figures.graph_layout import Box, Room
-from glassviz.figures.style import COLUMN_INCHES, INK, STYLE, style, text_width
+from glassviz.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    PLAIN,
+    STYLE,
+    WIDE_INCHES,
+    FigureStyle,
+    style,
+    text_width,
+    wrapped,
+)
+from glassviz.metrics.statistics import (
+    BootstrapInterval,
+    MeanInterval,
+    Statistic,
+    bootstrap_interval,
+    mean_interval,
+)
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 from glassviz.text import count_of
 from glassviz.training.log import CONTROLLERS, Curve, Run
@@ -31,7 +49,8 @@ _DASHES = ("-", "--", ":")
 _BAND = "#E0E3E8"
 _MEDIAN = "#9AA0AB"
 PANEL_INCHES = 1.4
-LINE_INCHES = 0.15
+LEGEND_LINE_INCHES = 0.165
+CAPTION_SIZE, CAPTION_INCHES = 6.0, 0.105
 
 LEGEND_ROOM = 1.25
 """Upper limit over the highest curve, which leaves room for the legend of the published band."""
@@ -82,55 +101,189 @@ class _Entry:
     curves: tuple[Curve, ...]
 
 
+LEVEL = 0.95
+"""Confidence level of the intervals."""
+
+FEWEST = {"mean": 2, "iqm": 4}
+"""Seeds from which a statistic is drawn."""
+
+STATISTICS = {"mean": "mean", "iqm": "interquartile mean"}
+
+
 def learning_curves(
     runs: Sequence[Run],
     controllers: Sequence[str] = CONTROLLERS,
     published: PublishedReturns | None = None,
+    statistic: Statistic | None = "mean",
+    smooth: int = 1,
+    look: FigureStyle = PLAIN,
 ) -> Figure:
-    """Draw one panel per controller, one colour per run and one thin line per seed.
+    """Draw one panel per controller and one colour per run: its mean with a 95 % interval.
 
-    Several trainings in the log of one seed have a colour each. All panels share both axes. A dot
-    marks a seed's last evaluation, a cross a restart. `published` are quartiles of the policy's
-    return, drawn behind its panel up to the runs' length; they are left out if the task of a run is
-    known to be another.
+    The seeds are thin lines behind it. A run with too few seeds for the `statistic`, or all runs
+    without one, have a line per seed alone. `smooth` is the number of evaluations of a seed that
+    are averaged at each step. Several trainings in the log of one seed have a colour each. All
+    panels share both axes. A dot marks a seed's last evaluation, a cross a restart. `published` are
+    quartiles of the policy's return, drawn behind its panel up to the runs' length; they are left
+    out if the task of a run is known to be another.
     """
     last = max(step for run in runs for curve in run.curves for step in curve.env_steps)
     if published and any(run.task not in (None, published.task) for run in runs):
         published = None
     entries = [entry for run in runs for entry in _entries(run)]
-    legend = _legend(entries)
-    height = 0.45 + PANEL_INCHES * len(controllers) + LINE_INCHES * legend.lines
-    with style():
-        figure = Figure(figsize=(COLUMN_INCHES, height), layout="constrained")
-        panels = figure.subplots(len(controllers), sharex=True, sharey=True, squeeze=False)[:, 0]
+    with style(look):
+        width = look.inches(COLUMN_INCHES)
+        wide = width >= WIDE_INCHES
+        caption = curves_caption(runs, published, statistic, smooth) if look.caption else ""
+        lines = wrapped(caption, 72 * width - 12, CAPTION_SIZE) if caption else []
+        legend = _legend(entries, 72 * width - 12)
+        rows = 1 if wide else len(controllers)
+        height = 0.45 + PANEL_INCHES * (1.4 if wide else 1) * rows
+        height += LEGEND_LINE_INCHES * legend.lines * look.legend + CAPTION_INCHES * len(lines)
+        figure = Figure(figsize=(width, height))
+        below = CAPTION_INCHES * len(lines) + 0.06
+        under = below + (LEGEND_LINE_INCHES * legend.lines + 0.08) * look.legend
+        margins: Any = {"rect": (0, under / height, 1, 1 - under / height)}
+        figure.set_layout_engine("constrained", **margins)
+        at = 6 / 72 / width, (below - 0.03) / height
+        caption_look: Any = {"va": "top", "fontsize": CAPTION_SIZE, "parse_math": False}
+        figure.text(*at, "\n".join(lines), **caption_look)
+        shape = (1, len(controllers)) if wide else (len(controllers), 1)
+        panels = figure.subplots(*shape, sharex=True, sharey=True, squeeze=False).flatten()
         for axes, controller in zip(panels, controllers, strict=True):
-            axes.set_title(TITLES[controller])
-            axes.set_ylabel("mean return")
+            if look.title:
+                axes.set_title(TITLES[controller])
+            axes.set_ylabel("return")
             for i, entry in enumerate(entries):
-                for curve in entry.curves:
-                    if curve.controller == controller:
-                        _draw(axes, curve, i)
+                found = [each for each in entry.curves if each.controller == controller]
+                curves = [_smoothed(each, smooth) for each in found]
+                band = _summary(curves, statistic)
+                for curve in curves:
+                    _draw(axes, curve, i, behind=band is not None)
+                if band:
+                    _draw_band(axes, band, i)
             if not axes.lines:
                 axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
         axes.set_xlim(0, max(last, 1))
         axes.set_ylim(*_limits_of(runs, LEGEND_ROOM if published else 1.08, axes))
-        axes.set_xlabel("environment steps")
+        for each in panels if wide else panels[-1:]:
+            each.set_xlabel("environment steps")
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
-        drawn = figure.legend(
-            legend.handles,
-            legend.labels,
-            title=legend.title,
-            loc="outside lower center",
-            ncols=legend.columns,
-            alignment="left",
-        )
-        for text in (drawn.get_title(), *drawn.get_texts()):
-            text.set_parse_math(False)  # a folder's name may contain a dollar sign
+        if look.legend:
+            drawn = figure.legend(
+                legend.handles,
+                legend.labels,
+                title=legend.title,
+                loc="lower center",
+                bbox_to_anchor=(0.5, below / height),
+                borderaxespad=0,
+                ncols=legend.columns,
+                alignment="left",
+            )
+            for each in (drawn.get_title(), *drawn.get_texts()):
+                each.set_parse_math(False)  # a folder's name may contain a dollar sign
     return figure
+
+
+def curves_caption(
+    runs: Sequence[Run],
+    published: PublishedReturns | None = None,
+    statistic: Statistic | None = "mean",
+    smooth: int = 1,
+) -> str:
+    """Caption of learning curves."""
+    single = "Lines: mean returns of the evaluations of single seeds, with a dot at the last."
+    if statistic and any(run.seeds >= FEWEST[statistic] for run in runs):
+        interval = (
+            "Student's t interval" if statistic == "mean" else "percentile bootstrap interval"
+        )
+        single = (
+            f"Thick lines: {STATISTICS[statistic]} over the seeds of a run; bands: its 95 % "
+            f"{interval}, pointwise; thin lines: single seeds."
+        )
+    sentences = [single]
+    if smooth > 1:
+        sentences.append(f"Each seed is smoothed over {smooth} evaluations.")
+    if any(curve.begins for run in runs for curve in run.curves):
+        sentences.append("Steps include those of the agent that a run started from.")
+    if any(curve.restarts for run in runs for curve in run.curves):
+        sentences.append("Crosses: restarts.")
+    if published:
+        sentences.append(f"Grey: {published.what}, quartiles of {published.runs} runs.")
+    return " ".join(sentences)
+
+
+def _smoothed(curve: Curve, window: int) -> Curve:
+    """Moving average over a number of evaluations, centred; gaps stay gaps."""
+    if window == 1:
+        return curve
+    values, before = np.array(curve.returns), (window - 1) // 2
+    parts = (values[max(0, i - before) : i - before + window] for i in range(len(values)))
+    means = [
+        math.nan if math.isnan(value) else float(np.nanmean(part))
+        for value, part in zip(values, parts, strict=True)
+    ]
+    return replace(curve, returns=tuple(means))
+
+
+@dataclass(frozen=True)
+class _Band:
+    """A statistic over seeds with its interval, by step."""
+
+    env_steps: list[float]
+    middle: list[float]
+    low: list[float]
+    high: list[float]
+
+
+def _summary(curves: Sequence[Curve], statistic: Statistic | None) -> _Band | None:
+    """The statistic at all steps that every seed has reached, interpolated between evaluations."""
+    if statistic is None or len({curve.seed for curve in curves}) < FEWEST[statistic]:
+        return None
+    if any(curve.trainings > 1 for curve in curves):
+        return None
+    first = max(curve.env_steps[0] for curve in curves)
+    last = min(curve.env_steps[-1] for curve in curves)
+    steps = sorted({step for each in curves for step in each.env_steps if first <= step <= last})
+    if not steps:
+        return None
+    table = np.stack([_at(curve, steps) for curve in curves])
+    rng = np.random.default_rng(0)
+    intervals = [_interval(values, statistic, rng) for values in table.T.tolist()]
+    return _Band(list(map(float, steps)), *map(list, zip(*intervals, strict=True)))
+
+
+def _interval(
+    values: list[float], statistic: Statistic, rng: np.random.Generator
+) -> tuple[float, float, float]:
+    """A statistic with the bounds of its interval; values that are all equal have none."""
+    found: MeanInterval | BootstrapInterval | None
+    if statistic == "mean":
+        found = mean_interval(values, LEVEL)
+        middle = found.mean
+    else:
+        found = bootstrap_interval(values, rng, statistic, LEVEL)
+        assert found is not None
+        middle = found.estimate
+    low, high = found.low, found.high
+    return middle, middle if low is None else low, middle if high is None else high
+
+
+def _at(curve: Curve, steps: Sequence[int]) -> Float64[np.ndarray, " steps"]:
+    known = [i for i, value in enumerate(curve.returns) if not math.isnan(value)]
+    at, values = ([each[i] for i in known] for each in (curve.env_steps, curve.returns))
+    return np.interp(steps, at, values)
+
+
+def _draw_band(axes: Axes, band: _Band, entry: int) -> None:
+    look = _look(entry) | {"linewidth": 1.6}
+    fill: Any = {"color": look["color"], "alpha": 0.18, "linewidth": 0, "zorder": 1.5}
+    axes.fill_between(band.env_steps, band.low, band.high, **fill)
+    axes.plot(band.env_steps, band.middle, **look, zorder=3)
 
 
 def short(step: float) -> str:
@@ -146,10 +299,13 @@ def _look(run: int) -> dict[str, Any]:
     return {"color": _COLORS[run % len(_COLORS)], "linestyle": dashes, "linewidth": 0.9}
 
 
-def _draw(axes: Axes, curve: Curve, entry: int) -> None:
+def _draw(axes: Axes, curve: Curve, entry: int, behind: bool = False) -> None:
+    """Draw the curve of a seed; `behind` the statistic of its run, thin and pale."""
     look = _look(entry)
     color, (steps, returns) = look["color"], (curve.env_steps, curve.returns)
-    axes.plot(steps, returns, **look, alpha=0.85)
+    if behind:
+        look["linewidth"] = 0.5
+    axes.plot(steps, returns, **look, alpha=0.35 if behind else 0.85)
     known = [i for i, value in enumerate(returns) if not math.isnan(value)]
     around = (math.nan, *returns, math.nan)
     # A point between two gaps has no line.
@@ -157,7 +313,8 @@ def _draw(axes: Axes, curve: Curve, entry: int) -> None:
     dots = sorted({known[-1], *alone})
     at, values = ([each[i] for i in known] for each in (steps, returns))
     marked = ([each[i] for i in dots] for each in (steps, returns))
-    axes.plot(*marked, "o", color=color, ms=2.5, clip_on=False)
+    if not behind:
+        axes.plot(*marked, "o", color=color, ms=2.5, clip_on=False)
     crosses = np.interp(curve.restarts, at, values)
     axes.plot(curve.restarts, crosses, "x", color=color, ms=4, mew=1)
 
@@ -212,12 +369,11 @@ class _Legend:
 MOST_NAMED = 24
 """Entries that a legend names; it counts the rest."""
 
-_LEGEND_POINTS = COLUMN_INCHES * 72 - 12
 _HANDLE_POINTS = 40.0
 """Space of a handle, and between columns."""
 
 
-def _legend(entries: Sequence[_Entry]) -> _Legend:
+def _legend(entries: Sequence[_Entry], width: float) -> _Legend:
     """A legend that fits the figure's width: the start that all names share is its title."""
     names = [entry.label for entry in entries[:MOST_NAMED]]
     handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(names))]
@@ -231,10 +387,10 @@ def _legend(entries: Sequence[_Entry]) -> _Legend:
         names.append("restart")
     size = float(STYLE["legend.fontsize"])
     widest = max(text_width(name, size) for name in names)
-    columns = int(max(1, min(3, len(names), _LEGEND_POINTS // (widest + _HANDLE_POINTS))))
-    room = _LEGEND_POINTS / columns - _HANDLE_POINTS
+    columns = int(max(1, min(3, len(names), width // (widest + _HANDLE_POINTS))))
+    room = width / columns - _HANDLE_POINTS
     broken = ["\n".join(_broken(name, room, size)) for name in names]
-    title = "\n".join(_broken(f"{shared} …", _LEGEND_POINTS, size)) if shared else None
+    title = "\n".join(_broken(f"{shared} …", width, size)) if shared else None
     rows = math.ceil(len(broken) / columns)
     by_column = [broken[i : i + rows] for i in range(0, len(broken), rows)]
     lines = max(sum(label.count("\n") + 1 for label in column) for column in by_column)

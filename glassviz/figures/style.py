@@ -4,6 +4,9 @@ import io
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache, lru_cache
 from html import escape
 from pathlib import Path
@@ -12,7 +15,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from jaxtyping import Float64
-from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.backends.backend_pdf import Op, PdfPages
+from matplotlib.colors import Colormap, ListedColormap, to_hex
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager, get_font
 from matplotlib.text import Text
@@ -78,14 +82,88 @@ STYLE: Any = {
 # Without time stamps, equal figures give equal files.
 _NO_DATE = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
+FONT: str = STYLE["font.family"]
+FONT_SIZE: float = STYLE["font.size"]
+
+WIDE_INCHES = 5.5
+"""Figures of at least this width have their parts side by side."""
+
+
+@dataclass(frozen=True)
+class FigureStyle:
+    """How a figure is fitted into a paper or a talk.
+
+    Attributes:
+        title, caption, legend: whether the figure has these.
+        panels: the panels to draw, in this order; None for all that apply.
+        width_mm: width; None for the figure's own.
+        font: family of all texts.
+        font_size: size of the labels of axes, points. Other texts and all lines keep their
+            proportions to it.
+        dpi: resolution of a PNG, and of pictures within a PDF or an SVG.
+    """
+
+    title: bool = True
+    caption: bool = True
+    legend: bool = True
+    panels: tuple[str, ...] | None = None
+    width_mm: float | None = None
+    font: str = FONT
+    font_size: float = FONT_SIZE
+    dpi: int = 300
+
+    @property
+    def scale(self) -> float:
+        """Size of the figure in its file, relative to that in which it is laid out."""
+        return self.font_size / FONT_SIZE
+
+    def inches(self, own: float) -> float:
+        """Width to lay a figure out in, with texts of the usual sizes; `own` is its own width."""
+        return own if self.width_mm is None else self.width_mm / 25.4 / self.scale
+
+    def shows(self, panel: str) -> bool:
+        """Whether a panel is drawn."""
+        return self.panels is None or panel in self.panels
+
+    def chosen(self, every: Iterable[str]) -> list[str]:
+        """The panels to draw among those that apply, in the order that was asked for."""
+        applicable = list(every)
+        return [name for name in self.panels or applicable if name in applicable]
+
+
+PLAIN = FigureStyle()
+"""The usual style."""
+
+_font = ContextVar("font", default=FONT)
+
 
 @contextmanager
-def style() -> Iterator[None]:
+def style(look: FigureStyle = PLAIN) -> Iterator[None]:
     """Context with the project's figure style, independent of the user's matplotlibrc."""
-    with matplotlib.rc_context():
-        matplotlib.rcdefaults()
-        matplotlib.rcParams.update(STYLE)
-        yield
+    token = _font.set(look.font)
+    try:
+        with matplotlib.rc_context():
+            matplotlib.rcdefaults()
+            matplotlib.rcParams.update(STYLE)
+            matplotlib.rcParams["font.family"] = look.font
+            yield
+    finally:
+        _font.reset(token)
+
+
+def check_font(name: str) -> None:
+    """Check that a font is installed.
+
+    Raises:
+        UsageError: it is not.
+    """
+    known = sorted({font.name for font in fontManager.ttflist})
+    if name not in known:
+        near = get_close_matches(name, known, n=3) or [FONT]
+        raise UsageError(
+            f"--font: expected an installed font, found {name!r}: install it, or choose another, "
+            f"such as {', '.join(near)}"
+        )
 
 
 def check_target(path: StrPath, overwrite: bool) -> None:
@@ -102,9 +180,15 @@ def check_target(path: StrPath, overwrite: bool) -> None:
 
 
 def save(
-    figure: Figure, path: StrPath, overwrite: bool = False, text_as_paths: bool = False
+    figure: Figure,
+    path: StrPath,
+    overwrite: bool = False,
+    text_as_paths: bool = False,
+    look: FigureStyle = PLAIN,
 ) -> None:
     """Write a figure atomically; equal figures give equal files.
+
+    The figure is enlarged to the font size of `look`, the style that it was drawn in.
 
     With `text_as_paths`, the width of an SVG's text does not depend on installed fonts, but it
     cannot be edited or searched.
@@ -116,28 +200,65 @@ def save(
     path = Path(path)
     check_target(path, overwrite)
     suffix = path.suffix.lower()
-    with style(), replacing(path) as partial:
+    metadata: Any = _NO_DATE[suffix]
+    with style(look), replacing(path) as partial:
         if text_as_paths:
             matplotlib.rcParams["svg.fonttype"] = "path"
         make_drawable(figure)
-        figure.savefig(partial, format=suffix.removeprefix("."), metadata=_NO_DATE[suffix])
+        dpi = look.dpi * look.scale  # dots per inch of the layout
+        if suffix == ".png":
+            stated = {"dpi": (look.dpi, look.dpi)}
+            figure.savefig(partial, format="png", metadata=metadata, dpi=dpi, pil_kwargs=stated)
+        elif suffix == ".svg":
+            figure.savefig(partial, format="svg", metadata=metadata, dpi=dpi)
+            if look.scale != 1:
+                text = partial.read_text(encoding="utf-8")
+                partial.write_text(_enlarged(text, look.scale), encoding="utf-8", newline="")
+        else:
+            with PdfPages(partial, metadata=metadata) as pages:
+                _enlarge(pages, look.scale)
+                figure.savefig(pages, format="pdf", dpi=dpi)
+
+
+def _enlarged(svg: str, scale: float) -> str:
+    """An SVG whose drawing is shown larger."""
+    head, rest = svg.split(" viewBox=", maxsplit=1)
+    larger = re.sub(
+        r'\b(width|height)="([\d.]+)pt"',
+        lambda size: f'{size[1]}="{float(size[2]) * scale:.6g}pt"',
+        head,
+    )
+    return f"{larger} viewBox={rest}"
+
+
+def _enlarge(pages: PdfPages, scale: float) -> None:
+    """Let the pages of a PDF show their drawings larger."""
+    file = pages._ensure_file()
+    usual = file.newPage
+
+    def new_page(width: float, height: float) -> None:
+        usual(width * scale, height * scale)
+        file.output(scale, 0, 0, scale, 0, 0, Op.concat_matrix)
+
+    if scale != 1:
+        file.newPage = new_page
 
 
 def drawable(text: str) -> str:
     """`text` as figures show it: with code points for characters that no installed font has."""
-    return spelled_out(text, lambda character: _font_of(character) is not None)
+    return spelled_out(text, lambda character: _font_of(character, _font.get()) is not None)
 
 
 def families(text: str) -> list[str]:
     """The fonts that draw a text: the figures' own, and others for characters that it lacks."""
-    found = dict.fromkeys([STYLE["font.family"]])
-    return [*found | dict.fromkeys(filter(None, map(_font_of, text)))]
+    own = _font.get()
+    fonts = (_font_of(character, own) for character in text)
+    return [*dict.fromkeys([own]) | dict.fromkeys(filter(None, fonts))]
 
 
 @cache
-def _font_of(character: str) -> str | None:
-    """An installed font with a glyph for a character, the figures' own if it has one."""
-    own = STYLE["font.family"]
+def _font_of(character: str, own: str) -> str | None:
+    """An installed font with a glyph for a character, the figure's own if it has one."""
     if ord(character) in _characters(findfont(own)) or character == "\n":
         return own
     if not character.isprintable():
@@ -175,9 +296,13 @@ def make_drawable(figure: Figure) -> None:
             artist.set_fontfamily(fonts)
 
 
-@lru_cache(maxsize=4096)
 def text_width(text: str, size: float, bold: bool = False) -> float:
-    """Width of a line of text in the figures' font, in the unit of `size`."""
+    """Width of a line of text in the figure's font, in the unit of `size`."""
+    return _text_width(text, size, bold, _font.get())
+
+
+@lru_cache(maxsize=4096)
+def _text_width(text: str, size: float, bold: bool, own: str) -> float:
     text = drawable(text)
     font = FontProperties(family=families(text), size=size, weight="bold" if bold else None)
     width, _, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
@@ -259,6 +384,31 @@ def _srgb(
     )
     linear = np.clip(linear, 0, 1)
     return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+GROUP_COLORS = (
+    "#1F5FA8",  # blue
+    "#E07B00",  # orange
+    "#B46CFC",  # violet
+    "#54A89C",  # teal
+    "#782400",  # brown
+    "#000090",  # navy
+    "#A85430",  # clay
+    "#3C0C30",  # aubergine
+)
+"""Colours of controllers, runs and episodes, distinct from each other and from the clusters'.
+
+Like the clusters' palette, safe for all kinds of colour blindness.
+"""
+
+
+def category_colors(count: int) -> list[str]:
+    """Colours of categories without an order; beyond the usual ones, hues of two lightnesses."""
+    if count <= len(GROUP_COLORS):
+        return list(GROUP_COLORS[:count])
+    hue = 2 * np.pi * np.arange(count) / count
+    lightness = np.where(np.arange(count) % 2, 0.75, 0.5)
+    return [to_hex(color) for color in _srgb(lightness, 0.13 * np.cos(hue), 0.13 * np.sin(hue))]
 
 
 @cache

@@ -1,7 +1,8 @@
 """The figure of a transition graph: drawing, matrices, key and caption."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from string import ascii_letters
 from typing import Any, Literal
 
@@ -17,23 +18,37 @@ from glassviz.figures.graph_drawing import (
     CAPTION_SIZE,
     CAPTION_STEP,
     COLUMN,
+    HEIGHT,
     MAIN,
     MARGIN,
     MINOR,
+    POINTS,
+    PROTOTYPE,
     RING_WIDTH,
     TICK_SIZE,
     TITLE_HEIGHT,
+    WIDTH,
     Drawing,
     Look,
     Page,
-    Width,
     centred_text,
     draw,
     draw_graph,
     percent,
 )
 from glassviz.figures.graph_layout import NAME_SIZE
-from glassviz.figures.style import INK, full_names, style, text_width, wrapped
+from glassviz.figures.style import (
+    COLUMN_INCHES,
+    INK,
+    PLAIN,
+    WIDE_INCHES,
+    FigureStyle,
+    full_names,
+    style,
+    text_width,
+    wrapped,
+)
+from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
@@ -41,18 +56,28 @@ from glassviz.text import LONGEST_PATH, printable
 
 Sign = Literal["visited", "hollow", "ring", "main", "arrow", "line", "best"]
 Key = tuple[tuple[Sign, str], ...]
+"""Signs and their meanings."""
 
 STRIP = 2.4
 """Width of the strips of cluster colours along a matrix."""
 
-LEFT, BETWEEN = 13.0, 15.0
-"""Margins of the first and the second matrix, for row numbers."""
+LEFT = 15.0
+"""Margin of a matrix, for row numbers."""
+
+LARGEST_CELL = 11.0
+"""Maximum size of a cell of a matrix."""
+
+SEEN = 0.005
+"""Smallest entry of S that is worth a row."""
 
 HEAD, FOOT = 11.0, 17.0
 """Height of a matrix's title and of its scale."""
 
 LETTERS = 7.0
 """Height of the letters below S."""
+
+KEY_LEFT = 4.0
+"""Margin left of the key."""
 
 SIGN, INDENT, KEY_STEP = 16.0, 19.0, 8.6
 """Width of a sign in the key, indentation of its text, and height of a line."""
@@ -79,131 +104,183 @@ MAX_STATES = 10
 
 @dataclass(frozen=True, eq=False)
 class Heat:
-    """A heat map of a matrix with one column per prototype, on a scale from 0 to `highest`."""
+    """A heat map of a matrix with one column per prototype, on a scale from 0 to `highest`.
+
+    Attributes:
+        row_colors, column_colors: colours of the clusters along the edges.
+        ticks: names of the rows; empty where there is no room.
+        letters: below the columns; none for no line of letters.
+    """
 
     title: str
     values: Float64[np.ndarray, "rows prototypes"]
     highest: float
+    row_colors: Sequence[str]
+    column_colors: Sequence[str]
+    ticks: Sequence[str]
+    letters: Sequence[str] = ()
+
+    def height(self, cell: float) -> float:
+        """Height with title and scale."""
+        below = FOOT + (LETTERS if self.letters else 0)
+        return HEAD + STRIP + len(self.values) * cell + below
 
 
-def transition_graph(graph: RunGraph, width: Width = "column") -> Figure:
-    """Draw a graph with its matrices below it in a column, or beside it on a page."""
-    total = COLUMN if width == "column" else 2 * COLUMN
-    lines = wrapped(caption(graph), total - 2 * MARGIN, CAPTION_SIZE)
-    count, clusters = graph.partition.shape
-    cell = min((COLUMN - LEFT - BETWEEN - 2 * STRIP - MARGIN) / 2 / count, 7.5)
-    key = key_of(graph)
-    if cell < TICK_SIZE:  # no room for letters
-        key = tuple(entry for entry in key if entry[0] != "best")
-    key_height = sum(_entry_height(meaning, _key_width(count, cell)) for _, meaning in key)
-    p_height = count * cell + HEAD + STRIP + FOOT
-    s_height = clusters * cell + HEAD + STRIP + FOOT + LETTERS
-    maps = p_height + max(s_height, key_height)
-    drawing = drawing_of(graph)
-    body = drawing.height + maps if width == "column" else max(drawing.height, maps)
-    below = MARGIN + len(lines) * CAPTION_STEP
-    mode = f"mode {graph.mode}"
-    with style():
-        page = Page(total, TITLE_HEIGHT + body + below + MARGIN)
-        page.title(MARGIN, 2.5, title_of(graph), total - 2 * MARGIN - text_width(mode, NAME_SIZE))
-        page.text(total - MARGIN, 3.2, mode, NAME_SIZE, ha="right")
-        # A drawing is slightly narrower than a column.
-        left = (COLUMN - drawing.width) / 2
-        top = TITLE_HEIGHT + (0.0 if width == "column" else (body - drawing.height) / 2)
-        draw(page.axes(left, top, drawing.width, drawing.height), drawing)
-        if width == "column":
-            _maps(page, graph, key, 0.0, TITLE_HEIGHT + drawing.height, cell)
-        else:
-            _maps(page, graph, key, COLUMN, TITLE_HEIGHT + (body - maps) / 2, cell)
-        for i, line in enumerate(lines):
-            y = TITLE_HEIGHT + body + MARGIN + i * CAPTION_STEP
-            page.text(MARGIN, y, line, CAPTION_SIZE)
+PANELS = ("graph", "P", "A", "S")
+"""Parts of the figure that can be chosen."""
+
+
+def transition_graph(graph: RunGraph, look: FigureStyle = PLAIN) -> Figure:
+    """Draw a graph with its matrices below it, or beside it if the figure is wide."""
+    with style(look):
+        total = POINTS * look.inches(COLUMN_INCHES)
+        matrices, shown = look.chosen(PANELS[1:]), look.shows("graph")
+        beside = shown and bool(matrices) and total >= POINTS * WIDE_INCHES
+        column = total / 2 if beside else total
+        lines = wrapped(caption(graph), total - 2 * MARGIN, CAPTION_SIZE) if look.caption else []
+        enlarged = column / COLUMN
+        size = WIDTH * enlarged, HEIGHT * min(enlarged, 1.3)
+        drawing = drawing_of(graph, *size) if shown else None
+        parts = _parts(graph, matrices, look.legend, column)
+        rows = [parts[i : i + 2] for i in range(0, len(parts), 2)]
+        heights = [max(part.height for part in row) for row in rows]
+        graph_height = drawing.height if drawing else 0.0
+        body = max(graph_height, sum(heights)) if beside else graph_height + sum(heights)
+        head = TITLE_HEIGHT if look.title else MARGIN
+        below = MARGIN + len(lines) * CAPTION_STEP if lines else 0.0
+        page = Page(total, head + body + below + MARGIN)
+        if look.title:
+            mode = f"mode {graph.mode}"
+            room = total - 2 * MARGIN - text_width(mode, NAME_SIZE)
+            page.title(MARGIN, 2.5, title_of(graph), room)
+            page.text(total - MARGIN, 3.2, mode, NAME_SIZE, ha="right")
+        if drawing:
+            # A drawing is slightly narrower than a column.
+            left = (column - drawing.width) / 2
+            top = head + ((body - drawing.height) / 2 if beside else 0.0)
+            draw(page.axes(left, top, drawing.width, drawing.height), drawing)
+        left = column if beside else 0.0
+        top = head + ((body - sum(heights)) / 2 if beside else graph_height)
+        for row, height in zip(rows, heights, strict=True):
+            for i, part in enumerate(row):
+                part.draw(page, left + i * column / 2, top)
+            top += height
+        page.lines(head + body + MARGIN, lines)
     return page.figure
 
 
-def _second_left(count: int, cell: float) -> float:
-    return LEFT + count * cell + BETWEEN + 2 * STRIP
+@dataclass(frozen=True)
+class _Part:
+    """A matrix or the key: half a column wide, drawn with its upper left corner at a place."""
+
+    height: float
+    draw: Callable[[Page, float, float], None]
 
 
-def _key_width(count: int, cell: float) -> float:
-    return COLUMN - MARGIN - _second_left(count, cell) + STRIP - INDENT
-
-
-def _maps(page: Page, graph: RunGraph, key: Key, left: float, top: float, cell: float) -> None:
-    """P and A side by side; S below P, with the same columns; the key beside S."""
-    count, clusters = graph.partition.shape
+def _parts(graph: RunGraph, names: Sequence[str], legend: bool, column: float) -> list[_Part]:
+    """The matrices that are drawn, and the key."""
     order = _order(graph)
-    colors = [label_color(int(graph.cluster[i])) for i in order]
-    cluster_colors = [label_color(k) for k in range(clusters)]
-    numbered = graph.stats.prototypes.occupancy[order] * (cell >= TICK_SIZE) > 0
-    ticks = [str(i) if shown else "" for i, shown in zip(order, numbered, strict=True)]
-    rows = [str(k) if cell >= TICK_SIZE else "" for k in range(clusters)]
-    best = best_letters(graph)
-    letters = [best[i] if cell >= TICK_SIZE else "" for i in order]
-    first, second = left + LEFT + STRIP, left + _second_left(count, cell)
-    upper = top + HEAD + STRIP
-    lower = upper + count * cell + FOOT + HEAD + STRIP
-    p, a = _matrices(graph, order)
-    s = Heat("S: prototype (column) in label (row)", graph.partition.T[:, order], 1.0)
-    _heat(page, p, (first, upper), cell, colors, colors, ticks)
-    _heat(page, a, (second, upper), cell, colors, colors, ticks)
-    _heat(page, s, (first, lower), cell, colors, cluster_colors, rows, letters)
-    y = lower - STRIP - HEAD
+    cell = min((column / 2 - LEFT - STRIP - MARGIN) / len(order), LARGEST_CELL)
+    heats = [_heat_of(graph, name, order, cell) for name in names]
+    parts = [_Part(heat.height(cell), partial(_heat, heat=heat, cell=cell)) for heat in heats]
+    if legend:
+        lettered = any(heat.letters for heat in heats)
+        key = [entry for entry in key_of(graph) if lettered or entry[0] != "best"]
+        width = column / 2 - KEY_LEFT - INDENT - MARGIN
+        height = sum(_entry_height(meaning, width) for _, meaning in key)
+        parts.append(_Part(height, partial(_key, key=key, width=width)))
+    return parts
+
+
+def _key(page: Page, x: float, y: float, key: Sequence[tuple[Sign, str]], width: float) -> None:
+    x += KEY_LEFT
     for sign, meaning in key:
-        _sign(page.axes(second - STRIP, y, SIGN, KEY_STEP), sign, SIGN / 2, KEY_STEP / 2)
-        for i, line in enumerate(wrapped(meaning, _key_width(count, cell), CAPTION_SIZE)):
-            at = second - STRIP + INDENT, y + 1.2 + i * CAPTION_STEP
-            page.text(*at, line, CAPTION_SIZE)
-        y += _entry_height(meaning, _key_width(count, cell))
+        _sign(page.axes(x, y, SIGN, KEY_STEP), sign, SIGN / 2, KEY_STEP / 2)
+        for i, line in enumerate(wrapped(meaning, width, CAPTION_SIZE)):
+            page.text(x + INDENT, y + 1.2 + i * CAPTION_STEP, line, CAPTION_SIZE)
+        y += _entry_height(meaning, width)
 
 
-def _order(graph: RunGraph) -> Int[np.ndarray, " prototypes"]:
-    """Order of the prototypes in all matrices: by cluster, then by number."""
-    return np.argsort(graph.cluster, kind="stable")
+def _order(graph: RunGraph) -> Int[np.ndarray, " shown"]:
+    """The prototypes in all matrices: by cluster along the gait cycle, then by number.
 
-
-def _matrices(graph: RunGraph, order: Int[np.ndarray, " prototypes"]) -> tuple[Heat, Heat]:
-    """P, or F, and the undirected graph A that structural entropy is computed on."""
-    chain = graph.stats.prototypes.chain
-    title, values = "P: next, row to column", chain.p
-    highest = 1.0
-    if graph.mode in ("flow", "soft-train"):
-        if graph.mode == "flow":
-            title, values = "F: share of time, row to column", chain.flow
-        else:
-            title = "P: soft, row to column"
-        highest = float(values.max(initial=0))
+    Those that are never visited are left out, except of the soft graph, which has all.
+    """
+    rank = np.argsort(cycle_order(graph))
+    order = np.argsort(rank[graph.cluster], kind="stable")
     if graph.mode == "soft-train":
-        a_title, a = "A = (P + Pᵀ)/2", chain.weights
-    else:
-        both = symmetrised(chain.flow)
-        both = both * (1 - np.eye(len(both)))
-        a_title, a = "A: switches, both ways", both / (both.sum() or 1.0)
-    by_order = np.ix_(order, order)
-    second = Heat(a_title, a[by_order], float(a.max(initial=0)))
-    return Heat(title, values[by_order], highest), second
+        return order
+    return order[graph.stats.prototypes.frames[order] > 0]
 
 
-def _heat(
-    page: Page,
-    heat: Heat,
-    corner: tuple[float, float],
-    cell: float,
-    column_colors: Sequence[str],
-    row_colors: Sequence[str],
-    ticks: Sequence[str],
-    letters: Sequence[str] = (),
-) -> None:
-    """Draw a matrix with its upper left corner at `corner`, optionally with letters below."""
+def cycle_order(graph: RunGraph) -> list[int]:
+    """The clusters in the order in which a gait cycle visits them.
+
+    That of the dominant cycle of labels, from the earliest gait phase on; then other labels by the
+    gait phase in which they occur; then those that do not occur.
+    """
+    phase = {named.label: GAIT_PHASES.index(named.name) for named in graph.names}
+    main = dominant_cycle(graph.stats.labels.cycles)
+    states = list(main.states) if main else []
+    if states:
+        first = min(range(len(states)), key=lambda i: phase.get(states[i], len(GAIT_PHASES)))
+        states = states[first:] + states[:first]
+    others = [k for k in range(graph.partition.shape[1]) if k not in states]
+    return states + sorted(others, key=lambda k: (phase.get(k, len(GAIT_PHASES)), k))
+
+
+def _heat_of(graph: RunGraph, name: str, order: Int[np.ndarray, " shown"], cell: float) -> Heat:
+    """One of the matrices, of these prototypes."""
+    colors = [label_color(int(graph.cluster[i])) for i in order]
+    lettered = cell >= TICK_SIZE
+    if name == "S":
+        s = graph.partition[order].T
+        used = graph.stats.labels.frames > 0
+        rows = [k for k in cycle_order(graph) if used[k] or s[k].max(initial=0) >= SEEN]
+        best = best_letters(graph)
+        return Heat(
+            "S: μ in label (row)",
+            s[rows],
+            1.0,
+            [label_color(k) for k in rows],
+            colors,
+            [str(k) if lettered else "" for k in rows],
+            [best[i] for i in order] if lettered and any(best) else (),
+        )
+    title, values = _matrix(graph, name)
+    ticks = [f"{PROTOTYPE}{i}" if lettered else "" for i in order]
+    highest = (
+        1.0 if name == "P" and graph.mode in ("frame", "jump") else float(values.max(initial=0))
+    )
+    return Heat(title, values[np.ix_(order, order)], highest, colors, colors, ticks)
+
+
+def _matrix(graph: RunGraph, name: str) -> tuple[str, Float64[np.ndarray, "all all"]]:
+    """P, or F, or the undirected graph A that structural entropy is computed on."""
+    chain = graph.stats.prototypes.chain
+    if name == "P":
+        if graph.mode == "flow":
+            return "F: share of time, row to column", chain.flow
+        soft = graph.mode == "soft-train"
+        return "P: soft, row to column" if soft else "P: next, row to column", chain.p
+    if graph.mode == "soft-train":
+        return "A = (P + Pᵀ)/2", chain.weights
+    both = symmetrised(chain.flow)
+    both = both * (1 - np.eye(len(both)))
+    return "A: switches, both ways", both / (both.sum() or 1.0)
+
+
+def _heat(page: Page, left: float, top: float, heat: Heat, cell: float) -> None:
+    """Draw a matrix with its title, colours, numbers, letters and scale."""
     rows, columns = heat.values.shape
     width, height = columns * cell, rows * cell
-    x, y = corner
-    page.text(x - STRIP, y - HEAD - STRIP + 2.5, heat.title, NAME_SIZE)
-    axes = page.axes(x - STRIP - LEFT, y - STRIP, LEFT + STRIP + width, STRIP + height)
+    x, y = left + LEFT + STRIP, top + HEAD + STRIP
+    page.text(x - STRIP, top + 2.5, heat.title, NAME_SIZE)
+    axes = page.axes(left, y - STRIP, LEFT + STRIP + width, STRIP + height)
     at = LEFT + STRIP
-    for i, color in enumerate(column_colors):
+    for i, color in enumerate(heat.column_colors):
         _tile(axes, at + i * cell, 0.0, cell, STRIP * 0.8, color)
-    for i, (color, tick) in enumerate(zip(row_colors, ticks, strict=True)):
+    for i, (color, tick) in enumerate(zip(heat.row_colors, heat.ticks, strict=True)):
         _tile(axes, LEFT + STRIP * 0.2, STRIP + i * cell, STRIP * 0.8, cell, color)
         where = LEFT - 1.5, STRIP + (i + 0.5) * cell
         axes.text(*where, tick, fontsize=TICK_SIZE, ha="right", va="center")
@@ -213,9 +290,9 @@ def _heat(
     axes.set(xlim=(0, LEFT + STRIP + width), ylim=(STRIP + height, 0))
     frame: Any = {"facecolor": "none", "edgecolor": INK, "linewidth": 0.5, "clip_on": False}
     axes.add_patch(Rectangle((at, STRIP), width, height, **frame))
-    for i, letter in enumerate(letters):
+    for i, letter in enumerate(heat.letters):
         page.text(x + (i + 0.5) * cell, y + height + 1, letter, TICK_SIZE, ha="center")
-    _color_scale(page, heat.highest, x, y + height + 4.5 + (LETTERS if letters else 0))
+    _color_scale(page, heat.highest, x, y + height + 4.5 + (LETTERS if heat.letters else 0))
 
 
 def _tile(axes: Axes, x: float, y: float, width: float, height: float, color: str) -> None:
@@ -247,13 +324,18 @@ def _sign(axes: Axes, sign: Sign, x: float, y: float) -> None:
         centred_text(axes, x, y, "a, b", CAPTION_SIZE)
     elif sign == "hollow":
         axes.add_patch(Circle((x, y), 2.6, facecolor="white", edgecolor=MINOR, linewidth=0.8))
+    elif sign == "line":
+        axes.plot([0, SIGN], [y, y], color=MINOR, linewidth=1.2)
     else:
-        color = MAIN if sign == "main" else MINOR
-        tip = 2 * x if sign == "line" else 2 * x - 4
-        axes.plot([0, tip], [y, y], color=color, linewidth=2 if sign == "main" else 1.2)
-        if sign != "line":
-            head = [(2 * x, y), (2 * x - 5, y - 2.6), (2 * x - 5, y + 2.6)]
-            axes.add_patch(Polygon(head, facecolor=color, linewidth=0))
+        main = sign == "main"
+        arrow_sign(axes, MAIN if main else MINOR, y, 2.0 if main else 1.2)
+
+
+def arrow_sign(axes: Axes, color: str, y: float, width: float) -> None:
+    """Draw an arrow of the key across its axes."""
+    axes.plot([0, SIGN - 4], [y, y], color=color, linewidth=width)
+    head = [(SIGN, y), (SIGN - 5, y - 2.6), (SIGN - 5, y + 2.6)]
+    axes.add_patch(Polygon(head, facecolor=color, linewidth=0))
 
 
 def title_of(graph: RunGraph) -> str:
@@ -262,20 +344,24 @@ def title_of(graph: RunGraph) -> str:
     return f"{printable(graph.run, LONGEST_PATH)}, {graph.controller}{fitted}"
 
 
-def cycle_text(cycle: Cycle) -> str:
-    """The states of a cycle, such as 3→4→3; a long one is abbreviated with its length."""
-    states = [*cycle.states, cycle.states[0]]
+def cycle_text(cycle: Cycle, prefix: str = "") -> str:
+    """The states of a cycle, such as 3→4→3; a long one is abbreviated with its length.
+
+    `prefix` is that of every state, such as `PROTOTYPE`.
+    """
+    states = [f"{prefix}{state}" for state in (*cycle.states, cycle.states[0])]
     if len(states) <= MAX_STATES:
-        return "→".join(map(str, states))
-    return "→".join(map(str, states[: MAX_STATES - 3])) + f"→… (of {len(cycle.states)})"
+        return "→".join(states)
+    return "→".join(states[: MAX_STATES - 3]) + f"→… (of {len(cycle.states)})"
 
 
 def dominant_cycle_text(cycles: Sequence[Cycle]) -> str | None:
-    """The dominant cycle with its share of switches and its number of completions, if any."""
+    """The dominant cycle of prototypes with its share of switches and its completions, if any."""
     cycle = dominant_cycle(cycles)
     if cycle is None:
         return None
-    return f"{cycle_text(cycle)}: {percent(cycle.share)} of the switches, {cycle.count:,} times"
+    states = cycle_text(cycle, PROTOTYPE)
+    return f"{states}: {percent(cycle.share)} of the switches, {cycle.count:,} times"
 
 
 def hull_names(graph: RunGraph) -> dict[int, tuple[str, ...]]:
@@ -299,8 +385,9 @@ def caption(graph: RunGraph) -> str:
     labels = "fitted" if graph.labels_from == "fitted" else "learned"
     sentences = [
         f"Mode {MODES[graph.mode]}.",
-        f"Circles: prototypes by number, in hulls of their clusters; labels are {labels}, named "
-        "by the gait phase in which they occur.",
+        f"Circles: prototypes μ by number, in hulls of their labels' clusters, clockwise in the "
+        f"order of the gait cycle; labels are {labels}, named by the gait phase in which they "
+        "occur.",
         f"{graph.episodes} episodes without initial transients, {graph.frames:,} frames, "
         f"{stats.prototypes.switches:,} switches between prototypes.",
     ]
@@ -345,8 +432,8 @@ def convention(partition: PartitionStats) -> str:
     return f"{CONVENTIONS[partition.convention]}, all edges kept"
 
 
-def drawing_of(graph: RunGraph) -> Drawing:
-    """Drawing of a graph; positions depend on the checkpoint's partition only."""
+def drawing_of(graph: RunGraph, width: float = WIDTH, height: float = HEIGHT) -> Drawing:
+    """Drawing of a graph; positions depend on the partition and the order of the gait only."""
     prototypes = graph.stats.prototypes
     directed = graph.mode != "soft-train"
     main = dominant_cycle(prototypes.cycles) if directed else None
@@ -360,8 +447,17 @@ def drawing_of(graph: RunGraph) -> Drawing:
             main=main.states if main else (),
             directed=directed,
             names=hull_names(graph),
-        )
+            numbers=prototype_numbers(graph),
+            order=cycle_order(graph),
+        ),
+        width,
+        height,
     )
+
+
+def prototype_numbers(graph: RunGraph) -> list[str]:
+    """Printed numbers of the prototypes."""
+    return [f"{PROTOTYPE}{i}" for i in range(len(graph.cluster))]
 
 
 def best_letters(graph: RunGraph) -> list[str]:
@@ -384,7 +480,7 @@ def key_of(graph: RunGraph) -> Key:
     """Signs of the drawing and their meanings."""
     main = dominant_cycle_text(graph.stats.prototypes.cycles)
     key: list[tuple[Sign, str]] = [
-        ("visited", "prototype: area by number of frames"),
+        ("visited", "prototype μ: area by number of frames"),
         ("hollow", "prototype never visited"),
     ]
     if any(best_letters(graph)):

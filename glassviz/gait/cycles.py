@@ -15,11 +15,16 @@ SLOWEST_S = 2.5
 FASTEST_S = 1 / 6
 
 FIRST_PEAK = 0.75
-"""The period is the lag of the first peak that reaches this share of the highest peak. The highest
-peak may lie at a multiple of the period: alternating hops resemble the second or third next hop
-more than the next one. In shipped agents that visibly hop, the first peak has 0.81 to 0.84 of the
-highest. None of them has a second peak within a gait cycle, which a lower share could mistake for
-the period."""
+"""The rhythm is the first peak that reaches this share of the highest peak."""
+
+FRACTION_PEAK = 0.4
+"""A rhythm of m equal cycles has peaks at 1/m, 2/m, … of its lag: hops that alternate resemble the
+second or fourth next hop more than the next one. The first of these peaks is the period if it
+reaches this share of the rhythm's height. In shipped agents that visibly hop it has at least 0.53;
+0.32 in a wave whose third harmonic is as large as its fundamental."""
+
+EQUAL = 0.15
+"""How far such peaks may be from equal parts of the lag, in cycles."""
 
 MONOTONE = 0.95
 """A Hilbert phase is accepted if it advances in at least this share of the frames."""
@@ -30,11 +35,12 @@ BAND = (0.5, 1.5)
 
 @dataclass(frozen=True)
 class Rhythm:
-    """First high peak of an autocorrelation.
+    """Rhythm of an autocorrelation.
 
     Attributes:
-        period_s: lag of the peak, s, interpolated between frames by a parabola.
-        strength: height of the peak, at most 1; 1 for a perfectly periodic signal.
+        period_s: lag of the first high peak, or its m-th part for a rhythm of m equal cycles, s;
+            interpolated between frames by a parabola.
+        strength: height of the first high peak, at most 1; 1 for a perfectly periodic signal.
     """
 
     period_s: float
@@ -68,7 +74,7 @@ def autocorrelation(signal: Signal, mask: Mask, lags: int) -> Float64[np.ndarray
 
 
 def autocorrelation_rhythm(height: Signal, mask: Mask, dt_s: float) -> Rhythm | None:
-    """First high peak of the autocorrelation of the height; None without a positive peak.
+    """Rhythm of the height by its autocorrelation; None without a positive peak.
 
     Lags longer than half the frames in the mask are ignored: fewer than two periods are no rhythm.
 
@@ -87,10 +93,22 @@ def autocorrelation_rhythm(height: Signal, mask: Mask, dt_s: float) -> Rhythm | 
     peaks = inner[(r[inner] > 0) & (r[inner] >= r[inner - 1]) & (r[inner] > r[inner + 1])]
     if not len(peaks):
         return None
-    peak = int(peaks[r[peaks] >= FIRST_PEAK * r[peaks].max()][0])
+    high = int(peaks[r[peaks] >= FIRST_PEAK * r[peaks].max()][0])
+    peak = _first_of_equal(peaks[(peaks < high) & (r[peaks] >= FRACTION_PEAK * r[high])], high)
     before, top, after = r[peak - 1 : peak + 2]
     shift = (before - after) / (2 * (before - 2 * top + after))
-    return Rhythm(float(peak + shift) * dt_s, min(1.0, float(top)))
+    return Rhythm(float(peak + shift) * dt_s, min(1.0, float(r[high])))
+
+
+def _first_of_equal(peaks: Int[np.ndarray, " peaks"], high: int) -> int:
+    """The first of the `peaks` if they divide the lag `high` into equal parts; else `high`."""
+    for peak in peaks.tolist():
+        parts = round(high / peak)
+        divisions = high / parts * np.arange(1, parts)
+        distances = np.abs(peaks[:, None] - divisions).min(axis=0)
+        if parts > 1 and (distances <= EQUAL * high / parts).all():
+            return peak
+    return high
 
 
 def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> float | None:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.traces import RolloutOptions
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class LatentMap:
     """A map of the frames of traces that share a space.
 
@@ -74,6 +74,12 @@ class LatentMap:
     labels: LabelSeparation | None
     prototypes: tuple[PlacedPrototype, ...]
     cycles: tuple[CyclePath, ...]
+
+    def __repr__(self) -> str:
+        return (
+            f"LatentMap({', '.join(map(repr, self.names))}, {self.options.method}, "
+            f"{len(self.frames)} frames)"
+        )
 
     @cached_property
     def coordinates(self) -> tuple[Float32[np.ndarray, "episodes frames 2"], ...]:

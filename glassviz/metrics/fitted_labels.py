@@ -243,7 +243,7 @@ def _read(path: Path) -> tuple[str, dict[str, np.ndarray]]:
     try:
         data = read_bytes(path, "fitted labels", MAX_FILE_BYTES)
     except MissingFileError as error:
-        raise MissingFileError(f"{error}: make them with `glassviz fit`") from None
+        raise error.with_remedy("make them with `glassviz fit`") from None
     try:
         arrays = load(data)
         length = int.from_bytes(data[:8], "little")

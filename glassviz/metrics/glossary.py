@@ -1,7 +1,7 @@
 """Glossary of metrics: definition, formula, unit, range, null, interpretation and pitfalls.
 
-The texts are in `glossary.toml`. The command line, the documentation and the reports take them from
-there.
+The texts are in `glossary.toml`, those of other words that outputs print in `words.toml`. The
+command line, the documentation and the reports take them from there.
 """
 
 import tomllib
@@ -81,14 +81,61 @@ def metric(name: str) -> Metric:
                 f"for one of {', '.join(carriers)}"
             )
     known = {_names(alias)[1] for m in METRICS.values() for alias in (m.name, *m.fields)}
+    known |= {each for word in WORDS for each in word.names}
     similar = get_close_matches(name, sorted(known))
     remedy = f"try {' or '.join(similar)}" if similar else "`glassviz explain` lists all"
     raise UsageError(f"metric {name!r}: expected the name of a metric, found none: {remedy}")
 
 
+@dataclass(frozen=True)
+class Word:
+    """A word that outputs print: a column, symbol, verdict or entry of a legend.
+
+    Attributes:
+        names: the word, and others for the same thing.
+        metric: name of the metric that it stands for; None if it stands for none.
+    """
+
+    names: tuple[str, ...]
+    what: str
+    metric: str | None
+
+
+def explained(name: str) -> Word | Metric:
+    """Look up a word of an output, or else a metric; words come before fields of metrics.
+
+    Upper and lower case differ only where both are words (`K` and `k`).
+
+    Raises:
+        UsageError: as for `metric`.
+
+    Example:
+        >>> explained("κ").metric
+        'fleiss_kappa'
+    """
+    name = name.strip()
+    if name in METRICS:
+        return METRICS[name]
+    for same in (str.__eq__, lambda a, b: a.casefold() == b.casefold()):
+        for word in WORDS:
+            if any(same(each, name) for each in word.names):
+                return word
+    return metric(name)
+
+
 def _names(field: str) -> tuple[str, str]:
     """Names of a field, with and without its class."""
     return field, field.rpartition(".")[2]
+
+
+def _read_words() -> tuple[Word, ...]:
+    text = files(__package__).joinpath("words.toml").read_text(encoding="utf-8")
+    words = []
+    for entries in tomllib.loads(text).values():
+        for names, entry in entries.items():
+            told = {"what": entry} if isinstance(entry, str) else entry
+            words.append(Word(tuple(names.split("|")), told["what"], told.get("metric")))
+    return tuple(words)
 
 
 def _read() -> Mapping[str, Metric]:
@@ -106,3 +153,6 @@ def _read() -> Mapping[str, Metric]:
 
 METRICS: Mapping[str, Metric] = _read()
 """All metrics by name, in the order of the file."""
+
+WORDS: tuple[Word, ...] = _read_words()
+"""All words that outputs print, in the order of the file."""

@@ -67,7 +67,7 @@ from glassviz.metrics.verdict import (
 from glassviz.trace import ARRAYS, Trace
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class EpisodeStability:
     """One episode after its initial transient; `steady` frames are those in gait cycles.
 
@@ -93,6 +93,12 @@ class EpisodeStability:
     label_answers: LabelAnswers | None
     basin: Basin
 
+    def __repr__(self) -> str:
+        return (
+            f"EpisodeStability(episode {self.episode + 1}, {self.gait_verdict.name}, "
+            f"{self.basin.name}, return {self.episode_return:.1f})"
+        )
+
     @property
     def gait_verdict(self) -> GaitVerdict:
         """Verdict on the gait."""
@@ -112,7 +118,8 @@ def describe_gaits(trace: Trace) -> tuple[Gait, ...]:
 
 
 def _episode_rng(trace: Trace, episode: int) -> np.random.Generator:
-    return np.random.default_rng([int(trace.sha256[:16], 16), episode])
+    """Determined by the episode alone, not by those beside it."""
+    return np.random.default_rng(int(trace.episode_sha256[episode][:16], 16))
 
 
 def describe_episode(trace: Trace, episode: int, gait: Gait) -> EpisodeStability:
@@ -301,7 +308,7 @@ class EpisodePair:
     maps: MapAgreement
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class RunStability:
     """Stability of one checkpoint under one controller.
 
@@ -358,6 +365,12 @@ class RunStability:
     pairs: tuple[EpisodePair, ...]
     reachable_clusters: int | None
     active_clusters: int | None
+
+    def __repr__(self) -> str:
+        return (
+            f"RunStability({self.checkpoint!r}, {self.controller}, {self.gait.name}, "
+            f"{self.basin.name}, return {self.returns.mean:.1f})"
+        )
 
     @property
     def label_verdict(self) -> str:

@@ -1,5 +1,7 @@
 """Confidence intervals, bootstrap, permutation tests and multiple testing, for few seeds."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
@@ -43,6 +45,25 @@ class MeanInterval:
         if self.low is None or self.high is None:
             return None
         return "below" if value < self.low else "above" if value > self.high else "within"
+
+
+def generator(*data: Any) -> np.random.Generator:
+    """Random numbers that are determined by the data of one result.
+
+    A result is then the same whatever else is computed beside it.
+
+    Args:
+        data: arrays, and nested sequences of numbers and strings.
+
+    Example:
+        >>> generator([1.0, 2.0]).random() == generator([1.0, 2.0]).random()
+        True
+    """
+    digest = hashlib.sha256()
+    for part in data:
+        is_array = isinstance(part, np.ndarray)
+        digest.update(np.ascontiguousarray(part).data if is_array else json.dumps(part).encode())
+    return np.random.default_rng(int(digest.hexdigest()[:16], 16))
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> MeanInterval:

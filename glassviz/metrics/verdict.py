@@ -9,7 +9,10 @@ from glassviz.gait.verdict import GAIT_THRESHOLDS, Criterion, GaitName, GaitThre
 from glassviz.metrics.labels import LabelName, LabelStats
 from glassviz.metrics.locking import Motif
 
-Verdict = Literal["locked", "oscillating", "none", "undetermined"]
+Verdict = Literal["one label", "phase-locked", "oscillating", "none", "undetermined"]
+
+STEADY: frozenset[Verdict] = frozenset({"one label", "phase-locked"})
+"""Verdicts on labels that a stable hop may have."""
 
 
 @dataclass(frozen=True)
@@ -17,14 +20,16 @@ class LabelThresholds:
     """Thresholds of the verdict on labels, with their evidence.
 
     The evidence is 89 episodes with at least five gait cycles, from seven agents, whose label
-    timelines were judged by eye before any verdict was computed (docs/validation.md). Thresholds
-    between locked and oscillating lie where these groups separate. The evidence is thin: seven of
-    the ten oscillating episodes are from one agent with its planner.
+    timelines were judged by eye before any verdict was computed (docs/validation.md): locked (in
+    phase or to one label) or oscillating. Thresholds between these lie where the groups separate.
+    The evidence is thin: seven of the ten oscillating episodes are from one agent with its planner.
 
     Attributes:
         one_label: share of frames above which a single label covers everything; the rest is
             shorter than the shortest phase of a hop. Five hops judged as locked to one label have
             0.91 to 0.93, two oscillating ones 0.66 and 0.71.
+        tolerance: a share this close to `one_label` is too close to it. Episodes of one agent
+            differ by 0.03.
         locked_kappa: "substantial" agreement between cycles (Landis & Koch, 1977). Locked 0.62 to
             0.84, and 0.42 to 0.52 in one agent that varies.
         oscillating_kappa: below "fair" agreement by the same scale.
@@ -41,6 +46,7 @@ class LabelThresholds:
     """
 
     one_label: float = 0.9
+    tolerance: float = 0.01
     locked_kappa: float = 0.6
     oscillating_kappa: float = 0.3
     locked_chatter: float = 0.08
@@ -59,22 +65,17 @@ class LabelVerdict:
     """Verdict on the labels of an episode.
 
     Attributes:
-        verdict: `locked`: one label, or each gait phase keeps its label from cycle to cycle;
-            `oscillating`: labels differ from cycle to cycle or flicker; `none`: no labels;
-            `undetermined`: neither, or both.
+        verdict: `one label`: a single label through the steady gait; `phase-locked`: each gait
+            phase keeps its label from cycle to cycle; `oscillating`: labels differ from cycle to
+            cycle or flicker; `none`: no labels; `undetermined`: none of these, or two.
         dominant: label with the most frames; None without frames.
         criteria: all criteria in the order of `LabelCriteria`. A metric may occur twice, with the
-            thresholds for `locked` and for `oscillating`.
+            thresholds for `phase-locked` and for `oscillating`.
     """
 
     verdict: Verdict
     dominant: int | None
     criteria: tuple[Criterion, ...]
-
-    @property
-    def of_one_label(self) -> bool:
-        """Whether a single label covers so much of the time that there is nothing to lock."""
-        return any(each.name == "dominant_share" and bool(each.met) for each in self.criteria)
 
 
 def label_values(stats: LabelStats) -> dict[str, float | None]:
@@ -107,7 +108,7 @@ def judge_labels(
 ) -> LabelVerdict:
     """Judge labels by the values of `label_values`; `dominant` is the most common label."""
     criteria = _criteria(values, thresholds)
-    return LabelVerdict(_judge(criteria), dominant, criteria.all)
+    return LabelVerdict(_judge(criteria, thresholds.tolerance), dominant, criteria.all)
 
 
 class LabelCriteria(NamedTuple):
@@ -116,7 +117,7 @@ class LabelCriteria(NamedTuple):
     Attributes:
         one: a single label.
         enough: enough cycles to compare.
-        locked: labels are locked if all are met.
+        locked: labels are phase-locked if all are met.
         oscillating: kappa, chatter and most common motif; labels oscillate if one is met.
         alike: required with a low kappa.
     """
@@ -171,20 +172,26 @@ def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> La
     )
 
 
-def _judge(criteria: LabelCriteria) -> Verdict:
-    if criteria.one.value is None:
+def _judge(criteria: LabelCriteria, tolerance: float) -> Verdict:
+    margin = criteria.one.margin
+    if margin is None or abs(margin) < tolerance:
         return "undetermined"
     if criteria.one.met:
-        return "locked"
+        return "one label"
     if not criteria.enough.met:
         return "undetermined"
     if all(criterion.met for criterion in criteria.locked):
-        return "undetermined" if criteria.signs else "locked"
+        return "undetermined" if criteria.signs else "phase-locked"
     return "oscillating" if criteria.signs else "undetermined"
 
 
 BasinName = Literal["stable-hop", "unstable", "undetermined"]
 RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
+
+
+Why = Literal["not a hop", "labels oscillate", "gait unclear", "labels unclear", "no labels"]
+"""What keeps an episode out of the stable hop: the first two make it unstable, the others
+undetermined."""
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,19 @@ class Cause:
 
     gait: GaitName
     labels: Verdict | None = None
+
+    @property
+    def why(self) -> Why | None:
+        """The first thing that keeps it out of the stable hop; None for a stable hop."""
+        if self.gait not in ("hop", "undetermined"):
+            return "not a hop"
+        whys: dict[Verdict | None, Why] = {
+            "oscillating": "labels oscillate",
+            "undetermined": "labels unclear",
+            "none": "no labels",
+            None: "gait unclear",
+        }
+        return whys.get(self.labels)
 
 
 @dataclass(frozen=True)
@@ -218,6 +238,28 @@ class RunBasin:
     name: RunBasinName
     split: dict[BasinName, int]
     causes: dict[Cause, int]
+
+    @property
+    def whys(self) -> dict[Why, int]:
+        """Why it is not a stable hop: number of episodes by reason, most common first."""
+        found: Counter[Why] = Counter()
+        for cause, count in self.causes.items():
+            if cause.why:
+                found[cause.why] += count
+        return dict(found.most_common())
+
+    def whys_of(self, basin: BasinName) -> dict[Why, int]:
+        """Those of `whys` that put episodes into this basin."""
+        return {why: count for why, count in self.whys.items() if BASIN_OF[why] == basin}
+
+
+BASIN_OF: dict[Why, BasinName] = {
+    "not a hop": "unstable",
+    "labels oscillate": "unstable",
+    "gait unclear": "undetermined",
+    "labels unclear": "undetermined",
+    "no labels": "undetermined",
+}
 
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
@@ -245,8 +287,9 @@ def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHO
 def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, Cause]:
     """Basin and cause from the verdicts on gait and labels."""
     if gait == "hop":
-        names: dict[Verdict, BasinName] = {"locked": "stable-hop", "oscillating": "unstable"}
-        return names.get(labels, "undetermined"), Cause(gait, labels)
+        if labels in STEADY:
+            return "stable-hop", Cause(gait, labels)
+        return "unstable" if labels == "oscillating" else "undetermined", Cause(gait, labels)
     oscillate = labels == "oscillating"
     cause = Cause(gait, labels if oscillate else None)
     if gait == "undetermined":
@@ -283,10 +326,10 @@ def label_answers(
 ) -> LabelAnswers:
     """Describe the labels of an episode; `stats` are of all frames after the initial transient."""
     occupancy, words = stats.occupancy, stats.clear_words
-    in_step = {"locked": True, "oscillating": False}.get(verdict.verdict)
+    in_step = {"phase-locked": True, "oscillating": False}.get(verdict.verdict)
     return LabelAnswers(
         visited=occupancy.visited,
-        in_step=None if verdict.of_one_label or len(occupancy.visited) < 2 else in_step,
+        in_step=None if len(occupancy.visited) < 2 else in_step,
         word=words.modal if words else None,
         word_share=words.modal_share if words else None,
         names=names,

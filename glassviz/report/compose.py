@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from glassviz import environment
 from glassviz.compare.compare import Comparison
+from glassviz.compare.single_label import single_label
 from glassviz.gait.verdict import GAIT_THRESHOLDS
 from glassviz.metrics.glossary import Metric, metric
 from glassviz.metrics.stability import EpisodeStability, RunStability
@@ -20,11 +21,13 @@ from glassviz.report.phrases.summary import (
     source_facts,
 )
 from glassviz.report.phrases.verdicts import (
+    basin_name,
+    basin_reasons,
+    basin_why,
     episode_reason,
     failure,
     labels_used,
-    reasons_of,
-    shown_locking,
+    shown_labels,
 )
 from glassviz.report.sections import (
     StripMaker,
@@ -77,17 +80,22 @@ def compose(
             sources += [_source(row) for row in own]
             on_card(done, len(runs))
     parts = parts_of(together)
+    shared = _shared(cards)
     return Page(
         title=TITLE,
         command=printable(command, limit=len(command)),
         verdict=lead(rows, together),
         rows=tuple(
-            assessed_row(row, anchors[_key(row)]) if isinstance(row, Run) else failed_row(row)
+            assessed_row(row, anchors[_key(row)], rows) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
         labels=labels_used([row.stability for row in rows if isinstance(row, Run)]),
         together=parts,
-        cards=tuple(cards),
+        shared=shared,
+        cards=tuple(
+            replace(card, facts=tuple(each for each in card.facts if each not in shared))
+            for card in cards
+        ),
         terms=terms_of(
             (side for card in cards for side in card.sides),
             (drawing for part in parts for drawing in part.drawings),
@@ -101,12 +109,19 @@ def compose(
     )
 
 
+def _shared(cards: Sequence[Card]) -> tuple[str, ...]:
+    """Facts that are the same for all of several checkpoints."""
+    if len(cards) < 2:
+        return ()
+    return tuple(each for each in cards[0].facts if all(each in other.facts for other in cards[1:]))
+
+
 def _key(row: Run) -> tuple[str, str]:
     return row.stability.checkpoint_sha256, row.name
 
 
-def assessed_row(row: Run, anchor: str) -> Row:
-    """Row of a run in the table of all runs."""
+def assessed_row(row: Run, anchor: str, rows: Sequence[Run | Failed] = ()) -> Row:
+    """Row of a run in the table of all runs, `rows`."""
     run = row.stability
     return Row(
         name=row.name,
@@ -114,13 +129,14 @@ def assessed_row(row: Run, anchor: str) -> Row:
         anchor=anchor,
         returns=shown_return(run.returns),
         gait=majority(run.gait.name, run.gait.split),
-        labels=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
-        locking=shown_locking(run),
+        labels=shown_labels(run, single_label(row, rows)),
+        seen=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
+        locking=shown_mean(run.metrics["locking_u"]),
         kappa=shown_mean(run.metrics["fleiss_kappa"]),
         switches=shown_mean(run.metrics["switches_per_cycle"], "z.1f"),
-        basin=majority(run.basin.name, run.basin.split),
+        basin=basin_name(run.basin),
         tone=tone_of(run.basin.name),
-        reason=reasons_of(run)[0],
+        reason=basin_why(run.basin),
     )
 
 
@@ -150,7 +166,7 @@ def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
         controller=CONTROLLER_NAMES.get(run.controller, run.controller),
         basin=majority(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
-        reasons=reasons_of(run),
+        reasons=basin_reasons(run.basin),
         summary=f"{return_and_gait(run)} {label_split(run)}".strip(),
         chips=_chips(run),
         drawings=drawings,

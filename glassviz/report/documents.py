@@ -10,6 +10,8 @@ from glassviz.compare.compare import Comparison
 from glassviz.compare.correspondence import LabelPair
 from glassviz.compare.fit import Fitted
 from glassviz.compare.graphs import FluxDifference, RunGraph
+from glassviz.compare.history import History
+from glassviz.compare.single_label import single_label
 from glassviz.errors import UsageError
 from glassviz.files import StrPath, check_target, replacing
 from glassviz.metrics.transitions import dominant_cycle
@@ -20,7 +22,7 @@ from glassviz.rollout.run import Run
 if TYPE_CHECKING:
     import networkx as nx
 
-    from glassviz.figures.graph_drawing import Width
+    from glassviz.figures.style import FigureStyle
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.evaluate import Fresh
 
@@ -29,37 +31,79 @@ if TYPE_CHECKING:
 STABILITY_FILES = ("stability.json", "runs.csv", "episodes.csv")
 
 
-def save_stability(rows: Sequence[Run | Failed], folder: StrPath, together: Any = None) -> None:
+def save_stability(
+    rows: Sequence[Run | Failed],
+    folder: StrPath,
+    together: Any = None,
+    histories: Sequence[History] = (),
+) -> None:
     """Write all results as JSON, and CSV files with one row per run and one per episode.
 
     Raises:
         GlassvizError: a file cannot be written.
     """
     texts = (
-        stability_json(rows, together) + "\n",
-        as_csv([run_row(row) for row in rows]),
+        stability_json(rows, together, histories) + "\n",
+        as_csv([run_row(row, rows) for row in rows]),
         as_csv([episode for row in rows for episode in episode_rows(row)]),
     )
     _write(Path(folder), STABILITY_FILES, texts)
 
 
-def stability_json(rows: Sequence[Run | Failed], together: Any = None) -> str:
-    """One document with `runs`, all results of each, and `together`, their comparison or None."""
-    return as_json({"runs": [run_dict(row) for row in rows], "together": together})
+def stability_json(
+    rows: Sequence[Run | Failed], together: Any = None, histories: Sequence[History] = ()
+) -> str:
+    """One document: results of the `runs`, `together`, their comparison or None, and `histories`
+    of training runs with several checkpoints."""
+    runs = [run_dict(row, rows) for row in rows]
+    return as_json({"runs": runs, "together": together, "histories": list(histories)})
 
 
-def run_dict(row: Run | Failed) -> dict[str, Any]:
-    """All results of a run in plain containers; undefined values are None."""
+HISTORY_FILE = "history.csv"
+
+
+def save_history(histories: Sequence[History], folder: StrPath) -> None:
+    """Write a CSV file with one row per training run, controller and environment step.
+
+    Raises:
+        GlassvizError: it cannot be written.
+    """
+    _write(Path(folder), (HISTORY_FILE,), (as_csv(history_rows(histories)),))
+
+
+def history_rows(histories: Sequence[History]) -> list[dict[str, Any]]:
+    """One flat row per moment of each history."""
+    return [
+        {"training": each.run, "controller": each.controller}
+        | {name: getattr(moment, name) for name in ("env_steps", "run")}
+        | {name: getattr(moment, name) for name in ("gait", "labels", "basin")}
+        | {
+            f"{name}_split": _split(getattr(moment, f"{key}_split"))
+            for name, key in (("gait", "gait"), ("labels", "label"), ("basin", "basin"))
+        }
+        | {"return": moment.returns.mean}
+        | {"return_low": moment.returns.low, "return_high": moment.returns.high}
+        for each in histories
+        for moment in each.moments
+    ]
+
+
+def run_dict(row: Run | Failed, rows: Sequence[Run | Failed] = ()) -> dict[str, Any]:
+    """All results of a run in plain containers; undefined values are None.
+
+    `rows` may have other runs of the same agent, for the share of a single label in other gaits.
+    """
     head = {"run": row.name, "target": str(row.target), "controller": row.controller}
     if isinstance(row, Failed):
         return head | {"error": row.error}
     recorded = {"error": None, "trace": str(row.trace_path), "recorded": plain(row.recorded)}
-    return head | recorded | plain(row.stability)
+    single = {"single_label": plain(single_label(row, rows))}
+    return head | recorded | plain(row.stability) | single
 
 
-def run_row(row: Run | Failed) -> dict[str, Any]:
+def run_row(row: Run | Failed, rows: Sequence[Run | Failed] = ()) -> dict[str, Any]:
     """One flat row: verdicts with their splits, and mean and interval of every metric."""
-    told = run_dict(row)
+    told = run_dict(row, rows)
     if isinstance(row, Failed):
         return told
     kept = (
@@ -72,9 +116,12 @@ def run_row(row: Run | Failed) -> dict[str, Any]:
         flat |= {name: told[name]["name"], f"{name}_split": _split(told[name]["split"])}
     flat |= {
         "reasons": "; ".join(told["basin"]["reasons"]),
+        "basin_why": _split(told["basin"]["whys"]),
         "label_verdict": told["label_verdict"],
         "label_split": _split(told["label_split"]),
     }
+    single = told["single_label"] or {}
+    flat |= {f"single_label_{k}": single.get(k) for k in ("label", "share", "elsewhere")}
     flat |= {"visited_labels": cell((told["occupancy"] or {}).get("visited"))}
     flat["recorded_return"] = (told["recorded"] or {}).get("mean")
     for name, interval in {"return": told["returns"], **told["metrics"]}.items():
@@ -164,11 +211,11 @@ def save_graph(
     graph: RunGraph | FluxDifference,
     path: StrPath,
     overwrite: bool = False,
-    width: "Width" = "column",
+    look: "FigureStyle | None" = None,
 ) -> None:
     """Write a graph, or the difference of two, in the format of the file's suffix.
 
-    The file is written atomically; equal graphs give equal files.
+    `look` is the style of a figure. The file is written atomically; equal graphs give equal files.
 
     Raises:
         UsageError: the suffix is not in `FORMATS`.
@@ -184,10 +231,10 @@ def save_graph(
         from glassviz.figures.transition_graph import transition_graph
 
         if isinstance(graph, FluxDifference):
-            figure = flux_difference(graph, width)
+            figure = flux_difference(graph, look or style.PLAIN)
         else:
-            figure = transition_graph(graph, width)
-        style.save(figure, path, overwrite, text_as_paths=True)
+            figure = transition_graph(graph, look or style.PLAIN)
+        style.save(figure, path, overwrite, text_as_paths=True, look=look or style.PLAIN)
         return
     if ending == ".json":
         text = graph_json(graph) + "\n"
@@ -197,6 +244,14 @@ def save_graph(
         text = "\n".join(nx.generate_graphml(to_networkx(graph))) + "\n"
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8", newline="")
+
+
+def graph_caption(graph: RunGraph | FluxDifference) -> str:
+    """Caption of the figure of a graph, or of the difference of two."""
+    from glassviz.figures.flux_difference import difference_caption
+    from glassviz.figures.transition_graph import caption
+
+    return difference_caption(graph) if isinstance(graph, FluxDifference) else caption(graph)
 
 
 def graph_json(graph: RunGraph | FluxDifference) -> str:

@@ -1,6 +1,7 @@
 """The report as one HTML file, or as Markdown with pictures beside it."""
 
 import base64
+import hashlib
 import os
 import re
 import shutil
@@ -76,7 +77,19 @@ def to_html(page: Page) -> str:
     """Render the page; deterministic."""
     jinja = environment(autoescape=True)
     jinja.globals |= {"svg": _svg, "data_uri": _data_uri}
-    return jinja.get_template("report.html.j2").render(page=page, terms=page.terms, glossary=True)
+    script = environment(autoescape=False).get_template("report.js").render()
+    return jinja.get_template("report.html.j2").render(
+        page=page,
+        terms=page.terms,
+        glossary=True,
+        script=Markup(script),
+        script_hash=Markup(source_hash(script)),
+    )
+
+
+def source_hash(text: str) -> str:
+    """The source of an inline script or style in a content security policy."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _svg(drawing: Drawing) -> Markup:

@@ -119,13 +119,14 @@ KEYS: dict[type, Keys] = {
     Basin: Keys(
         without=("cause",),
         before={"gait": {"cause": lambda basin: cause_words(basin.cause)}},
-        last={"reason": episode_reason},
+        last={"reason": episode_reason, "why": attrgetter("cause.why")},
     ),
     RunBasin: Keys(
         without=("causes",),
         last={
             "causes": lambda basin: {cause_words(cause): n for cause, n in basin.causes.items()},
             "reasons": basin_reasons,
+            "whys": attrgetter("whys"),
         },
     ),
     RunStability: Keys(

@@ -64,7 +64,7 @@ class Drawing:
 
     Attributes:
         name: unique on the page.
-        caption: how to read it.
+        caption: what is particular to it; empty where `captions.READING` says all.
         figure: None if there is nothing to draw; `alt` then says why.
         terms: metrics that it shows.
     """
@@ -138,9 +138,8 @@ class EvidenceGroup:
 
 @dataclass(frozen=True)
 class Answer:
-    """A question of a viewer who rates films, and its answer."""
+    """A question about a run, and its answer."""
 
-    code: str
     question: str
     text: str
 
@@ -189,7 +188,7 @@ class Side:
         reasons: causes of the verdict, in a few words each.
         chips: labels that occur, with gait phase and share, most common first.
         drawings: raster, dwell, occupancy, audit.
-        answers: to the questions of a viewer who rates films.
+        answers: to questions about gait, labels, return and value.
     """
 
     controller: str
@@ -206,7 +205,11 @@ class Side:
 
 @dataclass(frozen=True)
 class Card:
-    """One checkpoint, with a film strip of the controller with the higher return."""
+    """One checkpoint, with a film strip of the controller with the higher return.
+
+    Attributes:
+        facts: what is not the same for all checkpoints of the page.
+    """
 
     anchor: str
     name: str
@@ -230,6 +233,7 @@ class Row:
     returns: str = ""
     gait: str = ""
     labels: str = ""
+    seen: str = ""
     locking: str = ""
     kappa: str = ""
     switches: str = ""
@@ -250,7 +254,7 @@ class Source:
     facts: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Page:
     """The whole page.
 
@@ -258,6 +262,7 @@ class Page:
         verdict: sentences of the lead.
         labels: labels that the verdicts are based on, one line each.
         together: comparison of the runs; empty if there is nothing to compare.
+        shared: facts that are the same for all checkpoints.
         terms: glossary by name.
         thresholds: names and values of the verdicts' thresholds, by title.
         versions: versions of glassviz and its platform.
@@ -269,8 +274,12 @@ class Page:
     rows: tuple[Row, ...]
     labels: tuple[str, ...]
     together: tuple[Part, ...]
+    shared: tuple[str, ...]
     cards: tuple[Card, ...]
     terms: "Mapping[str, Metric]"
     thresholds: Mapping[str, Sequence[tuple[str, str]]]
     sources: tuple[Source, ...]
     versions: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Page({self.title!r}, {len(self.rows)} rows, {len(self.cards)} cards)"

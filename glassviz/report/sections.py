@@ -276,7 +276,8 @@ def _dwell(run: RunStability, name: str) -> Drawing:
     names = {each.label: each.name for each in run.label_names}
     alt = captions.dwell_alt(len(dwell_s)) if dwell_s else captions.NO_DWELL
     figure = dwell_histograms(dwell_s, names, run.frame_dt_s) if dwell_s else None
-    return Drawing(name, "Dwell", alt, captions.dwell(steady), figure, ("dwell_cv",))
+    caption = "" if steady else captions.ALL_FRAMES
+    return Drawing(name, "Dwell", alt, caption, figure, ("dwell_cv",))
 
 
 def _occupancy(run: RunStability, name: str) -> Drawing:
@@ -291,18 +292,18 @@ def _occupancy(run: RunStability, name: str) -> Drawing:
             shares[title] = np.average([each.occupancy.share for each in own], 0, weights)
     alt = captions.occupancy_alt(shares) if shares else captions.NO_OCCUPANCY
     figure = occupancy_bars(shares) if shares else None
-    return Drawing(name, "Occupancy", alt, captions.OCCUPANCY, figure, ("dominant_share",))
+    return Drawing(name, "Occupancy", alt, "", figure, ("dominant_share",))
 
 
 def _audit(run: RunStability, name: str) -> Drawing:
     title = "Temperature audit"
     terms = ("rule_agreement", "confidence")
     if not run.audit:
-        return Drawing(name, title, captions.no_audit(run), captions.AUDIT, None, terms)
+        return Drawing(name, title, captions.no_audit(run), "", None, terms)
     assert run.tau is not None
     own = next(each for each in run.audit if each.tau == run.tau)
     figure = temperature_audit(run.audit, run.tau)
-    return Drawing(name, title, captions.audit_alt(own), captions.AUDIT, figure, terms)
+    return Drawing(name, title, captions.audit_alt(own), "", figure, terms)
 
 
 def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:

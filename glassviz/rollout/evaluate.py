@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,19 +12,20 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz import checkpoints
-from glassviz.agents.config import AgentConfig
+from glassviz.agents.config import AgentConfig, EnvConfig
 from glassviz.agents.networks import Params
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import HopperBatch, check_sizes
 from glassviz.errors import GlassvizError
-from glassviz.files import StrPath, as_paths
+from glassviz.files import StrPath
 from glassviz.metrics.statistics import MeanInterval, mean_interval
 from glassviz.rollout.batch import NOBODY, Failed, Listener, counting_from, for_each
 from glassviz.rollout.cost import check_cost
-from glassviz.rollout.find import Target
+from glassviz.rollout.find import Target, find_targets
 from glassviz.rollout.remaining import Remaining, trial_s
 from glassviz.rollout.rollout import Actors
+from glassviz.text import listed
 
 EVAL_SEED = 10_000
 """Evaluations meet the same resets at every step of a training run and in every run."""
@@ -187,12 +188,18 @@ class Fresh:
 
     Attributes:
         recorded: what the file says of its evaluation in training; None if nothing.
+        checkpoint_sha256: hash of the checkpoint, which tells units apart.
+        recipe: that it was trained with; None if unknown.
+        env: what it acted in, for returns of unlike ones have no common scale; None if unknown.
     """
 
     target: Path
     controller: Controller
     evaluation: Evaluation
     recorded: Recorded | None
+    checkpoint_sha256: str = ""
+    recipe: str | None = None
+    env: EnvConfig | None = None
 
     @property
     def interval(self) -> MeanInterval:
@@ -217,7 +224,7 @@ class Fresh:
 
 
 def reevaluate(
-    paths: StrPath | Sequence[StrPath],
+    arguments: StrPath | Sequence[StrPath],
     controllers: Sequence[Controller],
     episodes: int,
     seed: int,
@@ -225,22 +232,25 @@ def reevaluate(
 ) -> list[Fresh | Failed]:
     """Evaluate checkpoints on the same resets, those of one configuration side by side.
 
-    One that is broken does not keep the others. Results are in the order of `paths`, then of
-    `controllers`. The listener hears of decisions (`on_recording`) and the time left.
+    `arguments` are as for `find.find_targets`. One that is broken does not keep the others. Results
+    are in the order of `arguments`, then of `controllers`. The listener hears of decisions
+    (`on_recording`) and the time left.
     """
-    paths = as_paths(paths)
+    targets = find_targets(arguments, listener.tell)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
-    targets = [Target(path, None) for path in paths]
     load = partial(_load_feasible, controllers=controllers, episodes=episodes)
-    for i, loaded in enumerate(for_each(targets, load, Target.failed)):
-        if isinstance(loaded, Failed):
+    paths = [each.target if isinstance(each, Failed) else each.path for each in targets]
+    loads = for_each(targets, load, Target.failed)
+    for i, (target, loaded) in enumerate(zip(targets, loads, strict=True)):
+        if isinstance(target, Failed) or isinstance(loaded, Failed):
+            assert isinstance(loaded, Failed)
             rows[i, None] = loaded
             continue
         able = controllers
         if "mppi" in controllers and (reason := loaded.config.no_planner):
             error = GlassvizError(f"{paths[i]}: expected a planner for mppi, found none: {reason}")
-            rows[i, "mppi"] = targets[i].failed(error, "mppi")
+            rows[i, "mppi"] = target.failed(error, "mppi")
             able = [each for each in controllers if each != "mppi"]
         groups.setdefault((loaded.config, tuple(able)), {})[i] = loaded
 
@@ -252,6 +262,10 @@ def reevaluate(
     def tried_s(key: tuple[AgentConfig, tuple[Controller, ...]]) -> float:
         return trial_s(lambda steps, on_step: evaluated(key, on_step=on_step, decisions=steps))
 
+    sound = {i: checkpoint for group in groups.values() for i, checkpoint in group.items()}
+    told = [(sound[i].name, sound[i].provenance) for i in sorted(sound)]
+    if better := better_controllers(told, controllers):
+        listener.tell(better)
     parts = [(key, key[0].env.episode_steps) for key in groups if key[1]]
     remaining = Remaining(parts, {key: tried_s(key) for key, _ in parts} if parts[1:] else {})
     total = sum(steps for _, steps in parts)
@@ -270,7 +284,16 @@ def reevaluate(
                 if isinstance(steps, int):
                     evaluation = dataclasses.replace(evaluation, env_steps=steps)
                 recorded = recorded_in(checkpoint.provenance, controller)
-                rows[i, controller] = Fresh(paths[i], controller, evaluation, recorded)
+                recipe = checkpoint.provenance.get("recipe")
+                rows[i, controller] = Fresh(
+                    paths[i],
+                    controller,
+                    evaluation,
+                    recorded,
+                    checkpoint.sha256,
+                    recipe if isinstance(recipe, str) else None,
+                    checkpoint.config.env,
+                )
     order = [(i, each) for i in range(len(paths)) for each in (None, *controllers)]
     return [rows[key] for key in order if key in rows]
 
@@ -311,3 +334,43 @@ def recorded_in(provenance: Mapping[str, Any], controller: Controller) -> Record
         known = tuple(each for each in seeds if isinstance(each, int))
         return Recorded(float(mean), count if isinstance(count, int) else None, known)
     return None
+
+
+BETTER_BY_FAR = 2.0
+"""How many times as much one controller earns as another that is better by far."""
+
+NOT_NOTHING = 10.0
+"""Return below which a controller earns nothing worth showing."""
+
+
+def better_controllers(
+    agents: Iterable[tuple[str, Mapping[str, Any]]], controllers: Sequence[Controller]
+) -> str | None:
+    """One line on agents that were better by far under the controller that is not asked for.
+
+    None if there are none, or both controllers are asked for. An agent that was evaluated under the
+    other one alone counts as well.
+
+    Args:
+        agents: name and provenance of each checkpoint.
+    """
+    if len(controllers) != 1:
+        return None
+    [asked] = controllers
+    other: Controller = "pi" if asked == "mppi" else "mppi"
+    found = []
+    for name, provenance in agents:
+        own, better = (recorded_in(provenance, each) for each in (asked, other))
+        # One that was refined, or trained, for one controller alone was evaluated under it alone.
+        against = own.mean if own else 0.0
+        if better and better.mean > BETTER_BY_FAR * against + NOT_NOTHING:
+            shown = f"{own.mean:.0f}" if own else "no evaluation"
+            found.append(f"{name} ({better.mean:.0f} against {shown})")
+        elif other == "pi" and provenance.get("refined") and not own:
+            found.append(f"{name} (its policy was refined, its planner was not)")
+    if not found:
+        return None
+    return (
+        f"{other} earns far more than {asked}, by their records: {listed(found)}; "
+        f"--controller {other} shows it"
+    )

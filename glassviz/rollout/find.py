@@ -1,4 +1,4 @@
-"""What a RUN argument means: a trace, a checkpoint, a run folder, a folder of either, a pattern."""
+"""What a RUN argument means: a trace, a checkpoint, a run folder, a folder of these, a pattern."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +50,8 @@ def find_targets(
     """The traces and checkpoints that arguments lead to, in their order, each once.
 
     A run folder stands for the best checkpoint by the planner of each of its seeds, or the last
-    where there is none; another folder for the traces and checkpoints in it. Files of other kinds
+    where there is none; another folder for the traces and checkpoints in it, or for the run folders
+    where it has none. Files of other kinds
     and folders of such files, like the cards, pictures and logs that lie beside checkpoints, are
     passed over if there is something else; what begins like a checkpoint is none of them, whatever
     its name. A file that is named but does not exist is a target: its reader says so.
@@ -64,14 +65,24 @@ def find_targets(
     other = [path for path in paths if _is_of_another_kind(path)]
     if other and len(other) < len(paths):
         paths = [path for path in paths if path not in other]
-        shown = ", ".join(path.name for path in other[:5])
-        more = f" and {len(other) - 5} more" if len(other) > 5 else ""
-        tell(f"passed over without trace or checkpoint: {shown}{more}")
+        tell(_skipped(other))
     found: dict[Path, Target | Failed] = {}
     for path in paths:
         for each in _targets(path, tell):
             found[each.target if isinstance(each, Failed) else each.path] = each
     return list(found.values())
+
+
+def _skipped(paths: Sequence[Path]) -> str:
+    """What was left out: the names of a few, the number of many."""
+    if len(paths) > _MOST_SKIPPED:
+        return f"skipped {len(paths)} files that are not checkpoints or traces"
+    names = ", ".join(path.name for path in paths)
+    what = "a checkpoint or trace" if len(paths) == 1 else "checkpoints or traces"
+    return f"skipped {names}: not {what}"
+
+
+_MOST_SKIPPED = 3
 
 
 def _named(text: str) -> str:
@@ -97,7 +108,9 @@ def _is_of_another_kind(path: Path) -> bool:
     try:
         if path.is_dir():
             # A run that has saved nothing yet is a run all the same.
-            return not any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in path.iterdir())
+            inside = list(path.iterdir())
+            leads = any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in inside)
+            return not (leads or _run_folders(path))
         return path.is_file() and not (_leads_to_a_trace(path) or _begins_like_a_checkpoint(path))
     except OSError:  # its reader says so
         return False
@@ -137,6 +150,9 @@ def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Fail
     elif files := sorted(file for file in path.iterdir() if _leads_to_a_trace(file)):
         for file in files:
             yield from _targets(file, tell)
+    elif runs := _run_folders(path):
+        for run in runs:
+            yield from _targets(run, tell)
     else:
         yield _leads_nowhere(
             path,
@@ -145,10 +161,37 @@ def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Fail
         )
 
 
+def with_history(arguments: StrPath | Sequence[StrPath]) -> list[Path]:
+    """The same arguments, with the checkpoints of all evaluations in place of each run folder.
+
+    A run that kept none is left as it is.
+    """
+    found: list[Path] = []
+    for path in (path for argument in as_paths(arguments) for path in _expanded(argument)):
+        seeds = [path] if (path / "checkpoints").is_dir() else _seeds(path)
+        steps = [
+            file
+            for seed in seeds
+            for file in sorted((seed / "checkpoints").glob("step_*"))
+            if _leads_to_a_trace(file)
+        ]
+        found += steps or [path]
+    return found
+
+
 def _seeds(folder: Path) -> list[Path]:
     """The seeds' folders of a run folder, by seed."""
     found = [path for path in folder.glob("seed_*") if (path / "checkpoints").is_dir()]
     return sorted(found, key=lambda path: (len(path.name), path.name))
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    """The run folders in a folder, by name."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.is_dir() and ((path / "checkpoints").is_dir() or _seeds(path))
+    )
 
 
 def _best_of(seed: Path, tell: Callable[[str], None]) -> Target | Failed:

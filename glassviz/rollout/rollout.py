@@ -11,7 +11,7 @@ from jaxtyping import Array, Float32, Key
 
 from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.glass import LabelRule
-from glassviz.agents.networks import Params, map_stacked, stack
+from glassviz.agents.networks import Params, batching_is_faster, stack
 from glassviz.agents.planner import Controller, Decision, PlannerState, decide, initial_state
 from glassviz.envs.hopper import Step
 
@@ -50,9 +50,15 @@ def reset_seeds(seed: int, episodes: int) -> list[int]:
 class Actors:
     """Agents of one architecture under one controller, in the midst of their episodes.
 
+    On a CPU each episode is decided by itself, in one program whatever their number: what happens
+    in it depends on agent, controller, settings and reset alone, to the last bit. Sums of a
+    product of matrices are rounded in an order that depends on how many rows there are, and a
+    batch saves a CPU no time. An accelerator decides all episodes in one call.
+
     Args:
         episodes: how many of every agent; all agents meet the same resets.
         planner: constants to plan with; the agents' own by default.
+        first: the first of these episodes, counted from 0 among those that the seed leads to.
 
     Attributes:
         reset_seeds: of all episodes, agent by agent; what an environment is to be reset with.
@@ -67,27 +73,48 @@ class Actors:
         seed: int,
         planner: PlannerConfig | None = None,
         rule: LabelRule = "nearest-prototype",
+        first: int = 0,
     ) -> None:
         planner = planner or config.planner
-        seeds = reset_seeds(seed, episodes)
+        seeds = reset_seeds(seed, first + episodes)[first:]
         self.reset_seeds = seeds * len(agents)
-        self._keys = jax.vmap(lambda s: jax.random.fold_in(jax.random.key(seed), s))(
-            jnp.array(seeds, dtype=jnp.uint32)
-        )
-        self._params: Any = agents[0] if len(agents) == 1 else stack(agents)
-        self._decide = _decider(config, planner, controller, rule, several=len(agents) > 1)
-        self._state = initial_state(config, planner, len(self.reset_seeds))
         self._t = 0
+        if batching_is_faster():
+            params: Any = agents[0] if len(agents) == 1 else stack(agents)
+            shares = [(params, seeds)]
+            self._decide = _decider(config, planner, controller, rule, several=len(agents) > 1)
+        else:
+            shares = [(params, [each]) for params in agents for each in seeds]
+            self._decide = _decider(config, planner, controller, rule, several=False)
+        self._params = [params for params, _ in shares]
+        self._keys = [_episode_keys(seed, own) for _, own in shares]
+        size = len(self.reset_seeds) // len(shares)
+        self._states = [initial_state(config, planner, size) for _ in shares]
 
     def decide(self, obs: Float32[np.ndarray, "all_episodes obs"]) -> Decision:
         """The next decision in every episode, from what it shows now.
 
-        Returns without waiting for it to be computed.
+        An accelerator is not waited for.
         """
-        keys = _fold_in(self._keys, self._t)
-        decision, self._state = self._decide(self._params, jnp.asarray(obs), self._state, keys)
+        decisions = []
+        for i, own in enumerate(np.split(obs, len(self._states))):
+            decision, self._states[i] = self._decide(
+                self._params[i], own, self._states[i], self._keys[i], self._t
+            )
+            decisions.append(decision)
         self._t += 1
-        return decision
+        return decisions[0] if len(decisions) == 1 else jax.tree.map(_joined, *decisions)
+
+
+def _joined(*parts: Array) -> np.ndarray:
+    return np.concatenate([np.asarray(part) for part in parts])
+
+
+def _episode_keys(seed: int, reset_seeds: Sequence[int]) -> Key[Array, " episodes"]:
+    """What planning draws from in each episode: determined by the seed and its own reset."""
+    fold_in = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))
+    keys: Array = fold_in(jnp.array(reset_seeds, dtype=jnp.uint32))
+    return keys
 
 
 def roll_out(
@@ -100,8 +127,9 @@ def roll_out(
     planner: PlannerConfig | None = None,
     rule: LabelRule = "nearest-prototype",
     on_step: Callable[[int], None] | None = None,
+    first: int = 0,
 ) -> list[Arrays]:
-    """Record episodes of one or more agents of one architecture, all planned in one call a step.
+    """Record episodes of one or more agents of one architecture, side by side.
 
     Frame t of an episode holds the state and observation at t, the decision made from that very
     observation, and the reward that its action earned.
@@ -110,11 +138,13 @@ def roll_out(
         env: its hoppers are dealt to the agents in equal shares.
         steps: frames per episode.
         on_step: called with the number of frames recorded so far.
+        first: the first of these episodes, counted from 0 among those that the seed leads to.
 
     Returns:
         For each agent the arrays of a `Trace`, with axes (episodes, frames, …).
     """
-    actors = Actors(config, agents, controller, env.num // len(agents), seed, planner, rule)
+    episodes = env.num // len(agents)
+    actors = Actors(config, agents, controller, episodes, seed, planner, rule, first)
     step = env.reset(actors.reset_seeds)
     decisions, shown, rewards = [], [], []
     for t in range(steps):
@@ -127,9 +157,6 @@ def roll_out(
     return _arrays(decisions, shown, rewards, len(agents))
 
 
-_fold_in = jax.jit(jax.vmap(jax.random.fold_in, in_axes=(0, None)))
-
-
 @lru_cache
 def _decider(
     config: AgentConfig,
@@ -138,28 +165,29 @@ def _decider(
     rule: LabelRule,
     several: bool,
 ) -> Callable[..., tuple[Decision, PlannerState]]:
-    """`decide`, compiled; for several agents with their episodes one after the other, keys shared.
+    """`decide` at a time of the episodes, compiled.
 
-    All that goes in and comes out has the episodes of all agents on its first axis.
+    For several agents, stacked, with their episodes one after the other: all that goes in and comes
+    out has these on its first axis, but for the keys, which the agents share.
     """
-    one = partial(decide, config, planner, controller, rule)
-    if not several:
-        return jax.jit(one)
+
+    def one(
+        params: Params, obs: Array, state: PlannerState, keys: Key[Array, " episodes"], t: Array
+    ) -> tuple[Decision, PlannerState]:
+        keys = jax.vmap(jax.random.fold_in, in_axes=(0, None))(keys, t)
+        return decide(config, planner, controller, rule, params, obs, state, keys)
 
     def each(
-        params: Params, obs: Array, state: PlannerState, keys: Key[Array, " episodes"]
+        params: Params, obs: Array, state: PlannerState, keys: Key[Array, " episodes"], t: Array
     ) -> tuple[Decision, PlannerState]:
         shares = jax.tree.map(lambda x: x.reshape(-1, len(keys), *x.shape[1:]), (obs, state))
-
-        def decide_one(share: Any) -> tuple[Decision, PlannerState]:
-            own_params, (own_obs, own_state) = share
-            return one(own_params, own_obs, own_state, keys)
-
-        decided = map_stacked(decide_one, (params, shares))
+        own_obs, own_state = shares
+        of_agents = jax.vmap(one, in_axes=(0, 0, 0, None, None))
+        decided = of_agents(params, own_obs, own_state, keys, t)
         # Spelled out: −1 would not do where an array is empty, as those of labels without Glass.
         return jax.tree.map(lambda x: x.reshape(x.shape[0] * x.shape[1], *x.shape[2:]), decided)
 
-    return jax.jit(each)
+    return jax.jit(each if several else one)
 
 
 def _arrays(

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from glassviz.errors import GlassvizError
-from glassviz.files import StrPath
+from glassviz.files import StrPath, near
 from glassviz.gait.gait import Gait
 from glassviz.metrics.fitted_labels import FittedLabels
 from glassviz.metrics.stability import RunStability, assess, describe_gaits
@@ -52,7 +52,8 @@ def check_labels(labels: str) -> None:
     if not Path(labels).exists():
         raise GlassvizError(
             f"--labels: expected {LEARNED}, {FITTED} or a file of fitted labels, found "
-            f"{labels!r}, and no such file: make one with `glassviz fit`"
+            f"{labels!r}, which is no file{near(labels, (LEARNED, FITTED))}: make one with "
+            f"`glassviz fit`"
         )
     FittedLabels.load(Path(labels))
 
@@ -137,8 +138,11 @@ CACHE_BYTES = 2_000_000_000
 command may be given a thousand; what was not used for longest is read again if it is needed."""
 
 
+_Key = tuple[str, str, int | None]
+
+
 class TraceCache:
-    """Traces by file and labels, so that a command reads and hashes each file once.
+    """Traces by file, labels and number of episodes: a command reads and hashes each file once.
 
     At most `most_bytes` are kept, but always the trace that was used last. A trace that has to be
     read again must be the same: results of two traces must not be mixed.
@@ -147,35 +151,58 @@ class TraceCache:
     def __init__(self, most_bytes: int = CACHE_BYTES) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
-        self._traces: OrderedDict[tuple[str, str], Trace] = OrderedDict()
-        self._dropped: dict[tuple[str, str], str] = {}
+        self._traces: OrderedDict[_Key, Trace] = OrderedDict()
+        self._dropped: dict[_Key, str] = {}
 
-    def load(self, path: StrPath, labels: str = LEARNED, target: StrPath | None = None) -> Trace:
+    def load(
+        self,
+        path: StrPath,
+        labels: str = LEARNED,
+        target: StrPath | None = None,
+        episodes: int | None = None,
+    ) -> Trace:
         """A trace with its labels, from memory or from its file; arguments as for `run.labelled`.
 
+        Args:
+            episodes: how many of its episodes, from the first; by default all.
+
         Raises:
-            GlassvizError: the trace cannot be read, or is another one than before; or as for
-                `run.labelled`.
+            GlassvizError: the trace cannot be read, has fewer episodes, or is another one than
+                before; or as for `run.labelled`.
         """
-        key = os.path.abspath(path), labels
+        key = os.path.abspath(path), labels, episodes
         if key in self._traces:
             self._traces.move_to_end(key)
             return self._traces[key]
         if labels == LEARNED:
-            trace = Trace.load(path)
+            # The whole trace may be at hand from when it was looked at.
+            trace = self._traces.get((key[0], LEARNED, None)) or Trace.load(path)
+            if episodes and trace.episodes < episodes:
+                raise GlassvizError(
+                    f"{path}: expected {episodes} episodes, found {trace.episodes}: run the "
+                    f"command again, and change no file meanwhile"
+                )
+            trace = trace.first(episodes or trace.episodes)
         else:
-            trace = labelled(self.load(path), path, labels, target)
+            recorded = self.load(path, episodes=episodes)
+            trace = labelled(recorded, path, labels, target)
         if self._dropped.get(key, trace.sha256) != trace.sha256:
             raise GlassvizError(
                 f"{path}: expected the trace or labels that were read before, found others in "
                 f"their place: run the command again, and change no file meanwhile"
             )
-        self.put(trace, path, labels)
+        self.put(trace, path, labels, episodes)
         return trace
 
-    def put(self, trace: Trace, path: StrPath, labels: str = LEARNED) -> None:
-        """Keep a trace that is at hand anyway."""
-        key = os.path.abspath(path), labels
+    def put(
+        self,
+        trace: Trace,
+        path: StrPath,
+        labels: str = LEARNED,
+        episodes: int | None = None,
+    ) -> None:
+        """Keep a trace that is at hand anyway; arguments as for `load`."""
+        key = os.path.abspath(path), labels, episodes
         self._dropped.pop(key, None)
         if key in self._traces:
             self._bytes -= _bytes(self._traces.pop(key))
@@ -204,7 +231,7 @@ class Labelling(NamedTuple):
     rule: str
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Run:
     """One checkpoint under one controller.
 
@@ -217,6 +244,8 @@ class Run:
         provenance: of the checkpoint; empty for a target that is a trace.
         labels: which labels were asked for, as for `run.labelled`.
         frames: of all its episodes together: how much work it is.
+        episodes: how many of the trace it has, from the first; None: all.
+        has_labels: whether it has any, learned or fitted.
     """
 
     target: Path
@@ -226,10 +255,15 @@ class Run:
     checkpoint_sha256: str
     reused: bool = True
     recorded: "Recorded | None" = None
-    provenance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     labels: str = LEARNED
     frames: int = 0
-    traces: TraceCache = field(default_factory=TraceCache, repr=False)
+    episodes: int | None = None
+    has_labels: bool = True
+    traces: TraceCache = field(default_factory=TraceCache)
+
+    def __repr__(self) -> str:
+        return f"Run({self.name!r}, {self.controller}, {str(self.trace_path)!r})"
 
     @classmethod
     def of(
@@ -259,6 +293,7 @@ class Run:
             reused=reused,
             labels=labels,
             frames=trace.episodes * trace.frames,
+            has_labels=trace.has_labels or labels != LEARNED,
         )
         run.traces.put(trace, path, labels)
         return run
@@ -275,7 +310,7 @@ class Run:
         Raises:
             GlassvizError: the file or the labels cannot be read, or do not fit.
         """
-        trace = self.traces.load(self.trace_path, self.labels, self.target)
+        trace = self.traces.load(self.trace_path, self.labels, self.target, self.episodes)
         # Small beside the latents: these stay when the trace makes room for others.
         self.__dict__.setdefault("header", trace.header)
         self.__dict__.setdefault("obs", trace.obs)

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, as_paths, check_folder, check_target
+from glassviz.files import StrPath, check_folder, check_target
 from glassviz.rollout.batch import (
     NOBODY,
     Failed,
@@ -28,11 +28,11 @@ from glassviz.rollout.batch import (
     for_each,
 )
 from glassviz.rollout.cost import check_cost
-from glassviz.rollout.evaluate import recorded_in
+from glassviz.rollout.evaluate import better_controllers, recorded_in
 from glassviz.rollout.find import TRACE_SUFFIX, Target, find_targets
 from glassviz.rollout.remaining import Remaining, trial_s
 from glassviz.rollout.rollout import Arrays, reset_seeds, roll_out
-from glassviz.rollout.run import LEARNED, Run, TraceCache, check_labels
+from glassviz.rollout.run import LEARNED, Run, TraceCache, check_labels, with_distinct_names
 from glassviz.trace import SCHEMA_VERSION, Trace
 from glassviz.validation import check_fields
 
@@ -65,17 +65,29 @@ class RolloutOptions:
 
 @dataclass(frozen=True)
 class _Job:
-    """One trace that is wanted: a checkpoint under a controller."""
+    """One trace that is wanted: a checkpoint under a controller.
+
+    Attributes:
+        before: a trace of its first episodes, that is to be continued; None if there is none.
+        first: the first episode that is missing, counted from 0.
+    """
 
     checkpoint: Checkpoint
     controller: Controller
     planner: PlannerConfig
     env: EnvConfig
     options: RolloutOptions
+    before: Path | None = None
+    first: int = 0
+
+    @property
+    def missing(self) -> int:
+        """How many episodes are missing."""
+        return self.options.episodes - self.first
 
     @property
     def inputs(self) -> dict[str, Any]:
-        """All that the roll-out depends on, but for the machine and the package versions."""
+        """What an episode depends on beside its reset, the machine and the package versions."""
         return {
             "schema_version": SCHEMA_VERSION,
             "checkpoint": {
@@ -87,22 +99,24 @@ class _Job:
             "planner": dataclasses.asdict(self.planner),
             "env": dataclasses.asdict(self.env) | {"control_dt_s": CONTROL_DT_S},
             "seed": self.options.seed,
-            "reset_seeds": reset_seeds(self.options.seed, self.options.episodes),
             "label_rule": self.options.rule,
         }
 
     @property
     def file_name(self) -> str:
-        """Name of the trace's file: the same inputs always lead to the same file."""
+        """Name of the trace's file: one for all episodes with the same inputs."""
         digest = hashlib.sha256(json.dumps(self.inputs, sort_keys=True).encode()).hexdigest()
-        return f"{file_stem(self.checkpoint.name)}-{self.controller}-{digest[:10]}.npz"
+        words = [file_stem(self.checkpoint.name), self.controller, f"seed{self.options.seed}"]
+        if self.env.episode_steps != self.checkpoint.config.env.episode_steps:
+            words.append(f"{self.env.episode_steps}steps")
+        return f"{'-'.join([*words, digest[:10]])}{TRACE_SUFFIX}"
 
     @property
-    def batch(self) -> tuple[AgentConfig, Controller, PlannerConfig, EnvConfig]:
+    def batch(self) -> tuple[AgentConfig, Controller, PlannerConfig, EnvConfig, int]:
         """What jobs must have in common to be planned in one call."""
         # What an agent was trained in, and with which planner, does not change its networks.
         shape = self.checkpoint.config.replace(env=self.env, planner=self.planner)
-        return shape, self.controller, self.planner, self.env
+        return shape, self.controller, self.planner, self.env, self.first
 
 
 def traces_of(
@@ -112,9 +126,10 @@ def traces_of(
     labels: str = LEARNED,
     listener: Listener = NOBODY,
 ) -> list[Run]:
-    """The runs of checkpoints and trace files, in the order of `targets`, then of controllers.
+    """The runs that arguments lead to, in the order of `targets`, then of controllers.
 
-    As `find_runs`, but nothing is recorded unless all targets are sound.
+    As `find_runs`, but nothing is recorded unless all targets are sound; and under names that are
+    unique together with the controller.
 
     Args:
         folder: of the traces; by default as for `find_runs`.
@@ -131,10 +146,14 @@ def traces_of(
 
     folder = None if folder is None else Path(folder)
     finder = _Finder(options, folder, labels, listener, fail)
-    rows = finder.runs([Target(path, None) for path in as_paths(targets)])
+    found = find_targets(targets, listener.tell)
+    for each in found:
+        if isinstance(each, Failed):
+            raise GlassvizError(each.error)
+    rows = with_distinct_names(finder.runs(found))
     runs = [row for row in rows if isinstance(row, Run)]
     for run in runs:
-        finder.traces.load(run.trace_path, labels, run.target)
+        finder.traces.load(run.trace_path, labels, run.target, run.episodes)
     return runs
 
 
@@ -149,7 +168,8 @@ def find_runs(
 
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
     `folder` by its inputs, and recorded there if missing; on an accelerator missing traces of one
-    architecture are planned together. A trace is written when its roll-out is complete, so that an
+    architecture are planned together. A trace that has more episodes serves with its first, and one
+    that has fewer is continued. A trace is written when its roll-out is complete, so that an
     interruption leaves nothing half-written.
 
     Args:
@@ -192,7 +212,12 @@ class _Finder:
         work = partial(self._runs_of, missing=missing)
         for found in for_each(targets, work, self.failed):
             rows += [found] if isinstance(found, Failed) else found
-        self.listener.on_found([row for row in rows if isinstance(row, Run)])
+        runs = [row for row in rows if isinstance(row, Run)]
+        if better := better_controllers(
+            [(row.name, row.provenance) for row in runs], self.options.controllers
+        ):
+            self.listener.tell(better)
+        self.listener.on_found(runs)
         self._record(missing)
         return rows
 
@@ -227,7 +252,8 @@ class _Finder:
         """A trace as a run, or a checkpoint as one run per controller."""
         if target.path.suffix == TRACE_SUFFIX:
             trace = self.traces.load(target.path)
-            return [replace(Run.of(trace, target.path), labels=self.labels, traces=self.traces)]
+            run = Run.of(trace, target.path, labels=self.labels)
+            return [replace(run, traces=self.traces)]
         checkpoint = checkpoints.load(target.path)
         for assumption in checkpoint.assumptions:
             self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
@@ -237,10 +263,13 @@ class _Finder:
             _, controller = wanted
             job = _job(checkpoint, controller, self.options)
             paths = [folder / job.file_name for folder in self._folders]
-            usable = next(filter(self._is_usable, paths), None)
+            found = {path: self._usable_episodes(path) for path in paths}
+            usable = next((path for path in paths if found[path] >= job.missing), None)
             path = usable or paths[-1]
-            if not usable:
-                missing[path] = job
+            if usable:
+                self.listener.tell(f"reusing {usable}")
+            else:
+                missing[path] = self._continuing(job, found)
             return Run(
                 target=target.path,
                 trace_path=path,
@@ -252,6 +281,8 @@ class _Finder:
                 provenance=checkpoint.provenance,
                 labels=self.labels,
                 frames=self.options.episodes * job.env.episode_steps,
+                episodes=self.options.episodes,
+                has_labels=checkpoint.config.glass is not None or self.labels != LEARNED,
                 traces=self.traces,
             )
 
@@ -260,17 +291,26 @@ class _Finder:
 
         return for_each([(target, each) for each in self.options.controllers], run_of, failed)
 
-    def _is_usable(self, path: Path) -> bool:
-        """Whether a trace lies there that can be read; a damaged one is recorded anew."""
+    def _usable_episodes(self, path: Path) -> int:
+        """How many episodes lie there; a damaged file has none, and is recorded anew."""
         if not path.exists():
-            return False
+            return 0
         try:
-            self.traces.load(path)
+            return self.traces.load(path).episodes
         except GlassvizError as error:
             self.listener.tell(f"recording anew what cannot be used: {error}")
-            return False
-        self.listener.tell(f"reusing {path}")
-        return True
+            return 0
+
+    def _continuing(self, job: _Job, found: Mapping[Path, int]) -> _Job:
+        """The job that continues the longest trace, if this machine would record the same."""
+        path = max(found, key=lambda path: found[path])
+        if not found[path]:
+            return job
+        header = self.traces.load(path).header
+        if any(header.get(name) != value for name, value in _machine().items()):
+            self.listener.tell(f"recording anew what another machine or version recorded: {path}")
+            return job
+        return replace(job, before=path, first=found[path])
 
     def _record(self, missing: dict[Path, _Job]) -> None:
         if not missing:
@@ -299,9 +339,12 @@ class _Finder:
             before += steps
             for job, arrays in zip(batch, recorded, strict=True):
                 trace, path = _trace(job, hoppers, arrays), self._folders[-1] / job.file_name
+                if job.before:
+                    trace = self.traces.load(job.before).followed_by(trace)
                 trace.save(path)
                 self.traces.put(trace, path)
-                listener.tell(f"recorded {path}")
+                self.traces.put(trace, path, episodes=trace.episodes)
+                listener.tell(f"{'continued' if job.before else 'recorded'} {path}")
 
 
 def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions) -> _Job:
@@ -351,12 +394,12 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
 def _roll_out(
     batch: list[_Job], steps: int, on_step: Callable[[int], None]
 ) -> tuple[HopperBatch, list[Arrays]]:
-    config, controller, planner, env = batch[0].batch
+    config, controller, planner, env, first = batch[0].batch
     options = batch[0].options
-    hoppers = HopperBatch(env, options.episodes * len(batch))
+    hoppers = HopperBatch(env, batch[0].missing * len(batch))
     agents, seed, rule = [job.checkpoint.params for job in batch], options.seed, options.rule
     return hoppers, roll_out(
-        config, agents, controller, hoppers, seed, steps, planner, rule, on_step
+        config, agents, controller, hoppers, seed, steps, planner, rule, on_step, first
     )
 
 
@@ -374,20 +417,32 @@ def _trial_s(batch: list[_Job]) -> float:
     return trial_s(lambda steps, on_step: _roll_out(batch, steps, on_step))
 
 
-def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
+def _machine() -> dict[str, Any]:
+    """What a roll-out may depend on, to the last bits, beside its inputs."""
     import jax
 
-    glass, params = job.checkpoint.config.glass, job.checkpoint.params
     device = jax.devices()[0]
-    header = job.inputs | {
-        "agent": job.checkpoint.config.to_dict(),
-        "labels_from": "glass" if glass else "none",
-        "tau": glass.proto_temperature if glass else None,
-        "partition": partition(glass, params["glass"]).tolist() if glass else None,
-        "geoms": list(hoppers.geoms),
-        "bodies": list(hoppers.bodies),
-        "assumptions": list(job.checkpoint.assumptions),
+    return {
         "versions": environment.versions(),
         "device": f"{device.platform}: {device.device_kind}",
     }
+
+
+def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
+    """The trace of the episodes that were missing."""
+    glass, params = job.checkpoint.config.glass, job.checkpoint.params
+    header = (
+        job.inputs
+        | _machine()
+        | {
+            "reset_seeds": reset_seeds(job.options.seed, job.options.episodes)[job.first :],
+            "agent": job.checkpoint.config.to_dict(),
+            "labels_from": "glass" if glass else "none",
+            "tau": glass.proto_temperature if glass else None,
+            "partition": partition(glass, params["glass"]).tolist() if glass else None,
+            "geoms": list(hoppers.geoms),
+            "bodies": list(hoppers.bodies),
+            "assumptions": list(job.checkpoint.assumptions),
+        }
+    )
     return Trace(header=json.loads(json.dumps(header)), **arrays)

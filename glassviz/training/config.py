@@ -24,6 +24,9 @@ from glassviz.validation import (
     check_value,
 )
 
+CHANGEABLE = {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
+"""Settings that may change when a run is resumed."""
+
 Signal = Literal["gait", "prototypes"]
 Network = Literal["enc", "dyn", "rew", "pi", "q", "glass"]
 

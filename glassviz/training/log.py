@@ -7,7 +7,8 @@ import re
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -15,7 +16,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from glassviz.agents.config import Task
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, append, as_paths, read_bytes, read_text, replacing
+from glassviz.files import (
+    MissingFileError,
+    StrPath,
+    append,
+    as_paths,
+    read_bytes,
+    read_text,
+    replacing,
+)
 from glassviz.rollout.batch import Failed, for_each
 from glassviz.text import LONGEST_PATH, listed, parse_json, printable
 
@@ -269,6 +278,8 @@ class Curve:
         returns: NaN where the log has no number.
         training, trainings: which training of the seed's log it is, from 1, and how many there are.
         restarts: steps at which the training began anew.
+        begins: where it began, in steps: after those of the agent that it started from, which all
+            other steps include.
     """
 
     seed: int
@@ -278,6 +289,16 @@ class Curve:
     training: int = 1
     trainings: int = 1
     restarts: tuple[int, ...] = ()
+    begins: int = 0
+
+    def after(self, past: int) -> "Curve":
+        """The curve of a training that started from an agent with this many steps."""
+        return replace(
+            self,
+            env_steps=tuple(past + step for step in self.env_steps),
+            restarts=tuple(past + step for step in self.restarts),
+            begins=past,
+        )
 
 
 @dataclass(frozen=True)
@@ -354,12 +375,17 @@ def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing)
         raise GlassvizError(f"{folder}: cannot be read: {error.strerror}") from None
     logs = {int(match[1]): path for path in paths if (match := _LOG.fullmatch(path.name))}
     if not logs:
-        found = "none" if folder.is_dir() else "no such folder"
+        if not folder.is_dir():
+            raise MissingFileError(folder, "a run folder with logs seed_N.csv", what="folder")
         raise GlassvizError(
-            f"{folder}: expected a run folder with logs seed_N.csv, found {found}: name a folder "
+            f"{folder}: expected a run folder with logs seed_N.csv, found none: name a folder "
             f"written by `glassviz train`"
         )
-    curves = [curve for seed, path in sorted(logs.items()) for curve in _curves(seed, path, tell)]
+    curves = [
+        curve.after(_past(folder / f"seed_{seed}" / "run.json"))
+        for seed, path in sorted(logs.items())
+        for curve in _curves(seed, path, tell)
+    ]
     if not curves:
         raise GlassvizError(
             f"{folder}: expected evaluations in "
@@ -382,6 +408,50 @@ def _task_of(folder: Path, seeds: Iterable[int]) -> str | None:
     if len(words) > 1 and "".join(words) == name:
         return "-".join(words).lower()
     return name if name in get_args(Task) else None
+
+
+def _past(path: Path) -> int:
+    """Environment steps of the agent that a seed started from; 0 if there is none, or unknown."""
+    try:
+        steps = parse_json(read_text(path, "a record"))["starts"][0]["init"]["env_steps"]
+    except (GlassvizError, ValueError, KeyError, TypeError, IndexError):
+        return 0
+    return steps if isinstance(steps, int) and 0 <= steps <= _MAX_STEP // 2 else 0
+
+
+def grouped(runs: Sequence[Run], patterns: Sequence[str]) -> list[Run]:
+    """Runs of one group as one run, named by the pattern; others stay as they are.
+
+    A run belongs to the first shell pattern, such as `glass-*`, that its name fits. The seeds of a
+    group are numbered anew.
+
+    Raises:
+        UsageError: a pattern fits no run.
+    """
+    groups: dict[str, list[Run]] = {pattern: [] for pattern in patterns}
+    kept: list[Run] = []
+    for run in runs:
+        pattern = next((each for each in patterns if fnmatchcase(run.name, each)), None)
+        (kept if pattern is None else groups[pattern]).append(run)
+    for pattern, members in groups.items():
+        if not members:
+            raise UsageError(
+                f"--group: expected a pattern of names of runs, found {pattern!r}, which fits none "
+                f"of {listed(run.name for run in runs)}"
+            )
+    return [*(_merged(pattern, members) for pattern, members in groups.items()), *kept]
+
+
+def _merged(name: str, runs: Sequence[Run]) -> Run:
+    seeds = dict.fromkeys((i, curve.seed) for i, run in enumerate(runs) for curve in run.curves)
+    number = {seed: n for n, seed in enumerate(seeds, start=1)}
+    curves = [
+        replace(curve, seed=number[i, curve.seed])
+        for i, run in enumerate(runs)
+        for curve in run.curves
+    ]
+    tasks = {run.task for run in runs}
+    return Run(printable(name), tuple(curves), tasks.pop() if len(tasks) == 1 else None)
 
 
 _WORD = re.compile(r"[A-Z][a-z0-9]*", re.ASCII)

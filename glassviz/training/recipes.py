@@ -15,7 +15,7 @@ from pydantic.dataclasses import dataclass as validated
 
 from glassviz.agents.config import AgentConfig
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import read_text
+from glassviz.files import near, read_text
 from glassviz.text import parse_json, printable
 from glassviz.training.config import Algo, Preset, TrainConfig, apply, needs_glass, official, preset
 
@@ -79,8 +79,8 @@ def recipe(name: str) -> Recipe:
         name = next(iter(from_file))
     if name not in entries:
         raise UsageError(
-            f"recipe {name!r}: expected one of {', '.join(entries)}, or a .toml file: see "
-            f"`glassviz recipes`"
+            f"recipe {name!r}: expected one of {', '.join(entries)}, or a .toml file"
+            f"{near(name, entries)}: see `glassviz recipes`"
         )
     return _resolve(name, entries)
 

@@ -33,10 +33,7 @@ from glassviz.rollout.evaluate import Evaluation
 from glassviz.text import parse_json, printable
 from glassviz.trace import LARGEST
 from glassviz.training.collection import ADDED, REPLAY_ARRAYS
-from glassviz.training.config import TrainConfig
-
-CHANGEABLE = {"steps", "eval_every", "save_every", "eval_episodes_pi", "eval_episodes_mppi"}
-"""Settings that may change when a run is resumed."""
+from glassviz.training.config import CHANGEABLE, TrainConfig
 
 
 def _value(settings: dict[str, Any], name: str) -> Any:

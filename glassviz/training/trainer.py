@@ -53,6 +53,7 @@ class SeedRun:
         self.best: dict[Controller, float] = {}
         self.latest: tuple[Evaluation, ...] = ()
         self.finished = False
+        self.kept_at = 0
         self.best_step = self.saved_at = self.plateau_restarts = self.basin_restarts = 0
         self.begin(0)
 
@@ -142,6 +143,7 @@ class SeedRun:
         }
         arrays = self.replay.get_state() | self.collector.get_state()
         run_folder.save(self.folder, learner, arrays, counters)
+        self.kept_at = env_steps
 
     def restore(self, like: LearnerState) -> LearnerState:
         """Continue from the last save; sets `saved_at` and returns the learner."""
@@ -157,7 +159,7 @@ class SeedRun:
         self.latest = counters.latest
         self.log.rewind(counters.env_steps)
         run_folder.drop_later(self.folder / "checkpoints", counters.env_steps)
-        self.saved_at = counters.env_steps
+        self.saved_at = self.kept_at = counters.env_steps
         return learner
 
 
@@ -177,11 +179,29 @@ class Progress:
     Attributes:
         updates_per_s: gradient updates per second in this round.
         evaluations: of this round, by seed.
+        losses: means over the seeds that were updated in this round; empty without an update.
+        seconds: that the round took; evaluation_s: its evaluations alone.
     """
 
     env_steps: int
     updates_per_s: float
     evaluations: dict[int, tuple[Evaluation, ...]]
+    losses: dict[str, float] = dataclasses.field(default_factory=dict)
+    seconds: float = 0.0
+    evaluation_s: float = 0.0
+
+
+SHOWN_LOSSES = ("loss", "consistency_loss", "reward_loss", "value_loss", "policy_loss")
+
+
+def _mean_losses(metrics: dict[int, dict[str, float]]) -> dict[str, float]:
+    """The losses that progress shows, as means over seeds."""
+    each = list(metrics.values())
+    names = [name for name in SHOWN_LOSSES if each and name in each[0]]
+    return {
+        name.removesuffix("_loss"): sum(values[name] for values in each) / len(each)
+        for name in names
+    }
 
 
 class Trainer:
@@ -316,16 +336,30 @@ class Trainer:
             for i, values in metrics.items():
                 updates = {"updates": int(self.learner.updates[i])}
                 self.runs[i].log.metrics(self.env_steps, values | updates, {"updates_per_s": rate})
-        evaluated = self._passed(self.train.eval_every)
+        evaluated, before = self._passed(self.train.eval_every), time.monotonic()
         if evaluated:
             self.evaluate_seeds(going)
+        evaluation_s = time.monotonic() - before
         latest = {self.runs[i].train.seed: self.runs[i].latest for i in going}
         self._rescue(going)
         ended = self.env_steps >= self.train.steps
         for i in going:
             if self._passed(self.train.save_every) or ended or self.runs[i].finished:
                 self.runs[i].save(learning.take(self.learner, i), self.env_steps)
-        return Progress(self.env_steps, rate, latest if evaluated else {})
+        return Progress(
+            self.env_steps,
+            rate,
+            latest if evaluated else {},
+            _mean_losses(metrics),
+            time.monotonic() - started,
+            evaluation_s,
+        )
+
+    @property
+    def all_steps(self) -> int:
+        """Steps at the end: a whole number of rounds, at least as many as were asked for."""
+        rounds = -(-self.train.steps // self.train.num_envs)
+        return rounds * self.train.num_envs
 
     def _passed(self, every: int) -> bool:
         """Whether this round crossed a multiple of `every` environment steps."""

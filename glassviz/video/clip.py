@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float64, Int32, UInt8
 
+from glassviz.text import printable
 from glassviz.trace import Trace
 
 Canvas = UInt8[np.ndarray, "height width 3"]
@@ -19,6 +20,8 @@ class Clip:
     """T frames of one episode, with the quantities of the overlay.
 
     Attributes:
+        name: the agent's name.
+        seed: seed of the resets.
         episode, episodes: number of this episode, from 1, and number of episodes in the trace.
         fitted: whether the clusters were fitted to the agent's latents rather than learned.
         time: time since the reset, s.
@@ -27,6 +30,8 @@ class Clip:
         foot, other: floor contact of the foot, and of any other part of the body.
     """
 
+    name: str
+    seed: int
     controller: str
     episode: int
     episodes: int
@@ -64,6 +69,8 @@ class Clip:
         contacts = trace.contacts[episode]
         controller = trace.header["controller"]
         return cls(
+            name=printable(trace.header["checkpoint"]["name"]),
+            seed=trace.header["seed"],
             controller=CONTROLLER_NAMES.get(controller, controller),
             episode=episode + 1,
             episodes=trace.episodes,

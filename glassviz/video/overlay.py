@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cache
+from importlib.util import find_spec
+from itertools import count, takewhile
+from pathlib import Path
 from typing import Self
 
 import cv2
@@ -11,7 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from glassviz.errors import UsageError
 from glassviz.palette import NO_CLUSTER_COLOR, ink_on, label_color, to_rgb
-from glassviz.text import spelled_out
+from glassviz.text import cut_middle, spelled_out
 from glassviz.video.clip import Canvas, Clip
 
 SUPERSAMPLING = 4
@@ -27,6 +30,18 @@ FOOT_COLOR = "#F4F5F7"
 OTHER_COLOR = "#A98467"
 LANE_COLOR = "#2B2E37"
 CONTACT_TITLE = "floor contact"
+
+PROTOTYPE = "μ"
+"""Prefix of the numbers of prototypes."""
+
+WINDOW_S = 4.0
+"""Duration of the enlarged part of the timeline."""
+
+LONGER = 1.5
+"""Clips that are this many times as long as the window have one."""
+
+ROOMY = 300
+"""Pictures from this height on have room for the agent's name, for seconds and for a window."""
 
 AHEAD = 0.6
 """Brightness of the part of the timeline that is still ahead."""
@@ -184,6 +199,16 @@ def font(size: int) -> ImageFont.FreeTypeFont:
     return typeface
 
 
+@cache
+def greek_font(size: int) -> ImageFont.FreeTypeFont:
+    """A typeface with Greek letters, which Pillow's lacks: DejaVu Sans, of Matplotlib's data."""
+    spec = find_spec("matplotlib")  # found without being imported
+    assert spec is not None and spec.origin is not None
+    return ImageFont.truetype(
+        Path(spec.origin).parent / "mpl-data" / "fonts" / "ttf" / "DejaVuSans.ttf", size
+    )
+
+
 def line_height(size: int) -> int:
     """Height of a line of text, from the tallest ascender to the lowest descender."""
     return sum(font(size).getmetrics())
@@ -240,14 +265,14 @@ class _Badge:
 def _glass_badges(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
     size, text, padding = layout.chip_text, layout.text, layout.padding
     chip_width = round(max(text_width(f"K={label}", size) for label, _ in pairs) + size)
-    room = max(text_width(f"n={prototype}", text) for _, prototype in pairs) + 2 * padding
+    greek = greek_font(text)
+    room = max(greek.getlength(f"{PROTOTYPE}{n}") for _, n in pairs) + 2 * padding
     sprites = {}
     for label, prototype in pairs:
         panel = _chip(f"K={label}", label_color(label), size, chip_width, room, layout)
         at = chip_width + 2 * padding + padding // 2, panel.height / 2
-        ImageDraw.Draw(panel).text(
-            at, f"n={prototype}", fill=TEXT_COLOR, font=font(text), anchor="lm"
-        )
+        number = f"{PROTOTYPE}{prototype}"
+        ImageDraw.Draw(panel).text(at, number, fill=TEXT_COLOR, font=greek, anchor="lm")
         sprites[label, prototype] = Sprite(panel)
     return sprites
 
@@ -307,39 +332,92 @@ class _Status:
 
 
 class Timeline:
-    """Bottom: labels and contacts over the clip, with a playhead; `height` is in pixels."""
+    """Bottom: labels and contacts over the clip, with a playhead; `height` is in pixels.
+
+    Below the whole clip lies a window of `WINDOW_S` around the playhead, if the clip is longer and
+    the picture has room for it. The lowest bars have seconds below them.
+    """
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
         width = layout.width - 2 * layout.margin
+        self._inner = inner = width - 2 * layout.padding
         padding = layout.padding
         gap = max(2, layout.margin // 4)
-        self._bars = bars = _bars(clip, width - 2 * padding, layout)
-        legend = _legend(clip, width - 2 * padding, layout)
-        self._bars_top = padding + legend.height + gap
-        self.height = self._bars_top + bars.shape[0] + padding
+        legend = _legend(clip, inner, layout)
+        step_s = float(clip.time[1] - clip.time[0]) if clip.frames > 1 else WINDOW_S
+        duration_s = clip.frames * step_s
+        enlarged = duration_s >= LONGER * WINDOW_S and layout.height >= ROOMY
+        lanes = [_bars(clip, inner, layout)]
+        if enlarged:
+            lanes.append(_bars(clip, round(inner * duration_s / WINDOW_S), layout))
+        tops = [padding + legend.height + gap]
+        for lane in lanes[:-1]:
+            tops.append(tops[-1] + lane.shape[0] + 3 * gap)
+        seconds = _seconds(
+            clip, step_s, lanes[-1].shape[1], WINDOW_S if enlarged else duration_s, layout
+        )
+        self.height = tops[-1] + lanes[-1].shape[0] + seconds.height + padding
         panel = layout.panel(width, self.height)
         panel.paste(legend, (padding, padding), legend)
-        ahead = Image.fromarray((bars * AHEAD).astype(np.uint8))
-        panel.paste(ahead, (padding, self._bars_top))
         self._panel = Sprite(panel)
         self._frames = clip.frames
         self._left, self._top = layout.margin, layout.height - layout.margin - self.height
-        self._padding = padding
+        self._bars_left = self._left + padding
+        self._lanes = [
+            (self._top + top, lane, (lane * AHEAD).astype(np.uint8))
+            for top, lane in zip(tops, lanes, strict=True)
+        ]
+        self._seconds = np.asarray(seconds.convert("RGBA"))
+        self._seconds_top = self._top + tops[-1] + lanes[-1].shape[0]
         line = max(1.0, layout.height / 360)
-        head = round(3 * line), bars.shape[0] + 2 * gap
+        head = round(3 * line), lanes[0].shape[0] + 2 * gap
         box = rounded_box(*head, head[0] / 2, "#FFFFFF", outline="#000000", line=line)
         self._playhead = Sprite(box)
         self._overhang = gap
 
     def draw(self, frame: Canvas, t: int) -> None:
-        """Draw the timeline into the picture of frame t, with the playhead at the frame's end."""
+        """Draw the timeline into the picture of frame t, with the playheads at the frame's end."""
         self._panel.draw(frame, self._left, self._top)
-        height, width, _ = self._bars.shape
-        reached = round((t + 1) / self._frames * width)
-        left, top = self._left + self._padding, self._top + self._bars_top
-        frame[top : top + height, left : left + reached] = self._bars[:, :reached]
-        head = left + reached - self._playhead.width // 2
-        self._playhead.draw(frame, head, top - self._overhang)
+        first = 0
+        for top, lane, ahead in self._lanes:
+            height, length, _ = lane.shape
+            reached = round((t + 1) / self._frames * length)
+            # The playhead is in the middle of a window, except at the ends of the clip.
+            first = min(max(0, reached - self._inner // 2), length - self._inner)
+            last, here = first + self._inner, reached - first
+            shown = frame[top : top + height, self._bars_left : self._bars_left + self._inner]
+            shown[:, :here] = lane[:, first:reached]
+            shown[:, here:] = ahead[:, reached:last]
+            head = self._bars_left + here - self._playhead.width // 2
+            self._playhead.draw(frame, head, top - self._overhang)
+        if len(self._seconds):
+            seconds = Image.fromarray(self._seconds[:, first : first + self._inner])
+            Sprite(seconds).draw(frame, self._bars_left, self._seconds_top)
+
+
+def _seconds(clip: Clip, step_s: float, width: int, shown_s: float, layout: Layout) -> Image.Image:
+    """Ticks of the time since the reset, below bars of this width of which `shown_s` are shown."""
+    size = layout.small_text
+    height = line_height(size) + 3 if layout.height >= ROOMY else 0
+    picture = Image.new("RGBA", (width, height), FAINT_COLOR + "00")
+    if not height:
+        return picture
+    ink = ImageDraw.Draw(picture)
+    begin, duration_s = float(clip.time[0]), clip.frames * step_s
+    step = next(each for each in TICKS_S if shown_s / each <= 8 or each == TICKS_S[-1])
+    numbers = takewhile(lambda n: n * step <= begin + duration_s + 1e-9, count())
+    for second in (n * step for n in numbers if n * step >= begin - 1e-9):
+        x = (second - begin) / duration_s * width
+        ink.line((x, 0, x, 2), fill=FAINT_COLOR)
+        text = f"{second:g} s"
+        half = text_width(text, size) / 2
+        at = min(max(x, half), width - half), 3
+        ink.text(at, text, fill=FAINT_COLOR, font=font(size), anchor="ma")
+    return picture
+
+
+TICKS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
+"""Distances of ticks, s."""
 
 
 def _bars(clip: Clip, width: int, layout: Layout) -> Canvas:
@@ -380,38 +458,52 @@ def _column_means(values: Bool[np.ndarray, " frames"], width: int) -> Float64[np
 
 
 def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
-    """Legend of the clusters in the episode and of the contact lanes."""
+    """The agent with its seed, the contact lanes, and below them the clusters in the episode.
+
+    A small picture has a single line, without the agent.
+    """
     size = layout.small_text
-    height = line_height(size) + 2
-    legend = Image.new("RGBA", (width, height))
+    line = line_height(size) + 2
+    roomy = layout.height >= ROOMY
+    legend = Image.new("RGBA", (width, 2 * line if roomy else line))
     ink = ImageDraw.Draw(legend)
-    middle = height / 2
     gap = round(size * 0.45)
 
-    right = width
+    def write(x: float, y: float, text: str, anchor: str) -> None:
+        ink.text((x, y), drawable(text), fill=FAINT_COLOR, font=font(size), anchor=anchor)
+
+    right, middle = width, line / 2
     for name, color in (("other", OTHER_COLOR), ("foot", FOOT_COLOR)):
         right -= round(text_width(name, size))
-        ink.text((right, middle), name, fill=FAINT_COLOR, font=font(size), anchor="lm")
+        write(float(right), middle, name, "lm")
         side = round(size * 0.7)
         right -= side + gap
         box = rounded_box(side, side, side * 0.25, color)
         legend.paste(box, (right, round(middle - side / 2)), box)
         right -= 2 * gap
+    named = 0.0
+    if roomy:
+        seed = f", seed {clip.seed}"
+        room = right - text_width(seed, size)
+        name = cut_middle(clip.name, lambda part: text_width(part, size) <= room)
+        write(0.0, middle, f"{name}{seed}", "lm")
+        named = text_width(f"{name}{seed}", size)
 
+    top = line if roomy else 0
+    end = width if roomy else right
     labels = [int(k) for k in np.unique(clip.label)] if clip.has_labels else []
     kind = "fitted clusters" if clip.fitted else "clusters"
     title = kind if labels else "no clusters"
-    ink.text((0, middle), title, fill=FAINT_COLOR, font=font(size), anchor="lm")
+    write(0.0, top + middle, title, "lm")
     pen = round(text_width(title, size)) + gap
     for label in labels:
-        box_width = max(height, round(text_width(str(label), size) + size * 0.8))
-        color = label_color(label)
-        swatch = text_box(str(label), size, box_width, height, height * 0.25, color)
-        if pen + swatch.width > right:
+        box_width = max(line, round(text_width(str(label), size) + size * 0.8))
+        swatch = text_box(str(label), size, box_width, line, line * 0.25, label_color(label))
+        if pen + swatch.width > end:
             break
-        legend.paste(swatch, (pen, 0), swatch)
+        legend.paste(swatch, (pen, top), swatch)
         pen += swatch.width + max(2, gap // 2)
 
-    if right - text_width(CONTACT_TITLE, size) > pen:
-        ink.text((right, middle), CONTACT_TITLE, fill=FAINT_COLOR, font=font(size), anchor="rm")
+    if right - text_width(CONTACT_TITLE, size) > (named + 2 * gap if roomy else pen):
+        write(float(right), middle, CONTACT_TITLE, "rm")
     return legend

@@ -25,7 +25,7 @@ def test_the_table_shows_what_the_file_holds_and_what_was_assumed(pickled: Path)
     result = invoke("inspect", pickled)
     flat = re.sub(r"\s+", " ", result.stdout)
     for shown in (
-        "N=8 prototypes, K=4 clusters, τ=0.5, cosine similarity",
+        "8 prototypes, 4 clusters, τ=0.5, cosine similarity",
         "15 → 12 → 12 → 16",
         "(a property of the parameters, not of behaviour)",
         "assumed planner: horizon 3",

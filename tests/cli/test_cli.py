@@ -64,8 +64,10 @@ def test_an_option_that_several_commands_share_has_one_help_text():
             if parameter.param_type_name == "option":
                 texts.setdefault(parameter.opts[0], set()).add(parameter.help)
     different = {name for name, found in texts.items() if len(found) > 1}
-    # `render` shows episodes where others record them; `rerun` takes one controller.
-    assert different == {"--out", "--speed", "--quality", "--episodes", "--controller"}
+    # `render` films episodes where others record them or show one; `rerun` takes one controller.
+    assert different == {
+        "--out", "--speed", "--episodes", "--episode", "--controller", "--compare"
+    }  # fmt: skip
 
 
 def test_the_reference_is_up_to_date():

@@ -54,16 +54,16 @@ def broken(name: str, value: float) -> Trace:
 
 RESULTS = {
     "no label visited": (filled(label=-1), "hop", {"undetermined": 2}),
-    "one label visited": (filled(label=3), "hop", {"locked": 2}),
-    "two labels visited": (replace(SOUND, label=SOUND.label % 2), "hop", {"locked": 2}),
+    "one label visited": (filled(label=3), "hop", {"one label": 2}),
+    "two labels visited": (replace(SOUND, label=SOUND.label % 2), "hop", {"phase-locked": 2}),
     "a label for each frame": (clock_trace(1, 500, dwell=1), "undetermined", None),
-    "one cluster": (replace(planted(HOP), label=planted(HOP).label * 0), "hop", {"locked": 1}),
+    "one cluster": (replace(planted(HOP), label=planted(HOP).label * 0), "hop", {"one label": 1}),
     "no contact at all": (filled(contacts=False), "undetermined", None),
     "every geom always in contact": (filled(contacts=True), "undetermined", None),
-    "constant height": (filled(height=0.7), "undetermined", {"locked": 2}),
+    "constant height": (filled(height=0.7), "undetermined", {"phase-locked": 2}),
     "nothing moves": (filled(height=0.0, speed=0.0, angles=0.0, contacts=True), "static", None),
-    "no return": (filled(reward=0.0), "hop", {"locked": 2}),
-    "flat soft labels": (filled(soft_assignment=1 / 16), "hop", {"locked": 2}),
+    "no return": (filled(reward=0.0), "hop", {"phase-locked": 2}),
+    "flat soft labels": (filled(soft_assignment=1 / 16), "hop", {"phase-locked": 2}),
     **{
         f"{frames} frames {since or 'first'}": (first(frames, since), "undetermined", None)
         for frames in (1, 2, 3, 4, 10)

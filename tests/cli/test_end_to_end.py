@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
     """A folder with a training run of a few updates in it."""
     folder = tmp_path_factory.mktemp("user")
     printed = program(folder, *TRAIN, "--steps", "5376", "--save-every", "2560")
-    assert "done: 5376 steps" in printed
+    assert "done: 5,376 steps" in printed
     return folder
 
 
@@ -53,7 +53,7 @@ def test_training_resumes_by_the_same_command_with_resume(folder, checkpoint):
     again = glassviz(folder, *TRAIN, "--steps", "5376", code=2)
     assert "error:" in again and "--resume" in again
     printed = program(folder, *TRAIN, "--steps", "5632", "--resume")
-    assert "done: 5632 steps" in printed
+    assert "done: 5,632 steps" in printed
     assert (
         json.loads(glassviz(folder, "inspect", checkpoint, "--json"))["provenance"]["env_steps"]
         == 5632
@@ -63,7 +63,10 @@ def test_training_resumes_by_the_same_command_with_resume(folder, checkpoint):
 
 
 def test_a_second_roll_out_reuses_the_traces_of_the_first(folder, checkpoint):
-    command = ("rollout", checkpoint, "--episodes", "2", "--steps", "6", "--samples", "96")
+    command = (
+        "rollout", checkpoint, "--controller", "both",
+        "--episodes", "2", "--steps", "6", "--samples", "96",
+    )  # fmt: skip
     first, second = glassviz(folder, *command), glassviz(folder, *command)
     assert first.count("recorded ") == 2 and second.count("reusing ") == 2
     assert re.search(r"mppi, 2 episodes of 6 frames, mean return", second)
@@ -75,7 +78,7 @@ def test_a_second_roll_out_reuses_the_traces_of_the_first(folder, checkpoint):
 def test_the_film_ends_with_the_return_of_its_trace(folder, checkpoint):
     film = folder / "both.mp4"
     printed = program(
-        folder, "render", checkpoint, "--overlay-k", "--side-by-side", "--controller", "both",
+        folder, "render", checkpoint, "--side-by-side", "--controller", "both",
         "--steps", "12", "--samples", "96", "--size", "320x240", "--out", film,
     )  # fmt: skip
     facts = probe(film)
@@ -97,7 +100,7 @@ def test_stability_of_a_run_folder_records_what_is_missing_and_then_reuses_it(fo
     first = glassviz(folder, *command, "--controller", "pi", code=1)
     assert "seed_3: taking last.safetensors" in first
     assert re.search(r"1 trace is missing: recording it takes about \d+ s", first)
-    assert re.search(rf"{run.name}/seed_3 +pi", first) and "failed: expected a trace" in first
+    assert re.search(rf"{run.name}/seed_3 +pi", first) and "no such file: " in first
     again = glassviz(folder, *command, "--controller", "pi", code=1)
     assert "missing" not in again and "reusing" in again
 

@@ -84,8 +84,8 @@ def _stem(checkpoint: Path, command: str) -> str:
     from glassviz.rollout.batch import file_stem
 
     if command == "graph":
-        return f"graph-{file_stem(checkpoint.stem, 'pi', 'jump')}"
-    return file_stem(checkpoint.stem, "pi")
+        return f"graph-{file_stem(checkpoint.stem, 'pi', 'jump')}-1episode-6steps"
+    return file_stem(checkpoint.stem, "pi", "6steps")
 
 
 def test_traces_go_to_the_cache_where_their_folder_cannot_be_written(unwritable, checkpoint):

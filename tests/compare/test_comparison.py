@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from glassviz.cli.tables import print_together
+from glassviz.cli.tables import print_history, print_together
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import comparison_answers
 from glassviz.compare.groups import compare_controllers, compare_groups
+from glassviz.compare.history import histories
 from glassviz.compare.matching import gaits_correspond
 from glassviz.compare.returns import (
     LEVEL,
@@ -35,17 +36,25 @@ from glassviz.compare.runs import (
     SharedSeed,
     TooFewCheckpoints,
     Unmeasured,
+    count_seeds,
     dependence,
     mismatch,
     mixed_recipes,
+    one_per_training,
     unique_runs,
     with_checkpoint_names,
 )
+from glassviz.figures.history import history_figure
+from glassviz.figures.style import save
 from glassviz.metrics.stability import METRICS, OF_BODY
 from glassviz.metrics.statistics import MeanInterval
+from glassviz.report.documents import history_rows
 from glassviz.report.phrases import comparison as phrases
 from glassviz.report.phrases.numbers import majority, p_value
+from glassviz.report.phrases.summary import lead
 from glassviz.report.serialize import plain
+from glassviz.rollout.find import with_history
+from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
@@ -116,6 +125,83 @@ def test_a_checkpoint_counts_once_by_the_trace_with_most_frames(folder):
     assert phrases.left_out(left).endswith("same checkpoint and controller as long, counted once")
 
 
+def trained(folder, stem, controller="pi", seed=1, steps=100, **provenance) -> Run:
+    """A run of a checkpoint in a seed's folder of a run folder."""
+    name = f"{stem}-{seed}-{provenance}"
+    run = assessed(folder, planted(HOP, name=name, controller=controller), name)
+    place = folder / f"seed_{seed}" / "checkpoints" / f"{stem}.safetensors"
+    return replace(run, target=place, provenance={"seed": seed, "env_steps": steps} | provenance)
+
+
+TRAINED = {"training": {"agent": {"latent_dim": 8}, "steps": 500}, "recipe": "1b"}
+
+
+@pytest.mark.parametrize("provenance", [TRAINED, {}])
+def test_checkpoints_of_one_training_run_are_one_seed(folder, provenance):
+    one = [
+        trained(folder, stem, controller, steps=steps, **provenance)
+        for stem, steps in (("best_mppi", 200), ("last", 400), ("step_000000100", 100))
+        for controller in ("pi", "mppi")
+    ]
+    other = trained(folder, "last", seed=2, **provenance)
+    kept, left_out = one_per_training([*one, other])
+    assert [(each.checkpoint.stem, each.controller) for each in kept] == [
+        ("best_mppi", "pi"),
+        ("best_mppi", "mppi"),
+        ("last", "pi"),
+    ]
+    assert {each.reason for each in left_out} == {"same-training"} and len(left_out) == 4
+    assert "same training run as best_mppi-1" in phrases.left_out(left_out[0])
+    assert count_seeds([*one, other]) == 2
+    assert lead([*one, other])[0].startswith("With the policy, 2 of 2 runs hop.")
+
+
+def test_a_longer_training_is_the_same_run_and_another_start_is_not(folder):
+    first = trained(folder, "step_000000100", **TRAINED)
+    longer = {"training": TRAINED["training"] | {"steps": 900}}
+    resumed = trained(folder, "last", steps=800, **TRAINED | longer)
+    changed = trained(folder, "last", **TRAINED | {"training": {"agent": {"latent_dim": 16}}})
+    refined = trained(folder, "last", refined=[{"sha256": "0"}], **TRAINED)
+    started = trained(folder, "last", init={"sha256": "1"}, **TRAINED)
+    assert count_seeds([first, resumed]) == 1
+    assert count_seeds([first, resumed, changed, refined, started]) == 4
+
+
+def test_a_history_has_gait_labels_and_return_over_environment_steps(folder, tmp_path):
+    runs = [
+        trained(folder, f"step_{steps:09d}", steps=steps, **TRAINED) for steps in (300, 100, 200)
+    ]
+    alone = trained(folder, "step_000000100", seed=2, **TRAINED)
+    [found] = histories([*runs, alone])
+    assert [each.env_steps for each in found.moments] == [100, 200, 300]
+    assert (found.run.split("/")[-1], found.controller) == ("seed_1", "pi")
+    assert {(each.gait, each.labels, each.basin) for each in found.moments} == {
+        ("hop", "phase-locked", "stable-hop")
+    }
+    console = Console(width=80, file=io.StringIO(), highlight=False)
+    print_history(found, console)
+    assert console.file.getvalue().count("phase-locked") == 3
+    assert [each["env_steps"] for each in history_rows([found])] == [100, 200, 300]
+    save(history_figure([found]), tmp_path / "history.png")
+    assert (tmp_path / "history.png").stat().st_size > 1000
+
+
+def test_the_history_of_a_run_folder_is_that_of_its_step_checkpoints(tmp_path):
+    place = tmp_path / "seed_1" / "checkpoints"
+    place.mkdir(parents=True)
+    for name in ("step_000000200", "best_mppi", "step_000000100"):
+        (place / f"{name}.safetensors").touch()
+    names = ["step_000000100.safetensors", "step_000000200.safetensors"]
+    assert [each.name for each in with_history(tmp_path)] == names
+    assert [each.name for each in with_history(tmp_path / "seed_1")] == names
+
+
+def test_of_one_run_without_a_best_checkpoint_the_latest_counts(folder):
+    runs = [trained(folder, f"step_{n}", steps=n, **TRAINED) for n in (100, 300, 200)]
+    [kept], _ = one_per_training(runs)
+    assert kept.checkpoint.stem == "step_300"
+
+
 def test_checkpoints_of_one_name_are_told_apart_and_one_checkpoint_has_one_name(template):
     members = [
         a_member(template, "best", sha="a" * 64),
@@ -162,7 +248,7 @@ def test_runs_of_several_recipes_or_settings_are_called_so(template):
 def test_shares_of_basins_have_wilsons_interval_and_count_runs(template, still):
     members = [a_member(template, f"hop{i}", 400 + i) for i in range(3)]
     members += [a_member(still, f"still{i}", i) for i in range(2)]
-    found = {each.basin: each for each in basin_shares(members, np.random.default_rng(0))}
+    found = {each.basin: each for each in basin_shares(members)}
     hop = found["stable-hop"]
     assert (hop.share.hits, hop.share.count) == (3, 5)
     assert (hop.share.low, hop.share.high) == pytest.approx((0.231, 0.882), abs=0.001)
@@ -172,27 +258,21 @@ def test_shares_of_basins_have_wilsons_interval_and_count_runs(template, still):
 
 def test_returns_are_summed_up_from_four_runs_on_with_runs_as_units(template):
     members = [a_member(template, f"run{i}", mean) for i, mean in enumerate((0, 100, 200, 900))]
-    found = returns_of(members, np.random.default_rng(0))
+    found = returns_of(members)
     assert found.mean.estimate == 300 and found.mean.units == 4
     assert found.iqm.estimate == 150
     assert found.mean.high - found.mean.low > 300  # Runs differ; their episodes hardly do.
-    assert returns_of(members[:3], np.random.default_rng(0)).mean is None
+    assert returns_of(members[:3]).mean is None
 
 
 def test_returns_within_basins_are_told_beside_their_shares(template, still):
     members = [a_member(template, f"hop{i}", 400 + i, spread=0.0) for i in range(4)]
     members += [a_member(still, f"still{i}", i) for i in range(2)]
-    told = phrases.basins(basin_shares(members, np.random.default_rng(0)))
+    told = phrases.basins(basin_shares(members))
     assert told.startswith("stable-hop 4 of 6 [30%, 90%], mean return 402 [400, 4")
     assert told.endswith("unstable 2 of 6 [10%, 70%], returns 0 and 1.")
-    assert (
-        phrases.basins(basin_shares(members[:2], np.random.default_rng(0)))
-        == "stable-hop 2 of 2 [34%, 100%]."
-    )
-    assert (
-        phrases.returns(returns_of(members[:2], np.random.default_rng(0)))
-        == "2 runs: returns 400 and 401."
-    )
+    assert phrases.basins(basin_shares(members[:2])) == "stable-hop 2 of 2 [34%, 100%]."
+    assert phrases.returns(returns_of(members[:2])) == "2 runs: returns 400 and 401."
 
 
 # Means of metrics -------------------------------------------------------------------------------
@@ -212,30 +292,30 @@ def of_episodes(template, name, *kappas):
 
 def test_a_mean_over_runs_counts_runs_and_resamples_them_before_their_episodes(template):
     runs = [of_episodes(template, f"run{i}", *[i / 10] * (10 if i else 1)) for i in range(5)]
-    kappa, locking = metric_means(runs, np.random.default_rng(0))
+    kappa, locking = metric_means(runs)
     assert (kappa.metric, locking.metric) == (PRIMARY, "locking_u")
     assert kappa.values == pytest.approx((0, 0.1, 0.2, 0.3, 0.4))
     assert kappa.mean.units == 5 and kappa.mean.estimate == pytest.approx(0.2)
     assert kappa.mean.low < 0.1 and kappa.mean.high > 0.3  # Runs differ, and there are but five.
     spread = [of_episodes(template, f"run{i}", 0.0, 0.4) for i in range(5)]
-    alike = metric_means(spread, np.random.default_rng(0))[0].mean
+    alike = metric_means(spread)[0].mean
     assert alike.estimate == pytest.approx(0.2) and 0.05 < alike.low < 0.15 < 0.25 < alike.high
 
 
 def test_a_mean_over_runs_says_its_n_and_has_no_interval_for_few(template):
     runs = [of_episodes(template, f"run{i}", 0.5, None) for i in range(4)]
     without = of_episodes(template, "without", None, None)
-    found = metric_means([*runs, without], np.random.default_rng(0))
+    found = metric_means([*runs, without])
     assert found[0].runs == ("run0", "run1", "run2", "run3")
     assert phrases.metric_means(found).startswith(
         "Label metrics over runs: fleiss_kappa 0.50 [0.50, 0.50] (n = 4); locking_u"
     )
-    few = metric_means([*runs[:2], without], np.random.default_rng(0))
+    few = metric_means([*runs[:2], without])
     assert few[0].mean is None
     assert phrases.metric_means(few).startswith(
         "Label metrics over runs: fleiss_kappa 0.50 and 0.50 (n = 2); "
     )
-    none = metric_means([without], np.random.default_rng(0))
+    none = metric_means([without])
     assert "fleiss_kappa undefined in all runs" in phrases.metric_means(none)
 
 
@@ -250,8 +330,8 @@ def a_ladder(template, kappas, returns=None, **changes):
     ]
 
 
-def test_the_primary_metric_and_return_that_rise_together_are_found(template, rng):
-    found = stability_and_return(a_ladder(template, [0.1, 0.2, 0.5, 0.6, 0.7, 0.9]), rng)
+def test_the_primary_metric_and_return_that_rise_together_are_found(template):
+    found = stability_and_return(a_ladder(template, [0.1, 0.2, 0.5, 0.6, 0.7, 0.9]))
     primary = found.correlations[0]
     assert primary.metric == PRIMARY and primary.family == "primary"
     assert primary.test.statistic == 1 and primary.test.p == pytest.approx(2 / 720)
@@ -263,13 +343,13 @@ def test_the_primary_metric_and_return_that_rise_together_are_found(template, rn
 
 
 def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
-    found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]), np.random.default_rng(0))
+    found = stability_and_return(a_ladder(template, [0.1, 0.5, 0.9]))
     answer = phrases.stability_and_return(found)
     assert answer.startswith("Inconclusive: with n = 3 the smallest attainable p is 0.33.")
     assert phrases.other_metrics(found) == ""
 
     def answered(*kappas):
-        found = stability_and_return(a_ladder(template, kappas), np.random.default_rng(0))
+        found = stability_and_return(a_ladder(template, kappas))
         return phrases.stability_and_return(found)
 
     assert answered(0.5) == "Inconclusive: fleiss_kappa is defined in 1 of 1 run."
@@ -279,8 +359,8 @@ def test_with_few_runs_it_cannot_be_told_whatever_they_show(template):
     assert same == "Inconclusive: fleiss_kappa or return is the same in all 4 runs."
 
 
-def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template, rng):
-    found = stability_and_return(a_ladder(template, [0.4, 0.1, 0.5, 0.2, 0.6, 0.3]), rng)
+def test_no_correlation_is_no_sign_and_shows_what_it_leaves_open(template):
+    found = stability_and_return(a_ladder(template, [0.4, 0.1, 0.5, 0.2, 0.6, 0.3]))
     primary = found.correlations[0]
     assert primary.test.p > LEVEL and primary.rho_low < -0.5 and primary.rho_high > 0.5
     answer = phrases.stability_and_return(found)
@@ -301,19 +381,31 @@ def test_the_interval_of_a_rank_correlation_covers_it(rng):
     assert 0.92 <= np.mean(covered) <= 0.99
 
 
-def test_runs_without_the_metric_are_counted_as_missing(template, rng):
+def test_a_result_depends_on_its_own_runs_alone(template):
+    runs = a_ladder(template, [0.1 * i for i in range(1, 10)])
+    assert len(runs) > 8, "of fewer all permutations are enumerated, and none is drawn"
+    first = stability_and_return(runs)
+    returns_of(runs[:5])
+    metric_means(runs[:6])
+    again = stability_and_return(runs)
+    assert [each.test for each in first.correlations] == [each.test for each in again.correlations]
+    shares = {each.basin: each for each in basin_shares(runs) if each.returns.values}
+    assert [each.returns for each in shares.values()] == [returns_of(runs)]
+
+
+def test_runs_without_the_metric_are_counted_as_missing(template):
     members = a_ladder(template, [0.1, 0.4, None, 0.5, 0.6, None, 0.7])
-    found = stability_and_return(members, rng)
+    found = stability_and_return(members)
     assert found.runs == 7 and len(found.correlations[0].runs) == 5
     assert found.caveats[0] == Unmeasured(PRIMARY, 2, 7)
     missing, *_ = phrases.correlation_caveats(found)
     assert missing == "2 of 7 runs excluded: fleiss_kappa is undefined."
 
 
-def test_within_a_basin_what_holds_across_basins_may_not(template, still, rng):
+def test_within_a_basin_what_holds_across_basins_may_not(template, still):
     hops = a_ladder(template, [0.9, 0.8, 0.95, 0.85, 0.7], [430, 400, 410, 405, 390])
     lying = [a_member(still, f"still{i}", float(i), 0.1 + 0.01 * i) for i in range(3)]
-    found = stability_and_return([*hops, *lying], rng)
+    found = stability_and_return([*hops, *lying])
     assert found.correlations[0].test.p < LEVEL
     [(basin, within)] = found.within_basins.items()
     assert basin == "stable-hop" and len(within.runs) == STRATUM_FROM
@@ -327,16 +419,13 @@ def test_named_metrics_are_adjusted_by_holm_and_others_as_a_map(template):
 
     members = a_ladder(template, [0.1] * 6)
     members = [with_metrics(i, each) for i, each in enumerate(members)]
-    found = {
-        each.metric: each
-        for each in stability_and_return(members, np.random.default_rng(0)).correlations
-    }
+    found = {each.metric: each for each in stability_and_return(members).correlations}
     p = 2 / 720
     assert found[PRIMARY].adjusted_p == pytest.approx(p)
     assert [found[name].adjusted_p for name in NAMED] == pytest.approx([len(NAMED) * p] * 3)
     assert found["distance_m"].adjusted_p == pytest.approx(p)
     assert list(found) == [PRIMARY, *NAMED, *[n for n in METRICS if n not in (PRIMARY, *NAMED)]]
-    others = phrases.other_metrics(stability_and_return(members, np.random.default_rng(0)))
+    others = phrases.other_metrics(stability_and_return(members))
     n = len(OF_BODY)
     assert f"{n} of {n} body metrics, parts of the reward" in others
 
@@ -349,31 +438,28 @@ def test_a_metric_that_could_not_be_significant_is_not_in_the_map(template):
     values = [MeanInterval(float(i), None, None, 1, 0.95) if i < 2 else None for i in range(6)]
     members = a_ladder(template, [0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     members = [with_rho(each, value) for each, value in zip(members, values, strict=True)]
-    found = {
-        each.metric: each
-        for each in stability_and_return(members, np.random.default_rng(0)).correlations
-    }
+    found = {each.metric: each for each in stability_and_return(members).correlations}
     assert found["rho"].test.smallest_p > LEVEL and found["rho"].adjusted_p is None
 
 
 def test_returns_without_a_common_scale_are_not_correlated(template):
     members = a_ladder(template, [0.1, 0.2, 0.3])
     members[0] = replace(members[0], setting=replace(SETTING, task="hopper-stand"))
-    found = stability_and_return(members, np.random.default_rng(0))
+    found = stability_and_return(members)
     assert found.correlations == () and found.mismatch.setting == "task"
     answer = phrases.stability_and_return(found)
     assert "no common scale, as runs differ in task" in answer
     assert phrases.correlation_caveats(found) == []
-    assert compare_groups(members, np.random.default_rng(0)) is None
+    assert compare_groups(members) is None
 
 
 # Groups -----------------------------------------------------------------------------------------
 
 
-def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, still, rng):
+def test_two_recipes_are_compared_with_the_smallest_p_that_there_is(template, still):
     one = [a_member(template, f"a{i}", 400.0 + i, 0.8 + 0.01 * i, recipe="a") for i in range(3)]
     other = [a_member(still, f"b{i}", float(i), 0.1 + 0.01 * i, recipe="b") for i in range(3)]
-    found = compare_groups([*one, *other], rng)
+    found = compare_groups([*one, *other])
     assert (found.by, found.one.name, found.other.name) == ("recipe", "a", "b")
     assert found.returns.p == found.returns.smallest_p == pytest.approx(0.1)
     assert found.primary.p == pytest.approx(0.1) and found.improvement == 1
@@ -397,7 +483,7 @@ def test_the_smallest_p_of_shares_is_that_of_as_many_stable_hops_dealt_out_other
         for recipe, own in kinds.items()
         for i, kind in enumerate(own)
     ]
-    found = compare_groups(members, np.random.default_rng(0))
+    found = compare_groups(members)
     assert found.stable_hop_p == found.stable_hop_smallest_p == pytest.approx(1)
     kinds = {"a": (template, template, still, still), "b": (template, still, still, still)}
     members = [
@@ -405,7 +491,7 @@ def test_the_smallest_p_of_shares_is_that_of_as_many_stable_hops_dealt_out_other
         for recipe, own in kinds.items()
         for i, kind in enumerate(own)
     ]
-    found = compare_groups(members, np.random.default_rng(0))
+    found = compare_groups(members)
     assert found.stable_hop_p == pytest.approx(1)
     # All three on one side: 2 · C(4, 3) of C(8, 3) ways.
     assert found.stable_hop_smallest_p == pytest.approx(8 / 56)
@@ -415,7 +501,7 @@ def test_without_two_recipes_agents_with_glass_stand_against_those_without(templ
     members = [
         a_member(template, f"run{i}", float(i), recipe=str(i % 3), glass=i < 4) for i in range(8)
     ]
-    found = compare_groups(members, np.random.default_rng(0))
+    found = compare_groups(members)
     assert (found.by, found.one.name, found.other.name) == (
         "Glass",
         "with Glass",
@@ -424,17 +510,17 @@ def test_without_two_recipes_agents_with_glass_stand_against_those_without(templ
     assert found.returns.p == found.returns.smallest_p == pytest.approx(2 / 70)
     assert found.caveats[0] == ConfoundedRecipes()
     assert "The groups differ in recipe as well as in Glass" in phrases.caveat(found.caveats[0])
-    assert compare_groups(members[:4], np.random.default_rng(0)) is None
+    assert compare_groups(members[:4]) is None
 
 
 # Controllers ------------------------------------------------------------------------------------
 
 
-def test_controllers_are_compared_checkpoint_by_checkpoint(template, still, rng):
+def test_controllers_are_compared_checkpoint_by_checkpoint(template, still):
     planned = [a_member(template, f"run{i}", 400.0 + i) for i in range(5)]
     own = [a_member(still, f"run{i}", 10.0 * i, controller="pi") for i in range(5)]
     alone = a_member(template, "alone", 1000.0)
-    found = compare_controllers([*planned, alone, *own], rng)
+    found = compare_controllers([*planned, alone, *own])
     assert len(found.pairs) == 5
     assert found.test.statistic == pytest.approx(402 - 20)
     assert found.test.p == found.test.smallest_p == pytest.approx(2 / 2**5)
@@ -450,13 +536,13 @@ def test_controllers_are_compared_checkpoint_by_checkpoint(template, still, rng)
     assert "the smallest attainable p is 0.062" in answer and "differs for 5" in answer
 
 
-def test_a_checkpoint_under_one_controller_is_no_pair(template, rng):
-    assert compare_controllers([a_member(template, "run")], rng) is None
+def test_a_checkpoint_under_one_controller_is_no_pair(template):
+    assert compare_controllers([a_member(template, "run")]) is None
 
 
-def test_controllers_that_agree_are_said_to(template, rng):
+def test_controllers_that_agree_are_said_to(template):
     members = [a_member(template, "run", 10.0), a_member(template, "run", 10.0, controller="pi")]
-    found = compare_controllers(members, rng)
+    found = compare_controllers(members)
     assert found.mean is None
     assert phrases.controller_pair(found.pairs[0]).endswith("gait and basin agree.")
     assert phrases.controllers(found).endswith("Gait and basin agree for all of them.")

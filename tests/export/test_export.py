@@ -27,6 +27,8 @@ from glassviz.export.mosaics import (
     wall_film,
 )
 from glassviz.export.product import CAPTIONS, Source, Studio, shared_colors
+from glassviz.figures.labels import label_raster
+from glassviz.figures.style import FigureStyle
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
 from glassviz.palette import UNMATCHED_COLORS, label_color
@@ -35,7 +37,7 @@ from glassviz.rollout.run import Run
 from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
-from glassviz.video.mosaic import Track
+from glassviz.video.mosaic import MAX_HEIGHT, MAX_WIDTH, Track
 from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer, read_number
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
@@ -244,6 +246,20 @@ def test_an_agent_without_labels_is_told_to_fit_some(runs, studio, kind):
         make(source)
 
 
+def test_episodes_of_a_raster_have_panels_of_one_size_with_axes():
+    rasters = {n: np.zeros((cycles, 12), int) for n, cycles in ((1, 3), (2, 40), (4, 11))}
+    panels = label_raster(rasters, FigureStyle(width_mm=85.0)).axes
+    assert [axes.get_title("left") for axes in panels] == ["episode 1", "episode 2", "episode 4"]
+    sizes = {tuple(np.round(axes.get_position().size, 6)) for axes in panels}
+    assert len(sizes) == 1 and {axes.get_xlim() for axes in panels} == {(0.0, 40.0)}
+    assert panels[-1].get_xlabel() == "gait cycle" and panels[0].get_ylabel() == "phase"
+
+
+def test_options_of_figures_are_refused_for_films(tmp_path):
+    told = invoke("export", tmp_path / "a.npz", "--grid", "--width", "85mm", code=2).stderr
+    assert "--grid: options of figures such as --width only affect --strip" in told
+
+
 def test_a_raster_without_cycles_is_one_sentence(runs):
     with pytest.raises(GlassvizError, match="expected gait cycles for a raster, found none"):
         kinds.raster(Source.of(runs["still"]))
@@ -257,8 +273,23 @@ def test_a_part_or_an_episode_that_there_is_not_is_refused(runs, studio):
         Source.of(runs["hop"], episode=2)
 
 
+@pytest.mark.parametrize("count", [2, 5, 18, 36, 64])
+def test_the_cells_of_a_wall_share_a_screen_without_overlap(runs, count):
+    sources = [Source.of(runs["hop"])] * count
+    own = shared_colors(sources[:1])
+    colors = dataclasses.replace(own, colors=own.colors * count)
+    reel = wall_film(sources, plan_wall(sources), colors, "mp4", "fast")
+    places = [(cell.x, cell.y) for cell in reel.cells]
+    assert len(set(places)) == count
+    assert reel.width <= MAX_WIDTH
+    assert max(x for x, _ in places) + reel.scene.width <= reel.width
+    assert max(y for _, y in places) + reel.scene.height <= reel.height
+    if count <= 18:
+        assert reel.height <= MAX_HEIGHT and reel.scene.height >= 200
+
+
 def test_a_wall_takes_two_runs(runs):
-    with pytest.raises(UsageError, match="expected 2 to 16 runs"):
+    with pytest.raises(UsageError, match="expected 2 to 64 runs"):
         plan_wall([Source.of(runs["hop"])])
 
 

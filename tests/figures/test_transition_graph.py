@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 import warnings
 from dataclasses import replace
 from functools import cache
@@ -22,10 +23,11 @@ from glassviz.figures import flux_difference as difference_plot
 from glassviz.figures.flux_difference import difference_caption, difference_drawings
 from glassviz.figures.graph_drawing import percent
 from glassviz.figures.graph_layout import graph_layout
-from glassviz.figures.style import shortened, text_width, wrapped
+from glassviz.figures.style import FigureStyle, save, shortened, text_width, wrapped
 from glassviz.figures.transition_graph import (
     best_letters,
     caption,
+    cycle_order,
     drawing_of,
     hull_names,
     key_of,
@@ -76,12 +78,23 @@ def places(graph: RunGraph):
     return [(node.key, node.x, node.y) for node in drawing_of(graph).nodes]
 
 
-def test_a_checkpoint_has_the_same_places_whoever_acts_whatever_the_mode():
+def test_a_checkpoint_has_the_same_places_whatever_the_mode():
     first = places(wandering_graph(8))
     for mode in MODES:
         assert places(wandering_graph(8, mode=mode)) == first
-    assert places(wandering_graph(3, seed=5, controller="mppi")) == first
     assert places(wandering_graph(8, 4)) != first
+
+
+def test_clusters_follow_each_other_clockwise_as_the_gait_visits_them():
+    graph = run_graph(walked([[0, 2, 1, 3] * 40], [0, 1, 2, 3], clusters=5))
+    order = cycle_order(graph)
+    start = order.index(0)
+    assert (order[:4] * 2)[start : start + 4] == [0, 2, 1, 3] and order[4] == 4
+    nodes = drawing_of(graph).nodes
+    middle = np.mean([(node.x, node.y) for node in nodes], axis=0)
+    angle = [np.arctan2(node.y - middle[1], node.x - middle[0]) for node in nodes]
+    turned = [(angle[i] - angle[0]) % (2 * np.pi) for i in (0, 2, 1, 3)]
+    assert turned == sorted(turned), "y points downwards, so angles grow clockwise"
 
 
 @pytest.mark.parametrize(("visited", "clusters"), LOOKS)
@@ -172,18 +185,71 @@ def test_no_text_lies_on_another(visited, clusters, mode):
     graph = run_graph(
         wandering(visited, clusters, name="a name so long that it would not fit beside it"), mode
     )
-    for width, inches in (("column", COLUMN), ("page", 2 * COLUMN)):
-        assert_texts_apart(transition_graph(graph, width), inches)
+    for width_mm in (85.0, 180.0):
+        assert_texts_apart(transition_graph(graph, FigureStyle(width_mm=width_mm)), width_mm / 25.4)
 
 
-@pytest.mark.parametrize("width", ["column", "page"])
-def test_no_text_of_a_difference_lies_on_another(width):
-    one = wandering(16, 16) if width == "page" else wandering(8, 8)
-    other = wandering(4, 16 if width == "page" else 8, 1, controller="mppi")
+@pytest.mark.parametrize("panels", [None, ("first", "second", "difference")])
+def test_no_text_of_a_difference_lies_on_another(panels):
+    one = wandering(16, 16) if panels else wandering(8, 8)
+    other = wandering(4, 16 if panels else 8, 1, controller="mppi")
     found = flux_difference(source(one), source(other), 9)
-    assert "share of all switches" in difference_caption(found)
-    plot = difference_plot.flux_difference(found, width)
-    assert_texts_apart(plot, COLUMN if width == "column" else 2 * COLUMN)
+    assert "shares of all switches" in difference_caption(found)
+    width_mm = 180.0 if panels else 85.0
+    plot = difference_plot.flux_difference(found, FigureStyle(panels=panels, width_mm=width_mm))
+    assert_texts_apart(plot, width_mm / 25.4)
+    assert len(plot.axes) == (5 if panels else 3), "graphs, and two signs of the key"
+
+
+def test_a_share_lies_on_no_arrow():
+    drawing = drawing_of(wandering_graph(8))
+    told = [arrow for arrow in drawing.arrows if arrow.told]
+    assert told
+    t = np.linspace(0, 1, 60)[:, None]
+    for arrow in told:
+        half = text_width(arrow.told, 6.0) / 2, 3.0
+        for other in drawing.arrows:
+            a, c, b = (np.array(p) for p in (other.start, other.control, other.end))
+            curve = (1 - t) ** 2 * a + 2 * t * (1 - t) * c + t**2 * b
+            gap = np.maximum(np.abs(curve - arrow.at) - half, 0)
+            assert np.hypot(*gap.T).min() >= other.width / 2
+
+
+def test_a_figure_has_what_was_asked_for_and_nothing_else():
+    graph = wandering_graph(8)
+    everything = " ".join(text for text, _ in boxes(transition_graph(graph)))
+    for shown in ("mode jump", "Mode jump", "never visited", "P: next", "A: switches", "S: μ"):
+        assert shown in everything
+    bare = FigureStyle(title=False, caption=False, legend=False, panels=("S",))
+    told = [text for text, _ in boxes(transition_graph(graph, bare))]
+    assert "S: μ in label (row)" in told and not any("mode" in text.lower() for text in told)
+    assert not any(text.startswith(("P:", "A:", "prototype")) for text in told)
+
+
+def test_matrices_have_the_visited_prototypes_alone_and_the_soft_graph_all():
+    for mode, rows in (("jump", 4), ("soft-train", PROTOTYPES)):
+        figure = transition_graph(wandering_graph(4, mode=mode), FigureStyle(panels=("P",)))
+        [heat] = [image for axes in figure.axes for image in axes.images][:1]
+        assert heat.get_array().shape == (rows, rows)
+
+
+@pytest.mark.parametrize("ending", ["png", "svg", "pdf"])
+def test_a_larger_font_enlarges_all_texts_and_keeps_the_width(tmp_path, ending):
+    look = FigureStyle(font="DejaVu Serif", font_size=15.0, width_mm=170.0, dpi=100, caption=False)
+    path = tmp_path / f"a.{ending}"
+    figure = transition_graph(wandering_graph(4), look)
+    save(figure, path, look=look)
+    assert figure.get_figwidth() == pytest.approx(85 / 25.4)
+    data = path.read_bytes()
+    if ending == "png":
+        assert int.from_bytes(data[16:20], "big") == round(170 / 25.4 * 100)
+    elif ending == "svg":
+        width = re.search(rb'width="([\d.]+)pt"', data)
+        assert float(width[1]) == pytest.approx(170 / 25.4 * 72, rel=1e-3)
+    else:
+        width = re.search(rb"/MediaBox \[ 0 0 ([\d.]+)", data)
+        assert float(width[1]) == pytest.approx(170 / 25.4 * 72, rel=1e-3)
+        assert b"DejaVuSerif" in data
 
 
 def test_the_figure_names_mode_convention_cycle_and_labels():
@@ -227,7 +293,7 @@ def test_prototypes_of_one_letter_are_those_of_a_cluster_of_the_best_partition(m
 def test_a_graph_that_never_moves_has_no_letters_nor_one_with_too_many_prototypes_for_them():
     still = run_graph(walked([[3] * 60], range(PROTOTYPES), clusters=16))
     assert not any(best_letters(still)) and "best" not in dict(key_of(still))
-    many = run_graph(walked([[0, 1, 2] * 30], np.arange(40) % 4, clusters=4))
+    many = run_graph(walked([[*range(40)] * 3], np.arange(40) % 4, clusters=4))
     texts = [text for text, _ in boxes(transition_graph(many))]
     assert not {"a", "a, b"} & set(texts)
 
@@ -387,10 +453,13 @@ def test_labels_of_two_agents_are_matched_by_phase_where_there_are_only_traces()
     pairs = {state.one: state.other for state in found.states}
     assert pairs == {k: rename[k] for k in visited}
     assert found.distance < 0.1
-    first, second, between = difference_drawings(found, 160.0, 160.0)
+    drawings = difference_drawings(found, 240.0, 200.0)
+    between, first, second = (drawings[panel] for panel in difference_plot.PANELS)
     assert [node.number for node in second.nodes] == [str(rename[k]) for k in sorted(visited)]
+    assert [hull.cluster for hull in first.hulls] == [hull.cluster for hull in between.hulls]
     assert [hull.color for hull in first.hulls] == [hull.color for hull in second.hulls]
-    assert between.hulls[0].name == ("0 ↔ 3",)
+    [name] = [hull.name for hull in between.hulls if hull.cluster == 0]
+    assert name[0] == "0 ↔ 3" and name[1].endswith("% of frames") and "→" in name[1]
 
 
 def test_labels_of_traces_whose_gaits_differ_are_not_matched():

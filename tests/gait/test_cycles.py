@@ -122,6 +122,21 @@ def test_hops_that_alternate_have_the_period_of_one_hop():
     assert rhythm.period_s == pytest.approx(0.4, abs=0.01)
 
 
+@pytest.mark.parametrize("hops", [2, 3])
+def test_hops_of_which_only_every_second_or_third_is_alike_have_the_period_of_one(hops):
+    # One hop apart they are alike to 0.5 or 0.55, and after two or three all are.
+    signal = wave(0.4) + (0.58 if hops == 2 else 0.6) * wave(0.4 * hops)
+    rhythm = autocorrelation_rhythm(signal, everywhere(), DT_S)
+    assert rhythm.period_s == pytest.approx(0.4, abs=0.02)
+    assert rhythm.strength > 0.97
+
+
+def test_peaks_that_do_not_divide_the_period_equally_leave_it_alone():
+    signal = wave(1.2) + 0.9 * np.where(np.arange(1000) % 60 < 20, wave(0.4), 0)
+    rhythm = autocorrelation_rhythm(signal, everywhere(), DT_S)
+    assert rhythm.period_s == pytest.approx(1.2, rel=0.02)
+
+
 def test_the_first_of_two_equal_peaks_is_the_period():
     rhythm = autocorrelation_rhythm(wave(0.4) + 0.1 * wave(0.8), everywhere(), DT_S)
     assert rhythm.period_s == pytest.approx(0.4, rel=0.02)

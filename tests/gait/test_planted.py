@@ -52,9 +52,9 @@ def test_chatter_is_at_least_the_planted_flicker_and_what_it_cuts_off_at_most(fo
 @pytest.mark.parametrize(
     ("locking", "flicker", "verdict"),
     [
-        (1.0, 0.0, "locked"),
-        (1.0, 0.02, "locked"),
-        (0.9, 0.0, "locked"),
+        (1.0, 0.0, "phase-locked"),
+        (1.0, 0.02, "phase-locked"),
+        (0.9, 0.0, "phase-locked"),
         (0.4, 0.0, "oscillating"),
         (0.4, 0.1, "oscillating"),
         (0.0, 0.0, "oscillating"),

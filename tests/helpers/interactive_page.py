@@ -24,7 +24,8 @@ from tests.helpers.fake_renderer import BITS, FakeRenderer
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, planted, sha256_of, with_soft
 
 HOSTILE = "</script><script>alert(1)</script>\"'><img src=x onerror=alert(2)>&{{ 7 * 7 }}\u2028#"
-SHOWN_HOSTILE = printable(HOSTILE)
+SHOWN = printable(HOSTILE)
+"""What stands on the page of it."""
 
 LONG_HOP = dataclasses.replace(HOP, frames=1000)
 

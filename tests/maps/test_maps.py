@@ -1,23 +1,25 @@
 """`glassviz map`: coordinates that are kept and found again, landmarks, figures, galleries."""
 
 import inspect
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from typer.main import get_command
 
 import tests.helpers.tiny as tiny
 from glassviz import archive
+from glassviz.cli import app
 from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
 from glassviz.figures.latent_map import COLORS, NO_DISTANCES, caption, figure
-from glassviz.figures.style import phase_colors
+from glassviz.figures.style import FigureStyle, category_colors, phase_colors
 from glassviz.maps.coordinates import MapOptions, coordinates_of, inputs_of, project
 from glassviz.maps.features import (
     Encoder,
@@ -526,7 +528,7 @@ def test_what_two_checkpoints_share_has_a_map_without_labels(mppi, space):
     assert {"Run", "Controller", "Gait phase"} <= titles(drawn)
     assert "Label" not in titles(drawn)
     with pytest.raises(UsageError, match="no common numbering"):
-        figure([found], ["label"])
+        figure([found], FigureStyle(panels=("label",)))
 
 
 # Figures ----------------------------------------------------------------------------------------
@@ -553,6 +555,27 @@ def test_a_figure_has_a_panel_a_colouring_quality_and_a_caption(both):
     assert drawn.get_figwidth() == pytest.approx(85 / 25.4)
 
 
+def test_numbers_of_prototypes_lie_apart_and_inside_the_panel(both):
+    drawn = figure([both], FigureStyle(panels=("label",)))
+    drawn.draw_without_rendering()
+    axes = drawn.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts if text.get_text().startswith("μ")]
+    assert len(boxes) == len(both.prototypes)
+    assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
+    frame = axes.get_window_extent().padded(2)
+    assert all(frame.containsx(box.x0) and frame.containsx(box.x1) for box in boxes)
+
+
+def test_episodes_are_categories_with_a_legend(both):
+    drawn = figure([both], FigureStyle(panels=("episode",), caption=False))
+    episodes = int(both.frames.episode.max()) + 1
+    told = [text.get_text() for axes in drawn.axes for text in axes.texts]
+    assert {str(i + 1) for i in range(episodes)} <= set(told)
+    assert len(set(category_colors(30))) == 30
+    bare = figure([both], FigureStyle(panels=("episode",), legend=False, title=False))
+    assert not any(axes.get_visible() for axes in bare.axes[1::2])
+
+
 def test_type_is_6_points_or_more_and_no_text_is_cut_off(both, mppi):
     joint = make_map(
         [mppi, planted(HOP, name="bare", glass=False)], MapOptions("pca", space="gait")
@@ -574,7 +597,7 @@ def test_the_caption_of_umap_says_that_distances_mean_nothing(mppi):
 
 @pytest.mark.parametrize("color", COLORS[:5])
 def test_every_colouring_is_a_figure_of_its_own(both, color):
-    drawn = figure([both], [color])
+    drawn = figure([both], FigureStyle(panels=(color, "quality")))
     assert len(titles(drawn)) == 2
 
 
@@ -586,15 +609,15 @@ def test_an_agent_without_labels_is_grey_beside_others_and_has_no_panel_alone(bo
     assert together.get_figwidth() == 7.0
     told = written(together).replace("\n", " ")
     assert "positions cannot be compared across maps" in told
-    side_by_side = figure([both, bare], ["phase"])
+    side_by_side = figure([both, bare], FigureStyle(panels=("phase",)))
     assert titles(side_by_side) == {"glass", "bare"}
 
 
 def test_a_run_that_never_cycles_and_never_changes_its_controller_is_drawn_all_the_same():
     found = make_map([planted(STILL, noise=0.2, glass=False)], PCA)
     assert titles(figure([found])) == {"Return-to-go", "Quality"}
-    with pytest.raises(UsageError, match="--color: expected gait cycles, found none"):
-        figure([found], ["phase"])
+    with pytest.raises(UsageError, match="--panels: expected gait cycles, found none"):
+        figure([found], FigureStyle(panels=("phase",)))
 
 
 def test_equal_maps_give_equal_files(both, tmp_path):
@@ -602,7 +625,7 @@ def test_equal_maps_give_equal_files(both, tmp_path):
 
     for ending in ("png", "svg", "pdf"):
         for name in "ab":
-            save(figure([both], ["label"]), tmp_path / f"{name}.{ending}")
+            save(figure([both], FigureStyle(panels=("label",))), tmp_path / f"{name}.{ending}")
         assert (tmp_path / f"a.{ending}").read_bytes() == (tmp_path / f"b.{ending}").read_bytes()
 
 
@@ -668,8 +691,8 @@ def test_the_command_draws_a_map_of_every_checkpoint(folder, tmp_path):
     out = tmp_path / "map.png"
     printed = glassviz(folder, "--method", "pca", "-o", out)
     assert out.stat().st_size > 20_000
-    assert printed.splitlines()[1].startswith("bare")
-    assert printed.splitlines()[2].startswith("glass")
+    starts = [line.split()[0] for line in printed.splitlines() if line.strip()]
+    assert starts.index("bare") < starts.index("glass")
     assert str(out) in printed
     assert len(maps_in(folder)) == 2
     assert "already exists" in glassviz(folder, "-o", out, code=1)
@@ -744,7 +767,8 @@ def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, 
 
 
 def test_the_command_line_names_what_the_library_has():
-    assert {*get_args(command.Color)} == {*COLORS, "all"}
+    [panels] = [each for each in get_command(app).commands["map"].params if each.name == "panels"]
+    assert {*panels.metavar.split(",")} == {*COLORS, "quality"}
     defaults = inspect.signature(command.latent_map).parameters
     assert defaults["max_points"].default == MapOptions().max_points
     assert defaults["map_seed"].default == MapOptions().seed

@@ -6,6 +6,7 @@ import importlib
 import inspect
 import json
 import pkgutil
+import re
 import typing
 from pathlib import Path
 
@@ -17,13 +18,28 @@ import glassviz.compare
 import glassviz.gait
 import glassviz.metrics
 from docs.generate import FOLDER, metrics
-from glassviz.cli import app
+from glassviz.cli import app, tables
 from glassviz.errors import UsageError
 from glassviz.gait import contacts, cycles, gait
-from glassviz.gait.verdict import gait_criteria, gait_values
+from glassviz.gait.contacts import Direction, Manner
+from glassviz.gait.verdict import (
+    Course,
+    GaitName,
+    RunGaitName,
+    gait_criteria,
+    gait_values,
+)
 from glassviz.metrics import calibration, labels, locking, nulls, segments, statistics
-from glassviz.metrics.glossary import METRICS, Metric, metric
-from glassviz.metrics.verdict import LABEL_THRESHOLDS, label_verdict
+from glassviz.metrics.glossary import METRICS, WORDS, Metric, explained, metric
+from glassviz.metrics.labels import GAIT_PHASES
+from glassviz.metrics.transitions import Mode
+from glassviz.metrics.verdict import (
+    LABEL_THRESHOLDS,
+    RunBasinName,
+    Verdict,
+    Why,
+    label_verdict,
+)
 from glassviz.report.documents import run_row
 from glassviz.rollout.evaluate import Recorded
 from glassviz.rollout.run import Run
@@ -36,13 +52,14 @@ NO_RESULTS = {"synthetic", "glossary"}
 
 BOOKKEEPING = {
     *("frames", "seconds", "episodes", "segments", "censored", "bins", "onsets", "replicates"),
-    *("count", "hits", "units", "level", "counts", "fall_manners", "split", "causes"),
+    *("count", "hits", "units", "level", "counts", "fall_manners", "split", "causes", "whys"),
     *("start", "hit", "recovery", "opening_end", "duration_s", "dt_s", "lag_s", "phase"),
     *("label", "dominant", "words", "modal", "states", "prototypes", "seed"),
     *("obs", "cycle_frames", "episode_s", "runs", "gaits_by_controller", "colours"),
     *("soft", "switches", "one", "other", "frame_dt_s", "partition"),
     *("episode", "reset_seed", "cycle_episodes", "refits", "partner", "label_split"),
-    *("labelled_runs", "at_hand", "labelled"),
+    *("labelled_runs", "at_hand", "labelled", "episodes_elsewhere", "single_label_label"),
+    *("env_steps", "gait_split", "basin_split", "moments"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
@@ -244,7 +261,59 @@ def explain(*arguments: str) -> str:
 
 def test_the_command_lists_every_metric_on_a_line_of_its_own():
     listed = [line.split()[0] for line in explain().splitlines() if line.startswith("  ")]
-    assert listed == list(METRICS)
+    assert listed[: len(METRICS)] == list(METRICS)
+    text = explain()
+    assert all(word.what in text for word in WORDS)
+
+
+# Words of outputs ---------------------------------------------------------------------------------
+
+ENUMS = (GaitName, RunGaitName, Verdict, RunBasinName, Why, Direction, Manner, Course, Mode)
+SOURCES = Path(glassviz.compare.__file__).parents[1]
+
+
+def columns_of_tables() -> set[str]:
+    """Titles of the terminal's tables, and those of pages."""
+    titles = {
+        title
+        for name, columns in vars(tables).items()
+        if name.endswith("_COLUMNS")
+        for title in columns
+    }
+    found = {" ".join(title.split()).partition(" (")[0] for title in titles}
+    for path in (SOURCES / "report" / "templates").glob("*.j2"):
+        found |= set(re.findall(r'<th scope="col"[^>]*>([^<{]+)</th>', path.read_text("utf-8")))
+    return {each for each in found if each}
+
+
+def test_every_column_and_word_of_an_output_is_explained():
+    words = columns_of_tables() | {each for enum in ENUMS for each in typing.get_args(enum)}
+    words |= {*GAIT_PHASES, "U", "κ", "K", "n", "H²", "opening", "locked", "μ", "τ"}
+    assert {"sw/cyc", "H² bits", "cut", "min..max", "basin", "relaxation time"} <= words
+    unknown = []
+    for word in sorted(words):
+        try:
+            assert explained(word)
+        except UsageError:
+            unknown.append(word)
+    assert not unknown, f"write entries in metrics/words.toml for {unknown}"
+
+
+def test_a_word_stands_for_one_thing_and_for_a_metric_that_there_is():
+    names = [each for word in WORDS for each in word.names]
+    assert len(set(names)) == len(names)
+    assert {word.metric for word in WORDS} - {None} <= set(METRICS)
+
+
+@pytest.mark.parametrize("asked", ["kappa", "κ", "Kappa"])
+def test_kappa_is_what_the_table_shows(asked):
+    told = explain(asked)
+    assert "Agreement of labels across gait cycles" in told and "fleiss_kappa" in told
+    assert json.loads(explain(asked, "--json"))["metric"]["name"] == "fleiss_kappa"
+
+
+def test_a_word_that_is_no_metric_is_told_in_a_line():
+    assert explain("knee-walk").startswith("knee-walk: Moves forward")
 
 
 def test_the_command_tells_all_of_a_metric():

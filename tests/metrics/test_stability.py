@@ -12,6 +12,7 @@ import pytest
 from rich.console import Console
 
 from glassviz.cli.tables import print_table
+from glassviz.compare.single_label import single_label
 from glassviz.errors import GlassvizError
 from glassviz.metrics.labels import TAU_GRID
 from glassviz.metrics.stability import METRICS, OVER_ALL_FRAMES, assess, of_one_clock
@@ -50,7 +51,7 @@ from tests.helpers.traces import clock_trace
 @pytest.mark.parametrize(
     ("plans", "glass", "gait", "basin", "reasons"),
     [
-        ((HOP,) * 3, True, "hop", "stable-hop", ("hop, labels locked",)),
+        ((HOP,) * 3, True, "hop", "stable-hop", ("hop, labels phase-locked",)),
         ((UNLOCKED,) * 3, True, "hop", "unstable", ("hop, labels oscillate",)),
         ((HOP,) * 2, False, "hop", "undetermined", ("hop, no labels",)),
         ((STILL,) * 2, True, "static", "unstable", ("static",)),
@@ -62,7 +63,7 @@ from tests.helpers.traces import clock_trace
             True,
             "hop",
             "split",
-            ("hop, labels locked 2/3", "hop, labels oscillate 1/3"),
+            ("hop, labels phase-locked 2/3", "hop, labels oscillate 1/3"),
         ),
     ],
 )
@@ -84,6 +85,13 @@ def test_an_episode_does_not_depend_on_the_others_but_for_chance():
     one, other = alone.episodes[0], among.episodes[0]
     assert one.basin.name == other.basin.name
     assert one.steady_labels.locking.locking_u == other.steady_labels.locking.locking_u
+
+
+def test_chance_in_an_episode_does_not_depend_on_the_others_either():
+    trace = planted(UNLOCKED, HOP, UNLOCKED)
+    whole, alone = assess(trace), assess(trace.first(1))
+    assert repr(whole.episodes[0].gait.return_map) == repr(alone.episodes[0].gait.return_map)
+    assert repr(whole.episodes[0].labels) == repr(alone.episodes[0].labels)
 
 
 def test_what_is_about_cycles_is_the_same_over_all_and_over_steady_frames():
@@ -239,10 +247,10 @@ def test_the_audit_has_the_own_temperature_among_others_and_is_the_same_there():
 @pytest.mark.parametrize(
     ("plans", "verdict"),
     [
-        ((HOP, HOP), "locked"),
+        ((HOP, HOP), "phase-locked"),
         ((HOP, UNLOCKED), "split"),
         ((HOP, HOP, HOP, UNLOCKED), "split"),
-        ((HOP,) * 4 + (UNLOCKED,), "locked"),
+        ((HOP,) * 4 + (UNLOCKED,), "phase-locked"),
     ],
 )
 def test_the_label_verdict_of_a_run_needs_more_than_three_quarters(plans, verdict):
@@ -372,7 +380,7 @@ def test_json_holds_everything_with_null_for_what_is_undefined(rows):
 def test_json_tells_of_events_and_of_labels_against_lag_and_temperature():
     found = assess(with_soft(planted(HOP, HOP)))
     [run] = json.loads(stability_json([row(found)]))["runs"]
-    assert run["label_verdict"] == "locked"
+    assert run["label_verdict"] == "phase-locked"
     first, gait = run["episodes"][0]["gait"], found.episodes[0].gait
     assert first["mean_height_m"] == pytest.approx(gait.mean_height_m)
     touchdowns, liftoffs = first["touchdowns_s"], first["liftoffs_s"]
@@ -416,9 +424,11 @@ def test_the_table_names_gait_basin_and_reason_of_every_run(folder):
     done = stability(folder)
     assert done.exit_code == 1
     lines = {line.split()[0]: line for line in done.stdout.splitlines() if line}
-    assert "stable-hop: hop, labels locked" in lines["a"]
-    assert "unstable: hop, labels oscillate" in lines["unlocked"]
-    assert "split (1 static, 1 knee-walk)" in lines["mixed"]
+    assert re.search(r"hop +phase-locked .* stable-hop$", lines["a"].rstrip())
+    assert re.search(
+        r"hop +oscillating .* unstable \(labels oscillate\)$", lines["unlocked"].rstrip()
+    )
+    assert "gait 1 static and 1 knee-walk" in lines["mixed"]
     [failed] = [line for line in done.stdout.splitlines() if "c.npz" in line]
     assert "failed: expected a trace" in failed
 
@@ -430,17 +440,31 @@ def test_the_table_fits_a_terminal_without_losing_a_word(rows, width):
     text = console.file.getvalue()
     assert max(map(len, text.splitlines())) <= width
     assert "…" not in text
-    assert "unlocked" in text and "oscillate" in text and "undetermined" not in text
+    assert "unlocked" in text and "oscillat" in text and "undetermined" not in text
 
 
-def test_the_table_says_one_label_of_a_hop_with_one_and_a_dash_of_one_without():
+def test_the_table_says_one_label_of_a_hop_with_one_and_none_of_one_without():
     console = Console(width=200, file=io.StringIO(), highlight=False)
     constant = row(assess(planted(replace(HOP, map=(3,)))), "constant")
     print_table([constant, row(assess(planted(HOP, glass=False)), "without")], console=console)
     lines = {line.split()[0]: line for line in console.file.getvalue().splitlines() if line}
-    assert re.search(r" 1 +one label ", lines["constant"])
-    assert "stable-hop: hop, labels locked (one label)" in lines["constant"]
-    assert "one label" not in lines["without"] and re.search(r"hop +– +– +–", lines["without"])
+    assert re.search(r"hop +one label +1 +– .* stable-hop +label 3: 100%", lines["constant"])
+    assert re.search(r"hop +none +– +– +–", lines["without"])
+
+
+def test_one_label_tells_how_far_it_is_from_being_stuck():
+    hop = replace(HOP, map=(3,))
+    mine = row(assess(planted(hop, hop, name="a")), "a")
+    walk = row(assess(planted(replace(KNEE, map=(3, 1)), name="a", controller="pi")), "a")
+    stuck = row(assess(planted(replace(KNEE, map=(3,)), name="b", controller="pi")), "b")
+    alone = row(assess(planted(hop, name="b")), "b")
+    found = single_label(mine, [mine, walk, stuck, alone])
+    assert (found.label, found.share, found.episodes_elsewhere) == (3, 1.0, 1)
+    assert found.elsewhere == pytest.approx(0.5, abs=0.1)
+    assert single_label(alone, [mine, walk, stuck, alone]).elsewhere == 1.0
+    assert single_label(mine, [mine]).elsewhere is None and single_label(walk, [walk]) is None
+    told = run_row(mine, [mine, walk])
+    assert told["single_label_label"] == 3 and told["single_label_elsewhere"] == found.elsewhere
 
 
 def test_the_table_names_the_labels_that_it_goes_by():

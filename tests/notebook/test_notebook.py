@@ -16,7 +16,7 @@ from nbclient import NotebookClient
 
 import glassviz as gv
 from glassviz import notebook as progress_module
-from glassviz.notebook import Film, Rollout, progress
+from glassviz.notebook import CONTROLS, Film, Rollout, Rollouts, Runs, progress
 from glassviz.notebook import Run as Agent
 from glassviz.rollout.run import Run
 from glassviz.video.film import FilmReport
@@ -78,11 +78,43 @@ def test_a_checkpoint_opens_as_a_run_and_a_trace_as_a_rollout(run, hopper):
     assert hopper.trace.episodes == 3 and hopper.reused and hopper.name == "hopper"
 
 
-def test_a_folder_of_one_run_is_that_run_and_of_several_is_refused(tmp_path):
+def test_a_folder_of_one_run_is_that_run_and_of_several_is_all_of_them(tmp_path):
     (tmp_path / "a.safetensors").write_bytes(AGENT.read_bytes())
     assert isinstance(gv.load(str(tmp_path)), Agent)
     (tmp_path / "b.safetensors").write_bytes(AGENT.read_bytes())
-    with pytest.raises(gv.GlassvizError, match="expected one run, found 2"):
+    runs = gv.load(tmp_path)
+    assert isinstance(runs, Runs) and [each.name for each in runs] == ["a", "b"]
+    assert repr(runs) == "Runs(2 checkpoints)" and runs[1:][0].name == "b"
+    rows = html.fromstring(runs._repr_html_()).findall(".//tbody/tr")
+    assert [row[0].text for row in rows] == ["a", "b"]
+    assert gv.load([tmp_path / "b.safetensors", AGENT])[0].name == "b"
+
+
+def test_many_agents_act_and_compare(tmp_path, folder):
+    (tmp_path / "a.safetensors").write_bytes(AGENT.read_bytes())
+    (tmp_path / "b.safetensors").write_bytes(AGENT.read_bytes())
+    made = gv.load(tmp_path).rollout(1, "pi", steps=5, folder=tmp_path / "traces")
+    assert isinstance(made, Rollouts) and repr(made) == "Rollouts(2 roll-outs)"
+
+
+def test_many_rollouts_are_a_table_and_their_comparison_another(tmp_path, folder):
+    for name, plan in (("hopper", HOP), ("still", STILL)):
+        planted(plan, plan, name=name).save(tmp_path / f"{name}.npz")
+    rollouts = gv.load(tmp_path)
+    assert isinstance(rollouts, Rollouts) and len(rollouts) == 2
+    assert "hopper" in html.fromstring(rollouts._repr_html_()).text_content()
+    found = rollouts.compare()
+    assert re.fullmatch(r"Comparison\(2 roll-outs: 1 [\w-]+, 1 [\w-]+\)", repr(found))
+    page = html.fromstring(found._repr_html_())
+    assert [row[0].text for row in page.findall(".//tbody/tr")] == ["hopper", "still"]
+    assert "Do the gaits differ?" in page.text_content()
+    assert [each["run"] for each in found.to_dict()["runs"]] == ["hopper", "still"]
+
+
+def test_checkpoints_and_traces_are_not_opened_together(tmp_path):
+    (tmp_path / "a.safetensors").write_bytes(AGENT.read_bytes())
+    planted(HOP).save(tmp_path / "b.npz")
+    with pytest.raises(gv.UsageError, match="found 1 of 2 files to be traces"):
         gv.load(tmp_path)
 
 
@@ -124,6 +156,24 @@ def test_results_tell_what_they_are_in_a_line(run, hopper):
     assert repr(run) == "Run('refined-small-s1', glass, 8 labels)"
     assert repr(hopper).startswith("Rollout('hopper', mppi, 3 episodes of ")
     assert repr(hopper.stability()).startswith("Stability('hopper', mppi, gait hop, basin ")
+
+
+def test_what_the_library_returns_says_what_it_is_in_a_line(run, hopper, walker):
+    from glassviz.compare.graphs import run_graph
+    from glassviz.maps.coordinates import MapOptions
+    from glassviz.maps.maps import make_map
+    from glassviz.report.compose import compose
+
+    stability = hopper.stability().result
+    found = [
+        *(run.checkpoint, hopper.trace, hopper.run, stability, stability.episodes[0]),
+        *(gv.RolloutOptions(), gv.FilmOptions(), gv.compare_runs([hopper.run, walker.run])),
+        run_graph(hopper.trace, "jump", "hopper"),
+        make_map([walker.trace], MapOptions("pca"), walker.path.parent, ["walker"]),
+        compose([hopper.run], "x", open_renderer=FakeRenderer),
+    ]
+    for each in found:
+        assert len(repr(each)) < 400 and repr(each).startswith(type(each).__name__), each
 
 
 def test_the_card_of_a_run_says_what_matters_and_folds_away_the_rest(run):
@@ -185,6 +235,7 @@ def test_a_film_plays_in_the_page_and_can_be_saved(filmed, tmp_path):
     assert film.report.frames == 30 and "episode 2 of 3" in film.caption
     page = html.fromstring(film._repr_html_())
     [video] = page.findall(".//video")
+    assert (video.get("width"), video.get("height")) == ("320", str(240 + CONTROLS))
     kind, data = video.get("src").split(",")
     assert kind == "data:video/mp4;base64" and base64.b64decode(data) == film.mp4
     assert film.save(tmp_path / "clock.mp4").read_bytes() == film.mp4
@@ -240,7 +291,7 @@ def test_the_graph_comes_back_as_axes(walker):
         (lambda rollout: rollout.map(method="tsne"), "method: expected one of umap, pca"),
         (lambda rollout: rollout.graph("train"), "mode: expected one of frame"),
         (lambda rollout: rollout.labels("fitted"), "glassviz fit"),
-        (lambda rollout: rollout.labels("none.safetensors"), "no such file"),
+        (lambda rollout: rollout.labels("none.safetensors"), "which is no file"),
     ],
 )
 def test_what_there_is_not_is_refused(hopper, draw, said):

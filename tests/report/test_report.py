@@ -18,7 +18,7 @@ from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
 from glassviz.metrics.stability import median_episode
 from glassviz.report.compose import compose
-from glassviz.report.html import to_html, to_markdown, write_html, write_markdown
+from glassviz.report.html import source_hash, to_html, to_markdown, write_html, write_markdown
 from glassviz.report.page import Missed
 from glassviz.report.phrases import captions
 from glassviz.report.sections import FRAMES, chosen_frames
@@ -99,7 +99,9 @@ def test_a_checkpoint_has_one_card_with_its_controllers_in_it(page):
 
 def test_the_verdict_counts_hops_and_basins_by_controller(page):
     told = " ".join(page.verdict)
-    assert "With the planner, the gait is hop and the basin stable-hop (hop, l" in told
+    assert (
+        "With the planner, the gait is hop, the labels are phase-locked, and the basin is " in told
+    )
     assert "With the policy, 1 of 3 runs hops." in told
     assert f"Basins: stable-hop 1 ({HOSTILE}); unstable 2 (hopper and plain)" in told
     assert "Planner and policy differ in gait or basin for 1 run: hopper." in told
@@ -113,7 +115,7 @@ def test_two_traces_of_a_checkpoint_are_one_run(tmp_path):
     for i, trace in enumerate(traces):
         trace.save(tmp_path / "traces" / f"{i}.npz")
     done = report(tmp_path / "traces", "-o", tmp_path / "r.html")
-    assert "2 of 2 rows, 1 checkpoint\n" in done.stdout
+    assert "2 of 2 rows, 1 seed\n" in done.stdout
 
 
 def test_the_command_is_shown_whole_and_without_control_characters(rows):
@@ -133,7 +135,7 @@ def test_evidence_is_the_criteria_of_the_episodes_with_their_places(page):
     assert groups["Gait knee-walk: requires all"].folded
     locked, oscillating = (
         next(group for title, group in groups.items() if title.startswith(start))
-        for start in ("Labels locked", "Labels oscillating")
+        for start in ("Labels one label", "Labels oscillating")
     )
     assert [each.name for each in locked.criteria].count("fleiss_kappa") == 1
     assert [each.threshold for each in oscillating.criteria if each.name == "fleiss_kappa"] == [
@@ -176,25 +178,28 @@ def test_an_unmeasured_criterion_has_no_value_and_no_dot(page):
 
 
 def test_the_answers_are_what_was_planted(page):
-    answers = {each.code: each.text for each in page.cards[0].sides[0].answers}
-    assert answers["A1"].startswith("Forward in 3 of 3 episodes")
-    assert answers["A2"].startswith("Rhythmic in 3 of 3 episodes; mean cycle 0.40 s")
-    assert answers["A3"] == "It never falls."
-    assert answers["A5"].startswith("2.5")
-    assert answers["B1"].startswith("4 of 8 have more than 1 % of frames: 0, 1, 2, 3.")
-    assert "0→1→2→3" in answers["B2"] and answers["B2"].startswith("In step in 3 of 3")
-    assert "(3 pairs)" in answers["B4"]
-    assert "Left to the viewer" in answers["C2"]
-    assert "0 of 3 episodes" in answers["D3"]
-    plain = {each.code: each.text for each in page.cards[1].sides[0].answers}
-    assert plain["A1"].startswith("In place in 1 of 1 episode; on average ")
-    assert all(plain[code] == "The agent has no labels." for code in ("B1", "B2", "B3", "B4", "D3"))
+    answers = {each.question: each.text for each in page.cards[0].sides[0].answers}
+    assert answers["Forward or in place?"].startswith("Forward in 3 of 3 episodes")
+    assert answers["Rhythmic?"].startswith("Rhythmic in 3 of 3 episodes; mean cycle 0.40 s")
+    assert answers["How does it fall?"] == "It never falls."
+    assert answers["Hops per second?"].startswith("2.5")
+    assert answers["How many labels?"].startswith(
+        "4 of 8 have more than 1 % of frames: 0, 1, 2, 3."
+    )
+    assert "0→1→2→3" in answers["In step with the gait?"] and answers[
+        "In step with the gait?"
+    ].startswith("In step in 3 of 3")
+    assert "(3 pairs)" in answers["Same phase map in all episodes?"]
+    assert "0 of 3 episodes" in answers["One label nearly all the time?"]
+    plain = {each.question: each.text for each in page.cards[1].sides[0].answers}
+    assert plain["Forward or in place?"].startswith("In place in 1 of 1 episode; on average ")
+    assert not any("label" in question or "phase" in question for question in plain)
 
 
 def test_how_far_an_episode_got_says_of_each_whether_it_fell(tmp_path):
     falling = replace(HOP, falls=1)
     page = composed(tmp_path, planted(falling, HOP, falling))
-    [text] = [each.text for each in page.cards[0].sides[0].answers if each.code == "A4"]
+    [text] = [each.text for each in page.cards[0].sides[0].answers if "How far" in each.question]
     entries, spared = text.removeprefix("By episode: ").split(". ")
     fallen, whole, last = entries.split(", ")
     assert whole.endswith(" m (no fall)") and spared == "No fall in 1 of 3."
@@ -207,7 +212,7 @@ def test_recorded_returns_stand_beside_the_fresh_ones(rows):
 
     row = dataclasses.replace(rows[0], recorded=Recorded(10_000.0, 5))
     page = compose([row], "glassviz report", open_renderer=FakeRenderer)
-    [answer] = [each for each in page.cards[0].sides[0].answers if each.code == "C1"]
+    [answer] = [each for each in page.cards[0].sides[0].answers if "Return" in each.question]
     assert "Evaluation during training: 10000, above the interval of these episodes." in answer.text
 
 
@@ -291,11 +296,16 @@ def test_one_label_is_said_where_locking_stands_and_no_label_is_a_dash(tmp_path)
     knee = planted(replace(KNEE, map=(3,)))
     page = composed(tmp_path, one, planted(HOP, glass=False), sometimes, knee)
     constant, without, sometimes, knee = page.rows
-    assert (knee.locking, knee.reason) == ("one label", "knee-walk")  # Its label decides nothing.
-    assert (constant.locking, constant.reason) == ("one label", "hop, labels locked (one label)")
-    assert page.cards[0].sides[0].reasons == (constant.reason,)
-    assert (without.locking, without.reason) == ("–", "hop, no labels")
-    assert re.fullmatch(r"[01]\.\d\d", sometimes.locking) and "one label" not in sometimes.reason
+    assert (knee.labels, knee.basin, knee.reason) == (
+        "one label (label 3: 100%)",
+        "unstable",
+        "not a hop",
+    )
+    assert (constant.labels, constant.basin, constant.reason) == (knee.labels, "stable-hop", "")
+    assert page.cards[0].sides[0].reasons == ("hop, one label",)
+    assert (without.locking, without.labels, without.reason) == ("–", "none", "no labels")
+    assert re.fullmatch(r"[01]\.\d\d", sometimes.locking)
+    assert "1 one label" in sometimes.labels and "1 phase-locked" in sometimes.labels
 
 
 def test_nothing_but_broken_runs_is_a_page():
@@ -311,8 +321,8 @@ def test_nothing_but_broken_runs_is_a_page():
 
 def test_the_html_is_well_formed_and_its_ids_and_links_are_sound(text):
     # As XML every tag must be closed; void elements are the only ones that HTML leaves open.
-    closed = re.sub(r"<(meta|link|img|br|wbr)([^>]*)>", r"<\1\2/>", text)
-    closed = re.sub(r"<!DOCTYPE html>|<style>.*?</style>", "", closed, flags=re.DOTALL)
+    closed = re.sub(r"<(meta|link|img|input|br|wbr)([^>]*)>", r"<\1\2/>", text)
+    closed = re.sub(r"<!DOCTYPE html>|<(style|script)>.*?</\1>", "", closed, flags=re.DOTALL)
     etree.fromstring(closed.replace("&nbsp;", " "), etree.XMLParser(resolve_entities=False))
     tree = html.fromstring(text)
     ids = tree.xpath("//@id")
@@ -336,17 +346,17 @@ def test_headings_go_down_one_level_at_a_time_and_tables_and_pictures_are_told(t
 
 def test_the_page_names_nothing_that_lies_elsewhere(text):
     tree = html.fromstring(text)
-    assert not tree.xpath("//script")
     sources = tree.xpath("//@src | //@href")
     assert all(each.startswith(("data:", "#")) for each in sources)
     assert "url(http" not in text and "@import" not in text
     [policy] = tree.xpath("//meta[@http-equiv='Content-Security-Policy']/@content")
-    assert "default-src 'none'" in policy
+    [script] = tree.xpath("//script")
+    assert "default-src 'none'" in policy and f"script-src {source_hash(script.text)};" in policy
 
 
 def test_hostile_names_are_text(text):
     tree = html.fromstring(text)
-    assert not tree.xpath("//script") and not tree.xpath("//@onerror")
+    assert len(tree.xpath("//script")) == 1 and not tree.xpath("//@onerror")
     assert any(HOSTILE in each.text_content() for each in tree.xpath("//article//h2"))
     assert "{{ 7 * 7 }}" in tree.text_content()
 
@@ -382,7 +392,7 @@ def test_markdown_is_read_as_it_was_meant(page):
     assert not tree.xpath("//script") and not [a for a in tree.iter("a")]
     first = tree.xpath("(//table)[1]//tr")
     assert len(first) == 1 + len(page.rows)
-    assert {len(row.xpath("td|th")) for row in first} == {10}
+    assert {len(row.xpath("td|th")) for row in first} == {11}
 
 
 # Files --------------------------------------------------------------------------------------------
@@ -433,7 +443,7 @@ def report(*arguments):
 
 def test_the_command_writes_the_report_and_says_that_a_run_failed(folder, tmp_path):
     done = report(folder, "-o", tmp_path / "r.html")
-    assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
+    assert done.exit_code == 1 and "4 of 5 rows, 3 seeds" in done.stdout
     assert f"error: {folder / 'c.npz'}: expected a trace" in done.stderr
     text = (tmp_path / "r.html").read_text()
     assert "data:image/jpeg;base64," in text and "Comparison of runs" in text
@@ -489,22 +499,111 @@ def printed(page, tmp_path_factory, browser):
     return folder / "r.pdf"
 
 
-def test_on_paper_every_card_begins_a_page(page, printed):
+def test_on_paper_closed_cards_share_pages(page, printed):
     pages = len(re.findall(rb"/Type\s*/Page\b", printed.read_bytes()))
-    assert len(page.cards) + 1 <= pages <= 8 * len(page.cards)
+    assert pages <= 4 + len(page.cards)
 
 
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="no pdftotext on this machine")
-def test_paper_has_all_that_the_screen_has_also_what_is_folded_there(page, printed):
-    done = subprocess.run(["pdftotext", "-raw", printed, "-"], capture_output=True, check=True)
-    text = re.sub(r"\s+", "", done.stdout.decode())
+def words_of(pdf: Path) -> str:
+    done = subprocess.run(["pdftotext", "-raw", pdf, "-"], capture_output=True, check=True)
+    return re.sub(r"\s+", "", done.stdout.decode())
+
+
+needs_pdftotext = pytest.mark.skipif(
+    shutil.which("pdftotext") is None, reason="no pdftotext on this machine"
+)
+
+
+@needs_pdftotext
+def test_on_paper_a_closed_card_says_its_verdict_and_nothing_long(page, printed):
+    text = words_of(printed)
+    for side in (side for card in page.cards for side in card.sides):
+        assert re.sub(r"\s+", "", side.summary) in text
+        assert re.sub(r"\s+", "", side.answers[0].text) not in text
+    assert re.sub(r"\s+", "", page.sources[0].facts) in text
+    assert re.sub(r"\s+", "", next(iter(page.terms.values())).trap) in text
+
+
+@needs_pdftotext
+def test_on_paper_an_open_card_has_all_that_it_has_on_the_screen(page, tmp_path, browser):
+    write_html(page, tmp_path / "r.html")
+    browser.open(tmp_path / "r.html", 1280)
+    browser.evaluate("[...document.querySelectorAll('article > details')].at(-1).open = true")
+    browser.pdf(tmp_path / "r.pdf")
+    text = words_of(tmp_path / "r.pdf")
     last = page.cards[-1].sides[-1]
     for each in last.answers:
         assert re.sub(r"\s+", "", each.text) in text
     assert re.sub(r"\s+", "", last.episodes[-1].reason) in text
-    sides = [side for card in page.cards for side in card.sides]
-    folded = [group for side in sides for group in side.evidence if group.folded]
+    folded = [group for group in last.evidence if group.folded]
     assert folded
-    for title in {group.title for group in folded}:
-        times = sum(group.title == title for side in sides for group in side.evidence)
-        assert text.count(re.sub(r"\s+", "", title)) == times
+    for group in folded:
+        assert text.count(re.sub(r"\s+", "", group.title)) == 1
+
+
+# Long reports -------------------------------------------------------------------------------------
+
+
+def test_cards_are_closed_where_there_are_several_and_what_they_share_is_said_once(tmp_path):
+    page = composed(tmp_path, planted(HOP, name="one"), planted(HOP, UNLOCKED, name="two"))
+    other = composed(tmp_path, planted(HOP, name="one"), planted(UNLOCKED, name="two"))
+    [episodes] = set(other.shared) - set(page.shared)
+    assert episodes.startswith("1 episode of ") and page.shared
+    tree = html.fromstring(to_html(other))
+    cards = tree.xpath("//article/details")
+    assert len(cards) == 2 and not any("open" in each.attrib for each in cards)
+    for said in (" · ".join(other.shared), *(told for _, told in captions.READING)):
+        assert tree.text_content().count(said) == 1, said
+
+
+def test_a_single_card_is_open(rows):
+    page = compose(rows[:1], "glassviz report", open_renderer=FakeRenderer)
+    [card] = html.fromstring(to_html(page)).xpath("//article/details")
+    assert "open" in card.attrib and page.shared == ()
+
+
+@pytest.fixture
+def opened(page, tmp_path, browser):
+    write_html(page, tmp_path / "r.html")
+    browser.open(tmp_path / "r.html", 1440)
+    yield browser
+    assert browser.complaints == []
+
+
+ORDER = "[...document.querySelectorAll('#runs tbody tr')].map((row) => row.cells[2].textContent)"
+
+
+def test_the_table_is_sorted_by_a_click_and_what_has_no_number_comes_last(page, opened):
+    returns = [float(re.split(" ±", row.returns)[0]) for row in page.rows if row.error is None]
+    for wanted in (sorted(returns, reverse=True), sorted(returns)):
+        opened.evaluate("document.querySelectorAll('#runs thead button')[2].click()")
+        *numbers, failed = opened.evaluate(ORDER)
+        assert [float(re.split(" ±", each)[0]) for each in numbers] == wanted
+        assert "expected a trace" in failed
+
+
+def test_the_filter_keeps_rows_cards_and_contents_of_the_runs_that_match(page, opened):
+    opened.evaluate(
+        "(() => { const box = document.getElementById('filter'); box.value = 'hopper KNEE';"
+        " box.dispatchEvent(new Event('input')); })()"
+    )
+    kept = "[...document.querySelectorAll('{}')].filter((each) => !each.hidden).length"
+    assert opened.evaluate(kept.format("#runs tbody tr")) == 1
+    assert opened.evaluate(kept.format("article")) == 1
+    assert opened.evaluate(kept.format("li[data-run]")) == 1
+    assert opened.evaluate("document.getElementById('shown').textContent") == "1 of 5 rows"
+
+
+def test_a_link_opens_the_card_that_it_leads_to(page, opened):
+    opened.evaluate("location.hash = '#run-2'")
+    assert opened.wait_for("document.querySelector('#run-2').parentElement.open")
+    assert opened.evaluate("document.querySelectorAll('article > [open]').length") == 1
+
+
+def test_the_heads_of_the_table_stay_in_view(page, opened):
+    moved = opened.evaluate(
+        "(() => { const box = document.querySelector('.tall'); box.style.maxHeight = '120px';"
+        " box.scrollTop = 80; return box.querySelector('th').getBoundingClientRect().top -"
+        " box.getBoundingClientRect().top; })()"
+    )
+    assert moved == pytest.approx(1, abs=1.5)

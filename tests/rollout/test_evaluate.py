@@ -26,6 +26,7 @@ from glassviz.rollout.evaluate import (
     Evaluation,
     Fresh,
     Recorded,
+    better_controllers,
     evaluate,
     recorded_in,
     reevaluate,
@@ -43,7 +44,14 @@ UNPLANNABLE = AGENT.replace(no_planner="its dynamics are jumpy")
 
 @pytest.fixture(scope="module")
 def agents():
-    return [init_params(AGENT, jax.random.key(i)) for i in range(3)]
+    return [telling_apart(init_params(AGENT, jax.random.key(i)), i) for i in range(3)]
+
+
+def telling_apart(params, seed: int):
+    """An agent that expects something: to a new one all plans are equally good."""
+    last = params["rew"]["Dense_1"]
+    kernel = jax.random.normal(jax.random.key(seed), last["kernel"].shape)
+    return params | {"rew": params["rew"] | {"Dense_1": last | {"kernel": kernel}}}
 
 
 @pytest.fixture(scope="module")
@@ -255,12 +263,12 @@ def test_the_command_prints_a_table_with_the_broken_file_in_its_row(files):
     )
     assert code == 1
     lines = {
-        name: next((line for line in text.splitlines() if str(path) in line), "")
+        name: next((line for line in text.splitlines() if line.startswith(path.stem)), "")
         for name, path in files.items()
     }
-    assert re.search(r"pi .*1000\.0 \(n=3\) .*lower; recorded is above", lines["good"])
-    assert "failed: expected" in lines["broken"]
-    assert re.search(r"pi .* 2 +none", lines["other"])
+    assert re.search(r"pi .*1000\.0 \(n=3\) .*lower, recorded above", lines["good"])
+    assert "failed: " in lines["broken"] and "expected a checkpoint" in lines["broken"]
+    assert re.search(r"pi .* 2 +–", lines["other"])
     assert "Student's t" in text and "maximum of noisy evaluations" in text
 
 
@@ -271,7 +279,7 @@ def test_without_a_failure_the_command_ends_with_0_and_says_when_episodes_are_no
 
 
 def test_the_command_prints_json_and_csv(files):
-    arguments = (files["good"], files["broken"], "--episodes", 2)
+    arguments = (files["good"], files["broken"], "--episodes", 2, "--controller", "both")
     code, text = run(*arguments, "--json")
     told = json.loads(text)
     assert code == 1 and [row.get("controller") for row in told] == ["mppi", "pi", None]
@@ -297,3 +305,24 @@ def test_the_help_names_the_default_seed():
 def test_planning_what_cannot_be_planned_with_is_one_sentence(agents):
     with pytest.raises(GlassvizError, match="supports planning"):
         evaluate(UNPLANNABLE, agents[:1], {"mppi": 1}, seed=0)
+
+
+def told(mppi: float, pi: float):
+    return {"evaluation": {"mppi": {"mean": mppi}, "pi": {"mean": pi}}}
+
+
+def test_a_controller_that_was_better_by_far_is_named_with_its_option():
+    agents = [("refined", told(3.9, 458.0)), ("alike", told(100.0, 150.0)), ("new", {})]
+    line = better_controllers(agents, ["mppi"])
+    assert line == (
+        "pi earns far more than mppi, by their records: refined (458 against 4); --controller pi "
+        "shows it"
+    )
+    assert better_controllers(agents, ["pi"]) is None
+    assert better_controllers(agents, ["mppi", "pi"]) is None
+    assert better_controllers([("nothing", told(0.0, 3.0))], ["mppi"]) is None
+    refined = [("hop", {"refined": [{"recipe": "policy refined by evolution strategies"}]})]
+    assert "hop (its policy was refined" in str(better_controllers(refined, ["mppi"]))
+    assert better_controllers(refined, ["pi"]) is None
+    alone = [("searched", {"evaluation": {"pi": {"mean": 458.0}}})]
+    assert "searched (458 against no evaluation)" in str(better_controllers(alone, ["mppi"]))

@@ -72,14 +72,14 @@ def test_cards_and_pictures_beside_checkpoints_are_passed_over(tmp_path):
     lines: list[str] = []
     found = find_targets(sorted(tmp_path.iterdir()), lines.append)
     assert [target.path.name for target in found] == ["a.safetensors"]
-    assert lines == ["passed over without trace or checkpoint: a.md, a.png, logs"]
+    assert lines == ["skipped a.md, a.png, logs: not checkpoints or traces"]
 
 
-def test_of_what_is_passed_over_the_first_are_named(tmp_path):
+def test_many_files_of_another_kind_are_counted(tmp_path):
     touch(tmp_path, "a.safetensors", *(f"{i}.md" for i in range(7)))
     lines: list[str] = []
     find_targets(sorted(tmp_path.iterdir()), lines.append)
-    assert lines[0].endswith(": 0.md, 1.md, 2.md, 3.md, 4.md and 2 more")
+    assert lines == ["skipped 7 files that are not checkpoints or traces"]
 
 
 def test_what_begins_like_a_checkpoint_is_one_whatever_its_name(tmp_path):
@@ -136,3 +136,13 @@ def test_a_pattern_that_no_shell_expanded_is_expanded(tmp_path, monkeypatch):
 def test_what_is_named_twice_is_assessed_once(tmp_path):
     touch(tmp_path, "a.npz")
     assert paths(tmp_path, tmp_path / "a.npz") == [tmp_path / "a.npz"]
+
+
+def test_a_folder_of_run_folders_stands_for_the_seeds_of_each(tmp_path):
+    best = "checkpoints/best_mppi.safetensors"
+    touch(tmp_path, f"hop/seed_1/{best}", f"stand/seed_1/{best}", f"stand/seed_2/{best}")
+    touch(tmp_path, "notes/today.txt")
+    found = find_targets([tmp_path])
+    assert [each.name for each in found] == ["hop/seed_1", "stand/seed_1", "stand/seed_2"]
+    files = touch(tmp_path, "own.safetensors")
+    assert paths(files) == [tmp_path / "own.safetensors"], "checkpoints come before folders of them"

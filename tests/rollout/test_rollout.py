@@ -12,6 +12,7 @@ import tests.helpers.tiny as tiny
 from glassviz.agents import glass
 from glassviz.agents.networks import encode, init_params
 from glassviz.envs.hopper import HopperBatch, Step
+from glassviz.rollout import rollout
 from glassviz.rollout.rollout import Actors, reset_seeds, roll_out
 
 FRAMES = 12
@@ -122,7 +123,13 @@ def test_the_same_call_gives_the_same_trace_bit_for_bit(params):
     assert all(np.array_equal(runs[0][name], runs[1][name]) for name in runs[0])
 
 
-def test_several_agents_in_one_call_do_what_each_does_alone(params):
+@pytest.fixture(params=[False, True], ids=["one by one", "in one call"])
+def batched(request, monkeypatch):
+    """As a CPU decides the episodes, and as an accelerator does."""
+    monkeypatch.setattr(rollout, "batching_is_faster", lambda: request.param)
+
+
+def test_several_agents_side_by_side_do_what_each_does_alone(params, batched):
     other = init_params(tiny.AGENT, jax.random.key(9), logit_scale=3.0)
     together = roll_out(
         tiny.AGENT, [params, other], "mppi", HopperBatch(tiny.AGENT.env, 4), seed=2, steps=4
@@ -145,7 +152,7 @@ def test_an_agent_without_glass_has_no_labels_and_invents_none():
     assert np.all(trace["label"] == -1) and np.all(trace["prototype"] == -1)
 
 
-def test_several_agents_without_glass_do_what_each_does_alone():
+def test_several_agents_without_glass_do_what_each_does_alone(batched):
     config = tiny.AGENT.replace(glass=None)
     agents = [init_params(config, jax.random.key(i)) for i in range(2)]
     together = roll_out(config, agents, "pi", Clock(4), 0, 3)

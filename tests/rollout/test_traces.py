@@ -13,7 +13,9 @@ import pytest
 import tests.helpers.tiny as tiny
 from glassviz import checkpoints
 from glassviz.agents.networks import batching_is_faster, init_params
+from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
+from glassviz.rollout import traces
 from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.evaluate import reevaluate
 from glassviz.rollout.traces import RolloutOptions, find_runs, traces_of
@@ -74,6 +76,94 @@ def test_other_inputs_lead_to_another_trace(recorded, checkpoint):
         [other] = traces_of([checkpoint], options, folder)
         assert other.trace_path not in known and not other.reused, change
         known.add(other.trace_path)
+
+
+def test_the_file_of_a_trace_says_what_is_in_it(checkpoint, tmp_path):
+    options = dataclasses.replace(OPTIONS, controllers=("pi",), seed=4)
+    [run] = traces_of([checkpoint], options, tmp_path)
+    assert run.trace_path.name.startswith("agent-pi-seed4-6steps-")
+
+
+cpu = pytest.mark.skipif(batching_is_faster(), reason="elsewhere a batch rounds otherwise")
+
+
+def other_agent(folder: Path) -> Path:
+    """A checkpoint whose planner tells actions apart."""
+    params = jax.tree.map(np.asarray, init_params(tiny.AGENT, jax.random.key(2)))
+    last = params["rew"]["Dense_1"]
+    last["kernel"] = np.random.default_rng(0).normal(size=last["kernel"].shape).astype(np.float32)
+    checkpoints.save(folder / "other.safetensors", tiny.AGENT, params, {})
+    return folder / "other.safetensors"
+
+
+@cpu
+@pytest.mark.parametrize("controller", ["mppi", "pi"])
+def test_an_episode_is_the_same_however_many_are_recorded_beside_it(
+    checkpoint, tmp_path, controller
+):
+    both = [checkpoint, other_agent(tmp_path)]
+    options = dataclasses.replace(OPTIONS, controllers=(controller,), steps=4)
+    whole: dict[int, list[Trace]] = {}
+    for episodes in (1, 3, 10):
+        folder = tmp_path / str(episodes)
+        runs = traces_of(both, dataclasses.replace(options, episodes=episodes), folder)
+        whole[episodes] = [run.trace for run in runs]
+    assert not np.array_equal(whole[10][0].action, whole[10][1].action)
+    for episodes in (1, 3):
+        for few, many in zip(whole[episodes], whole[10], strict=True):
+            assert few.sha256 == many.first(episodes).sha256
+            assert few.episode_sha256 == many.episode_sha256[:episodes]
+
+
+@cpu
+def test_more_episodes_are_added_to_those_that_there_are_and_fewer_are_taken_from_them(
+    checkpoint, tmp_path
+):
+    options = dataclasses.replace(OPTIONS, controllers=("mppi",))
+    steps: list[int] = []
+    lines: list[str] = []
+    listener = Listener(tell=lines.append, on_recording=lambda done, total: steps.append(done))
+
+    def recorded(episodes: int, folder: Path) -> Trace:
+        wanted = dataclasses.replace(options, episodes=episodes)
+        [run] = traces_of([checkpoint], wanted, folder, listener=listener)
+        return run.trace
+
+    first, more = recorded(2, tmp_path), recorded(5, tmp_path)
+    [path] = tmp_path.iterdir()
+    assert lines[-1] == f"continued {path}"
+    assert more.first(2).sha256 == first.sha256
+    assert more.sha256 == recorded(5, tmp_path / "at once").sha256
+    before, done = path.read_bytes(), len(steps)
+    assert recorded(3, tmp_path).sha256 == more.first(3).sha256
+    assert lines[-1] == f"reusing {path}"
+    assert len(steps) == done and path.read_bytes() == before
+
+
+def test_only_the_missing_episodes_are_rolled_out(checkpoint, tmp_path, monkeypatch):
+    options = dataclasses.replace(OPTIONS, controllers=("pi",))
+    traces_of([checkpoint], options, tmp_path)
+    hoppers: list[int] = []
+    monkeypatch.setattr(
+        traces, "HopperBatch", lambda env, num: (hoppers.append(num), HopperBatch(env, num))[1]
+    )
+    [run] = traces_of([checkpoint], dataclasses.replace(options, episodes=5), tmp_path)
+    assert hoppers == [3] and run.trace.episodes == 5
+
+
+def test_a_trace_of_another_version_is_not_continued(checkpoint, tmp_path):
+    options = dataclasses.replace(OPTIONS, controllers=("pi",))
+    [old] = traces_of([checkpoint], options, tmp_path)
+    versions = old.header["versions"] | {"mujoco": "0.1"}
+    dataclasses.replace(old.trace, header=old.header | {"versions": versions}).save(old.trace_path)
+    lines: list[str] = []
+    listener = Listener(tell=lines.append)
+    [reused] = traces_of([checkpoint], options, tmp_path, listener=listener)
+    assert reused.reused and reused.header["versions"]["mujoco"] == "0.1"
+    wanted = dataclasses.replace(options, episodes=3)
+    [run] = traces_of([checkpoint], wanted, tmp_path, listener=listener)
+    assert run.header["versions"]["mujoco"] != "0.1" and run.trace.episodes == 3
+    assert any("recording anew what another machine or version recorded" in line for line in lines)
 
 
 def test_the_header_says_where_the_trace_came_from(recorded, checkpoint):
@@ -255,7 +345,7 @@ def test_another_schema_version_is_named(recorded, tmp_path):
 
 def test_missing_trace_and_missing_checkpoint_are_named(tmp_path):
     for name in ("none.npz", "none.safetensors"):
-        with pytest.raises(GlassvizError, match=f"{name}.*no such file"):
+        with pytest.raises(GlassvizError, match=f"no such file: .*{name}"):
             traces_of([tmp_path / name], OPTIONS, tmp_path)
 
 

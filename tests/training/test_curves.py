@@ -11,9 +11,15 @@ from hypothesis import strategies as st
 from matplotlib.image import imread
 
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.figures.returns import HOPPER_HOP_POLICY, TITLES, learning_curves, short
+from glassviz.figures.returns import (
+    HOPPER_HOP_POLICY,
+    TITLES,
+    curves_caption,
+    learning_curves,
+    short,
+)
 from glassviz.figures.style import save
-from glassviz.training.log import Curve, Run, read_run, read_runs
+from glassviz.training.log import Curve, Run, grouped, read_run, read_runs
 from tests.helpers.commands import invoke
 
 HEADER = "step,reward,eval_type,seed"
@@ -207,7 +213,7 @@ def test_a_broken_line_is_named_with_its_number(tmp_path, row):
 
 
 def test_folders_without_a_log_or_an_evaluation_are_named(tmp_path, folder):
-    with pytest.raises(GlassvizError, match=r"nowhere: expected a run folder .* no such folder"):
+    with pytest.raises(GlassvizError, match=r"no such folder: .*nowhere, expected a run folder"):
         read_run(tmp_path / "nowhere", "x")
     (tmp_path / "empty").mkdir()
     with pytest.raises(GlassvizError, match=r"empty: expected a run folder .* found none"):
@@ -245,7 +251,7 @@ def lines_of(figure, title):
 
 def test_a_line_a_seed_and_a_colour_a_run(folder, tmp_path):
     write(tmp_path / "stand", 5, "250000,7.0,pi,5", "500000,8.0,pi,5")
-    figure = learning_curves(read_runs([folder, tmp_path / "stand"]))
+    figure = learning_curves(read_runs([folder, tmp_path / "stand"]), statistic=None)
     policy, planner = (lines_of(figure, TITLES[name]) for name in ("pi", "mppi"))
     drawn = [list(zip(*line.get_data(), strict=True)) for line in policy]
     assert drawn == [
@@ -264,6 +270,72 @@ def test_a_line_a_seed_and_a_colour_a_run(folder, tmp_path):
     ]
 
 
+def evaluated(seed: int, *returns: float, last: int = 300) -> Curve:
+    steps = np.linspace(0, last, len(returns)).astype(int).tolist()
+    return Curve(seed, "pi", tuple(steps), returns)
+
+
+def test_the_mean_over_seeds_has_its_interval_and_the_seeds_are_thin_behind_it():
+    run = Run("hop", (evaluated(1, 0.0, 10.0, 20.0, 30.0), evaluated(2, 0.0, 30.0, last=300)))
+    axes = learning_curves([run], ["pi"]).axes[0]
+    *seeds, mean = [line for line in axes.lines if len(line.get_xdata()) > 1]
+    assert len(seeds) == 2 and all(line.get_linewidth() < mean.get_linewidth() for line in seeds)
+    assert mean.get_xdata().tolist() == [0, 100, 200, 300]
+    assert mean.get_ydata().tolist() == [0, 10, 20, 30]
+    [band] = axes.collections
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(30)
+    assert "95 % Student's t interval" in curves_caption([run])
+    few = learning_curves([run], ["pi"], statistic="iqm").axes[0]
+    assert not few.collections, "an interquartile mean needs four seeds"
+    many = Run("hop", tuple(evaluated(seed, 0.0, float(seed)) for seed in range(8)))
+    *_, middle = [each for each in learning_curves([many], ["pi"], statistic="iqm").axes[0].lines]
+    assert middle.get_ydata().tolist() == [0, 3.5]
+
+
+def test_smoothing_averages_neighbouring_evaluations_of_a_seed_and_keeps_gaps():
+    run = Run("hop", (evaluated(1, 0.0, 3.0, float("nan"), 6.0, 9.0),))
+    [line] = lines_of(learning_curves([run], ["pi"], smooth=3), TITLES["pi"])
+    assert np.array_equal(line.get_ydata(), [1.5, 1.5, np.nan, 7.5, 7.5], equal_nan=True)
+
+
+def test_runs_of_a_group_are_one_run_with_all_their_seeds():
+    runs = [Run(name, (evaluated(1, 0.0, 1.0),), "hopper-hop") for name in ("a-1", "b", "a-2")]
+    group, other = grouped(runs, ["a-*"])
+    assert (group.name, group.seeds, group.task, other.name) == ("a-*", 2, "hopper-hop", "b")
+    with pytest.raises(UsageError, match=r"'c\*', which fits none of a-1, b"):
+        grouped(runs, ["c*"])
+
+
+def test_a_run_that_started_from_another_agent_begins_where_that_one_stopped(tmp_path):
+    write(tmp_path, 1, "100,1.0,pi,1", "150,,restart_1,1", "200,2.0,pi,1")
+    (tmp_path / "seed_1").mkdir()
+    record = tmp_path / "seed_1" / "run.json"
+    record.write_text('{"starts": [{"init": {"name": "a", "sha256": "b", "env_steps": 1000}}]}')
+    [curve] = read_run(tmp_path, "x").curves
+    assert (curve.env_steps, curve.restarts, curve.begins) == ((1100, 1200), (1150,), 1000)
+    for text in ("{", '{"starts": []}', '{"starts": [{"init": {"env_steps": -5}}]}'):
+        record.write_text(text)
+        assert read_run(tmp_path, "x").curves[0].begins == 0
+
+
+def test_the_command_shows_the_range_and_the_caption_that_are_asked_for(folder, tmp_path):
+    out = tmp_path / "a.svg"
+    code, _ = run(folder, "-o", out, "--x", ":5e5", "--y", "0:100", "--no-caption", "--no-legend")
+    assert code == 0 and "1M" not in out.read_text() and "hop (2" not in out.read_text()
+    assert "over the seeds" in (tmp_path / "a.caption.txt").read_text()
+    for option, value in (("--x", "5"), ("--y", "7:3"), ("--x", "a:b"), ("--group", "none*")):
+        code, text = run(folder, "-o", tmp_path / "b.svg", option, value)
+        assert code == 2 and text.splitlines()[-1].startswith(f"error: {option}: expected a ")
+    for option, value in (
+        ("--width", "5"),
+        ("--font", "No Such Font"),
+        ("--font", "DejaVu Sans/x"),
+    ):
+        code, text = run(folder, "-o", tmp_path / "b.svg", option, value)
+        assert code == 2 and text.startswith(f"error: {option}: expected a")
+    assert not (tmp_path / "b.svg").exists()
+
+
 def test_a_restart_is_a_cross_on_its_seeds_line(folder):
     figure = learning_curves([read_run(folder, "hop")])
     crosses = [
@@ -276,7 +348,8 @@ def test_a_restart_is_a_cross_on_its_seeds_line(folder):
 
 
 def test_published_quartiles_lie_behind_the_policy_alone_and_end_where_the_runs_do(folder):
-    figure = learning_curves([read_run(folder, "hop")], published=HOPPER_HOP_POLICY)
+    runs = [read_run(folder, "hop")]
+    figure = learning_curves(runs, published=HOPPER_HOP_POLICY, statistic=None)
     policy, planner = figure.axes
     [band] = policy.collections
     assert not planner.collections

@@ -235,3 +235,14 @@ def test_a_killed_run_goes_on_as_if_it_had_never_been(finished, tmp_path):
     folder, whole = finished
     assert log_files(tmp_path) == log_files(folder)
     assert leaves_equal(whole.learner, resumed.learner)
+
+
+def test_progress_tells_losses_and_how_long_rounds_and_evaluations_take(tmp_path):
+    trainer, told = tiny.trainer(tmp_path, tiny.TRAIN, False), []
+    trainer.run(told.append)
+    assert told[-1].env_steps == trainer.all_steps >= tiny.TRAIN.steps
+    assert {"loss", "consistency", "reward", "value", "policy"} == set(told[-1].losses)
+    assert all(np.isfinite(list(each.losses.values())).all() for each in told)
+    assert all(0 <= each.evaluation_s <= each.seconds for each in told)
+    assert any(each.evaluations and each.evaluation_s > 0 for each in told)
+    assert [run.kept_at for run in trainer.runs] == [trainer.all_steps]

@@ -15,9 +15,14 @@ from glassviz.video.overlay import (
     MIN_HEIGHT,
     MIN_WIDTH,
     OTHER_COLOR,
+    PROTOTYPE,
+    ROOMY,
+    WINDOW_S,
     Layout,
     Overlay,
     Timeline,
+    greek_font,
+    line_height,
 )
 from tests.helpers.traces import clock_trace
 
@@ -104,7 +109,8 @@ def bars(frame):
     height, width, _ = frame.shape
     layout = Layout.of(width, height)
     inner = frame[:, layout.margin + layout.padding : width - layout.margin - layout.padding]
-    bottom = height - layout.margin - layout.padding
+    seconds = line_height(layout.small_text) + 3 if height >= ROOMY else 0
+    bottom = height - layout.margin - layout.padding - seconds
     lane = max(3, round(layout.text * 0.32))
     gap = max(1, round(layout.text * 0.1))
     other = bottom - 1 - lane // 2
@@ -139,6 +145,39 @@ def test_what_lies_ahead_is_dimmed_and_the_playhead_moves_with_the_frame():
         label, _, _ = bars(frame)
         reached = (label == whole).all(axis=1).mean()
         assert reached == pytest.approx((t + 1) / 40, abs=0.02)
+
+
+def test_a_long_clip_has_a_window_of_some_seconds_under_the_whole():
+    frames, step_s = 600, 0.02
+    clip = Clip.of(clock_trace(frames=frames, dwell=3), 0)
+    clip = dataclasses.replace(clip, time=np.arange(frames) * step_s)
+    inner = bars(drawn(clip, 640, 480, 0))[0].shape[0]
+    per_frame = inner / (WINDOW_S / step_s)
+    for t, first in ((10, 0), (300, 301 - 100), (599, 600 - 200)):
+        label, _, _ = bars(drawn(clip, 640, 480, t))
+        column = round((t - 4 - first + 0.5) * per_frame)
+        color = np.array(to_rgb(label_color(int(clip.label[t - 4]))))
+        near = label[column - 1 : column + 2]
+        assert (near == color).all(axis=1).any()
+    short = Clip.of(clock_trace(frames=40), 0)
+    layout = Layout.of(640, 480)
+    assert Timeline(clip, layout).height > 1.3 * Timeline(short, layout).height
+
+
+def test_the_agents_name_and_seed_are_in_the_film_and_change_it():
+    clip = Clip.of(clock_trace(), 0)
+    pictures = [drawn(clip, 640, 480, 5)]
+    for change in ({"name": "another"}, {"seed": clip.seed + 1}):
+        pictures.append(drawn(dataclasses.replace(clip, **change), 640, 480, 5))
+    assert not np.array_equal(pictures[0], pictures[1])
+    assert not np.array_equal(pictures[0], pictures[2])
+    long = dataclasses.replace(clip, name="n" * 300)
+    assert (drawn(long, 400, ROOMY, 5)[:, 397:] == GROUND).all(), "a long name is cut"
+
+
+def test_prototypes_are_numbered_with_a_greek_letter_that_is_drawn():
+    glyph, missing = (bytes(greek_font(20).getmask(each)) for each in (PROTOTYPE, "\U0010ffff"))
+    assert glyph != missing
 
 
 def test_a_knee_walk_shows_although_the_foot_touches_too():

@@ -10,6 +10,14 @@ export function colors() {
   return {ink: of("ink"), soft: of("soft"), rule: of("rule"), card: of("card"), link: of("link")};
 }
 
+/** A colour that lies between two, #RRGGBB: opaque, unlike one that is made transparent. */
+export function mixed(color, ground, share) {
+  if (share === 1) return color;
+  const parts = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
+  const [own, other] = [parts(color), parts(ground)];
+  return `rgb(${own.map((each, i) => Math.round(share * each + (1 - share) * other[i])).join(",")})`;
+}
+
 /** Opacity of what the filter leaves out. */
 export const DIMMED = 0.08;
 
@@ -46,7 +54,8 @@ export class View {
     this.canvas = el("div", {class: "canvas"});
     this.marks = Array.from({length: marks}, () => el("div", {class: "mark", "aria-hidden": "true"}));
     this.caption = el("figcaption");
-    this.box = el("div", {class: "box", role: "img", "aria-label": title}, this.canvas, ...this.marks);
+    this.hint = el("div", {class: "hint", "aria-hidden": "true", hidden: true});
+    this.box = el("div", {class: "box", role: "img", "aria-label": title}, this.canvas, ...this.marks, this.hint);
     this.figure = el("figure", {class: `view ${name}`}, el("h2", {}, title), this.box, this.caption);
     this.title = title;
   }
@@ -117,6 +126,23 @@ export class View {
     });
     zr.on("mouseup", () => (down = false));
     zr.on("globalout", () => (down = false));
+  }
+
+  /** Show beside the pointer what `fn(x, y)` tells about a place; nothing for null. */
+  hints(fn) {
+    const zr = this.chart.getZr();
+    zr.on("mousemove", ({offsetX, offsetY}) => this.#hint(fn(offsetX, offsetY), offsetX, offsetY));
+    zr.on("globalout", () => this.#hint(null));
+  }
+
+  #hint(text, x, y) {
+    this.hint.hidden = text === null;
+    if (text === null) return;
+    this.hint.textContent = text;
+    const {offsetWidth, offsetHeight} = this.hint;
+    const right = x + 14 + offsetWidth > this.width ? x - 14 - offsetWidth : x + 14;
+    const top = Math.min(Math.max(y - offsetHeight / 2, 2), this.height - offsetHeight - 2);
+    this.hint.style.transform = `translate(${Math.max(right, 2)}px, ${Math.max(top, 2)}px)`;
   }
 
   moveMark(i, x, y) {

@@ -7,7 +7,7 @@ export const NONE = 255;
 
 const KINDS = {
   state: Uint8Array, gait: Uint8Array, cycle: Int16Array, phase: Float32Array, xy: Float32Array,
-  height: Float32Array, value: Float32Array, spread: Float32Array, to_go: Float32Array,
+  height: Float32Array, speed: Float32Array, reward: Float32Array, value: Float32Array, spread: Float32Array, to_go: Float32Array,
   total: Float32Array,
 };
 

@@ -1,8 +1,8 @@
 import { NONE, frameAfter, switchOf, visitOf } from "./data.js";
 import { el } from "./dom.js";
-import { DIMMED, View, colors, extent } from "./charts.js";
+import { DIMMED, View, colors, extent, mixed } from "./charts.js";
 
-const PAD = [82, 50];
+const PAD = [82, 54];
 /** Opacity of what the run does, but not in the episode that is shown. */
 const ABSENT = 0.3;
 
@@ -110,10 +110,11 @@ export class Graph extends View {
         tooltip: {formatter: (item) => this.#tooltip(item)},
         data: graph.xy.map((xy, i) => ({
           name: `${i}`, value: xy, symbolSize: size(i),
-          itemStyle: {color: states[i].color, borderColor: own.card, borderWidth: 2,
-            opacity: !this.keeps(i) ? DIMMED * 2 : this.#absent.states[i] ? ABSENT : 1},
-          label: {show: true, formatter: states[i].key, color: states[i].ink, fontSize: 14,
-            fontWeight: 700},
+          // Opaque: arrows end behind a node, and must not shine through it.
+          itemStyle: {borderColor: own.card, borderWidth: 2, color: mixed(states[i].color, own.card,
+            !this.keeps(i) ? DIMMED * 2 : this.#absent.states[i] ? ABSENT : 1)},
+          label: {show: true, formatter: states[i].key, fontSize: 14, fontWeight: 700,
+            color: this.keeps(i) && !this.#absent.states[i] ? states[i].ink : own.soft},
           emphasis: {itemStyle: {color: states[i].color, borderColor: own.ink, borderWidth: 4}},
         })),
         links: graph.edges.map(({source, target, share, main}, i) => ({
@@ -130,10 +131,11 @@ export class Graph extends View {
         type: "scatter", silent: true, z: 4, itemStyle: {opacity: 0},
         data: graph.xy.map((xy, i) => ({
           value: xy, symbolSize: size(i),
-          label: {show: true, distance: 5, formatter: states[i].name,
+          label: {show: true, distance: 8, formatter: states[i].name,
             color: own.soft, fontSize: 11, position: outwards(xy), textBorderColor: own.card, textBorderWidth: 3,
             opacity: this.keeps(i) ? 1 : 0.3},
         })),
+        labelLayout: {hideOverlap: true},
       }],
     });
     this.#lit = this.#edge = null;

@@ -4,6 +4,7 @@ import { page, sameSet } from "./data.js";
 import { settled } from "./dom.js";
 import { listen } from "./keyboard.js";
 import { Pane } from "./pane.js";
+import { savePicture, saveTable } from "./picture.js";
 
 const of = (id) => document.getElementById(id);
 const stage = of("stage");
@@ -61,16 +62,21 @@ function toggleCompare() {
 const sameLabels = (a, b) =>
   a.run.checkpoint === b.run.checkpoint && a.run.labels_from === b.run.labels_from;
 
-/** Colour the labels on the right by those on the left that they correspond to. */
+/** Whether labels on the right take the colours of those on the left that they correspond to. */
+let matched = true;
+
+/** Colour the labels on the right, and say whose colours they are. */
 function match() {
-  const note = of("strangers");
-  note.hidden = !right || sameLabels(left, right);
+  const strangers = Boolean(right) && !sameLabels(left, right);
+  of("strangers").hidden = !strangers;
   if (!right) return;
-  const found = note.hidden ? null : matchOf(left.run, right.run);
-  right.wear(found?.partners ?? null);
-  note.textContent = found
-    ? `Two checkpoints: labels on the right take the colours of the matching labels on the left (${found.told}); grey: no match. Numbers are not comparable.`
-    : "Two checkpoints with different labels: equal numbers and colours do not correspond.";
+  const found = strangers ? matchOf(left.run, right.run) : null;
+  right.wear((matched && found?.partners) || null);
+  of("match").hidden = !found;
+  of("match").setAttribute("aria-pressed", matched);
+  of("whose").textContent = found && matched
+    ? `Two checkpoints: labels of ${right.run.name} on the right take the colours of the matching labels of ${left.run.name} (${found.told}); grey: no match. Numbers are not comparable.`
+    : "Two checkpoints with different labels, each in its own colours: equal numbers and colours do not correspond.";
 }
 
 /** Which label of `one` each label of `other` corresponds to; null if that is not known. */
@@ -171,6 +177,21 @@ of("speed").addEventListener("change", (event) => clock.setSpeed(Number(event.ta
 of("zoom").addEventListener("change", zoom);
 of("compare").addEventListener("click", toggleCompare);
 of("help").addEventListener("click", () => of("keys").showModal());
+of("match").addEventListener("click", () => {
+  matched = !matched;
+  match();
+});
+const panes = () => [left, right].filter(Boolean);
+of("picture").addEventListener("click", () => panes().forEach(savePicture));
+of("table").addEventListener("click", () => panes().forEach(saveTable));
+of("copy").addEventListener("click", async () => {
+  const address = `${location.href.split("#")[0]}#${fragmentOf(left, right, clock)}`;
+  const done = await navigator.clipboard?.writeText(address).then(() => true, () => false);
+  // Where the clipboard is closed to the page, the address bar has it.
+  history.replaceState(null, "", `#${fragmentOf(left, right, clock)}`);
+  of("live").textContent = of("copy").textContent = done ? "Link copied" : "Link in the address bar";
+  setTimeout(() => (of("copy").textContent = "Copy link"), 2000);
+});
 
 function zoom() {
   const seconds = Number(of("zoom").value);

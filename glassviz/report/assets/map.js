@@ -1,5 +1,6 @@
 import { NONE, floatsOf } from "./data.js";
-import { View, colors } from "./charts.js";
+import { View, colors, mixed } from "./charts.js";
+import { frameTold } from "./told.js";
 
 const PAD = 16;
 const TRAIL = 14;
@@ -42,7 +43,11 @@ export class LatentMap extends View {
 
   start() {
     super.start();
-    this.onPointer((x, y) => this.#seek(x, y));
+    this.onPointer((x, y) => {
+      const found = this.#nearest(x, y);
+      if (found !== null) this.onSeek(found);
+    });
+    this.hints((x, y) => this.#told(x, y));
   }
 
   #pixels(x, y) {
@@ -52,8 +57,24 @@ export class LatentMap extends View {
     ];
   }
 
-  /** To the frame whose point is nearest, if one is near. */
-  #seek(x, y) {
+  #told(x, y) {
+    const {states, map} = this.run;
+    const prototype = map.prototypes.find((each) => {
+      const [px, py] = this.#pixels(each.x, each.y);
+      return Math.hypot(px - x, py - y) < 9;
+    });
+    const t = this.#nearest(x, y);
+    const lines = [];
+    if (prototype) {
+      const {key, name} = states[prototype.state];
+      lines.push(`prototype ${prototype.number}, label ${key} ${name}`);
+    }
+    if (t !== null) lines.push(frameTold(this.run, this.episode, t));
+    return lines.length ? lines.join("\n") : null;
+  }
+
+  /** The frame whose point is nearest, null if none is near. */
+  #nearest(x, y) {
     const {state, frames} = this.episode;
     let best = NEAR ** 2;
     let found = null;
@@ -63,7 +84,7 @@ export class LatentMap extends View {
       const away = (px - x) ** 2 + (py - y) ** 2;
       if (away < best) [best, found] = [away, t];
     }
-    if (found !== null) this.onSeek(found);
+    return found;
   }
 
   show(run, episode) {
@@ -126,11 +147,13 @@ export class LatentMap extends View {
         },
         {
           type: "scatter", silent: true, symbolSize: 17, symbol: "circle",
+          labelLayout: {hideOverlap: true},
           data: run.map.prototypes.map(({number, state, x, y}) => ({
             value: [x, y],
             itemStyle: {
-              color: run.states[state].color, borderColor: own.ink, borderWidth: 1.4,
-              opacity: this.keeps(state) ? 1 : 0.2,
+              color: this.keeps(state)
+                ? run.states[state].color : mixed(run.states[state].color, own.card, 0.2),
+              borderColor: this.keeps(state) ? own.ink : own.rule, borderWidth: 1.4,
             },
             label: {show: true, formatter: `${number}`, color: run.states[state].ink, fontSize: 10},
           })),

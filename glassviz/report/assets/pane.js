@@ -4,7 +4,8 @@ import { Film } from "./film.js";
 import { Graph } from "./graph.js";
 import { LatentMap } from "./map.js";
 import { Raster } from "./raster.js";
-import { Score, gaitName } from "./score.js";
+import { Score } from "./score.js";
+import { gaitName, readouts } from "./told.js";
 
 /** One episode of one run: its film and all its views. It tells `change` when somebody picks
  * another run or episode, or filters; and `note`, with a text, what came of a click. */
@@ -50,18 +51,19 @@ export class Pane extends EventTarget {
       disablepictureinpicture: true, "aria-label": "film of the episode", onclick: () => this.clock.toggle()});
     this.video.muted = true;
     this.now = el("p", {class: "now", "aria-hidden": "true"});
+    this.readouts = el("dl", {class: "readouts", "aria-hidden": "true"});
     this.noFilm = el("p", {class: "no-film"});
     this.labels = el("div", {class: "labels", role: "group"});
     this.why = el("div", {class: "why"});
     this.element = el("section", {class: "pane"},
       el("header", {class: "pick"}, this.runs, this.episodes, this.verdict),
       el("div", {class: "views"},
-        el("div", {class: "film"}, this.video, this.noFilm, this.now),
+        el("div", {class: "film"}, this.video, this.noFilm, this.now, this.readouts),
         this.map.figure, this.graph.figure,
         this.labels, this.score.figure, this.raster.figure),
       el("details", {class: "more"}, el("summary", {}, "List of switches"),
         this.switches = el("ul", {class: "switches"})),
-      el("details", {class: "more"}, el("summary", {}, "Answers to a viewer's questions"), this.why));
+      el("details", {class: "more"}, el("summary", {}, "Questions and answers"), this.why));
   }
 
   /** Two panes are told apart by what they are called. */
@@ -177,6 +179,8 @@ export class Pane extends EventTarget {
     if (this.run.labels_from !== "none" || now === NONE) told.push(gaitName(gait[this.frame]));
     if (phase[this.frame] >= 0) told.push(`φ ${phase[this.frame].toFixed(2)}`);
     this.now.replaceChildren(...told.map((each) => el("span", {}, each)));
+    this.readouts.replaceChildren(...readouts(this.episode, this.frame).map(([what, value, unit]) =>
+      el("div", {}, el("dt", {}, what), el("dd", {}, `${value} ${unit}`))));
   }
 
   /** The frame of this episode that belongs to the clock's: runs may have other steps of time. */

@@ -1,5 +1,6 @@
 import { NONE } from "./data.js";
 import { DIMMED, View, colors } from "./charts.js";
+import { frameTold } from "./told.js";
 
 const LEFT = 46;
 const RIGHT = 10;
@@ -19,7 +20,14 @@ export class Raster extends View {
 
   start() {
     super.start();
-    this.onPointer((x, y) => this.#seek(x, y), true);
+    this.onPointer((x, y) => {
+      const cell = this.#cellAt(x, y);
+      if (cell) this.onSeek(cell[4]);
+    }, true);
+    this.hints((x, y) => {
+      const cell = this.#cellAt(x, y);
+      return cell ? `cycle ${cell[0] + 1}, ${frameTold(this.run, this.episode, cell[4])}` : null;
+    });
   }
 
   get #column() {
@@ -30,14 +38,13 @@ export class Raster extends View {
     return this.height - TOP - BOTTOM;
   }
 
-  /** The frame whose cell is at a place; the nearest one in the cycle, for cells are small. */
-  #seek(x, y) {
+  /** The cell at a place; the nearest one in the cycle, for cells are small. */
+  #cellAt(x, y) {
     const cycle = Math.floor((x - LEFT) / this.#column);
     const phase = 1 - (y - TOP) / this.#tall;
     const own = this.#cells.filter((cell) => cell[0] === cycle);
-    if (!own.length || phase < -0.1 || phase > 1.1) return;
-    const found = own.find(([, , to]) => phase < to) ?? own.at(-1);
-    this.onSeek(found[4]);
+    if (!own.length || phase < -0.1 || phase > 1.1) return null;
+    return own.find(([, , to]) => phase < to) ?? own.at(-1);
   }
 
   show(run, episode) {

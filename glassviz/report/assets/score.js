@@ -1,5 +1,7 @@
 import { NONE, page, segmentsOf } from "./data.js";
 import { DIMMED, View, colors, extent } from "./charts.js";
+import { el } from "./dom.js";
+import { frameTold, gaitName } from "./told.js";
 
 /* global echarts */
 
@@ -31,6 +33,11 @@ export class Score extends View {
   start() {
     super.start();
     this.onPointer((x) => this.onSeek(this.#frameAt(x)), true);
+    this.hints((x) => {
+      const t = this.#frameAt(x);
+      return x >= this.#left && t < this.episode.frames
+        ? frameTold(this.run, this.episode, Math.max(t, 0)) : null;
+    });
   }
 
   get #left() {
@@ -76,8 +83,16 @@ export class Score extends View {
     const switches = episode.segments.length - 1;
     this.tell(`${what} over time, ${switches} switches; below them the phase of the gait, height, ` +
       "predicted and realised value, and return");
-    this.caption.textContent = "Height: torso over foot. Value: the return-to-go that the " +
-      "controller predicts, ± its spread, and the realised one (dashed). Click or drag to go there.";
+    const gaits = [...new Set(episode.gait)].filter((gait) => gait !== NONE).sort((a, b) => a - b);
+    const key = gaits.map((gait) => {
+      const swatch = el("span", {class: "swatch"});
+      swatch.style.background = page.gaitPhases[gait][1];
+      return el("span", {class: "key"}, swatch, ` ${gaitName(gait)} `);
+    });
+    this.caption.replaceChildren(
+      ...(run.labels_from === "none" ? [] : ["Gait: ", ...key, el("br")]),
+      "Height: torso over foot. Value: the return-to-go that the controller predicts, ± its spread, " +
+      "and the realised one (dashed). In a window, lanes fit what it shows. Click or drag to go there.");
   }
 
   place() {
@@ -91,9 +106,22 @@ export class Score extends View {
     return {startValue: this.#start, endValue: this.#start + this.#span};
   }
 
-  /** Show the window's part of what is drawn; this touches nothing that lies outside of it. */
+  /** Show the window's part of what is drawn, on scales that fit it. */
   #turn() {
+    if (this.window) this.chart.setOption({yAxis: this.#scales()});
     this.chart.dispatchAction({type: "dataZoom", ...this.#part});
+  }
+
+  /** Ends of each lane's scale, over what the window shows. */
+  #scales() {
+    const part = (values) => values.slice(this.#start, this.#start + this.#span);
+    const {height, value, spread, to_go, total} = this.episode;
+    const [low, high] = [value.map((v, t) => v - spread[t]), value.map((v, t) => v + spread[t])];
+    const expected = this.window
+      ? [...part(low), ...part(high), ...part(to_go)] : [...value, ...to_go];
+    const earned = this.window ? extent(part(total)) : extent([0, 1, ...total]);
+    return [[0, 1], [0, 1], extent(part(height)), extent(expected), earned]
+      .map(([min, max]) => ({min, max, interval: (max - min) || 1}));
   }
 
   draw() {
@@ -122,22 +150,24 @@ export class Score extends View {
       ...time, gridIndex: i, splitLine: {...time.splitLine, show: i > 1},
       axisLabel: {...label, show: i === lastLane},
     }));
-    const expected = extent([...episode.value, ...episode.to_go]);
-    const lane = (i, name, [min, max], ticks) => ({
-      gridIndex: i, type: "value", min, max, interval: (max - min) || 1, name, nameLocation: "middle",
+    const scales = this.#scales();
+    const lane = (i, name, ticks) => ({
+      gridIndex: i, type: "value", ...scales[i], name, nameLocation: "middle",
       nameGap: narrow ? 33 : 42, nameTextStyle: {color: own.soft, fontSize: 11},
       axisLine: {show: false}, axisTick: {show: false}, splitLine: {lineStyle: {color: own.rule}},
       axisLabel: {
         show: ticks, color: own.soft, fontSize: 10, margin: 4, showMinLabel: true, showMaxLabel: true,
-        formatter: (value) => (Math.abs(value) < 10 ? value.toFixed(1) : value.toFixed(0)),
+        // Nothing below zero rounds to a zero with a sign.
+        formatter: (value) => (Math.abs(value) < 10
+          ? (Math.round(value * 10) / 10 || 0).toFixed(1) : value.toFixed(0)),
       },
     });
     const yAxis = [
-      lane(0, "", [0, 1], false),
-      lane(1, "", [0, 1], false),
-      lane(2, narrow ? "m" : "height m", extent(episode.height), true),
-      lane(3, "value", expected, true),
-      lane(4, "return", [Math.min(0, ...episode.total), Math.max(1, ...episode.total)], true),
+      lane(0, "", false),
+      lane(1, "", false),
+      lane(2, narrow ? "m" : "height m", true),
+      lane(3, "value", true),
+      lane(4, "return", true),
     ];
     const line = (i, data, style) => ({
       type: "line", xAxisIndex: i, yAxisIndex: i, data, symbol: "none", silent: true, clip: true,
@@ -208,5 +238,3 @@ export class Score extends View {
     };
   }
 }
-
-export const gaitName = (gait) => (gait === NONE ? "opening" : page.gaitPhases[gait][0]);

@@ -6,7 +6,6 @@ hashes, and pictures and films from within the page; everything else is blocked.
 
 import base64
 import dataclasses
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -22,12 +21,12 @@ import glassviz.files
 from glassviz.errors import UsageError
 from glassviz.files import StrPath, replacing
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR, ink_on
-from glassviz.report.html import environment
+from glassviz.report.html import environment, source_hash
 from glassviz.report.interactive.page import InteractivePage
 
 SCRIPTS = (
-    *("dom", "data", "clock", "film", "charts", "score", "raster", "map", "graph"),
-    *("pane", "address", "keyboard", "main"),
+    *("dom", "data", "told", "clock", "film", "charts", "score", "raster", "map", "graph"),
+    *("pane", "picture", "address", "keyboard", "main"),
 )
 """Modules of `assets`, in an order where each follows its imports."""
 
@@ -170,11 +169,7 @@ def _plain(value: Any) -> Any:
 def _policy(scripts: tuple[str, ...], style: str, linked: bool) -> str:
     media = "blob: file: 'self'" if linked else "blob:"
     return (
-        f"default-src 'none'; script-src {' '.join(map(_hash, scripts))}; "
-        f"style-src {_hash(style)}; img-src data:; media-src {media}; "
+        f"default-src 'none'; script-src {' '.join(map(source_hash, scripts))}; "
+        f"style-src {source_hash(style)}; img-src data:; media-src {media}; "
         f"base-uri 'none'; form-action 'none'"
     )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

@@ -120,6 +120,8 @@ class EpisodeView:
         cycle: number of the gait cycle; −1 outside of cycles.
         phase: phase in the cycle, in [0, 1); NaN outside of cycles.
         height: height of the torso over the foot, m.
+        speed: forward, m/s.
+        reward: for the action of the frame.
         value, spread: predicted return-to-go and its standard deviation.
         to_go: realised return-to-go.
         total: return so far.
@@ -137,6 +139,8 @@ class EpisodeView:
     phase: Float32[np.ndarray, " frames"]
     xy: Float32[np.ndarray, "frames 2"]
     height: Float32[np.ndarray, " frames"]
+    speed: Float32[np.ndarray, " frames"]
+    reward: Float32[np.ndarray, " frames"]
     value: Float32[np.ndarray, " frames"]
     spread: Float32[np.ndarray, " frames"]
     to_go: Float32[np.ndarray, " frames"]
@@ -153,7 +157,7 @@ class RunView:
         checkpoint: hash. Labels of two runs are the same if it and `labels_from` are.
         labels_from: `glass`, `fitted` or `none`.
         states: states that occur, in ascending order.
-        answers: to the questions of a viewer who rates films.
+        answers: to questions about gait, labels, return and value.
     """
 
     name: str
@@ -214,7 +218,8 @@ class InteractivePage:
     versions: Mapping[str, str]
 
 
-SIZE = (400, 300)
+SIZE = (480, 360)
+"""As large as the page shows a film."""
 
 SEEKABLE = (
     # A frame is decoded from the key frame before it: at most nine others on the way, and none
@@ -488,7 +493,7 @@ def compose(
         command=printable(command, limit=len(command)),
         verdict=lead(rows),
         rows=tuple(
-            assessed_row(row, order[id(row)]) if isinstance(row, Run) else failed_row(row)
+            assessed_row(row, order[id(row)], rows) if isinstance(row, Run) else failed_row(row)
             for row in rows
         ),
         runs=tuple(runs[id(row)] for row in assessed),
@@ -542,6 +547,8 @@ def _run(
                 phase=phase[e],
                 xy=places.xy[number][e],
                 height=trace.height[e].astype(np.float32),
+                speed=trace.speed[e].astype(np.float32),
+                reward=trace.reward[e].astype(np.float32),
                 value=trace.value[e],
                 spread=trace.value_spread[e],
                 to_go=to_go[e].astype(np.float32),

@@ -20,9 +20,10 @@ from glassviz.video.clip import CONTROLLER_NAMES
 
 RUNS_TABLE = (
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
-    "labels: visited labels, with more than 1 % of frames. one label: a single label in gait "
-    "cycles, nothing to lock. The three metrics are means over episodes with gait cycles. A "
-    "fraction after a verdict is its share of the episodes."
+    "labels: one label through the steady gait, with its share of the gait and of the agent's "
+    "other gaits (100 %: stuck); phase-locked: each gait phase keeps its label; oscillating: they "
+    "differ from cycle to cycle. seen: labels with more than 1 % of frames. The three metrics are "
+    "means over episodes with gait cycles. A fraction after a verdict is its share of the episodes."
 )
 
 COMPARISON = (
@@ -31,6 +32,26 @@ COMPARISON = (
 )
 
 NO_LABEL_FIGURES = "No labels: there is no raster, dwell or occupancy to show."
+
+STRIP = "K: label. φ: phase of the gait cycle, 0 at touchdown."
+
+RASTER = (
+    "One column per gait cycle, from touchdown at the bottom to the next at the top; one panel per "
+    "episode. Bands: each phase keeps its label. Noise: it does not."
+)
+
+DWELL = (
+    "How long labels last before a switch, over steady frames; n: complete segments. Bars of one "
+    "label share a scale. Vertical line: median. The last bar includes all longer segments."
+)
+
+OCCUPANCY = "Share of the frames with each label; steady frames are those in gait cycles."
+
+AUDIT = (
+    "Soft metrics of the median episode at other temperatures; the dotted line marks the "
+    "checkpoint's own. Where the left curves are near 0 at that line, soft metrics cannot tell "
+    "behaviours apart: any seems stable."
+)
 
 EVIDENCE = "Value and margin are medians over the episodes where the criterion was measured."
 
@@ -43,6 +64,17 @@ EPISODES = (
     "Below each episode that is not a stable hop: the first criterion it misses, with value, "
     "threshold and margin."
 )
+
+READING = (
+    ("Film strip", STRIP),
+    ("Labels by gait cycle and phase", RASTER),
+    ("Dwell", DWELL),
+    ("Occupancy", OCCUPANCY),
+    ("Temperature audit", AUDIT),
+    ("Evidence", f"{EVIDENCE_DOTS} {EVIDENCE}"),
+    ("Episodes", EPISODES),
+)
+"""How to read what all cards have, by title."""
 
 
 # Labels of one run --------------------------------------------------------------------------------
@@ -57,16 +89,13 @@ NO_RASTER = "There are no gait cycles to draw."
 
 
 def raster(shown: int, drawable: int, episodes: int) -> str:
-    """Caption of a raster of `shown` episodes, among those with gait cycles and all episodes."""
-    text = (
-        "One column per gait cycle, from touchdown at the bottom to the next at the top; one block "
-        "per episode. Bands: each phase keeps its label. Noise: it does not."
-    )
+    """What is particular to a raster of `shown` episodes, among those with gait cycles and all."""
+    told = []
     if drawable and drawable < episodes:
-        text += f" {episodes - drawable} of {episodes} episodes have no gait cycles."
+        told.append(f"{episodes - drawable} of {episodes} episodes have no gait cycles.")
     if shown < drawable:
-        text += f" Only the first {shown} are shown."
-    return text
+        told.append(f"Only the first {shown} are shown.")
+    return " ".join(told)
 
 
 def dwell_alt(labels: int) -> str:
@@ -77,13 +106,8 @@ def dwell_alt(labels: int) -> str:
 NO_DWELL = "No label has a complete segment."
 
 
-def dwell(steady: bool) -> str:
-    """Caption of dwell times, over steady frames or over all."""
-    frames = "steady frames" if steady else "all frames, as there are no gait cycles"
-    return (
-        f"How long labels last before a switch, over {frames}; n: complete segments. Bars of one "
-        f"label share a scale. Vertical line: median. The last bar includes all longer segments."
-    )
+ALL_FRAMES = "Over all frames, as there are no gait cycles."
+"""Said of dwell times without steady frames."""
 
 
 def occupancy_alt(titles: Iterable[str]) -> str:
@@ -92,14 +116,6 @@ def occupancy_alt(titles: Iterable[str]) -> str:
 
 
 NO_OCCUPANCY = "There are no frames."
-
-OCCUPANCY = "Share of the frames with each label; steady frames are those in gait cycles."
-
-AUDIT = (
-    "Soft metrics of the median episode at other temperatures; the dotted line marks the "
-    "checkpoint's own. Where the left curves are near 0 at that line, soft metrics are blind: any "
-    "behaviour passes for stable."
-)
 
 
 def no_audit(run: RunStability) -> str:

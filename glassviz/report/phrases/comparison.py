@@ -224,6 +224,8 @@ def left_out(found: LeftOut) -> str:
     """Why a run does not count."""
     if found.reason == "duplicate":
         return f"same checkpoint and controller as {found.counted_as}, counted once"
+    if found.reason == "same-training":
+        return f"same training run as {found.counted_as}, which counts for it"
     return "the checkpoint is required, but only its trace was given"
 
 

@@ -57,6 +57,11 @@ def majority(name: str, split: Mapping[Any, int]) -> str:
     return name if count == episodes else f"{name} {count}/{episodes}"
 
 
+def short_majority(name: str, split: Mapping[Any, int]) -> str:
+    """The same in one word or two: `hop 9/10`, `split`."""
+    return name if name == "split" else majority(name, split)
+
+
 _FRACTIONS = {1.0: "Real time", 0.5: "Half speed", 0.25: "Quarter speed"}
 
 

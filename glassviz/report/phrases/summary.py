@@ -1,5 +1,5 @@
 """What reports say about a run: the lead paragraph, cards, criteria, sources, and the answers to
-the questions of a viewer who rates its films.
+questions about it.
 """
 
 from collections import Counter
@@ -8,12 +8,12 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 from glassviz.compare.compare import Comparison
-from glassviz.compare.runs import unique_runs
+from glassviz.compare.runs import one_per_training, unique_runs
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import LabelAnswers
 from glassviz.report.phrases.numbers import majority, shown_return
-from glassviz.report.phrases.verdicts import NO_LABELS, basin_reasons
+from glassviz.report.phrases.verdicts import shown_basin
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
@@ -32,8 +32,8 @@ SCOPE = (
 def lead(rows: Sequence[Run | Failed], together: Comparison | None = None) -> tuple[str, ...]:
     """Sentences of the lead: gaits and basins by controller, differences, failures, scope."""
     assessed = [row for row in rows if isinstance(row, Run)]
-    # A checkpoint counts once.
-    counted, _ = unique_runs(assessed)
+    # A training run counts once.
+    counted, _ = one_per_training(unique_runs(assessed)[0])
     counted = [row for row in assessed if any(row is each for each in counted)]
     sentences = [
         _of_controller(controller, [row for row in counted if row.controller == controller])
@@ -50,9 +50,13 @@ def _of_controller(controller: str, rows: Sequence[Run]) -> str:
     who = CONTROLLERS.get(controller, controller)
     if len(rows) == 1:
         gait, basin = rows[0].stability.gait, rows[0].stability.basin
+        found = rows[0].stability
+        labels = ""
+        if found.occupancy is not None:
+            labels = f" the labels are {majority(found.label_verdict, found.label_split)},"
         return (
-            f"With the {who}, the gait is {majority(gait.name, gait.split)} and the basin "
-            f"{majority(basin.name, basin.split)} ({', '.join(basin_reasons(basin))})."
+            f"With the {who}, the gait is {majority(gait.name, gait.split)},{labels} and the basin "
+            f"is {shown_basin(basin)}."
         )
     basins: dict[str, list[str]] = {}
     for row in rows:
@@ -147,7 +151,7 @@ def limit(criterion: Criterion) -> str:
     return f"{'≥' if criterion.at_least else '≤'} {criterion.threshold:.3g}"
 
 
-LOCKED = "Labels locked: requires dominant_share, or all others"
+LOCKED = "Labels one label: requires dominant_share; phase-locked: all others"
 
 OSCILLATE = "Labels oscillating: requires one of the first three, fleiss_kappa with the last"
 
@@ -161,28 +165,30 @@ MOST_EPISODES = 20
 """Episodes that are listed one by one."""
 
 
-def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, str, str]]:
-    """Code, question and answer about a run; `recorded`: the checkpoint's training evaluation."""
+def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, str]]:
+    """Questions and answers about a run; `recorded`: the checkpoint's training evaluation.
+
+    Questions about labels are asked of agents with labels.
+    """
     gaits = [episode.gait_answers for episode in run.episodes]
     labels = [episode.label_answers for episode in run.episodes if episode.label_answers]
-    return [
-        ("A1", "Forward or in place?", _course(gaits)),
-        ("A2", "Rhythmic?", _rhythm(gaits)),
-        ("A3", "How does it fall?", _falls(gaits)),
-        ("A4", "How far does it get before it falls?", _first_falls(gaits)),
-        ("A5", "Hops per second?", _hops(gaits)),
-        ("B1", "How many labels?", _visited(run) if labels else NO_LABELS),
-        ("B2", "In step with the gait?", _in_step(labels) if labels else NO_LABELS),
-        ("B3", "Which phase is each label?", _names(run) if labels else NO_LABELS),
-        ("B4", "Same phase map in all episodes?", _same_map(run) if labels else NO_LABELS),
-        ("C1", "Return per episode?", _returns(run, recorded)),
-        ("C2", "Visual quality, 1 to 10?", QUALITY),
-        ("D3", "One label nearly all the time?", _dominant(run, labels) if labels else NO_LABELS),
-        ("V", "Does it get the return it predicts?", _calibration(run)),
+    of_labels: list[tuple[str, Callable[[RunStability], str]]] = [
+        ("How many labels?", _visited),
+        ("In step with the gait?", lambda _: _in_step(labels)),
+        ("Which phase is each label?", _names),
+        ("Same phase map in all episodes?", _same_map),
+        ("One label nearly all the time?", lambda run: _dominant(run, labels)),
     ]
-
-
-QUALITY = "Left to the viewer: no metric here measures how good it looks."
+    return [
+        ("Forward or in place?", _course(gaits)),
+        ("Rhythmic?", _rhythm(gaits)),
+        ("How does it fall?", _falls(gaits)),
+        ("How far does it get before it falls?", _first_falls(gaits)),
+        ("Hops per second?", _hops(gaits)),
+        *((question, answer(run)) for question, answer in of_labels if labels),
+        ("Return per episode?", _returns(run, recorded)),
+        ("Does it get the return it predicts?", _calibration(run)),
+    ]
 
 
 def _course(gaits: list[GaitAnswers]) -> str:

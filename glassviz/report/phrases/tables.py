@@ -4,22 +4,28 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from glassviz.compare.compare import Comparison
+from glassviz.compare.returns import LEVEL
 from glassviz.figures.graph_drawing import percent
 from glassviz.report.phrases import comparison
+from glassviz.report.phrases.numbers import interval
 from glassviz.text import count_of
 
 if TYPE_CHECKING:
     from glassviz.checkpoints.summary import Summary
     from glassviz.compare.fit import LabelComparison
     from glassviz.compare.graphs import RunGraph
+    from glassviz.compare.recipes import RecipeTotals
     from glassviz.rollout.evaluate import Fresh
 
 STABILITY_NOTES = (
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
-    "labels: visited labels, with more than 1 % of frames. U: share of label entropy that the gait "
-    "phase explains, undefined for a single label. κ: agreement of labels across gait cycles, "
-    "corrected for chance. sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over "
-    "episodes with gait cycles, U and κ only over those with more than one label. "
+    "labels: `one label` through the steady gait, with its share of the gait and of the agent's "
+    "other gaits (100 %: stuck); `phase-locked`: each gait phase keeps its label; `oscillating`: "
+    "labels differ from cycle to cycle. seen: labels with more than 1 % of frames. "
+    "U: share of label entropy that the gait phase explains, undefined for a single label. "
+    "κ: agreement of labels across gait cycles, corrected for chance. "
+    "sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over episodes with gait cycles, U "
+    "and κ only over those with more than one label. "
     "All episodes and criteria: --json, or --out DIR."
 )
 
@@ -41,11 +47,12 @@ LEARNED_NOTES = (
 )
 
 GRAPH_NOTES = (
-    "h: entropy rate in bits per step of the mode (share of the maximum). one-way: share of net "
-    "one-way traffic (irreversibility; 0 for two states). fades: slowest relaxation time with "
-    "steps of 1 and of 10 frames; an increase means that states have memory, as in a clock. "
-    "cycles: share of the switches (completions). gap: share of H¹ that the clusters explain; by "
-    "chance: random clusters of the same sizes; best: the best clusters of a greedy search. "
+    "entropy rate: in bits per step of the mode (share of the maximum). irreversibility: net "
+    "share of the flow, 0 under detailed balance and for two states, 1 for a pure cycle. "
+    "relaxation time: the slowest, in seconds, from steps of 1 and of 10 frames; an increase means "
+    "that states have memory, as in a clock. cycles: share of the switches (completions). gap: "
+    "share of H¹ that the clusters explain; by chance: random clusters of the same sizes; best: "
+    "the best clusters of a greedy search. cut: share of the flow between clusters. Q: modularity. "
     "Everything: --json."
 )
 
@@ -58,9 +65,25 @@ MAP_NOTES = (
 )
 
 
-def comparison_paragraphs(together: Comparison) -> Iterator[tuple[str, str]]:
-    """Title and text of each paragraph about several runs."""
+MORE_COMPARISON = "Comparison of the runs, with intervals and tests: --compare."
+
+
+def comparison_paragraphs(
+    together: Comparison, everything: bool = True
+) -> Iterator[tuple[str, str]]:
+    """Title and text of each paragraph about several runs.
+
+    Args:
+        everything: if False, only what was found: significant differences and correlations, and
+            where planner and policy differ in gait or basin.
+    """
+    if not everything:
+        yield from _findings(together)
+        return
     n = count_of(len(together.checkpoints), "checkpoint")
+    more = sum(each.reason == "same-training" for each in together.left_out)
+    if more:
+        n += f", one of each training run ({count_of(more, 'row')} of others left out)"
     stated = comparison.caveats(together.caveats)
     yield "comparison", " ".join([f"n = {n}; brackets: 95 % intervals.", *stated])
     for own in together.by_controller:
@@ -87,6 +110,39 @@ def comparison_paragraphs(together: Comparison) -> Iterator[tuple[str, str]]:
     elif together.no_correspondence:
         by_phase = bool(together.label_matches.pairs)
         yield "labels", comparison.not_compared(together.no_correspondence, by_phase)
+
+
+def _findings(together: Comparison) -> Iterator[tuple[str, str]]:
+    for own in together.by_controller:
+        tests = [each for each in own.stability_and_return.correlations if each.testable]
+        if any(each.adjusted_p is not None and each.adjusted_p <= LEVEL for each in tests):
+            yield (
+                f"return, {own.controller}",
+                comparison.stability_and_return(own.stability_and_return),
+            )
+        if own.groups and own.groups.returns.p <= LEVEL:
+            yield f"groups, {own.controller}", comparison.groups(own.groups)
+    both = together.controllers
+    if both and (
+        any(pair.gait_differs or pair.basin_differs for pair in both.pairs)
+        or (both.test and both.test.p <= LEVEL)
+    ):
+        yield "mppi and pi", comparison.controllers(both)
+
+
+NO_TOTALS = "No totals per recipe: task, physics or length of the episodes differ."
+
+
+def improvements(totals: "RecipeTotals") -> Iterator[str]:
+    """How probably one recipe earns more than another, one line for each two."""
+    for each in totals.improvements:
+        bounds = ""
+        if each.low is not None and each.high is not None:
+            bounds = f" {interval(each.low, each.high, '.0%')}"
+        yield (
+            f"probability of improvement, {each.controller}: {each.one} over {each.other} "
+            f"{each.probability:.0%}{bounds}"
+        )
 
 
 SAME_BITS = 0.005
@@ -141,15 +197,16 @@ def against_recorded(row: "Fresh") -> str:
         return ""
     side = "lower" if row.above_recorded < 0 else "higher"
     text = f"{abs(row.above_recorded):.1f} {side}"
-    return f"{text}; recorded is {row.recorded_place} the interval" if row.recorded_place else text
+    return f"{text}, recorded {row.recorded_place} the interval" if row.recorded_place else text
 
 
 def evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
     """Notes below a table of fresh returns."""
     if rows:
         yield (
-            "Intervals are Student's t over the episodes of one trained agent; they do not cover "
-            "other seeds."
+            "Intervals of checkpoints are Student's t over the episodes of one trained agent; they "
+            "do not cover other seeds. Those of recipes resample checkpoints and their episodes. "
+            "IQM: interquartile mean over checkpoints, from four of them."
         )
     if any(row.recorded for row in rows):
         yield (
@@ -180,7 +237,7 @@ def rows_of(summary: "Summary") -> Iterator[tuple[str, str]]:
         yield (
             "Glass",
             (
-                f"N={glass.prototypes} prototypes, K={glass.clusters} clusters, τ={glass.tau:g}, "
+                f"{glass.prototypes} prototypes, {glass.clusters} clusters, τ={glass.tau:g}, "
                 f"{glass.similarity} similarity"
             ),
         )
@@ -198,8 +255,28 @@ def rows_of(summary: "Summary") -> Iterator[tuple[str, str]]:
     yield "planner", summary.no_planner or _pairs(summary.planner)
     yield "environment", _pairs(summary.env)
     for name, value in summary.provenance.items():
-        yield name, _pairs(value) if isinstance(value, dict) else str(value)
+        yield from _facts(name, value, shown=("agent",) if name == "training" else ())
     yield from remarks_of(summary)
+
+
+def _facts(name: str, value: Any, shown: Sequence[str] = ()) -> Iterator[tuple[str, str]]:
+    """A fact, and those that it is made of, on rows of their own.
+
+    Args:
+        shown: keys that other rows show.
+    """
+    if isinstance(value, list) and any(isinstance(each, dict) for each in value):
+        for number, each in enumerate(value, start=1):
+            yield from _facts(f"{name} {number}", each)
+        return
+    if not isinstance(value, dict):
+        yield name, _value(value)
+        return
+    plain = {key: each for key, each in value.items() if not isinstance(each, dict)}
+    yield name, _pairs(plain)
+    for key, each in value.items():
+        if isinstance(each, dict) and key not in shown:
+            yield f"  {key}", _pairs(each)
 
 
 def remarks_of(summary: "Summary") -> Iterator[tuple[str, str]]:
@@ -211,6 +288,22 @@ def remarks_of(summary: "Summary") -> Iterator[tuple[str, str]]:
 
 def _pairs(items: dict[str, Any]) -> str:
     return ", ".join(
-        f"{key} ({_pairs(value)})" if isinstance(value, dict) else f"{key} {value}"
+        f"{key} ({_pairs(value)})" if isinstance(value, dict) else f"{key} {_value(value)}"
         for key, value in items.items()
     )
+
+
+def _value(value: Any) -> str:
+    """A value as people write it: four digits, words for truth, lists without brackets."""
+    match value:
+        case None:
+            return "none"
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:.4g}"
+        case list() | tuple():
+            return " ".join(map(_value, value)) or "none"
+        case dict():
+            return f"({_pairs(value)})"
+    return str(value)

@@ -1,14 +1,25 @@
 """Reasons for the verdicts on gait, labels and basin."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
+from glassviz.compare.single_label import SingleLabel
 from glassviz.gait.contacts import BODY
 from glassviz.gait.gait import Gait
 from glassviz.gait.verdict import Criterion, GaitName, GaitVerdict
 from glassviz.metrics.stability import RunStability
-from glassviz.metrics.verdict import Basin, Cause, LabelCriteria, LabelVerdict, RunBasin, Verdict
-from glassviz.report.phrases.numbers import shown_mean
+from glassviz.metrics.verdict import (
+    LABEL_THRESHOLDS,
+    Basin,
+    BasinName,
+    Cause,
+    LabelCriteria,
+    LabelVerdict,
+    RunBasin,
+    Verdict,
+)
+from glassviz.report.phrases.numbers import majority
 from glassviz.rollout.batch import Failed
 from glassviz.text import count_of, listed, printable
 
@@ -82,6 +93,11 @@ def label_reason(verdict: LabelVerdict) -> str:
     one, enough = criteria.one, criteria.enough
     if one.value is None:
         return "No steady frames to judge."
+    if verdict.verdict != "one label" and _too_close(one):
+        return (
+            f"{one.name} {one.value:.3f} is too close to {one.threshold:g} to tell one label from "
+            f"several."
+        )
     if one.met:
         which = "" if verdict.dominant is None else f" ({verdict.dominant})"
         return f"A single label{which} covers {one.value:.1%} of frames: nothing to lock."
@@ -97,7 +113,11 @@ def label_reason(verdict: LabelVerdict) -> str:
     if signs:
         return f"Labels do not follow the gait: {listed(signs)}."
     missed = ", ".join(f"{each.name} {_value(each)}" for each in criteria.locked if not each.met)
-    return f"Between locked and oscillating: {missed}."
+    return f"Between phase-locked and oscillating: {missed}."
+
+
+def _too_close(criterion: Criterion) -> bool:
+    return criterion.margin is not None and abs(criterion.margin) < LABEL_THRESHOLDS.tolerance
 
 
 def _sign(criterion: Criterion) -> str:
@@ -119,7 +139,8 @@ def _percent(criterion: Criterion) -> str:
 
 
 _LABELS: dict[Verdict, str] = {
-    "locked": "labels locked",
+    "one label": "one label",
+    "phase-locked": "labels phase-locked",
     "oscillating": "labels oscillate",
     "none": "no labels",
     "undetermined": "labels undetermined",
@@ -146,26 +167,67 @@ def basin_reasons(basin: RunBasin) -> tuple[str, ...]:
     )
 
 
-ONE_LABEL = "one label"
-"""Shown for U where a single label leaves it undefined."""
+def basin_why(basin: RunBasin) -> str:
+    """Why a run is in its basin: `not a hop`; of a split one, why each part is; else empty."""
+    if basin.name == "split":
+        return ", ".join(f"{count} {_with_why(name, basin)}" for name, count in basin.split.items())
+    return _whys(basin.name, basin)
 
 
-def has_one_label(run: RunStability) -> bool:
-    """Whether U is undefined in all episodes because each has a single label in gait cycles."""
-    locking = [each.steady_labels.locking for each in run.episodes if each.steady_labels]
-    return any(locking) and all(each is None or each.locking_u is None for each in locking)
+def basin_name(basin: RunBasin) -> str:
+    """Basin of a run with its share of the episodes; `basin_why` lists those of a split one."""
+    return "split" if basin.name == "split" else majority(basin.name, basin.split)
 
 
-def shown_locking(run: RunStability) -> str:
-    """Mean of U; `one label` if it is undefined for a single label, a dash without labels."""
-    return ONE_LABEL if has_one_label(run) else shown_mean(run.metrics["locking_u"])
+def shown_basin(basin: RunBasin) -> str:
+    """Basin of a run and why: `unstable 9/10 (not a hop)`, `split: 2 stable-hop, 1 unstable …`."""
+    name, why = basin_name(basin), basin_why(basin)
+    return f"split: {why}" if name == "split" else f"{name} ({why})" if why else name
 
 
-def reasons_of(run: RunStability) -> tuple[str, ...]:
-    """Causes of a run's basin; the first adds `one label` where a single label decided."""
-    first, *others = basin_reasons(run.basin)
-    labels_decide = next(iter(run.basin.causes)).labels is not None
-    return f"{first} ({ONE_LABEL})" if labels_decide and has_one_label(run) else first, *others
+def _with_why(name: BasinName, basin: RunBasin) -> str:
+    why = _whys(name, basin)
+    return f"{name} ({why})" if why else name
+
+
+def _whys(name: BasinName, basin: RunBasin) -> str:
+    """Reasons for one basin; with the number of episodes if there are several."""
+    found = basin.whys_of(name)
+    if len(found) == 1:
+        return next(iter(found))
+    return ", ".join(f"{why} {count}" for why, count in found.items())
+
+
+def shown_labels(run: RunStability, single: SingleLabel | None = None) -> str:
+    """Verdict on the labels of a run, and for a single label how far it is from being stuck."""
+    verdict = majority(run.label_verdict, run.label_split)
+    return f"{verdict} ({single_label(single)})" if single else verdict
+
+
+def single_label(single: SingleLabel) -> str:
+    """`label 5: 93 % of the hop, 20 % of other gaits`."""
+    text = f"label {single.label}: {single.share:.0%}"
+    if single.elsewhere is None:
+        return text
+    return f"{text}, {single.elsewhere:.0%} in other gaits"
+
+
+def short_basin(basin: RunBasin) -> str:
+    """Basin of a run and why, in a few words; that of a split one is left to `remark_of`."""
+    return "split" if basin.name == "split" else shown_basin(basin)
+
+
+def remark_of(run: RunStability, single: SingleLabel | None = None) -> str:
+    """What a table's row does not say: how its episodes divide, and how stuck a single label is."""
+    parts = [_split("gait", run.gait.split)] if run.gait.name == "split" else []
+    parts += [_split("labels", run.label_split)] if run.label_verdict == "split" else []
+    parts += [f"basin {basin_why(run.basin)}"] if run.basin.name == "split" else []
+    return "; ".join([*parts, *([single_label(single)] if single else [])])
+
+
+def _split(what: str, split: Mapping[Any, int]) -> str:
+    """`gait 2 fall-recover and 1 hop`."""
+    return f"{what} {listed([f'{count} {each}' for each, count in split.items()], most=6)}"
 
 
 def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:

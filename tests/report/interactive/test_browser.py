@@ -12,7 +12,7 @@ from tests.helpers.interactive_page import (
     FRAME,
     GRAPH,
     LIVE,
-    SHOWN_HOSTILE,
+    SHOWN,
     in_browser,
 )
 
@@ -210,11 +210,12 @@ COLORED = """((view, colors) => {
 def test_the_filter_dims_what_it_leaves_out(player, page):
     colors = json.dumps([state.color for state in page.runs[0].states])
     points = "document.querySelector('.map .canvas canvas').toDataURL()"
-    nodes = f"{GRAPH}.getOption().series[0].data.map((each) => each.itemStyle.opacity)"
+    nodes = f"{GRAPH}.getOption().series[0].data.map((each) => each.itemStyle)"
     views = ("score", "raster")
     all_points = player.evaluate(points)
     before = {view: player.evaluate(f"{COLORED}('{view}', {colors})") for view in views}
-    assert player.evaluate(nodes) == [1, 1, 1, 1]
+    undimmed = player.evaluate(nodes)
+    assert [each["color"] for each in undimmed] == [state.color for state in page.runs[0].states]
     assert player.evaluate(NUMBERS) == ["3"], "the opening is the only part that is wide enough"
     player.click_on(".label[data-key='2']")
     assert player.evaluate("document.querySelector('.label[data-key=\"2\"]').ariaPressed") == "true"
@@ -223,8 +224,11 @@ def test_the_filter_dims_what_it_leaves_out(player, page):
         first, second, kept, last = player.evaluate(f"{COLORED}('{view}', {colors})")
         assert first == second == last == 0 and min(before[view]) > 1000
         assert kept == pytest.approx(before[view][2], rel=0.1)
-    own, others = player.evaluate(nodes)[2], set(player.evaluate(nodes)) - {1}
-    assert own == 1 and len(others) == 1 and max(others) < 0.3
+    dimmed = player.evaluate(nodes)
+    assert [one == other for one, other in zip(dimmed, undimmed, strict=True)] == [
+        *(False, False, True, False)
+    ]
+    assert not any("opacity" in each for each in dimmed), "arrows must not shine through a node"
     assert player.evaluate(NUMBERS) == [], "what is dimmed has no number"
     player.keep("filter")
     player.click_on(".all")
@@ -327,7 +331,7 @@ def test_an_address_that_means_nothing_is_no_fault(browser, path, fragment):
 def test_hostile_names_are_text(browser, path):
     browser.show(path)
     browser.click_on("[data-run='3']")
-    assert SHOWN_HOSTILE in browser.evaluate(
+    assert SHOWN in browser.evaluate(
         "document.querySelector('.pick select').selectedOptions[0].textContent"
     )
     assert not browser.evaluate("document.querySelector('img') !== null")
@@ -444,7 +448,7 @@ TIMELINE = "echarts.getInstanceByDom(document.querySelector('.score .canvas'))"
 
 
 @in_browser
-def test_in_a_window_of_the_timeline_pages_turn_and_nothing_is_drawn_anew(player):
+def test_in_a_window_of_the_timeline_pages_turn_and_only_scales_are_drawn_anew(player):
     player.evaluate(
         "(() => { const zoom = document.getElementById('zoom'); zoom.value = '2';"
         " zoom.dispatchEvent(new Event('change')); window.drawn = 0;"
@@ -462,7 +466,125 @@ def test_in_a_window_of_the_timeline_pages_turn_and_nothing_is_drawn_anew(player
         place = player.middle(".score .playhead")
         player.click(*place)
         assert player.frame == frame
-    assert player.evaluate("window.drawn") == 0
+    assert player.evaluate("window.drawn") == 4, "once for every page that was turned"
+
+
+@in_browser
+def test_in_a_window_lanes_fit_what_it_shows(player, page):
+    height = page.runs[0].shown[0].height
+    player.evaluate(
+        "(() => { const zoom = document.getElementById('zoom'); zoom.value = '2';"
+        " zoom.dispatchEvent(new Event('change')); })()"
+    )
+    for frame, start in ((50, 0), (620, 610)):
+        player.seek(frame)
+        low, high = player.evaluate(
+            f"((axis) => [axis.min, axis.max])({TIMELINE}.getOption().yAxis[2])"
+        )
+        part = height[start : start + 100]
+        assert (low, high) == pytest.approx((part.min(), part.max()))
+
+
+@in_browser
+def test_what_was_measured_is_read_out_at_the_playhead(reader, page):
+    episode = page.runs[0].shown[0]
+    for frame in (3, 500):
+        reader.seek(frame)
+        told = reader.evaluate("document.querySelector('.readouts').textContent")
+        for name in ("height", "speed", "reward"):
+            assert f"{name}{getattr(episode, name)[frame]:.2f}" in told
+        assert f"value{episode.value[frame]:.1f} ± " in told
+
+
+@in_browser
+@pytest.mark.parametrize("mark", MARKS)
+def test_what_is_under_the_pointer_is_told_with_its_numbers(reader, page, mark):
+    reader.seek(623)
+    x, y = reader.middle(mark)
+    reader.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, button="none")
+    told = reader.wait_for(
+        "[...document.querySelectorAll('.hint')].find((each) => !each.hidden)?.textContent"
+    )
+    assert "frame 623, 12.46 s" in told
+    assert f"height {page.runs[0].shown[0].height[623]:.2f} m" in told
+
+
+@in_browser
+def test_the_gait_lane_has_a_legend(reader, page):
+    keys = reader.evaluate(
+        "[...document.querySelectorAll('.score .key')].map((each) => each.textContent.trim())"
+    )
+    gait = page.runs[0].shown[0].gait
+    assert keys == [page.gait_phases[k][0] for k in np.unique(gait[gait != 255])]
+
+
+@in_browser
+def test_the_page_is_called_by_its_runs(reader):
+    assert reader.evaluate("document.querySelector('h1').textContent").startswith("hopper, plain")
+    assert reader.evaluate("document.title").startswith("hopper, plain")
+
+
+# Keeps what is saved instead of asking where.
+KEPT = """(() => {
+  window.kept = [];
+  HTMLAnchorElement.prototype.click = function () { window.kept.at(-1).name = this.download; };
+  URL.createObjectURL = (blob) => { window.kept.push({blob}); return "blob:none"; };
+})()"""
+
+
+@in_browser
+def test_the_frames_that_are_shown_are_saved_as_a_table(player, page):
+    player.evaluate(KEPT)
+    player.evaluate("document.getElementById('table').click()")
+    episode = page.runs[0].shown[0]
+    assert player.evaluate("kept[0].name") == f"hopper-mppi-episode-{episode.number}.csv"
+    head, *rows = player.evaluate("kept[0].blob.text()").splitlines()
+    assert len(rows) == len(episode.height)
+    row = dict(zip(head.split(","), rows[400].split(","), strict=True))
+    assert float(row["height_m"]) == pytest.approx(episode.height[400]) and row["time_s"] == "8.000"
+    key = page.runs[0].states[episode.state[400]].key
+    assert row["label"] == key
+    player.press(key, f"Digit{key}")
+    player.evaluate("document.getElementById('table').click()")
+    fewer = player.evaluate("kept[1].blob.text()").splitlines()[1:]
+    assert len(fewer) == (episode.state == episode.state[400]).sum()
+
+
+@in_browser
+def test_what_is_shown_is_saved_as_a_picture(player, page):
+    player.wait_for("document.querySelector('video').readyState > 1")
+    player.seek(400)
+    player.evaluate(KEPT)
+    player.evaluate("document.getElementById('picture').click()")
+    name = player.wait_for("kept[0]?.name")
+    assert name == f"hopper-mppi-episode-{page.runs[0].shown[0].number}-frame-400.png"
+    colours = player.evaluate(
+        "createImageBitmap(kept[0].blob).then((picture) => { const canvas ="
+        " new OffscreenCanvas(picture.width, picture.height); const pen = canvas.getContext('2d');"
+        " pen.drawImage(picture, 0, 0); const {data} = pen.getImageData(0, 0, canvas.width,"
+        " canvas.height); const found = new Set(); for (let i = 0; i < data.length; i += 404)"
+        " found.add(`${data[i]},${data[i + 1]},${data[i + 2]}`); return found.size; })"
+    )
+    assert colours > 50
+
+
+@in_browser
+def test_matched_colours_are_said_whose_they_are_and_can_be_switched_off(browser, tmp_path, twins):
+    write(twins, tmp_path / "r.html")
+    names = list(dict.fromkeys(run.name for run in twins.runs))
+    browser.show(tmp_path / "r.html", fragment=f"#run={names[0]}&versus={names[-1]}")
+    chips = (
+        "[...document.querySelectorAll('.pane')[1].querySelectorAll('.labels .chip')]"
+        ".map((each) => each.style.background)"
+    )
+    worn = browser.evaluate(chips)
+    note = "document.getElementById('whose').textContent"
+    assert f"colours of the matching labels of {names[0]}" in browser.evaluate(note)
+    browser.evaluate("document.getElementById('match').click()")
+    own = browser.evaluate(chips)
+    assert own != worn and "each in its own colours" in browser.evaluate(note)
+    browser.evaluate("document.getElementById('match').click()")
+    assert browser.evaluate(chips) == worn
 
 
 @in_browser

@@ -30,7 +30,7 @@ from tests.helpers.commands import invoke
 from tests.helpers.interactive_page import (
     LONG_HOP,
     ORDER,
-    SHOWN_HOSTILE,
+    SHOWN,
     composed,
     save_traces,
 )
@@ -61,7 +61,7 @@ def test_a_page_has_every_run_and_the_table_names_the_broken_one(page):
         ("hopper", "mppi"),
         ("hopper", "pi"),
         ("plain", "pi"),
-        (SHOWN_HOSTILE, "pi"),
+        (SHOWN, "pi"),
     ]
     assert [row.anchor for row in page.rows] == ["0", "1", None, "2", "3"]
     assert "expected a trace" in (page.rows[2].error or "")
@@ -178,7 +178,7 @@ def test_data_are_read_back_as_they_were(page):
     text = to_html(page)
     data = json.loads(embedded(text, "data"))
     told, run = data["runs"][3], page.runs[3]
-    assert told["name"] == SHOWN_HOSTILE
+    assert told["name"] == SHOWN
     values = np.frombuffer(base64.b64decode(told["shown"][0]["height"]), "<f4")
     assert (values == run.shown[0].height).all()
     for key, film in page.films.items():
@@ -190,7 +190,7 @@ def test_nothing_from_a_file_is_markup(text):
     assert not tree.xpath("//@onerror") and "alert(1)" not in "".join(
         script.text or "" for script in tree.xpath("//script[not(@id)]")
     )
-    assert any(SHOWN_HOSTILE[:20] in each.text_content() for each in tree.xpath("//tbody//button"))
+    assert any(SHOWN[:20] in each.text_content() for each in tree.xpath("//tbody//button"))
     assert "<" not in embedded_json({"a": "</script><!--"})
 
 
@@ -257,7 +257,7 @@ def _film(self, trace, episode, on_frame=lambda: None):
 
 def test_the_command_writes_the_page(brief, tmp_path, fake_films):
     done = report(brief, "--interactive", "-o", tmp_path / "r.html")
-    assert done.exit_code == 1 and "4 of 5 rows, 3 checkpoints" in done.stdout
+    assert done.exit_code == 1 and "4 of 5 rows, 3 seeds" in done.stdout
     assert not films_beside(tmp_path / "r.html").exists()
 
 

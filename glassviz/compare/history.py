@@ -1,0 +1,84 @@
+"""The history of a training run: gait, labels and return of its checkpoints."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from glassviz.compare.runs import env_steps, trained_by
+from glassviz.metrics.statistics import MeanInterval
+from glassviz.rollout.run import Run
+
+
+@dataclass(frozen=True)
+class Moment:
+    """One checkpoint of a training run.
+
+    Attributes:
+        env_steps: environment steps that it was trained for.
+        gait, labels, basin: verdicts; `split` as for a run.
+        gait_split, label_split, basin_split: number of episodes by verdict, most common first.
+        returns: mean over episodes, with its interval within this checkpoint.
+    """
+
+    env_steps: int
+    run: str
+    gait: str
+    gait_split: dict[str, int]
+    labels: str
+    label_split: dict[str, int]
+    basin: str
+    basin_split: dict[str, int]
+    returns: MeanInterval
+
+
+@dataclass(frozen=True)
+class History:
+    """One training run under one controller, by environment steps."""
+
+    run: str
+    controller: str
+    moments: tuple[Moment, ...]
+
+
+def histories(runs: Iterable[Run]) -> tuple[History, ...]:
+    """The history of each training run with checkpoints of two steps or more.
+
+    Of checkpoints of the same step, such as `best` and `step_…`, the first by name counts.
+    """
+    runs = list(runs)
+    trained = trained_by(runs)
+    found: dict[tuple[str, str], dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda run: run.name, reverse=True):
+        steps = env_steps(run)
+        if steps is not None:
+            key = trained[run.checkpoint_sha256], run.controller
+            found.setdefault(key, {})[steps] = run
+    told = [
+        History(_name(own), controller, tuple(_moment(*each) for each in sorted(own.items())))
+        for (_, controller), own in found.items()
+        if len(own) > 1
+    ]
+    return tuple(sorted(told, key=lambda each: (each.run, each.controller)))
+
+
+def _name(by_step: dict[int, Run]) -> str:
+    """Folders of the run and its seed, or the name of the last checkpoint."""
+    last = by_step[max(by_step)]
+    folder = last.checkpoint.resolve().parent if last.checkpoint else None
+    if folder and folder.name == "checkpoints":
+        return "/".join(folder.parts[-3:-1])
+    return last.name
+
+
+def _moment(steps: int, run: Run) -> Moment:
+    found = run.stability
+    return Moment(
+        env_steps=steps,
+        run=run.name,
+        gait=found.gait.name,
+        gait_split={str(name): n for name, n in found.gait.split.items()},
+        labels=found.label_verdict,
+        label_split=found.label_split,
+        basin=found.basin.name,
+        basin_split={str(name): n for name, n in found.basin.split.items()},
+        returns=found.returns,
+    )

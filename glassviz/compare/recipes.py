@@ -1,0 +1,117 @@
+"""Returns of recipes: those of their checkpoints on the same fresh episodes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import combinations
+
+import numpy as np
+
+from glassviz.compare.returns import LEVEL, Returns
+from glassviz.metrics.statistics import (
+    IQM_FROM,
+    REPLICATES,
+    bootstrap_interval,
+    probability_of_improvement,
+)
+from glassviz.rollout.evaluate import Fresh
+
+
+@dataclass(frozen=True)
+class RecipeReturns:
+    """Returns of the checkpoints of one recipe under one controller; each is a unit of n."""
+
+    recipe: str
+    controller: str
+    returns: Returns
+
+
+@dataclass(frozen=True)
+class Improvement:
+    """How probably a checkpoint of `one` earns more than one of `other`.
+
+    Attributes:
+        low, high: percentile interval over resampled checkpoints; None if a recipe has but one.
+    """
+
+    one: str
+    other: str
+    controller: str
+    probability: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class RecipeTotals:
+    """Totals of recipes, in the order of their checkpoints.
+
+    Attributes:
+        recipes: empty if no two checkpoints were evaluated, or on no common scale.
+        improvements: of every two recipes, the one with the higher mean first.
+        common_scale: whether task, physics and length of the episodes are the same for all.
+    """
+
+    recipes: tuple[RecipeReturns, ...]
+    improvements: tuple[Improvement, ...]
+    common_scale: bool
+
+
+def recipe_totals(rows: Sequence[Fresh]) -> RecipeTotals:
+    """Total the returns by controller and recipe; a checkpoint counts once."""
+    counted = list({(row.checkpoint_sha256, row.controller): row for row in rows}.values())
+    if len({row.env for row in counted}) > 1:
+        return RecipeTotals((), (), False)
+    groups: dict[tuple[str, str], list[Fresh]] = {}
+    for row in counted:
+        groups.setdefault((row.controller, row.recipe or UNKNOWN), []).append(row)
+    if len({row.checkpoint_sha256 for row in counted}) < 2:
+        return RecipeTotals((), (), True)
+    found = [
+        RecipeReturns(recipe, controller, _returns(own))
+        for (controller, recipe), own in groups.items()
+    ]
+    pairs = [
+        _improvement(*sorted(pair, key=lambda each: -np.mean(each.returns.values)))
+        for pair in combinations(found, 2)
+        if pair[0].controller == pair[1].controller
+    ]
+    return RecipeTotals(tuple(found), tuple(pairs), True)
+
+
+UNKNOWN = "unknown recipe"
+"""Stands for the recipe of files that do not tell theirs."""
+
+
+def _returns(rows: Sequence[Fresh]) -> Returns:
+    episodes = [list(row.evaluation.returns) for row in rows]
+    rng = _rng(*(value for own in episodes for value in own))
+    several = len(rows) > 1
+    return Returns(
+        runs=tuple(row.target.stem for row in rows),
+        values=tuple(row.evaluation.mean for row in rows),
+        # One checkpoint says nothing about others of its recipe.
+        mean=bootstrap_interval(episodes if several else [np.mean(episodes[0])], rng),
+        iqm=bootstrap_interval(episodes, rng, "iqm") if len(rows) >= IQM_FROM else None,
+    )
+
+
+def _improvement(one: RecipeReturns, other: RecipeReturns) -> Improvement:
+    x, y = (np.array(each.returns.values) for each in (one, other))
+    probability = probability_of_improvement(x.tolist(), y.tolist())
+    assert probability is not None
+    low = high = None
+    if len(x) > 1 and len(y) > 1:
+        rng = _rng(*x.tolist(), *y.tolist())
+        wins = (np.sign(x[:, None] - y) + 1) / 2
+        ours = rng.integers(len(x), size=(REPLICATES, len(x)))
+        theirs = rng.integers(len(y), size=(REPLICATES, len(y)))
+        drawn = wins[ours[:, :, None], theirs[:, None, :]].mean(axis=(1, 2))
+        low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2]).tolist()
+    return Improvement(one.recipe, other.recipe, one.controller, probability, low, high)
+
+
+def _rng(*values: float) -> np.random.Generator:
+    """The same for the same returns, whatever else is evaluated."""
+    digest = sha256(np.array(values, np.float64).tobytes()).digest()
+    return np.random.default_rng(int.from_bytes(digest[:8], "little"))
