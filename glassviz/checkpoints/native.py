@@ -22,6 +22,7 @@ from glassviz.agents.networks import Params, init_params
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, replacing
 from glassviz.text import LONGEST_NAME, parse_json, printable
+from glassviz.trace import LARGEST
 from glassviz.validation import check_fields
 
 FORMAT = "glassviz-safetensors"
@@ -33,6 +34,7 @@ _MAX_RANK = 3
 
 # Far beyond any real agent: a malicious configuration must not exhaust memory.
 _MAX_SIZE = 1 << 20
+_SMALLEST = 1e-9  # of what is divided by
 _MAX_LAYERS = 16
 _MAX_HEADS = 64
 
@@ -215,7 +217,7 @@ def check_config(place: str, config: AgentConfig) -> None:
         names = ["prototypes", "clusters", "proto_temperature", "assignment_temperature"]
         sizes |= {name: getattr(config.glass, name) for name in names}
     for name, size in sizes.items():
-        if size <= 0:
+        if size < _SMALLEST:
             raise GlassvizError(f"{place}: {name} is too small for an agent: found {size}")
 
 
@@ -264,9 +266,10 @@ def check_leaves(place: str, config: AgentConfig, leaves: Leaves) -> None:
             )
         if leaf.dtype != np.float32:
             raise GlassvizError(f"{place}: leaf {label} has dtype {leaf.dtype}, expected float32")
-        nonfinite = leaf.size - int(np.isfinite(leaf).sum())
-        if nonfinite:
+        # Not `>`, which NaN is not either.
+        broken = leaf.size - int((np.abs(leaf) <= LARGEST).sum())
+        if broken:
             raise GlassvizError(
-                f"{place}: leaf {label} has {nonfinite} of {leaf.size} values that are not "
-                f"finite: training diverged, so use an earlier checkpoint"
+                f"{place}: leaf {label} has {broken} of {leaf.size} values that are not finite, or "
+                f"beyond {LARGEST:g}: training diverged, so use an earlier checkpoint"
             )

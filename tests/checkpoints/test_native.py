@@ -183,6 +183,7 @@ def test_a_safetensors_file_of_another_program_is_told_apart() -> None:
         ({"encoder_widths": [12, 0]}, "narrowest layer"),
         ({"layer_norm_eps": float("nan")}, "layer_norm_eps"),
         ({"layer_norm_eps": 1e308}, "layer_norm_eps"),
+        ({"layer_norm_eps": 1e-300}, "layer_norm_eps"),
         ({"bin_min": 30.0}, "bin_max - bin_min"),
         ({"num_bins": "101"}, "num_bins"),
         ({"glass": {"proto_temperature": 0.0}}, "proto_temperature"),
