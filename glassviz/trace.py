@@ -290,14 +290,6 @@ def _check_values(trace: Trace, path: Path) -> None:
                 f"episode {episode}: expected {expected}, found {value} for {name} in "
                 f"frame {frame}",
             )
-    total = trace.soft_assignment.sum(axis=2, dtype=np.float64)
-    if trace.soft_assignment.shape[2] and (astray := np.abs(total - 1) > _ASTRAY).any():
-        episode, frame = np.argwhere(astray)[0].tolist()
-        raise _invalid(
-            path,
-            f"episode {episode}: expected a soft assignment that sums to 1, found "
-            f"{total[episode, frame]:.3g} in frame {frame}",
-        )
     dt_s = trace.frame_dt_s
     uneven = np.abs(np.diff(trace.time, axis=1) - dt_s) > _UNEVEN * dt_s
     if uneven.any():
@@ -312,7 +304,6 @@ def _check_values(trace: Trace, path: Path) -> None:
 
 _ROUNDING = 1e-4
 _UNEVEN = 0.01
-_ASTRAY = 0.01
 
 
 def _prototypes(trace: Trace) -> int:

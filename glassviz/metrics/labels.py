@@ -444,10 +444,12 @@ def _change(
     now, after = s[:-1][pair], s[1:][pair]
     defined = bool(pair.any())
     norm = np.linalg.norm(now, axis=1) * np.linalg.norm(after, axis=1)
+    # A trace may hold assignments of nothing to nothing, which have no angle.
+    cosine = (now * after).sum(axis=1)[norm > 0] / norm[norm > 0]
     return Change(
         window_mi_5_bits=windows[0],
         window_mi_10_bits=windows[1],
         step_jsd_bits=float(np.mean(divergence_bits(now, after))) if defined else None,
         temporal=float(np.square(now - after).sum(axis=1).mean()) if defined else None,
-        temp_stability=float(np.mean(1 - (now * after).sum(axis=1) / norm)) if defined else None,
+        temp_stability=float(np.mean(1 - cosine)) if cosine.size else None,
     )

@@ -32,8 +32,16 @@ from glassviz.trace import Trace
 from glassviz.video.clip import Canvas, Clip
 from glassviz.video.encode import Encoder, FilmFacts, Format, frame_rate, pack, packed_size
 from glassviz.video.opengl import Backend, choose_backend
-from glassviz.video.overlay import Layout, Overlay
-from glassviz.video.renderer import FrameRenderer, MujocoRenderer, OpenRenderer, Quality, Scene
+from glassviz.video.overlay import ROOMY, Layout, Overlay
+from glassviz.video.renderer import (
+    BETWEEN_PANELS,
+    FULL_VIEW,
+    FrameRenderer,
+    MujocoRenderer,
+    OpenRenderer,
+    Quality,
+    Scene,
+)
 
 MAX_JOBS = 8
 
@@ -154,7 +162,8 @@ def film(
             "software rendering, so without shadows and reflections: --quality full adds them "
             "and takes about five times as long"
         )
-    scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality)
+    view = BETWEEN_PANELS if options.overlay_k and options.size[1] >= ROOMY else FULL_VIEW
+    scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality, view)
     return shoot(
         Shots(shots, scene, options.overlay_k, options.format),
         out,

@@ -25,6 +25,9 @@ FLOOR_M = 100.0
 MULTISAMPLES: dict[Quality, int] = {"fast": 0, "smooth": 4, "full": 4}
 FULL_VIEW = (0.0, 1.0)
 
+BETWEEN_PANELS = (0.06, 1.21)
+"""A wider view, in which the body stands between the panels of a film's overlay."""
+
 BODY_VIEW = (0.255, 0.943)
 """Part of a following camera's view that contains the body, standing, in flight or fallen."""
 
