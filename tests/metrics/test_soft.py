@@ -77,6 +77,12 @@ def test_trained_terms_are_those_of_training(rng):
     assert found.change.window_mi_5_bits == pytest.approx(float(window_spread(windows)), rel=1e-3)
 
 
+def test_assignments_of_nothing_have_no_stability(rng):
+    nothing = np.zeros((200, drawn(0)[1].shape[0]))
+    found = describe_soft(nothing, drawn(0)[1], 0.7, np.full(200, -1), rng)
+    assert found.change.temp_stability is None
+
+
 def test_a_clock_is_sure_and_steady_when_cold(rng):
     found = describe_soft(soft_assignment(COSINE, 0.02), PAIRS, 0.02, CLOCK.cycle, rng)
     # Prototypes 0 to 3 belong to clusters 0 and 1 only.
