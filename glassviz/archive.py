@@ -37,9 +37,15 @@ _FREE_BYTES = 64 << 20
 """What any file may unpack to."""
 
 _DAMAGED = (
+    # Members that are cut short, missing, too large, encrypted, or not what they say.
     *(OSError, ValueError, KeyError, EOFError, RuntimeError, MemoryError, OverflowError),
-    *(TypeError, AttributeError, NotImplementedError, SyntaxError, RecursionError),
-    *(zipfile.BadZipFile, zlib.error, tokenize.TokenError, Warning),
+    # An array where an archive belongs, and members without the attributes of arrays.
+    *(TypeError, AttributeError),
+    # Methods of compression that this Python lacks.
+    NotImplementedError,
+    # NumPy evaluates the header of each array as a Python literal, and warns of odd ones.
+    *(SyntaxError, RecursionError, tokenize.TokenError, Warning),
+    *(zipfile.BadZipFile, zlib.error),
 )
 """Exceptions of NumPy and zipfile for damaged files and files of another kind."""
 

@@ -113,20 +113,7 @@ _FALSE = ("n", "no", "f", "false", "off", "0")
 
 
 def _is_switch(value: str) -> bool:
-    return value.lower() in [
-        "y",
-        "yes",
-        "t",
-        "true",
-        "on",
-        "1",
-        "n",
-        "no",
-        "f",
-        "false",
-        "off",
-        "0",
-    ]
+    return value.lower() in _TRUE + _FALSE
 
 
 _GPUS = re.compile(r"(\d+|(GPU|MIG)-[\w/-]+)(,(-?\d+|(GPU|MIG)-[\w/-]+))*")

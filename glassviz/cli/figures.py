@@ -149,6 +149,15 @@ def _with_shown_labels(row: "Graphed | Failed", shown: "Names") -> "Graphed | Fa
     return replace(row, graph=replace(row.graph, names=labels))
 
 
+def _with_names_on_map(row: "LatentMap | Failed", shown: "Names") -> "LatentMap | Failed":
+    from glassviz.maps.maps import LatentMap
+
+    if not isinstance(row, LatentMap):
+        return row
+    checkpoint = row.traces[0].header["checkpoint"]["sha256"]
+    return replace(row, given_names=shown.labelled(checkpoint, row.label_names))
+
+
 def _by_stem(
     rows: list["Graphed | Failed"], difference: "FluxDifference | None"
 ) -> dict[str, "RunGraph | FluxDifference"]:
@@ -352,10 +361,8 @@ def latent_map(
         rows = map_all(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
+    rows = [_with_names_on_map(row, shown) for row in rows]
     maps = [row for row in rows if isinstance(row, LatentMap)]
-    for each in maps:
-        checkpoint = each.traces[0].header["checkpoint"]["sha256"]
-        each.__dict__["label_names"] = shown.labelled(checkpoint, each.label_names)
     files = _draw_maps(maps, figures, targeted[-1], gallery, overwrite) if maps else []
     if to_json:
         from glassviz.report.documents import map_dict

@@ -185,7 +185,12 @@ _FIGURE = "Figures"
 _STYLE_OPTIONS: dict[str, tuple[Any, Any]] = {
     "no_title": (
         Annotated[
-            bool, typer.Option("--no-title", help="Leave out titles.", rich_help_panel=_FIGURE)
+            bool,
+            typer.Option(
+                "--no-title",
+                help="Leave out the title, where there is one.",
+                rich_help_panel=_FIGURE,
+            ),
         ],
         False,
     ),

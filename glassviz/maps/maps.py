@@ -57,6 +57,7 @@ class LatentMap:
         labels: separation of labels; None without labels, or for several checkpoints.
         prototypes: positions of prototypes; empty without labels, or for several checkpoints.
         cycles: typical gait cycles of the traces that have one.
+        given_names: names of labels that a user chose; None for those of their gait phases.
     """
 
     name: str
@@ -74,6 +75,7 @@ class LatentMap:
     labels: LabelSeparation | None
     prototypes: tuple[PlacedPrototype, ...]
     cycles: tuple[CyclePath, ...]
+    given_names: tuple[LabelName, ...] | None = None
 
     def __repr__(self) -> str:
         return (
@@ -100,7 +102,9 @@ class LatentMap:
 
     @cached_property
     def label_names(self) -> tuple[LabelName, ...]:
-        """Labels that occur, with their gait phases."""
+        """Labels that occur, with their gait phases or the names that they were given."""
+        if self.given_names is not None:
+            return self.given_names
         if not self.has_labels:
             return ()
         clusters = max(trace.clusters for trace in self.traces)

@@ -140,27 +140,22 @@ class MujocoRenderer:
         self.close()
 
 
-class StillMaker:
-    """Draws stills of the body, with one renderer per scene. Close it, or use it in `with`."""
+class Renderers:
+    """One renderer per scene, opened when it is first needed. Close it, or use it in `with`."""
 
     def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
         self._open = open_renderer
         self._renderers: dict[Scene, FrameRenderer] = {}
 
-    def prepare(self, physics: Physics, width: int, height: int) -> Scene:
-        """Open a renderer for pictures of a size, unless one is open.
+    def of(self, scene: Scene) -> FrameRenderer:
+        """The renderer of a scene.
 
         Raises:
             GlassvizError: no OpenGL backend works.
         """
-        scene = Scene(physics, "cam0", width, height, "full", BODY_VIEW)
         if scene not in self._renderers:
             self._renderers[scene] = self._open(scene)
-        return scene
-
-    def draw(self, scene: Scene, qpos: Position, qvel: Velocity) -> Canvas:
-        """An RGB picture of the state."""
-        return self._renderers[scene].render(qpos, qvel).copy()
+        return self._renderers[scene]
 
     def close(self) -> None:
         """Free the resources of all renderers."""
@@ -173,6 +168,24 @@ class StillMaker:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class StillMaker(Renderers):
+    """Draws stills of the body. Close it, or use it in `with`."""
+
+    def prepare(self, physics: Physics, width: int, height: int) -> Scene:
+        """Open a renderer for pictures of a size, unless one is open.
+
+        Raises:
+            GlassvizError: no OpenGL backend works.
+        """
+        scene = Scene(physics, "cam0", width, height, "full", BODY_VIEW)
+        self.of(scene)
+        return scene
+
+    def draw(self, scene: Scene, qpos: Position, qvel: Velocity) -> Canvas:
+        """An RGB picture of the state."""
+        return self.of(scene).render(qpos, qvel).copy()
 
 
 def consecutive_cycles(cycles: Cycles, most: int) -> tuple[int, int] | None:

@@ -4,7 +4,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float32, Int, Int16, UInt8
@@ -33,7 +32,14 @@ from glassviz.text import printable
 from glassviz.trace import Trace
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
-from glassviz.video.renderer import BODY_VIEW, FrameRenderer, MujocoRenderer, OpenRenderer, Scene
+from glassviz.video.renderer import (
+    BODY_VIEW,
+    FrameRenderer,
+    MujocoRenderer,
+    OpenRenderer,
+    Renderers,
+    Scene,
+)
 
 NO_STATE = 255
 """Stands for none in `EpisodeView.state` and `EpisodeView.gait`."""
@@ -229,45 +235,26 @@ SEEKABLE = (
 )
 
 
-class Projectionist:
-    """Films episodes with one renderer per physics profile. Close it, or use it in a `with`.
+class Projectionist(Renderers):
+    """Films episodes. Close it, or use it in `with`.
 
     `failure` says why films are missing; None if none is.
     """
 
     def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
+        super().__init__(open_renderer)
         self.failure: str | None = None
-        self._open = open_renderer
-        self._renderers: dict[str, FrameRenderer] = {}
 
     def film(
         self, trace: Trace, episode: int, on_frame: Callable[[], None] = lambda: None
     ) -> bytes | None:
         """MP4 film of an episode, counted from 0; None if it cannot be drawn."""
         try:
-            renderer = self._renderer(trace.header["env"]["physics"])
-            return _film(trace, episode, renderer, on_frame)
+            scene = Scene(trace.header["env"]["physics"], "cam0", *SIZE, "smooth", BODY_VIEW)
+            return _film(trace, episode, self.of(scene), on_frame)
         except GlassvizError as error:
             self.failure = str(error)
             return None
-
-    def close(self) -> None:
-        """Release the renderers."""
-        for renderer in self._renderers.values():
-            renderer.close()
-        self._renderers.clear()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def _renderer(self, physics: str) -> FrameRenderer:
-        if physics not in self._renderers:
-            scene = Scene(physics, "cam0", *SIZE, "smooth", BODY_VIEW)  # type: ignore[arg-type]
-            self._renderers[physics] = self._open(scene)
-        return self._renderers[physics]
 
 
 def _film(
