@@ -87,30 +87,23 @@ def _folders() -> list[Path]:
 
 
 def _print(found: "list[StoredTrace]") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
+    from glassviz.cli.listing import Listing
     from glassviz.files import shown_size
     from glassviz.text import count_of
 
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
-    table.add_column("trace", overflow="fold")
-    for column in ("checkpoint", "controller"):
-        table.add_column(column, overflow="fold")
-    for column in ("episodes × frames", "size", "written"):
-        table.add_column(column, no_wrap=True, justify="right")
+    titles = ("trace", "checkpoint", "controller", "episodes × frames", "size", "written")
+    table = Listing(titles, left=("checkpoint", "controller"))
     for each in found:
         day = each.written.partition("T")[0]
-        name, size = Text(terminal.clean(each.path.name)), shown_size(each.size)
+        name, size = terminal.clean(each.path.name), shown_size(each.size)
         if each.error is None:
             shape = f"{each.episodes} × {each.frames}"
-            agent = Text(terminal.clean(each.checkpoint or ""))
-            table.add_row(name, agent, each.controller, shape, size, day)
+            agent = terminal.clean(each.checkpoint or "")
+            table.add(name, agent, each.controller or "", shape, size, day)
         else:
-            reason = Text(terminal.clean(f"unusable: {each.error}"), "red")
-            table.add_row(name, reason, "", "", size, day)
-    console = terminal.console()
-    console.print(table)
+            reason = f"unusable: {terminal.clean(each.error)}"
+            table.add(name, "", "", "", size, day, remark=reason)
+    table.print(terminal.console())
     total = shown_size(sum(each.size for each in found))
     unusable = sum(not each.usable for each in found)
     beside = f", {unusable} of them unusable" if unusable else ""
