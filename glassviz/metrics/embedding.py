@@ -145,7 +145,7 @@ def embedding_quality(
     )
     if label is None or not (label >= 0).any():
         return quality, None
-    return quality, _separation(in_space, on_map, allowed, label, k)
+    return quality, _separation(in_space, on_map, space_ranks, map_ranks, allowed, label, k)
 
 
 def _ranks(distance: Pairs, allowed: Allowed) -> Ranks:
@@ -180,7 +180,13 @@ def _neighbour_preservation(
 
 
 def _separation(
-    in_space: Pairs, on_map: Pairs, allowed: Allowed, label: Labels, neighbours: int
+    in_space: Pairs,
+    on_map: Pairs,
+    space_ranks: Ranks,
+    map_ranks: Ranks,
+    allowed: Allowed,
+    label: Labels,
+    neighbours: int,
 ) -> LabelSeparation | None:
     """Separation of the labelled frames among themselves."""
     labelled = np.flatnonzero(label >= 0)
@@ -195,15 +201,16 @@ def _separation(
         frames=len(labelled),
         labels=len(counts),
         chance_purity=float(np.square(counts / len(labelled)).sum()),
-        purity_space=_purity(in_space, allowed, index, k),
-        purity_plane=_purity(on_map, allowed, index, k),
+        purity_space=_purity(space_ranks[pairs], index, k),
+        purity_plane=_purity(map_ranks[pairs], index, k),
         silhouette_space=_silhouette(in_space, allowed, index),
         silhouette_plane=_silhouette(on_map, allowed, index),
     )
 
 
-def _purity(distance: Pairs, allowed: Allowed, label: Labels, k: int) -> float:
-    nearest = np.argsort(np.where(allowed, distance, np.inf), axis=1, kind="stable")[:, :k]
+def _purity(ranks: Ranks, label: Labels, k: int) -> float:
+    """Ranks among all frames order the labelled ones as well, and need no second sort."""
+    nearest = np.argpartition(ranks, k - 1, axis=1)[:, :k]
     return float((label[nearest] == label[:, None]).mean())
 
 

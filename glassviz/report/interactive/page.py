@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, Int, Int16, UInt8
 
@@ -227,11 +228,16 @@ class InteractivePage:
 SIZE = (480, 360)
 """As large as the page shows a film."""
 
+DRAWN = (2 * SIZE[0], 2 * SIZE[1])
+"""Size of the drawn pictures: four samples per pixel, which is cheaper than multisampling without a
+GPU, because the sky is then drawn once."""
+
 SEEKABLE = (
     # A frame is decoded from the key frame before it: at most nine others on the way, and none
     # that comes later.
     *("-g", "10", "-bf", "0", "-sc_threshold", "0"),
-    *("-preset", "medium", "-crf", "27", "-x264-params", "subme=6"),
+    # About as sharp as `medium` at crf 27 for files 8 % larger, in half of its time.
+    *("-preset", "veryfast", "-crf", "26", "-x264-params", "subme=2"),
 )
 
 
@@ -250,7 +256,7 @@ class Projectionist(Renderers):
     ) -> bytes | None:
         """MP4 film of an episode, counted from 0; None if it cannot be drawn."""
         try:
-            scene = Scene(trace.header["env"]["physics"], "cam0", *SIZE, "smooth", BODY_VIEW)
+            scene = Scene(trace.header["env"]["physics"], "cam0", *DRAWN, "fast", BODY_VIEW)
             return _film(trace, episode, self.of(scene), on_frame)
         except GlassvizError as error:
             self.failure = str(error)
@@ -267,7 +273,9 @@ def _film(
         comment = f"glassviz, trace {trace.sha256}, episode {episode + 1}"
         with Encoder(path, *SIZE, fps, "mp4", comment, extra=SEEKABLE) as encoder:
             for qpos, qvel in zip(clip.qpos, clip.qvel, strict=True):
-                encoder.write(pack(renderer.render(qpos, qvel), "mp4"))
+                drawn = renderer.render(qpos, qvel)
+                picture = cv2.resize(drawn, SIZE, interpolation=cv2.INTER_AREA)
+                encoder.write(pack(picture, "mp4"))
                 on_frame()
         return path.read_bytes()
 
