@@ -43,7 +43,8 @@ def rollout(
     """Roll out agents and record their traces.
 
     Most commands work on traces, and record missing ones themselves. Both controllers start from
-    the same resets. Existing traces are reused: with fewer episodes they are continued.
+    the same resets. Existing traces are reused: with fewer episodes they are
+    continued, and of longer episodes the beginnings are taken.
 
     \b
     Examples:
