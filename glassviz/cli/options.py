@@ -140,6 +140,14 @@ Sort = Annotated[
         help="Sort the table by a column: numbers from the highest, words by alphabet.",
     ),
 ]
+Latex = Annotated[
+    Path | None,
+    typer.Option(
+        "--latex",
+        metavar="FILE.tex",
+        help="Also write the table to this file, as LaTeX for the package booktabs.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Csv = Annotated[
     bool, typer.Option("--csv", help="Print one CSV row per run and controller instead of text.")
@@ -498,6 +506,20 @@ def check_table(
     for name, given in (("--sort", sort is not None), ("--brief", brief)):
         if given and no_table:
             raise UsageError(f"{command}: {name} is of the table, found --json or --csv: drop one")
+
+
+def check_latex(path: Path | None, overwrite: bool) -> None:
+    """Check in advance that a table can be written as LaTeX, if it will be.
+
+    Raises:
+        UsageError: the file is not named as one.
+        GlassvizError: it exists, or cannot be written.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() != ".tex":
+        raise UsageError(f"--latex: expected a name that ends in .tex, found {path}")
+    check_target(path, overwrite)
 
 
 def refuse_clash(command: str, paths: Sequence[Path]) -> None:
