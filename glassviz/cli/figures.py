@@ -120,11 +120,17 @@ def graph(
         print_graphs(rows, brief=brief)
         if difference:
             print_difference(difference)
-    for path, each in zip(paths, drawn.values(), strict=bool(paths)):
-        save_graph(each, path, overwrite, figures.style)
-        figures.save_caption(path, graph_caption(each), overwrite)
+
+    def draw(path: Path, graph: "RunGraph | FluxDifference") -> None:
+        save_graph(graph, path, overwrite, figures.style)
+        figures.save_caption(path, graph_caption(graph), overwrite)
         terminal.echo(f"wrote {path}", err=to_json)
-    opt.exit_on_failures(rows)
+
+    # The difference of two is that of the first.
+    plots = dict(zip(runs, zip(paths, drawn.values(), strict=bool(paths)), strict=False))
+    written = opt.each_by_itself([*plots], lambda run: draw(*plots[run]))
+    opt.tell_failures(written)
+    opt.exit_on_failures([*rows, *written])
 
 
 def _check_panels(figures: opt.Figures, compare: bool) -> None:
