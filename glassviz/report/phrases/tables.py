@@ -1,5 +1,6 @@
 """Notes below the tables of the commands, cells that are sentences, and rows about checkpoints."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -297,7 +298,10 @@ def _pairs(items: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as people write it: four digits, words for truth, lists without brackets."""
+    """A value as people write it: four digits, words for truth, lists without brackets.
+
+    Hashes are cut to what tells files apart.
+    """
     match value:
         case None:
             return "none"
@@ -309,4 +313,9 @@ def _value(value: Any) -> str:
             return " ".join(map(_value, value)) or "none"
         case dict():
             return f"({_pairs(value)})"
+        case str() if _SHA256.fullmatch(value):
+            return value[:12]
     return str(value)
+
+
+_SHA256 = re.compile("[0-9a-f]{64}")
