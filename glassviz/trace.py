@@ -149,13 +149,18 @@ class Trace:
             hashes.append(digest.hexdigest())
         return tuple(hashes)
 
-    def first(self, episodes: int) -> Self:
-        """The trace of its first episodes: what recording these alone would have given."""
-        if episodes == self.episodes:
+    def first(self, episodes: int, frames: int | None = None) -> Self:
+        """The trace of its first episodes: what recording these alone would have given.
+
+        No frame depends on those after it, so that this holds for their first `frames` too.
+        """
+        if (episodes, frames or self.frames) == (self.episodes, self.frames):
             return self
         header = self.header | {"reset_seeds": self.header["reset_seeds"][:episodes]}
+        if frames:
+            header["env"] = header["env"] | {"episode_steps": frames}
         # Copied, so that the others can be forgotten.
-        arrays = {name: getattr(self, name)[:episodes].copy() for name in ARRAYS}
+        arrays = {name: getattr(self, name)[:episodes, :frames].copy() for name in ARRAYS}
         return dataclasses.replace(self, header=header, **arrays)
 
     def followed_by(self, more: Self) -> Self:

@@ -115,8 +115,11 @@ def render(
     )
     acting = _acting(controller, side_by_side and len(found) == 1)
     planned = {"episodes": episode or episodes, "steps": steps} | given | {"seed": seed or 0}
-    for row, path in _recorded(found, acting, planned, options, labels, out, traces, names):
-        _film(row, path, options)
+    films = _recorded(found, acting, planned, options, labels, out, traces, names)
+    film_of = {row[0]: (row, path) for row, path in films}
+    rows = opt.each_by_itself([*film_of], lambda run: _film(*film_of[run], options))
+    opt.tell_failures(rows)
+    opt.exit_on_failures(rows)
 
 
 def _recorded(
@@ -355,7 +358,7 @@ def export(
 
     prefer_backend()  # before the next imports: MuJoCo reads MUJOCO_GL when it is imported
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.export.product import Studio
+    from glassviz.export.product import Source, Studio
     from glassviz.files import check_folder
     from glassviz.video.encode import find_ffmpeg
 
@@ -377,9 +380,19 @@ def export(
         if all_ is not None:
             _export_all(rows, all_, studio, shown, overwrite)
         else:
-            sources = _sources(rows, shown)
-            made = _products(kind, sources, studio, columns, speed, part_s, figures.style)
-            _write(made, sources, options, out, overwrite, figures)
+            runs = [row for row in rows if not isinstance(row, Failed)]
+
+            def write(product: "Product") -> None:
+                path = out or _named(product.kind, product.stem, runs, options)
+                _write(product, path, overwrite, figures)
+
+            if kind == "wall":
+                from glassviz.export import kinds
+
+                write(kinds.wall(_sources(rows, shown), studio, speed, terminal.tell))
+            else:
+                make = _maker(kind, studio, columns, speed, part_s, figures.style)
+                rows = opt.each_by_itself(rows, lambda run: write(make(Source.of(run, shown))))
             opt.tell_failures(rows)
             opt.exit_on_failures(rows)
 
@@ -521,20 +534,17 @@ def _sources(rows: Sequence["Run | Failed"], episode: int | None) -> list["Sourc
     return [Source.of(row, episode) for row in rows if not isinstance(row, Failed)]
 
 
-def _products(
+def _maker(
     kind: str,
-    sources: list["Source"],
     studio: "Studio",
     columns: int,
     speed: float | None,
     part_s: tuple[float, float] | None,
     look: "FigureStyle",
-) -> list["Product"]:
-    """One product per run, or a single wall."""
+) -> Callable[["Source"], "Product"]:
+    """What makes the product of a run."""
     from glassviz.export import kinds
 
-    if kind == "wall":
-        return [kinds.wall(sources, studio, speed, terminal.tell)]
     make: dict[str, Callable[[Source], Product]] = {
         "grid": lambda source: kinds.grid(source, studio, columns, speed),
         "strip": lambda source: kinds.strip(source, studio, part_s, look),
@@ -543,34 +553,22 @@ def _products(
         "raster": lambda source: kinds.raster(source, look),
         "timeline": lambda source: kinds.timeline(source, part_s, look),
     }
-    return [make[kind](source) for source in sources]
+    return make[kind]
 
 
-def _write(
-    products: list["Product"],
-    sources: list["Source"],
-    options: "RolloutOptions",
-    out: Path | None,
-    overwrite: bool,
-    figures: opt.Figures,
-) -> None:
+def _write(product: "Product", path: Path, overwrite: bool, figures: opt.Figures) -> None:
     from glassviz.cli.progress import task
     from glassviz.export.product import check_ending
     from glassviz.files import check_target
 
-    runs = [source.run for source in sources]
-    paths = [out or _named(each.kind, each.stem, runs, options) for each in products]
-    opt.refuse_clash("export", paths)
-    for product, path in zip(products, paths, strict=True):
-        check_ending(product.kind, path)
-        check_target(path, overwrite)
-    for product, path in zip(products, paths, strict=True):
-        with task(f"drawing {path.name}") as progress:
-            notes = product.write(path, overwrite, progress)
-            figures.save_caption(path, product.caption, overwrite)
-        terminal.echo(": ".join([str(path), *notes[:1]]))
-        for note in (*notes[1:], product.caption):
-            terminal.echo(f"  {note}")
+    check_ending(product.kind, path)
+    check_target(path, overwrite)
+    with task(f"drawing {path.name}") as progress:
+        notes = product.write(path, overwrite, progress)
+        figures.save_caption(path, product.caption, overwrite)
+    terminal.echo(": ".join([str(path), *notes[:1]]))
+    for note in (*notes[1:], product.caption):
+        terminal.echo(f"  {note}")
 
 
 def _export_all(

@@ -62,6 +62,7 @@ def graph(
     overwrite: opt.Overwrite = False,
     brief: opt.Brief = False,
     to_json: opt.Json = False,
+    latex: opt.Latex = None,
     *,
     figures: opt.Figures,
 ) -> None:
@@ -80,13 +81,14 @@ def graph(
       glassviz graph one.safetensors other.safetensors --controller pi --compare -o diff.pdf
     """
     from glassviz.cli.progress import listener
-    from glassviz.cli.tables import print_difference, print_graphs
+    from glassviz.cli.tables import graph_tables, print_difference, print_graphs, save_latex
     from glassviz.compare.graphs import Graphed, graph_all
     from glassviz.report.documents import check_format, graph_caption, graph_dict, save_graph
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.names import Names
 
     opt.check_table("graph", (), None, brief, to_json)
+    opt.check_latex(latex, overwrite)
     if out and out.suffix:
         check_format(out)
     _check_panels(figures, compare)
@@ -109,6 +111,8 @@ def graph(
     paths = _paths(out, list(drawn), words) if writes else []
     for path in paths:
         check_target(path, overwrite)
+    if latex:
+        save_latex(latex, graph_tables(rows, difference))
     if to_json:
         failed = [row for row in rows if isinstance(row, Failed)]
         terminal.echo_json([*map(graph_dict, drawn.values()), *failed], ascii_only=False)
@@ -116,11 +120,17 @@ def graph(
         print_graphs(rows, brief=brief)
         if difference:
             print_difference(difference)
-    for path, each in zip(paths, drawn.values(), strict=bool(paths)):
-        save_graph(each, path, overwrite, figures.style)
-        figures.save_caption(path, graph_caption(each), overwrite)
+
+    def draw(path: Path, graph: "RunGraph | FluxDifference") -> None:
+        save_graph(graph, path, overwrite, figures.style)
+        figures.save_caption(path, graph_caption(graph), overwrite)
         terminal.echo(f"wrote {path}", err=to_json)
-    opt.exit_on_failures(rows)
+
+    # The difference of two is that of the first.
+    plots = dict(zip(runs, zip(paths, drawn.values(), strict=bool(paths)), strict=False))
+    written = opt.each_by_itself([*plots], lambda run: draw(*plots[run]))
+    opt.tell_failures(written)
+    opt.exit_on_failures([*rows, *written])
 
 
 def _check_panels(figures: opt.Figures, compare: bool) -> None:
@@ -299,6 +309,7 @@ def latent_map(
     sort: opt.Sort = None,
     brief: opt.Brief = False,
     to_json: opt.Json = False,
+    latex: opt.Latex = None,
     *,
     figures: opt.Figures,
 ) -> None:
@@ -315,10 +326,11 @@ def latent_map(
       glassviz map agent.safetensors -o map.png
       glassviz map runs/hop --joint gait --panels run -o gaits.pdf
     """
-    from glassviz.cli.tables import MAP_COLUMNS, print_maps
+    from glassviz.cli.tables import MAP_COLUMNS, map_tables, print_maps, save_latex
     from glassviz.figures import style
 
     opt.check_table("map", MAP_COLUMNS, sort, brief, to_json)
+    opt.check_latex(latex, overwrite)
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
     if out:
@@ -364,6 +376,8 @@ def latent_map(
     rows = [_with_names_on_map(row, shown) for row in rows]
     maps = [row for row in rows if isinstance(row, LatentMap)]
     files = _draw_maps(maps, figures, targeted[-1], gallery, overwrite) if maps else []
+    if latex:
+        save_latex(latex, map_tables(rows, sort))
     if to_json:
         from glassviz.report.documents import map_dict
 

@@ -108,9 +108,9 @@ def doctor(
     else:
         for check in report.checks:
             mark = {"ok": "ok  ", "note": "note", "failed": "FAIL"}[check.status]
-            terminal.echo(f"{mark}  {check.name:<10}  {check.found}")
+            terminal.echo(terminal.hanging(f"{mark}  {check.name:<10}  ", check.found))
             if check.fix:
-                terminal.echo(f"{'':18}-> {check.fix}")
+                terminal.echo(terminal.hanging(f"{'':18}-> ", check.fix))
         terminal.echo("Films can be made." if report.can_film else "Films cannot be made.")
     if not report.can_film:
         raise typer.Exit(1)
@@ -182,15 +182,20 @@ def explain(
 
 
 def _word(found: "Word") -> str:
-    return f"{', '.join(found.names)}: {found.what}"
+    return terminal.hanging("", f"{', '.join(found.names)}: {found.what}")
 
 
 def _words() -> str:
     """One line per word of tables, verdicts and legends."""
     from glassviz.metrics.glossary import WORDS
 
-    lines = [f"  {', '.join(word.names):<{NAME_WIDTH}}{word.what}" for word in WORDS]
+    lines = [_named(", ".join(word.names), word.what) for word in WORDS]
     return "\n".join(["Words of tables, verdicts and legends", *lines])
+
+
+def _named(name: str, what: str) -> str:
+    # A space, for names that are longer than their column.
+    return terminal.hanging(f"  {name:<{NAME_WIDTH - 1}} ", what)
 
 
 def _listed(found: "list[Metric]") -> str:
@@ -198,13 +203,11 @@ def _listed(found: "list[Metric]") -> str:
     lines: list[str] = []
     for title in dict.fromkeys(each.group for each in found):
         lines += ["", title] if lines else [title]
-        lines += [f"  {m.name:<{NAME_WIDTH}}{m.what}" for m in found if m.group == title]
+        lines += [_named(m.name, m.what) for m in found if m.group == title]
     return "\n".join(lines)
 
 
 def _told(found: "Metric") -> str:
-    import textwrap
-
     facts = {
         "formula": found.formula,
         "unit": found.unit,
@@ -216,9 +219,8 @@ def _told(found: "Metric") -> str:
         "source": found.source,
         "fields": ", ".join(found.fields),
     }
-    lines = [f"{found.name}  ({found.group})", found.what, ""]
+    lines = [f"{found.name}  ({found.group})", terminal.hanging("", found.what), ""]
     for heading, text in facts.items():
-        lines += textwrap.wrap(
-            text, TEXT_WIDTH, initial_indent=f"{heading:<9}", subsequent_indent=" " * 9
-        )
+        if text:
+            lines.append(terminal.hanging(f"{heading:<9}", text, TEXT_WIDTH))
     return "\n".join(lines)

@@ -4,6 +4,7 @@ import re
 import textwrap
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -11,6 +12,9 @@ from rich.text import Text
 
 from glassviz.errors import UsageError
 from glassviz.files import near
+
+if TYPE_CHECKING:
+    from glassviz.report.latex import LatexTable
 
 GAPS = (2, 1)
 """Spaces between columns, and between columns that would not fit otherwise."""
@@ -52,6 +56,9 @@ class Listing:
     remarks: str = ""
     _rows: list[_Row] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self._rows)
+
     def add(self, *cells: Cell, remark: Cell = "") -> None:
         """Add a row; cells that are left out at its end are empty."""
         every = [*map(_text, cells), *[Text()] * (len(self.titles) - len(cells))]
@@ -68,6 +75,14 @@ class Listing:
         check_column(column, self.titles)
         place = [*map(plain_title, self.titles)].index(plain_title(column))
         self._rows.sort(key=lambda row: _order(row.cells[place].plain))
+
+    def latex(self, caption: str, suffix: str = "") -> "LatexTable":
+        """The same table for a paper, with the remarks as comments."""
+        from glassviz.report.latex import LatexTable
+
+        rows = [[cell.plain for cell in row.cells] for row in self._rows]
+        remarks = [row.remark.plain for row in self._rows]
+        return LatexTable(self.titles, self.left, rows, remarks, caption, suffix)
 
     def print(self, console: Console) -> None:
         """Print titles and rows."""

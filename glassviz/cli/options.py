@@ -14,9 +14,9 @@ from typer.core import TyperCommand
 from glassviz.agents.config import MAX_EPISODE_STEPS, MAX_HORIZON, MAX_ITERATIONS, MAX_SAMPLES
 from glassviz.cli import terminal
 from glassviz.environment import check_jax, check_variables
-from glassviz.errors import UsageError
-from glassviz.files import check_target, replacing
-from glassviz.rollout.batch import Failed, file_stem
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.files import DiskFullError, check_target, replacing
+from glassviz.rollout.batch import Failed, file_stem, for_each
 
 if TYPE_CHECKING:
     from glassviz.figures.style import FigureStyle
@@ -138,6 +138,14 @@ Sort = Annotated[
     typer.Option(
         metavar="COLUMN",
         help="Sort the table by a column: numbers from the highest, words by alphabet.",
+    ),
+]
+Latex = Annotated[
+    Path | None,
+    typer.Option(
+        "--latex",
+        metavar="FILE.tex",
+        help="Also write the table to this file, as LaTeX for the package booktabs.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -500,6 +508,20 @@ def check_table(
             raise UsageError(f"{command}: {name} is of the table, found --json or --csv: drop one")
 
 
+def check_latex(path: Path | None, overwrite: bool) -> None:
+    """Check in advance that a table can be written as LaTeX, if it will be.
+
+    Raises:
+        UsageError: the file is not named as one.
+        GlassvizError: it exists, or cannot be written.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() != ".tex":
+        raise UsageError(f"--latex: expected a name that ends in .tex, found {path}")
+    check_target(path, overwrite)
+
+
 def refuse_clash(command: str, paths: Sequence[Path]) -> None:
     """Refuse several outputs with the same file name.
 
@@ -512,6 +534,27 @@ def refuse_clash(command: str, paths: Sequence[Path]) -> None:
                 f"{command}: {paths.count(path)} of {len(paths)} outputs would be written to "
                 f"{path}: run the command once per input, each with its own --out"
             )
+
+
+def each_by_itself(
+    rows: Sequence["Run | Failed"], work: Callable[["Run"], object]
+) -> list["Run | Failed"]:
+    """Do something with every run: one that fails does not stop the others.
+
+    Returns:
+        The rows, with what failed.
+
+    Raises:
+        GlassvizError: there is but one, or the disk is full, which stops all.
+    """
+
+    def failed(run: "Run", error: GlassvizError) -> Failed:
+        if len(rows) == 1 or isinstance(error, DiskFullError):
+            raise error
+        return run.failed(error)
+
+    done = for_each(rows, work, failed)
+    return [each if isinstance(each, Failed) else row for each, row in zip(done, rows, strict=True)]
 
 
 def tell_failures(rows: Iterable[object]) -> None:

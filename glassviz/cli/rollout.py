@@ -43,7 +43,8 @@ def rollout(
     """Roll out agents and record their traces.
 
     Most commands work on traces, and record missing ones themselves. Both controllers start from
-    the same resets. Existing traces are reused: with fewer episodes they are continued.
+    the same resets. Existing traces are reused: with fewer episodes they are
+    continued, and of longer episodes the beginnings are taken.
 
     \b
     Examples:
@@ -87,12 +88,14 @@ def evaluate(
     brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
+    latex: opt.Latex = None,
+    overwrite: opt.Overwrite = False,
 ) -> None:
     """Measure returns on fresh episodes, against those seen in training.
 
     Returns are the task's own reward, from the same resets for every checkpoint and controller.
     The default seed is 2000, which training never uses. Two or more checkpoints are also totalled
-    by recipe. JSON has the return of every episode.
+    by recipe. JSON has the return of every episode, and totals of its recipe for every checkpoint.
     Checkpoints that cannot be evaluated are listed with the reason, and the exit code is 1.
 
     \b
@@ -103,19 +106,22 @@ def evaluate(
     opt.refuse_both("evaluate", to_json, to_csv)
     from glassviz.cli.progress import listener
     from glassviz.cli.tables import EVALUATION_COLUMNS as TITLES
-    from glassviz.cli.tables import print_evaluations
-    from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dict, evaluation_row
+    from glassviz.cli.tables import evaluation_tables, print_evaluations, save_latex
+    from glassviz.report.documents import EVALUATION_COLUMNS, evaluation_dicts, evaluation_rows
     from glassviz.report.serialize import as_csv
     from glassviz.rollout.evaluate import FRESH_SEED, reevaluate
 
     opt.check_table("evaluate", TITLES, sort, brief, to_json or to_csv)
+    opt.check_latex(latex, overwrite)
     seed = FRESH_SEED if seed is None else seed
     with listener("evaluating") as callbacks:
         rows = reevaluate(targets, opt.controllers(controller), episodes, seed, callbacks)
+    if latex:
+        save_latex(latex, evaluation_tables(rows, sort))
     if to_json:
-        terminal.echo_json([evaluation_dict(row) for row in rows])
+        terminal.echo_json(evaluation_dicts(rows))
     elif to_csv:
-        terminal.echo(as_csv([evaluation_row(row) for row in rows], EVALUATION_COLUMNS), end="")
+        terminal.echo(as_csv(evaluation_rows(rows), EVALUATION_COLUMNS), end="")
     else:
         print_evaluations(rows, sort=sort, brief=brief)
     opt.exit_on_failures(rows)
@@ -158,6 +164,7 @@ def fit(
     sort: opt.Sort = None,
     brief: opt.Brief = False,
     to_json: opt.Json = False,
+    latex: opt.Latex = None,
 ) -> None:
     """Fit labels to recorded latents, for agents trained without Glass.
 
@@ -172,15 +179,18 @@ def fit(
       glassviz fit runs/tdmpc2 --clusters 8 --controller pi
     """
     from glassviz.cli.progress import listener
-    from glassviz.cli.tables import FIT_COLUMNS, print_fits
+    from glassviz.cli.tables import FIT_COLUMNS, fit_tables, print_fits, save_latex
     from glassviz.compare.fit import FitOptions, fit_all
     from glassviz.report.documents import fit_dict
 
     opt.check_table("fit", FIT_COLUMNS, sort, brief, to_json)
+    opt.check_latex(latex, overwrite)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:
         rows = fit_all(targets, options, fitting, traces, out, overwrite, callbacks)
+    if latex:
+        save_latex(latex, fit_tables(rows, sort))
     if to_json:
         terminal.echo_json([fit_dict(row) for row in rows])
     else:

@@ -40,6 +40,7 @@ def stability(
     brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
+    latex: opt.Latex = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -86,7 +87,13 @@ def stability(
     """
     opt.refuse_both("stability", to_json, to_csv)
     from glassviz.cli.progress import assess_with_progress
-    from glassviz.cli.tables import STABILITY_COLUMNS, print_history, print_table
+    from glassviz.cli.tables import (
+        STABILITY_COLUMNS,
+        print_history,
+        print_table,
+        save_latex,
+        stability_tables,
+    )
     from glassviz.compare.compare import compare
     from glassviz.compare.history import histories
     from glassviz.files import check_target
@@ -98,6 +105,7 @@ def stability(
     opt.check_table("stability", STABILITY_COLUMNS, sort, brief, to_json or to_csv)
     if brief and compare_all:
         raise UsageError("stability: --brief and --compare exclude each other: drop one")
+    opt.check_latex(latex, overwrite)
     figure = out if out and history and out.suffix.lower() in FIGURES else None
     folder = None if figure else out
     if figure:
@@ -119,6 +127,8 @@ def stability(
             documents.save_history(found, folder)
     if figure:
         _draw_history(found, figure, overwrite)
+    if latex:
+        save_latex(latex, stability_tables(rows, found, sort))
     if to_json:
         terminal.echo(documents.stability_json(rows, together, found))
     elif to_csv:

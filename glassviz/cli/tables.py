@@ -1,6 +1,6 @@
 """Tables of the commands."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +46,25 @@ if TYPE_CHECKING:
     from glassviz.compare.recipes import RecipeTotals
     from glassviz.metrics.stability import RunStability
     from glassviz.metrics.statistics import BootstrapInterval
+    from glassviz.report.latex import LatexTable
     from glassviz.rollout.evaluate import Fresh
+
+
+def save_latex(path: Path, tables: Sequence["LatexTable"]) -> None:
+    """Write tables to a .tex file, replacing one that is there.
+
+    Raises:
+        GlassvizError: it cannot be written.
+    """
+    from glassviz import __version__, environment
+    from glassviz.files import replacing
+    from glassviz.report.latex import document
+
+    made = f"made by glassviz {__version__} with {environment.command()}"
+    with replacing(path) as partial:
+        text = document(tables, path.stem, [made])
+        partial.write_text(text, encoding="utf-8", newline="")
+    terminal.tell(f"wrote {path}")
 
 
 def print_together(together: "Comparison", console: Console, everything: bool = True) -> None:
@@ -70,6 +88,22 @@ _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undeter
 STABILITY_COLUMNS = ("run", "by", "return", "gait", "labels", "seen", "U", "κ", "sw/cyc", "basin")
 
 
+def stability_listing(
+    rows: Sequence[Run | Failed], sort: str | None = None, brief: bool = False
+) -> Listing:
+    """One row per run and controller; arguments as for `print_table`."""
+    table = Listing(STABILITY_COLUMNS, left=("by", "gait", "labels", "basin"))
+    for row in rows:
+        name = printable(row.name, limit=1000)
+        if isinstance(row, Run):
+            told = "" if brief else remark_of(row.stability, single_label(row, rows))
+            table.add(name, row.controller, *_cells(row.stability), remark=told)
+        else:
+            table.add(name, row.controller or "", remark=_failed(failure(row)))
+    table.sort(sort)
+    return table
+
+
 def print_table(
     rows: Sequence[Run | Failed],
     together: "Comparison | None" = None,
@@ -87,21 +121,12 @@ def print_table(
         everything: whether to print the whole comparison, or only what it finds.
     """
     console = console or terminal.console()
-    table = Listing(STABILITY_COLUMNS, left=("by", "gait", "labels", "basin"))
-    for row in rows:
-        name = printable(row.name, limit=1000)
-        if isinstance(row, Run):
-            told = "" if brief else remark_of(row.stability, single_label(row, rows))
-            table.add(name, row.controller, *_cells(row.stability), remark=told)
-        else:
-            table.add(name, row.controller or "", remark=_failed(failure(row)))
-    table.sort(sort)
-    table.print(console)
+    stability_listing(rows, sort, brief).print(console)
     assessed = [row.stability for row in rows if isinstance(row, Run)]
     if brief:
         return
     if assessed:
-        console.print(Text(notes.STABILITY_NOTES, "dim"))
+        console.print(Text(f"{notes.STABILITY_NOTES} {notes.MORE_STABILITY}", "dim"))
     for line in labels_used(assessed):
         console.print(Text(printable(line, limit=1000)))
     if together:
@@ -111,6 +136,18 @@ def print_table(
 def print_history(history: "History", console: Console | None = None) -> None:
     """Print gait, labels, basin and return of a training run over its environment steps."""
     console = console or terminal.console()
+    console.print()
+    console.print(Text(history_title(history), "bold"))
+    history_listing(history).print(console)
+
+
+def history_title(history: "History") -> str:
+    """What a table of the history shows."""
+    return f"history of {_name(history.run)} ({history.controller})"
+
+
+def history_listing(history: "History") -> Listing:
+    """One row per step checkpoint of a training run."""
     table = Listing(("env steps", "return", "gait", "labels", "basin"), left=HISTORY_WORDS)
     for each in history.moments:
         table.add(
@@ -120,9 +157,7 @@ def print_history(history: "History", console: Console | None = None) -> None:
             majority(each.labels, each.label_split),
             majority(each.basin, each.basin_split),
         )
-    console.print()
-    console.print(Text(f"history of {_name(history.run)} ({history.controller})", "bold"))
-    table.print(console)
+    return table
 
 
 HISTORY_WORDS = ("gait", "labels", "basin")
@@ -159,17 +194,14 @@ def print_fits(
     """Print one row per checkpoint and, for agents with Glass, a comparison of the labels."""
     console = console or terminal.console()
     fitted = [row for row in rows if isinstance(row, Fitted)]
-    table = _fits(rows)
-    table.sort(sort)
-    table.print(console)
+    fits_listing(rows, sort).print(console)
     if brief:
         return
     if fitted:
         console.print(Text(notes.FIT_NOTES, "dim"))
-    learned = [(row.name, row.comparison) for row in fitted if row.comparison]
-    if learned:
+    if learned := _learned(rows):
         console.print()
-        _against_learned(learned).print(console)
+        learned_listing(rows).print(console)
         for name, found in learned:
             console.print(Text(f"{_name(name)}: {notes.learned_and_fitted(found)}"))
         console.print(Text(notes.LEARNED_NOTES, "dim"))
@@ -181,7 +213,8 @@ def print_fits(
 FIT_COLUMNS = ("run", "K", "seen", "H² bits", "gap", "refits:\nlabels", "refits:\nprototypes")
 
 
-def _fits(rows: Sequence[Fitted | Failed]) -> Listing:
+def fits_listing(rows: Sequence[Fitted | Failed], sort: str | None = None) -> Listing:
+    """One row per checkpoint."""
     table = Listing(FIT_COLUMNS)
     for row in rows:
         if isinstance(row, Failed):
@@ -197,13 +230,20 @@ def _fits(rows: Sequence[Fitted | Failed]) -> Listing:
             _mean_and_low(refits.label_ami_mean, refits.label_ami_min) if refits else NONE,
             _mean_and_low(refits.prototype_ami_mean, refits.prototype_ami_min) if refits else NONE,
         )
+    table.sort(sort)
     return table
 
 
-def _against_learned(rows: Sequence[tuple[str, "LabelComparison"]]) -> Listing:
+def _learned(rows: Sequence[Fitted | Failed]) -> list[tuple[str, "LabelComparison"]]:
+    fitted = [row for row in rows if isinstance(row, Fitted)]
+    return [(row.name, row.comparison) for row in fitted if row.comparison]
+
+
+def learned_listing(rows: Sequence[Fitted | Failed]) -> Listing:
+    """One row per checkpoint with labels of its own, which are compared with the fitted ones."""
     titles = ("run", "learned", "AMI", "chance", "p", "matched", "phase bits", "U")
     table = Listing(titles)
-    for name, found in rows:
+    for name, found in _learned(rows):
         test, readings = found.test, (found.learned, found.fitted)
         bits = [figure(each.phase_information_bits) if each else NONE for each in readings]
         u = [figure(each.locking_u) if each else NONE for each in readings]
@@ -251,7 +291,7 @@ def print_graphs(
             continue
         _print_graph(row.graph, console, brief)
     if any(isinstance(row, Graphed) for row in rows) and not brief:
-        console.print(Text(notes.GRAPH_NOTES, "dim"))
+        console.print(Text(f"{notes.GRAPH_NOTES} {notes.MORE_GRAPH}", "dim"))
 
 
 def print_difference(found: FluxDifference, console: Console | None = None) -> None:
@@ -261,6 +301,13 @@ def print_difference(found: FluxDifference, console: Console | None = None) -> N
     console.print(Text(f"{printable(found.one)} vs {printable(found.other)}", "bold"))
     console.print(Text(f"mode {found.mode}; {MATCHED_BY[found.matched_by]}"))
     console.print(Text(distance_text(found)))
+    table = difference_listing(found)
+    if len(table):
+        table.print(console)
+
+
+def difference_listing(found: FluxDifference) -> Listing:
+    """The largest differences in traffic, one row per arrow."""
     table = Listing(("from", "to", "one", "other", "difference"))
     between = abs(found.difference)
     order = sorted(
@@ -272,8 +319,7 @@ def print_difference(found: FluxDifference, console: Console | None = None) -> N
         sign = "+" if its > own else "−"
         change = f"{sign}{percent(abs(its - own))}"
         table.add(_state(found, i), _state(found, j), percent(own), percent(its), change)
-    if order:
-        table.print(console)
+    return table
 
 
 def _state(found: FluxDifference, index: int) -> str:
@@ -309,18 +355,11 @@ def _print_graph(graph: RunGraph, console: Console, brief: bool) -> None:
     stats = graph.stats
     console.print(Text.assemble((title_of(graph), "bold"), f": {notes.pooled(graph)}"))
     table = Listing(CHAIN_COLUMNS)
-    for name, level, count, prefix in zip(
-        ("prototypes", "labels"),
-        (stats.prototypes, stats.labels),
-        graph.partition.shape,
-        (PROTOTYPE, ""),
-        strict=True,
-    ):
-        cycles = "" if brief else _cycles(level, prefix)
-        table.add(name, *_chain(level, count), remark=cycles)
+    for name, cells, cycles in _chains(graph):
+        table.add(name, *cells, remark="" if brief else cycles)
     table.print(console)
     table = Listing(PARTITION_COLUMNS)
-    partitions = [each for each in (stats.flow, stats.train) if each]
+    partitions = _partitions(graph)
     for each in partitions:
         table.add(each.convention, *_partition(each))
     table.print(console)
@@ -332,6 +371,39 @@ def _print_graph(graph: RunGraph, console: Console, brief: bool) -> None:
             console.print(Text(notes.occupancy_distance(distance)))
         console.print(Text(f"best clusters found (flow): {_clusters(graph)}"))
     console.print()
+
+
+def graph_listings(rows: Sequence[Graphed | Failed]) -> tuple[Listing, Listing]:
+    """Statistics of the chains, and of the clusters, of all graphs."""
+    chains = Listing(("run", "of", *CHAIN_COLUMNS[1:]), left=("of",))
+    partitions = Listing(("run", "of", *PARTITION_COLUMNS[1:]), left=("of",))
+    for row in rows:
+        if isinstance(row, Failed):
+            chains.add(_name(row.name), remark=_failed(_reason(row)))
+            continue
+        title = title_of(row.graph)
+        for name, cells, cycles in _chains(row.graph):
+            chains.add(title, name, *cells, remark=cycles)
+        for each in _partitions(row.graph):
+            partitions.add(title, each.convention, *_partition(each))
+    return chains, partitions
+
+
+def _partitions(graph: RunGraph) -> list[PartitionStats]:
+    return [each for each in (graph.stats.flow, graph.stats.train) if each]
+
+
+def _chains(graph: RunGraph) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Name, cells and cycles of both levels."""
+    stats = graph.stats
+    for name, level, count, prefix in zip(
+        ("prototypes", "labels"),
+        (stats.prototypes, stats.labels),
+        graph.partition.shape,
+        (PROTOTYPE, ""),
+        strict=True,
+    ):
+        yield name, _chain(level, count), _cycles(level, prefix)
 
 
 def _cycles(level: ChainStats, prefix: str) -> str:
@@ -406,6 +478,17 @@ def print_maps(
 ) -> None:
     """Print one row per map, its caption, and the files that were written."""
     console = console or terminal.console()
+    maps_listing(rows, sort).print(console)
+    maps = [row for row in rows if isinstance(row, LatentMap)]
+    if maps and not brief:
+        console.print(Text(notes.MAP_NOTES, "dim"))
+        console.print(Text(caption(maps)))
+    for path in files:
+        console.print(Text(terminal.clean(str(path))))
+
+
+def maps_listing(rows: Sequence[LatentMap | Failed], sort: str | None = None) -> Listing:
+    """One row per map."""
     table = Listing(MAP_COLUMNS)
     for row in rows:
         if isinstance(row, Failed):
@@ -413,13 +496,7 @@ def print_maps(
         else:
             table.add(_name(row.name), f"{row.fitted}", *_quality(row), *_labels(row))
     table.sort(sort)
-    table.print(console)
-    maps = [row for row in rows if isinstance(row, LatentMap)]
-    if maps and not brief:
-        console.print(Text(notes.MAP_NOTES, "dim"))
-        console.print(Text(caption(maps)))
-    for path in files:
-        console.print(Text(terminal.clean(str(path))))
+    return table
 
 
 def _quality(row: LatentMap) -> list[str]:
@@ -455,6 +532,26 @@ def print_evaluations(
     from glassviz.rollout.evaluate import Fresh
 
     console = console or terminal.console()
+    evaluation_listing(rows, sort, brief).print(console)
+    fresh = [row for row in rows if isinstance(row, Fresh)]
+    totals = recipe_totals(fresh)
+    if totals.recipes:
+        console.print()
+        totals_listing(totals).print(console)
+        for line in notes.improvements(totals):
+            console.print(Text(printable(line, limit=1000)))
+    elif not totals.common_scale:
+        console.print(Text(notes.NO_TOTALS))
+    for note in () if brief else notes.evaluation_notes(fresh):
+        console.print(Text(note, "dim"))
+
+
+def evaluation_listing(
+    rows: Sequence["Fresh | Failed"], sort: str | None = None, brief: bool = False
+) -> Listing:
+    """One row per checkpoint and controller; arguments as for `print_evaluations`."""
+    from glassviz.rollout.evaluate import Fresh
+
     table = Listing(EVALUATION_COLUMNS, left=("by",), remarks="fresh vs recorded")
     names = distinct_names(
         [_file_name(row) for row in rows],
@@ -468,16 +565,7 @@ def print_evaluations(
         else:
             table.add(_name(name), row.controller or "", remark=_failed(_reason(row)))
     table.sort(sort)
-    table.print(console)
-    fresh = [row for row in rows if isinstance(row, Fresh)]
-    totals = recipe_totals(fresh)
-    if totals.recipes:
-        console.print()
-        _print_totals(totals, console)
-    elif not totals.common_scale:
-        console.print(Text(notes.NO_TOTALS))
-    for note in () if brief else notes.evaluation_notes(fresh):
-        console.print(Text(note, "dim"))
+    return table
 
 
 def _file_name(row: "Fresh | Failed") -> str:
@@ -486,7 +574,8 @@ def _file_name(row: "Fresh | Failed") -> str:
     return row.target.stem if isinstance(row, Fresh) or row.name == str(row.target) else row.name
 
 
-def _print_totals(totals: "RecipeTotals", console: Console) -> None:
+def totals_listing(totals: "RecipeTotals") -> Listing:
+    """One row per recipe and controller."""
     table = Listing(("recipe", "by", "checkpoints", "mean", "95 %", "IQM", "95 % "), left=("by",))
     for each in totals.recipes:
         mean, iqm = each.returns.mean, each.returns.iqm
@@ -499,9 +588,7 @@ def _print_totals(totals: "RecipeTotals", console: Console) -> None:
             figure(iqm.estimate if iqm else None, ".0f"),
             _bounds(iqm),
         )
-    table.print(console)
-    for line in notes.improvements(totals):
-        console.print(Text(printable(line, limit=1000)))
+    return table
 
 
 def _bounds(found: "BootstrapInterval | None") -> str:
@@ -525,3 +612,69 @@ def _returns(row: "Fresh") -> tuple[str, ...]:
         str(interval.count),
         recorded,
     )
+
+
+# For papers ---------------------------------------------------------------------------------------
+
+
+def stability_tables(
+    rows: Sequence[Run | Failed], histories: Sequence["History"] = (), sort: str | None = None
+) -> list["LatexTable"]:
+    """What `stability` prints, for `save_latex`."""
+    caption = f"Gait, labels and basin of each run. {notes.STABILITY_NOTES}"
+    tables = [stability_listing(rows, sort).latex(caption)]
+    for i, each in enumerate(histories, 1):
+        caption = _sentence(history_title(each))
+        tables.append(history_listing(each).latex(caption, f"history-{i}"))
+    return tables
+
+
+def evaluation_tables(
+    rows: Sequence["Fresh | Failed"], sort: str | None = None
+) -> list["LatexTable"]:
+    """What `evaluate` prints, for `save_latex`."""
+    from glassviz.compare.recipes import recipe_totals
+    from glassviz.rollout.evaluate import Fresh
+
+    fresh = [row for row in rows if isinstance(row, Fresh)]
+    caption = " ".join(["Returns on fresh episodes.", *notes.evaluation_notes(fresh)])
+    tables = [evaluation_listing(rows, sort).latex(caption)]
+    totals = recipe_totals(fresh)
+    if totals.recipes:
+        told = map(_sentence, notes.improvements(totals))
+        caption = " ".join(["Returns by recipe.", notes.IQM_NOTE, *told])
+        tables.append(totals_listing(totals).latex(caption, "recipes"))
+    return tables
+
+
+def fit_tables(rows: Sequence[Fitted | Failed], sort: str | None = None) -> list["LatexTable"]:
+    """What `fit` prints, for `save_latex`."""
+    tables = [fits_listing(rows, sort).latex(f"Fitted labels. {notes.FIT_NOTES}")]
+    if len(learned := learned_listing(rows)):
+        caption = f"Learned and fitted labels. {notes.LEARNED_NOTES}"
+        tables.append(learned.latex(caption, "learned"))
+    return tables
+
+
+def graph_tables(
+    rows: Sequence[Graphed | Failed], difference: FluxDifference | None = None
+) -> list["LatexTable"]:
+    """What `graph` prints, for `save_latex`."""
+    chains, partitions = graph_listings(rows)
+    tables = [chains.latex(f"Transitions. {notes.GRAPH_NOTES}", "transitions")]
+    if len(partitions):
+        tables.append(partitions.latex("Clusters as partitions of the prototypes.", "clusters"))
+    if difference:
+        names = f"{printable(difference.one)} and {printable(difference.other)}"
+        caption = f"Largest differences in traffic between {names}: {distance_text(difference)}."
+        tables.append(difference_listing(difference).latex(caption, "difference"))
+    return tables
+
+
+def map_tables(rows: Sequence[LatentMap | Failed], sort: str | None = None) -> list["LatexTable"]:
+    """What `map` prints, for `save_latex`."""
+    return [maps_listing(rows, sort).latex(f"Quality of latent maps. {notes.MAP_NOTES}")]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."

@@ -12,6 +12,7 @@ import os
 import re
 import signal
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -57,6 +58,21 @@ def echo(text: str, *, err: bool = False, end: str = "\n") -> None:
     if stream is not None:  # it may have been closed
         stream.write(clean(text) + end)
         stream.flush()
+
+
+def hanging(start: str, text: str, most: int | None = None) -> str:
+    """`start` and a text whose further lines begin below its first, as wide as the terminal.
+
+    Args:
+        most: columns at most; by default lines in a file or pipe are not broken.
+    """
+    width = min(console().width, most or WIDE)
+    if len(start) + len(text) <= width:
+        return start + text
+    lines = textwrap.wrap(
+        text, max(width - len(start), MIN_COLUMNS), break_long_words=False, break_on_hyphens=False
+    )
+    return f"\n{' ' * len(start)}".join([start + lines[0], *lines[1:]])
 
 
 def tell(line: str) -> None:

@@ -91,23 +91,32 @@ def _print(found: "list[StoredTrace]") -> None:
     from glassviz.files import shown_size
     from glassviz.text import count_of
 
-    titles = ("trace", "checkpoint", "controller", "episodes × frames", "size", "written")
-    table = Listing(titles, left=("checkpoint", "controller"))
+    # Names that commands give say checkpoint and controller.
+    told = all(each.path.name.startswith(_start(each)) for each in found if each.error is None)
+    agent_titles = () if told else ("checkpoint", "controller")
+    titles = ("trace", *agent_titles, "episodes × frames", "size", "written")
+    table = Listing(titles, left=agent_titles)
     for each in found:
         day = each.written.partition("T")[0]
         name, size = terminal.clean(each.path.name), shown_size(each.size)
         if each.error is None:
             shape = f"{each.episodes} × {each.frames}"
-            agent = terminal.clean(each.checkpoint or "")
-            table.add(name, agent, each.controller or "", shape, size, day)
+            agent = () if told else (terminal.clean(each.checkpoint or ""), each.controller or "")
+            table.add(name, *agent, shape, size, day)
         else:
             reason = f"unusable: {terminal.clean(each.error)}"
-            table.add(name, "", "", "", size, day, remark=reason)
+            table.add(name, *[""] * len(agent_titles), "", size, day, remark=reason)
     table.print(terminal.console())
     total = shown_size(sum(each.size for each in found))
     unusable = sum(not each.usable for each in found)
     beside = f", {unusable} of them unusable" if unusable else ""
     terminal.echo(f"{count_of(len(found), 'trace')}, {total}{beside}")
+
+
+def _start(each: "StoredTrace") -> str:
+    from glassviz.rollout.batch import file_stem
+
+    return f"{file_stem(each.checkpoint or '', each.controller or '')}-"
 
 
 def _remove(found: "list[StoredTrace]", yes: bool) -> None:

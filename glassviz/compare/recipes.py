@@ -1,9 +1,10 @@
 """Returns of recipes: those of their checkpoints on the same fresh episodes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import combinations
+from typing import Self
 
 import numpy as np
 
@@ -41,6 +42,19 @@ class Improvement:
     low: float | None
     high: float | None
 
+    @property
+    def turned(self) -> Self:
+        """How probably a checkpoint of `other` earns more; equal returns count half."""
+        low, high = (None if end is None else 1 - end for end in (self.high, self.low))
+        return replace(
+            self,
+            one=self.other,
+            other=self.one,
+            probability=1 - self.probability,
+            low=low,
+            high=high,
+        )
+
 
 @dataclass(frozen=True)
 class RecipeTotals:
@@ -55,6 +69,20 @@ class RecipeTotals:
     recipes: tuple[RecipeReturns, ...]
     improvements: tuple[Improvement, ...]
     common_scale: bool
+
+    def of(self, row: Fresh) -> RecipeReturns | None:
+        """The returns of all checkpoints of its recipe under its controller."""
+        own = (row.recipe or UNKNOWN, row.controller)
+        return next((each for each in self.recipes if (each.recipe, each.controller) == own), None)
+
+    def improvements_of(self, recipe: RecipeReturns) -> list[Improvement]:
+        """Those of one recipe over each other under its controller."""
+        own = [each for each in self.improvements if each.controller == recipe.controller]
+        return [
+            each if each.one == recipe.recipe else each.turned
+            for each in own
+            if recipe.recipe in (each.one, each.other)
+        ]
 
 
 def recipe_totals(rows: Sequence[Fresh]) -> RecipeTotals:

@@ -22,6 +22,7 @@ from glassviz.rollout.run import Run
 if TYPE_CHECKING:
     import networkx as nx
 
+    from glassviz.compare.recipes import RecipeTotals
     from glassviz.figures.style import FigureStyle
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.evaluate import Fresh
@@ -371,11 +372,25 @@ def _add_difference(network: "nx.DiGraph", found: FluxDifference) -> None:
 EVALUATION_COLUMNS = (
     *("checkpoint", "controller", "mean", "low", "high", "min", "max", "episodes"),
     *("recorded", "recorded_episodes", "above_recorded", "recorded_place", "error"),
+    *("recipe", "recipe_checkpoints", "recipe_mean", "recipe_mean_low", "recipe_mean_high"),
+    *("recipe_iqm", "recipe_iqm_low", "recipe_iqm_high", "recipe_improvements"),
 )
 
 
-def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
-    """Evaluation of one checkpoint under one controller, with every return."""
+def evaluation_dicts(rows: Sequence["Fresh | Failed"]) -> list[dict[str, Any]]:
+    """Evaluation of each checkpoint under each controller, with every return.
+
+    `recipe_totals` are those of all checkpoints of its recipe under its controller; None if no two
+    checkpoints were evaluated, or on no common scale.
+    """
+    from glassviz.compare.recipes import recipe_totals
+    from glassviz.rollout.evaluate import Fresh
+
+    totals = recipe_totals([row for row in rows if isinstance(row, Fresh)])
+    return [_evaluation(row, totals) for row in rows]
+
+
+def _evaluation(row: "Fresh | Failed", totals: "RecipeTotals") -> dict[str, Any]:
     from glassviz.rollout.evaluate import Fresh
 
     head = {"checkpoint": str(row.target)}
@@ -391,16 +406,42 @@ def evaluation_dict(row: "Fresh | Failed") -> dict[str, Any]:
         "recorded": plain(row.recorded),
         "above_recorded": row.above_recorded,
         "recorded_place": row.recorded_place,
+        "recipe": row.recipe,
+        "recipe_totals": _totals(row, totals),
     }
 
 
-def evaluation_row(row: "Fresh | Failed") -> dict[str, Any]:
-    """One flat row of the same."""
-    told = evaluation_dict(row)
+def _totals(row: "Fresh", totals: "RecipeTotals") -> dict[str, Any] | None:
+    found = totals.of(row)
+    if found is None:
+        return None
+    improvements = [
+        {"over": each.other, "probability": each.probability, "low": each.low, "high": each.high}
+        for each in totals.improvements_of(found)
+    ]
+    returns = found.returns
+    mean, iqm = plain(returns.mean), plain(returns.iqm)
+    beside = {"mean": mean, "iqm": iqm, "improvements": improvements}
+    return {"checkpoints": len(returns.runs)} | beside
+
+
+def evaluation_rows(rows: Sequence["Fresh | Failed"]) -> list[dict[str, Any]]:
+    """One flat row each of the same."""
+    return [_evaluation_row(told) for told in evaluation_dicts(rows)]
+
+
+def _evaluation_row(told: dict[str, Any]) -> dict[str, Any]:
     if returns := told.get("returns"):
         told |= {"min": min(returns), "max": max(returns), "episodes": len(returns)}
     if recorded := told.get("recorded"):
         told |= {"recorded": recorded["mean"], "recorded_episodes": recorded["episodes"]}
+    if totals := told.get("recipe_totals"):
+        told |= {"recipe_checkpoints": totals["checkpoints"]}
+        told |= {"recipe_improvements": cell(totals["improvements"])}
+        for name in ("mean", "iqm"):
+            found = totals[name] or {}
+            told[f"recipe_{name}"] = found.get("estimate")
+            told |= {f"recipe_{name}_{end}": found.get(end) for end in ("low", "high")}
     return told
 
 

@@ -138,11 +138,11 @@ CACHE_BYTES = 2_000_000_000
 command may be given a thousand; what was not used for longest is read again if it is needed."""
 
 
-_Key = tuple[str, str, int | None]
+_Key = tuple[str, str, int | None, int | None]
 
 
 class TraceCache:
-    """Traces by file, labels and number of episodes: a command reads and hashes each file once.
+    """Traces by file, labels and length: a command reads and hashes each file once.
 
     At most `most_bytes` are kept, but always the trace that was used last. A trace that has to be
     read again must be the same: results of two traces must not be mixed.
@@ -160,31 +160,37 @@ class TraceCache:
         labels: str = LEARNED,
         target: StrPath | None = None,
         episodes: int | None = None,
+        steps: int | None = None,
     ) -> Trace:
         """A trace with its labels, from memory or from its file; arguments as for `run.labelled`.
 
         Args:
             episodes: how many of its episodes, from the first; by default all.
+            steps: how many frames of each, from the first; by default all.
 
         Raises:
-            GlassvizError: the trace cannot be read, has fewer episodes, or is another one than
-                before; or as for `run.labelled`.
+            GlassvizError: the trace cannot be read, has fewer episodes or frames, or is another one
+                than before; or as for `run.labelled`.
         """
-        key = os.path.abspath(path), labels, episodes
+        key = os.path.abspath(path), labels, episodes, steps
         if key in self._traces:
             self._traces.move_to_end(key)
             return self._traces[key]
         if labels == LEARNED:
             # The whole trace may be at hand from when it was looked at.
-            trace = self._traces.get((key[0], LEARNED, None)) or Trace.load(path)
-            if episodes and trace.episodes < episodes:
-                raise GlassvizError(
-                    f"{path}: expected {episodes} episodes, found {trace.episodes}: run the "
-                    f"command again, and change no file meanwhile"
-                )
-            trace = trace.first(episodes or trace.episodes)
+            trace = self._traces.get((key[0], LEARNED, None, None)) or Trace.load(path)
+            for what, wanted, found in (
+                ("episodes", episodes, trace.episodes),
+                ("frames per episode", steps, trace.frames),
+            ):
+                if wanted and found < wanted:
+                    raise GlassvizError(
+                        f"{path}: expected {wanted} {what}, found {found}: run the command again, "
+                        f"and change no file meanwhile"
+                    )
+            trace = trace.first(episodes or trace.episodes, steps)
         else:
-            recorded = self.load(path, episodes=episodes)
+            recorded = self.load(path, episodes=episodes, steps=steps)
             trace = labelled(recorded, path, labels, target)
         if self._dropped.get(key, trace.sha256) != trace.sha256:
             raise GlassvizError(
@@ -200,9 +206,10 @@ class TraceCache:
         path: StrPath,
         labels: str = LEARNED,
         episodes: int | None = None,
+        steps: int | None = None,
     ) -> None:
         """Keep a trace that is at hand anyway; arguments as for `load`."""
-        key = os.path.abspath(path), labels, episodes
+        key = os.path.abspath(path), labels, episodes, steps
         self._dropped.pop(key, None)
         if key in self._traces:
             self._bytes -= _bytes(self._traces.pop(key))
@@ -245,6 +252,7 @@ class Run:
         labels: which labels were asked for, as for `run.labelled`.
         frames: of all its episodes together: how much work it is.
         episodes: how many of the trace it has, from the first; None: all.
+        steps: how many frames of each of these it has, from the first; None: all.
         has_labels: whether it has any, learned or fitted.
     """
 
@@ -259,6 +267,7 @@ class Run:
     labels: str = LEARNED
     frames: int = 0
     episodes: int | None = None
+    steps: int | None = None
     has_labels: bool = True
     traces: TraceCache = field(default_factory=TraceCache)
 
@@ -310,7 +319,9 @@ class Run:
         Raises:
             GlassvizError: the file or the labels cannot be read, or do not fit.
         """
-        trace = self.traces.load(self.trace_path, self.labels, self.target, self.episodes)
+        trace = self.traces.load(
+            self.trace_path, self.labels, self.target, self.episodes, self.steps
+        )
         # Small beside the latents: these stay when the trace makes room for others.
         self.__dict__.setdefault("header", trace.header)
         self.__dict__.setdefault("obs", trace.obs)

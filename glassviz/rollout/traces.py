@@ -3,14 +3,21 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from glassviz import checkpoints, environment
-from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfig
+from glassviz.agents.config import (
+    MAX_EPISODE_STEPS,
+    AgentConfig,
+    EnvConfig,
+    Physics,
+    PlannerConfig,
+)
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.networks import batching_is_faster
 from glassviz.agents.planner import Controller
@@ -68,7 +75,8 @@ class _Job:
     """One trace that is wanted: a checkpoint under a controller.
 
     Attributes:
-        before: a trace of its first episodes, that is to be continued; None if there is none.
+        before: a trace of its first episodes, or of their first frames and more, that is to be
+            continued; None if there is none.
         first: the first episode that is missing, counted from 0.
     """
 
@@ -106,10 +114,36 @@ class _Job:
     def file_name(self) -> str:
         """Name of the trace's file: one for all episodes with the same inputs."""
         digest = hashlib.sha256(json.dumps(self.inputs, sort_keys=True).encode()).hexdigest()
-        words = [file_stem(self.checkpoint.name), self.controller, f"seed{self.options.seed}"]
+        words = [self._file_start]
         if self.env.episode_steps != self.checkpoint.config.env.episode_steps:
             words.append(f"{self.env.episode_steps}steps")
         return f"{'-'.join([*words, digest[:10]])}{TRACE_SUFFIX}"
+
+    @property
+    def _file_start(self) -> str:
+        words = [file_stem(self.checkpoint.name), self.controller, f"seed{self.options.seed}"]
+        return "-".join(words)
+
+    def longer_in(self, folder: Path) -> list[Path]:
+        """Traces in a folder that differ from this one in that their episodes are longer.
+
+        Their first frames are those of this one, for no frame depends on what follows. Sorted by
+        length.
+        """
+        start, whole = f"{self._file_start}-", self.checkpoint.config.env.episode_steps
+        try:
+            names = [path.name for path in folder.iterdir() if path.name.startswith(start)]
+        except OSError:
+            return []
+        longer = {}
+        for name in names:
+            said = _STEPS.match(name, len(start))
+            steps = int(said[1]) if said else whole
+            if self.env.episode_steps < steps <= MAX_EPISODE_STEPS:
+                env = dataclasses.replace(self.env, episode_steps=steps)
+                if replace(self, env=env).file_name == name:
+                    longer[steps] = folder / name
+        return [longer[steps] for steps in sorted(longer)]
 
     @property
     def batch(self) -> tuple[AgentConfig, Controller, PlannerConfig, EnvConfig, int]:
@@ -117,6 +151,23 @@ class _Job:
         # What an agent was trained in, and with which planner, does not change its networks.
         shape = self.checkpoint.config.replace(env=self.env, planner=self.planner)
         return shape, self.controller, self.planner, self.env, self.first
+
+
+_STEPS = re.compile(r"(\d{1,9})steps-", re.ASCII)
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A trace that serves a job, or a part of it.
+
+    Attributes:
+        episodes: how many it has.
+        steps: how many of their frames serve; None: all.
+    """
+
+    path: Path
+    episodes: int
+    steps: int | None
 
 
 def traces_of(
@@ -153,7 +204,7 @@ def traces_of(
     rows = with_distinct_names(finder.runs(found))
     runs = [row for row in rows if isinstance(row, Run)]
     for run in runs:
-        finder.traces.load(run.trace_path, labels, run.target, run.episodes)
+        _ = run.trace  # what is wrong with it is said now
     return runs
 
 
@@ -168,9 +219,9 @@ def find_runs(
 
     A trace file stands for itself, whatever `options` say. A checkpoint's trace is looked up in
     `folder` by its inputs, and recorded there if missing; on an accelerator missing traces of one
-    architecture are planned together. A trace that has more episodes serves with its first, and one
-    that has fewer is continued. A trace is written when its roll-out is complete, so that an
-    interruption leaves nothing half-written.
+    architecture are planned together. A trace that has more episodes serves with its first, one
+    whose episodes are longer with their beginnings, and one that has fewer is continued. A trace is
+    written when its roll-out is complete, so that an interruption leaves nothing half-written.
 
     Args:
         arguments: traces, checkpoints, run folders, folders of either, or patterns, as for
@@ -262,14 +313,18 @@ class _Finder:
         def run_of(wanted: tuple[Target, Controller]) -> Run:
             _, controller = wanted
             job = _job(checkpoint, controller, self.options)
-            paths = [folder / job.file_name for folder in self._folders]
-            found = {path: self._usable_episodes(path) for path in paths}
-            usable = next((path for path in paths if found[path] >= job.missing), None)
-            path = usable or paths[-1]
+            usable, stored = None, list[_Stored]()
+            for each in self._stored(job):
+                stored.append(each)
+                if each.episodes >= job.missing:
+                    usable = each
+                    break
+            path = usable.path if usable else self._folders[-1] / job.file_name
             if usable:
-                self.listener.tell(f"reusing {usable}")
+                of = f"the first {usable.steps} steps of " if usable.steps else ""
+                self.listener.tell(f"reusing {of}{path}")
             else:
-                missing[path] = self._continuing(job, found)
+                missing[path] = self._continuing(job, stored)
             return Run(
                 target=target.path,
                 trace_path=path,
@@ -282,6 +337,7 @@ class _Finder:
                 labels=self.labels,
                 frames=self.options.episodes * job.env.episode_steps,
                 episodes=self.options.episodes,
+                steps=usable.steps if usable else None,
                 has_labels=checkpoint.config.glass is not None or self.labels != LEARNED,
                 traces=self.traces,
             )
@@ -291,26 +347,40 @@ class _Finder:
 
         return for_each([(target, each) for each in self.options.controllers], run_of, failed)
 
-    def _usable_episodes(self, path: Path) -> int:
-        """How many episodes lie there; a damaged file has none, and is recorded anew."""
-        if not path.exists():
-            return 0
-        try:
-            return self.traces.load(path).episodes
-        except GlassvizError as error:
-            self.listener.tell(f"recording anew what cannot be used: {error}")
-            return 0
+    def _stored(self, job: _Job) -> Iterator[_Stored]:
+        """What has been recorded of a job: its own traces, then longer ones that begin as it does.
 
-    def _continuing(self, job: _Job, found: Mapping[Path, int]) -> _Job:
-        """The job that continues the longest trace, if this machine would record the same."""
-        path = max(found, key=lambda path: found[path])
-        if not found[path]:
-            return job
-        header = self.traces.load(path).header
-        if any(header.get(name) != value for name, value in _machine().items()):
-            self.listener.tell(f"recording anew what another machine or version recorded: {path}")
-            return job
-        return replace(job, before=path, first=found[path])
+        A damaged file is passed over.
+        """
+        for folder in self._folders:
+            path = folder / job.file_name
+            if path.exists() and (episodes := self._usable_episodes(path, job)):
+                yield _Stored(path, episodes, None)
+        for folder in self._folders:
+            for path in job.longer_in(folder):
+                if episodes := self._usable_episodes(path, job):
+                    yield _Stored(path, episodes, job.env.episode_steps)
+
+    def _usable_episodes(self, path: Path, job: _Job) -> int:
+        """How many episodes lie there; a damaged file has none."""
+        try:
+            trace = self.traces.load(path)
+        except GlassvizError as error:
+            does = "recording anew" if path.name == job.file_name else "passing over"
+            self.listener.tell(f"{does} what cannot be used: {error}")
+            return 0
+        return trace.episodes if trace.frames >= job.env.episode_steps else 0
+
+    def _continuing(self, job: _Job, stored: Sequence[_Stored]) -> _Job:
+        """The job that continues what has most episodes, if this machine would record the same."""
+        for each in sorted(stored, key=lambda each: -each.episodes):
+            header = self.traces.load(each.path).header
+            if all(header.get(name) == value for name, value in _machine().items()):
+                return replace(job, before=each.path, first=each.episodes)
+            self.listener.tell(
+                f"recording anew what another machine or version recorded: {each.path}"
+            )
+        return job
 
     def _record(self, missing: dict[Path, _Job]) -> None:
         if not missing:
@@ -340,7 +410,8 @@ class _Finder:
             for job, arrays in zip(batch, recorded, strict=True):
                 trace, path = _trace(job, hoppers, arrays), self._folders[-1] / job.file_name
                 if job.before:
-                    trace = self.traces.load(job.before).followed_by(trace)
+                    before_it = self.traces.load(job.before)
+                    trace = before_it.first(before_it.episodes, steps).followed_by(trace)
                 trace.save(path)
                 self.traces.put(trace, path)
                 self.traces.put(trace, path, episodes=trace.episodes)

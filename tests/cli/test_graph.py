@@ -15,7 +15,7 @@ from glassviz import checkpoints
 from glassviz.agents.networks import init_params
 from glassviz.cli.tables import print_graphs
 from glassviz.compare.graphs import graph_all
-from glassviz.errors import UsageError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke
 from tests.helpers.traces import PROTOTYPES, walked, wandering
@@ -158,3 +158,19 @@ def test_checkpoints_are_rolled_out_drawn_and_compared_by_what_they_call_the_sam
     fitted = ("--controller", "pi", *short, "--labels", "fitted", "-o", "fitted.json")
     assert "fitted labels" in glassviz("graph", both[0], *fitted)
     assert json.loads(Path("fitted.json").read_text())["graph"]["labels_from"] == "fitted"
+
+
+def test_a_graph_that_cannot_be_drawn_does_not_stop_the_others(folder, monkeypatch):
+    from glassviz.figures import transition_graph
+
+    draw = transition_graph.transition_graph
+
+    def failing(graph, look):
+        if graph.controller == "mppi":
+            raise GlassvizError("walker, mppi: expected a drawing, found none: report this")
+        return draw(graph, look)
+
+    monkeypatch.setattr(transition_graph, "transition_graph", failing)
+    done = invoke("graph", folder, code=1)
+    assert Path("renders/graph-walker-pi-jump.svg").exists()
+    assert "error: walker, mppi: expected a drawing" in done.stderr

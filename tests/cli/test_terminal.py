@@ -178,3 +178,13 @@ def test_a_command_goes_on_under_nohup():
     hang_up = "import os, signal; os.kill(os.getpid(), signal.SIGHUP); terminal.echo('on')"
     ignoring = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
     assert run_python("-c", ignoring + TELLING.format(statements=hang_up)).stdout == "on\n"
+
+
+def test_lines_hang_below_their_start_and_no_word_is_broken(monkeypatch):
+    from rich.console import Console
+
+    monkeypatch.setattr(terminal, "console", lambda: Console(width=40))
+    told = terminal.hanging("gl  ", "films are drawn with osmesa-and-a-very-long-word here")
+    first, second, *_ = told.split("\n")
+    assert first == "gl  films are drawn with" and second == "    osmesa-and-a-very-long-word here"
+    assert terminal.hanging("gl  ", "short") == "gl  short"

@@ -36,6 +36,16 @@ def test_the_better_recipe_is_named_first_and_order_changes_nothing():
     assert again == found
 
 
+def test_an_improvement_can_be_read_from_either_side():
+    totals = recipe_totals([*ROWS[:2], *ROWS[4:6], fresh("between", "high", 11.5)])
+    low, high = (totals.of(row) for row in (ROWS[0], ROWS[4]))
+    [over], [under] = totals.improvements_of(high), totals.improvements_of(low)
+    assert (over.one, under.one) == ("high", "low")
+    assert over.probability + under.probability == pytest.approx(1)
+    assert (under.low, under.high) == pytest.approx((1 - over.high, 1 - over.low))
+    assert totals.of(fresh("a", "another", 1.0)) is None
+
+
 def test_a_checkpoint_counts_once_and_one_alone_has_no_interval():
     found = recipe_totals([ROWS[0], ROWS[0], ROWS[4]])
     assert [len(each.returns.runs) for each in found.recipes] == [1, 1]

@@ -29,6 +29,7 @@ from glassviz.export.mosaics import (
 from glassviz.export.product import CAPTIONS, Source, Studio, shared_colors
 from glassviz.figures.labels import label_raster
 from glassviz.figures.style import FigureStyle
+from glassviz.files import DiskFullError
 from glassviz.gait.cycles import find_cycles
 from glassviz.gait.gait import describe
 from glassviz.palette import UNMATCHED_COLORS, label_color
@@ -438,6 +439,50 @@ def test_a_run_that_cannot_be_read_does_not_stop_the_others(tmp_path, monkeypatc
     assert Path("renders/good-mppi-raster.pdf").exists()
     assert "error: bad.npz: expected a trace" in done.stderr
     assert "error: bad.npz: " in invoke("export", "bad.npz", "--raster", code=1).stderr
+
+
+def test_a_run_that_cannot_be_drawn_does_not_stop_the_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    planted(SHORT, name="plain", glass=False).save("a.npz")
+    planted(HOP, name="good").save("b.npz")
+    done = invoke("export", "a.npz", "b.npz", "--raster", code=1)
+    assert Path("renders/good-mppi-raster.pdf").exists()
+    assert "error: plain: expected labels" in done.stderr
+    # Alone it ends the command as the mistake that it is.
+    assert "expected labels" in invoke("export", "a.npz", "--raster", code=2).stderr
+
+
+def test_a_full_disk_stops_the_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("a", "b"):
+        planted(HOP, name=name).save(f"{name}.npz")
+    tried = []
+
+    def full(source, look):
+        tried.append(source.name)
+        raise DiskFullError(Path("renders"), None, "no room")
+
+    monkeypatch.setattr(kinds, "raster", full)
+    assert "free some space" in invoke("export", "a.npz", "b.npz", "--raster", code=1).stderr
+    assert tried == ["a"]
+
+
+def test_a_film_that_cannot_be_made_does_not_stop_the_others(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    filmed = []
+
+    def film(traces, path, options, progress):
+        filmed.append(path.name)
+        if path.name.startswith("a-"):
+            raise GlassvizError(f"{path}: expected a picture, found none: film it again")
+        raise GlassvizError(f"{path}: another")
+
+    monkeypatch.setattr("glassviz.video.film.film", film)
+    for name in ("a", "b"):
+        planted(SHORT, name=name).save(f"{name}.npz")
+    done = invoke("render", "a.npz", "b.npz", code=1)
+    assert len(filmed) == 2
+    assert "expected a picture" in done.stderr and "b-mppi.mp4: another" in done.stderr
 
 
 # The full set -------------------------------------------------------------------------------------

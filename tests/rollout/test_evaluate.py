@@ -292,6 +292,25 @@ def test_the_command_prints_json_and_csv(files):
     assert rows[2]["error"] == told[2]["error"]
 
 
+def test_totals_of_recipes_are_in_json_csv_and_latex_too(files, tmp_path):
+    arguments = (files["good"], files["other"], "--episodes", 2, "--controller", "pi")
+    code, text = run(*arguments, "--json")
+    one, other = json.loads(text)
+    assert code == 0 and one["recipe"] is None and one["recipe_totals"] == other["recipe_totals"]
+    totals = one["recipe_totals"]
+    assert totals["checkpoints"] == 2 and totals["improvements"] == [] and totals["iqm"] is None
+    assert totals["mean"]["estimate"] == pytest.approx((one["mean"] + other["mean"]) / 2)
+    out = tmp_path / "returns.tex"
+    printed = invoke("evaluate", *arguments, "--csv", "--latex", out).stdout
+    [row, _] = csv.DictReader(io.StringIO(printed))
+    assert float(row["recipe_mean"]) == totals["mean"]["estimate"]
+    assert (row["recipe_checkpoints"], row["recipe_improvements"]) == ("2", "[]")
+    latex = out.read_text(encoding="utf-8")
+    assert "unknown recipe & pi & 2 & " in latex and "\\label{tab:returns-recipes}" in latex
+    code, text = run(files["good"], "--episodes", 2, "--controller", "pi", "--json")
+    assert json.loads(text)[0]["recipe_totals"] is None
+
+
 def test_json_and_csv_exclude_each_other(files):
     code, text = run(files["good"], "--json", "--csv")
     assert code == 2 and "--json and --csv exclude each other" in text

@@ -18,6 +18,7 @@ from glassviz.errors import GlassvizError
 from glassviz.rollout import traces
 from glassviz.rollout.batch import Failed, Listener
 from glassviz.rollout.evaluate import reevaluate
+from glassviz.rollout.run import Run
 from glassviz.rollout.traces import RolloutOptions, find_runs, traces_of
 from glassviz.trace import ARRAYS, Trace
 
@@ -138,6 +139,62 @@ def test_more_episodes_are_added_to_those_that_there_are_and_fewer_are_taken_fro
     assert recorded(3, tmp_path).sha256 == more.first(3).sha256
     assert lines[-1] == f"reusing {path}"
     assert len(steps) == done and path.read_bytes() == before
+
+
+@cpu
+@pytest.mark.parametrize("controller", ["mppi", "pi"])
+def test_longer_episodes_serve_with_their_beginnings(checkpoint, tmp_path, monkeypatch, controller):
+    options = dataclasses.replace(OPTIONS, controllers=(controller,), episodes=3)
+    lines: list[str] = []
+
+    def recorded(folder: Path, **change: int) -> Run:
+        wanted = dataclasses.replace(options, **change)
+        [run] = traces_of([checkpoint], wanted, folder, listener=Listener(tell=lines.append))
+        return run
+
+    long = recorded(tmp_path, steps=9)
+    alone = [recorded(tmp_path / "4", steps=4, episodes=n).trace for n in (1, 3, 5)]
+    with monkeypatch.context() as patched:
+        patched.setattr(traces, "roll_out", None)  # nothing is rolled out
+        for episodes, expected in zip((1, 3), alone, strict=False):
+            run = recorded(tmp_path, steps=4, episodes=episodes)
+            assert run.reused and run.trace.sha256 == expected.sha256
+            assert lines[-1] == f"reusing the first 4 steps of {long.trace_path}"
+    # More episodes of as many frames continue those, in a file of their own.
+    more = recorded(tmp_path, steps=4, episodes=5)
+    assert not more.reused and more.trace.sha256 == alone[-1].sha256
+    assert more.trace_path.read_bytes() == next((tmp_path / "4").iterdir()).read_bytes()
+    assert recorded(tmp_path, steps=9).trace.sha256 == long.trace.sha256
+    # Shorter ones do not serve for longer ones.
+    assert not recorded(tmp_path, steps=12).reused
+
+
+def test_longer_episodes_of_other_settings_do_not_serve(checkpoint, tmp_path):
+    options = dataclasses.replace(OPTIONS, controllers=("pi",), episodes=1)
+    traces_of([checkpoint], options, tmp_path)
+    for change in ({"seed": 1}, {"samples": 16}, {"physics": "playground"}, {"rule": "soft"}):
+        other = dataclasses.replace(options, steps=5, **change)
+        [run] = traces_of([checkpoint], other, tmp_path)
+        assert not run.reused, change
+
+
+def test_whole_episodes_serve_for_shorter_ones(checkpoint, tmp_path):
+    options = dataclasses.replace(OPTIONS, controllers=("pi",), episodes=1, steps=None)
+    [whole] = traces_of([checkpoint], options, tmp_path)
+    [part] = traces_of([checkpoint], dataclasses.replace(options, steps=3), tmp_path)
+    assert part.reused and part.trace.frames == 3 < whole.trace.frames
+    assert part.header["env"]["episode_steps"] == 3
+
+
+def test_a_damaged_longer_trace_is_passed_over(checkpoint, tmp_path):
+    options = dataclasses.replace(OPTIONS, controllers=("pi",))
+    [long] = traces_of([checkpoint], options, tmp_path)
+    long.trace_path.write_bytes(b"damaged")
+    lines: list[str] = []
+    shorter = dataclasses.replace(options, steps=4)
+    [run] = traces_of([checkpoint], shorter, tmp_path, listener=Listener(tell=lines.append))
+    assert not run.reused and run.trace.frames == 4
+    assert any(line.startswith("passing over what cannot be used: ") for line in lines)
 
 
 def test_only_the_missing_episodes_are_rolled_out(checkpoint, tmp_path, monkeypatch):

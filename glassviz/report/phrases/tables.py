@@ -1,5 +1,6 @@
 """Notes below the tables of the commands, cells that are sentences, and rows about checkpoints."""
 
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,9 @@ STABILITY_NOTES = (
     "U: share of label entropy that the gait phase explains, undefined for a single label. "
     "κ: agreement of labels across gait cycles, corrected for chance. "
     "sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over episodes with gait cycles, U "
-    "and κ only over those with more than one label. "
-    "All episodes and criteria: --json, or --out DIR."
+    "and κ only over those with more than one label."
 )
+MORE_STABILITY = "All episodes and criteria: --json, or --out DIR."
 
 FIT_NOTES = (
     "K: clusters. seen: labels with more than 1 % of frames. H²: structural entropy of the "
@@ -52,9 +53,9 @@ GRAPH_NOTES = (
     "relaxation time: the slowest, in seconds, from steps of 1 and of 10 frames; an increase means "
     "that states have memory, as in a clock. cycles: share of the switches (completions). gap: "
     "share of H¹ that the clusters explain; by chance: random clusters of the same sizes; best: "
-    "the best clusters of a greedy search. cut: share of the flow between clusters. Q: modularity. "
-    "Everything: --json."
+    "the best clusters of a greedy search. cut: share of the flow between clusters. Q: modularity."
 )
+MORE_GRAPH = "Everything: --json."
 
 MAP_NOTES = (
     "trust: trustworthiness; cont: continuity; 1 at best, 0.5 by chance. kept: share of a frame's "
@@ -200,13 +201,16 @@ def against_recorded(row: "Fresh") -> str:
     return f"{text}, recorded {row.recorded_place} the interval" if row.recorded_place else text
 
 
+IQM_NOTE = "IQM: interquartile mean over checkpoints, from four of them."
+
+
 def evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
     """Notes below a table of fresh returns."""
     if rows:
         yield (
             "Intervals of checkpoints are Student's t over the episodes of one trained agent; they "
             "do not cover other seeds. Those of recipes resample checkpoints and their episodes. "
-            "IQM: interquartile mean over checkpoints, from four of them."
+            f"{IQM_NOTE}"
         )
     if any(row.recorded for row in rows):
         yield (
@@ -294,7 +298,10 @@ def _pairs(items: dict[str, Any]) -> str:
 
 
 def _value(value: Any) -> str:
-    """A value as people write it: four digits, words for truth, lists without brackets."""
+    """A value as people write it: four digits, words for truth, lists without brackets.
+
+    Hashes are cut to what tells files apart.
+    """
     match value:
         case None:
             return "none"
@@ -306,4 +313,9 @@ def _value(value: Any) -> str:
             return " ".join(map(_value, value)) or "none"
         case dict():
             return f"({_pairs(value)})"
+        case str() if _SHA256.fullmatch(value):
+            return value[:12]
     return str(value)
+
+
+_SHA256 = re.compile("[0-9a-f]{64}")
