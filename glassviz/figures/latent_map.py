@@ -588,6 +588,8 @@ def caption(maps: Sequence[LatentMap]) -> str:
         )
     if any(latent_map.prototypes for latent_map in maps):
         parts.append(_prototypes(maps))
+    if any(" / " in named.name for latent_map in maps for named in latent_map.label_names):
+        parts.append("Labels with two names have the first in one run, and the other in the next.")
     parts += _quality(maps)
     parts += full_names(name for each in maps for name in each.names)
     return " ".join(parts)

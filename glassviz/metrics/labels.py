@@ -59,6 +59,9 @@ from glassviz.metrics.segments import (
 GAIT_PHASES = ("stance", "push-off", "flight", "landing", "lean", "fold", "recover")
 """The first four phases are those of an upright body, the others those of a fall."""
 
+OPENING = "opening"
+"""Stands for the gait phase of a label that occurs in initial transients only."""
+
 RISE_MPS = 0.3
 """Below this vertical speed the body is in stance, neither landing nor pushing off.
 
@@ -87,10 +90,17 @@ def gait_phases(stance: Mask, height: Signal, rise_mps: Signal, upright: Mask) -
 
 @dataclass(frozen=True)
 class LabelName:
-    """Name of a label: the most frequent category of its frames, with its share of them."""
+    """Name of a label.
+
+    Attributes:
+        name: what figures, films and tables call it: its phase, unless a user named it.
+        phase: the most frequent category of its frames; `OPENING` outside of all categories.
+        share: share of its frames in that category.
+    """
 
     label: int
     name: str
+    phase: str
     share: float
     frames: int
 
@@ -124,11 +134,12 @@ def name_labels(
         (1, 'flight', 0.67)
     """
     table = contingency(label, category, clusters, len(names))
-    return tuple(
-        LabelName(k, names[int(row.argmax())], float(row.max() / row.sum()), int(row.sum()))
-        for k, row in enumerate(table)
-        if row.any()
-    )
+    found = []
+    for k, row in enumerate(table):
+        if row.any():
+            phase, frames = names[int(row.argmax())], int(row.sum())
+            found.append(LabelName(k, phase, phase, float(row.max() / frames), frames))
+    return tuple(found)
 
 
 def phase_uses(label: Labels | None, category: Labels, clusters: int) -> tuple[PhaseUse, ...]:
