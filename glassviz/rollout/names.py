@@ -99,10 +99,12 @@ class Names:
         controllers = [(run.controller,) for run in runs]
         own = distinct_names([run.name for run in runs], [run.target for run in runs], controllers)
         self.tell_unknown(own, tell)
+        unknown = [self._unknown_labels(name, run) for name, run in zip(own, runs, strict=True)]
+        for line in filter(None, dict.fromkeys(unknown)):  # once for both controllers
+            tell(line)
         for run, name in zip(runs, own, strict=True):
             run.name = self.runs.get(name, run.name)
             run.given_labels = self.labels.get(name, {})
-            self._tell_no_label(name, run, tell)
 
     def tell_unknown(self, own: Sequence[str], tell: Callable[[str], None]) -> None:
         """Tell which names of the file are those of no run among `own`."""
@@ -111,17 +113,15 @@ class Names:
             shown = near(name, own) or f", there are {listed(dict.fromkeys(own))}" if own else ""
             tell(f"{self.path}: no run is called {printable(name)}{shown}")
 
-    def _tell_no_label(self, name: str, run: Run, tell: Callable[[str], None]) -> None:
-        """Tell which numbers are those of no label of a run."""
-        if not run.given_labels or (clusters := run.known_clusters) is None:
-            return
-        unknown = [label for label in run.given_labels if label >= clusters]
-        if unknown:
-            has = f"0 to {clusters - 1}" if clusters else "none"
-            tell(
-                f"{self.path}: {printable(name)} has no label {listed(map(str, unknown))}, its "
-                f"labels are {has}"
-            )
+    def _unknown_labels(self, name: str, run: Run) -> str:
+        """A sentence about numbers that are those of no label of a run; empty without any."""
+        given = self.labels.get(name)
+        if not given or (clusters := run.known_clusters) is None:
+            return ""
+        unknown = [str(label) for label in given if label >= clusters]
+        has = f"its labels are 0 to {clusters - 1}" if clusters else "it has none"
+        found = f"{self.path}: {printable(name)} has no label {listed(unknown)}, {has}"
+        return found if unknown else ""
 
 
 def _named(path: Path, place: str, table: Any) -> dict[str, str]:

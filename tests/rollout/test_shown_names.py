@@ -43,7 +43,7 @@ def test_runs_and_labels_have_their_shown_names(written):
     [
         (4, []),
         (3, ["refined-small-s1 has no label 3, its labels are 0 to 2"]),
-        (0, ["refined-small-s1 has no label 3, its labels are none"]),
+        (0, ["refined-small-s1 has no label 3, it has none"]),
     ],
 )
 def test_a_name_of_a_label_that_a_run_does_not_have_is_told(written, clusters, told):
