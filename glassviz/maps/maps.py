@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +30,7 @@ from glassviz.metrics.embedding import (
     draw_sample,
     embedding_quality,
 )
-from glassviz.metrics.labels import LabelName
+from glassviz.metrics.labels import LabelName, names_together
 from glassviz.metrics.stability import describe_gaits, label_names
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.remaining import counting_sizes
@@ -183,30 +182,6 @@ def make_map(
         if labelled
         else (),
     )
-
-
-def names_together(by_trace: Sequence[Sequence[LabelName]]) -> tuple[LabelName, ...]:
-    """The names of labels that the traces of one checkpoint share, ordered by label.
-
-    A label keeps the name that it has in each trace. Where these differ, it has all of them, in the
-    order of the traces: `push-off / lean`.
-    """
-    found: dict[int, list[LabelName]] = {}
-    for each in chain.from_iterable(by_trace):
-        found.setdefault(each.label, []).append(each)
-    together = []
-    for label, own in sorted(found.items()):
-        frames = sum(each.frames for each in own)
-        together.append(
-            LabelName(
-                label,
-                " / ".join(dict.fromkeys(each.name for each in own)),
-                " / ".join(dict.fromkeys(each.phase for each in own)),
-                sum(each.share * each.frames for each in own) / frames,
-                frames,
-            )
-        )
-    return tuple(together)
 
 
 def given_together(runs: Sequence[Run]) -> dict[int, str]:

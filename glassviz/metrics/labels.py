@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -140,6 +141,30 @@ def name_labels(
             phase, frames = names[int(row.argmax())], int(row.sum())
             found.append(LabelName(k, phase, phase, float(row.max() / frames), frames))
     return tuple(found)
+
+
+def names_together(by_run: Sequence[Sequence[LabelName]]) -> tuple[LabelName, ...]:
+    """The names of labels that runs of one checkpoint share, ordered by label.
+
+    A label keeps the name that it has in each run. Where these differ, it has all of them, in the
+    order of the runs: `push-off / lean`.
+    """
+    found: dict[int, list[LabelName]] = {}
+    for each in chain.from_iterable(by_run):
+        found.setdefault(each.label, []).append(each)
+    together = []
+    for label, own in sorted(found.items()):
+        frames = sum(each.frames for each in own)
+        together.append(
+            LabelName(
+                label,
+                " / ".join(dict.fromkeys(each.name for each in own)),
+                " / ".join(dict.fromkeys(each.phase for each in own)),
+                sum(each.share * each.frames for each in own) / frames,
+                frames,
+            )
+        )
+    return tuple(together)
 
 
 def phase_uses(label: Labels | None, category: Labels, clusters: int) -> tuple[PhaseUse, ...]:

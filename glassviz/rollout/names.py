@@ -119,9 +119,10 @@ class Names:
         if not given or (clusters := run.known_clusters) is None:
             return ""
         unknown = [str(label) for label in given if label >= clusters]
+        if not unknown:
+            return ""
         has = f"its labels are 0 to {clusters - 1}" if clusters else "it has none"
-        found = f"{self.path}: {printable(name)} has no label {listed(unknown)}, {has}"
-        return found if unknown else ""
+        return f"{self.path}: {printable(name)} has no label {listed(unknown)}, {has}"
 
 
 def _named(path: Path, place: str, table: Any) -> dict[str, str]:

@@ -44,7 +44,7 @@ LONGER = 1.5
 ROOMY = 300
 """Pictures from this height on have room for the agent's name, for seconds and for a window."""
 
-WIDEST_CHIP = 0.4
+WIDEST_CHIP = 0.36
 """Longer names of clusters are cut to this share of the picture's width."""
 
 AHEAD = 0.6
