@@ -320,7 +320,7 @@ class Rollout:
         from glassviz.metrics.transitions import Mode
 
         check_choice("mode", mode, get_args(Mode))
-        found = run_graph(self.trace, mode, self.name, self.run.gaits)
+        found = run_graph(self.trace, mode, self.name, self.run.gaits, self.run.given_labels)
         return hand_over(transition_graph(found, FigureStyle(width_mm=25.4 * PAGE_INCHES)))[0]
 
     def map(self, color: "Color | None" = None, method: "Method" = "umap", seed: int = 0) -> "Axes":

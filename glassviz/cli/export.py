@@ -163,10 +163,12 @@ def _recorded(
 def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
     from glassviz.cli.progress import task
     from glassviz.report.phrases.numbers import film_facts
+    from glassviz.video.clip import ShownNames
     from glassviz.video.film import film
 
     with task(f"filming {path.name}") as progress:
-        report = film([run.trace for run in row], path, options, progress=progress)
+        names = [ShownNames(run.name, run.given_labels) for run in row]
+        report = film([run.trace for run in row], path, options, names=names, progress=progress)
     terminal.echo(f"{path}: {film_facts(report)}")
     for line in (*(f"note: {note}" for note in report.notes), *_shown_returns(row, options)):
         terminal.echo(f"  {line}")
@@ -614,6 +616,7 @@ def rerun(
     steps: opt.Steps = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
+    names: opt.Names = None,
     overwrite: opt.Overwrite = False,
 ) -> None:
     """Write an episode for the Rerun viewer.
@@ -643,15 +646,15 @@ def rerun(
 
     def check(runs: Sequence["Run"]) -> None:
         if len(runs) > 1:
-            names = ", ".join(run.name for run in runs[:3])
+            found = ", ".join(run.name for run in runs[:3])
             raise UsageError(
-                f"rerun: expected one run, found {len(runs)} ({names}, …): write them one by one"
+                f"rerun: expected one run, found {len(runs)} ({found}, …): write them one by one"
             )
         _check_shown("rerun", runs, None if episode is None else episode - 1)
         rerun.check(path_of(runs), overwrite)
 
     rerun.check(out or opt.RENDERS / "any.rrd", overwrite or out is None)
-    rows = assess_with_progress([target], options, traces, 1, labels, check)
+    rows = assess_with_progress([target], options, traces, 1, labels, check, names)
     out = path_of([row for row in rows if not isinstance(row, Failed)])
     [source] = _sources(rows, None if episode is None else episode - 1)
     with task(f"drawing and mapping {source.title}"):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.batch import Failed
-    from glassviz.rollout.names import Names
     from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
 
@@ -103,7 +102,6 @@ def graph(
     shown = Names.load(names)
     with listener("counting", check if writes else lambda runs: None, shown) as callbacks:
         rows = graph_all(targets, options, mode, traces, labels, callbacks)
-    rows = [_with_shown_labels(row, shown) for row in rows]
     difference = _difference(rows) if compare else None
     drawn = _by_stem(rows, difference)
     runs = [row.run for row in rows if isinstance(row, Graphed)]
@@ -148,24 +146,6 @@ def _check_panels(figures: opt.Figures, compare: bool) -> None:
             raise UsageError(
                 f"--panels: expected some of {', '.join(known)} {which} --compare, found {name!r}"
             )
-
-
-def _with_shown_labels(row: "Graphed | Failed", shown: "Names") -> "Graphed | Failed":
-    from glassviz.compare.graphs import Graphed
-
-    if not isinstance(row, Graphed):
-        return row
-    labels = shown.labelled(row.run.checkpoint_sha256, row.graph.names)
-    return replace(row, graph=replace(row.graph, names=labels))
-
-
-def _with_names_on_map(row: "LatentMap | Failed", shown: "Names") -> "LatentMap | Failed":
-    from glassviz.maps.maps import LatentMap
-
-    if not isinstance(row, LatentMap):
-        return row
-    checkpoint = row.traces[0].header["checkpoint"]["sha256"]
-    return replace(row, given_names=shown.labelled(checkpoint, row.label_names))
 
 
 def _by_stem(
@@ -373,7 +353,6 @@ def latent_map(
         rows = map_all(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
-    rows = [_with_names_on_map(row, shown) for row in rows]
     maps = [row for row in rows if isinstance(row, LatentMap)]
     files = _draw_maps(maps, figures, targeted[-1], gallery, overwrite) if maps else []
     if latex:

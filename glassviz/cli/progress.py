@@ -165,11 +165,8 @@ def assess_with_progress(
     from glassviz.rollout.names import Names
     from glassviz.rollout.run import assess_all
 
-    shown = Names.load(names)
-    with listener("assessing", on_found, shown) as callbacks:
-        rows = assess_all(targets, options, traces, jobs, labels, callbacks)
-    shown.label_runs(rows)
-    return rows
+    with listener("assessing", on_found, Names.load(names)) as callbacks:
+        return assess_all(targets, options, traces, jobs, labels, callbacks)
 
 
 def record_with_progress(

@@ -344,4 +344,4 @@ def _same_phase(
 def _phases_of_labels(run: ComparedRun) -> dict[int, str]:
     """The phase of the gait that each visited label lives in."""
     visited = run.stability.occupancy.visited if run.stability.occupancy else ()
-    return {each.label: each.name for each in run.stability.label_names if each.label in visited}
+    return {each.label: each.phase for each in run.stability.label_names if each.label in visited}

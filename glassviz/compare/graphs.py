@@ -1,6 +1,6 @@
 """Transition graphs of runs, and where two of them differ."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Literal
@@ -13,8 +13,8 @@ from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
 from glassviz.metrics.agreement import Matching
-from glassviz.metrics.labels import LabelName, name_labels
-from glassviz.metrics.stability import describe_gaits, phases_of
+from glassviz.metrics.labels import LabelName
+from glassviz.metrics.stability import describe_gaits, label_names
 from glassviz.metrics.transitions import (
     GraphStats,
     Mode,
@@ -75,9 +75,15 @@ class RunGraph:
 
 
 def run_graph(
-    trace: Trace, mode: Mode = "jump", name: str | None = None, gaits: Sequence[Gait] | None = None
+    trace: Trace,
+    mode: Mode = "jump",
+    name: str | None = None,
+    gaits: Sequence[Gait] | None = None,
+    given: Mapping[int, str] | None = None,
 ) -> RunGraph:
     """Describe the transitions of a trace; the same trace always gives the same.
+
+    `name` of the run, `gaits` of the episodes and `given` names of labels where they are known.
 
     Raises:
         GlassvizError: the trace has no labels or, for `soft-train`, no soft assignments; it is
@@ -86,7 +92,6 @@ def run_graph(
     partition = _partition(trace, mode)
     gaits = gaits or describe_gaits(trace)
     own = walks(trace, gaits)
-    phases = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
     header = trace.header
     checkpoint = header["checkpoint"]
     rng = np.random.default_rng(int(trace.sha256[:16], 16))
@@ -104,7 +109,7 @@ def run_graph(
         episodes=trace.episodes,
         mode=mode,
         partition=partition,
-        names=name_labels(own.label.reshape(-1), phases, partition.shape[1]),
+        names=label_names(trace, gaits, given),
         stats=graph_stats(own, partition, mode, trace.frame_dt_s, rng),
     )
 
@@ -173,7 +178,7 @@ def graph_all(
     from glassviz.rollout.traces import find_runs
 
     def graphed(run: Run) -> Graphed:
-        return Graphed(run, run_graph(run.trace, mode, run.name, run.gaits))
+        return Graphed(run, run_graph(run.trace, mode, run.name, run.gaits, run.given_labels))
 
     runs = with_distinct_names(find_runs(arguments, options, folder, labels, listener))
     sizes = [run.frames for run in runs if isinstance(run, Run)]

@@ -57,7 +57,7 @@ def strip_figure(
                 title=f"{start:.2f} to {end:.2f} s",
             )
         )
-    names = source.phase_names()
+    names = source.label_names()
     fitted = "; fitted labels" if source.fitted else ""
     if in_cycles:
         quarters = {0.0: "0", 0.25: "¼", 0.5: "½", 0.75: "¾", 1.0: "1"}
@@ -100,7 +100,7 @@ def timeline_figure(
         label=clip.label.astype(np.int64) if clip.has_labels else None,
     )
     title = "fitted" if source.fitted else "label"
-    return timeline(signals, shown_part(source, part_s), source.phase_names(), title, look)
+    return timeline(signals, shown_part(source, part_s), source.label_names(), title, look)
 
 
 def timeline_caption(source: Source, part_s: Part | None = None) -> str:

@@ -89,7 +89,8 @@ def graph(source: Source) -> Product:
     from glassviz.figures.transition_graph import caption
     from glassviz.report.documents import save_graph
 
-    found = run_graph(source.trace, name=source.name, gaits=source.run.gaits)
+    run = source.run
+    found = run_graph(source.trace, name=source.name, gaits=run.gaits, given=run.given_labels)
 
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
         save_graph(found, path, overwrite)
@@ -110,7 +111,11 @@ def latent_map(source: Source) -> Product:
 
     run = source.run
     found = make_map(
-        [run.trace], folder=run.trace_path.parent, names=[source.name], gaits=[run.gaits]
+        [run.trace],
+        folder=run.trace_path.parent,
+        names=[source.name],
+        gaits=[run.gaits],
+        given=run.given_labels,
     )
     return _figure("map", source, caption([found]), lambda: figure([found]), whole=True)
 
@@ -212,7 +217,13 @@ def _single(
         )
         backend, draw = studio.light(), studio.open_renderer
         report = film(
-            [source.trace], path, options, progress=progress, backend=backend, open_renderer=draw
+            [source.trace],
+            path,
+            options,
+            names=[source.shown_names],
+            progress=progress,
+            backend=backend,
+            open_renderer=draw,
         )
         return _notes(report)
 

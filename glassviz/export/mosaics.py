@@ -238,7 +238,7 @@ def grid_film(
         visits = len(row.pieces)
         count = f"in {visits} of {len(plan.pieces)} clips"
         count = count if plan.cycles else count_of(visits, "visit")
-        name = source.phase_names().get(row.label, "")
+        name = source.label_names()[row.label]
         bar_top = sheet.row_name(y, height, row.label, color, name, count)
         bars.append(Bar(16, bar_top, bar, playhead))
     if plan.cycles:
@@ -254,9 +254,9 @@ def grid_film(
 
 def grid_caption(source: Source, plan: GridPlan, columns: int, speed: float) -> str:
     """Caption of the film: its rows and their alignment."""
-    names = source.phase_names()
+    names = source.label_names()
     rows = ", ".join(
-        f"{row.label} ({names.get(row.label, 'no name')}; {min(columns, len(row.pieces))} of "
+        f"{row.label} ({names[row.label]}; {min(columns, len(row.pieces))} of "
         f"{len(row.pieces)} visits)"
         for row in plan.rows
     )

@@ -21,7 +21,7 @@ from glassviz.rollout.batch import file_stem
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
-from glassviz.video.clip import CONTROLLER_NAMES
+from glassviz.video.clip import CONTROLLER_NAMES, ShownNames
 from glassviz.video.encode import SPECS, Format
 from glassviz.video.opengl import Backend, choose_backend
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer, Quality, StillMaker
@@ -218,10 +218,14 @@ class Source:
         """Gait cycles of an episode."""
         return self.stability.episodes[episode].gait.cycles
 
-    def phase_names(self) -> dict[int, str]:
-        """Gait phase of each label; `opening` for labels without one."""
-        found = {each.label: each.name for each in self.stability.label_names}
-        return {label: found.get(label, "opening") for label in range(len(self.colors))}
+    def label_names(self) -> dict[int, str]:
+        """Name of each label that occurs in the run."""
+        return {each.label: each.name for each in self.stability.label_names}
+
+    @property
+    def shown_names(self) -> ShownNames:
+        """What films call the run, and labels that a user has named."""
+        return ShownNames(self.name, self.run.given_labels)
 
     def period_s(self) -> float | None:
         """Median duration of the gait cycles of `episodes`; None without any."""

@@ -137,7 +137,7 @@ def _log(
 def _log_labels(rr: Any, stream: "RecordingStream", source: Source) -> None:
     """Log labels as numbers, and switches as text: the new label with its gait phase."""
     trace, e = source.trace, source.episode
-    label, names = trace.label[e], source.phase_names()
+    label, names = trace.label[e], source.label_names()
     stream.log("label", rr.SeriesPoints(names="label", marker_sizes=2.0), static=True)
     clock = _clock(rr, trace.time[e], np.arange(trace.frames))
     stream.send_columns("label", clock, rr.Scalars.columns(scalars=label))

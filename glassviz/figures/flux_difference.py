@@ -49,6 +49,7 @@ from glassviz.figures.transition_graph import (
     hull_names,
     title_of,
 )
+from glassviz.metrics.labels import names_together
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.palette import NO_CLUSTER_COLOR, label_color
 from glassviz.text import LONGEST_PATH, printable
@@ -193,6 +194,8 @@ def difference_caption(difference: FluxDifference) -> str:
         f"{printable(difference.one)}: blue (+) where larger, brown (−) where smaller. Areas: mean "
         "of both shares of the frames.",
     ]
+    if difference.level == "label":
+        sentences.append(f"Colours are those of the labels of {printable(difference.one)}.")
     unmatched = [state for state in difference.states if state.one is None or state.other is None]
     if unmatched:
         sentences.append(f"Labels without counterpart, grey or absent: {len(unmatched)}.")
@@ -248,9 +251,10 @@ def _names(difference: FluxDifference, which: int) -> dict[int, tuple[str, ...]]
 
 def _both_names(difference: FluxDifference) -> dict[int, tuple[str, ...]]:
     if difference.level == "prototype":
-        one, other = (hull_names(graph) for graph in difference.graphs)
-        # The number alone, if a cluster occurs in different phases under the two controllers.
-        return {k: lines[:1] if lines[0] == other[k][0] else (str(k),) for k, lines in one.items()}
+        together = names_together([graph.names for graph in difference.graphs])
+        named = {each.label: each.name for each in together}
+        clusters = sorted(set(difference.graphs[0].cluster.tolist()))
+        return {k: (f"{k} {named.get(k, '')}".strip(),) for k in clusters}
     names: dict[int, tuple[str, ...]] = {}
     for i, state in enumerate(difference.states):
         shares = float(difference.one_share[i]), float(difference.other_share[i])

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Int, UInt8
 from matplotlib.figure import Figure
 
 from glassviz.errors import GlassvizError
-from glassviz.figures.style import COLUMN_INCHES, PAGE_INCHES, style, wrapped
+from glassviz.figures.style import COLUMN_INCHES, PAGE_INCHES, shortened, style, wrapped
 from glassviz.maps.features import by_nearness
 from glassviz.maps.maps import LatentMap
 from glassviz.palette import ink_on, label_color
@@ -35,7 +35,7 @@ class Examples:
     """Example frames of a prototype.
 
     Attributes:
-        label, name: most frequent label of its frames, and the label's gait phase.
+        label, name: most frequent label of its frames, and the label's name.
         share: share of all frames for which this prototype is the nearest.
         frames: indices into `Frames`, nearest first, from different gait cycles and as far as
             possible from different episodes.
@@ -99,7 +99,9 @@ def _head(figure: Figure, prototype: Examples, x: float, y: float) -> None:
     box: Any = {"boxstyle": "circle,pad=0.2", "facecolor": color, "linewidth": 0}
     look: Any = {"ha": "center", "va": "center", "fontsize": 7, "color": ink_on(color)}
     figure.text(*at, str(prototype.number), bbox=box, **look)
-    text = f"label {prototype.label}\n{prototype.name}\n{prototype.share:.1%}"
+    # The names of a label under two controllers are below each other.
+    names = [shortened(part, 72 * HEAD_INCHES, 6.0) for part in prototype.name.split(" / ")]
+    text = "\n".join([f"label {prototype.label}", *names, f"{prototype.share:.1%}"])
     figure.text(x, y - 0.25 / height, text, va="top", fontsize=6, linespacing=1.15)
 
 

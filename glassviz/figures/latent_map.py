@@ -588,6 +588,10 @@ def caption(maps: Sequence[LatentMap]) -> str:
         )
     if any(latent_map.prototypes for latent_map in maps):
         parts.append(_prototypes(maps))
+    if any(" / " in named.name for latent_map in maps for named in latent_map.label_names):
+        acting = dict.fromkeys(t.header["controller"] for each in maps for t in each.traces)
+        where = f"under {' / '.join(acting)}" if len(acting) > 1 else "in different runs"
+        parts.append(f"Labels with two names have them {where}.")
     parts += _quality(maps)
     parts += full_names(name for each in maps for name in each.names)
     return " ".join(parts)

@@ -49,6 +49,7 @@ FAINT = "#D9DCE1"
 STYLE: Any = {
     "font.family": "DejaVu Sans",  # ships with Matplotlib: the same on every machine
     "font.size": 7.5,
+    "text.parse_math": False,  # a name may contain dollar signs
     "axes.titlesize": 8,
     "axes.labelsize": 7.5,
     "xtick.labelsize": 7,

@@ -48,7 +48,7 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
-from glassviz.metrics.labels import GAIT_PHASES
+from glassviz.metrics.labels import GAIT_PHASES, OPENING
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
@@ -219,7 +219,11 @@ def cycle_order(graph: RunGraph) -> list[int]:
     That of the dominant cycle of labels, from the earliest gait phase on; then other labels by the
     gait phase in which they occur; then those that do not occur.
     """
-    phase = {named.label: GAIT_PHASES.index(named.name) for named in graph.names}
+    phase = {
+        named.label: GAIT_PHASES.index(named.phase)
+        for named in graph.names
+        if named.phase != OPENING
+    }
     main = dominant_cycle(graph.stats.labels.cycles)
     states = list(main.states) if main else []
     if states:
@@ -365,16 +369,16 @@ def dominant_cycle_text(cycles: Sequence[Cycle]) -> str | None:
 
 
 def hull_names(graph: RunGraph) -> dict[int, tuple[str, ...]]:
-    """Names of the clusters that have prototypes: label and gait phase, and share of the frames.
+    """Names of the clusters that have prototypes: label, its name, and share of the frames.
 
     The share is the label's, which under the rule `soft` differs from that of its prototypes.
     """
-    phase = {named.label: named.name for named in graph.names}
+    found = {named.label: named.name for named in graph.names}
     names: dict[int, tuple[str, ...]] = {}
     for k in sorted(set(graph.cluster.tolist())):
         share = float(graph.stats.labels.occupancy[k])
-        name = f"{k} {phase.get(k, '')}".strip()
-        names[k] = (name, f"{percent(share)} of frames") if share else (str(k),)
+        name = f"{k} {found.get(k, '')}".strip()
+        names[k] = (name, f"{percent(share)} of frames") if share else (name,)
     return names
 
 
@@ -383,11 +387,12 @@ def caption(graph: RunGraph) -> str:
     stats = graph.stats
     cycle = dominant_cycle(stats.labels.cycles)
     labels = "fitted" if graph.labels_from == "fitted" else "learned"
+    given = any(named.name != named.phase for named in graph.names)
     sentences = [
         f"Mode {MODES[graph.mode]}.",
         f"Circles: prototypes μ by number, in hulls of their labels' clusters, clockwise in the "
         f"order of the gait cycle; labels are {labels}, named by the gait phase in which they "
-        "occur.",
+        f"occur{' unless a name was given' if given else ''}.",
         f"{graph.episodes} episodes without initial transients, {graph.frames:,} frames, "
         f"{stats.prototypes.switches:,} switches between prototypes.",
     ]

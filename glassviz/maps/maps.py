@@ -1,6 +1,6 @@
 """Latent maps of runs, with their quality."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -30,7 +30,8 @@ from glassviz.metrics.embedding import (
     draw_sample,
     embedding_quality,
 )
-from glassviz.metrics.labels import LabelName, name_labels
+from glassviz.metrics.labels import LabelName, names_together
+from glassviz.metrics.stability import describe_gaits, label_names
 from glassviz.rollout.batch import NOBODY, Failed, Listener, each_once, for_each
 from glassviz.rollout.remaining import counting_sizes
 from glassviz.rollout.run import LEARNED, Run, by_checkpoint
@@ -57,7 +58,8 @@ class LatentMap:
         labels: separation of labels; None without labels, or for several checkpoints.
         prototypes: positions of prototypes; empty without labels, or for several checkpoints.
         cycles: typical gait cycles of the traces that have one.
-        given_names: names of labels that a user chose; None for those of their gait phases.
+        label_names: names of the labels that occur, see `label_names`; empty for several
+            checkpoints.
     """
 
     name: str
@@ -75,7 +77,7 @@ class LatentMap:
     labels: LabelSeparation | None
     prototypes: tuple[PlacedPrototype, ...]
     cycles: tuple[CyclePath, ...]
-    given_names: tuple[LabelName, ...] | None = None
+    label_names: tuple[LabelName, ...]
 
     def __repr__(self) -> str:
         return (
@@ -100,16 +102,6 @@ class LatentMap:
         """Whether frames can be coloured by label."""
         return self.of_one_checkpoint and all(trace.has_labels for trace in self.traces)
 
-    @cached_property
-    def label_names(self) -> tuple[LabelName, ...]:
-        """Labels that occur, with their gait phases or the names that they were given."""
-        if self.given_names is not None:
-            return self.given_names
-        if not self.has_labels:
-            return ()
-        clusters = max(trace.clusters for trace in self.traces)
-        return name_labels(self.frames.label.astype(np.int64), self.frames.gait_phase, clusters)
-
     @property
     def dead_prototypes(self) -> tuple[int, ...]:
         """Prototypes that are nearest to no frame; empty if their number is unknown."""
@@ -127,6 +119,7 @@ def make_map(
     tell: Callable[[str], None] = lambda line: None,
     encoder: Encoder | None = None,
     gaits: Sequence[Sequence[Gait]] | None = None,
+    given: Mapping[int, str] | None = None,
 ) -> LatentMap:
     """Map the frames of traces together; equal traces and options give equal maps.
 
@@ -135,6 +128,7 @@ def make_map(
         names: name of each trace's checkpoint; None for the recorded names.
         encoder: makes latents of several checkpoints comparable; None uses the recorded ones.
         gaits: gaits of the episodes of each trace; None describes them.
+        given: names that a user gave to labels.
 
     Raises:
         GlassvizError: there is no common space, nothing to map, or a gait cannot be described.
@@ -149,6 +143,7 @@ def make_map(
             f"them one by one, join what they share with --joint obs or --joint gait, or show all "
             f"observations to one agent with --joint latent --encoder CHECKPOINT"
         )
+    gaits = gaits or [describe_gaits(trace) for trace in traces]
     coordinates, path, reused = coordinates_of(traces, options, folder, tell, encoder, gaits)
     frames = pool(traces, gaits)
     xy = np.concatenate([coordinates.xy[recorded_sha256(t)].reshape(-1, 2) for t in traces])
@@ -181,7 +176,17 @@ def make_map(
         labels=labels,
         prototypes=place_prototypes(traces, frames, xy) if labelled else (),
         cycles=tuple(cycle for cycle in cycles if cycle),
+        label_names=names_together(
+            [label_names(t, g, given) for t, g in zip(traces, gaits, strict=True)]
+        )
+        if labelled
+        else (),
     )
+
+
+def given_together(runs: Sequence[Run]) -> dict[int, str]:
+    """Names that a user gave to the labels of runs of one checkpoint."""
+    return {label: name for run in runs for label, name in run.given_labels.items()}
 
 
 def map_all(
@@ -237,6 +242,7 @@ def map_all(
             listener.tell,
             common_encoder,
             [run.gaits for run in group],
+            given_together(group),
         )
 
     def failed(group: list[Run], error: GlassvizError) -> Failed:

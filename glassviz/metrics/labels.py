@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from itertools import chain
 
 import numpy as np
 from jaxtyping import Float, Float64
@@ -59,6 +60,9 @@ from glassviz.metrics.segments import (
 GAIT_PHASES = ("stance", "push-off", "flight", "landing", "lean", "fold", "recover")
 """The first four phases are those of an upright body, the others those of a fall."""
 
+OPENING = "opening"
+"""Stands for the gait phase of a label that occurs in initial transients only."""
+
 RISE_MPS = 0.3
 """Below this vertical speed the body is in stance, neither landing nor pushing off.
 
@@ -87,10 +91,17 @@ def gait_phases(stance: Mask, height: Signal, rise_mps: Signal, upright: Mask) -
 
 @dataclass(frozen=True)
 class LabelName:
-    """Name of a label: the most frequent category of its frames, with its share of them."""
+    """Name of a label.
+
+    Attributes:
+        name: what figures, films and tables call it: its phase, unless a user named it.
+        phase: the most frequent category of its frames; `OPENING` outside of all categories.
+        share: share of its frames in that category.
+    """
 
     label: int
     name: str
+    phase: str
     share: float
     frames: int
 
@@ -124,11 +135,36 @@ def name_labels(
         (1, 'flight', 0.67)
     """
     table = contingency(label, category, clusters, len(names))
-    return tuple(
-        LabelName(k, names[int(row.argmax())], float(row.max() / row.sum()), int(row.sum()))
-        for k, row in enumerate(table)
-        if row.any()
-    )
+    found = []
+    for k, row in enumerate(table):
+        if row.any():
+            phase, frames = names[int(row.argmax())], int(row.sum())
+            found.append(LabelName(k, phase, phase, float(row.max() / frames), frames))
+    return tuple(found)
+
+
+def names_together(by_run: Sequence[Sequence[LabelName]]) -> tuple[LabelName, ...]:
+    """The names of labels that runs of one checkpoint share, ordered by label.
+
+    A label keeps the name that it has in each run. Where these differ, it has all of them, in the
+    order of the runs: `push-off / lean`.
+    """
+    found: dict[int, list[LabelName]] = {}
+    for each in chain.from_iterable(by_run):
+        found.setdefault(each.label, []).append(each)
+    together = []
+    for label, own in sorted(found.items()):
+        frames = sum(each.frames for each in own)
+        together.append(
+            LabelName(
+                label,
+                " / ".join(dict.fromkeys(each.name for each in own)),
+                " / ".join(dict.fromkeys(each.phase for each in own)),
+                sum(each.share * each.frames for each in own) / frames,
+                frames,
+            )
+        )
+    return tuple(together)
 
 
 def phase_uses(label: Labels | None, category: Labels, clusters: int) -> tuple[PhaseUse, ...]:

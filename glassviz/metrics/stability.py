@@ -1,8 +1,8 @@
 """Stability of one run: its episodes, their metrics, the verdict."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -25,6 +25,7 @@ from glassviz.gait.verdict import (
 from glassviz.metrics.calibration import ValueCalibration, value_calibration
 from glassviz.metrics.information import Labels
 from glassviz.metrics.labels import (
+    OPENING,
     TAU_GRID,
     LabelName,
     LabelStats,
@@ -182,6 +183,32 @@ def phases_of(trace: Trace, episode: int, gait: Gait) -> Labels:
     return np.where(_settled(trace, gait), phases, -1)
 
 
+def label_names(
+    trace: Trace, gaits: Sequence[Gait], given: Mapping[int, str] | None = None
+) -> tuple[LabelName, ...]:
+    """Name every label that occurs in a run, ordered by label; without labels there are none.
+
+    A label is named by the gait phase that most of its frames are in, over all episodes after their
+    initial transients; `OPENING` if it occurs in these only. All outputs show these names.
+
+    Args:
+        gaits: of the episodes.
+        given: names that a user gave, by label.
+    """
+    if not trace.has_labels:
+        return ()
+    given = given or {}
+    phase = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
+    label = trace.label.reshape(-1).astype(np.int64)
+    named = {each.label: each for each in name_labels(label, phase, trace.clusters)}
+    found = []
+    for k, frames in enumerate(np.bincount(label[label >= 0], minlength=trace.clusters).tolist()):
+        if frames:
+            own = named.get(k) or LabelName(k, OPENING, OPENING, 1.0, frames)
+            found.append(replace(own, name=given.get(k, own.name)))
+    return tuple(found)
+
+
 def _soft(trace: Trace, episode: int, kept: Mask, gait: Gait) -> SoftStats | None:
     partition, tau = trace.partition, trace.header["tau"]
     if partition is None or tau is None:
@@ -330,7 +357,7 @@ class RunStability:
         persistence: persistence of the labels in gait cycles, over all episodes; None without any.
         audit: `temperature_audit` of the steady frames of the median episode, or of all after its
             initial transient if there are none; empty without soft assignments.
-        label_names: gait phase in which each label occurs most, over all episodes.
+        label_names: names of the labels that occur, see `label_names`.
         phases: share of each gait phase in the run, and its label.
         calibration: predicted against realised value; None for episodes that are too short.
         pairs: agreement of the phase maps of episodes, for pairs that share a phase bin.
@@ -385,10 +412,16 @@ class RunStability:
         return float(np.mean(agreements)) if agreements else None
 
 
-def assess(trace: Trace, gaits: Sequence[Gait] | None = None) -> RunStability:
-    """Assess the episodes of a trace; `gaits` are theirs if they were described already.
+def assess(
+    trace: Trace,
+    gaits: Sequence[Gait] | None = None,
+    given: Mapping[int, str] | None = None,
+) -> RunStability:
+    """Assess the episodes of a trace; the same trace always gives the same result.
 
-    The same trace always gives the same result.
+    Args:
+        gaits: of the episodes, if they were described already.
+        given: names that a user gave to labels.
 
     Raises:
         GlassvizError: there are no episodes, a number is NaN or infinite, or the gait of an episode
@@ -427,6 +460,7 @@ def assess(trace: Trace, gaits: Sequence[Gait] | None = None) -> RunStability:
             name: _mean(name, [metric(each) for each in episodes])
             for name, metric in (METRICS | OVER_ALL_FRAMES).items()
         },
+        label_names=label_names(trace, gaits, given),
         **_pooled(trace, episodes),
         audit=_audit(trace, episodes[_median(episodes)]),
         calibration=_calibration(trace),
@@ -472,7 +506,7 @@ def _pooled(trace: Trace, episodes: Sequence[EpisodeStability]) -> dict[str, Any
     phase = np.concatenate([phases_of(trace, each.episode, each.gait) for each in episodes])
     if not trace.has_labels:
         empty = {"occupancy": None, "dwell": (), "onsets": (), "persistence": None}
-        return empty | {"label_names": (), "phases": phase_uses(None, phase, 0)}
+        return empty | {"phases": phase_uses(None, phase, 0)}
     label = np.concatenate([_labels(trace, each.episode, each.gait) for each in episodes])
     clusters, dt_s = trace.clusters, trace.frame_dt_s
     clocked = of_one_clock(episodes)
@@ -486,7 +520,6 @@ def _pooled(trace: Trace, episodes: Sequence[EpisodeStability]) -> dict[str, Any
         "dwell": dwell_times(_segments(episodes, trace.frames), dt_s),
         "onsets": onset_locking(_segments(clocked, trace.frames), np.concatenate(phases)),
         "persistence": persistence(with_gaps.ravel(), dt_s, lags * dt_s),
-        "label_names": name_labels(label, phase, clusters),
         "phases": phase_uses(label, phase, clusters),
     }
 

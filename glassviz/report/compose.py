@@ -177,11 +177,12 @@ def side_of(row: Run, drawings: tuple[Drawing, ...] = ()) -> Side:
 
 
 def _chips(run: RunStability) -> tuple[tuple[Chip, str], ...]:
-    """Labels that occur, most common first, with gait phase and share."""
+    """Labels that are visited, most common first, with name and share."""
     if run.occupancy is None:
         return ()
     share = run.occupancy.share.tolist()
-    names = sorted(run.label_names, key=lambda name: -share[name.label])
+    visited = [name for name in run.label_names if share[name.label]]
+    names = sorted(visited, key=lambda name: -share[name.label])
     return tuple((chip(each.label), f"{each.name}, {share[each.label]:.0%}") for each in names)
 
 

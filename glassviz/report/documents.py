@@ -504,6 +504,7 @@ def map_dict(row: "LatentMap | Failed") -> dict[str, Any]:
         "explained": plain(row.explained),
         "quality": plain(row.quality),
         "labels": plain(row.labels),
+        "label_names": plain(row.label_names),
         "prototypes": [
             {"number": each.number, "label": each.label, "share": each.share, "xy": list(each.xy)}
             for each in row.prototypes

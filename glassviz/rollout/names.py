@@ -13,19 +13,21 @@ shown names of a run's labels by their numbers:
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, near, read_text
-from glassviz.metrics.labels import LabelName
 from glassviz.rollout.batch import distinct_names
 from glassviz.rollout.run import Run
 from glassviz.text import listed, printable
 
 _FORM = '[runs] "run" = "shown name" and [labels."run"] 3 = "shown name"'
 _LIMIT = 1 << 20
+
+LONGEST_LABEL = 32
+"""Characters of a label's name that legends have room for."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,6 @@ class Names:
     path: Path | None = None
     runs: Mapping[str, str] = field(default_factory=dict)
     labels: Mapping[str, Mapping[int, str]] = field(default_factory=dict)
-    _of_checkpoint: dict[str, Mapping[int, str]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def load(cls, path: StrPath | None) -> Self:
@@ -83,20 +84,27 @@ class Names:
                         f"{path}, labels.{printable(run)}: expected numbers of labels, found "
                         f"{label!r}"
                     )
+                if len(named[label]) > LONGEST_LABEL:
+                    raise GlassvizError(
+                        f"{path}, labels.{printable(run)}: expected at most {LONGEST_LABEL} "
+                        f"characters for {label}, found {len(named[label])}: shorten the name"
+                    )
             labels[run] = {int(label): name for label, name in named.items()}
         return cls(path, runs, labels)
 
     def apply(self, runs: Sequence[Run], tell: Callable[[str], None]) -> None:
-        """Give runs their shown names; names of runs that there are not are told."""
+        """Give runs and labels their shown names; names of what there is not are told."""
         if self.path is None:
             return
         controllers = [(run.controller,) for run in runs]
         own = distinct_names([run.name for run in runs], [run.target for run in runs], controllers)
         self.tell_unknown(own, tell)
+        unknown = [self._unknown_labels(name, run) for name, run in zip(own, runs, strict=True)]
+        for line in filter(None, dict.fromkeys(unknown)):  # once for both controllers
+            tell(line)
         for run, name in zip(runs, own, strict=True):
             run.name = self.runs.get(name, run.name)
-            if name in self.labels:
-                self._of_checkpoint[run.checkpoint_sha256] = self.labels[name]
+            run.given_labels = self.labels.get(name, {})
 
     def tell_unknown(self, own: Sequence[str], tell: Callable[[str], None]) -> None:
         """Tell which names of the file are those of no run among `own`."""
@@ -105,18 +113,16 @@ class Names:
             shown = near(name, own) or f", there are {listed(dict.fromkeys(own))}" if own else ""
             tell(f"{self.path}: no run is called {printable(name)}{shown}")
 
-    def labelled(self, checkpoint_sha256: str, found: Sequence[LabelName]) -> tuple[LabelName, ...]:
-        """The labels of a checkpoint, under their shown names where they have some."""
-        shown = self._of_checkpoint.get(checkpoint_sha256, {})
-        return tuple(replace(each, name=shown.get(each.label, each.name)) for each in found)
-
-    def label_runs(self, rows: Sequence[Any]) -> None:
-        """Give the labels of assessed runs their shown names."""
-        for row in rows:
-            if isinstance(row, Run) and row.checkpoint_sha256 in self._of_checkpoint:
-                found = row.stability
-                names = self.labelled(row.checkpoint_sha256, found.label_names)
-                row.stability = replace(found, label_names=names)
+    def _unknown_labels(self, name: str, run: Run) -> str:
+        """A sentence about numbers that are those of no label of a run; empty without any."""
+        given = self.labels.get(name)
+        if not given or (clusters := run.known_clusters) is None:
+            return ""
+        unknown = [str(label) for label in given if label >= clusters]
+        if not unknown:
+            return ""
+        has = f"its labels are 0 to {clusters - 1}" if clusters else "it has none"
+        return f"{self.path}: {printable(name)} has no label {listed(unknown)}, {has}"
 
 
 def _named(path: Path, place: str, table: Any) -> dict[str, str]:

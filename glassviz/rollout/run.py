@@ -254,6 +254,7 @@ class Run:
         episodes: how many of the trace it has, from the first; None: all.
         steps: how many frames of each of these it has, from the first; None: all.
         has_labels: whether it has any, learned or fitted.
+        given_labels: names that a user gave to labels.
     """
 
     target: Path
@@ -269,6 +270,7 @@ class Run:
     episodes: int | None = None
     steps: int | None = None
     has_labels: bool = True
+    given_labels: Mapping[int, str] = field(default_factory=dict)
     traces: TraceCache = field(default_factory=TraceCache)
 
     def __repr__(self) -> str:
@@ -344,6 +346,19 @@ class Run:
         return self.trace.clusters if self.trace.has_labels else 0
 
     @property
+    def known_clusters(self) -> int | None:
+        """`clusters` where that is known before the trace is recorded, or labels are fitted.
+
+        Raises:
+            GlassvizError: the file of fitted labels cannot be read.
+        """
+        if file := self.fitted_labels:
+            return FittedLabels.load(file).clusters if file.exists() else None
+        if "clusters" in self.__dict__ or self.trace_path.exists():
+            return self.clusters
+        return None
+
+    @property
     def labelling(self) -> Labelling:
         """What its labels are: runs with the same have the same prototypes and labels."""
         fitted = self.header.get("fitted_labels", {}).get("sha256")
@@ -367,7 +382,7 @@ class Run:
         Raises:
             GlassvizError: as for `metrics.stability.assess`.
         """
-        return assess(self.trace, self.__dict__.get("gaits"))
+        return assess(self.trace, self.__dict__.get("gaits"), self.given_labels)
 
     @property
     def recorded_sha256(self) -> str:
@@ -476,7 +491,7 @@ def _processes(runs: Sequence[Run], jobs: int) -> Iterator[Callable[[Run], RunSt
     needed: of a thousand only some fit into memory.
     """
     if jobs < 2:
-        yield lambda run: assess(run.trace)
+        yield lambda run: assess(run.trace, given=run.given_labels)
         return
     # Forked processes would share the locks of libraries that have threads.
     pool = ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn"))
@@ -485,7 +500,7 @@ def _processes(runs: Sequence[Run], jobs: int) -> Iterator[Callable[[Run], RunSt
 
     def start(run: Run) -> Future[RunStability]:
         try:
-            return pool.submit(assess, run.trace)
+            return pool.submit(assess, run.trace, given=run.given_labels)
         except GlassvizError as error:
             broken: Future[RunStability] = Future()
             broken.set_exception(error)

@@ -309,6 +309,7 @@ class _Finder:
         for assumption in checkpoint.assumptions:
             self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
         check_sizes(checkpoint.name, checkpoint.config)
+        glass = checkpoint.config.glass
 
         def run_of(wanted: tuple[Target, Controller]) -> Run:
             _, controller = wanted
@@ -325,7 +326,7 @@ class _Finder:
                 self.listener.tell(f"reusing {of}{path}")
             else:
                 missing[path] = self._continuing(job, stored)
-            return Run(
+            run = Run(
                 target=target.path,
                 trace_path=path,
                 name=target.name or checkpoint.name,
@@ -338,9 +339,12 @@ class _Finder:
                 frames=self.options.episodes * job.env.episode_steps,
                 episodes=self.options.episodes,
                 steps=usable.steps if usable else None,
-                has_labels=checkpoint.config.glass is not None or self.labels != LEARNED,
+                has_labels=glass is not None or self.labels != LEARNED,
                 traces=self.traces,
             )
+            if self.labels == LEARNED:
+                run.clusters = glass.clusters if glass else 0
+            return run
 
         def failed(wanted: tuple[Target, Controller], error: GlassvizError) -> Failed:
             return self.failed(target, error, wanted[1])

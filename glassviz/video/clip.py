@@ -1,6 +1,7 @@
 """The clip: an episode of a trace reduced to what a film shows."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,14 @@ Canvas = UInt8[np.ndarray, "height width 3"]
 CONTROLLER_NAMES = {"mppi": "planner (mppi)", "pi": "policy (pi)"}
 
 
+@dataclass(frozen=True)
+class ShownNames:
+    """What a film calls an agent, and those of its labels that a user has named."""
+
+    agent: str
+    labels: Mapping[int, str]
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """T frames of one episode, with the quantities of the overlay.
@@ -27,6 +36,7 @@ class Clip:
         time: time since the reset, s.
         total: return so far, including the reward of this frame's action.
         label, prototype: cluster and nearest prototype; -1 without clusters.
+        given_labels: names that a user gave to clusters.
         foot, other: floor contact of the foot, and of any other part of the body.
     """
 
@@ -45,6 +55,7 @@ class Clip:
     prototype: Int32[np.ndarray, " frames"]
     foot: Bool[np.ndarray, " frames"]
     other: Bool[np.ndarray, " frames"]
+    given_labels: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def frames(self) -> int:
@@ -61,15 +72,15 @@ class Clip:
         return replace(self, **arrays)
 
     @classmethod
-    def of(cls, trace: Trace, episode: int) -> "Clip":
-        """The clip of an episode, counted from 0."""
+    def of(cls, trace: Trace, episode: int, names: ShownNames | None = None) -> "Clip":
+        """The clip of an episode, counted from 0; by default under the agent's recorded name."""
         geoms = trace.header["geoms"]
         foot = np.array([name == "foot" for name in geoms])
         other = np.array([name not in ("foot", "floor") for name in geoms])
         contacts = trace.contacts[episode]
         controller = trace.header["controller"]
         return cls(
-            name=printable(trace.header["checkpoint"]["name"]),
+            name=printable(names.agent if names else trace.header["checkpoint"]["name"]),
             seed=trace.header["seed"],
             controller=CONTROLLER_NAMES.get(controller, controller),
             episode=episode + 1,
@@ -84,4 +95,5 @@ class Clip:
             prototype=trace.prototype[episode],
             foot=contacts[:, foot].any(axis=1),
             other=contacts[:, other].any(axis=1),
+            given_labels=names.labels if names else {},
         )

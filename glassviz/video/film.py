@@ -29,7 +29,7 @@ from jaxtyping import UInt8
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_target
 from glassviz.trace import Trace
-from glassviz.video.clip import Canvas, Clip
+from glassviz.video.clip import Canvas, Clip, ShownNames
 from glassviz.video.encode import Encoder, FilmFacts, Format, frame_rate, pack, packed_size
 from glassviz.video.opengl import Backend, choose_backend
 from glassviz.video.overlay import ROOMY, Layout, Overlay
@@ -126,6 +126,7 @@ def film(
     out: StrPath,
     options: FilmOptions | None = None,
     *,
+    names: Sequence[ShownNames] | None = None,
     progress: Callable[[int, int], None] | None = None,
     backend: Backend | None = None,
     open_renderer: OpenRenderer = MujocoRenderer,
@@ -141,6 +142,7 @@ def film(
 
     Args:
         traces: traces of one physics profile and frame rate; two of them if side by side.
+        names: of each trace; by default the agents' recorded names, and none for labels.
         progress: called with the number of finished frames and of all frames.
         backend: OpenGL backend; None to detect one.
         open_renderer: opens the renderer; must be picklable, since processes receive it.
@@ -152,7 +154,7 @@ def film(
     """
     options = options or FilmOptions()
     check_target(out, options.overwrite)
-    shots = _shots(traces, options)
+    shots = _shots(traces, options, names or [None] * len(traces))
     fps, rate_note = frame_rate(traces[0].frame_dt_s, options.speed, options.format)
     backend = backend or choose_backend()
     quality, quality_note = options.quality or "full", ""
@@ -318,7 +320,9 @@ def shoot(
     )
 
 
-def _shots(traces: Sequence[Trace], options: FilmOptions) -> tuple[Shot, ...]:
+def _shots(
+    traces: Sequence[Trace], options: FilmOptions, names: Sequence[ShownNames | None]
+) -> tuple[Shot, ...]:
     if not traces:
         raise UsageError("film: expected at least one trace, found none")
     kinds = {(trace.header["env"]["physics"], trace.frame_dt_s) for trace in traces}
@@ -330,20 +334,23 @@ def _shots(traces: Sequence[Trace], options: FilmOptions) -> tuple[Shot, ...]:
         )
     if options.side_by_side:
         _check_same_resets(traces)
-    rows = [tuple(traces)] if options.side_by_side else [(trace,) for trace in traces]
-    return tuple(_shot(row, e, options) for row in rows for e in _episodes(row[0], options))
+    cast = list(zip(traces, names, strict=True))
+    rows = [cast] if options.side_by_side else [[each] for each in cast]
+    return tuple(_shot(row, e, options) for row in rows for e in _episodes(row[0][0], options))
 
 
-def _shot(row: tuple[Trace, ...], episode: int, options: FilmOptions) -> Shot:
-    clips = tuple(Clip.of(trace, episode) for trace in row)
-    available = min(trace.frames for trace in row)
+def _shot(
+    row: Sequence[tuple[Trace, ShownNames | None]], episode: int, options: FilmOptions
+) -> Shot:
+    clips = tuple(Clip.of(trace, episode, names) for trace, names in row)
+    available = min(trace.frames for trace, _ in row)
     length = available if options.steps is None else options.steps
     if not 1 <= length <= available:
         raise UsageError(
             f"steps: expected 1 to {available}, the trace's number of frames, found {length}"
         )
     if options.part_s:
-        first, last = frames_between(options.part_s, row[0].frame_dt_s, length)
+        first, last = frames_between(options.part_s, row[0][0].frame_dt_s, length)
         clips, length = tuple(clip.part(first, last) for clip in clips), last - first
     return Shot(clips, length)
 

@@ -1,5 +1,6 @@
 """The overlay of a film: cluster badge, status, and a timeline of labels and contacts."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -42,6 +43,9 @@ LONGER = 1.5
 
 ROOMY = 300
 """Pictures from this height on have room for the agent's name, for seconds and for a window."""
+
+WIDEST_CHIP = 0.36
+"""Longer names of clusters are cut to this share of the picture's width."""
 
 AHEAD = 0.6
 """Brightness of the part of the timeline that is still ahead."""
@@ -250,7 +254,7 @@ class _Badge:
         self._clip, self._at = clip, layout.margin
         pairs = set(zip(clip.label.tolist(), clip.prototype.tolist(), strict=True))
         if clip.has_labels:
-            self._sprites = _glass_badges(pairs, layout)
+            self._sprites = _glass_badges(pairs, clip.given_labels, layout)
         else:
             text, size = "no clusters", layout.text
             width = round(text_width(text, size) + 1.5 * size)
@@ -262,14 +266,22 @@ class _Badge:
         self._sprites[pair].draw(frame, self._at, self._at)
 
 
-def _glass_badges(pairs: set[Pair], layout: Layout) -> dict[Pair, Sprite]:
+def _glass_badges(pairs: set[Pair], given: Mapping[int, str], layout: Layout) -> dict[Pair, Sprite]:
     size, text, padding = layout.chip_text, layout.text, layout.padding
-    chip_width = round(max(text_width(f"K={label}", size) for label, _ in pairs) + size)
+    names = {label: f"K={label} {given.get(label, '')}".strip() for label, _ in pairs}
+    # Wider chips would cover the agent.
+    widest = layout.width * WIDEST_CHIP - size
+
+    def fits(text: str) -> bool:
+        return text_width(text, size) <= widest
+
+    names = {label: cut_middle(name, fits) for label, name in names.items()}
+    chip_width = round(max(text_width(name, size) for name in names.values()) + size)
     greek = greek_font(text)
     room = max(greek.getlength(f"{PROTOTYPE}{n}") for _, n in pairs) + 2 * padding
     sprites = {}
     for label, prototype in pairs:
-        panel = _chip(f"K={label}", label_color(label), size, chip_width, room, layout)
+        panel = _chip(names[label], label_color(label), size, chip_width, room, layout)
         at = chip_width + 2 * padding + padding // 2, panel.height / 2
         number = f"{PROTOTYPE}{prototype}"
         ImageDraw.Draw(panel).text(at, number, fill=TEXT_COLOR, font=greek, anchor="lm")

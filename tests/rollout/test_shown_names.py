@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from glassviz.errors import GlassvizError
-from glassviz.metrics.labels import LabelName
 from glassviz.rollout.names import Names
 from glassviz.rollout.run import Run
 
@@ -36,11 +35,22 @@ def test_runs_and_labels_have_their_shown_names(written):
     found = runs("refined-small-s1", "other")
     names.apply(found, told.append)
     assert [run.name for run in found] == ["Refined", "other"] and told == []
-    labels = (LabelName(3, "push-off", 0.5, 10), LabelName(4, "landing", 0.5, 10))
-    assert [each.name for each in names.labelled("refined-small-s1" * 2, labels)] == [
-        "flight", "landing",
-    ]  # fmt: skip
-    assert names.labelled("other" * 2, labels) == labels
+    assert [run.given_labels for run in found] == [{3: "flight"}, {}]
+
+
+@pytest.mark.parametrize(
+    "clusters, told",
+    [
+        (4, []),
+        (3, ["refined-small-s1 has no label 3, its labels are 0 to 2"]),
+        (0, ["refined-small-s1 has no label 3, it has none"]),
+    ],
+)
+def test_a_name_of_a_label_that_a_run_does_not_have_is_told(written, clusters, told):
+    found, lines = runs("refined-small-s1"), []
+    found[0].clusters = clusters
+    written(GOOD).apply(found, lines.append)
+    assert [line.partition(": ")[2] for line in lines] == told
 
 
 def test_a_name_of_no_run_is_told_with_the_nearest(written):
@@ -67,6 +77,7 @@ def test_without_a_file_nothing_is_renamed():
         ("[labels]\na = 3", "expected a table of names"),
         ("labels = 3", "expected tables by run"),
         ("[labels.a]\nfirst = 'x'", "expected numbers of labels"),
+        (f"[labels.a]\n1 = '{'x' * 40}'", "expected at most 32 characters for 1, found 40"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_one_sentence(written, text, message):

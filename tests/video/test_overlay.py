@@ -254,3 +254,18 @@ def test_the_panel_of_the_timeline_is_as_high_as_it_says():
     layout = Layout.of(640, 480)
     touched = (drawn(clip, 640, 480, 3)[240:] != GROUND).any(axis=(1, 2)).sum()
     assert touched == Timeline(clip, layout).height
+
+
+@pytest.mark.parametrize(("width", "height"), SIZES)
+def test_a_given_name_widens_the_chip_and_leaves_the_status_uncovered(width, height):
+    clip = Clip.of(clock_trace(frames=24, dwell=3), 0)
+    label = int(clip.label[0])
+    plain = drawn(clip, width, height, 0)
+    named = dataclasses.replace(clip, given_labels={label: "a name of thirty-two characters!"})
+    frame = drawn(named, width, height, 0)
+    color = to_rgb(label_color(label))
+    head = Layout.of(width, height).header_height
+    wide, narrow = ((each[:head] == color).all(axis=2).sum() for each in (frame, plain))
+    assert wide > narrow
+    right = slice(width * 2 // 3, None)
+    assert (frame[:, right] == plain[:, right]).all()

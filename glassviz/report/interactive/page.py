@@ -15,7 +15,7 @@ from glassviz.compare.matching import MatchedBy, ProbeSet, match_labels
 from glassviz.errors import GlassvizError
 from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
 from glassviz.maps.features import return_to_go
-from glassviz.maps.maps import LatentMap, make_map
+from glassviz.maps.maps import LatentMap, given_together, make_map
 from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.stability import RunStability, phases_of
 from glassviz.metrics.transitions import dominant_cycle, dominant_cycles, transition_counts
@@ -391,7 +391,8 @@ def places_of(runs: Sequence[Run], method: Method = "umap") -> Places:
     try:
         options = MapOptions(method, place_rest=frames > MAX_POINTS)
         folder = runs[0].trace_path.parent
-        found = make_map(traces, options, folder, gaits=[run.gaits for run in runs])
+        gaits = [run.gaits for run in runs]
+        found = make_map(traces, options, folder, gaits=gaits, given=given_together(runs))
     except GlassvizError as error:
         nowhere = [np.zeros((*trace.label.shape, 2), np.float32) for trace in traces]
         return Places(tuple(nowhere), None, str(error))
@@ -419,7 +420,7 @@ def states_of(
         value = _numbered(trace.label)
         named = {each.label: each.name for each in run.label_names}
         occurring = np.unique(value[value != NO_STATE]).tolist()
-        looks = [(str(k), named.get(k, "opening"), label_color(k)) for k in occurring]
+        looks = [(str(k), named[k], label_color(k)) for k in occurring]
     else:
         value = gait
         occurring = np.unique(value[value != NO_STATE]).tolist()

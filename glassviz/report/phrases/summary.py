@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from glassviz.compare.compare import Comparison
 from glassviz.compare.runs import one_per_training, unique_runs
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
+from glassviz.metrics.labels import LabelName
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import LabelAnswers
 from glassviz.report.phrases.numbers import majority, shown_return
@@ -270,11 +271,16 @@ def _in_step(labels: list[LabelAnswers]) -> str:
 def _names(run: RunStability) -> str:
     assert run.occupancy is not None
     names = [
-        f"{name.label} is {name.name} ({name.share:.0%} of its frames)"
+        f"{name.label}{_given(name)} is {name.phase} ({name.share:.0%} of its frames)"
         for name in run.label_names
         if name.label in run.occupancy.visited
     ]
     return (", ".join(names) or "No label is visited") + "."
+
+
+def _given(name: LabelName) -> str:
+    """The name that a user gave to a label, if any, in parentheses."""
+    return "" if name.name == name.phase else f" ({name.name})"
 
 
 def _same_map(run: RunStability) -> str:
