@@ -244,6 +244,7 @@ class Run:
         provenance: of the checkpoint; empty for a target that is a trace.
         labels: which labels were asked for, as for `run.labelled`.
         frames: of all its episodes together: how much work it is.
+        frame_dt_s: seconds between frames.
         episodes: how many of the trace it has, from the first; None: all.
         has_labels: whether it has any, learned or fitted.
     """
@@ -258,6 +259,7 @@ class Run:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     labels: str = LEARNED
     frames: int = 0
+    frame_dt_s: float = 0.0
     episodes: int | None = None
     has_labels: bool = True
     traces: TraceCache = field(default_factory=TraceCache)
@@ -293,6 +295,7 @@ class Run:
             reused=reused,
             labels=labels,
             frames=trace.episodes * trace.frames,
+            frame_dt_s=trace.frame_dt_s,
             has_labels=trace.has_labels or labels != LEARNED,
         )
         run.traces.put(trace, path, labels)

@@ -281,6 +281,7 @@ class _Finder:
                 provenance=checkpoint.provenance,
                 labels=self.labels,
                 frames=self.options.episodes * job.env.episode_steps,
+                frame_dt_s=CONTROL_DT_S * job.env.action_repeat,
                 episodes=self.options.episodes,
                 has_labels=checkpoint.config.glass is not None or self.labels != LEARNED,
                 traces=self.traces,
