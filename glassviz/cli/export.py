@@ -383,7 +383,7 @@ def export(
 
     check([])
     rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
-    with Studio(quality, background, picture, jobs) as studio:
+    with Studio(quality, jobs, background=background, size=picture) as studio:
         if all_ is not None:
             _export_all(rows, all_, studio, shown, overwrite)
         else:

@@ -50,19 +50,19 @@ class Studio:
 
     Attributes:
         quality: of films; None for what suits the machine.
-        background: behind the body: see `backdrop.set_backdrop`.
-        size: width and height of a picture of a film, pixels; None for what suits its kind.
         jobs: drawing processes; None for a number that suits the machine.
         backend: OpenGL backend; None to detect one.
+        background: behind the body: see `backdrop.set_backdrop`.
+        size: width and height of a picture of a film, pixels; None for what suits its kind.
         stills: draws single pictures.
     """
 
     quality: Quality | None = None
-    background: Background = "sky"
-    size: tuple[int, int] | None = None
     jobs: int | None = None
     open_renderer: OpenRenderer = MujocoRenderer
     backend: Backend | None = None
+    background: Background = "sky"
+    size: tuple[int, int] | None = None
     stills: StillMaker = field(init=False)
 
     def __post_init__(self) -> None:
