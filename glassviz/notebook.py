@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from glassviz.maps.coordinates import Method
     from glassviz.metrics.stability import RunStability
     from glassviz.metrics.transitions import Mode
+    from glassviz.video.backdrop import Background
     from glassviz.video.film import FilmReport
     from glassviz.video.renderer import Quality
 
@@ -255,6 +256,7 @@ class Rollout:
         size: tuple[int, int] = (480, 360),
         overlay: bool = True,
         quality: "Quality | None" = None,
+        background: "Background" = "sky",
         jobs: int = 1,
     ) -> Film:
         """Film an episode, with its label on every frame.
@@ -265,13 +267,16 @@ class Rollout:
             size: width and height, even numbers.
             overlay: whether label, controller, time and return are written over it.
             quality: `fast`, `smooth` or `full`; what suits the machine by default.
+            background: `sky`, `plain` or `white`.
 
         Raises:
             GlassvizError: there is no such episode or part, or nothing can be drawn here.
         """
+        from glassviz.video.backdrop import BACKGROUNDS
         from glassviz.video.clip import CONTROLLER_NAMES
         from glassviz.video.film import FilmOptions, film
 
+        check_choice("background", background, BACKGROUNDS)
         trace, shown = self.trace, self._shown(episode)
         options = FilmOptions(
             overlay_k=overlay,
@@ -280,6 +285,7 @@ class Rollout:
             size=size,
             speed=speed,
             quality=quality,
+            background=background,
             jobs=jobs,
         )
         with (
@@ -352,18 +358,27 @@ class Rollout:
         shown = color or ("label" if found.has_labels else plain)
         return hand_over(figure([found], FigureStyle(panels=(shown,))))[0]
 
-    def strip(self, episode: int | None = None, part_s: Part | None = None) -> "Sequence[Axes]":
+    def strip(
+        self,
+        episode: int | None = None,
+        part_s: Part | None = None,
+        *,
+        background: "Background" = "sky",
+    ) -> "Sequence[Axes]":
         """Draw a film strip with labels: two gait cycles below each other, or a part.
 
-        `part_s` is the start and end of the part, s. Returns the axes of the pictures and bars.
+        `part_s` is the start and end of the part, s; the background is `sky`, `plain` or `white`.
+        Returns the axes of the pictures and bars.
 
         Raises:
             GlassvizError: there is no such episode or part, or nothing can be drawn here.
         """
         from glassviz.export.figures import strip_figure
         from glassviz.export.product import Studio
+        from glassviz.video.backdrop import BACKGROUNDS
 
-        with Studio() as studio:
+        check_choice("background", background, BACKGROUNDS)
+        with Studio(background=background) as studio:
             studio.light()
             return hand_over(strip_figure(self._source(episode), studio.stills, part_s))
 

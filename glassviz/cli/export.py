@@ -1,6 +1,5 @@
 """Commands that make films and figures of runs: render, export, rerun."""
 
-import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -11,7 +10,7 @@ from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.rollout.batch import Failed, file_stem
-from glassviz.text import printable
+from glassviz.text import listed, printable
 
 if TYPE_CHECKING:
     from glassviz.export.product import Product, Source, Studio
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
 Format = Literal["mp4", "gif", "webm"]
 FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
+RENDER_SIZE = "640x480"
 
 
 def render(
@@ -46,13 +46,13 @@ def render(
     camera: Annotated[
         Literal["cam0", "back"], typer.Option(help="Follow from the side (cam0) or from behind.")
     ] = "cam0",
-    size: Annotated[
-        str, typer.Option(metavar="WxH", help="Picture size; with --side-by-side of each picture.")
-    ] = "640x480",
+    size: opt.Size = RENDER_SIZE,
+    clip: opt.Clip = None,
     speed: Annotated[
         float, typer.Option(help="1 is real time, 0.5 slow motion. No frame is skipped.")
     ] = 1.0,
     quality: opt.Quality = None,
+    background: opt.Background = "sky",
     format: Annotated[
         Format | None, typer.Option(help="File format; by default from --out, else mp4.")
     ] = None,
@@ -99,16 +99,19 @@ def render(
     }
     if episode is not None and episodes != 1:
         raise UsageError("render: --episode and --episodes exclude each other: drop one")
+    part_s = None if clip is None else opt.part_of_episode(clip)
     found = _found(targets)
     _refuse_for_traces(found, given | {"controller": controller})
     options = FilmOptions(
         overlay_k=overlay_k,
         episodes=tuple(range(episodes)) if episode is None else (episode - 1,),
         steps=steps,
+        part_s=part_s,
         camera=camera,
-        size=_size(size),
+        size=opt.picture_size(size or RENDER_SIZE),
         speed=speed,
         quality=quality,
+        background=background,
         format=_format(format, out),
         side_by_side=side_by_side,
         overwrite=overwrite,
@@ -139,6 +142,7 @@ def _recorded(
     def films(runs: Sequence["Run"]) -> list[tuple[list["Run"], Path]]:
         runs = [run for run in with_distinct_names(runs) if isinstance(run, Run)]
         _check_episodes(runs, options)
+        opt.check_part(runs, options.part_s)
         rows = [list(runs)] if options.side_by_side else [[run] for run in runs]
         paths = [out or _default_path(row, asked, options) for row in rows]
         opt.refuse_clash("render", paths)
@@ -176,8 +180,12 @@ def _film(row: list["Run"], path: Path, options: "FilmOptions") -> None:
 
 def _shown_returns(row: list["Run"], options: "FilmOptions") -> list[str]:
     """The return of each episode, as its last frame in the film shows it."""
+    from glassviz.video.film import frames_between
+
     shortest = min(run.trace.frames for run in row)
     shown = min(shortest, options.steps or shortest)
+    if options.part_s:
+        _, shown = frames_between(options.part_s, row[0].trace.frame_dt_s, shown)
     return [
         f"{run.controller}, episode {episode + 1}: return "
         f"{run.trace.reward[episode, :shown].sum():.2f}"
@@ -222,6 +230,8 @@ def _default_path(row: list["Run"], asked: "RolloutOptions", options: "FilmOptio
     # One that is filmed alone is named, and the number of several follows.
     if len(shown) == 1 and shown != (0,):
         words.append(f"episode{shown[0] + 1}")
+    size = None if options.size == opt.picture_size(RENDER_SIZE) else options.size
+    words += opt.film_words(options.part_s, size, options.background)
     usual = asked.episodes if len(shown) == 1 else 1
     return opt.output_path("", row, asked, f".{options.format}", words, usual)
 
@@ -245,13 +255,6 @@ def _refuse_for_traces(targets: list[Path], options: dict[str, Any]) -> None:
             f"{traces[0]}: a recorded trace cannot be changed by {', '.join(given)}: drop that, "
             f"or name the checkpoint"
         )
-
-
-def _size(text: str) -> tuple[int, int]:
-    width, x, height = text.lower().partition("x")
-    if not (x and width.isdecimal() and height.isdecimal()):
-        raise UsageError(f"--size: expected width x height such as 640x480, found {text!r}")
-    return int(width), int(height)
 
 
 def _format(wanted: Format | None, out: Path | None) -> Format:
@@ -292,9 +295,10 @@ def export(
     clip: Annotated[
         str | None,
         typer.Option(
-            metavar="T0:T1",
-            help="Film: part of the episode, in seconds. With --gif, --strip or --timeline: the "
-            "part that they show.",
+            "--clip",
+            metavar="START-END",
+            help="Film: part of the episode, in seconds, such as 4-10. With other kinds: the part "
+            "that they show.",
         ),
     ] = None,
     all_: Annotated[
@@ -318,7 +322,9 @@ def export(
             "most, and --wall runs at 0.5."
         ),
     ] = None,
+    size: opt.Size = None,
     quality: opt.Quality = None,
+    background: opt.Background = "sky",
     episodes: opt.Episodes = 10,
     controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
@@ -353,8 +359,9 @@ def export(
         "all": all_ is not None,
     }
     kind = _kind([name for name, given in flags.items() if given], clip is not None)
-    part_s = None if clip is None else _part(clip)
-    _refuse(kind, out, columns != 6, speed)
+    part_s = None if clip is None else opt.part_of_episode(clip)
+    picture = None if size is None else opt.picture_size(size)
+    _refuse(kind, out, columns != 6, speed, picture, background)
     _refuse_style(kind, figures)
     from glassviz.video.opengl import prefer_backend
 
@@ -366,32 +373,36 @@ def export(
 
     if kind not in FIGURES:
         find_ffmpeg()
+    _check_size(kind, out, picture)
     options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
     shown = None if episode is None else episode - 1
+    words = opt.film_words(part_s, picture, background)
 
     def check(runs: Sequence["Run"]) -> None:
         _check_shown(kind, runs, shown)
+        opt.check_part(runs, part_s)
         if all_ is None:
-            _check_targets(kind, runs, out, shown, labels, options, overwrite, figures)
+            _check_targets(kind, runs, out, shown, labels, options, words, overwrite, figures)
         else:
             check_folder(all_)
 
     check([])
     rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
-    with Studio(quality=quality, jobs=jobs) as studio:
+    with Studio(quality, jobs, background=background, size=picture) as studio:
         if all_ is not None:
             _export_all(rows, all_, studio, shown, overwrite)
         else:
             runs = [row for row in rows if not isinstance(row, Failed)]
 
             def write(product: "Product") -> None:
-                path = out or _named(product.kind, product.stem, runs, options)
+                path = out or _named(product.kind, product.stem, runs, options, words)
                 _write(product, path, overwrite, figures)
 
             if kind == "wall":
                 from glassviz.export import kinds
 
-                write(kinds.wall(_sources(rows, shown), studio, speed, terminal.tell))
+                sources = _sources(rows, shown)
+                write(kinds.wall(sources, studio, speed, part_s, terminal.tell))
             else:
                 make = _maker(kind, studio, columns, speed, part_s, figures.style)
                 rows = opt.each_by_itself(rows, lambda run: write(make(Source.of(run, shown))))
@@ -409,34 +420,33 @@ def _kind(given: list[str], clipped: bool) -> str:
             f"export: expected one of --grid, --wall, --strip, --gif, --raster, --timeline, --clip "
             f"and --all, found {found}"
         )
-    if clipped and given[0] not in ("gif", "strip", "timeline"):
+    if clipped and given[0] in ("raster", "all"):
         raise UsageError(
-            f"--clip: works alone or with --gif, --strip or --timeline, found --{given[0]}: drop "
-            f"one of the two"
+            f"--clip: works alone or with --grid, --wall, --strip, --gif or --timeline, found "
+            f"--{given[0]}: drop one of the two"
         )
     return given[0]
 
 
-def _part(text: str) -> tuple[float, float]:
-    first, _, last = text.partition(":")
-    try:
-        part = float(first), float(last)
-    except ValueError:
-        part = math.nan, math.nan
-    if not all(map(math.isfinite, part)):
-        raise UsageError(f"--clip: expected start and end in seconds such as 4:10, found {text!r}")
-    return part
-
-
-def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> None:
+def _refuse(
+    kind: str,
+    out: Path | None,
+    columns: bool,
+    speed: float | None,
+    size: tuple[int, int] | None,
+    background: str,
+) -> None:
     """Refuse options that have no effect on this kind."""
     for option, given, kinds in (
         ("--columns", columns, ("grid",)),
         ("--speed", speed is not None, ("grid", "wall")),
+        ("--size", size is not None, ("clip", "gif", "grid", "wall")),
+        ("--background", background != "sky", (*PICTURED, "all")),
     ):
         if given and kind not in kinds:
             raise UsageError(
-                f"{option}: only affects --{' and --'.join(kinds)}, found --{kind}: drop it"
+                f"{option}: only affects {listed([f'--{each}' for each in kinds], most=9)}, found "
+                f"--{kind}: drop it"
             )
     if kind == "all" and out:
         raise UsageError("--out: names a single file, found --all, which names its folder: drop it")
@@ -444,8 +454,27 @@ def _refuse(kind: str, out: Path | None, columns: bool, speed: float | None) -> 
         raise UsageError(f"--speed: expected 0.05 to 4, found {speed:g}")
 
 
+def _check_size(kind: str, out: Path | None, size: tuple[int, int] | None) -> None:
+    """Refuse a size that the film cannot have, before anything is computed.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    from glassviz.video.film import FilmOptions
+    from glassviz.video.mosaic import Look
+
+    if size and kind in ("grid", "wall"):
+        Look("fast", size=size)
+    elif size:
+        default: Format = "gif" if kind == "gif" else "mp4"
+        FilmOptions(overlay_k=True, size=size, format=_format(None, out) if out else default)
+
+
 FIGURES = ("strip", "raster", "timeline")
 """Kinds that are figures; the others are films."""
+
+PICTURED = ("clip", "gif", "grid", "wall", "strip")
+"""Kinds that show the body."""
 
 
 def _refuse_style(kind: str, figures: opt.Figures) -> None:
@@ -470,6 +499,7 @@ def _check_targets(
     episode: int | None,
     labels: str,
     options: "RolloutOptions",
+    words: Sequence[str],
     overwrite: bool,
     figures: opt.Figures,
 ) -> None:
@@ -491,21 +521,24 @@ def _check_targets(
             default_stem(kind, name, run.controller, fitted, episode)
             for name, run in zip(names, runs, strict=True)
         ]
-        paths = [_named(kind, stem, runs, options) for stem in stems[: 1 if kind == WALL else None]]
+        stems = stems[:1] if kind == WALL else stems
+        paths = [_named(kind, stem, runs, options, words) for stem in stems]
     opt.refuse_clash("export", paths)
     for path in paths:
         check_target(path, overwrite)
         figures.check(path, overwrite)
 
 
-def _named(kind: str, stem: str, runs: Sequence["Run"], options: "RolloutOptions") -> Path:
+def _named(
+    kind: str, stem: str, runs: Sequence["Run"], options: "RolloutOptions", words: Sequence[str]
+) -> Path:
     """The default file of a product; a wall is named after its runs."""
     from glassviz.export.product import ENDINGS, WALL
 
     ending = ENDINGS[kind][0]
     if kind == WALL:
-        return opt.output_path(WALL, runs, options, ending)
-    return opt.RENDERS / f"{file_stem(stem, *opt.settings_words(runs, options))}{ending}"
+        return opt.output_path(WALL, runs, options, ending, words)
+    return opt.RENDERS / f"{file_stem(stem, *words, *opt.settings_words(runs, options))}{ending}"
 
 
 def _check_shown(kind: str, runs: Sequence["Run"], episode: int | None) -> None:
@@ -548,7 +581,7 @@ def _maker(
     from glassviz.export import kinds
 
     make: dict[str, Callable[[Source], Product]] = {
-        "grid": lambda source: kinds.grid(source, studio, columns, speed),
+        "grid": lambda source: kinds.grid(source, studio, columns, speed, part_s),
         "strip": lambda source: kinds.strip(source, studio, part_s, look),
         "gif": lambda source: kinds.gif(source, studio, part_s),
         "clip": lambda source: kinds.clip(source, studio, part_s),
@@ -617,6 +650,7 @@ def rerun(
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     names: opt.Names = None,
+    background: opt.Background = "sky",
     overwrite: opt.Overwrite = False,
 ) -> None:
     """Write an episode for the Rerun viewer.
@@ -658,7 +692,7 @@ def rerun(
     out = path_of([row for row in rows if not isinstance(row, Failed)])
     [source] = _sources(rows, None if episode is None else episode - 1)
     with task(f"drawing and mapping {source.title}"):
-        notes = rerun.write(source, out, overwrite)
+        notes = rerun.write(source, out, overwrite, background=background)
     size = out.stat().st_size / 1e6
     terminal.echo(f"{out}: {source.title}, episode {source.episode + 1}, {size:.1f} MB")
     for note in notes:

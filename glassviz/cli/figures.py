@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
+    from glassviz.video.backdrop import Background
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
@@ -266,6 +267,7 @@ def latent_map(
         Path | None,
         typer.Option(help="Also draw the frames nearest to each prototype, to this file."),
     ] = None,
+    background: opt.Background = "sky",
     max_points: Annotated[
         int,
         typer.Option(
@@ -311,6 +313,8 @@ def latent_map(
 
     opt.check_table("map", MAP_COLUMNS, sort, brief, to_json)
     opt.check_latex(latex, overwrite)
+    if background != "sky" and not gallery:
+        raise UsageError("map: --background is of the pictures of --gallery: add that or drop it")
     for path in filter(None, (out, gallery)):
         style.check_target(path, overwrite)
     if out:
@@ -354,7 +358,7 @@ def latent_map(
             targets, rollout, options, joint is not None, traces, labels, callbacks, encoder
         )
     maps = [row for row in rows if isinstance(row, LatentMap)]
-    files = _draw_maps(maps, figures, targeted[-1], gallery, overwrite) if maps else []
+    files = _draw_maps(maps, figures, targeted[-1], gallery, background, overwrite) if maps else []
     if latex:
         save_latex(latex, map_tables(rows, sort))
     if to_json:
@@ -371,6 +375,7 @@ def _draw_maps(
     figures: opt.Figures,
     out: Path,
     gallery: Path | None,
+    background: "Background",
     overwrite: bool,
 ) -> list[Path]:
     """Draw the maps into one figure, and the galleries of their prototypes; returns the files."""
@@ -381,7 +386,7 @@ def _draw_maps(
     save(figure(maps, figures.style), out, overwrite, look=figures.style)
     figures.save_caption(out, caption(maps), overwrite)
     for path, each in galleries.items():
-        _draw_gallery(each, path, overwrite)
+        _draw_gallery(each, path, background, overwrite)
     return [out, *galleries]
 
 
@@ -415,12 +420,15 @@ def _named_after(path: Path, names: Sequence[str]) -> list[Path]:
     return [path.with_stem(_after(path.stem, file_stem(name))) for name in names]
 
 
-def _draw_gallery(found: "LatentMap", path: Path, overwrite: bool) -> None:
+def _draw_gallery(
+    found: "LatentMap", path: Path, background: "Background", overwrite: bool
+) -> None:
     from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
     from glassviz.figures.style import save
 
-    entries = pictures(found, examples_of(found))
-    save(gallery(entries, gallery_caption(found)), path, overwrite)
+    entries = pictures(found, examples_of(found), background=background)
+    behind = "" if background == "sky" else f" Background: {background}."
+    save(gallery(entries, gallery_caption(found) + behind), path, overwrite)
 
 
 @opt.with_figure_options()

@@ -17,6 +17,7 @@ from glassviz.environment import check_jax, check_variables
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import DiskFullError, check_target, replacing
 from glassviz.rollout.batch import Failed, file_stem, for_each
+from glassviz.text import printable
 
 if TYPE_CHECKING:
     from glassviz.figures.style import FigureStyle
@@ -109,7 +110,28 @@ Physics = Annotated[
     typer.Option(help="Physics profile; by default the checkpoint's."),
 ]
 
-# Films
+# Films and pictures
+Size = Annotated[
+    str | None,
+    typer.Option(
+        "--size",
+        metavar="WxH",
+        help="Width and height in pixels, of each picture where a film shows several.",
+    ),
+]
+Clip = Annotated[
+    str | None,
+    typer.Option(
+        "--clip", metavar="START-END", help="Part of the episode to show, in seconds, such as 4-10."
+    ),
+]
+Background = Annotated[
+    Literal["sky", "plain", "white"],
+    typer.Option(
+        help="Behind the body: sky and a chequered floor, plain (wall and floor of one colour "
+        "each), or white with a line for the floor."
+    ),
+]
 Quality = Annotated[
     Literal["fast", "full"] | None,
     typer.Option(
@@ -472,6 +494,62 @@ def settings_words(
         if (value := getattr(options, name)) is not None:
             words.append(f"{value}{name}")
     return [*words, *filter(None, (options.precision, options.physics))]
+
+
+_SIZE = re.compile(r"(\d{1,5})\s*[x×]\s*(\d{1,5})", re.ASCII | re.IGNORECASE)
+_CLIP = re.compile(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*-\s*(\d+(?:\.\d*)?|\.\d+)\s*", re.ASCII)
+
+
+def picture_size(text: str) -> tuple[int, int]:
+    """The width and height that `--size` asks for, pixels.
+
+    Raises:
+        UsageError: it is not understood.
+    """
+    match = _SIZE.fullmatch(text.strip())
+    if not match:
+        raise UsageError(f"--size: expected width x height such as 640x480, found {text!r}")
+    return int(match[1]), int(match[2])
+
+
+def part_of_episode(text: str) -> tuple[float, float]:
+    """The start and end that `--clip` asks for, s.
+
+    Raises:
+        UsageError: it is not understood, or empty.
+    """
+    match = _CLIP.fullmatch(text)
+    start, end = (float(match[1]), float(match[2])) if match else (0.0, 0.0)
+    if start >= end:
+        raise UsageError(f"--clip: expected start and end in seconds such as 4-10, found {text!r}")
+    return start, end
+
+
+def check_part(runs: Iterable["Run"], part_s: tuple[float, float] | None) -> None:
+    """Refuse a part of the episode that a run does not have, before it is recorded.
+
+    Raises:
+        UsageError: there is one.
+    """
+    from glassviz.video.film import frames_between
+
+    if part_s is None:
+        return
+    for run in runs:
+        frames = run.frames // (run.episodes or len(run.header["reset_seeds"]))
+        try:
+            frames_between(part_s, run.frame_dt_s, frames)
+        except UsageError as error:
+            raise UsageError(f"{printable(run.name)}: {error}") from None
+
+
+def film_words(
+    part_s: tuple[float, float] | None, size: tuple[int, int] | None, background: str
+) -> list[str]:
+    """What sets a film apart from one without options, as parts of a file's name."""
+    words = [f"{part_s[0]:g}-{part_s[1]:g}s"] if part_s else []
+    words += [f"{size[0]}x{size[1]}"] if size else []
+    return words + ([background] if background != "sky" else [])
 
 
 def controllers(choice: ControllerChoice) -> tuple[ControllerName, ...]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from glassviz.metrics.verdict import RunBasin
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
+    from glassviz.video.backdrop import Background
 
 GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
@@ -204,6 +205,7 @@ def report(
         Literal["umap", "pca"],
         typer.Option("--map", help="With --interactive: method of the latent maps."),
     ] = "umap",
+    background: opt.Background = "sky",
     link: Annotated[
         bool,
         typer.Option(
@@ -263,9 +265,9 @@ def report(
     rows = assess_with_progress(targets, options, traces, jobs, labels, check, names)
     out = targeted[-1]
     if interactive:
-        _write_interactive(rows, out, overwrite, films, map_method, link)
+        _write_interactive(rows, out, overwrite, films, map_method, background, link)
     else:
-        _write_static(rows, out, overwrite)
+        _write_static(rows, out, background, overwrite)
     opt.tell_failures(rows)
     assessed = [row for row in rows if isinstance(row, Run)]
     n = count_of(count_seeds(assessed), "seed")
@@ -273,7 +275,9 @@ def report(
     opt.exit_on_failures(rows)
 
 
-def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> None:
+def _write_static(
+    rows: list["Run | Failed"], out: Path, background: "Background", overwrite: bool
+) -> None:
     from glassviz import environment
     from glassviz.cli.progress import task
     from glassviz.compare.compare import compare
@@ -282,7 +286,9 @@ def _write_static(rows: list["Run | Failed"], out: Path, overwrite: bool) -> Non
 
     with task("composing") as progress:
         together = compare(rows, terminal.tell)
-        page = compose(rows, environment.command(), together, on_card=progress)
+        page = compose(
+            rows, environment.command(), together, on_card=progress, background=background
+        )
         (write_markdown if out.suffix.lower() == ".md" else write_html)(page, out, overwrite)
 
 
@@ -292,6 +298,7 @@ def _write_interactive(
     overwrite: bool,
     films: int,
     map_method: Literal["umap", "pca"],
+    background: "Background",
     link: bool,
 ) -> None:
     from glassviz import environment
@@ -300,5 +307,6 @@ def _write_interactive(
     from glassviz.report.interactive import page as live
 
     with task("filming") as progress:
-        page = live.compose(rows, environment.command(), films, map_method, progress)
+        command = environment.command()
+        page = live.compose(rows, command, films, map_method, progress, background=background)
         html.write(page, out, overwrite, link)

@@ -34,8 +34,7 @@ from glassviz.rollout.run import Run
 from glassviz.text import escaped
 from glassviz.video.encode import SPECS, Format
 from glassviz.video.film import FilmOptions, FilmReport, film, shoot
-from glassviz.video.mosaic import Mosaic
-from glassviz.video.renderer import Quality
+from glassviz.video.mosaic import Look, Mosaic
 
 SIZE = 640, 480
 GIF_S = 6.0
@@ -46,7 +45,7 @@ def strip(
     source: Source, studio: Studio, part_s: Part | None = None, look: FigureStyle = PLAIN
 ) -> Product:
     """A film strip with labels."""
-    caption = figures.strip_caption(source, part_s)
+    caption = figures.strip_caption(source, part_s) + _behind(studio)
 
     def draw() -> Figure:
         studio.light()
@@ -135,20 +134,25 @@ def gif(source: Source, studio: Studio, part_s: Part | None = None) -> Product:
 
 
 def grid(
-    source: Source, studio: Studio, columns: int = mosaics.COLUMNS, speed: float | None = None
+    source: Source,
+    studio: Studio,
+    columns: int = mosaics.COLUMNS,
+    speed: float | None = None,
+    part_s: Part | None = None,
 ) -> Product:
     """The phase-aligned grid film: rows are labels, columns visits to them.
 
     Raises:
         GlassvizError: there are no labels, or none has visits enough.
     """
-    plan = mosaics.plan_grid(source)
+    plan = mosaics.plan_grid(source, part_s)
     pace = speed or mosaics.usual_speed(plan)
 
-    def reel(format: Format, quality: Quality) -> Mosaic:
-        return mosaics.grid_film(source, plan, format, quality, columns, pace)
+    def reel(format: Format, look: Look) -> Mosaic:
+        return mosaics.grid_film(source, plan, format, look, columns, pace)
 
-    caption = f"{mosaics.grid_caption(source, plan, columns, pace)} {made_from(source, whole=True)}"
+    told = mosaics.grid_caption(source, plan, columns, pace) + _behind(studio)
+    caption = f"{told} {made_from(source, whole=True)}"
     return _mosaic("grid", _stem("grid", source), caption, [source], studio, reel)
 
 
@@ -156,6 +160,7 @@ def wall(
     sources: Sequence[Source],
     studio: Studio,
     speed: float | None = None,
+    part_s: Part | None = None,
     tell: Callable[[str], None] = lambda line: None,
 ) -> Product:
     """Several runs side by side, at a common phase of the gait.
@@ -164,14 +169,15 @@ def wall(
         GlassvizError: there are too few runs, or too many, or they have nothing in common.
     """
     pace = speed or mosaics.WALL_SPEED
-    plan = mosaics.plan_wall(sources, pace)
+    plan = mosaics.plan_wall(sources, pace, part_s)
     colors = shared_colors(sources, tell)
 
-    def reel(format: Format, quality: Quality) -> Mosaic:
-        return mosaics.wall_film(sources, plan, colors, format, quality, pace)
+    def reel(format: Format, look: Look) -> Mosaic:
+        return mosaics.wall_film(sources, plan, colors, format, look, pace)
 
     made = " ".join(made_from(source, whole=False) for source in sources)
-    caption = f"{mosaics.wall_caption(sources, plan, colors, pace)} {made}"
+    told = mosaics.wall_caption(sources, plan, colors, pace) + _behind(studio)
+    caption = f"{told} {made}"
     return _mosaic(WALL, WALL, caption, sources, studio, reel)
 
 
@@ -208,8 +214,9 @@ def _single(
             overlay_k=True,
             episodes=(source.episode,),
             part_s=(first_s, last_s),
-            size=SIZE,
+            size=studio.size or SIZE,
             quality=studio.mosaic_quality(),
+            background=studio.background,
             format=_format(path),
             overwrite=overwrite,
             jobs=studio.jobs,
@@ -230,7 +237,7 @@ def _single(
     labels = "its label, " if source.trace.has_labels else ""
     caption = (
         f"{first_s:.2f} to {last_s:.2f} s of the episode with {labels}controller, time and return "
-        f"so far; below, the floor contacts. {speed_words(1.0)}; {rest}. "
+        f"so far; below, the floor contacts. {speed_words(1.0)}; {rest}.{_behind(studio)} "
         f"{made_from(source, whole=False)}"
     )
     return Product(kind, _stem(kind, source), caption, write)
@@ -242,12 +249,12 @@ def _mosaic(
     caption: str,
     sources: Sequence[Source],
     studio: Studio,
-    reel: Callable[[Format, Quality], Mosaic],
+    reel: Callable[[Format, Look], Mosaic],
 ) -> Product:
     def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
         format = _format(path)
         report = shoot(
-            reel(format, studio.mosaic_quality()),
+            reel(format, studio.look()),
             path,
             mosaic_rate(format),
             [source.trace for source in sources],
@@ -265,6 +272,11 @@ def _mosaic(
 
 def _format(path: Path) -> Format:
     return next(name for name in SPECS if path.suffix.lower() == f".{name}")
+
+
+def _behind(studio: Studio) -> str:
+    """What is behind the body, where it is not the usual."""
+    return "" if studio.background == "sky" else f" Background: {studio.background}."
 
 
 def _notes(report: FilmReport) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from glassviz.errors import UsageError
+from glassviz.export.figures import Part, shown_part
 from glassviz.export.product import SharedColors, Source, mosaic_rate
 from glassviz.gait.cycles import Cycles
 from glassviz.palette import NO_CLUSTER_COLOR
@@ -23,6 +24,7 @@ from glassviz.video.mosaic import (
     MARGIN,
     Bar,
     Cell,
+    Look,
     Mosaic,
     Sheet,
     Track,
@@ -31,7 +33,6 @@ from glassviz.video.mosaic import (
     share_bar,
     truncated,
 )
-from glassviz.video.renderer import BODY_VIEW, Quality, Scene
 
 BEFORE_S, AFTER_S = 0.4, 0.8
 """Extent of a piece before and after a label's onset."""
@@ -177,19 +178,20 @@ class GridPlan:
     period_s: float | None
 
 
-def plan_grid(source: Source) -> GridPlan:
-    """Find the visits to every label.
+def plan_grid(source: Source, part_s: Part | None = None) -> GridPlan:
+    """Find the visits to every label, in a part of each episode if that is asked for.
 
     Raises:
         UsageError: there are no labels, or no label has enough visits.
     """
     source.require_labels("a grid")
-    cycles, pieces = _pieces(source)
+    span = shown_part(source, part_s) if part_s else (0, source.trace.frames)
+    cycles, pieces = _pieces(source, span)
     rows, skipped = [], {}
     for label in range(source.trace.clusters):
         visited = source.trace.label == label
         in_pieces = [p for p in pieces if visited[p.episode, p.first : p.last].any()]
-        visits = in_pieces if cycles else _onsets(source, label)
+        visits = in_pieces if cycles else _onsets(source, label, span)
         if len(visits) < MIN_VISITS:
             skipped[label] = _reason(source, label, len(visits), cycles)
         else:
@@ -198,7 +200,7 @@ def plan_grid(source: Source) -> GridPlan:
         reasons = "; ".join(f"{label} {reason}" for label, reason in skipped.items())
         raise UsageError(
             f"{source.name}: expected a label with {MIN_VISITS} visits for a grid, found none "
-            f"({reasons}): record more episodes"
+            f"({reasons}): record more episodes{', or show a longer part' if part_s else ''}"
         )
     if cycles:
         rows.sort(key=lambda row: _mean_phase(source, row.label))
@@ -213,14 +215,18 @@ def usual_speed(plan: GridPlan) -> float:
 
 
 def grid_film(
-    source: Source, plan: GridPlan, format: Format, quality: Quality, columns: int, speed: float
+    source: Source, plan: GridPlan, format: Format, look: Look, columns: int, speed: float
 ) -> Mosaic:
     """Lay out the grid film, with up to `columns` visits per row; a `speed` of 1 is real time."""
     clock = _clock(plan, speed, float(mosaic_rate(format)))
     playhead = np.linspace(0, 1, len(clock))
     top = 64
-    width, height = fitted_cell(columns, len(plan.rows), GRID_HEADER, top + 60)
-    sheet = Sheet(GRID_HEADER + columns * (width + GAP), top + len(plan.rows) * (height + GAP))
+    width, height = look.size or fitted_cell(columns, len(plan.rows), GRID_HEADER, top + 60)
+    sheet = Sheet(
+        GRID_HEADER + columns * (width + GAP),
+        top + len(plan.rows) * (height + GAP),
+        look.background,
+    )
     sheet.footer(_skipped_text(plan), above=12, below=4)
     sheet.title(source.labelled_title, _grid_clock_text(plan, speed))
     cells, bars = [], []
@@ -248,7 +254,7 @@ def grid_film(
         bars.append(Bar(GRID_HEADER, top - 20, bar, playhead))
         sheet.text(GRID_HEADER - 12, top - 15, "most frequent label", 13, faint=True, anchor="rm")
     physics = source.trace.header["env"]["physics"]
-    scene = Scene(physics, "cam0", width, height, quality, BODY_VIEW)
+    scene = look.scene(physics, width, height)
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, len(clock))
 
 
@@ -277,26 +283,27 @@ def grid_caption(source: Source, plan: GridPlan, columns: int, speed: float) -> 
     return f"{text} {skipped}" if skipped else text
 
 
-def _pieces(source: Source) -> tuple[int, list[Piece]]:
+def _pieces(source: Source, span: tuple[int, int]) -> tuple[int, list[Piece]]:
     """Gait cycles per piece (two if there are enough, else one), and the pieces; 0 without any."""
     for count in range(CYCLES, 0, -1):
         pieces = [
             piece
             for episode in source.episodes
             for piece in cycle_pieces(source.cycles(episode), episode, count)
+            if span[0] <= piece.first and piece.last <= span[1]
         ]
         if len(pieces) >= MIN_VISITS:
             return count, pieces
     return 0, []
 
 
-def _onsets(source: Source, label: int) -> list[Piece]:
+def _onsets(source: Source, label: int, span: tuple[int, int]) -> list[Piece]:
     pieces = []
     for e in source.episodes:
         since = source.stability.episodes[e].gait.opening_end
         visited = source.trace.label[e] == label
         pieces += onset_pieces(visited, e, source.trace.frame_dt_s, since)
-    return pieces
+    return [piece for piece in pieces if span[0] <= piece.first and piece.last <= span[1]]
 
 
 def _reason(source: Source, label: int, visits: int, cycles: int) -> str:
@@ -364,12 +371,14 @@ class WallPlan:
         period_s: duration of a gait cycle at real speed, the mean of the runs; None without
             gait cycles.
         seconds: duration of the film at real speed.
+        part_s: part of the episodes that was asked for, s; it is shown in real time.
     """
 
     pieces: tuple[Piece | None, ...]
     cycles: int
     period_s: float | None
     seconds: float
+    part_s: Part | None = None
 
 
 def check_count(runs: int) -> None:
@@ -380,16 +389,23 @@ def check_count(runs: int) -> None:
         )
 
 
-def plan_wall(sources: Sequence[Source], speed: float = WALL_SPEED) -> WallPlan:
-    """Find gait cycles to align the runs by.
+def plan_wall(
+    sources: Sequence[Source], speed: float = WALL_SPEED, part_s: Part | None = None
+) -> WallPlan:
+    """Find gait cycles to align the runs by; a part of the episodes is shown as it is.
 
     Raises:
-        UsageError: there are fewer than two or too many runs, or their physics profiles differ.
+        UsageError: there are fewer than two or too many runs, their physics profiles differ, or an
+            episode has no such part.
     """
     check_count(len(sources))
     kinds = sorted({source.trace.header["env"]["physics"] for source in sources})
     if len(kinds) > 1:
         raise UsageError(f"--wall: expected runs of one physics profile, found {listed(kinds)}")
+    if part_s:
+        for source in sources:
+            shown_part(source, part_s)
+        return WallPlan((None,) * len(sources), 0, None, part_s[1] - part_s[0], part_s)
     seconds = LASTS_S * speed
     longest = [longest_piece(s.cycles(s.episode), s.episode, 999) for s in sources]
     aligned = [piece for piece in longest if piece]
@@ -408,7 +424,7 @@ def wall_film(
     plan: WallPlan,
     colors: SharedColors,
     format: Format,
-    quality: Quality,
+    look: Look,
     speed: float = WALL_SPEED,
 ) -> Mosaic:
     """Lay out the wall film; a `speed` of 1 is real time."""
@@ -424,9 +440,14 @@ def wall_film(
     # The largest cells, in as few rows as have them.
     rows = max(range(1, len(sources) + 1), key=lambda rows: (cell(rows), -rows))
     columns = math.ceil(len(sources) / rows)
-    width, height = cell(rows)
-    sheet = Sheet(2 * MARGIN + columns * (width + GAP) - GAP, top + rows * (height + beside))
-    sheet.title(_wall_clock_text(plan), speed_words(speed).lower())
+    width, height = look.size or cell(rows)
+    sheet = Sheet(
+        2 * MARGIN + columns * (width + GAP) - GAP, top + rows * (height + beside), look.background
+    )
+    # What all runs share is said once: a name needs all the width of its cell.
+    about = {source.labelled_title.removeprefix(f"{source.name}, ") for source in sources}
+    shared = f"; {about.pop()}" if len(about) == 1 else ""
+    sheet.title(f"{_wall_clock_text(plan)}{shared}", speed_words(speed).lower())
     sheet.footer(colors.note, above=4, below=8)
     cells, bars = [], []
     for i, (source, piece, run_colors) in enumerate(
@@ -435,18 +456,19 @@ def wall_film(
         x = MARGIN + i % columns * (width + GAP)
         y = top + i // columns * (height + beside)
         clip = Clip.of(source.trace, source.episode)
-        since = source.stability.episodes[source.episode].gait.opening_end
+        opening_end = source.stability.episodes[source.episode].gait.opening_end
+        since = shown_part(source, plan.part_s)[0] if plan.part_s else opening_end
         real_time = since + share * plan.seconds / source.trace.frame_dt_s
         track = Track.of(clip, piece.frames_at(share * plan.cycles) if piece else real_time)
-        about = _run_text(source, piece, plan, speed)
-        sheet.text(x, y + 4, truncated(source.labelled_title, 17, width), 17)
-        sheet.text(x, y + 28, truncated(about, 14, width), 14, faint=True)
+        result = _run_text(source, piece, plan, speed)
+        sheet.fitted(x, y + 4, source.name if shared else source.labelled_title, 17, 11, width)
+        sheet.text(x, y + 28, truncated(result, 14, width), 14, faint=True)
         highlighted = np.ones(frames, bool)
         cells.append(Cell(x, y + ABOVE - 8, track, run_colors, highlighted))
         strip = label_bar(track.label, run_colors or (NO_CLUSTER_COLOR,), width, 12)
         bars.append(Bar(x, y + ABOVE - 8 + height + 6, strip, share))
     physics = sources[0].trace.header["env"]["physics"]
-    scene = Scene(physics, "cam0", width, height, quality, BODY_VIEW)
+    scene = look.scene(physics, width, height)
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, frames)
 
 
@@ -467,8 +489,12 @@ def wall_caption(
         )
     if others:
         names = "; ".join(others) if in_phase else "All"
-        text += f" {names}: real time from the end of the initial transient, without common gait "
-        text += "cycles."
+        text += (
+            f" {names}: {plan.part_s[0]:g} to {plan.part_s[1]:g} s of the episode, in real time."
+            if plan.part_s
+            else f" {names}: real time from the end of the initial transient, without common gait "
+            f"cycles."
+        )
     text += f" {speed_words(speed)}; poses between recorded frames are interpolated."
     return f"{text} {colors.note}".strip()
 
@@ -480,6 +506,8 @@ def _period_s(source: Source, piece: Piece) -> float:
 def _run_text(source: Source, piece: Piece | None, plan: WallPlan, speed: float) -> str:
     gait = source.stability.episodes[source.episode].gait_verdict.name
     text = f"{gait}, return {source.trace.returns[source.episode]:.0f}"
+    if plan.part_s:
+        return text
     if piece is None or plan.period_s is None:
         return f"{text}; real time, speed {speed:.2f}"
     period_s = _period_s(source, piece)
@@ -487,6 +515,8 @@ def _run_text(source: Source, piece: Piece | None, plan: WallPlan, speed: float)
 
 
 def _wall_clock_text(plan: WallPlan) -> str:
+    if plan.part_s:
+        return f"{plan.part_s[0]:g} to {plan.part_s[1]:g} s of each episode, in real time"
     if plan.period_s is None:
         return "Real time, without common gait cycles"
     others = "" if all(plan.pieces) else "; runs without gait cycles in real time"

@@ -21,8 +21,10 @@ from glassviz.rollout.batch import file_stem
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, escaped, printable
 from glassviz.trace import Trace
+from glassviz.video.backdrop import Background
 from glassviz.video.clip import CONTROLLER_NAMES, ShownNames
 from glassviz.video.encode import SPECS, Format
+from glassviz.video.mosaic import Look
 from glassviz.video.opengl import Backend, choose_backend
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer, Quality, StillMaker
 
@@ -50,6 +52,8 @@ class Studio:
         quality: of films; None for what suits the machine.
         jobs: drawing processes; None for a number that suits the machine.
         backend: OpenGL backend; None to detect one.
+        background: behind the body: see `backdrop.set_backdrop`.
+        size: width and height of a picture of a film, pixels; None for what suits its kind.
         stills: draws single pictures.
     """
 
@@ -57,10 +61,12 @@ class Studio:
     jobs: int | None = None
     open_renderer: OpenRenderer = MujocoRenderer
     backend: Backend | None = None
+    background: Background = "sky"
+    size: tuple[int, int] | None = None
     stills: StillMaker = field(init=False)
 
     def __post_init__(self) -> None:
-        self.stills = StillMaker(self.open_renderer)
+        self.stills = StillMaker(self.open_renderer, self.background)
 
     def light(self) -> Backend:
         """The OpenGL backend, detected if necessary.
@@ -74,6 +80,10 @@ class Studio:
     def mosaic_quality(self) -> Quality:
         """Quality of mosaics: shadows in each of many cells would take minutes in software."""
         return self.quality or ("smooth" if self.light().software else "full")
+
+    def look(self) -> Look:
+        """How the cells of mosaics are drawn."""
+        return Look(self.mosaic_quality(), self.background, self.size)
 
     def __enter__(self) -> "Studio":
         return self

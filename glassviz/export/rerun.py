@@ -18,6 +18,7 @@ from glassviz.palette import label_color
 from glassviz.report.interactive.page import Projectionist, places_of
 from glassviz.rollout.find import MAP_SUFFIX
 from glassviz.trace import Trace
+from glassviz.video.backdrop import Background
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ def write(
     overwrite: bool = False,
     open_renderer: OpenRenderer = MujocoRenderer,
     method: Method = "umap",
+    background: Background = "sky",
 ) -> list[str]:
     """Write an episode to `path` (.rrd) atomically, and return what was omitted and why.
 
@@ -66,7 +68,7 @@ def write(
     """
     check(path, overwrite)
     rr = _sdk()
-    with Projectionist(open_renderer) as films:
+    with Projectionist(open_renderer, background) as films:
         film = films.film(source.trace, source.episode)
     notes = [] if film else [f"no film: {films.failure}"]
     xy = find_map(source.trace, source.run.trace_path.parent)

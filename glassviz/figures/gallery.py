@@ -14,6 +14,7 @@ from glassviz.figures.style import COLUMN_INCHES, PAGE_INCHES, shortened, style,
 from glassviz.maps.features import by_nearness
 from glassviz.maps.maps import LatentMap
 from glassviz.palette import ink_on, label_color
+from glassviz.video.backdrop import Background
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer, StillMaker
 
 COLUMN_ROWS = 8
@@ -169,6 +170,7 @@ def pictures(
     prototypes: Sequence[Examples],
     open_renderer: OpenRenderer = MujocoRenderer,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    background: Background = "sky",
 ) -> list[Entry]:
     """Draw the example frames of prototypes.
 
@@ -178,7 +180,7 @@ def pictures(
     frames = latent_map.frames
     total, done = sum(len(prototype.frames) for prototype in prototypes), 0
     entries = []
-    with StillMaker(open_renderer) as stills:
+    with StillMaker(open_renderer, background) as stills:
         for prototype in prototypes:
             drawn, sources = [], []
             for i in prototype.frames.tolist():

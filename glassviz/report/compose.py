@@ -41,6 +41,7 @@ from glassviz.report.sections import (
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import printable
+from glassviz.video.backdrop import Background
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import MujocoRenderer, OpenRenderer
 
@@ -57,6 +58,7 @@ def compose(
     together: Comparison | None = None,
     on_card: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
+    background: Background = "sky",
 ) -> Page:
     """Compose the page.
 
@@ -64,6 +66,7 @@ def compose(
         rows: runs from `assess_all`.
         together: comparison of the runs; None leaves that part out.
         on_card: called with the number of finished checkpoints and their total.
+        background: of the pictures: see `backdrop.set_backdrop`.
 
     Raises:
         GlassvizError: a trace is no longer what it was.
@@ -74,7 +77,7 @@ def compose(
             runs.setdefault(_key(row), []).append(row)
     anchors = {key: f"run-{i}" for i, key in enumerate(runs, start=1)}
     cards, sources = [], []
-    with closing(StripMaker(open_renderer)) as strips:
+    with closing(StripMaker(open_renderer, background)) as strips:
         for done, (key, own) in enumerate(runs.items(), start=1):
             cards.append(_card(anchors[key], own, strips))
             sources += [_source(row) for row in own]

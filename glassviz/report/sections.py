@@ -46,6 +46,7 @@ from glassviz.report.phrases.summary import answers
 from glassviz.rollout.run import Run
 from glassviz.text import count_of
 from glassviz.trace import Trace
+from glassviz.video.backdrop import Background
 from glassviz.video.clip import CONTROLLER_NAMES
 from glassviz.video.renderer import (
     MujocoRenderer,
@@ -406,8 +407,10 @@ class StripMaker:
     If nothing can be drawn, the strip has no pictures and its caption says why.
     """
 
-    def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
-        self._stills = StillMaker(open_renderer)
+    def __init__(
+        self, open_renderer: OpenRenderer = MujocoRenderer, background: Background = "sky"
+    ) -> None:
+        self._stills = StillMaker(open_renderer, background)
         self._failure: GlassvizError | None = None
 
     def strip(self, trace: Trace, stability: RunStability) -> Strip:

@@ -251,6 +251,7 @@ class Run:
         provenance: of the checkpoint; empty for a target that is a trace.
         labels: which labels were asked for, as for `run.labelled`.
         frames: of all its episodes together: how much work it is.
+        frame_dt_s: seconds between frames.
         episodes: how many of the trace it has, from the first; None: all.
         steps: how many frames of each of these it has, from the first; None: all.
         has_labels: whether it has any, learned or fitted.
@@ -267,6 +268,7 @@ class Run:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     labels: str = LEARNED
     frames: int = 0
+    frame_dt_s: float = 0.0
     episodes: int | None = None
     steps: int | None = None
     has_labels: bool = True
@@ -304,6 +306,7 @@ class Run:
             reused=reused,
             labels=labels,
             frames=trace.episodes * trace.frames,
+            frame_dt_s=trace.frame_dt_s,
             has_labels=trace.has_labels or labels != LEARNED,
         )
         run.traces.put(trace, path, labels)

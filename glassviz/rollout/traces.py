@@ -337,6 +337,7 @@ class _Finder:
                 provenance=checkpoint.provenance,
                 labels=self.labels,
                 frames=self.options.episodes * job.env.episode_steps,
+                frame_dt_s=CONTROL_DT_S * job.env.action_repeat,
                 episodes=self.options.episodes,
                 steps=usable.steps if usable else None,
                 has_labels=glass is not None or self.labels != LEARNED,

@@ -29,6 +29,7 @@ from jaxtyping import UInt8
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_target
 from glassviz.trace import Trace
+from glassviz.video.backdrop import Background
 from glassviz.video.clip import Canvas, Clip, ShownNames
 from glassviz.video.encode import Encoder, FilmFacts, Format, frame_rate, pack, packed_size
 from glassviz.video.opengl import Backend, choose_backend
@@ -69,6 +70,7 @@ class FilmOptions:
         speed: 1 for real time, 0.5 for half speed. It changes the frame rate: every frame of the
             trace is shown exactly once.
         quality: see `renderer.Scene`; None for `full` on a GPU and `fast` without one.
+        background: see `backdrop.set_backdrop`.
         side_by_side: show two traces with the same resets next to each other.
         jobs: number of drawing processes; None for a number that suits this machine.
         max_bytes: maximum size of a GIF; resolution and frame rate are reduced until it fits.
@@ -85,6 +87,7 @@ class FilmOptions:
     size: tuple[int, int] = (640, 480)
     speed: float = 1.0
     quality: Quality | None = None
+    background: Background = "sky"
     format: Format = "mp4"
     side_by_side: bool = False
     overwrite: bool = False
@@ -117,6 +120,7 @@ class FilmReport(FilmFacts):
     path: Path
     renderer: str
     quality: Quality
+    background: Background
     seconds: float
     notes: tuple[str, ...]
 
@@ -165,7 +169,14 @@ def film(
             "and takes about five times as long"
         )
     view = BETWEEN_PANELS if options.overlay_k and options.size[1] >= ROOMY else FULL_VIEW
-    scene = Scene(traces[0].header["env"]["physics"], options.camera, *options.size, quality, view)
+    scene = Scene(
+        traces[0].header["env"]["physics"],
+        options.camera,
+        *options.size,
+        quality,
+        view,
+        options.background,
+    )
     return shoot(
         Shots(shots, scene, options.overlay_k, options.format),
         out,
@@ -291,7 +302,8 @@ def shoot(
     """Draw and encode a reel; the file is written atomically.
 
     Args:
-        traces: source of the reel; their hashes are written to the file's metadata.
+        traces: source of the reel; their hashes and the background are written to the file's
+            metadata.
         overwrite, jobs, max_bytes: as for `FilmOptions`.
         notes: notes for the report; empty ones are dropped.
         progress, open_renderer: as for `film`.
@@ -301,7 +313,8 @@ def shoot(
     """
     out = Path(out)
     started = time.perf_counter()
-    comment = "glassviz, trace " + ", ".join(dict.fromkeys(trace.sha256 for trace in traces))
+    hashes = ", ".join(dict.fromkeys(trace.sha256 for trace in traces))
+    comment = f"glassviz, background {reel.scene.background}, trace {hashes}"
     encoder = Encoder(out, reel.width, reel.height, fps, reel.format, comment, overwrite, max_bytes)
     jobs = jobs or choose_jobs(reel.frames)
     with encoder, closing(draw_frames(reel, open_renderer, jobs)) as frames:
@@ -315,6 +328,7 @@ def shoot(
         path=out,
         renderer=backend.renderer,
         quality=reel.scene.quality,
+        background=reel.scene.background,
         seconds=time.perf_counter() - started,
         notes=tuple(filter(None, (backend.note, *notes, encoder.note))),
     )
@@ -368,8 +382,8 @@ def frames_between(part_s: tuple[float, float], dt_s: float, frames: int) -> tup
     first, last = (round(seconds / dt_s) for seconds in part_s) if finite else (-1, -1)
     if not 0 <= first < last <= frames:
         raise UsageError(
-            f"clip: expected a part of the episode, within 0:{frames * dt_s:g} s, found "
-            f"{part_s[0]:g}:{part_s[1]:g}"
+            f"clip: expected a part of the episode, within 0-{frames * dt_s:g} s, found "
+            f"{part_s[0]:g}-{part_s[1]:g}"
         )
     return first, last
 

@@ -8,8 +8,11 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from PIL import Image, ImageDraw
 
+from glassviz.agents.config import Physics
+from glassviz.errors import UsageError
 from glassviz.palette import to_rgb
 from glassviz.text import broken, cut_middle
+from glassviz.video.backdrop import Background
 from glassviz.video.clip import Canvas, Clip
 from glassviz.video.encode import Format
 from glassviz.video.film import Paint
@@ -24,10 +27,14 @@ from glassviz.video.overlay import (
     text_box,
     text_width,
 )
-from glassviz.video.renderer import BODY_ASPECT, FrameRenderer, Scene
+from glassviz.video.renderer import BODY_ASPECT, BODY_VIEW, FrameRenderer, Quality, Scene
 
 BACKGROUND_COLOR = "#14161C"
 LANE_COLOR = "#2E313A"
+
+DARK_SHEET = BACKGROUND_COLOR, TEXT_COLOR, FAINT_COLOR
+WHITE_SHEET = "#FFFFFF", "#14161C", "#565C68"
+"""Colours of a sheet, of its texts, and of those that are faint."""
 
 EDGE = 4
 """Width of the border of a highlighted cell, pixels."""
@@ -47,6 +54,38 @@ GAP = 6
 """Distance between cells, pixels."""
 
 TITLE, TEXT = 22, 16
+
+
+MIN_CELL, MAX_CELL = 64, 1920
+"""Smallest and largest side of a cell that may be asked for, pixels."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """How the cells of a mosaic are drawn.
+
+    Attributes:
+        background: of the cells: see `backdrop.set_backdrop`; a white one also has a white sheet.
+        size: width and height of a cell, pixels; None for what suits a large screen.
+
+    Raises:
+        UsageError: the size is too small or too large.
+    """
+
+    quality: Quality
+    background: Background = "sky"
+    size: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.size and not all(MIN_CELL <= side <= MAX_CELL for side in self.size):
+            raise UsageError(
+                f"size: expected {MIN_CELL} to {MAX_CELL} pixels a side for each picture, found "
+                f"{self.size[0]}x{self.size[1]}"
+            )
+
+    def scene(self, physics: Physics, width: int, height: int) -> Scene:
+        """The scene of a cell."""
+        return Scene(physics, "cam0", width, height, self.quality, BODY_VIEW, self.background)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,11 +200,12 @@ class Mosaic:
 
 
 class Sheet:
-    """The static background of a mosaic, with text."""
+    """The static background of a mosaic, with text; white under white cells."""
 
-    def __init__(self, width: int, height: int) -> None:
+    def __init__(self, width: int, height: int, background: Background = "sky") -> None:
         self.width, self.height = width + width % 2, height
-        self._picture = Image.new("RGB", (self.width, height), BACKGROUND_COLOR)
+        self._paper, self._ink, self._faint = WHITE_SHEET if background == "white" else DARK_SHEET
+        self._picture = Image.new("RGB", (self.width, height), self._paper)
 
     def footer(self, text: str, above: int, below: int) -> None:
         """Extend the sheet at the bottom, to an even height, by a text with space around it."""
@@ -173,7 +213,7 @@ class Sheet:
         top = self.height + above
         height = top + 22 * len(lines) + below
         self.height = height + height % 2
-        taller = Image.new("RGB", (self.width, self.height), BACKGROUND_COLOR)
+        taller = Image.new("RGB", (self.width, self.height), self._paper)
         taller.paste(self._picture, (0, 0))
         self._picture = taller
         for k, line in enumerate(lines):
@@ -187,19 +227,27 @@ class Sheet:
         self, x: int, y: int, text: str, size: int = TEXT, faint: bool = False, anchor: str = "la"
     ) -> None:
         """Write a line; `anchor` as in Pillow."""
-        color = FAINT_COLOR if faint else TEXT_COLOR
+        color = self._faint if faint else self._ink
         ink = ImageDraw.Draw(self._picture)
         ink.text((x, y), drawable(text), fill=color, font=font(size), anchor=anchor)
 
     def title(self, text: str, about: str) -> None:
         """Write the title at the left, and `about` at the right, both truncated to fit."""
         room = self.width - 2 * MARGIN
-        size = TITLE
-        while size > TEXT and text_width(text, size) > room:
-            size -= 1
-        self.text(MARGIN, 10, truncated(text, size, room), size)
+        size = self.fitted(MARGIN, 10, text, TITLE, TEXT, room)
         about = truncated(about, TEXT, int(room - text_width(text, size) - 2 * MARGIN))
         self.text(self.width - MARGIN, 14, about, faint=True, anchor="ra")
+
+    def fitted(self, x: int, y: int, text: str, size: int, least: int, room: int) -> int:
+        """Write a line within a width in pixels: smaller, and cut at the least size.
+
+        Returns:
+            The size that it was written in.
+        """
+        while size > least and text_width(text, size) > room:
+            size -= 1
+        self.text(x, y, truncated(text, size, room), size)
+        return size
 
     def row_name(self, y: int, height: int, label: int, color: str, name: str, count: str) -> int:
         """Write a row's label, name and count; returns the y coordinate below."""

@@ -1,5 +1,6 @@
 """The overlay of a film: cluster badge, status, and a timeline of labels and contacts."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -24,7 +25,9 @@ SUPERSAMPLING = 4
 MIN_WIDTH, MIN_HEIGHT = 280, 200
 """Below this size panels overlap or text becomes unreadable."""
 
-PANEL_COLOR = "#14161CB8"
+PANEL_COLOR = "#14161CE0"
+"""Nearly opaque: texts are readable on a white picture too."""
+
 TEXT_COLOR = "#F4F5F7"
 FAINT_COLOR = "#B4B9C4"
 FOOT_COLOR = "#F4F5F7"
@@ -347,7 +350,8 @@ class Timeline:
     """Bottom: labels and contacts over the clip, with a playhead; `height` is in pixels.
 
     Below the whole clip lies a window of `WINDOW_S` around the playhead, if the clip is longer and
-    the picture has room for it. The lowest bars have seconds below them.
+    the picture has room for it. The lowest bars have seconds below them: their ticks move with the
+    window, and a label that would be cut at its edge is left out.
     """
 
     def __init__(self, clip: Clip, layout: Layout) -> None:
@@ -365,9 +369,7 @@ class Timeline:
         tops = [padding + legend.height + gap]
         for lane in lanes[:-1]:
             tops.append(tops[-1] + lane.shape[0] + 3 * gap)
-        seconds = _seconds(
-            clip, step_s, lanes[-1].shape[1], WINDOW_S if enlarged else duration_s, layout
-        )
+        seconds = _Seconds(clip, duration_s, lanes[-1].shape[1], inner, layout)
         self.height = tops[-1] + lanes[-1].shape[0] + seconds.height + padding
         panel = layout.panel(width, self.height)
         panel.paste(legend, (padding, padding), legend)
@@ -379,7 +381,7 @@ class Timeline:
             (self._top + top, lane, (lane * AHEAD).astype(np.uint8))
             for top, lane in zip(tops, lanes, strict=True)
         ]
-        self._seconds = np.asarray(seconds.convert("RGBA"))
+        self._seconds = seconds
         self._seconds_top = self._top + tops[-1] + lanes[-1].shape[0]
         line = max(1.0, layout.height / 360)
         head = round(3 * line), lanes[0].shape[0] + 2 * gap
@@ -402,31 +404,55 @@ class Timeline:
             shown[:, here:] = ahead[:, reached:last]
             head = self._bars_left + here - self._playhead.width // 2
             self._playhead.draw(frame, head, top - self._overhang)
-        if len(self._seconds):
-            seconds = Image.fromarray(self._seconds[:, first : first + self._inner])
-            Sprite(seconds).draw(frame, self._bars_left, self._seconds_top)
+        self._seconds.draw(frame, first, self._bars_left, self._seconds_top)
 
 
-def _seconds(clip: Clip, step_s: float, width: int, shown_s: float, layout: Layout) -> Image.Image:
-    """Ticks of the time since the reset, below bars of this width of which `shown_s` are shown."""
-    size = layout.small_text
-    height = line_height(size) + 3 if layout.height >= ROOMY else 0
-    picture = Image.new("RGBA", (width, height), FAINT_COLOR + "00")
-    if not height:
-        return picture
-    ink = ImageDraw.Draw(picture)
-    begin, duration_s = float(clip.time[0]), clip.frames * step_s
-    step = next(each for each in TICKS_S if shown_s / each <= 8 or each == TICKS_S[-1])
-    numbers = takewhile(lambda n: n * step <= begin + duration_s + 1e-9, count())
-    for second in (n * step for n in numbers if n * step >= begin - 1e-9):
-        x = (second - begin) / duration_s * width
-        ink.line((x, 0, x, 2), fill=FAINT_COLOR)
-        text = f"{second:g} s"
-        half = text_width(text, size) / 2
-        at = min(max(x, half), width - half), 3
-        ink.text(at, text, fill=FAINT_COLOR, font=font(size), anchor="ma")
-    return picture
+class _Seconds:
+    """Ticks of the time since the reset, below bars; `height` is in pixels.
 
+    Args:
+        width: of the bars of the whole clip, pixels.
+        inner: of the part of them that is shown, pixels.
+    """
+
+    def __init__(
+        self, clip: Clip, duration_s: float, width: int, inner: int, layout: Layout
+    ) -> None:
+        size = layout.small_text
+        self.height = line_height(size) + 3 if layout.height >= ROOMY else 0
+        self._inner = inner
+        self._texts: list[tuple[int, int]] = []
+        picture = Image.new("RGBA", (width, self.height), FAINT_COLOR + "00")
+        begin = float(clip.time[0])
+        end, per_second = begin + duration_s, width / duration_s
+        room = LABEL_ROOM * text_width(f"{end:.1f} s", size)
+        step = next((each for each in TICKS_S if each * per_second >= room), TICKS_S[-1])
+        numbers = takewhile(lambda n: n * step <= end + 1e-9, count())
+        ink = ImageDraw.Draw(picture)
+        for second in (n * step for n in numbers if self.height and n * step >= begin - 1e-9):
+            x = (second - begin) * per_second
+            ink.line((x, 0, x, 2), fill=FAINT_COLOR)
+            text = f"{second:g} s"
+            half = math.ceil(text_width(text, size) / 2)
+            x = min(max(round(x), half), width - half)
+            ink.text((x, 3), text, fill=FAINT_COLOR, font=font(size), anchor="ma")
+            self._texts.append((x - half, x + half))
+        self._picture = np.asarray(picture)
+
+    def draw(self, frame: Canvas, first: int, left: int, top: int) -> None:
+        """Draw what is below the bars from pixel `first` on; a label that is cut is left out."""
+        if not self.height:
+            return
+        last = first + self._inner
+        shown = self._picture[:, first:last].copy()
+        for begin, end in self._texts:
+            if begin < first < end or begin < last < end:
+                shown[3:, max(begin - first, 0) : end - first] = 0
+        Sprite(Image.fromarray(shown)).draw(frame, left, top)
+
+
+LABEL_ROOM = 2.2
+"""Least distance of ticks, in widths of a label."""
 
 TICKS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 """Distances of ticks, s."""

@@ -12,6 +12,7 @@ from jaxtyping import Float64, Int
 from glassviz.agents.config import Physics
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.gait.cycles import Cycles
+from glassviz.video.backdrop import Background, draw_line, set_backdrop
 from glassviz.video.clip import Canvas
 from glassviz.video.opengl import choose_backend
 
@@ -19,9 +20,6 @@ Quality = Literal["fast", "smooth", "full"]
 
 Position = Float64[np.ndarray, " nq"]
 Velocity = Float64[np.ndarray, " nv"]
-
-FLOOR_M = 100.0
-"""Extent of the drawn floor in front of and behind the start."""
 
 MULTISAMPLES: dict[Quality, int] = {"fast": 0, "smooth": 4, "full": 4}
 FULL_VIEW = (0.0, 1.0)
@@ -47,6 +45,7 @@ class Scene:
             samples only, `fast` none of these.
         window: top and bottom of the drawn part of the camera's view, as shares of its height;
             horizontally it is centred, with the width given by the picture's aspect ratio.
+        background: what is behind and below the body: see `backdrop.set_backdrop`.
     """
 
     physics: Physics
@@ -55,6 +54,7 @@ class Scene:
     height: int
     quality: Quality
     window: tuple[float, float] = FULL_VIEW
+    background: Background = "sky"
 
 
 @runtime_checkable
@@ -91,16 +91,13 @@ class MujocoRenderer:
         model.vis.global_.offwidth = scene.width
         model.vis.global_.offheight = scene.height
         model.vis.quality.offsamples = MULTISAMPLES[scene.quality]
-        # The suite draws the floor from two metres behind the start only, though contacts have
-        # no edge: an agent moving backwards would seem to leave it.
-        model.geom("floor").pos[0] = 0.0
-        model.geom("floor").size[0] = FLOOR_M
         cameras = [model.camera(i).name for i in range(model.ncam)]
         if scene.camera not in cameras:
             raise UsageError(
                 f"camera: expected one of {', '.join(cameras)}, found {scene.camera!r}"
             )
-        self._camera, self._window = scene.camera, scene.window
+        set_backdrop(model, scene.background, scene.camera)
+        self._camera, self._window, self._background = scene.camera, scene.window, scene.background
         self._model = model
         self._data = mujoco.MjData(model)
         self._forward = mujoco.mj_forward
@@ -151,6 +148,8 @@ class MujocoRenderer:
 
     def _update_scene(self) -> None:
         self._renderer.update_scene(self._data, self._camera)
+        if self._background != "sky":
+            draw_line(self._renderer.scene)
         if self._window != FULL_VIEW:
             # Cropping before rendering wastes no pixels.
             above, below = self._window
@@ -203,13 +202,19 @@ class Renderers:
 class StillMaker(Renderers):
     """Draws stills of the body. Close it, or use it in `with`."""
 
+    def __init__(
+        self, open_renderer: OpenRenderer = MujocoRenderer, background: Background = "sky"
+    ) -> None:
+        super().__init__(open_renderer)
+        self._background: Background = background
+
     def prepare(self, physics: Physics, width: int, height: int) -> Scene:
         """Open a renderer for pictures of a size, unless one is open.
 
         Raises:
             GlassvizError: no OpenGL backend works.
         """
-        scene = Scene(physics, "cam0", width, height, "full", BODY_VIEW)
+        scene = Scene(physics, "cam0", width, height, "full", BODY_VIEW, self._background)
         self.of(scene)
         return scene
 

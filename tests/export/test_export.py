@@ -1,5 +1,6 @@
 """Exports: what is at one phase, what has no row and why, what fits a size, what captions say."""
 
+import copy
 import dataclasses
 import re
 import subprocess
@@ -38,12 +39,14 @@ from glassviz.rollout.run import Run
 from glassviz.text import printable
 from glassviz.video import encode
 from glassviz.video.encode import probe
-from glassviz.video.mosaic import MAX_HEIGHT, MAX_WIDTH, Track
+from glassviz.video.mosaic import MAX_HEIGHT, MAX_WIDTH, Look, Sheet, Track
 from tests.helpers.commands import invoke
 from tests.helpers.fake_renderer import BACKEND, FakeRenderer, read_number
 from tests.helpers.planted_runs import HOP, KNEE, STILL, UNLOCKED, assessed, planted
 
 HOSTILE = "<img src=x>\x1b[31m`*[a](b)|# ../../evil"
+FAST = Look("fast")
+CHECKOUT = Path(__file__).parents[2]
 SHORT = dataclasses.replace(HOP, frames=150)
 
 
@@ -116,7 +119,7 @@ def picture(reel, canvas, cell):
 def test_cells_of_a_grid_show_one_phase_at_any_time_within_a_frame(runs):
     source = Source.of(runs["hop"])
     plan = plan_grid(source)
-    reel = grid_film(source, plan, "mp4", "fast", 6, 0.25)
+    reel = grid_film(source, plan, "mp4", FAST, 6, 0.25)
     assert len(reel.cells) == 6 * len(plan.rows) == 24
     assert plan.cycles == 2
     one_frame = 100 * source.trace.frame_dt_s / (0.8 * plan.period_s)
@@ -130,7 +133,7 @@ def test_cells_of_a_grid_show_one_phase_at_any_time_within_a_frame(runs):
 def test_cells_are_lit_while_they_have_their_rows_label_and_it_is_the_frames_own(runs):
     source = Source.of(runs["hop"])
     plan = plan_grid(source)
-    reel = grid_film(source, plan, "mp4", "fast", 4, 0.25)
+    reel = grid_film(source, plan, "mp4", FAST, 4, 0.25)
     for i, row in enumerate(plan.rows):
         for cell in reel.cells[4 * i : 4 * i + 4]:
             assert cell.highlighted.any() and not cell.highlighted.all()
@@ -141,14 +144,14 @@ def test_rows_come_in_the_order_of_the_gait_and_show_different_cycles(runs):
     source = Source.of(runs["hop"])
     plan = plan_grid(source)
     assert [row.label for row in plan.rows] == [0, 1, 2, 3]
-    reel = grid_film(source, plan, "mp4", "fast", 3, 0.25)
+    reel = grid_film(source, plan, "mp4", FAST, 3, 0.25)
     assert len({cell.note for cell in reel.cells}) > len(reel.cells) / 2
 
 
 def test_runs_on_a_wall_show_one_phase(runs):
     sources = [Source.of(runs["hop"]), Source.of(runs["hop"], episode=1)]
     plan = plan_wall(sources)
-    reel = wall_film(sources, plan, shared_colors(sources), "mp4", "fast")
+    reel = wall_film(sources, plan, shared_colors(sources), "mp4", FAST)
     assert plan.cycles >= 5 and all(plan.pieces)
     for t, canvas in enumerate(frames_of(reel)):
         one, other = (read_number(picture(reel, canvas, cell)) % 100 for cell in reel.cells)
@@ -268,7 +271,7 @@ def test_a_raster_without_cycles_is_one_sentence(runs):
 
 def test_a_part_or_an_episode_that_there_is_not_is_refused(runs, studio):
     source = Source.of(runs["hop"])
-    with pytest.raises(UsageError, match=r"within 0:10 s, found 4:11"):
+    with pytest.raises(UsageError, match=r"within 0-10 s, found 4-11"):
         kinds.clip(source, studio, (4.0, 11.0))
     with pytest.raises(UsageError, match="expected 1 to 2, the episodes of hop, found 3"):
         Source.of(runs["hop"], episode=2)
@@ -279,7 +282,7 @@ def test_the_cells_of_a_wall_share_a_screen_without_overlap(runs, count):
     sources = [Source.of(runs["hop"])] * count
     own = shared_colors(sources[:1])
     colors = dataclasses.replace(own, colors=own.colors * count)
-    reel = wall_film(sources, plan_wall(sources), colors, "mp4", "fast")
+    reel = wall_film(sources, plan_wall(sources), colors, "mp4", FAST)
     places = [(cell.x, cell.y) for cell in reel.cells]
     assert len(set(places)) == count
     assert reel.width <= MAX_WIDTH
@@ -604,6 +607,51 @@ def test_ctrl_c_leaves_nothing_half_written_and_the_captions_of_what_is_there(ru
     assert files - {CAPTIONS} == set(sections(tmp_path)) if CAPTIONS in files else not files
 
 
+def test_a_wall_of_a_part_shows_that_part_of_every_episode_in_real_time(runs):
+    sources = [Source.of(runs["hop"]), Source.of(runs["knee"]), Source.of(runs["still"])]
+    plan = plan_wall(sources, 1.0, (1.0, 2.0))
+    assert plan.pieces == (None, None, None) and plan.seconds == 1.0
+    reel = wall_film(sources, plan, shared_colors(sources), "mp4", FAST, 1.0)
+    for cell, source in zip(reel.cells, sources, strict=True):
+        first = round(1.0 / source.trace.frame_dt_s)
+        expected = source.trace.qpos[source.episode, first : 2 * first]
+        assert np.abs(cell.track.qpos[0] - expected[0]).max() < 1e-6
+        assert reel.frames == 30
+    with pytest.raises(UsageError, match="expected a part of the episode"):
+        plan_wall(sources, 1.0, (1.0, 1000.0))
+
+
+def test_names_on_a_wall_are_whole_and_told_apart_by_their_ends(runs, monkeypatch):
+    written = []
+    monkeypatch.setattr(Sheet, "text", lambda self, x, y, text, *_, **__: written.append(text))
+    sources = [Source.of(runs["hop"]) for _ in range(18)]
+    names = [f"tdmpc2-small-with-a-tail-s{i}" for i in range(18)]
+    for i, (source, name) in enumerate(zip(sources, names, strict=True)):
+        run = copy.copy(source.run)
+        run.name = name
+        sources[i] = Source.of(run)
+    wall_film(sources, plan_wall(sources), shared_colors(sources), "mp4", FAST)
+    assert set(names) <= set(written)
+    assert any("; policy (pi)" in text or "; planner (mppi)" in text for text in written)
+
+
+def test_a_grid_of_a_part_has_the_visits_of_that_part_alone(runs):
+    source = Source.of(runs["hop"])
+    whole, part = plan_grid(source), plan_grid(source, (1.0, 6.0))
+    first, last = (round(each / source.trace.frame_dt_s) for each in (1.0, 6.0))
+    assert 0 < len(part.pieces) < len(whole.pieces)
+    assert all(first <= piece.first and piece.last <= last for piece in part.pieces)
+
+
+def test_cells_have_the_size_that_is_asked_for_on_a_sheet_of_their_colour(runs):
+    source = Source.of(runs["hop"])
+    plan = plan_grid(source)
+    reel = grid_film(source, plan, "mp4", Look("fast", "white", (100, 120)), 3, 0.25)
+    assert (reel.scene.width, reel.scene.height) == (100, 120)
+    assert reel.scene.background == "white"
+    assert (reel.background[:4] == 255).all()
+
+
 # The command --------------------------------------------------------------------------------------
 
 
@@ -622,7 +670,7 @@ def test_a_tiny_agent_is_exported_from_its_checkpoint_by_a_real_renderer(tmp_pat
     params = init_params(tiny.AGENT, jax.random.key(0))
     checkpoints.save(Path("hop.safetensors"), tiny.AGENT, params, {"recipe": "tiny"})
     options = ("hop.safetensors", "--controller", "pi", "--episodes", "1")
-    told = glassviz(*options, "--clip", "0.2:0.6", "-o", "part.mp4")
+    told = glassviz(*options, "--clip", "0.2-0.6", "-o", "part.mp4")
     assert "0.20 to 0.60 s of the episode" in told
     assert probe(Path("part.mp4")).frames == 20
     told = glassviz(*options, "--strip", "-o", "strip.png")
@@ -651,15 +699,58 @@ def test_a_full_set_of_runs_one_of_which_fails_exits_with_1(runs, tmp_path, monk
     [
         ((), "expected one of --grid, --wall"),
         (("--grid", "--strip"), "found --grid and --strip"),
-        (("--grid", "--clip", "1:2"), "--clip: works alone or with --gif, --strip or --timeline"),
-        (("--clip", "now"), "expected start and end in seconds such as 4:10, found 'now'"),
+        (("--raster", "--clip", "1-2"), "--clip: works alone or with --grid, --wall, --strip, "),
         (("--strip", "--speed", "2"), "--speed: only affects --grid and --wall, found --strip"),
+        (("--strip", "--size", "99x99"), "--size: only affects --clip, --gif, --grid and --wall"),
+        (("--raster", "--background", "white"), "--background: only affects --clip, --gif, "),
+        (("--wall", "--size", "40x400"), "size: expected 64 to 1920 pixels a side for each pict"),
+        (("--clip", "0-1", "--size", "321x241"), "even numbers of at least 64"),
         (("--all", "x", "-o", "y.mp4"), "found --all, which names its folder"),
         (("--grid", "--speed", "9"), "--speed: expected 0.05 to 4"),
     ],
 )
 def test_options_that_exclude_each_other_are_one_sentence(arguments, told):
     assert told in glassviz("x.npz", *arguments, code=2)
+
+
+@pytest.mark.parametrize("command", ["render", "export"])
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--clip", "now"), "--clip: expected start and end in seconds such as 4-10, found 'now'"),
+        (("--clip", "4:10"), "--clip: expected start and end in seconds such as 4-10"),
+        (("--clip", "4-4"), "--clip: expected start and end in seconds such as 4-10"),
+        (("--clip", "0-1", "--size", "wide"), "--size: expected width x height such as 640x480"),
+    ],
+)
+def test_all_commands_understand_clip_and_size_alike(command, arguments, told):
+    assert told in invoke(command, "x.npz", *arguments, code=2).stderr
+
+
+@pytest.mark.parametrize("command", ["render", "export"])
+def test_a_part_that_an_episode_does_not_have_is_refused_before_it_is_recorded(
+    command, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    agent = CHECKOUT / "checkpoints" / "refined-small-s1.safetensors"
+    done = invoke(command, agent, "--steps", "100", "--clip", "1-3", code=2)
+    assert "refined-small-s1: clip: expected a part of the episode, within 0-2 s" in done.stderr
+    assert not list(tmp_path.rglob("*.npz"))
+
+
+def test_the_name_of_a_film_says_what_part_of_it_it_shows_and_on_what(runs, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    trace, options = runs["hop"].trace_path, ("--clip", "0-0.1", "--background", "white")
+    glassviz(trace, *options, "--size", "320x240")
+    [film] = Path("renders").iterdir()
+    assert film.name.endswith("-clip-0-0.1s-320x240-white.mp4")
+    assert probe(film).size == (320, 240)
+    invoke("render", trace, *options, "--size", "320x240")
+    [rendered] = set(Path("renders").iterdir()) - {film}
+    assert rendered.name.endswith("-0-0.1s-320x240-white.mp4")
+    assert probe(rendered).frames == probe(film).frames == 5
+    for path in (film, rendered):
+        assert "background white" in probe(path).comment
 
 
 def test_the_ending_of_a_name_must_be_one_of_the_kinds(runs):

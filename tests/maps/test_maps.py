@@ -746,7 +746,7 @@ def test_galleries_of_several_runs_go_by_their_names(folder, tmp_path):
 
 def test_checkpoints_of_one_name_have_a_map_a_name_and_a_gallery_each(tmp_path, monkeypatch, short):
     # The command names no renderer, and the default was bound when the function was defined.
-    monkeypatch.setattr("glassviz.figures.gallery.StillMaker", lambda _: StillMaker(FakeRenderer))
+    monkeypatch.setattr("glassviz.figures.gallery.StillMaker", lambda *_: StillMaker(FakeRenderer))
     monkeypatch.chdir(tmp_path)
     for name, sha256 in (("one", GLASS), ("two", OTHER)):
         other = replace(short, header=short.header | {})

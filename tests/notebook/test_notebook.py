@@ -29,7 +29,13 @@ CHECKOUT = Path(__file__).parents[2]
 AGENT = CHECKOUT / "checkpoints" / "refined-small-s1.safetensors"
 HOSTILE = '<script>alert(1)</script>"><img src=x onerror=alert(2)>{{ 7 * 7 }}'
 FACTS = FilmReport(
-    *(1, 50.0, 320, 240, "h264", "yuv420p", True, True, ""), Path("x"), "none", "fast", 0.0, ()
+    *(1, 50.0, 320, 240, "h264", "yuv420p", True, True, ""),
+    Path("x"),
+    "none",
+    "fast",
+    "sky",
+    0.0,
+    (),
 )
 HEAVY = ("jax", "mujoco", "numpy", "scipy", "matplotlib", "sklearn", "cv2", "jinja2")
 

@@ -82,7 +82,7 @@ def test_the_report_tells_what_is_in_the_file(tmp_path):
     assert (report.codec, report.pixel_format) == ("h264", "yuv420p")
     assert (report.renderer, report.quality) == (BACKEND.renderer, "full")
     assert report.notes == ()
-    assert probe(report.path).comment == f"glassviz, trace {trace.sha256}"
+    assert probe(report.path).comment == f"glassviz, background sky, trace {trace.sha256}"
 
 
 @pytest.mark.parametrize("jobs", [2, 3])

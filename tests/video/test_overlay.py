@@ -23,6 +23,7 @@ from glassviz.video.overlay import (
     Timeline,
     greek_font,
     line_height,
+    text_width,
 )
 from tests.helpers.traces import clock_trace
 
@@ -269,3 +270,41 @@ def test_a_given_name_widens_the_chip_and_leaves_the_status_uncovered(width, hei
     assert wide > narrow
     right = slice(width * 2 // 3, None)
     assert (frame[:, right] == plain[:, right]).all()
+
+
+def seconds_row(clip, width, height, t):
+    """What is below the bars of the timeline, without ticks: brightness over the panel's own."""
+    layout = Layout.of(width, height)
+    frame = np.zeros((height, width, 3), np.uint8)
+    timeline = Timeline(clip, layout)
+    timeline.draw(frame, t)
+    bottom = height - layout.margin - layout.padding
+    return frame[bottom - line_height(layout.small_text) : bottom].max(axis=-1)
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 300), (640, 480), (480, 480), (1280, 720)])
+def test_no_label_of_the_seconds_is_cut_wherever_the_window_is(width, height):
+    clip = Clip.of(clock_trace(frames=600, dwell=10), 0)
+    layout = Layout.of(width, height)
+    left, right = layout.margin + layout.padding, width - layout.margin - layout.padding
+    # Of a label that is cut, its "s" or its digits are alone.
+    shown = [seconds_row(clip, width, height, t) > 120 for t in range(0, 600, 7)]
+    narrowest = text_width("1 s", layout.small_text)
+    for row in shown:
+        columns = np.flatnonzero(row[:, left:right].any(axis=0))
+        apart = np.flatnonzero(np.diff(columns) > layout.small_text)
+        starts, ends = columns[[0, *(apart + 1)]], columns[[*apart, -1]]
+        assert (ends - starts).min() > 0.7 * narrowest
+
+
+@pytest.mark.parametrize(("width", "height"), [(400, 300), (360, 800), (640, 480), (1920, 1080)])
+def test_labels_of_the_seconds_do_not_run_into_each_other(width, height):
+    layout = Layout.of(width, height)
+    for frames in (12, 100, 299, 301, 1000):
+        clip = Clip.of(clock_trace(frames=frames, dwell=10), 0)
+        row = seconds_row(clip, width, height, 0) > 120
+        columns = np.flatnonzero(row.any(axis=0))
+        widest = text_width("10.5 s", layout.small_text)
+        apart = np.flatnonzero(np.diff(columns) > layout.small_text)
+        starts, ends = columns[[0, *(apart + 1)]], columns[[*apart, -1]]
+        assert (ends - starts).max() < 1.2 * widest

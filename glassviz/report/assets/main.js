@@ -1,4 +1,5 @@
 import { askedBy, fragmentOf } from "./address.js";
+import { noClip, saveClip } from "./clip.js";
 import { Clock } from "./clock.js";
 import { page, sameSet } from "./data.js";
 import { settled } from "./dom.js";
@@ -184,6 +185,28 @@ of("match").addEventListener("click", () => {
 const panes = () => [left, right].filter(Boolean);
 of("picture").addEventListener("click", () => panes().forEach(savePicture));
 of("table").addEventListener("click", () => panes().forEach(saveTable));
+/** While a clip is recorded: what gives it up. */
+let recording = null;
+of("clip").addEventListener("click", async () => {
+  if (recording) return recording.abort();
+  const ready = of("clip").textContent;
+  const say = (text) => (of("clip").textContent = text);
+  recording = new AbortController();
+  clock.pause();
+  let told = null;
+  for (const pane of panes()) {
+    told = noClip(pane);
+    if (told || recording.signal.aborted) break;
+    await saveClip(pane, (done, all) =>
+      say(`Stop recording: ${done.toFixed(0)} of ${all.toFixed(0)} s`), recording.signal)
+      .catch(() => (told = "This browser lets no page record this film"));
+  }
+  recording = null;
+  say(told ?? ready);
+  if (!told) return;
+  of("live").textContent = told;
+  setTimeout(() => say(ready), 4000);
+});
 of("copy").addEventListener("click", async () => {
   const address = `${location.href.split("#")[0]}#${fragmentOf(left, right, clock)}`;
   const done = await navigator.clipboard?.writeText(address).then(() => true, () => false);

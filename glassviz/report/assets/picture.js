@@ -6,7 +6,7 @@ import { colors, FONT } from "./charts.js";
 const SCALE = 2;
 
 /** Offer a file for saving. */
-function save(blob, name) {
+export function save(blob, name) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(blob);
   link.download = name;
@@ -14,7 +14,7 @@ function save(blob, name) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }
 
-const stem = ({run, episode}) =>
+export const stem = ({run, episode}) =>
   `${run.name}-${run.controller}-episode-${episode.number}`.replace(/[^\p{L}\p{N}._-]+/gu, "_");
 
 /** Draw a pane as it stands: film, charts with their marks, titles and readouts. */

@@ -48,6 +48,11 @@ export class Score extends View {
     return Math.min(this.window ?? this.episode.frames, this.episode.frames);
   }
 
+  /** First frame that is shown, and the one after the last. */
+  get part() {
+    return [this.#start, this.#start + this.#span];
+  }
+
   get #perFrame() {
     return (this.width - this.#left - RIGHT) / this.#span;
   }
@@ -102,14 +107,14 @@ export class Score extends View {
     this.moveMark(0, x, 0);
   }
 
-  get #part() {
+  get #zoomed() {
     return {startValue: this.#start, endValue: this.#start + this.#span};
   }
 
   /** Show the window's part of what is drawn, on scales that fit it. */
   #turn() {
     if (this.window) this.chart.setOption({yAxis: this.#scales()});
-    this.chart.dispatchAction({type: "dataZoom", ...this.#part});
+    this.chart.dispatchAction({type: "dataZoom", ...this.#zoomed});
   }
 
   /** Ends of each lane's scale, over what the window shows. */
@@ -181,7 +186,7 @@ export class Score extends View {
     this.option({
       grid, xAxis, yAxis,
       dataZoom: [{type: "inside", disabled: true, xAxisIndex: LANES.map((_, i) => i),
-        filterMode: "weakFilter", ...this.#part}],
+        filterMode: "weakFilter", ...this.#zoomed}],
       title: [
         this.#laneName(labelled ? "label" : "gait", 0, grid, own),
         ...(labelled ? [this.#laneName("gait", 1, grid, own)] : []),

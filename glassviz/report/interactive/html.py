@@ -26,7 +26,7 @@ from glassviz.report.interactive.page import InteractivePage
 
 SCRIPTS = (
     *("dom", "data", "told", "clock", "film", "charts", "score", "raster", "map", "graph"),
-    *("pane", "picture", "address", "keyboard", "main"),
+    *("pane", "picture", "clip", "address", "keyboard", "main"),
 )
 """Modules of `assets`, in an order where each follows its imports."""
 

@@ -31,6 +31,7 @@ from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import printable
 from glassviz.trace import Trace
+from glassviz.video.backdrop import Background
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
 from glassviz.video.renderer import (
@@ -247,8 +248,11 @@ class Projectionist(Renderers):
     `failure` says why films are missing; None if none is.
     """
 
-    def __init__(self, open_renderer: OpenRenderer = MujocoRenderer) -> None:
+    def __init__(
+        self, open_renderer: OpenRenderer = MujocoRenderer, background: Background = "sky"
+    ) -> None:
         super().__init__(open_renderer)
+        self._background: Background = background
         self.failure: str | None = None
 
     def film(
@@ -256,21 +260,26 @@ class Projectionist(Renderers):
     ) -> bytes | None:
         """MP4 film of an episode, counted from 0; None if it cannot be drawn."""
         try:
-            scene = Scene(trace.header["env"]["physics"], "cam0", *DRAWN, "fast", BODY_VIEW)
-            return _film(trace, episode, self.of(scene), on_frame)
+            physics = trace.header["env"]["physics"]
+            scene = Scene(physics, "cam0", *DRAWN, "fast", BODY_VIEW, self._background)
+            return _film(trace, episode, self.of(scene), self._background, on_frame)
         except GlassvizError as error:
             self.failure = str(error)
             return None
 
 
 def _film(
-    trace: Trace, episode: int, renderer: FrameRenderer, on_frame: Callable[[], None]
+    trace: Trace,
+    episode: int,
+    renderer: FrameRenderer,
+    background: Background,
+    on_frame: Callable[[], None],
 ) -> bytes:
     clip = Clip.of(trace, episode)
     fps, _ = frame_rate(trace.frame_dt_s, 1.0, "mp4")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "film.mp4"
-        comment = f"glassviz, trace {trace.sha256}, episode {episode + 1}"
+        comment = f"glassviz, background {background}, trace {trace.sha256}, episode {episode + 1}"
         with Encoder(path, *SIZE, fps, "mp4", comment, extra=SEEKABLE) as encoder:
             for qpos, qvel in zip(clip.qpos, clip.qvel, strict=True):
                 drawn = renderer.render(qpos, qvel)
@@ -446,6 +455,7 @@ def compose(
     method: Method = "umap",
     on_frame: Callable[[int, int], None] = lambda done, total: None,
     open_renderer: OpenRenderer = MujocoRenderer,
+    background: Background = "sky",
 ) -> InteractivePage:
     """Compose the page; films and maps the traces.
 
@@ -456,6 +466,7 @@ def compose(
         films: episodes per run: for 1 the one with the median return, otherwise evenly from the
             lowest to the highest return.
         on_frame: called with frames filmed and in all.
+        background: of the films: see `backdrop.set_backdrop`.
 
     Raises:
         GlassvizError: a trace is no longer what it was.
@@ -472,7 +483,7 @@ def compose(
 
     runs: dict[int, RunView] = {}
     found: dict[str, bytes] = {}
-    with Projectionist(open_renderer) as projectionist:
+    with Projectionist(open_renderer, background) as projectionist:
         for own in _by_checkpoint(assessed):
             places = places_of(own, method)
             for i, row in enumerate(own):

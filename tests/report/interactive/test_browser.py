@@ -1,13 +1,18 @@
 """The interactive report in a real browser: what it shows and does."""
 
+import base64
 import dataclasses
 import json
+import re
+import subprocess
 
+import cv2
 import numpy as np
 import pytest
 
 from glassviz.report.interactive.html import write
 from tests.helpers.chromium import SCROLL_WIDTH
+from tests.helpers.fake_renderer import read_number
 from tests.helpers.interactive_page import (
     FRAME,
     GRAPH,
@@ -566,6 +571,96 @@ def test_what_is_shown_is_saved_as_a_picture(player, page):
         " found.add(`${data[i]},${data[i + 1]},${data[i + 2]}`); return found.size; })"
     )
     assert colours > 50
+
+
+def saved(player, number, folder):
+    """The file that was saved, in a folder."""
+    text = player.evaluate(
+        f"new Promise((resolve) => {{ const reader = new FileReader(); reader.onload = () =>"
+        f" resolve(reader.result); reader.readAsDataURL(kept[{number}].blob); }})"
+    )
+    path = folder / player.evaluate(f"kept[{number}].name")
+    path.write_bytes(base64.b64decode(text.partition(",")[2]))
+    return path
+
+
+@in_browser
+def test_the_window_of_the_film_is_saved_as_a_clip_that_lasts_as_long(player, page, tmp_path):
+    from glassviz.video.encode import probe
+
+    player.wait_for("document.querySelector('video').readyState > 1")
+    player.evaluate(
+        "(() => { const zoom = document.getElementById('zoom'); zoom.value = '2';"
+        " zoom.dispatchEvent(new Event('change')); })()"
+    )
+    player.seek(400)
+    player.evaluate(KEPT)
+    player.evaluate("document.getElementById('clip').click()")
+    assert player.wait_for("document.getElementById('clip').textContent.includes(' of 2 s')")
+    player.wait_for("kept.length && kept[0].name")
+    assert player.evaluate("document.getElementById('clip').textContent") == "Save clip"
+    episode = page.runs[0].shown[0].number
+    path = saved(player, 0, tmp_path)
+    assert path.name == f"hopper-mppi-episode-{episode}-7.8-9.8s.webm"
+    facts = probe(path)
+    assert facts.size == (480, 360 + 52)
+    capture = cv2.VideoCapture(str(path))
+    pictures, times = [], []
+    while (read := capture.read())[0]:
+        pictures.append(read_number(read[1][:360]))
+        times.append(capture.get(cv2.CAP_PROP_POS_MSEC))
+    assert 1500 < times[-1] < 3500
+    assert pictures == sorted(pictures)
+    assert pictures[0] in range(390, 396) and pictures[-1] in range(480, 491)
+    assert 1.5 < duration_s(path) < 3.5
+
+
+def duration_s(path):
+    """The duration in the file's head, as players show it."""
+    from glassviz.video.encode import find_ffmpeg
+
+    done = subprocess.run([find_ffmpeg().path, "-i", path], capture_output=True, text=True)
+    hours, minutes, seconds = re.search(r"Duration: (\d+):(\d+):([\d.]+)", done.stderr).groups()
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+@in_browser
+def test_recording_a_clip_can_be_given_up(player):
+    player.wait_for("document.querySelector('video').readyState > 1")
+    player.evaluate(KEPT)
+    player.evaluate("document.getElementById('clip').click()")
+    player.wait_for("document.getElementById('clip').textContent.startsWith('Stop')")
+    player.evaluate("document.getElementById('clip').click()")
+    player.wait_for("document.getElementById('clip').textContent === 'Save clip'")
+    assert player.evaluate("kept.length") == 0
+
+
+@in_browser
+def test_a_browser_that_records_nothing_says_so(player):
+    said = "document.getElementById('clip').textContent"
+    player.wait_for("document.querySelector('video').readyState > 1")
+    player.evaluate("delete window.MediaRecorder")
+    player.evaluate("document.getElementById('clip').click()")
+    assert player.evaluate(said) == "This browser records no clips"
+
+
+@in_browser
+def test_without_a_film_there_is_no_clip_to_save(filmless, tmp_path, browser):
+    write(filmless, tmp_path / "r.html")
+    browser.show(tmp_path / "r.html")
+    browser.evaluate("document.getElementById('clip').click()")
+    said = browser.evaluate("document.getElementById('clip').textContent")
+    assert said == "No film to save"
+
+
+@in_browser
+def test_a_film_that_the_page_may_not_read_is_not_recorded(page, tmp_path, browser):
+    write(page, tmp_path / "r.html", link=True)
+    browser.show(tmp_path / "r.html")
+    browser.wait_for("document.querySelector('video').readyState > 1")
+    browser.evaluate("document.getElementById('clip').click()")
+    said = "document.getElementById('clip').textContent"
+    assert browser.wait_for(f"{said}.startsWith('This') && {said}").endswith("record this film")
 
 
 @in_browser
