@@ -1,7 +1,7 @@
 """One plan of a published agent: the direct transcription against the shipped planner.
 
     python benchmarks/planner.py [--rounds N] [--precision bf16] [--json FILE]
-    python benchmarks/planner.py --precision bf16 --returns CHECKPOINT [--episodes N]
+    python benchmarks/planner.py --precision bf16 --returns CHECKPOINT… [--episodes N] [--steps N]
 
 Agents are 512 wide with random parameters, both families; 512 samples, horizon 3, 6 iterations.
 Transcription, planner and the bare matrix products of one plan take turns, round by round, so that
@@ -19,6 +19,8 @@ import json
 import platform
 import statistics
 import sys
+import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -226,32 +228,47 @@ def compare(family: str, precisions: list[str], rounds: int) -> dict[str, Any]:
     }
 
 
-def compare_returns(path: Path, precisions: list[str], episodes: int) -> dict[str, list[float]]:
-    """Returns of a checkpoint's planner from the same resets in each precision."""
-    from glassviz.checkpoints import load
-    from glassviz.envs.hopper import HopperBatch
-    from glassviz.rollout.rollout import roll_out
+def compare_returns(
+    paths: list[Path], precisions: list[str], episodes: int, steps: int | None
+) -> dict[str, Any]:
+    """Returns, verdicts and CPU time of agents' planners from the same resets, by precision.
 
-    checkpoint = load(path)
-    config = checkpoint.config
-    returns = {}
-    for precision in precisions:
-        planner = replace(config.planner, precision=PRECISIONS[precision])
-        (arrays,) = roll_out(
-            config,
-            [checkpoint.params],
-            "mppi",
-            HopperBatch(config.env, episodes),
-            seed=0,
-            steps=config.env.episode_steps,
-            planner=planner,
-        )
-        returns[precision] = arrays["reward"].sum(axis=1).tolist()
-        print(
-            f"{path.name} {precision}: return {statistics.mean(returns[precision]):.1f} over "
-            f"{episodes} episodes: {', '.join(f'{r:.0f}' for r in returns[precision])}"
-        )
-    return returns
+    Episode by episode, the precisions take turns; ratios are of CPU times, which depend little on
+    what else runs.
+    """
+    from glassviz.report.phrases.verdicts import row_line
+    from glassviz.rollout.run import assess_all
+    from glassviz.rollout.traces import RolloutOptions
+
+    found: dict[str, Any] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for path in paths:
+            cpu_s = dict.fromkeys(precisions, 0.0)
+            for count, precision in itertools.product(range(1, episodes + 1), precisions):
+                options = RolloutOptions(count, steps=steps, precision=PRECISIONS[precision])
+                warm_up = replace(options, episodes=1, steps=2)
+                assess_all(path, warm_up, folder, 1)
+                begun = time.process_time()
+                [run] = assess_all(path, options, folder, 1)
+                cpu_s[precision] += time.process_time() - begun
+                if count < episodes:
+                    continue
+                stability = run.stability
+                plans = episodes * stability.frames
+                print(f"{precision}: {row_line(run.name, stability, done=True)}")
+                found[f"{path.stem} {precision}"] = {
+                    "returns": run.trace.returns.tolist(),
+                    "gait": stability.gait.split,
+                    "labels": stability.label_split,
+                    "basin": stability.basin.split,
+                    "cpu_ms_per_plan": 1e3 * cpu_s[precision] / plans,
+                }
+            costs = [1e3 * seconds / plans for seconds in cpu_s.values()]
+            told = ", ".join(
+                f"{name} {cost:.1f}" for name, cost in zip(precisions, costs, strict=True)
+            )
+            print(f"CPU ms a plan: {told}; ratio {costs[0] / costs[-1]:.2f}", flush=True)
+    return found
 
 
 def main() -> None:
@@ -259,8 +276,9 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--families", nargs="+", choices=AGENTS, default=list(AGENTS))
     parser.add_argument("--precision", choices=PRECISIONS, default="fp32")
-    parser.add_argument("--returns", type=Path, metavar="CHECKPOINT")
+    parser.add_argument("--returns", type=Path, nargs="+", metavar="CHECKPOINT")
     parser.add_argument("--episodes", type=int, default=10)
+    parser.add_argument("--steps", type=int, help="of an episode; by default all")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
     precisions = list(dict.fromkeys(["fp32", options.precision]))
@@ -269,7 +287,9 @@ def main() -> None:
     print(f"jax {jax.__version__} on {device.device_kind} ({platform.machine()})")
     found: dict[str, Any] = {"jax": jax.__version__, "device": device.device_kind}
     if options.returns:
-        found["returns"] = compare_returns(options.returns, precisions, options.episodes)
+        found["returns"] = compare_returns(
+            options.returns, precisions, options.episodes, options.steps
+        )
     else:
         found |= {f: compare(f, precisions, options.rounds) for f in options.families}
     if options.json:

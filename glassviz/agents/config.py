@@ -15,6 +15,7 @@ from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Shar
 Family = Literal["glass", "tdmpc2"]
 Task = Literal["hopper-hop", "hopper-stand"]
 Physics = Literal["dm_control", "playground"]
+Precision = Literal["float32", "bfloat16"]
 # Far beyond any real agent: a malicious configuration must not exhaust memory or time.
 MAX_SAMPLES = 1 << 16
 MAX_HORIZON = 100
@@ -98,7 +99,7 @@ class PlannerConfig:
     temperature: NonNegative = 0.5
     discount: Annotated[Share, Doc("γ, discount of the planner and of the TD target.")] = 0.99
     action_noise: bool = False
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Precision = "float32"
 
     def __post_init__(self) -> None:
         if min(self.horizon, self.samples, self.iterations, self.elites) < 1:

@@ -330,6 +330,7 @@ def export(
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     names: opt.Names = None,
@@ -374,7 +375,9 @@ def export(
     if kind not in FIGURES:
         find_ffmpeg()
     _check_size(kind, out, picture)
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     shown = None if episode is None else episode - 1
     words = opt.film_words(part_s, picture, background)
 
@@ -647,6 +650,7 @@ def rerun(
     controller: opt.OneController = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     names: opt.Names = None,
@@ -671,7 +675,9 @@ def rerun(
     from glassviz.video.encode import find_ffmpeg
 
     find_ffmpeg()
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     shown = [] if episode is None else [f"episode{episode}"]
 
     def path_of(runs: Sequence["Run"]) -> Path:

@@ -56,6 +56,7 @@ def graph(
     controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     names: opt.Names = None,
@@ -92,7 +93,9 @@ def graph(
     if out and out.suffix:
         check_format(out)
     _check_panels(figures, compare)
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     writes = out is not None or not to_json
 
     def check(runs: Sequence["Run"]) -> None:
@@ -284,6 +287,7 @@ def latent_map(
     controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     names: opt.Names = None,
@@ -332,7 +336,9 @@ def latent_map(
     from glassviz.rollout.run import by_checkpoint
 
     shown = Names.load(names)
-    rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    rollout = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 
     words: list[str] = [each for each in (method, joint) if each not in ("umap", None)]

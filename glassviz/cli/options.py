@@ -48,6 +48,15 @@ Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="Checkpoint fil
 Episodes = Annotated[
     int, typer.Option(help="Episodes per controller, each from its own reset.", min=1)
 ]
+UpToEpisodes = Annotated[
+    int | None,
+    typer.Option(
+        help="Episodes per controller, each from its own reset; by default up to 10, and fewer if "
+        "gait, labels and basin are settled before: the rest cannot change them, or the first five "
+        "or more agree.",
+        min=1,
+    ),
+]
 _controller = typer.Option(help="Which controller: mppi (planner), pi (policy prior) or both.")
 Controller = Annotated[ControllerChoice, _controller]
 OptionalController = Annotated[ControllerChoice | None, _controller]
@@ -450,9 +459,15 @@ def _font(text: str) -> tuple[str, float]:
 
 
 def rollout_options(controller: ControllerChoice, **options: Any) -> "RolloutOptions":
-    """What `--controller` and other options of roll-outs ask for."""
+    """What `--controller` and other options of roll-outs ask for.
+
+    With `episodes` None, as many as it takes to settle the verdicts.
+    """
+    from glassviz.metrics.stopping import MOST
     from glassviz.rollout.traces import RolloutOptions
 
+    if options.get("episodes", MOST) is None:
+        options |= {"episodes": MOST, "early": True}
     return RolloutOptions(controllers=controllers(controller), **options)
 
 

@@ -16,6 +16,7 @@ from glassviz.text import count_of, printable
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
+    from glassviz.metrics.stability import RunStability
     from glassviz.rollout.names import Names
     from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
@@ -107,12 +108,16 @@ def listener(
     doing: str,
     on_found: Callable[[Sequence["Run"]], object] = lambda runs: None,
     names: "Names | None" = None,
+    rows: bool = False,
 ) -> Iterator[Listener]:
     """Progress callbacks for work on many runs, whose missing traces are recorded first.
 
     `on_found` is called with the runs before, under their shown `names`, and may raise where their
-    results cannot be written.
+    results cannot be written. With `rows`, a line tells what the first episode of each run shows,
+    and another what all of them do.
     """
+    from glassviz.report.phrases.verdicts import row_line
+
     with _progress_bar() as bar:
         recording, working = (
             Task(bar, bar.add_task(name, total=None, visible=False, ends=None, facts=""), name)
@@ -123,6 +128,10 @@ def listener(
         def on_remaining(seconds: float) -> None:
             for each in (recording, working):
                 each.expect(seconds)
+
+        def on_row(run: "Run", known: "RunStability", done: bool) -> None:
+            if done or len(known.episodes) == 1:
+                working.print(row_line(run.name, known, done))
 
         def check(runs: Sequence["Run"]) -> None:
             found[:] = [run for run in runs if not run.reused]
@@ -136,6 +145,7 @@ def listener(
                 on_found=check,
                 on_estimate=lambda missing, seconds: working.print(_estimate(missing, seconds)),
                 on_recording=recording,
+                on_row=on_row if rows else None,
                 on_run=working,
                 on_remaining=on_remaining,
             )
@@ -148,7 +158,7 @@ def kept_traces(missing: Sequence["Run"]) -> str:
     kept = sum(run.trace_path.exists() for run in missing)
     return (
         f"kept: {kept} of {count_of(len(missing), 'missing trace')}, in "
-        f"{missing[0].trace_path.parent}; the same command records the others"
+        f"{missing[0].trace_path.parent}; the same command records what is missing"
     )
 
 
@@ -165,7 +175,7 @@ def assess_with_progress(
     from glassviz.rollout.names import Names
     from glassviz.rollout.run import assess_all
 
-    with listener("assessing", on_found, Names.load(names)) as callbacks:
+    with listener("assessing", on_found, Names.load(names), rows=True) as callbacks:
         return assess_all(targets, options, traces, jobs, labels, callbacks)
 
 

@@ -84,6 +84,7 @@ def evaluate(
     episodes: opt.Episodes = 20,
     controller: opt.Controller = "mppi",
     seed: opt.OptionalSeed = None,
+    precision: opt.Precision = None,
     sort: opt.Sort = None,
     brief: opt.Brief = False,
     to_json: opt.Json = False,
@@ -115,7 +116,9 @@ def evaluate(
     opt.check_latex(latex, overwrite)
     seed = FRESH_SEED if seed is None else seed
     with listener("evaluating") as callbacks:
-        rows = reevaluate(targets, opt.controllers(controller), episodes, seed, callbacks)
+        rows = reevaluate(
+            targets, opt.controllers(controller), episodes, seed, callbacks, precision
+        )
     if latex:
         save_latex(latex, evaluation_tables(rows, sort))
     if to_json:
@@ -150,6 +153,7 @@ def fit(
     controller: opt.Controller = "mppi",
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     traces: opt.Traces = None,
     out: Annotated[
         Path | None,
@@ -185,7 +189,9 @@ def fit(
 
     opt.check_table("fit", FIT_COLUMNS, sort, brief, to_json)
     opt.check_latex(latex, overwrite)
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:
         rows = fit_all(targets, options, fitting, traces, out, overwrite, callbacks)

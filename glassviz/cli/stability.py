@@ -25,11 +25,12 @@ GATE = 3
 
 def stability(
     targets: opt.Runs,
-    episodes: opt.Episodes = 10,
+    episodes: opt.UpToEpisodes = None,
     controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     compare_all: Annotated[
         bool,
         typer.Option(
@@ -80,6 +81,12 @@ def stability(
     has every number of every episode. Runs that cannot be assessed are listed with the reason,
     and the exit code is 1.
 
+    While traces are recorded, a line says what the first episode of each run shows, and another
+    what all of them do. A run has up to 10 episodes, and fewer if its gait, labels and basin are
+    settled before: each of them is, if the episodes that are left cannot change it, or if all agree
+    after five or more. Traces that have more episodes are used in full. With --episodes N every run
+    has N.
+
     \b
     Examples:
       glassviz stability checkpoints/*.safetensors
@@ -115,7 +122,9 @@ def stability(
         written = (*documents.STABILITY_FILES, *documents.COMPARISON_FILES)
         for name in (*written, documents.HISTORY_FILE) if history else written:
             check_target(folder / name, overwrite)
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     targets = with_history(targets) if history else targets
     rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
     unused = (to_csv or brief) and not out
@@ -177,11 +186,12 @@ def report(
             "says what is in it.",
         ),
     ] = None,
-    episodes: opt.Episodes = 10,
+    episodes: opt.UpToEpisodes = None,
     controller: opt.Controller = "mppi",
     jobs: opt.Jobs = None,
     seed: opt.Seed = 0,
     steps: opt.Steps = None,
+    precision: opt.Precision = None,
     overwrite: opt.Overwrite = False,
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
@@ -242,7 +252,9 @@ def report(
 
     if interactive and films:
         find_ffmpeg()
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+    )
     kind = "interactive" if interactive else "report"
     targeted: list[Path] = []
 

@@ -85,7 +85,19 @@ def print_together(together: "Comparison", console: Console, everything: bool = 
 _STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
 
 
-STABILITY_COLUMNS = ("run", "by", "return", "gait", "labels", "seen", "U", "κ", "sw/cyc", "basin")
+STABILITY_COLUMNS = (
+    "run",
+    "by",
+    "n",
+    "return",
+    "gait",
+    "labels",
+    "seen",
+    "U",
+    "κ",
+    "sw/cyc",
+    "basin",
+)
 
 
 def stability_listing(
@@ -165,6 +177,7 @@ HISTORY_WORDS = ("gait", "labels", "basin")
 
 def _cells(run: "RunStability") -> tuple[str | Text, ...]:
     return (
+        str(len(run.episodes)),
         shown_return(run.returns),
         short_majority(run.gait.name, run.gait.split),
         short_majority(run.label_verdict, run.label_split),

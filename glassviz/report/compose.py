@@ -130,6 +130,7 @@ def assessed_row(row: Run, anchor: str, rows: Sequence[Run | Failed] = ()) -> Ro
         name=row.name,
         controller=row.controller,
         anchor=anchor,
+        episodes=str(len(run.episodes)),
         returns=shown_return(run.returns),
         gait=majority(run.gait.name, run.gait.split),
         labels=shown_labels(run, single_label(row, rows)),

@@ -97,9 +97,10 @@ def run_dict(row: Run | Failed, rows: Sequence[Run | Failed] = ()) -> dict[str, 
     head = {"run": row.name, "target": str(row.target), "controller": row.controller}
     if isinstance(row, Failed):
         return head | {"error": row.error}
+    used = {"episode_count": len(row.stability.episodes)}
     recorded = {"error": None, "trace": str(row.trace_path), "recorded": plain(row.recorded)}
     single = {"single_label": plain(single_label(row, rows))}
-    return head | recorded | plain(row.stability) | single
+    return head | recorded | used | plain(row.stability) | single
 
 
 def run_row(row: Run | Failed, rows: Sequence[Run | Failed] = ()) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def run_row(row: Run | Failed, rows: Sequence[Run | Failed] = ()) -> dict[str, A
         *("trace_sha256", "labels_from", "labels_sha256", "label_rule", "tau", "clusters"),
         *("frames", "frame_dt_s", "reachable_clusters", "active_clusters", "map_agreement"),
     )
-    flat = {name: told[name] for name in kept} | {"episodes": len(told["episodes"])}
+    flat = {name: told[name] for name in kept} | {"episodes": told["episode_count"]}
     for name in ("gait", "basin"):
         flat |= {name: told[name]["name"], f"{name}_split": _split(told[name]["split"])}
     flat |= {
@@ -408,6 +409,7 @@ def _evaluation(row: "Fresh | Failed", totals: "RecipeTotals") -> dict[str, Any]
         "recorded_place": row.recorded_place,
         "recipe": row.recipe,
         "recipe_totals": _totals(row, totals),
+        "precision": row.precision,
     }
 
 

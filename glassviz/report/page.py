@@ -230,6 +230,7 @@ class Row:
     name: str
     controller: str
     anchor: str | None = None
+    episodes: str = ""
     returns: str = ""
     gait: str = ""
     labels: str = ""

@@ -13,6 +13,7 @@ from glassviz.text import LONGEST_NAME, LONGEST_PATH, printable
 
 if TYPE_CHECKING:
     from glassviz.agents.planner import Controller
+    from glassviz.metrics.stability import RunStability
     from glassviz.rollout.run import Run
 
 
@@ -35,6 +36,9 @@ class Listener:
         on_estimate: called before missing traces are recorded, with their number and the estimated
             seconds, from a trial of a few decisions; without it there is no trial.
         on_recording: called with decisions done and in total, while traces are recorded.
+        on_row: called with a run whose trace is being recorded, what its episodes so far show, and
+            whether these are all; with it, the first episode of every trace is recorded before the
+            others.
         on_run: called with runs (of maps and fits: checkpoints) done and in total.
         on_remaining: called with the estimated seconds left, before each of the last two.
     """
@@ -43,6 +47,7 @@ class Listener:
     on_found: Callable[[Sequence["Run"]], object] = _nothing
     on_estimate: Callable[[int, float], None] | None = None
     on_recording: Callable[[int, int], None] = _nothing
+    on_row: Callable[["Run", "RunStability", bool], None] | None = None
     on_run: Callable[[int, int], None] = _nothing
     on_remaining: Callable[[float], None] = _nothing
 

@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz import checkpoints
-from glassviz.agents.config import AgentConfig, EnvConfig
+from glassviz.agents.config import AgentConfig, EnvConfig, PlannerConfig, Precision
 from glassviz.agents.networks import Params
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
@@ -93,6 +93,7 @@ def evaluate(
     env_steps: int = 0,
     on_step: Callable[[int], None] | None = None,
     decisions: int | None = None,
+    planner: PlannerConfig | None = None,
 ) -> list[dict[Controller, Evaluation]]:
     """Evaluate agents of one configuration on the task's own reward, under several controllers.
 
@@ -106,6 +107,7 @@ def evaluate(
         seed: determines resets and planning completely.
         on_step: called with the number of decisions made so far in every episode.
         decisions: how many to make in every episode; by default the whole episode.
+        planner: constants to plan with; the agents' own by default.
 
     Returns:
         For each agent an evaluation by controller.
@@ -114,7 +116,7 @@ def evaluate(
         GlassvizError: the agents cannot be planned with, and are to be.
     """
     groups = {
-        controller: Actors(config, params_of, controller, count, seed)
+        controller: Actors(config, params_of, controller, count, seed, planner)
         for controller, count in episodes.items()
         if count
     }
@@ -191,6 +193,7 @@ class Fresh:
         checkpoint_sha256: hash of the checkpoint, which tells units apart.
         recipe: that it was trained with; None if unknown.
         env: what it acted in, for returns of unlike ones have no common scale; None if unknown.
+        precision: that it planned in, where another than its own was asked for.
     """
 
     target: Path
@@ -200,6 +203,7 @@ class Fresh:
     checkpoint_sha256: str = ""
     recipe: str | None = None
     env: EnvConfig | None = None
+    precision: Precision | None = None
 
     @property
     def interval(self) -> MeanInterval:
@@ -229,12 +233,13 @@ def reevaluate(
     episodes: int,
     seed: int,
     listener: Listener = NOBODY,
+    precision: Precision | None = None,
 ) -> list[Fresh | Failed]:
     """Evaluate checkpoints on the same resets, those of one configuration side by side.
 
     `arguments` are as for `find.find_targets`. One that is broken does not keep the others. Results
     are in the order of `arguments`, then of `controllers`. The listener hears of decisions
-    (`on_recording`) and the time left.
+    (`on_recording`) and the time left. `precision` is that of planning; by default each agent's.
     """
     targets = find_targets(arguments, listener.tell)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
@@ -257,7 +262,11 @@ def reevaluate(
     def evaluated(key: tuple[AgentConfig, tuple[Controller, ...]], **how: Any) -> Any:
         config, able = key
         agents = [checkpoint.params for checkpoint in groups[key].values()]
-        return evaluate(config, agents, dict.fromkeys(able, episodes), seed, **how)
+        planner = config.planner
+        if precision:
+            planner = dataclasses.replace(planner, precision=precision)
+        counts = dict.fromkeys(able, episodes)
+        return evaluate(config, agents, counts, seed, planner=planner, **how)
 
     def tried_s(key: tuple[AgentConfig, tuple[Controller, ...]]) -> float:
         return trial_s(lambda steps, on_step: evaluated(key, on_step=on_step, decisions=steps))
@@ -293,6 +302,7 @@ def reevaluate(
                     checkpoint.sha256,
                     recipe if isinstance(recipe, str) else None,
                     checkpoint.config.env,
+                    precision if controller == "mppi" else None,
                 )
     order = [(i, each) for i in range(len(paths)) for each in (None, *controllers)]
     return [rows[key] for key in order if key in rows]

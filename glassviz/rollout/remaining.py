@@ -60,6 +60,11 @@ class Remaining:
         self._measure(done)
         return sum(size * self._cost_s(kind) for kind, size in self._between(done, float("inf")))
 
+    @property
+    def costs_s(self) -> dict[Hashable, float]:
+        """Seconds per step of each kind that was tried or measured."""
+        return {kind: self._cost_s(kind) for kind in self._trials_s | self._steps}
+
     def _measure(self, done: Number) -> None:
         """Share the time since the last call among the kinds of the steps since then."""
         now = self._now()

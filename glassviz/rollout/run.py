@@ -197,8 +197,16 @@ class TraceCache:
                 f"{path}: expected the trace or labels that were read before, found others in "
                 f"their place: run the command again, and change no file meanwhile"
             )
-        self.put(trace, path, labels, episodes)
+        self.put(trace, path, labels, episodes, steps)
         return trace
+
+    def replace(self, trace: Trace, path: StrPath) -> None:
+        """Keep a trace that was just written, and forget what the file was before."""
+        place = os.path.abspath(path)
+        for key in [key for key in self._traces if key[0] == place]:
+            self._bytes -= _bytes(self._traces.pop(key))
+        self._dropped = {key: sha for key, sha in self._dropped.items() if key[0] != place}
+        self.put(trace, path)
 
     def put(
         self,
@@ -476,11 +484,14 @@ def assess_all(
     if jobs is None:
         jobs = min(os.cpu_count() or 1, len(runs) // WORTH_A_PROCESS)
 
+    unknown = [run for run in runs if "stability" not in run.__dict__]
+
     def assessed(run: Run) -> Run:
-        run.stability = stability_of(run)
+        if run in unknown:
+            run.stability = stability_of(run)
         return run
 
-    with _processes(runs, min(jobs, len(runs))) as stability_of:
+    with _processes(unknown, min(jobs, len(unknown))) as stability_of:
         on_done = counting_sizes([run.frames for run in runs], listener)
         found = for_each(rows, assessed, Run.failed, on_done)
     return with_distinct_names(each_once(found))

@@ -4,11 +4,11 @@ import dataclasses
 import hashlib
 import json
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn, Self
 
 from glassviz import checkpoints, environment
 from glassviz.agents.config import (
@@ -17,6 +17,7 @@ from glassviz.agents.config import (
     EnvConfig,
     Physics,
     PlannerConfig,
+    Precision,
 )
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.networks import batching_is_faster
@@ -25,6 +26,8 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_folder, check_target
+from glassviz.metrics.stability import RunStability, assess
+from glassviz.metrics.stopping import episodes_needed
 from glassviz.rollout.batch import (
     NOBODY,
     Failed,
@@ -52,6 +55,8 @@ class RolloutOptions:
 
     Attributes:
         episodes: how many, each from its own reset.
+        early: whether fewer will do, as soon as the verdicts on a run are settled
+            (`metrics.stopping`). A trace that has more serves with all.
         controllers: who acts; all of them meet the same resets.
         seed: determines resets and planning.
         steps: frames per episode.
@@ -65,9 +70,10 @@ class RolloutOptions:
     samples: int | None = None
     horizon: int | None = None
     iterations: int | None = None
-    precision: Literal["float32", "bfloat16"] | None = None
+    precision: Precision | None = None
     physics: Physics | None = None
     rule: LabelRule = "nearest-prototype"
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,6 +99,20 @@ class _Job:
         """How many episodes are missing."""
         return self.options.episodes - self.first
 
+    def of_episodes(self, count: int) -> Self:
+        """The job of only so many of the episodes that are missing."""
+        return replace(self, options=replace(self.options, episodes=self.first + count))
+
+    def after(self, path: Path, first: int) -> Self:
+        """The job that continues a trace of so many episodes."""
+        return replace(self, before=path, first=first)
+
+    @property
+    def kind(self) -> Hashable:
+        """What determines how long a frame takes."""
+        shape, *others, _ = self.batch
+        return shape, *others
+
     @property
     def inputs(self) -> dict[str, Any]:
         """What an episode depends on beside its reset, the machine and the package versions."""
@@ -117,6 +137,8 @@ class _Job:
         words = [self._file_start]
         if self.env.episode_steps != self.checkpoint.config.env.episode_steps:
             words.append(f"{self.env.episode_steps}steps")
+        if self.planner.precision != self.checkpoint.config.planner.precision:
+            words.append(self.planner.precision)
         return f"{'-'.join([*words, digest[:10]])}{TRACE_SUFFIX}"
 
     @property
@@ -269,7 +291,7 @@ class _Finder:
         ):
             self.listener.tell(better)
         self.listener.on_found(runs)
-        self._record(missing)
+        self._record(missing, {run.trace_path: run for run in runs if not run.reused})
         return rows
 
     @cached_property
@@ -313,6 +335,7 @@ class _Finder:
 
         def run_of(wanted: tuple[Target, Controller]) -> Run:
             _, controller = wanted
+            most, early = self.options.episodes, self.options.early
             job = _job(checkpoint, controller, self.options)
             usable, stored = None, list[_Stored]()
             for each in self._stored(job):
@@ -320,6 +343,8 @@ class _Finder:
                 if each.episodes >= job.missing:
                     usable = each
                     break
+            if early and not usable:
+                usable = next((each for each in stored if self._is_enough(each, job, target)), None)
             path = usable.path if usable else self._folders[-1] / job.file_name
             if usable:
                 of = f"the first {usable.steps} steps of " if usable.steps else ""
@@ -336,9 +361,9 @@ class _Finder:
                 recorded=recorded_in(checkpoint.provenance, controller),
                 provenance=checkpoint.provenance,
                 labels=self.labels,
-                frames=self.options.episodes * job.env.episode_steps,
+                frames=(usable.episodes if early and usable else most) * job.env.episode_steps,
                 frame_dt_s=CONTROL_DT_S * job.env.action_repeat,
-                episodes=self.options.episodes,
+                episodes=None if early else most,
                 steps=usable.steps if usable else None,
                 has_labels=glass is not None or self.labels != LEARNED,
                 traces=self.traces,
@@ -381,17 +406,110 @@ class _Finder:
         for each in sorted(stored, key=lambda each: -each.episodes):
             header = self.traces.load(each.path).header
             if all(header.get(name) == value for name, value in _machine().items()):
-                return replace(job, before=each.path, first=each.episodes)
+                return job.after(each.path, each.episodes)
             self.listener.tell(
                 f"recording anew what another machine or version recorded: {each.path}"
             )
         return job
 
-    def _record(self, missing: dict[Path, _Job]) -> None:
+    def _is_enough(self, stored: _Stored, job: _Job, target: Target) -> bool:
+        """Whether a trace settles the verdicts on its run, though it has fewer episodes."""
+        known = self._stability(stored.path, stored.steps, target.path)
+        return known is not None and not episodes_needed(known.episodes, self.options.episodes)
+
+    def _stability(self, path: Path, steps: int | None, target: Path) -> RunStability | None:
+        """What the episodes so far show, or their first steps; None if they cannot be assessed."""
+        try:
+            return assess(self.traces.load(path, self.labels, target, steps=steps))
+        except GlassvizError:
+            return None
+
+    def _record(self, missing: dict[Path, _Job], runs: Mapping[Path, Run]) -> None:
         if not missing:
             return
-        jobs, listener = list(missing.values()), self.listener
+        jobs = list(missing.values())
         self._check_room(jobs)
+        if (self.options.early or self.listener.on_row) and not batching_is_faster():
+            self._record_in_turns(jobs, runs)
+        else:
+            self._record_at_once(jobs)
+
+    def _record_in_turns(self, jobs: list[_Job], runs: Mapping[Path, Run]) -> None:
+        """Record an episode of each trace, then what each needs; the fast policy comes first."""
+        listener, most, folder = self.listener, self.options.episodes, self._folders[-1]
+        jobs = sorted(jobs, key=lambda job: job.controller == "mppi")
+        costs_s: dict[Hashable, float] = {}
+        if listener.on_estimate or len({job.kind for job in jobs}) > 1:
+            # Every trial waits for a compilation, and the first row for all trials.
+            one_of_each = {job.controller: job.of_episodes(1) for job in reversed(jobs)}
+            trials_s = {controller: _trial_s([job]) for controller, job in one_of_each.items()}
+            costs_s = {job.kind: trials_s[job.controller] for job in jobs}
+        left = [job.missing * job.env.episode_steps for job in jobs]
+        done = 0
+        if listener.on_estimate:
+            times = zip(jobs, left, strict=True)
+            listener.on_estimate(len(jobs), sum(costs_s[job.kind] * n for job, n in times))
+
+        def record(i: int, count: int) -> None:
+            nonlocal done
+            job, before = jobs[i].of_episodes(count), done
+            size = count * job.env.episode_steps
+            left[i] -= size
+            others = [(each.kind, n) for each, n in zip(jobs, left, strict=True)]
+            remaining, total = Remaining([(job.kind, size), *others], costs_s), done + size
+            total += sum(left)
+
+            def on_step(step: int) -> None:
+                listener.on_remaining(remaining(count * step))
+                listener.on_recording(before + count * step, total)
+
+            hoppers, [arrays] = _roll_out([job], job.env.episode_steps, on_step)
+            path = self._written(job, hoppers, arrays)
+            costs_s.update(remaining.costs_s)
+            jobs[i], done = jobs[i].after(path, job.options.episodes), done + size
+
+        def needed(i: int) -> int:
+            """How many more episodes a trace needs; its run is told of what there is."""
+            job = jobs[i]
+            if not job.before:
+                return 1
+            run = runs[folder / job.file_name]
+            known = self._stability(job.before, job.env.episode_steps, run.target)
+            more = job.missing
+            if known:
+                more = episodes_needed(known.episodes, most) if self.options.early else more
+                if listener.on_row:
+                    listener.on_row(run, known, more == 0)
+                if not more:
+                    run.stability, run.frames = known, job.first * job.env.episode_steps
+            return more
+
+        told = ["continued" if job.before else "recorded" for job in jobs]
+        wanted = [needed(i) for i in range(len(jobs))]
+        for i in range(len(jobs)):
+            if not jobs[i].before:
+                record(i, wanted[i])
+                wanted[i] = needed(i)
+        for i in range(len(jobs)):
+            while wanted[i]:
+                record(i, wanted[i])
+                wanted[i] = needed(i)
+            left[i] = 0
+            listener.tell(f"{told[i]} {folder / jobs[i].file_name}")
+
+    def _written(self, job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Path:
+        """The file of the trace of a job, written."""
+        trace, path = _trace(job, hoppers, arrays), self._folders[-1] / job.file_name
+        if job.before:
+            before = self.traces.load(job.before)
+            trace = before.first(before.episodes, job.env.episode_steps).followed_by(trace)
+        trace.save(path)
+        self.traces.replace(trace, path)
+        return path
+
+    def _record_at_once(self, jobs: list[_Job]) -> None:
+        """Record the traces one after the other, or those of one architecture in one call."""
+        listener = self.listener
         batches = _batches(jobs)
         parts = [(_kind(batch), batch[0].env.episode_steps) for batch in batches]
         trials_s = {}
@@ -413,13 +531,7 @@ class _Finder:
             hoppers, recorded = _roll_out(batch, steps, on_step)
             before += steps
             for job, arrays in zip(batch, recorded, strict=True):
-                trace, path = _trace(job, hoppers, arrays), self._folders[-1] / job.file_name
-                if job.before:
-                    before_it = self.traces.load(job.before)
-                    trace = before_it.first(before_it.episodes, steps).followed_by(trace)
-                trace.save(path)
-                self.traces.put(trace, path)
-                self.traces.put(trace, path, episodes=trace.episodes)
+                path = self._written(job, hoppers, arrays)
                 listener.tell(f"{'continued' if job.before else 'recorded'} {path}")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Fresh
 
 STABILITY_NOTES = (
+    "n: episodes; up to 10 without --episodes, and fewer once gait, labels and basin are settled. "
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
     "labels: `one label` through the steady gait, with its share of the gait and of the agent's "
     "other gaits (100 %: stuck); `phase-locked`: each gait phase keeps its label; `oscillating`: "

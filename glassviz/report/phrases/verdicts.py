@@ -19,7 +19,7 @@ from glassviz.metrics.verdict import (
     RunBasin,
     Verdict,
 )
-from glassviz.report.phrases.numbers import majority
+from glassviz.report.phrases.numbers import majority, shown_return
 from glassviz.rollout.batch import Failed
 from glassviz.text import count_of, listed, printable
 
@@ -228,6 +228,23 @@ def remark_of(run: RunStability, single: SingleLabel | None = None) -> str:
 def _split(what: str, split: Mapping[Any, int]) -> str:
     """`gait 2 fall-recover and 1 hop`."""
     return f"{what} {listed([f'{count} {each}' for each, count in split.items()], most=6)}"
+
+
+def row_line(name: str, run: RunStability, done: bool) -> str:
+    """What the episodes of a run show, in one line, while others may follow.
+
+    `glass-s1 by mppi, 6 episodes: gait knee-walk 5/6, labels phase-locked, unstable (not a hop),
+    return 137 ± 9`.
+    """
+    episodes = count_of(len(run.episodes), "episode")
+    so_far = "" if done else " so far"
+    verdicts = (
+        f"gait {majority(run.gait.name, run.gait.split)}",
+        f"labels {majority(run.label_verdict, run.label_split)}",
+        shown_basin(run.basin),
+    )
+    told = ", ".join((*verdicts, f"return {shown_return(run.returns)}"))
+    return f"{printable(name, limit=LONGEST)} by {run.controller}, {episodes}{so_far}: {told}"
 
 
 def labels_used(runs: Sequence[RunStability]) -> tuple[str, ...]:
