@@ -90,7 +90,7 @@ def transcribe(train: TrainConfig, batches: Sequences, held: Any) -> tuple[Any, 
     """
     done, state = held
     losses = []
-    for k, batch in enumerate(zip(*batches, strict=True), start=done):
+    for k, batch in enumerate(zip(*batches[:3], strict=True), start=done):
         with_glass = k % train.glass.every_k_updates == 0
         state, found = update_transcription.update(train, state, np.int32(k), *batch, with_glass)
         losses.append(found)

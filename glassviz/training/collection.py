@@ -27,11 +27,15 @@ ADDED = "added"
 
 
 class Sequences(NamedTuple):
-    """Batches of sequences for several updates, and optionally several seeds."""
+    """Batches of sequences for several updates, and optionally several seeds.
+
+    `planned` is whether the planner took the action.
+    """
 
     obs: Float32[np.ndarray, "*seeds updates steps_and_one batch obs"]
     action: Float32[np.ndarray, "*seeds updates steps batch act"]
     reward: Float32[np.ndarray, "*seeds updates steps batch"]
+    planned: Bool[np.ndarray, "*seeds updates steps batch"]
 
 
 def joined(*parts: Sequences) -> Sequences:
@@ -44,6 +48,9 @@ class Replay:
 
     A row holds observation, action and reward, and whether the observation is the first of an
     episode.
+
+    Attributes:
+        planned: which hoppers the planner acts for; none at first.
     """
 
     def __init__(self, rows: int, num_envs: int, obs_dim: int, action_dim: int) -> None:
@@ -51,6 +58,7 @@ class Replay:
         self.action = np.zeros((rows, num_envs, action_dim), np.float32)
         self.reward = np.zeros((rows, num_envs), np.float32)
         self.first = np.zeros((rows, num_envs), bool)
+        self.planned = np.zeros(num_envs, bool)
         self.added = 0
 
     def __len__(self) -> int:
@@ -101,7 +109,12 @@ class Replay:
         rows = ((oldest + ages).reshape(updates, 1, batch_size) + steps) % len(self.obs)
         envs = np.broadcast_to(envs.reshape(updates, 1, batch_size), rows.shape)
         before = rows[:, :-1], envs[:, :-1]
-        return Sequences(self.obs[rows, envs], self.action[before], self.reward[before])
+        return Sequences(
+            self.obs[rows, envs],
+            self.action[before],
+            self.reward[before],
+            self.planned[before[1]],
+        )
 
     def observations(
         self, rng: np.random.Generator, count: int
@@ -177,6 +190,8 @@ class Collector:
         self.episode_step = 0
         self.plan: tuple[np.ndarray, ...] = ()
         self._planned = train.explore.planned(share)
+        of_planner = np.arange(share) >= share - self._planned
+        replay.planned = np.tile(of_planner, len(train.tasks))
         self._burst_left = np.zeros(train.num_envs, np.int64)
 
     def reset(self) -> None:
@@ -279,7 +294,7 @@ class Collector:
         """Which hoppers act at random now; those of the planner, the last of a share, never do."""
         explore, count = self.train.explore, len(self._burst_left)
         begins = (self.rng.random(count) < explore.burst_rate) & (self._burst_left == 0)
-        begins &= np.arange(count) % share < share - self._planned
+        begins &= ~self.replay.planned
         lengths = self.rng.integers(1, explore.burst_steps + 1, count)
         self._burst_left = np.where(begins, lengths, self._burst_left)
         bursting = self._burst_left > 0

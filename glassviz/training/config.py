@@ -118,6 +118,13 @@ class Losses:
     entropy_coef: Annotated[
         Finite, Doc("Weight of the policy's entropy (official TD-MPC2 only).")
     ] = 0.0
+    planner_imitation_coef: Annotated[
+        NonNegative,
+        Doc(
+            "Weight of the squared distance between the policy's and the planner's action, where "
+            "the planner's has the higher Q; needs --planner-share or --collect mppi."
+        ),
+    ] = 0.0
     latent_action_smooth_coef: Annotated[
         Finite, Doc("λ of λ·mean‖π(z_{t+1}) − π(z_t)‖² along the model roll-out.")
     ] = 0.0
@@ -413,6 +420,12 @@ def _contradictions(train: TrainConfig) -> Iterator[str]:
         yield (
             f"multitask needs an even num_envs and batch_size, found {train.num_envs} and "
             f"{train.batch_size}"
+        )
+    explore = train.explore
+    if train.losses.planner_imitation_coef and not explore.planned(train.num_envs):
+        yield (
+            "planner_imitation_coef needs hoppers that the planner acts for, found none: raise "
+            "planner_share"
         )
     if train.multitask and train.demos.demo_fraction:
         yield "demonstrations are of one task, found multitask: drop one of the two"

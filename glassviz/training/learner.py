@@ -119,8 +119,12 @@ def update_round(
 @lru_cache
 def _of_updates(train: TrainConfig) -> TrainConfig:
     """`train` without what updates do not read, so that runs which differ in it compile once."""
-    # Collection must still fit into an episode of its own length.
-    explore = Exploration(collect_episode_steps=train.explore.collect_episode_steps)
+    # Settings of collection that others must fit to: the length of an episode, the planner's share.
+    explore = Exploration(
+        collect=train.explore.collect,
+        planner_share=train.explore.planner_share,
+        collect_episode_steps=train.explore.collect_episode_steps,
+    )
     return dataclasses.replace(
         train,
         seed=1,

@@ -38,6 +38,7 @@ class Batch(NamedTuple):
     obs: Float[Array, "*more steps_and_one batch obs"]
     action: Float[Array, "*more steps batch act"]
     reward: Float[Array, "*more steps batch"]
+    planned: Bool[Array, "*more steps batch"]
 
 
 class Schedule(NamedTuple):
@@ -95,8 +96,8 @@ def _task_loss(
 ) -> tuple[Scalar, Metrics]:
     config, weights = train.agent, train.losses
     horizon = config.planner.horizon
-    obs, action, reward = batch
-    frames, batch = obs, Batch(obs[: horizon + 1], action[:horizon], reward[:horizon])
+    frames, steps = batch.obs, batch._replace(obs=batch.obs[:-1])
+    batch = Batch(*(leaf[:horizon] for leaf in steps))._replace(obs=frames[: horizon + 1])
     target_key, policy_key = jax.random.split(key)
     rollout = [encode(config, params, batch.obs[0])]
     for step in batch.action:
@@ -153,6 +154,10 @@ def _task_loss(
     if train.demo_batch and train.demos.demo_bc_coef:
         metrics["imitation_loss"] = along_rollout(_imitation(train, params, z, batch.action))
         loss += schedule.imitation * metrics["imitation_loss"]
+    if weights.planner_imitation_coef:
+        distance, better = _planner_imitation(config, params, z, batch)
+        metrics |= {"planner_imitation_loss": along_rollout(distance), "planner_better": better}
+        loss += weights.planner_imitation_coef * metrics["planner_imitation_loss"]
     if config.glass:
         glass_total, glass_metrics = glass_loss(config, train.glass, params, latents, frames)
         loss += jnp.where(schedule.glass, glass_total, 0.0)
@@ -237,6 +242,24 @@ def _imitation(
     demo_z = jax.lax.stop_gradient(z[:, : train.demo_batch])
     difference = policy_action(train.agent, params, demo_z) - action[:, : train.demo_batch]
     return jnp.sum(difference**2, axis=-1)
+
+
+def _planner_imitation(
+    config: AgentConfig, params: Params, z: LatentSteps, batch: Batch
+) -> tuple[Steps, Scalar]:
+    """‖π(z) − a‖² where the planner took `a` and Q(z, a) > Q(z, π(z)), and how often that is.
+
+    Both are over the steps that the planner acted in. Only the policy receives a gradient. The
+    condition is that of critic-regularised regression (Wang et al., NeurIPS 2020, binary).
+    """
+    z, fixed = jax.lax.stop_gradient(z), jax.lax.stop_gradient(params)
+    action = policy_action(config, params, z)
+    of_planner = q_values(config, fixed, z, batch.action).min(axis=0)
+    of_policy = q_values(config, fixed, z, jax.lax.stop_gradient(action)).min(axis=0)
+    better = batch.planned & (of_planner > of_policy)
+    steps = jnp.maximum(batch.planned.mean(), 1 / batch.planned.size)
+    distance = jnp.sum((action - batch.action) ** 2, axis=-1)
+    return jnp.where(better, distance, 0.0) / steps, better.mean() / steps
 
 
 def _cross_entropy(

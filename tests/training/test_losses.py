@@ -11,6 +11,8 @@ import tests.helpers.tiny as tiny
 from glassviz.agents import glass as glass_ops
 from glassviz.agents.networks import encode, init_params, next_latent
 from glassviz.agents.world_model import policy_action, q_values
+from glassviz.errors import UsageError
+from glassviz.training.config import apply
 from glassviz.training.learner import init_learner, update
 from glassviz.training.losses import SCALE_EMA, Batch, Schedule, glass_loss, td_target, total_loss
 
@@ -39,6 +41,7 @@ def batch():
         obs=jnp.asarray(rng.normal(size=(HORIZON + 1, size, 15)), jnp.float32),
         action=jnp.asarray(rng.uniform(-1, 1, (HORIZON, size, 4)), jnp.float32),
         reward=jnp.asarray(rng.uniform(0, 1, (HORIZON, size)), jnp.float32),
+        planned=jnp.zeros((HORIZON, size), bool),
     )
 
 
@@ -201,3 +204,27 @@ def test_updates_on_one_batch_bring_its_loss_down(batch):
         state, last = step(TRAIN, state, batch, WARM)
     assert last["reward_loss"] < 0.8 * first["reward_loss"]
     assert last["value_loss"] < 0.8 * first["value_loss"]
+
+
+def test_the_policy_is_drawn_to_the_planners_actions_that_q_prefers_and_to_no_others(params, batch):
+    half = np.zeros(batch.planned.shape, bool)
+    half[:, ::2] = True
+    train = apply(TRAIN, {"planner_share": 0.5, "planner_imitation_coef": 1.0, "rho": 1.0})
+    found = jax.jit(
+        lambda of: total_loss(params, train, params, jnp.array(2.0), of, COLD, jax.random.key(0))
+    )(batch._replace(planned=jnp.asarray(half)))[1]
+
+    z = jnp.stack(rolled_out(params, batch)[:-1])
+    action = policy_action(TRAIN.agent, params, z)
+    of_planner = q_values(TRAIN.agent, params, z, batch.action).min(axis=0)
+    better = half & np.asarray(of_planner > q_values(TRAIN.agent, params, z, action).min(axis=0))
+    assert 0 < better.sum() < half.sum()
+    squared = np.sum((np.asarray(action) - np.asarray(batch.action)) ** 2, axis=-1)
+    expected = squared[better].sum() / half.sum()
+    assert np.allclose(found["planner_imitation_loss"], expected, rtol=1e-4)
+    assert np.allclose(found["planner_better"], better.sum() / half.sum())
+
+
+def test_an_imitation_of_nobody_is_refused():
+    with pytest.raises(UsageError, match=r"planner_imitation_coef needs hoppers .* planner_share"):
+        apply(TRAIN, {"planner_imitation_coef": 1.0})

@@ -140,7 +140,7 @@ def flat(config: Any, prefix: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_setting_changes_its_own_field_and_no_other(name):
-    base = apply(preset("small"), {"super_clusters": 3})
+    base = apply(preset("small"), {"super_clusters": 3, "planner_share": 0.5})
     setting = SETTINGS[name]
     value = another(setting.type, setting.of(base))
     before, after = flat(base), flat(apply(base, {name: value}))

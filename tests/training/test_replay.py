@@ -12,6 +12,7 @@ from glassviz.training.collection import Replay
 def filled(rows: int, envs: int, added: int, episode: int) -> Replay:
     """A buffer in which observation, action and reward tell step and hopper."""
     replay = Replay(rows, envs, obs_dim=2, action_dim=1)
+    replay.planned = np.arange(envs) > 0
     for step in range(added):
         code = np.stack([np.full(envs, step), np.arange(envs)], axis=1).astype(np.float32)
         first = np.full(envs, step % episode == 0)
@@ -37,6 +38,7 @@ def test_sequences_are_consecutive_steps_of_one_hopper_in_one_episode(
     assert np.all(steps // episode == steps[:, :1] // episode)
     assert np.array_equal(batch.action[..., 0], steps[:, :-1] + 0.5)
     assert np.array_equal(batch.reward, steps[:, :-1] * 10)
+    assert np.array_equal(batch.planned, envs[:, :-1] > 0)
     assert steps.min() >= extra  # what the ring has overwritten is gone
 
 
@@ -56,5 +58,6 @@ def test_too_few_steps_are_named(rng):
 def test_state_round_trip_samples_the_same():
     replay, copy = filled(10, 2, 17, 5), Replay(10, 2, 2, 1)
     copy.set_state(replay.get_state())
+    copy.planned = replay.planned
     batches = [r.sample(np.random.default_rng(3), 2, 4, 2) for r in (replay, copy)]
     assert all(np.array_equal(a, b) for a, b in zip(*batches, strict=True))

@@ -42,6 +42,7 @@ def batch_of(train):
         obs=jnp.asarray(obs, jnp.float32),
         action=jnp.asarray(rng.uniform(-1, 1, (steps, size, 4)), jnp.float32),
         reward=jnp.asarray(rng.uniform(0, 1, (steps, size)), jnp.float32),
+        planned=jnp.tile(jnp.arange(size) % 2 == 0, (steps, 1)),
     )
 
 
@@ -96,6 +97,7 @@ def baseline():
         ({"lambda_contrastive": 0.5}, {"glass"}),
         ({"stopgrad_graph": False, "lambda_se": 0.5}, {"glass"} | MODEL),
         ({"demo_fraction": 0.5, "demo_bc_coef": 1.0}, {"pi"}),
+        ({"planner_share": 0.5, "planner_imitation_coef": 1.0}, {"pi"}),
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
