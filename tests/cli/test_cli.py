@@ -64,9 +64,10 @@ def test_an_option_that_several_commands_share_has_one_help_text():
             if parameter.param_type_name == "option":
                 texts.setdefault(parameter.opts[0], set()).add(parameter.help)
     different = {name for name, found in texts.items() if len(found) > 1}
-    # `render` films episodes where others record them or show one; `rerun` takes one controller.
+    # `render` films episodes where others record them or show one; `rerun` takes one controller;
+    # a clip is a kind of `export`.
     assert different == {
-        "--out", "--speed", "--episodes", "--episode", "--controller", "--compare"
+        "--out", "--speed", "--episodes", "--episode", "--controller", "--compare", "--clip"
     }  # fmt: skip
 
 

@@ -474,7 +474,7 @@ def test_a_film_that_cannot_be_made_does_not_stop_the_others(tmp_path, monkeypat
     monkeypatch.chdir(tmp_path)
     filmed = []
 
-    def film(traces, path, options, progress):
+    def film(traces, path, options, **others):
         filmed.append(path.name)
         if path.name.startswith("a-"):
             raise GlassvizError(f"{path}: expected a picture, found none: film it again")
