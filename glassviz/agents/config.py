@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -14,6 +15,9 @@ from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Shar
 
 Family = Literal["glass", "tdmpc2"]
 Task = Literal["hopper-hop", "hopper-stand"]
+"""Tasks that agents can be rolled out and trained on."""
+
+_TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 Physics = Literal["dm_control", "playground"]
 # Far beyond any real agent: a malicious configuration must not exhaust memory or time.
 MAX_SAMPLES = 1 << 16
@@ -120,14 +124,20 @@ class PlannerConfig:
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """Task and physics profile that an agent was trained on."""
+    """Task and physics profile that an agent was trained on; not every task can be rolled out."""
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    task: Annotated[Task, Doc("Task to train on.")] = "hopper-hop"
+    task: Annotated[str, Doc("Task to train on.")] = "hopper-hop"
     physics: Annotated[Physics, Doc("Physics profile to train in.")] = "dm_control"
     action_repeat: Annotated[int, Interval(ge=1, le=MAX_ACTION_REPEAT)] = 1
     episode_steps: Annotated[int, Interval(ge=1, le=MAX_EPISODE_STEPS)] = 1000
+
+    def __post_init__(self) -> None:
+        if not _TASK_NAME.fullmatch(self.task):
+            raise GlassvizError(
+                f"environment: expected a task such as hopper-hop, found {printable(self.task)!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -146,6 +156,7 @@ class AgentConfig:
         symlog_obs: whether observations pass through symlog before the encoder.
         num_bins, bin_min, bin_max: bins of the reward and value distributions, in symlog space.
         log_std_min, log_std_max: bounds of the policy's log std.
+        episodic: whether a network predicts that an episode ends; the planner counts nothing after.
         glass: prototypes and clusters; None for an agent trained without Glass.
         planner, env: its planner and its environment.
         no_planner: why the planner cannot run this agent; empty if it can.
@@ -170,6 +181,7 @@ class AgentConfig:
     bin_max: float = 20.0
     log_std_min: float = -10.0
     log_std_max: float = 2.0
+    episodic: bool = False
     glass: GlassConfig | None = None
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     env: EnvConfig = field(default_factory=EnvConfig)

@@ -4,8 +4,9 @@ import os
 import re
 from pathlib import Path
 
-from glassviz.checkpoints import native, published
+from glassviz.checkpoints import native, official, published
 from glassviz.checkpoints.native import Checkpoint, StorageDType, save
+from glassviz.checkpoints.official import Unsaid
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_target, foreign, read_bytes
 
@@ -23,21 +24,25 @@ _UNSUPPORTED = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array (.npy)",
 }
-_EXPECTED = "expected a checkpoint (native .safetensors, or a TD-MPC-Glass .pkl)"
+_EXPECTED = "expected a checkpoint (native .safetensors, a TD-MPC-Glass .pkl, or a TD-MPC2 .pt)"
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 
-def load(path: StrPath) -> Checkpoint:
+def load(path: StrPath, unsaid: Unsaid = Unsaid()) -> Checkpoint:
     """Read a checkpoint in any supported format.
 
+    Args:
+        unsaid: what the file does not say, as the task of an agent of TD-MPC2.
+
     Raises:
+        UsageError: the file needs a task, or was not trained on the one named.
         GlassvizError: the file is missing, damaged or of an unsupported format.
     """
     path = Path(path)
-    return read(_bytes(path), path)
+    return read(_bytes(path), path, unsaid)
 
 
-def read(data: bytes, path: StrPath) -> Checkpoint:
+def read(data: bytes, path: StrPath, unsaid: Unsaid = Unsaid()) -> Checkpoint:
     """Read a checkpoint from the bytes of its file; `path` is used for the name and messages."""
     path = Path(path)
     length, header = (
@@ -50,11 +55,14 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
         if b"header.npy" in data and b"/data.pkl" not in data:
             raise GlassvizError(f"{path}: expected a checkpoint, found a trace")
         if b"/data.pkl" in data:
-            raise _unsupported(path, "a PyTorch checkpoint (.pt)")
+            return official.read(data, path, unsaid)
         if b".npy" in data:
             raise _unsupported(path, "an archive of arrays (.npz)")
     if data.startswith(_LEGACY_TORCH):
-        raise _unsupported(path, "a PyTorch checkpoint in the legacy format")
+        raise GlassvizError(
+            f"{path}: {_EXPECTED}, found a PyTorch file in the format before version 1.6: load "
+            f"it and save it again with torch.save"
+        )
     for start, kind in _UNSUPPORTED.items():
         if data.startswith(start):
             raise _unsupported(path, kind)
