@@ -32,6 +32,30 @@ _Iterations = Annotated[int, Interval(ge=1, le=MAX_ITERATIONS)]
 _FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
 
 
+Layout = Literal["A", "B", "C", "D"]
+"""How files of the official TD-MPC2 name their parameters, from its earliest version to today's."""
+
+
+@dataclass(frozen=True)
+class Unsaid:
+    """What a checkpoint of others does not say and a user may; None for the default.
+
+    Attributes:
+        task: of the agent; of a multitask agent, the task to read.
+        action_repeat: physics steps per decision.
+        episode_steps: decisions per episode.
+        layout: of the parameters' names, where it is not as recognised.
+    """
+
+    task: str | None = None
+    action_repeat: int | None = None
+    episode_steps: int | None = None
+    layout: Layout | None = None
+
+
+UNSAID = Unsaid()
+
+
 @dataclass(frozen=True)
 class GlassConfig:
     """Prototypes and clusters over the latent space.

@@ -4,9 +4,9 @@ import os
 import re
 from pathlib import Path
 
+from glassviz.agents.config import UNSAID, Unsaid
 from glassviz.checkpoints import native, official, published
 from glassviz.checkpoints.native import Checkpoint, StorageDType, save
-from glassviz.checkpoints.official import Unsaid
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_target, foreign, read_bytes
 
@@ -28,7 +28,7 @@ _EXPECTED = "expected a checkpoint (native .safetensors, a TD-MPC-Glass .pkl, or
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 
-def load(path: StrPath, unsaid: Unsaid = Unsaid()) -> Checkpoint:
+def load(path: StrPath, unsaid: Unsaid = UNSAID) -> Checkpoint:
     """Read a checkpoint in any supported format.
 
     Args:
@@ -42,7 +42,7 @@ def load(path: StrPath, unsaid: Unsaid = Unsaid()) -> Checkpoint:
     return read(_bytes(path), path, unsaid)
 
 
-def read(data: bytes, path: StrPath, unsaid: Unsaid = Unsaid()) -> Checkpoint:
+def read(data: bytes, path: StrPath, unsaid: Unsaid = UNSAID) -> Checkpoint:
     """Read a checkpoint from the bytes of its file; `path` is used for the name and messages."""
     path = Path(path)
     length, header = (
@@ -121,7 +121,4 @@ def _bytes(path: Path) -> bytes:
 
 
 def _unsupported(path: Path, kind: str) -> GlassvizError:
-    return GlassvizError(
-        f"{path}: expected a native .safetensors or a TD-MPC-Glass .pkl, found {kind}: this "
-        f"format is not supported yet"
-    )
+    return GlassvizError(f"{path}: {_EXPECTED}, found {kind}: this format is not supported yet")

@@ -3,6 +3,7 @@
 import math
 import zipfile
 import zlib
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any, NamedTuple
 
@@ -36,6 +37,9 @@ _DAMAGED = (zipfile.BadZipFile, zlib.error, OSError, ValueError, KeyError, EOFEr
 _LOCAL_HEADER = 30
 """Bytes of the header before each member, besides its name."""
 
+_DIRECTORY_ENTRY = b"PK\x01\x02"
+"""Before each entry of the directory, which is counted before it is read."""
+
 _COPY_AGAIN = "copy the file again from where it was written"
 _DISTRUST = "nothing was loaded; do not trust this file"
 
@@ -59,7 +63,7 @@ def read(data: bytes, place: str) -> tuple[Any, list[str]]:
             another size, tensors beyond their storage, or references to code.
     """
     archive = _Archive(data, place)
-    return read_pickle(archive.pickle, place, archive.reconstructors, archive.storage)
+    return read_pickle(archive.pickle, place, _RECONSTRUCTORS, archive.storage)
 
 
 class _Archive:
@@ -91,20 +95,6 @@ class _Archive:
             )
         self.pickle = bytes(raw)
         self.read_storages: dict[str, _Storage] = {}
-        self.reconstructors = {
-            "torch._utils._rebuild_tensor": _tensor,
-            "torch._utils._rebuild_tensor_v2": _tensor,
-            "torch._utils._rebuild_tensor_v3": _tensor,
-            "torch._utils._rebuild_qtensor": _quantised_tensor,
-            "torch._utils._rebuild_parameter": _parameter,
-            "torch._utils._rebuild_parameter_with_state": _parameter,
-            "torch._tensor._rebuild_from_type_v2": _of_type,
-            "torch.Size": tuple,
-            "torch.device": lambda *name: None,
-            "torch.torch_version.TorchVersion": lambda *name: None,
-            **{f"torch.{name}": _not_called for name in _STORAGES},
-            **dict.fromkeys(_NAMED, _not_called),
-        }
 
     def storage(self, reference: Any) -> _Storage:
         """The numbers behind a persistent id ('storage', class, key, device, count)."""
@@ -122,28 +112,28 @@ class _Archive:
                     f"a storage of {count} values, {count * dtype.itemsize} bytes, with "
                     f"{len(raw)} bytes of data"
                 )
-            values = np.frombuffer(raw, dtype.newbyteorder(self.order))
-            self.read_storages[key] = _Storage(values)
+            # Not all types have a byte order, but integers of their size do.
+            native = f"u{dtype.itemsize}"
+            numbers = np.frombuffer(raw, f"{self.order}{native}").astype(native, copy=False)
+            self.read_storages[key] = _Storage(numbers.view(dtype))
         known = self.read_storages[key]
-        if known.values.dtype.itemsize != dtype.itemsize or len(known.values) != count:
+        if known.values.dtype != dtype or len(known.values) != count:
             raise ArrayError(f"a storage that is declared twice, in different ways: {key}")
         return known
 
     def _members(self) -> dict[str, memoryview]:
         """The bytes of every member by name; none is copied."""
+        if (count := self.data.count(_DIRECTORY_ENTRY)) > _MAX_MEMBERS:
+            raise self._error(f"expected at most {_MAX_MEMBERS} members, found {count}", _DISTRUST)
         try:
             with zipfile.ZipFile(BytesIO(self.data)) as archive:
-                infos = archive.infolist()
+                infos, directory = archive.infolist(), archive.start_dir
         except _DAMAGED as error:
             raise self._error(
                 f"expected a complete .pt file, found one that is damaged or truncated "
                 f"({printable(str(error))})",
                 _COPY_AGAIN,
             ) from None
-        if len(infos) > _MAX_MEMBERS:
-            raise self._error(
-                f"expected at most {_MAX_MEMBERS} members, found {len(infos)}", _DISTRUST
-            )
         members: dict[str, memoryview] = {}
         end = 0
         for info in sorted(infos, key=lambda info: info.header_offset):
@@ -151,9 +141,9 @@ class _Archive:
             if problem := _problem(info) or (name in members and "occurs twice"):
                 raise self._error(f"member {printable(name, 80)} {problem}", _DISTRUST)
             start = self._start(info)
-            if info.header_offset < end or start + info.file_size > len(self.data):
+            if info.header_offset < end or start + info.file_size > directory:
                 raise self._error(
-                    f"member {printable(name, 80)} overlaps another one, or the end of the file",
+                    f"member {printable(name, 80)} overlaps another one, or what follows the last",
                     _DISTRUST,
                 )
             end = start + info.file_size
@@ -198,22 +188,6 @@ def _problem(info: zipfile.ZipInfo) -> str:
     return ""
 
 
-_NAMED = (
-    *("torch.per_tensor_affine", "torch.per_tensor_symmetric", "torch.per_channel_affine"),
-    *("torch.storage.UntypedStorage", "torch.storage.TypedStorage"),
-    *("torch.Tensor", "torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"),
-    *(f"torch.{name}" for name in ("float16", "bfloat16", "float32", "float64", "bool")),
-    *(f"torch.{name}" for name in ("int8", "uint8", "int16", "int32", "int64")),
-    *("torch.qint8", "torch.quint8", "torch.qint32", "torch.strided"),
-    *("torch.serialization._get_layout", "torch.nn.parameter.UninitializedParameter"),
-)
-"""Names that tensors refer to, and that are never called here."""
-
-
-def _not_called(*args: Any) -> Any:
-    raise ArrayError("a call of a type of storage, which torch.save does not write")
-
-
 def _tensor(storage: Any, offset: Any, size: Any, stride: Any, *_: Any) -> PickledArray:
     """`_rebuild_tensor_v2(storage, offset, size, stride, requires_grad, hooks)`: a view."""
     return PickledArray(_view(storage, offset, size, stride))
@@ -224,13 +198,11 @@ def _quantised_tensor(
 ) -> PickledArray:
     """`_rebuild_qtensor(storage, offset, size, stride, (scheme, scale, zero point), …)`."""
     match quantiser:
-        case (Global(path=("torch.per_tensor_affine")), float(scale), int(zero_point)) if (
+        case (Global(path="torch.per_tensor_affine"), float(scale), int(zero_point)) if (
             math.isfinite(scale) and abs(zero_point) < 1 << 31
         ):
-            integers = _view(storage, offset, size, stride).astype(np.int64)
-        case _:
-            raise ArrayError("a tensor that is not quantised per tensor")
-    return PickledArray(((integers - zero_point) * scale).astype(np.float32), quantised=True)
+            return PickledArray(_view(storage, offset, size, stride), (scale, zero_point))
+    raise ArrayError("a tensor that is not quantised per tensor")
 
 
 def _parameter(tensor: Any, *_: Any) -> Any:
@@ -264,3 +236,40 @@ def _view(storage: Any, offset: Any, size: Any, stride: Any) -> np.ndarray:
     step = values.dtype.itemsize
     start = values[offset:] if count else values[:0]
     return np.lib.stride_tricks.as_strided(start, size, [n * step for n in stride], writeable=False)
+
+
+def _shape(dims: Any = ()) -> tuple[Any, ...]:
+    """`torch.Size(dims)`: nothing is copied."""
+    if not isinstance(dims, tuple):
+        raise ArrayError("a shape that is not a tuple")
+    return dims
+
+
+def _nothing(*_: Any) -> None:
+    """A device or a version, which do not matter."""
+
+
+def _not_called(*_: Any) -> Any:
+    raise ArrayError("a call of a type, which torch.save does not write")
+
+
+_NAMED = (
+    *(f"torch.{name}" for name in _STORAGES),
+    *("torch.per_tensor_affine", "torch.per_channel_affine", "torch.Tensor"),
+    *("torch.nn.parameter.Parameter", "torch.nn.parameter.Buffer"),
+    *(f"torch.{name}" for name in ("float16", "bfloat16", "float32", "float64", "int64")),
+)
+"""What tensors refer to by name alone."""
+
+_RECONSTRUCTORS: dict[str, Callable[..., Any]] = {
+    "torch._utils._rebuild_tensor": _tensor,
+    "torch._utils._rebuild_tensor_v2": _tensor,
+    "torch._utils._rebuild_qtensor": _quantised_tensor,
+    "torch._utils._rebuild_parameter": _parameter,
+    "torch._utils._rebuild_parameter_with_state": _parameter,
+    "torch._tensor._rebuild_from_type_v2": _of_type,
+    "torch.Size": _shape,
+    "torch.device": _nothing,
+    "torch.torch_version.TorchVersion": _nothing,
+    **dict.fromkeys(_NAMED, _not_called),
+}

@@ -68,11 +68,19 @@ class PickledDType:
 class PickledArray:
     """An array; `values` is None until its state has been read, and where it is not read at all.
 
-    `quantised`: whether it was stored as integers with a scale.
+    `quantiser`: scale and zero point of values that are stored as integers.
     """
 
     values: np.ndarray | None = None
-    quantised: bool = False
+    quantiser: tuple[float, int] | None = None
+
+    def floats(self) -> np.ndarray:
+        """The values in single precision; (q − zero point)·scale where they are quantised."""
+        assert self.values is not None
+        if self.quantiser is None:
+            return self.values.astype(np.float32)
+        scale, zero_point = self.quantiser
+        return ((self.values.astype(np.int64) - zero_point) * scale).astype(np.float32)
 
     def set_state(self, state: Any) -> None:
         """`ndarray.__setstate__`: (version, shape, dtype, whether Fortran order, raw bytes)."""

@@ -136,8 +136,8 @@ def test_folders_and_absent_files_are_told_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("a PyTorch file", "PyTorch checkpoint .* not supported yet"),
-        ("an old PyTorch file", "PyTorch checkpoint .* not supported yet"),
+        ("a PyTorch file", "expected a complete .pt file, found one that is damaged"),
+        ("an old PyTorch file", "found a PyTorch file in the format before version 1.6"),
         ("an object array", "found an object array"),
         ("an object array in protocol 2", "found an object array"),
         ("text", "found a text file"),
