@@ -29,6 +29,8 @@ from glassviz.files import StrPath
 from glassviz.text import LONGEST_NAME, listed, printable
 
 FORMAT = "tdmpc2-pt"
+FOUND_IN = b"/data.pkl"
+"""The name of the pickle in an archive of `torch.save`, which tells one from other archives."""
 
 NETS = {
     "enc": "_encoder.state.",
@@ -103,6 +105,11 @@ class Survey:
     action_dim: int
     multitask: bool
     tasks: tuple[TaskSize, ...]
+
+    @property
+    def needs_task(self) -> bool:
+        """Whether the agent cannot be read unless a task is named."""
+        return self.multitask or (self.obs_dim, self.action_dim) != _DEFAULT_TASK[1:]
 
 
 def read(data: bytes, path: StrPath, unsaid: Unsaid = UNSAID) -> Checkpoint:

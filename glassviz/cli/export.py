@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
@@ -25,6 +26,7 @@ Format = Literal["mp4", "gif", "webm"]
 FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
 
 
+@opt.with_agent_options
 def render(
     targets: opt.Runs,
     overlay_k: Annotated[
@@ -76,6 +78,8 @@ def render(
     iterations: opt.Iterations = None,
     precision: opt.Precision = None,
     physics: opt.Physics = None,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Film agents, with the active cluster on every frame.
 
@@ -114,7 +118,8 @@ def render(
         overwrite=overwrite,
     )
     acting = _acting(controller, side_by_side and len(found) == 1)
-    planned = {"episodes": episode or episodes, "steps": steps} | given | {"seed": seed or 0}
+    planned = {"episodes": episode or episodes, "steps": steps, "unsaid": unsaid} | given
+    planned |= {"seed": seed or 0}
     for row, path in _recorded(found, acting, planned, options, labels, out, traces, names):
         _film(row, path, options)
 
@@ -260,6 +265,7 @@ def _format(wanted: Format | None, out: Path | None) -> Format:
     raise UsageError(f"--out: expected a name that ends in {suffix}, found {out}")
 
 
+@opt.with_agent_options
 @opt.with_figure_options()
 def export(
     targets: opt.Runs,
@@ -325,6 +331,7 @@ def export(
     overwrite: opt.Overwrite = False,
     *,
     figures: opt.Figures,
+    unsaid: Unsaid,
 ) -> None:
     """Make films and figures for papers and talks, each with a caption.
 
@@ -361,7 +368,9 @@ def export(
 
     if kind not in FIGURES:
         find_ffmpeg()
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, unsaid=unsaid
+    )
     shown = None if episode is None else episode - 1
 
     def check(runs: Sequence["Run"]) -> None:
@@ -598,6 +607,7 @@ def _export_all(
         raise typer.Exit(1)
 
 
+@opt.with_agent_options
 def rerun(
     target: opt.OneRun,
     out: Annotated[
@@ -617,6 +627,8 @@ def rerun(
     traces: opt.Traces = None,
     labels: opt.Labels = "learned",
     overwrite: opt.Overwrite = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Write an episode for the Rerun viewer.
 
@@ -636,7 +648,9 @@ def rerun(
     from glassviz.video.encode import find_ffmpeg
 
     find_ffmpeg()
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, unsaid=unsaid
+    )
     shown = [] if episode is None else [f"episode{episode}"]
 
     def path_of(runs: Sequence["Run"]) -> Path:

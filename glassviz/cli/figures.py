@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
 
+@opt.with_agent_options
 @opt.with_figure_options("graph", "P", "A", "S", "difference", "first", "second")
 def graph(
     targets: opt.Runs,
@@ -64,6 +66,7 @@ def graph(
     to_json: opt.Json = False,
     *,
     figures: opt.Figures,
+    unsaid: Unsaid,
 ) -> None:
     """Plot transition graphs of prototypes, and measure their order.
 
@@ -90,7 +93,9 @@ def graph(
     if out and out.suffix:
         check_format(out)
     _check_panels(figures, compare)
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, unsaid=unsaid
+    )
     writes = out is not None or not to_json
 
     def check(runs: Sequence["Run"]) -> None:
@@ -240,6 +245,7 @@ def _after(stem: str, name: str) -> str:
     return cut_stem(f"{stem}-{name}", longest=2 * LONGEST_STEM)
 
 
+@opt.with_agent_options
 @opt.with_figure_options(
     "label", "phase", "return-to-go", "controller", "episode", "run", "quality"
 )
@@ -301,6 +307,7 @@ def latent_map(
     to_json: opt.Json = False,
     *,
     figures: opt.Figures,
+    unsaid: Unsaid,
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
@@ -336,7 +343,9 @@ def latent_map(
     from glassviz.rollout.run import by_checkpoint
 
     shown = Names.load(names)
-    rollout = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    rollout = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, unsaid=unsaid
+    )
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 
     words: list[str] = [each for each in (method, joint) if each not in ("umap", None)]

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import UsageError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.run import Run
 
 
+@opt.with_agent_options
 def rollout(
     targets: opt.Runs,
     episodes: opt.Episodes = 10,
@@ -39,6 +41,8 @@ def rollout(
             "that cannot be written.",
         ),
     ] = None,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Roll out agents and record their traces.
 
@@ -63,6 +67,7 @@ def rollout(
         precision=precision,
         physics=physics,
         rule=rule,
+        unsaid=unsaid,
     )
     for run in record_with_progress(targets, options, out):
         terminal.echo(_returns(run))
@@ -78,6 +83,7 @@ def _returns(run: "Run") -> str:
     )
 
 
+@opt.with_agent_options
 def evaluate(
     targets: opt.Runs,
     episodes: opt.Episodes = 20,
@@ -87,6 +93,8 @@ def evaluate(
     brief: opt.Brief = False,
     to_json: opt.Json = False,
     to_csv: opt.Csv = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Measure returns on fresh episodes, against those seen in training.
 
@@ -111,7 +119,7 @@ def evaluate(
     opt.check_table("evaluate", TITLES, sort, brief, to_json or to_csv)
     seed = FRESH_SEED if seed is None else seed
     with listener("evaluating") as callbacks:
-        rows = reevaluate(targets, opt.controllers(controller), episodes, seed, callbacks)
+        rows = reevaluate(targets, opt.controllers(controller), episodes, seed, callbacks, unsaid)
     if to_json:
         terminal.echo_json([evaluation_dict(row) for row in rows])
     elif to_csv:
@@ -124,6 +132,7 @@ def evaluate(
 FREE = "free"
 
 
+@opt.with_agent_options
 def fit(
     targets: opt.Runs,
     prototypes: Annotated[
@@ -158,6 +167,8 @@ def fit(
     sort: opt.Sort = None,
     brief: opt.Brief = False,
     to_json: opt.Json = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Fit labels to recorded latents, for agents trained without Glass.
 
@@ -177,7 +188,9 @@ def fit(
     from glassviz.report.documents import fit_dict
 
     opt.check_table("fit", FIT_COLUMNS, sort, brief, to_json)
-    options = opt.rollout_options(controller, episodes=episodes, seed=seed, steps=steps)
+    options = opt.rollout_options(
+        controller, episodes=episodes, seed=seed, steps=steps, unsaid=unsaid
+    )
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:
         rows = fit_all(targets, options, fitting, traces, out, overwrite, callbacks)

@@ -85,13 +85,16 @@ def load_model(physics: Physics) -> mujoco.MjModel:
     return model
 
 
-def check_sizes(name: str, config: AgentConfig) -> None:
-    """Refuse an agent, named so in the message, for another robot.
+def check_body(name: str, config: AgentConfig) -> None:
+    """Refuse an agent, named so in the message, for another task or robot.
 
     Raises:
-        GlassvizError: the agent's observation or action size is not the hopper's.
+        GlassvizError: the agent's task, or its observation or action size, is not the hopper's.
     """
-    hopper = HopperBatch(config.env, 0)
+    try:
+        hopper = HopperBatch(config.env, 0)
+    except GlassvizError as error:
+        raise GlassvizError(f"{name}: {error}") from None
     sizes = hopper.obs_dim, hopper.action_dim
     if (config.obs_dim, config.action_dim) != sizes:
         raise GlassvizError(

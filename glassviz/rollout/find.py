@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 TRACE_SUFFIX = ".npz"
-CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pkl", ".pt")
 
 LABELS_SUFFIX = ".labels.safetensors"
 """Of fitted labels, which lie beside the traces and lead to none."""

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from jaxtyping import Float32
 
+from glassviz.agents.config import UNSAID, Unsaid
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, near
 from glassviz.gait.gait import Gait
@@ -246,6 +247,7 @@ class Run:
         frames: of all its episodes together: how much work it is.
         episodes: how many of the trace it has, from the first; None: all.
         has_labels: whether it has any, learned or fitted.
+        unsaid: what the checkpoint was read with.
     """
 
     target: Path
@@ -261,6 +263,7 @@ class Run:
     episodes: int | None = None
     has_labels: bool = True
     traces: TraceCache = field(default_factory=TraceCache)
+    unsaid: Unsaid = UNSAID
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, {self.controller}, {str(self.trace_path)!r})"

@@ -10,12 +10,19 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 from glassviz import checkpoints, environment
-from glassviz.agents.config import AgentConfig, EnvConfig, Physics, PlannerConfig
+from glassviz.agents.config import (
+    UNSAID,
+    AgentConfig,
+    EnvConfig,
+    Physics,
+    PlannerConfig,
+    Unsaid,
+)
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.networks import batching_is_faster
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
+from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_body
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_folder, check_target
 from glassviz.rollout.batch import (
@@ -49,6 +56,7 @@ class RolloutOptions:
         seed: determines resets and planning.
         steps: frames per episode.
         samples, horizon, iterations, precision: constants of the planner.
+        unsaid: what the checkpoints' files do not say.
     """
 
     episodes: int = 10
@@ -61,6 +69,7 @@ class RolloutOptions:
     precision: Literal["float32", "bfloat16"] | None = None
     physics: Physics | None = None
     rule: LabelRule = "nearest-prototype"
+    unsaid: Unsaid = UNSAID
 
 
 @dataclass(frozen=True)
@@ -254,10 +263,10 @@ class _Finder:
             trace = self.traces.load(target.path)
             run = Run.of(trace, target.path, labels=self.labels)
             return [replace(run, traces=self.traces)]
-        checkpoint = checkpoints.load(target.path)
+        checkpoint = checkpoints.load(target.path, self.options.unsaid)
         for assumption in checkpoint.assumptions:
             self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
-        check_sizes(checkpoint.name, checkpoint.config)
+        check_body(checkpoint.name, checkpoint.config)
 
         def run_of(wanted: tuple[Target, Controller]) -> Run:
             _, controller = wanted
@@ -284,6 +293,7 @@ class _Finder:
                 episodes=self.options.episodes,
                 has_labels=checkpoint.config.glass is not None or self.labels != LEARNED,
                 traces=self.traces,
+                unsaid=self.options.unsaid,
             )
 
         def failed(wanted: tuple[Target, Controller], error: GlassvizError) -> Failed:
