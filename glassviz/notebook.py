@@ -434,7 +434,7 @@ class Run:
     unsaid: Unsaid = UNSAID
 
     @classmethod
-    def load(cls, path: StrPath, name: str | None = None, unsaid: Unsaid = UNSAID) -> Self:
+    def load(cls, path: StrPath, unsaid: Unsaid = UNSAID) -> Self:
         """Read a checkpoint; `unsaid` is what its file does not say.
 
         Raises:
@@ -444,7 +444,7 @@ class Run:
 
         path = Path(path)
         checkpoint = checkpoints.load(path, unsaid)
-        return cls(path, name or checkpoint.name, checkpoint, unsaid)
+        return cls(path, checkpoint.name, checkpoint, unsaid)
 
     @property
     def agent(self) -> "Agent":
@@ -713,5 +713,8 @@ def load(
     if traces:
         opened = [Rollout.load(each.path) for each in targets]
         return opened[0] if len(opened) == 1 else Rollouts(opened)
-    agents = [Run.load(each.path, each.name, unsaid) for each in targets]
-    return agents[0] if len(agents) == 1 else Runs(agents)
+    agents = [Run.load(each.path, unsaid) for each in targets]
+    named = [
+        replace(run, name=each.named(run.name)) for each, run in zip(targets, agents, strict=True)
+    ]
+    return named[0] if len(named) == 1 else Runs(named)

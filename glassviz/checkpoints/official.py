@@ -164,8 +164,9 @@ def read(data: bytes, path: StrPath, unsaid: Unsaid = UNSAID) -> Checkpoint:
             },
             "losses": agent.losses,
         },
-        assumptions=tuple(
-            assumptions(config, told, known_task=row is not None or unsaid.task is not None)
+        assumptions=(
+            *assumptions(config, told, known_task=row is not None or unsaid.task is not None),
+            *agent.changes,
         ),
     )
 
@@ -287,7 +288,8 @@ class _Agent:
         state: tensors by name, as float32.
         layers: of each network by our name, with `_LEAVES` as far as a layer has them; the Q heads
             have an axis of their own, the first.
-        losses: what was changed or left out, one sentence per item.
+        changes: how parameters were stored, where they were converted, one sentence per item.
+        losses: what was left out, one sentence per item.
         padded: the sizes of observation and action that the networks have.
         tasks: that it was trained on, if there are several.
     """
@@ -296,6 +298,7 @@ class _Agent:
     state: State
     layout: Layout
     layers: dict[str, list[State]]
+    changes: list[str]
     losses: list[str]
     padded: TaskSize
     tasks: tuple[TaskSize, ...]
@@ -306,7 +309,8 @@ class _Agent:
         payload, left_out = torch_archive.read(data, place)
         tensors = _tensors(place, payload)
         layout = _layout(place, tensors)
-        state, losses = _widened(place, tensors, len(data))
+        state, changes = _widened(place, tensors, len(data))
+        losses = []
         if left_out:
             classes = listed([printable(name, 80) for name in left_out], most=8)
             losses.append(f"objects that an agent does not need: {classes}")
@@ -322,7 +326,7 @@ class _Agent:
                 f"{padded.obs_dim} and {padded.action_dim} of them: the file is not an agent's"
             )
         tasks = () if table is None else _task_set(len(table), state, padded)
-        return cls(place, state, layout, layers, losses, padded, tasks)
+        return cls(place, state, layout, layers, changes, losses, padded, tasks)
 
     @property
     def multitask(self) -> bool:
@@ -453,15 +457,14 @@ def _widened(
         )
     with np.errstate(over="ignore"):  # check_leaves refuses values that overflow
         state = {name: each.floats() for name, each in wanted.items()}
-    losses = []
+    kinds = {each.values.dtype.name for each in wanted.values() if each.values is not None}
+    changes = [
+        f"parameters: stored as {kind}, {'rounded' if kind == 'float64' else 'widened'} to float32"
+        for kind in sorted(kinds & {"float16", "bfloat16", "float64"})
+    ]
     if quantised := sum(each.quantiser is not None for each in wanted.values()):
-        losses.append(f"{quantised} leaves were quantised to 8 bits, per tensor")
-    stored = {each.values.dtype.name for each in wanted.values() if each.values is not None}
-    if half := stored & {"float16", "bfloat16"}:
-        losses.append(f"leaves were stored as {listed(sorted(half))}, and widened to float32")
-    if "float64" in stored:
-        losses.append("double precision, rounded to float32")
-    return state, losses
+        changes.append(f"parameters: {quantised} leaves are quantised to 8 bits, per tensor")
+    return state, changes
 
 
 def _layers(place: str, state: State) -> dict[str, list[State]]:

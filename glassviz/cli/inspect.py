@@ -15,6 +15,7 @@ from glassviz.text import count_of
 
 if TYPE_CHECKING:
     from glassviz.checkpoints import Survey
+    from glassviz.checkpoints.official import TaskSize
     from glassviz.metrics.glossary import Metric, Word
 
 
@@ -94,20 +95,23 @@ def _print_survey(found: "Survey", to_json: bool) -> None:
     if to_json:
         terminal.echo_json(found)
         return
-    sizes = f"{found.obs_dim} observations, {found.action_dim} actions"
     what = f"{len(found.tasks)} tasks" if found.multitask else "one task, which it does not name"
     facts = [
         ("agent", f"TD-MPC2 (layout {found.layout}), size {found.size or 'of its own'}, {what}"),
-        ("largest sizes" if found.multitask else "sizes", sizes),
+        ("largest sizes" if found.multitask else "sizes", _sizes(found)),
     ]
     _print_facts(iter(facts))
     if found.multitask:
         for task in found.tasks:
-            dims = f"{task.obs_dim} observations, {task.action_dim} actions"
-            terminal.echo(f"  {task.name:<26}{dims}")
+            terminal.echo(f"  {task.name:<26}{_sizes(task)}")
     elif found.tasks:
         terminal.echo(f"Tasks of these sizes: {', '.join(task.name for task in found.tasks)}")
     terminal.echo("Name one with --task to see its agent.")
+
+
+def _sizes(found: "Survey | TaskSize") -> str:
+    """Sizes of observation and action."""
+    return f"{count_of(found.obs_dim, 'observation')}, {count_of(found.action_dim, 'action')}"
 
 
 def _print_facts(rows: Iterator[tuple[str, str]]) -> None:

@@ -39,6 +39,10 @@ class Target:
     path: Path
     name: str | None
 
+    def named(self, name: str) -> str:
+        """What the run of its checkpoint is called, which may call itself more than its file."""
+        return name if self.name in (None, _named(self.path.stem)) else str(self.name)
+
     def failed(self, error: GlassvizError, controller: "Controller | None" = None) -> Failed:
         """This file as one that cannot be processed."""
         return Failed(self.name or _named(str(self.path)), self.path, controller, str(error))

@@ -282,7 +282,7 @@ class _Finder:
             return Run(
                 target=target.path,
                 trace_path=path,
-                name=target.name or checkpoint.name,
+                name=target.named(checkpoint.name),
                 controller=controller,
                 checkpoint_sha256=checkpoint.sha256,
                 reused=usable is not None,

@@ -138,14 +138,14 @@ def test_half_precision_is_widened_and_said(dtype: str) -> None:
     kind = torch_files.BFLOAT16 if dtype == "bfloat16" else np.dtype(dtype)
     data = stored(agent, lambda leaf: tensor(leaf.astype(kind)))
     assert_same_heads(data, rounded(agent, kind))
-    assert any(dtype in each for each in read(data).provenance["losses"])
+    assert f"parameters: stored as {dtype}, widened to float32" in read(data).assumptions
 
 
 def test_double_precision_is_rounded_and_said() -> None:
     agent = torch_files.networks()
     data = stored(agent, lambda leaf: tensor(leaf.astype(np.float64)))
     assert_same_heads(data, agent)
-    assert any("double precision" in each for each in read(data).provenance["losses"])
+    assert "parameters: stored as float64, rounded to float32" in read(data).assumptions
 
 
 def test_a_quantised_agent_has_the_values_of_its_integers_and_says_so() -> None:
@@ -163,7 +163,7 @@ def test_a_quantised_agent_has_the_values_of_its_integers_and_says_so() -> None:
         for net, own in agent.layers.items()
     }
     assert_same_heads(data, replace(agent, layers=layers))
-    assert any("quantised" in each for each in read(data).provenance["losses"])
+    assert any("quantised to 8 bits" in each for each in read(data).assumptions)
 
 
 @pytest.mark.parametrize("order", ["little", "big"])

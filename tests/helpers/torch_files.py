@@ -52,12 +52,13 @@ class Call:
 
 @dataclass(eq=False)
 class Storage:
-    """A block of numbers, which several tensors may share."""
+    """A block of numbers, which several tensors may share; `same_as` declares another one anew."""
 
     values: np.ndarray
     device: str = "cpu"
     kind: str = ""
     count: int | None = None
+    same_as: "Storage | None" = None
 
     @property
     def type_name(self) -> str:
@@ -106,7 +107,7 @@ class _Pickler(pickle._Pickler):  # type: ignore[name-defined, misc]
     def persistent_id(self, obj: Any) -> Any:
         if not isinstance(obj, Storage):
             return None
-        key = self.storages.setdefault(obj, str(len(self.storages)))
+        key = self.storages.setdefault(obj.same_as or obj, str(len(self.storages)))
         count = len(obj.values) if obj.count is None else obj.count
         return ("storage", Name("torch", obj.type_name), key, obj.device, count)
 
