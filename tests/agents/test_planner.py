@@ -381,3 +381,57 @@ def test_an_agent_that_cannot_be_planned_with_is_refused_with_its_reason():
             planner.initial_state(config, config.planner, 1),
             keys(1),
         )
+
+
+EPISODIC = TDMPC2.replace(episodic=True)
+
+
+def ending_walk(end):
+    """A walk along a line by the actions, each step worth 1, that ends at `end`."""
+
+    def step(z, action):
+        after = z + action
+        return after, jnp.ones(after.shape[0])
+
+    def terminal(z, key):
+        return jnp.full(z.shape[0], 100.0)
+
+    def policy(z, key):
+        return jnp.ones((z.shape[0], 1))
+
+    return Model(step, terminal, policy, lambda z: z[..., 0] >= end)
+
+
+@pytest.mark.parametrize(
+    ("end", "value"),
+    # The step that ends the episode is paid; nothing after it is, and no terminal value.
+    [(0.5, 1.0), (1.5, 1.0 + 0.5), (2.5, 1.75), (3.5, 1.75 + 0.125 * 100.0)],
+    ids=["at the first step", "at the second", "at the last", "never"],
+)
+def test_nothing_counts_after_an_episode_has_ended(end, value):
+    constants = replace(TDMPC2.planner, horizon=3, discount=0.5, policy_trajectories=4)
+    model, z, key = ending_walk(end), jnp.zeros(1), jax.random.key(0)
+    actions = jnp.ones((5, 3, 1))
+    sampled = planner.roll_out(constants, model, jnp.broadcast_to(z, (5, 1)), actions)
+    proposed = planner.propose(constants, model, z, key)
+    for trajectories in (sampled, proposed):
+        found = planner.evaluate(constants, model, trajectories, key)
+        np.testing.assert_allclose(found, value)
+        np.testing.assert_array_equal(trajectories.going, float(end > 3.0))
+
+
+def test_an_episodic_agent_plans_past_no_end():
+    params = agent(EPISODIC)
+    bias = f"Dense_{len(EPISODIC.hidden_widths)}"
+    z, state = latents(EPISODIC, params), used_state(EPISODIC)
+
+    def planned(logit):
+        last = params["term"][bias]
+        always = {"kernel": 0.0 * last["kernel"], "bias": jnp.full(1, logit, jnp.float32)}
+        ending = params | {"term": params["term"] | {bias: always}}
+        return plan(EPISODIC, EPISODIC.planner, ending, z, state, keys())
+
+    others = {name: net for name, net in params.items() if name != "term"}
+    ordinary = plan(TDMPC2, TDMPC2.planner, others, z, state, keys())
+    np.testing.assert_allclose(planned(-1.0).value, ordinary.value, rtol=1e-5)
+    assert jnp.abs(planned(1.0).value - ordinary.value).min() > 1e-3
