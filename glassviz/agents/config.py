@@ -14,6 +14,7 @@ from glassviz.text import printable
 from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
+PlannerVariant = Literal["glass", "tdmpc2", "tdmpc2-jax"]
 Task = Literal["hopper-hop", "hopper-stand"]
 """Tasks that agents can be rolled out and trained on."""
 
@@ -94,14 +95,15 @@ class PlannerConfig:
 
     `variant` selects the algorithm: `glass` weights all elites equally, carries the std over to
     the next step and acts with the mean; `tdmpc2` weights the elites by value, resets the std to
-    `max_std` for every plan and acts with one elite drawn by weight.
+    `max_std` for every plan and acts with one elite drawn by weight; `tdmpc2-jax` is `tdmpc2` that
+    carries the std over, and values a final latent by all Q heads in place of two.
 
     Attributes:
         iterations: rounds of sampling and refitting per plan.
         policy_trajectories: sequences proposed by the policy, sampled once per plan.
         elites: number of best sequences that the distribution is refitted to.
         min_std, max_std: bounds of the sampling std; `max_std` is also its initial value.
-        temperature: inverse temperature of the elite weights (`tdmpc2` only).
+        temperature: inverse temperature of the elite weights (not of `glass`).
         action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; on in the
             official evaluation script, off in its eval mode).
         precision: precision of the model's matrix products. `bfloat16` keeps three significant
@@ -110,7 +112,7 @@ class PlannerConfig:
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    variant: Family = "glass"
+    variant: PlannerVariant = "glass"
     horizon: Annotated[
         _Horizon, Doc("H, model steps that the planner looks ahead.", name="mppi_horizon")
     ] = 3

@@ -220,12 +220,12 @@ def act(
 
 
 def shift(planner: PlannerConfig, fitted: PlannerState) -> PlannerState:
-    """Initial state of the next plan, one step later; only `glass` carries the std over."""
+    """Initial state of the next plan, one step later; all but `tdmpc2` carry the std over."""
     mean, std = fitted
     initial_std = jnp.full_like(std, planner.max_std)
-    glass_std = jnp.concatenate([std[1:], initial_std[:1]])
+    shifted_std = jnp.concatenate([std[1:], initial_std[:1]])
     shifted_mean = jnp.concatenate([mean[1:], jnp.zeros_like(mean[:1])])
-    return PlannerState(shifted_mean, glass_std if planner.variant == "glass" else initial_std)
+    return PlannerState(shifted_mean, initial_std if planner.variant == "tdmpc2" else shifted_std)
 
 
 Controller = Literal["mppi", "pi"]

@@ -84,7 +84,7 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
     """The world model of an agent, with the terminal value of the planner's variant.
 
     `glass`: the minimum of the Q heads at the policy's mean action, at least 0. `tdmpc2`: the
-    mean of two random heads at an action drawn from the policy.
+    mean of two random heads at an action drawn from the policy; `tdmpc2-jax`: of all heads.
     """
     names = ("dyn", "rew", "q", "pi", *(["term"] if config.episodic else []))
     nets = {name: _prepared(params[name], planner.precision) for name in names}
@@ -123,11 +123,20 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
         values = [q(q_head(i), z, action) for i in two_heads]
         return jnp.stack(values).mean(axis=0)
 
+    def terminal_jax(z: Latents, key: Key[Array, ""]) -> Returns:
+        action = policy(z, key)
+        values = [q(q_head(i), z, action) for i in range(config.num_q)]
+        return jnp.stack(values).mean(axis=0)
+
     def ends(z: Latents) -> Bool[Array, " rows"]:
         return _rest(config, nets["term"], _dense(nets["term"]["Dense_0"], z))[..., 0] > 0
 
-    terminal = terminal_glass if planner.variant == "glass" else terminal_tdmpc2
-    return Model(step, terminal, policy, ends if config.episodic else None)
+    terminals = {
+        "glass": terminal_glass,
+        "tdmpc2": terminal_tdmpc2,
+        "tdmpc2-jax": terminal_jax,
+    }
+    return Model(step, terminals[planner.variant], policy, ends if config.episodic else None)
 
 
 def _prepared(net: Params, precision: str) -> Params:

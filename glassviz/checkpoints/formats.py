@@ -6,11 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from glassviz.agents.config import UNSAID, Unsaid
-from glassviz.checkpoints import native, official, published
+from glassviz.checkpoints import native, official, published, tdmpc2_jax
 from glassviz.checkpoints.native import Checkpoint, StorageDType, save
 from glassviz.checkpoints.official import Survey
 from glassviz.errors import GlassvizError, UsageError
-from glassviz.files import StrPath, check_target, foreign, read_bytes
+from glassviz.files import StrPath, check_target, foreign, orbax_agent, read_bytes
 
 SUFFIX = ".safetensors"
 MAX_FILE_BYTES = 4 << 30
@@ -26,7 +26,10 @@ _UNSUPPORTED = {
     b"\x89HDF\r\n\x1a\n": "an HDF5 file",
     b"\x93NUMPY": "a NumPy array (.npy)",
 }
-_EXPECTED = "expected a checkpoint (native .safetensors, a TD-MPC-Glass .pkl, or a TD-MPC2 .pt)"
+_EXPECTED = (
+    "expected a checkpoint (native .safetensors, a TD-MPC-Glass .pkl, a TD-MPC2 .pt or a folder of "
+    "tdmpc2-jax)"
+)
 _ORBAX_MARKERS = ("_CHECKPOINT_METADATA", "_METADATA", "manifest.ocdbt", "checkpoint", "default")
 
 
@@ -41,6 +44,8 @@ def load(path: StrPath, unsaid: Unsaid = UNSAID) -> Checkpoint:
         GlassvizError: the file is missing, damaged or of an unsupported format.
     """
     path = Path(path)
+    if agent := orbax_agent(path):
+        return tdmpc2_jax.read(path, agent, MAX_FILE_BYTES, unsaid)
     return read(_bytes(path), path, unsaid)
 
 
@@ -99,6 +104,8 @@ def survey(path: StrPath) -> Survey | None:
         GlassvizError: the file is missing, damaged, or not an agent that can be read.
     """
     path = Path(path)
+    if orbax_agent(path):
+        return None
     data = _bytes(path)
     is_official = data.startswith(b"PK") and official.FOUND_IN in data
     return official.survey(data, path) if is_official else None
@@ -180,7 +187,10 @@ def convert(
 def _bytes(path: Path) -> bytes:
     if os.path.isdir(path):
         if any(os.path.exists(path / marker) for marker in _ORBAX_MARKERS):
-            raise _unsupported(path, "an orbax checkpoint folder")
+            raise GlassvizError(
+                f"{path}: expected an agent of tdmpc2-jax, found an orbax folder without one: name "
+                f"the run folder, or one of its steps that holds `agent`"
+            )
         raise GlassvizError(
             f"{path}: expected a checkpoint file, found a folder: name a file in it, such as "
             f"best_mppi.pkl"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -217,12 +218,19 @@ def one_task(place: str, sizes: TaskSize, asked: str | None) -> TaskSize:
     return sizes._replace(name=name)
 
 
-def infer_config(leaves: Leaves, task: str, unsaid: Unsaid, **changes: Any) -> AgentConfig:
+def infer_config(
+    leaves: Leaves,
+    task: str,
+    unsaid: Unsaid,
+    planner: Mapping[str, Any] = MappingProxyType({}),
+    **changes: Any,
+) -> AgentConfig:
     """The configuration of an agent of the TD-MPC2 family, from the shapes of its leaves.
 
     Args:
         leaves: by the names of the native format.
-        changes: what shapes do not say.
+        planner: constants of the planner that are not as published.
+        changes: what else shapes do not say.
     """
 
     def widths(net: str) -> tuple[int, ...]:
@@ -231,6 +239,11 @@ def infer_config(leaves: Leaves, task: str, unsaid: Unsaid, **changes: Any) -> A
 
     action_dim = widths("pi")[-1] // 2
     steps = unsaid.episode_steps or 500
+    usual = {
+        "variant": "tdmpc2",
+        "iterations": 8 if action_dim >= _MANY_ACTIONS else 6,
+        "discount": discount(steps),
+    }
     return tdmpc2_config(
         obs_dim=leaves["enc/Dense_0/kernel"].shape[0],
         action_dim=action_dim,
@@ -240,11 +253,7 @@ def infer_config(leaves: Leaves, task: str, unsaid: Unsaid, **changes: Any) -> A
         num_q=leaves["q/Dense_0/bias"].shape[0],
         num_bins=widths("rew")[-1],
         episodic="term/Dense_0/bias" in leaves,
-        planner=PlannerConfig(
-            variant="tdmpc2",
-            iterations=8 if action_dim >= _MANY_ACTIONS else 6,
-            discount=discount(steps),
-        ),
+        planner=PlannerConfig(**(usual | dict(planner))),
         env=EnvConfig(task=task, action_repeat=unsaid.action_repeat or 2, episode_steps=steps),
         **changes,
     )

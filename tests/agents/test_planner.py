@@ -259,7 +259,7 @@ def test_elites_are_the_best_and_their_weights_sum_to_one(variant):
     constants = PlannerConfig(variant=variant, elites=3)
     actions = jnp.arange(5.0)[:, None, None]
     values = jnp.array([-500.0, 300.0, 10.0, 299.0, 0.0])
-    candidates = planner.Trajectories(actions, values, jnp.zeros((5, 2)))
+    candidates = planner.Trajectories(actions, values, jnp.zeros((5, 2)), jnp.ones(5))
     elites = planner.select(constants, candidates, values)
     np.testing.assert_array_equal(elites.actions[:, 0, 0], [1, 3, 2])
     np.testing.assert_array_equal(elites.values, [300.0, 299.0, 10.0])
@@ -412,7 +412,7 @@ def test_nothing_counts_after_an_episode_has_ended(end, value):
     constants = replace(TDMPC2.planner, horizon=3, discount=0.5, policy_trajectories=4)
     model, z, key = ending_walk(end), jnp.zeros(1), jax.random.key(0)
     actions = jnp.ones((5, 3, 1))
-    sampled = planner.roll_out(constants, model, jnp.broadcast_to(z, (5, 1)), actions)
+    sampled = planner.roll_out(constants, model, z, actions)
     proposed = planner.propose(constants, model, z, key)
     for trajectories in (sampled, proposed):
         found = planner.evaluate(constants, model, trajectories, key)

@@ -11,6 +11,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import ml_dtypes
@@ -308,14 +309,14 @@ def _simnorm(x: np.ndarray) -> np.ndarray:
     return _softmax(x.reshape(*x.shape[:-1], -1, 8)).reshape(x.shape)
 
 
-def _forward(layers: list[Layer], x: np.ndarray) -> np.ndarray:
+def _forward(layers: list[Layer], x: np.ndarray, eps: float = 1e-5) -> np.ndarray:
     """NormedLinear layers with Mish; after the last one there is no Mish."""
     for i, layer in enumerate(layers):
         x = x @ np.asarray(layer["weight"], np.float64).swapaxes(-1, -2)
         bias = np.asarray(layer["bias"], np.float64)
         x = x + (bias[:, None] if bias.ndim == 2 else bias)
         if "ln.weight" in layer:
-            x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+            x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
             scale, shift = layer["ln.weight"], layer["ln.bias"]
             x = x * (scale[:, None] if scale.ndim == 2 else scale)
             x = x + (shift[:, None] if shift.ndim == 2 else shift)
@@ -329,9 +330,10 @@ def _two_hot_inverse(logits: np.ndarray) -> np.ndarray:
 
 
 def official_heads(
-    nets: Networks, obs: np.ndarray, action: np.ndarray, task: int = 0
+    nets: Networks, obs: np.ndarray, action: np.ndarray, task: int = 0, eps: float = 1e-5
 ) -> dict[str, np.ndarray]:
     """What the official code computes of padded observations and actions, in double precision."""
+    forward = partial(_forward, eps=eps)
     embedding = np.zeros((len(obs), 0))
     if nets.embeddings is not None:
         row = nets.embeddings[task].astype(np.float64)
@@ -340,18 +342,18 @@ def official_heads(
     if nets.symlog:
         obs = np.sign(obs) * np.log1p(np.abs(obs))
     layers = nets.layers
-    z = _simnorm(_forward(layers["_encoder.state"], np.concatenate([obs, embedding], -1)))
+    z = _simnorm(forward(layers["_encoder.state"], np.concatenate([obs, embedding], -1)))
     z_task = np.concatenate([z, embedding], -1)
     za = np.concatenate([z_task, action], -1)
-    mean, raw = np.split(_forward(layers["_pi"], z_task), 2, axis=-1)
+    mean, raw = np.split(forward(layers["_pi"], z_task), 2, axis=-1)
     found = {
         "z": z,
-        "z_next": _simnorm(_forward(layers["_dynamics"], za)),
-        "reward": _two_hot_inverse(_forward(layers["_reward"], za)),
-        "q": _two_hot_inverse(_forward(layers["_Qs"], za)),
+        "z_next": _simnorm(forward(layers["_dynamics"], za)),
+        "reward": _two_hot_inverse(forward(layers["_reward"], za)),
+        "q": _two_hot_inverse(forward(layers["_Qs"], za)),
         "mean": mean,
         "log_std": -10 + 6 * (np.tanh(raw) + 1),
     }
     if "_termination" in layers:
-        found["termination"] = _forward(layers["_termination"], z_task)[:, 0]
+        found["termination"] = forward(layers["_termination"], z_task)[:, 0]
     return found
