@@ -53,6 +53,8 @@ def read(folder: Path, agent: Path, most_bytes: int, unsaid: Unsaid = UNSAID) ->
     size = sum(path.stat().st_size for path in agent.rglob("*") if path.is_file())
     model, numbers = _restored(place, agent, _MOST_COMPRESSED * size)
     sha256 = _hash(agent, most_bytes)
+    symlog_obs = unsaid.layout == "A"
+    chosen = f"{sha256} layout A".encode()
     leaves: dict[str, np.ndarray] = {}
     for net, name in NETS.items():
         if name in model or net != "term":
@@ -78,7 +80,7 @@ def read(folder: Path, agent: Path, most_bytes: int, unsaid: Unsaid = UNSAID) ->
         layer_norm_eps=1e-6,
         bin_min=numbers.get("symlog_min", -10.0),
         bin_max=numbers.get("symlog_max", 10.0),
-        symlog_obs=unsaid.layout == "A",
+        symlog_obs=symlog_obs,
     )
     check_config(place, config)
     check_leaves(place, config, leaves)
@@ -90,7 +92,7 @@ def read(folder: Path, agent: Path, most_bytes: int, unsaid: Unsaid = UNSAID) ->
         params=unflatten_dict(leaves, sep="/"),
         name=printable(name, LONGEST_NAME),
         format=FORMAT,
-        sha256=sha256,
+        sha256=hashlib.sha256(chosen).hexdigest() if symlog_obs else sha256,
         provenance={
             "algo": "tdmpc2",
             "env_id": task.name,
