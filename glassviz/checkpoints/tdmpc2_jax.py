@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
-from flax.traverse_util import unflatten_dict
+from flax.traverse_util import flatten_dict, unflatten_dict
 
 from glassviz.agents.config import UNSAID, Unsaid
 from glassviz.checkpoints import official
 from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
 from glassviz.checkpoints.official import TaskSize
 from glassviz.errors import GlassvizError
-from glassviz.files import read_bytes
+from glassviz.files import StrPath, read_bytes
 from glassviz.text import LONGEST_NAME, listed, printable
 
 FORMAT = "tdmpc2-jax"
@@ -37,7 +37,7 @@ _MOST_COMPRESSED = 100
 """How many times as many bytes as its files an agent may have."""
 
 
-def read(folder: Path, agent: Path, most_bytes: int, unsaid: Unsaid = UNSAID) -> Checkpoint:
+def read(folder: StrPath, agent: StrPath, most_bytes: int, unsaid: Unsaid = UNSAID) -> Checkpoint:
     """Read an agent; nothing beside it is opened, such as the replay buffer.
 
     Args:
@@ -49,7 +49,7 @@ def read(folder: Path, agent: Path, most_bytes: int, unsaid: Unsaid = UNSAID) ->
         UsageError: the agent's task is needed.
         GlassvizError: orbax is not installed, or the folder is damaged or not an agent's.
     """
-    place = str(folder)
+    place, folder, agent = str(folder), Path(folder), Path(agent)
     size = sum(path.stat().st_size for path in agent.rglob("*") if path.is_file())
     model, numbers = _restored(place, agent, _MOST_COMPRESSED * size)
     sha256 = _hash(agent, most_bytes)
@@ -136,17 +136,19 @@ def _restored(place: str, agent: Path, most_bytes: int) -> tuple[dict[str, Any],
             f"{place}: expected the package orbax-checkpoint to read an agent of tdmpc2-jax, found "
             f"none: install it with `pip install 'glassviz[orbax]'`"
         ) from None
-    import jax
-
     try:
         with _quiet(), ocp.PyTreeCheckpointer() as reader:
+            _check_data(agent.absolute())
             tree = reader.metadata(agent.absolute()).item_metadata.tree
             wanted = _wanted(tree)
-            declared = sum(_bytes(leaf) for leaf in jax.tree.leaves(wanted))
+            declared = sum(_bytes(leaf) for leaf in wanted.values())
             if declared <= most_bytes:
-                how = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), wanted)
-                args = ocp.args.PyTreeRestore(item=wanted, restore_args=how, partial_restore=True)
-                found = reader.restore(agent.absolute(), args=args)
+                item = unflatten_dict(wanted)
+                how = unflatten_dict(
+                    {path: ocp.RestoreArgs(restore_type=np.ndarray) for path in wanted}
+                )
+                args = ocp.args.PyTreeRestore(item=item, restore_args=how, partial_restore=True)
+                tree = reader.restore(agent.absolute(), args=args)
     # What is damaged ends in errors of orbax, tensorstore, JSON or Python.
     except Exception as error:
         raise GlassvizError(
@@ -158,9 +160,9 @@ def _restored(place: str, agent: Path, most_bytes: int) -> tuple[dict[str, Any],
             f"{place}: expected arrays as large as their files, found {declared:.3g} bytes "
             f"declared: do not trust this folder"
         )
-    model = found.get("model", {})
+    model = tree["model"]
     beside = {name: model.get(name) for name in _MODEL_NUMBERS}
-    beside |= {name: found.get(name) for name in _NUMBERS}
+    beside |= {name: tree.get(name) for name in _NUMBERS}
     numbers = {
         name: float(value)
         for name, value in beside.items()
@@ -170,17 +172,37 @@ def _restored(place: str, agent: Path, most_bytes: int) -> tuple[dict[str, Any],
     return nets, numbers
 
 
-def _wanted(tree: Any) -> dict[str, Any]:
-    """What is read of an agent: parameters and numbers; no optimisers."""
+def _check_data(agent: Path) -> None:
+    """Read the data of all leaves, which orbax, in its threads, could not refuse without noise.
+
+    Raises:
+        ValueError: something is damaged or missing.
+    """
+    import tensorstore
+
+    if any(agent.glob("*/.zarray")):  # as older versions of orbax wrote leaves
+        return
+    source = {"driver": "ocdbt", "base": f"{agent.as_uri()}/"}
+    store = tensorstore.KvStore.open(source).result()
+    keys = store.list().result()
+    if not keys:
+        raise ValueError("no data in it")
+    for key in keys:
+        store.read(key).result()
+
+
+def _wanted(tree: Any) -> dict[tuple[str, ...], Any]:
+    """What is read of an agent, by its path in the tree: parameters and numbers; no optimisers."""
     model = tree.get("model") if isinstance(tree, Mapping) else None
     if not isinstance(model, Mapping):
         raise ValueError("no model in it")
     nets = {name: model[name] for name in NETS.values() if isinstance(model.get(name), Mapping)}
     kept = {name: {"params": net["params"]} for name, net in nets.items()}
-    return {
+    wanted = {
         "model": kept | {name: model[name] for name in _MODEL_NUMBERS if name in model},
         **{name: tree[name] for name in _NUMBERS if name in tree},
     }
+    return {path: leaf for path, leaf in flatten_dict(wanted).items() if leaf is not None}
 
 
 def _bytes(leaf: Any) -> int:

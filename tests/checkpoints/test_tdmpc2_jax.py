@@ -98,13 +98,18 @@ def test_runs_are_arguments_of_commands_and_can_be_converted(run: Path, tmp_path
         load(run)
 
 
-@pytest.mark.parametrize("damage", ["no manifest", "metadata of text", "metadata of lies", "empty"])
+@pytest.mark.parametrize(
+    "damage", ["no manifest", "no data", "metadata of text", "metadata of lies", "empty metadata"]
+)
 def test_a_damaged_folder_ends_in_one_sentence(run: Path, tmp_path: Path, damage: str) -> None:
     copied = tmp_path / "run"
     shutil.copytree(run, copied)
     agent = copied / "checkpoint" / "20" / "agent"
     if damage == "no manifest":
         (agent / "manifest.ocdbt").unlink()
+    elif damage == "no data":
+        for data in agent.rglob("d/*"):
+            data.unlink()
     elif damage == "metadata of text":
         (agent / "_METADATA").write_text("x")
     elif damage == "metadata of lies":
