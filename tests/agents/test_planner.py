@@ -435,3 +435,20 @@ def test_an_episodic_agent_plans_past_no_end():
     ordinary = plan(TDMPC2, TDMPC2.planner, others, z, state, keys())
     np.testing.assert_allclose(planned(-1.0).value, ordinary.value, rtol=1e-5)
     assert jnp.abs(planned(1.0).value - ordinary.value).min() > 1e-3
+
+
+JAX = TDMPC2.replace(planner=replace(TDMPC2.planner, variant="tdmpc2-jax"))
+
+
+def test_the_planner_of_tdmpc2_jax_asks_all_heads_and_carries_the_std_over():
+    params, key = agent(JAX), jax.random.key(2)
+    z = latents(JAX, params)
+    model = world_model(JAX, JAX.planner, params)
+    expected = heads_of(JAX, params, z, model.policy(z, key)).mean(axis=0)
+    np.testing.assert_allclose(model.terminal(z, key), expected, rtol=1e-4, atol=1e-5)
+    fitted = planner.PlannerState(jnp.ones((2, 4)), jnp.full((2, 4), 0.3))
+    shifted = planner.shift(JAX.planner, fitted)
+    np.testing.assert_allclose(shifted.std[:, 0], [0.3, JAX.planner.max_std])
+    np.testing.assert_allclose(shifted.mean[:, 0], [1.0, 0.0])
+    reset = planner.shift(TDMPC2.planner, fitted)
+    np.testing.assert_allclose(reset.std, TDMPC2.planner.max_std)

@@ -129,7 +129,7 @@ def test_folders_and_absent_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(GlassvizError, match="found a folder: name a file in it"):
         load(tmp_path)
     (tmp_path / "_CHECKPOINT_METADATA").touch()
-    with pytest.raises(GlassvizError, match="orbax checkpoint folder: this format is not"):
+    with pytest.raises(GlassvizError, match="found an orbax folder without one"):
         load(tmp_path)
 
 
