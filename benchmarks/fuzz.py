@@ -29,6 +29,7 @@ import tempfile
 import time
 import traceback
 import warnings
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -251,6 +252,11 @@ def rewritten_pickle(rng: np.random.Generator, data: bytes) -> bytes:
             return pickle.dumps(tree, protocol=int(rng.integers(6)))
         except (RecursionError, OverflowError):
             return data
+    return rewritten_opcodes(rng, data)
+
+
+def rewritten_opcodes(rng: np.random.Generator, data: bytes) -> bytes:
+    """A pickle with some bytes made opcodes, or names and numbers put between."""
     raw = bytearray(data)
     opcodes = b"(.012FGIJKLMNPQRSTUVX]abcdeghijloprstu}\x80\x81\x85\x86\x87\x88\x8c\x8e\x92\x93\x94"
     names = (b"cos\nsystem\n", b"c" + b"a." * 3000 + b"\nb\n", b"cbuiltins\neval\n", b"N", b"K\xff")
@@ -261,6 +267,35 @@ def rewritten_pickle(rng: np.random.Generator, data: bytes) -> bytes:
         else:
             raw[at:at] = bytes([opcodes[rng.integers(len(opcodes))]])
     return bytes(raw)
+
+
+def rewritten_archive(rng: np.random.Generator, data: bytes) -> bytes:
+    """A PyTorch archive with a strange directory, or zipped anew with strange members."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        members = {info.filename: archive.read(info) for info in archive.infolist()}
+    at = str(rng.choice(list(members)))
+    match rng.integers(5):
+        case 0:
+            raw = bytearray(data)
+            directory = data.index(b"PK\x01\x02")
+            for _ in range(rng.integers(1, 4)):
+                raw[rng.integers(directory, len(raw))] = rng.integers(256)
+            return bytes(raw)
+        case 1:
+            members[str(rng.choice(["../x", "/x", "a/data.pkl", "x" * 600]))] = b"x"
+        case 2:
+            del members[at]
+        case 3:
+            pickled = next(name for name in members if name.endswith("data.pkl"))
+            members[pickled] = rewritten_opcodes(rng, members[pickled])
+        case 4:
+            members[at] = members[at][: rng.integers(len(members[at]) + 1)]
+    written = io.BytesIO()
+    kind = zipfile.ZIP_DEFLATED if rng.random() < 0.1 else zipfile.ZIP_STORED
+    with zipfile.ZipFile(written, "w", kind) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return written.getvalue()
 
 
 def rewritten_lines(rng: np.random.Generator, data: bytes) -> bytes:
@@ -371,12 +406,21 @@ def make_pickle(folder: Path) -> Path:
     return folder / "a.pkl"
 
 
+def make_torch(folder: Path) -> Path:
+    from tests.helpers.torch_files import networks, torch_file
+
+    (folder / "a.pt").write_bytes(torch_file(networks(15, 4, tasks=3, episodic=True)))
+    return folder / "a.pt"
+
+
 def read_checkpoint(path: Path) -> None:
     from glassviz import checkpoints
+    from glassviz.agents.config import UNSAID, Unsaid
     from glassviz.checkpoints.summary import summarise
     from glassviz.report.serialize import as_json
 
-    as_json(summarise(checkpoints.load(path)))
+    unsaid = Unsaid(task="task-1") if path.suffix == ".pt" else UNSAID
+    as_json(summarise(checkpoints.load(path, unsaid)))
 
 
 def make_demos(folder: Path) -> Path:
@@ -485,6 +529,9 @@ KINDS = {
     ),
     "pickle": Kind(
         make_pickle, read_checkpoint, (rewritten_pickle,), lambda path: ["inspect", path]
+    ),
+    "PyTorch archive": Kind(
+        make_torch, read_checkpoint, (rewritten_archive,), lambda path: ["inspect", path]
     ),
     "demonstrations": Kind(make_demos, read_demos, (rewritten,)),
     "resume state": Kind(make_state, read_run, (rewritten,)),

@@ -9,6 +9,7 @@ In a notebook:
 
 In a program:
     load_checkpoint, save_checkpoint, convert_checkpoint: checkpoint files.
+    Unsaid: what a checkpoint of others does not say, such as its task.
     RolloutOptions: how checkpoints are rolled out.
     find_runs: runs with their traces, recorded where they are missing.
     Trace: a recorded roll-out, with `load` and `save`.
@@ -30,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from glassviz.errors import GlassvizError, UsageError
 
 if TYPE_CHECKING:
+    from glassviz.agents.config import Unsaid
     from glassviz.checkpoints import convert as convert_checkpoint
     from glassviz.checkpoints import load as load_checkpoint
     from glassviz.checkpoints import save as save_checkpoint
@@ -53,6 +55,7 @@ __all__ = [
     "GlassvizError",
     "RolloutOptions",
     "Trace",
+    "Unsaid",
     "UsageError",
     "__version__",
     "assess_runs",
@@ -75,6 +78,7 @@ _HOME = {
     "FilmOptions": "video.film.FilmOptions",
     "RolloutOptions": "rollout.traces.RolloutOptions",
     "Trace": "trace.Trace",
+    "Unsaid": "agents.config.Unsaid",
     "assess_runs": "rollout.run.assess_all",
     "compare_runs": "compare.compare.compare",
     "compose_report": "report.compose.compose",

@@ -133,6 +133,31 @@ def read_text(path: StrPath, expected: str, limit: int = 64 << 20) -> str:
         ) from None
 
 
+def orbax_agent(folder: StrPath) -> Path | None:
+    """Where orbax wrote the agent of the last step of a run of tdmpc2-jax; None if it did not.
+
+    `folder` is that of the run, of its steps, of a step, or of the agent itself.
+    """
+    folder = Path(folder)
+    try:
+        if not folder.is_dir():
+            return None
+        for steps in (folder, folder / "checkpoint", folder / "checkpoints"):
+            numbered = [each for each in steps.glob("*/agent/_METADATA") if _step_of(each) >= 0]
+            if numbered:
+                return max(numbered, key=_step_of).parent
+        found = (folder / "agent" / "_METADATA", folder / "_METADATA")
+        return next((each.parent for each in found if each.is_file()), None)
+    except OSError:  # its reader says so
+        return None
+
+
+def _step_of(metadata: Path) -> int:
+    """The step whose agent is described in a file; −1 if its folder is not a step's."""
+    name = metadata.parent.parent.name
+    return int(name) if re.fullmatch("[0-9]{1,18}", name) else -1
+
+
 class MissingFileError(GlassvizError):
     """There is no such file.
 

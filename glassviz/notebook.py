@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar, get_args, overload
 
 import numpy as np
 
+from glassviz.agents.config import UNSAID, Layout, Unsaid
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_target, replacing
 from glassviz.rollout import run as rollouts
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from glassviz.agents.agent import Agent
     from glassviz.agents.planner import Controller
     from glassviz.checkpoints import Checkpoint
     from glassviz.compare.compare import Comparison as Compared
@@ -444,10 +446,11 @@ class Run:
     path: Path
     name: str
     checkpoint: "Checkpoint"
+    unsaid: Unsaid = UNSAID
 
     @classmethod
-    def load(cls, path: StrPath, name: str | None = None) -> Self:
-        """Read a checkpoint.
+    def load(cls, path: StrPath, unsaid: Unsaid = UNSAID) -> Self:
+        """Read a checkpoint; `unsaid` is what its file does not say.
 
         Raises:
             GlassvizError: it cannot be read.
@@ -455,8 +458,22 @@ class Run:
         from glassviz import checkpoints
 
         path = Path(path)
-        checkpoint = checkpoints.load(path)
-        return cls(path, name or checkpoint.name, checkpoint)
+        checkpoint = checkpoints.load(path, unsaid)
+        return cls(path, checkpoint.name, checkpoint, unsaid)
+
+    @property
+    def agent(self) -> "Agent":
+        """Encoder, policy, dynamics, reward, Q heads and labels as functions of arrays.
+
+        >>> import glassviz as gv
+        >>> agent = gv.load("checkpoints/glass-small-s1.safetensors").agent
+        >>> z = agent.encode(np.zeros((3, 15)))
+        >>> agent.next(z, agent.policy(z)).shape, agent.values(z, agent.policy(z)).shape
+        ((3, 128), (2, 3))
+        """
+        from glassviz.agents.agent import Agent
+
+        return Agent(self.checkpoint.config, self.checkpoint.params)
 
     def rollout(
         self,
@@ -493,7 +510,10 @@ class Run:
         for what, value in {"episodes": episodes, "steps": steps}.items():
             if value is not None and value < 1:
                 raise UsageError(f"{what}: expected at least 1, found {value}")
-        options = RolloutOptions(episodes, (controller,), seed, steps, samples, horizon, iterations)
+        options = RolloutOptions(
+            *(episodes, (controller,), seed, steps, samples, horizon, iterations),
+            unsaid=self.unsaid,
+        )
         with progress(f"rolling out {self.name}") as on_progress:
             listener = Listener(on_recording=on_progress)
             [made] = traces_of(self.path, options, folder, listener=listener)
@@ -566,6 +586,11 @@ class Many(Sequence[Each]):
 
 class Runs(Many[Run]):
     """Several checkpoints."""
+
+    @property
+    def agents(self) -> "tuple[Agent, ...]":
+        """The agent of each, see `Run.agent`."""
+        return tuple(run.agent for run in self)
 
     def rollout(
         self, episodes: int = 10, controller: "Controller" = "mppi", **options: Any
@@ -663,16 +688,30 @@ class Comparison:
         )
 
 
-def load(path: StrPath | Sequence[StrPath]) -> Run | Rollout | Runs | Rollouts:
+def load(
+    path: StrPath | Sequence[StrPath],
+    *,
+    task: str | None = None,
+    action_repeat: int | None = None,
+    episode_steps: int | None = None,
+    layout: Layout | None = None,
+) -> Run | Rollout | Runs | Rollouts:
     """Open a checkpoint as a `Run` and a trace as a `Rollout`; several as `Runs` or `Rollouts`.
 
-    `path` is a native checkpoint (.safetensors), a published one (.pkl), a trace (.npz), a run
-    folder, a folder or pattern of these, or a list. Reading a file runs no code of its own.
+    Reading a file runs no code of its own.
+
+    Args:
+        path: a native checkpoint (.safetensors), a published one (.pkl), one of TD-MPC2 (.pt), a
+            trace (.npz), a run folder, a folder or pattern of these, or a list.
+        task: of a checkpoint that does not say it; of a multitask agent, the one to take.
+        action_repeat, episode_steps, layout: what else such a checkpoint does not say; by default
+            as its family has it.
 
     Raises:
         GlassvizError: there is no such file, it is of another kind or damaged.
-        UsageError: there are checkpoints and traces among the files.
+        UsageError: there are checkpoints and traces among the files, or a checkpoint needs a task.
     """
+    unsaid = Unsaid(task, action_repeat, episode_steps, layout)
     found = find_targets(path)
     targets = []
     for target in found:
@@ -689,5 +728,8 @@ def load(path: StrPath | Sequence[StrPath]) -> Run | Rollout | Runs | Rollouts:
     if traces:
         opened = [Rollout.load(each.path) for each in targets]
         return opened[0] if len(opened) == 1 else Rollouts(opened)
-    agents = [Run.load(each.path, each.name) for each in targets]
-    return agents[0] if len(agents) == 1 else Runs(agents)
+    agents = [Run.load(each.path, unsaid) for each in targets]
+    named = [
+        replace(run, name=each.named(run.name)) for each, run in zip(targets, agents, strict=True)
+    ]
+    return named[0] if len(named) == 1 else Runs(named)

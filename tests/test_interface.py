@@ -26,6 +26,7 @@ PUBLIC = {
     "GlassvizError",
     "RolloutOptions",
     "Trace",
+    "Unsaid",
     "UsageError",
     "__version__",
     "assess_runs",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -13,7 +14,11 @@ from glassviz.text import printable
 from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
+PlannerVariant = Literal["glass", "tdmpc2", "tdmpc2-jax"]
 Task = Literal["hopper-hop", "hopper-stand"]
+"""Tasks that agents can be rolled out and trained on."""
+
+_TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 Physics = Literal["dm_control", "playground"]
 Precision = Literal["float32", "bfloat16"]
 # Far beyond any real agent: a malicious configuration must not exhaust memory or time.
@@ -27,6 +32,30 @@ _Horizon = Annotated[int, Interval(ge=1, le=MAX_HORIZON)]
 _Iterations = Annotated[int, Interval(ge=1, le=MAX_ITERATIONS)]
 
 _FORBID_EXTRA: dict[str, Any] = {"extra": "forbid"}
+
+
+Layout = Literal["A", "B", "C", "D"]
+"""How files of the official TD-MPC2 name their parameters, from its earliest version to today's."""
+
+
+@dataclass(frozen=True)
+class Unsaid:
+    """What a checkpoint of others does not say and a user may; None for the default.
+
+    Attributes:
+        task: of the agent; of a multitask agent, the task to read.
+        action_repeat: physics steps per decision.
+        episode_steps: decisions per episode.
+        layout: of the parameters' names, where it is not as recognised.
+    """
+
+    task: str | None = None
+    action_repeat: int | None = None
+    episode_steps: int | None = None
+    layout: Layout | None = None
+
+
+UNSAID = Unsaid()
 
 
 @dataclass(frozen=True)
@@ -67,14 +96,15 @@ class PlannerConfig:
 
     `variant` selects the algorithm: `glass` weights all elites equally, carries the std over to
     the next step and acts with the mean; `tdmpc2` weights the elites by value, resets the std to
-    `max_std` for every plan and acts with one elite drawn by weight.
+    `max_std` for every plan and acts with one elite drawn by weight; `tdmpc2-jax` is `tdmpc2` that
+    carries the std over, and values a final latent by all Q heads in place of two.
 
     Attributes:
         iterations: rounds of sampling and refitting per plan.
         policy_trajectories: sequences proposed by the policy, sampled once per plan.
         elites: number of best sequences that the distribution is refitted to.
         min_std, max_std: bounds of the sampling std; `max_std` is also its initial value.
-        temperature: inverse temperature of the elite weights (`tdmpc2` only).
+        temperature: inverse temperature of the elite weights (not of `glass`).
         action_noise: whether std[0]·N(0, 1) is added to the action (`tdmpc2` only; on in the
             official evaluation script, off in its eval mode).
         precision: precision of the model's matrix products. `bfloat16` keeps three significant
@@ -83,7 +113,7 @@ class PlannerConfig:
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    variant: Family = "glass"
+    variant: PlannerVariant = "glass"
     horizon: Annotated[
         _Horizon, Doc("H, model steps that the planner looks ahead.", name="mppi_horizon")
     ] = 3
@@ -121,14 +151,20 @@ class PlannerConfig:
 
 @dataclass(frozen=True)
 class EnvConfig:
-    """Task and physics profile that an agent was trained on."""
+    """Task and physics profile that an agent was trained on; not every task can be rolled out."""
 
     __pydantic_config__: ClassVar = _FORBID_EXTRA
 
-    task: Annotated[Task, Doc("Task to train on.")] = "hopper-hop"
+    task: Annotated[str, Doc("Task to train on.")] = "hopper-hop"
     physics: Annotated[Physics, Doc("Physics profile to train in.")] = "dm_control"
     action_repeat: Annotated[int, Interval(ge=1, le=MAX_ACTION_REPEAT)] = 1
     episode_steps: Annotated[int, Interval(ge=1, le=MAX_EPISODE_STEPS)] = 1000
+
+    def __post_init__(self) -> None:
+        if not _TASK_NAME.fullmatch(self.task):
+            raise GlassvizError(
+                f"environment: expected a task such as hopper-hop, found {printable(self.task)!r}"
+            )
 
 
 @dataclass(frozen=True)
@@ -147,6 +183,7 @@ class AgentConfig:
         symlog_obs: whether observations pass through symlog before the encoder.
         num_bins, bin_min, bin_max: bins of the reward and value distributions, in symlog space.
         log_std_min, log_std_max: bounds of the policy's log std.
+        episodic: whether a network predicts that an episode ends; the planner counts nothing after.
         glass: prototypes and clusters; None for an agent trained without Glass.
         planner, env: its planner and its environment.
         no_planner: why the planner cannot run this agent; empty if it can.
@@ -171,6 +208,7 @@ class AgentConfig:
     bin_max: float = 20.0
     log_std_min: float = -10.0
     log_std_max: float = 2.0
+    episodic: bool = False
     glass: GlassConfig | None = None
     planner: PlannerConfig = field(default_factory=PlannerConfig)
     env: EnvConfig = field(default_factory=EnvConfig)

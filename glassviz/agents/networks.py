@@ -78,29 +78,31 @@ def _product(lhs: Array, rhs: Array, dims: Any, **_: Any) -> Array:
 
 
 def modules(config: AgentConfig) -> dict[str, NormMLP]:
-    """The five networks of an agent by name, without parameters."""
+    """The networks of an agent by name, without parameters."""
 
     def mlp(hidden: tuple[int, ...], out: int, final_norm: bool = False) -> NormMLP:
         return NormMLP(hidden, out, config.activation, config.layer_norm_eps, final_norm)
 
-    return {
+    nets = {
         "enc": mlp(config.encoder_widths, config.latent_dim, config.final_norm),
         "dyn": mlp(config.hidden_widths, config.latent_dim, config.final_norm),
         "rew": mlp(config.hidden_widths, config.num_bins),
         "q": mlp(config.hidden_widths, config.num_bins),
         "pi": mlp(config.hidden_widths, 2 * config.action_dim),
     }
+    return nets | ({"term": mlp(config.hidden_widths, 1)} if config.episodic else {})
 
 
 def input_dims(config: AgentConfig) -> dict[str, int]:
     """Number of inputs of each network."""
-    return {
+    dims = {
         "enc": config.obs_dim,
         "dyn": config.latent_dim + config.action_dim,
         "rew": config.latent_dim + config.action_dim,
         "q": config.value_input_dim + config.action_dim,
         "pi": config.value_input_dim,
     }
+    return dims | ({"term": config.latent_dim} if config.episodic else {})
 
 
 def init_params(config: AgentConfig, key: PRNGKeyArray, logit_scale: float = 1.0) -> dict[str, Any]:

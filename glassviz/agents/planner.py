@@ -37,11 +37,15 @@ class Plan(NamedTuple):
 
 
 class Trajectories(NamedTuple):
-    """Action sequences, their discounted model rewards and their final latents."""
+    """Action sequences, their discounted model rewards and their final latents.
+
+    `going` is 1 where the episode goes on after the final latent, else 0.
+    """
 
     actions: Float[Array, "rows horizon act"]
     rewards: Float[Array, " rows"]
     end: Float[Array, "rows latent"]
+    going: Float[Array, " rows"]
 
 
 class Elites(NamedTuple):
@@ -125,13 +129,14 @@ def propose(
 ) -> Trajectories:
     """Trajectories of the policy prior in the world model."""
     latent = jnp.broadcast_to(z, (planner.policy_trajectories, *z.shape))
-    rewards = jnp.zeros(planner.policy_trajectories)
+    rewards, going = jnp.zeros(planner.policy_trajectories), jnp.ones(planner.policy_trajectories)
     actions = []
     for t, step_key in enumerate(jax.random.split(key, planner.horizon)):
         actions.append(model.policy(latent, step_key))
         latent, reward = model.step(latent, actions[-1])
-        rewards += planner.discount**t * reward
-    return Trajectories(jnp.stack(actions, axis=1), rewards, latent)
+        rewards += planner.discount**t * _counted(model, reward, going)
+        going = _going(model, latent, going)
+    return Trajectories(jnp.stack(actions, axis=1), rewards, latent, going)
 
 
 def sample(
@@ -150,18 +155,34 @@ def roll_out(
     actions: Float[Array, "rows horizon act"],
 ) -> Trajectories:
     """Roll out action sequences from z in the world model."""
-    latent, rewards = z, jnp.zeros(actions.shape[0])
+    latent, rewards, going = z, jnp.zeros(actions.shape[0]), jnp.ones(actions.shape[0])
     for t in range(planner.horizon):
         latent, reward = model.step(latent, actions[:, t])
-        rewards += planner.discount**t * reward
-    return Trajectories(actions, rewards, latent)
+        rewards += planner.discount**t * _counted(model, reward, going)
+        going = _going(model, latent, going)
+    return Trajectories(actions, rewards, latent, going)
+
+
+def _counted(
+    model: Model, value: Float[Array, " rows"], going: Float[Array, " rows"]
+) -> Float[Array, " rows"]:
+    """What of a reward or a value counts: nothing after the end of an episode."""
+    return value if model.ends is None else going * value
+
+
+def _going(
+    model: Model, z: Float[Array, "rows latent"], going: Float[Array, " rows"]
+) -> Float[Array, " rows"]:
+    """1 where an episode still goes on in z, else 0."""
+    return going if model.ends is None else going * (1.0 - model.ends(z))
 
 
 def evaluate(
     planner: PlannerConfig, model: Model, trajectories: Trajectories, key: Key[Array, ""]
 ) -> Float[Array, " rows"]:
     """Σ γ^t r_t + γ^H · terminal value."""
-    terminal = model.terminal(trajectories.end, key)
+    value = model.terminal(trajectories.end, key)
+    terminal = _counted(model, value, trajectories.going)
     return trajectories.rewards + planner.discount**planner.horizon * terminal
 
 
@@ -199,12 +220,12 @@ def act(
 
 
 def shift(planner: PlannerConfig, fitted: PlannerState) -> PlannerState:
-    """Initial state of the next plan, one step later; only `glass` carries the std over."""
+    """Initial state of the next plan, one step later; all but `tdmpc2` carry the std over."""
     mean, std = fitted
     initial_std = jnp.full_like(std, planner.max_std)
-    glass_std = jnp.concatenate([std[1:], initial_std[:1]])
+    shifted_std = jnp.concatenate([std[1:], initial_std[:1]])
     shifted_mean = jnp.concatenate([mean[1:], jnp.zeros_like(mean[:1])])
-    return PlannerState(shifted_mean, glass_std if planner.variant == "glass" else initial_std)
+    return PlannerState(shifted_mean, initial_std if planner.variant == "tdmpc2" else shifted_std)
 
 
 Controller = Literal["mppi", "pi"]

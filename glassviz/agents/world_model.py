@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Bool, Float, Int, Key
 
 from glassviz.agents import glass, networks
 from glassviz.agents.config import AgentConfig, PlannerConfig
@@ -71,20 +71,23 @@ class Model(NamedTuple):
             rows axis.
         terminal: return-to-go from a latent; the key is for models with a random value.
         policy: an action drawn from the policy prior.
+        ends: whether the episode ends in a latent; None where episodes do not end early.
     """
 
     step: Callable[[SharedLatents, Actions], tuple[Latents, Returns]]
     terminal: Callable[[Latents, Key[Array, ""]], Returns]
     policy: Callable[[Latents, Key[Array, ""]], Actions]
+    ends: Callable[[Latents], Bool[Array, " rows"]] | None = None
 
 
 def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> Model:
     """The world model of an agent, with the terminal value of the planner's variant.
 
     `glass`: the minimum of the Q heads at the policy's mean action, at least 0. `tdmpc2`: the
-    mean of two random heads at an action drawn from the policy.
+    mean of two random heads at an action drawn from the policy; `tdmpc2-jax`: of all heads.
     """
-    nets = {name: _prepared(params[name], planner.precision) for name in ("dyn", "rew", "q", "pi")}
+    names = ("dyn", "rew", "q", "pi", *(["term"] if config.episodic else []))
+    nets = {name: _prepared(params[name], planner.precision) for name in names}
 
     def step(z: SharedLatents, action: Actions) -> tuple[Latents, Returns]:
         latent = _rest(config, nets["dyn"], _first(nets["dyn"], z, action))
@@ -120,7 +123,20 @@ def world_model(config: AgentConfig, planner: PlannerConfig, params: Params) -> 
         values = [q(q_head(i), z, action) for i in two_heads]
         return jnp.stack(values).mean(axis=0)
 
-    return Model(step, terminal_glass if planner.variant == "glass" else terminal_tdmpc2, policy)
+    def terminal_jax(z: Latents, key: Key[Array, ""]) -> Returns:
+        action = policy(z, key)
+        values = [q(q_head(i), z, action) for i in range(config.num_q)]
+        return jnp.stack(values).mean(axis=0)
+
+    def ends(z: Latents) -> Bool[Array, " rows"]:
+        return _rest(config, nets["term"], _dense(nets["term"]["Dense_0"], z))[..., 0] > 0
+
+    terminals = {
+        "glass": terminal_glass,
+        "tdmpc2": terminal_tdmpc2,
+        "tdmpc2-jax": terminal_jax,
+    }
+    return Model(step, terminals[planner.variant], policy, ends if config.episodic else None)
 
 
 def _prepared(net: Params, precision: str) -> Params:

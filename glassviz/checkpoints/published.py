@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from flax.traverse_util import unflatten_dict
 
-from glassviz.agents.config import AgentConfig, EnvConfig, GlassConfig, PlannerConfig, Task
+from glassviz.agents.config import (
+    UNSAID,
+    AgentConfig,
+    EnvConfig,
+    GlassConfig,
+    PlannerConfig,
+    Task,
+    Unsaid,
+)
 from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
 from glassviz.checkpoints.unpickler import BFLOAT16, PickledArray, read_pickle
 from glassviz.errors import GlassvizError
@@ -36,8 +44,8 @@ _MAX_NAME = 64
 Leaves = dict[str, np.ndarray]
 
 
-def read(data: bytes, path: StrPath) -> Checkpoint:
-    """Read a checkpoint from the bytes of a published pickle.
+def read(data: bytes, path: StrPath, unsaid: Unsaid = UNSAID) -> Checkpoint:
+    """Read a checkpoint from the bytes of a published pickle; `unsaid` is what it does not say.
 
     Raises:
         GlassvizError: the file is damaged, refers to code, is not a checkpoint, or contains an
@@ -53,7 +61,7 @@ def read(data: bytes, path: StrPath) -> Checkpoint:
         )
     read = _LeafReader(place, budget=len(data))
     read.read(payload["params"])
-    inferred = _Inference(payload, read)
+    inferred = _Inference(payload, read, unsaid)
     config = inferred.infer()
     leaves, ignored, losses = read.leaves, read.ignored, []
     if inferred.glass_switched_off:
@@ -217,10 +225,11 @@ class _Inference:
     `glass_switched_off`: the agent was trained without the Glass that the file contains.
     """
 
-    def __init__(self, payload: Mapping[Any, Any], read: _LeafReader) -> None:
+    def __init__(self, payload: Mapping[Any, Any], read: _LeafReader, unsaid: Unsaid) -> None:
         settings = payload.get("glass_config")
         self.settings: Mapping[Any, Any] = settings if isinstance(settings, dict) else {}
         self.env_id = payload.get("env_id")
+        self.unsaid = unsaid
         self.leaves, self.other_nets, self._error = read.leaves, read.other_nets, read.error
         self.assumptions: list[str] = []
 
@@ -254,7 +263,12 @@ class _Inference:
             num_bins=self._layers("rew")[-1],
             glass=None if self.glass_switched_off else glass,
             planner=PlannerConfig(variant="glass"),
-            env=EnvConfig(task=self._task(), physics="playground"),
+            env=EnvConfig(
+                task=self._task(),
+                physics="playground",
+                action_repeat=self.unsaid.action_repeat or 1,
+                episode_steps=self.unsaid.episode_steps or 1000,
+            ),
             no_planner=no_planner,
         )
         planner, env = config.planner, config.env
@@ -313,7 +327,9 @@ class _Inference:
             raise self._error(f"glass_config has an invalid {key}, expected a number above 0")
         return float(value)
 
-    def _task(self) -> Task:
+    def _task(self) -> str:
+        if self.env_id is None and self.unsaid.task:
+            return self.unsaid.task
         if self.env_id is None:
             self.assumptions.append("environment: the task is hopper-hop")
             return "hopper-hop"

@@ -4,9 +4,10 @@ import math
 import pickletools
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
+from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
 import ml_dtypes
@@ -65,9 +66,21 @@ class PickledDType:
 
 @dataclass(slots=True, eq=False)
 class PickledArray:
-    """An array; `values` is None until its state has been read, and where it is not read at all."""
+    """An array; `values` is None until its state has been read, and where it is not read at all.
+
+    `quantiser`: scale and zero point of values that are stored as integers.
+    """
 
     values: np.ndarray | None = None
+    quantiser: tuple[float, int] | None = None
+
+    def floats(self) -> np.ndarray:
+        """The values in single precision; (q − zero point)·scale where they are quantised."""
+        assert self.values is not None
+        if self.quantiser is None:
+            return self.values.astype(np.float32)
+        scale, zero_point = self.quantiser
+        return ((self.values.astype(np.int64) - zero_point) * scale).astype(np.float32)
 
     def set_state(self, state: Any) -> None:
         """`ndarray.__setstate__`: (version, shape, dtype, whether Fortran order, raw bytes)."""
@@ -298,13 +311,13 @@ _MAX_NAME = 200
 """Of a module or a name: memoised long names could be joined over and over."""
 
 
-def known_path(module: str, name: str) -> str | None:
-    """The full current name of an object that a file may refer to; None for any other object."""
+def _current_path(module: str, name: str) -> str:
+    """The full name of an object in today's versions of Python and NumPy."""
     path = f"{module}.{name}"
     for old, new in _RENAMED.items():
         if path.startswith(old):
             path = new + path.removeprefix(old)
-    return path if path in _KNOWN or _is_stubbed(path) else None
+    return path
 
 
 def _is_stubbed(path: str) -> bool:
@@ -335,17 +348,26 @@ _CONSTANTS: dict[str, Callable[[], Any]] = {
 }
 
 
-def read_pickle(data: bytes, place: str) -> tuple[Any, list[str]]:
+def read_pickle(
+    data: bytes,
+    place: str,
+    reconstructors: Mapping[str, Callable[..., Any]] = MappingProxyType({}),
+    storage: Callable[[Any], Any] | None = None,
+) -> tuple[Any, list[str]]:
     """Read the plain data in a pickle: dicts, lists, tuples, numbers, strings, bytes and arrays.
 
     Arrays are returned as `PickledArray`s; `place` is the file's name in messages. The second
     result names the classes of objects whose content is left out, other than optimiser states.
 
+    Args:
+        reconstructors: what is called instead of further functions that the file names.
+        storage: finds what the file refers to outside the pickle; by default nothing may be.
+
     Raises:
         GlassvizError: the stream is damaged or truncated, refers to a name that no checkpoint
             needs, or contains less data than it declares.
     """
-    machine = _Machine(data, place)
+    machine = _Machine(data, place, RECONSTRUCTORS | dict(reconstructors), storage)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes in text opcodes
@@ -378,9 +400,17 @@ def _is_key(key: Any) -> bool:
 
 
 class _Machine:
-    def __init__(self, data: bytes, place: str) -> None:
+    def __init__(
+        self,
+        data: bytes,
+        place: str,
+        reconstructors: dict[str, Callable[..., Any]],
+        storage: Callable[[Any], Any] | None,
+    ) -> None:
         self.data = data
         self.place = place
+        self.reconstructors = reconstructors
+        self.storage = storage
         self.position = 0
         self.stack: list[Any] = []
         self.marked: list[list[Any]] = []
@@ -480,8 +510,10 @@ class _Machine:
                 target = self.stack[-1]
                 if isinstance(target, PickledArray | PickledDType):
                     target.set_state(state)
-                elif not isinstance(target, Opaque):
+                elif not isinstance(target, Opaque | dict):  # attributes of an OrderedDict
                     raise TypeError("a state for an object without one")
+            case "BINPERSID" if self.storage:
+                self.stack.append(self.storage(self.stack.pop()))
             case _:  # STRING (Python 2), PERSID, EXT1, NEXT_BUFFER and the like
                 self._refuse(f"opcode {op}, which no checkpoint uses", _SAVE_PLAIN)
 
@@ -519,8 +551,8 @@ class _Machine:
         longest = max(len(module), len(name))
         if longest > _MAX_NAME:
             self._refuse(f"a name of {longest} characters", _DISTRUST)
-        path = known_path(module, name)
-        if path is not None:
+        path = _current_path(module, name)
+        if path in _KNOWN or path in self.reconstructors or _is_stubbed(path):
             return Global(path)
         path = f"{module}.{name}"
         if path in (_GETATTR, "__builtin__.getattr"):
@@ -547,7 +579,7 @@ class _Machine:
             self._call(args[0], ())
         elif path in BYTES_CONSTRUCTORS:
             self.stack.append(self._bytes(*args))
-        elif make := RECONSTRUCTORS.get(path):
+        elif make := self.reconstructors.get(path):
             self.stack.append(make(*args))
         else:
             self._leave_out(path)

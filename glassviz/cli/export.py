@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
@@ -25,6 +26,7 @@ FORMATS: tuple[Format, ...] = ("mp4", "gif", "webm")
 RENDER_SIZE = "640x480"
 
 
+@opt.with_agent_options
 def render(
     targets: opt.Runs,
     overlay_k: Annotated[
@@ -76,6 +78,8 @@ def render(
     iterations: opt.Iterations = None,
     precision: opt.Precision = None,
     physics: opt.Physics = None,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Film agents, with the active cluster on every frame.
 
@@ -117,7 +121,8 @@ def render(
         overwrite=overwrite,
     )
     acting = _acting(controller, side_by_side and len(found) == 1)
-    planned = {"episodes": episode or episodes, "steps": steps} | given | {"seed": seed or 0}
+    planned = {"episodes": episode or episodes, "steps": steps, "unsaid": unsaid} | given
+    planned |= {"seed": seed or 0}
     films = _recorded(found, acting, planned, options, labels, out, traces, names)
     film_of = {row[0]: (row, path) for row, path in films}
     rows = opt.each_by_itself([*film_of], lambda run: _film(*film_of[run], options))
@@ -268,6 +273,7 @@ def _format(wanted: Format | None, out: Path | None) -> Format:
     raise UsageError(f"--out: expected a name that ends in {suffix}, found {out}")
 
 
+@opt.with_agent_options
 @opt.with_figure_options()
 def export(
     targets: opt.Runs,
@@ -337,6 +343,7 @@ def export(
     overwrite: opt.Overwrite = False,
     *,
     figures: opt.Figures,
+    unsaid: Unsaid,
 ) -> None:
     """Make films and figures for papers and talks, each with a caption.
 
@@ -376,7 +383,12 @@ def export(
         find_ffmpeg()
     _check_size(kind, out, picture)
     options = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     shown = None if episode is None else episode - 1
     words = opt.film_words(part_s, picture, background)
@@ -634,6 +646,7 @@ def _export_all(
         raise typer.Exit(1)
 
 
+@opt.with_agent_options
 def rerun(
     target: opt.OneRun,
     out: Annotated[
@@ -656,6 +669,8 @@ def rerun(
     names: opt.Names = None,
     background: opt.Background = "sky",
     overwrite: opt.Overwrite = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Write an episode for the Rerun viewer.
 
@@ -676,7 +691,12 @@ def rerun(
 
     find_ffmpeg()
     options = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     shown = [] if episode is None else [f"episode{episode}"]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import GlassvizError, UsageError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
 
 
+@opt.with_agent_options
 @opt.with_figure_options("graph", "P", "A", "S", "difference", "first", "second")
 def graph(
     targets: opt.Runs,
@@ -66,6 +68,7 @@ def graph(
     latex: opt.Latex = None,
     *,
     figures: opt.Figures,
+    unsaid: Unsaid,
 ) -> None:
     """Plot transition graphs of prototypes, and measure their order.
 
@@ -94,7 +97,12 @@ def graph(
         check_format(out)
     _check_panels(figures, compare)
     options = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     writes = out is not None or not to_json
 
@@ -234,6 +242,7 @@ def _after(stem: str, name: str) -> str:
     return cut_stem(f"{stem}-{name}", longest=2 * LONGEST_STEM)
 
 
+@opt.with_agent_options
 @opt.with_figure_options(
     "label", "phase", "return-to-go", "controller", "episode", "run", "quality"
 )
@@ -298,6 +307,7 @@ def latent_map(
     latex: opt.Latex = None,
     *,
     figures: opt.Figures,
+    unsaid: Unsaid,
 ) -> None:
     """Plot 2-D latent maps (UMAP or PCA), one per checkpoint.
 
@@ -337,7 +347,12 @@ def latent_map(
 
     shown = Names.load(names)
     rollout = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 

@@ -7,27 +7,38 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import terminal
-from glassviz.cli.options import Checkpoint, Json, Overwrite
+from glassviz.cli.options import Checkpoint, Json, Overwrite, with_agent_options
 from glassviz.errors import GlassvizError
+from glassviz.text import count_of
 
 if TYPE_CHECKING:
+    from glassviz.checkpoints import Survey
+    from glassviz.checkpoints.official import TaskSize
     from glassviz.metrics.glossary import Metric, Word
 
 
-def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
+@with_agent_options
+def inspect(checkpoint: Checkpoint, to_json: Json = False, *, unsaid: Unsaid) -> None:
     """Show what is in a checkpoint.
 
-    Lists agent, planner, Glass, provenance, and what had to be assumed. Reading a checkpoint never
-    executes code from the file.
+    Lists agent, planner, Glass, provenance, and what had to be assumed. Of an agent of many tasks,
+    or of one that the file does not name, it lists the tasks if none is named. Reading a checkpoint
+    never executes code from the file.
 
     \b
-    Example:
+    Examples:
       glassviz inspect best_mppi.pkl
+      glassviz inspect mt30.pt --task walker-run
     """
-    from glassviz.checkpoints import load, summarise
+    from glassviz.checkpoints import load, summarise, survey
 
-    summary = summarise(load(checkpoint))
+    found = None if unsaid.task else survey(checkpoint)
+    if found and found.needs_task:
+        _print_survey(found, to_json)
+        return
+    summary = summarise(load(checkpoint, unsaid))
     if to_json:
         terminal.echo_json(summary)
     else:
@@ -36,29 +47,71 @@ def inspect(checkpoint: Checkpoint, to_json: Json = False) -> None:
         _print_facts(rows_of(summary))
 
 
+@with_agent_options
 def convert(
     source: Annotated[Path, typer.Argument(metavar="IN", help="Checkpoint in any known format.")],
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The .safetensors file to write.")],
+    target: Annotated[
+        Path,
+        typer.Argument(
+            metavar="OUT", help="The .safetensors file to write, or a folder for --task all."
+        ),
+    ],
     half: Annotated[
         bool, typer.Option("--half", help="Store 16-bit floats: half the size, rounded weights.")
     ] = False,
     overwrite: Overwrite = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Convert a checkpoint to the native format (.safetensors).
 
-    Prints which facts were missing and assumed, and which content is dropped.
+    Prints which facts were missing and assumed, and which content is dropped. Of an agent of many
+    tasks, --task takes one, and --task all writes each to a file of its own.
 
     \b
-    Example:
+    Examples:
       glassviz convert best_mppi.pkl agent.safetensors
+      glassviz convert mt30.pt agents --task all
     """
     from glassviz.checkpoints import convert as convert_file
-    from glassviz.checkpoints import summarise
+    from glassviz.checkpoints import convert_all, summarise
     from glassviz.report.phrases.tables import remarks_of
 
-    summary = summarise(convert_file(source, target, half=half, overwrite=overwrite))
-    _print_facts(remarks_of(summary))
-    terminal.echo(f"{source} -> {target} (sha256 {summary.sha256[:12]})")
+    if unsaid.task == EVERY_TASK:
+        made = convert_all(source, target, unsaid=unsaid, half=half, overwrite=overwrite)
+        _print_facts(remarks_of(summarise(made[0])))
+        terminal.echo(f"{source} -> {target}: {count_of(len(made), 'task')}, one file each")
+        return
+    made_one = convert_file(source, target, unsaid=unsaid, half=half, overwrite=overwrite)
+    _print_facts(remarks_of(summarise(made_one)))
+    terminal.echo(f"{source} -> {target} (sha256 {made_one.sha256[:12]})")
+
+
+EVERY_TASK = "all"
+
+
+def _print_survey(found: "Survey", to_json: bool) -> None:
+    """What a file holds, with the tasks that --task may name."""
+    if to_json:
+        terminal.echo_json(found)
+        return
+    what = f"{len(found.tasks)} tasks" if found.multitask else "one task, which it does not name"
+    facts = [
+        ("agent", f"TD-MPC2 (layout {found.layout}), size {found.size or 'of its own'}, {what}"),
+        ("largest sizes" if found.multitask else "sizes", _sizes(found)),
+    ]
+    _print_facts(iter(facts))
+    if found.multitask:
+        for task in found.tasks:
+            terminal.echo(f"  {task.name:<26}{_sizes(task)}")
+    elif found.tasks:
+        terminal.echo(f"Tasks of these sizes: {', '.join(task.name for task in found.tasks)}")
+    terminal.echo("Name one with --task to see its agent.")
+
+
+def _sizes(found: "Survey | TaskSize") -> str:
+    """Sizes of observation and action."""
+    return f"{count_of(found.obs_dim, 'observation')}, {count_of(found.action_dim, 'action')}"
 
 
 def _print_facts(rows: Iterator[tuple[str, str]]) -> None:

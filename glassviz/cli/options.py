@@ -2,16 +2,24 @@
 
 import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_type_hints
 
 import typer
 from typer.core import TyperCommand
 
-from glassviz.agents.config import MAX_EPISODE_STEPS, MAX_HORIZON, MAX_ITERATIONS, MAX_SAMPLES
+from glassviz.agents.config import (
+    MAX_ACTION_REPEAT,
+    MAX_EPISODE_STEPS,
+    MAX_HORIZON,
+    MAX_ITERATIONS,
+    MAX_SAMPLES,
+    Layout,
+    Unsaid,
+)
 from glassviz.cli import terminal
 from glassviz.environment import check_jax, check_variables
 from glassviz.errors import GlassvizError, UsageError
@@ -356,27 +364,96 @@ def with_figure_options(*panels: str) -> Callable[[Callable[..., None]], Callabl
         )
         found["panels"] = Annotated[str | None, chosen], None
 
+    return _with_options(found, "figures", partial(_figures, panels))
+
+
+_UNSAID = "What a checkpoint of others does not say"
+
+_AGENT_OPTIONS: dict[str, tuple[Any, Any]] = {
+    "task": (
+        Annotated[
+            str | None,
+            typer.Option(
+                metavar="TASK",
+                help="Task of the agent, such as walker-run; of a multitask agent, which to take.",
+                rich_help_panel=_UNSAID,
+            ),
+        ],
+        None,
+    ),
+    "action_repeat": (
+        Annotated[
+            int | None,
+            typer.Option(
+                help="Physics steps per decision; by default 2 for TD-MPC2, 1 for TD-MPC-Glass.",
+                min=1,
+                max=MAX_ACTION_REPEAT,
+                rich_help_panel=_UNSAID,
+            ),
+        ],
+        None,
+    ),
+    "episode_steps": (
+        Annotated[
+            int | None,
+            typer.Option(
+                help="Decisions per episode, which the discount follows; by default 500 for "
+                "TD-MPC2, 1000 for TD-MPC-Glass.",
+                min=1,
+                max=MAX_EPISODE_STEPS,
+                rich_help_panel=_UNSAID,
+            ),
+        ],
+        None,
+    ),
+    "layout": (
+        Annotated[
+            Layout | None,
+            typer.Option(
+                help="How a .pt file names its parameters, where that is not recognised; in A, "
+                "observations pass through symlog.",
+                rich_help_panel=_UNSAID,
+            ),
+        ],
+        None,
+    ),
+}
+
+
+def with_agent_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command that reads checkpoints the options of what these do not say, as `unsaid`."""
+    return _with_options(_AGENT_OPTIONS, "unsaid", Unsaid)(command)
+
+
+def _with_options(
+    added: Mapping[str, tuple[Any, Any]], name: str, make: Callable[..., Any]
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options, and what `make` makes of them as its argument `name`.
+
+    Args:
+        added: annotation and default of each option.
+    """
+
     def decorated(command: Callable[..., None]) -> Callable[..., None]:
         @wraps(command)
         def run(**arguments: Any) -> None:
-            given = {name: arguments.pop(name) for name in found}
-            command(**arguments, figures=_figures(panels, **given))
+            given = {option: arguments.pop(option) for option in added}
+            command(**arguments, **{name: make(**given)})
 
         kind = inspect.Parameter.KEYWORD_ONLY
         own = [
             each.replace(kind=kind)
-            for name, each in inspect.signature(command).parameters.items()
-            if name != "figures"
+            for each in inspect.signature(command).parameters.values()
+            if each.name != name
         ]
-        added = [
-            inspect.Parameter(name, kind, default=default, annotation=annotation)
-            for name, (annotation, default) in found.items()
+        options = [
+            inspect.Parameter(option, kind, default=default, annotation=annotation)
+            for option, (annotation, default) in added.items()
         ]
         hints = get_type_hints(command, include_extras=True)
-        run.__signature__ = inspect.Signature([*own, *added])  # type: ignore[attr-defined]
-        run.__annotations__ = {name: hints[name] for name in hints if name != "figures"} | {
-            name: annotation for name, (annotation, _) in found.items()
-        }
+        hints |= {option: annotation for option, (annotation, _) in added.items()}
+        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        run.__annotations__ = {each: hint for each, hint in hints.items() if each != name}
         return run
 
     return decorated
@@ -502,7 +579,9 @@ def settings_words(
     """
     if not any(run.checkpoint for run in runs):
         return []
-    words = [f"seed{options.seed}"] if options.seed else []
+    told = options.unsaid
+    words = [told.task] if told.task and not all(told.task in run.name for run in runs) else []
+    words += [f"seed{options.seed}"] if options.seed else []
     if options.episodes != episodes:
         words.append("1episode" if options.episodes == 1 else f"{options.episodes}episodes")
     for name in ("steps", "samples", "horizon", "iterations"):

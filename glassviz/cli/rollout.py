@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import UsageError
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.run import Run
 
 
+@opt.with_agent_options
 def rollout(
     targets: opt.Runs,
     episodes: opt.Episodes = 10,
@@ -39,6 +41,8 @@ def rollout(
             "that cannot be written.",
         ),
     ] = None,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Roll out agents and record their traces.
 
@@ -64,6 +68,7 @@ def rollout(
         precision=precision,
         physics=physics,
         rule=rule,
+        unsaid=unsaid,
     )
     for run in record_with_progress(targets, options, out):
         terminal.echo(_returns(run))
@@ -79,6 +84,7 @@ def _returns(run: "Run") -> str:
     )
 
 
+@opt.with_agent_options
 def evaluate(
     targets: opt.Runs,
     episodes: opt.Episodes = 20,
@@ -91,6 +97,8 @@ def evaluate(
     to_csv: opt.Csv = False,
     latex: opt.Latex = None,
     overwrite: opt.Overwrite = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Measure returns on fresh episodes, against those seen in training.
 
@@ -117,7 +125,7 @@ def evaluate(
     seed = FRESH_SEED if seed is None else seed
     with listener("evaluating") as callbacks:
         rows = reevaluate(
-            targets, opt.controllers(controller), episodes, seed, callbacks, precision
+            targets, opt.controllers(controller), episodes, seed, callbacks, precision, unsaid
         )
     if latex:
         save_latex(latex, evaluation_tables(rows, sort))
@@ -133,6 +141,7 @@ def evaluate(
 FREE = "free"
 
 
+@opt.with_agent_options
 def fit(
     targets: opt.Runs,
     prototypes: Annotated[
@@ -169,6 +178,8 @@ def fit(
     brief: opt.Brief = False,
     to_json: opt.Json = False,
     latex: opt.Latex = None,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Fit labels to recorded latents, for agents trained without Glass.
 
@@ -190,7 +201,12 @@ def fit(
     opt.check_table("fit", FIT_COLUMNS, sort, brief, to_json)
     opt.check_latex(latex, overwrite)
     options = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:

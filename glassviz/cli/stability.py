@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from glassviz.agents.config import Unsaid
 from glassviz.cli import options as opt
 from glassviz.cli import terminal
 from glassviz.errors import UsageError
@@ -23,6 +24,7 @@ GATE = 3
 """Exit code when a run is in a basin that `--fail-on` names."""
 
 
+@opt.with_agent_options
 def stability(
     targets: opt.Runs,
     episodes: opt.UpToEpisodes = None,
@@ -72,6 +74,8 @@ def stability(
             "or if a run is anything but stable-hop (not-stable)."
         ),
     ] = None,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Classify each run's gait, measure how stable its labels are, and assign a basin.
 
@@ -123,7 +127,12 @@ def stability(
         for name in (*written, documents.HISTORY_FILE) if history else written:
             check_target(folder / name, overwrite)
     options = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     targets = with_history(targets) if history else targets
     rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
@@ -175,6 +184,7 @@ def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
     return basin.name == "unstable" or (basin.name == "split" and "unstable" in basin.split)
 
 
+@opt.with_agent_options
 def report(
     targets: opt.Runs,
     out: Annotated[
@@ -222,6 +232,8 @@ def report(
             "--link", help="With --interactive: keep the films in a folder beside the page."
         ),
     ] = False,
+    *,
+    unsaid: Unsaid,
 ) -> None:
     """Write an HTML or Markdown report on gaits, labels and basins.
 
@@ -253,7 +265,12 @@ def report(
     if interactive and films:
         find_ffmpeg()
     options = opt.rollout_options(
-        controller, episodes=episodes, seed=seed, steps=steps, precision=precision
+        controller,
+        episodes=episodes,
+        seed=seed,
+        steps=steps,
+        precision=precision,
+        unsaid=unsaid,
     )
     kind = "interactive" if interactive else "report"
     targeted: list[Path] = []

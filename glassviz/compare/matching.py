@@ -386,7 +386,8 @@ def _ask(run: Run, probe_set: ProbeSet) -> Labels:
     file = run.fitted_labels
     fitted = FittedLabels.load(file, run.checkpoint_sha256) if file else None
     rule: LabelRule = "soft" if run.labelling.rule == "soft" else "nearest-prototype"
-    return label_observations(checkpoints.load(run.checkpoint), probe_set.obs, rule, fitted)
+    agent = checkpoints.load(run.checkpoint, run.unsaid)
+    return label_observations(agent, probe_set.obs, rule, fitted)
 
 
 def _incomparable(runs: Sequence[Run], frames: Sequence[Frames]) -> Mismatch | NoFrames | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
+from typing import get_args
 
 import mujoco
 import numpy as np
@@ -22,6 +23,7 @@ from jaxtyping import Bool, Float, Float32, Float64
 
 from glassviz.agents.config import AgentConfig, EnvConfig, Physics, Task
 from glassviz.errors import GlassvizError
+from glassviz.text import listed
 
 CONTROL_DT_S = 0.02
 SUBSTEPS = 4
@@ -83,13 +85,16 @@ def load_model(physics: Physics) -> mujoco.MjModel:
     return model
 
 
-def check_sizes(name: str, config: AgentConfig) -> None:
-    """Refuse an agent, named so in the message, for another robot.
+def check_body(name: str, config: AgentConfig) -> None:
+    """Refuse an agent, named so in the message, for another task or robot.
 
     Raises:
-        GlassvizError: the agent's observation or action size is not the hopper's.
+        GlassvizError: the agent's task, or its observation or action size, is not the hopper's.
     """
-    hopper = HopperBatch(config.env, 0)
+    try:
+        hopper = HopperBatch(config.env, 0)
+    except GlassvizError as error:
+        raise GlassvizError(f"{name}: {error}") from None
     sizes = hopper.obs_dim, hopper.action_dim
     if (config.obs_dim, config.action_dim) != sizes:
         raise GlassvizError(
@@ -112,6 +117,11 @@ class HopperBatch:
     """
 
     def __init__(self, config: EnvConfig, num: int) -> None:
+        if config.task not in get_args(Task):
+            raise GlassvizError(
+                f"environment: expected a task of the hopper ({listed(get_args(Task))}), found "
+                f"{config.task}: other tasks cannot be rolled out"
+            )
         self.config, self.num = config, num
         self.model = load_model(config.physics)
         self._data = [mujoco.MjData(self.model) for _ in range(num)]
@@ -257,7 +267,7 @@ class HopperBatch:
 
 
 def task_reward(
-    task: Task,
+    task: str,
     height: Float64[np.ndarray, " envs"],
     speed: Float64[np.ndarray, " envs"],
     ctrl: Float64[np.ndarray, "envs act"],

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int, Int32
 
+from glassviz.agents.config import UNSAID, Unsaid
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
 from glassviz.gait.gait import Gait
@@ -33,11 +34,11 @@ class Encoder:
     checkpoint: "Checkpoint"
 
     @classmethod
-    def load(cls, path: StrPath) -> "Encoder":
+    def load(cls, path: StrPath, unsaid: Unsaid = UNSAID) -> "Encoder":
         """Load the encoder of a checkpoint; GlassvizError if the file is not one."""
         from glassviz import checkpoints
 
-        return cls(checkpoints.load(path))
+        return cls(checkpoints.load(path, unsaid))
 
     @property
     def name(self) -> str:

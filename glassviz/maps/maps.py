@@ -217,7 +217,7 @@ def map_all(
     """
     if encoder and not (joint and options.space == "latent"):
         raise UsageError("--encoder: expected --joint latent with it: add that, or leave it out")
-    common_encoder = Encoder.load(encoder) if encoder else None
+    common_encoder = Encoder.load(encoder, rollout.unsaid) if encoder else None
     from glassviz.rollout.traces import find_runs
 
     def with_hash(run: Run) -> tuple[str, Run]:

@@ -12,11 +12,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from glassviz import checkpoints
-from glassviz.agents.config import AgentConfig, EnvConfig, PlannerConfig, Precision
+from glassviz.agents.config import UNSAID, AgentConfig, EnvConfig, PlannerConfig, Precision, Unsaid
 from glassviz.agents.networks import Params
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.envs.hopper import HopperBatch, check_sizes
+from glassviz.envs.hopper import HopperBatch, check_body
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
 from glassviz.metrics.statistics import MeanInterval, mean_interval
@@ -234,17 +234,19 @@ def reevaluate(
     seed: int,
     listener: Listener = NOBODY,
     precision: Precision | None = None,
+    unsaid: Unsaid = UNSAID,
 ) -> list[Fresh | Failed]:
     """Evaluate checkpoints on the same resets, those of one configuration side by side.
 
-    `arguments` are as for `find.find_targets`. One that is broken does not keep the others. Results
-    are in the order of `arguments`, then of `controllers`. The listener hears of decisions
-    (`on_recording`) and the time left. `precision` is that of planning; by default each agent's.
+    `arguments` are as for `find.find_targets`, and `unsaid` is what their files do not say. One
+    that is broken does not keep the others. Results are in the order of `arguments`, then of
+    `controllers`. The listener hears of decisions (`on_recording`) and the time left. `precision`
+    is that of planning; by default each agent's.
     """
     targets = find_targets(arguments, listener.tell)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
-    load = partial(_load_feasible, controllers=controllers, episodes=episodes)
+    load = partial(_load_feasible, controllers=controllers, episodes=episodes, unsaid=unsaid)
     paths = [each.target if isinstance(each, Failed) else each.path for each in targets]
     loads = for_each(targets, load, Target.failed)
     for i, (target, loaded) in enumerate(zip(targets, loads, strict=True)):
@@ -308,10 +310,12 @@ def reevaluate(
     return [rows[key] for key in order if key in rows]
 
 
-def _load_feasible(target: Target, controllers: Sequence[Controller], episodes: int) -> Checkpoint:
-    checkpoint = checkpoints.load(target.path)
+def _load_feasible(
+    target: Target, controllers: Sequence[Controller], episodes: int, unsaid: Unsaid
+) -> Checkpoint:
+    checkpoint = checkpoints.load(target.path, unsaid)
     place, config = str(target.path), checkpoint.config
-    check_sizes(place, config)
+    check_body(place, config)
     for controller in controllers:
         if controller == "pi" or not config.no_planner:
             check_cost(

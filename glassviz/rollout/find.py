@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from glassviz.errors import GlassvizError
-from glassviz.files import StrPath, as_paths
+from glassviz.files import StrPath, as_paths, orbax_agent
 from glassviz.rollout.batch import Failed
 from glassviz.text import LONGEST_PATH, printable
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 TRACE_SUFFIX = ".npz"
-CHECKPOINT_SUFFIXES = (".safetensors", ".pkl")
+CHECKPOINT_SUFFIXES = (".safetensors", ".pkl", ".pt")
 
 LABELS_SUFFIX = ".labels.safetensors"
 """Of fitted labels, which lie beside the traces and lead to none."""
@@ -38,6 +38,10 @@ class Target:
 
     path: Path
     name: str | None
+
+    def named(self, name: str) -> str:
+        """What the run of its checkpoint is called, which may call itself more than its file."""
+        return name if self.name in (None, _named(self.path.stem)) else str(self.name)
 
     def failed(self, error: GlassvizError, controller: "Controller | None" = None) -> Failed:
         """This file as one that cannot be processed."""
@@ -107,6 +111,8 @@ def _expanded(argument: Path) -> list[Path]:
 def _is_of_another_kind(path: Path) -> bool:
     try:
         if path.is_dir():
+            if orbax_agent(path):
+                return False
             # A run that has saved nothing yet is a run all the same.
             inside = list(path.iterdir())
             leads = any(_leads_to_a_trace(each) or _is_of_a_run(each) for each in inside)
@@ -143,7 +149,7 @@ def _targets(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Faile
 
 
 def _found_at(path: Path, tell: Callable[[str], None]) -> Iterator[Target | Failed]:
-    if not path.is_dir():
+    if not path.is_dir() or orbax_agent(path):
         yield Target(path, None if path.suffix == TRACE_SUFFIX else _named(path.stem))
     elif seeds := [path] if (path / "checkpoints").is_dir() else _seeds(path):
         yield from (_best_of(seed, tell) for seed in seeds)
@@ -190,7 +196,7 @@ def _run_folders(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_dir() and ((path / "checkpoints").is_dir() or _seeds(path))
+        if path.is_dir() and ((path / "checkpoints").is_dir() or _seeds(path) or orbax_agent(path))
     )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Self
 import numpy as np
 from jaxtyping import Float32
 
+from glassviz.agents.config import UNSAID, Unsaid
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, near
 from glassviz.gait.gait import Gait
@@ -264,6 +265,7 @@ class Run:
         steps: how many frames of each of these it has, from the first; None: all.
         has_labels: whether it has any, learned or fitted.
         given_labels: names that a user gave to labels.
+        unsaid: what the checkpoint was read with.
     """
 
     target: Path
@@ -282,6 +284,7 @@ class Run:
     has_labels: bool = True
     given_labels: Mapping[int, str] = field(default_factory=dict)
     traces: TraceCache = field(default_factory=TraceCache)
+    unsaid: Unsaid = UNSAID
 
     def __repr__(self) -> str:
         return f"Run({self.name!r}, {self.controller}, {str(self.trace_path)!r})"

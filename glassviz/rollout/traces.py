@@ -13,17 +13,19 @@ from typing import Any, NoReturn, Self
 from glassviz import checkpoints, environment
 from glassviz.agents.config import (
     MAX_EPISODE_STEPS,
+    UNSAID,
     AgentConfig,
     EnvConfig,
     Physics,
     PlannerConfig,
     Precision,
+    Unsaid,
 )
 from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.networks import batching_is_faster
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_sizes
+from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_body
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_folder, check_target
 from glassviz.metrics.stability import RunStability, assess
@@ -61,6 +63,7 @@ class RolloutOptions:
         seed: determines resets and planning.
         steps: frames per episode.
         samples, horizon, iterations, precision: constants of the planner.
+        unsaid: what the checkpoints' files do not say.
     """
 
     episodes: int = 10
@@ -74,6 +77,7 @@ class RolloutOptions:
     physics: Physics | None = None
     rule: LabelRule = "nearest-prototype"
     early: bool = False
+    unsaid: Unsaid = UNSAID
 
 
 @dataclass(frozen=True)
@@ -327,10 +331,10 @@ class _Finder:
             trace = self.traces.load(target.path)
             run = Run.of(trace, target.path, labels=self.labels)
             return [replace(run, traces=self.traces)]
-        checkpoint = checkpoints.load(target.path)
+        checkpoint = checkpoints.load(target.path, self.options.unsaid)
         for assumption in checkpoint.assumptions:
             self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
-        check_sizes(checkpoint.name, checkpoint.config)
+        check_body(checkpoint.name, checkpoint.config)
         glass = checkpoint.config.glass
 
         def run_of(wanted: tuple[Target, Controller]) -> Run:
@@ -354,7 +358,7 @@ class _Finder:
             run = Run(
                 target=target.path,
                 trace_path=path,
-                name=target.name or checkpoint.name,
+                name=target.named(checkpoint.name),
                 controller=controller,
                 checkpoint_sha256=checkpoint.sha256,
                 reused=usable is not None,
@@ -367,6 +371,7 @@ class _Finder:
                 steps=usable.steps if usable else None,
                 has_labels=glass is not None or self.labels != LEARNED,
                 traces=self.traces,
+                unsaid=self.options.unsaid,
             )
             if self.labels == LEARNED:
                 run.clusters = glass.clusters if glass else 0

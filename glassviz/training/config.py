@@ -360,7 +360,7 @@ class TrainConfig:
         return "tdmpc-glass" if self.agent.glass else "tdmpc2"
 
     @property
-    def tasks(self) -> tuple[Task, ...]:
+    def tasks(self) -> tuple[str, ...]:
         """Tasks that are learned; the agent's task first."""
         first = self.agent.env.task
         others = tuple(task for task in get_args(Task) if task != first) if self.multitask else ()
@@ -398,6 +398,8 @@ class TrainConfig:
 def _contradictions(train: TrainConfig) -> Iterator[str]:
     """What is wrong with the settings taken together."""
     floor, needed = train.shaping.soft_stand_floor_m, train.sequence_steps
+    if (task := train.agent.env.task) not in get_args(Task):
+        yield f"task must be {' or '.join(get_args(Task))}, found {task}"
     if floor >= STAND_HEIGHT_M:
         yield (
             f"soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus is largest, found "

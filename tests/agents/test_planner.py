@@ -259,7 +259,7 @@ def test_elites_are_the_best_and_their_weights_sum_to_one(variant):
     constants = PlannerConfig(variant=variant, elites=3)
     actions = jnp.arange(5.0)[:, None, None]
     values = jnp.array([-500.0, 300.0, 10.0, 299.0, 0.0])
-    candidates = planner.Trajectories(actions, values, jnp.zeros((5, 2)))
+    candidates = planner.Trajectories(actions, values, jnp.zeros((5, 2)), jnp.ones(5))
     elites = planner.select(constants, candidates, values)
     np.testing.assert_array_equal(elites.actions[:, 0, 0], [1, 3, 2])
     np.testing.assert_array_equal(elites.values, [300.0, 299.0, 10.0])
@@ -381,3 +381,74 @@ def test_an_agent_that_cannot_be_planned_with_is_refused_with_its_reason():
             planner.initial_state(config, config.planner, 1),
             keys(1),
         )
+
+
+EPISODIC = TDMPC2.replace(episodic=True)
+
+
+def ending_walk(end):
+    """A walk along a line by the actions, each step worth 1, that ends at `end`."""
+
+    def step(z, action):
+        after = z + action
+        return after, jnp.ones(after.shape[0])
+
+    def terminal(z, key):
+        return jnp.full(z.shape[0], 100.0)
+
+    def policy(z, key):
+        return jnp.ones((z.shape[0], 1))
+
+    return Model(step, terminal, policy, lambda z: z[..., 0] >= end)
+
+
+@pytest.mark.parametrize(
+    ("end", "value"),
+    # The step that ends the episode is paid; nothing after it is, and no terminal value.
+    [(0.5, 1.0), (1.5, 1.0 + 0.5), (2.5, 1.75), (3.5, 1.75 + 0.125 * 100.0)],
+    ids=["at the first step", "at the second", "at the last", "never"],
+)
+def test_nothing_counts_after_an_episode_has_ended(end, value):
+    constants = replace(TDMPC2.planner, horizon=3, discount=0.5, policy_trajectories=4)
+    model, z, key = ending_walk(end), jnp.zeros(1), jax.random.key(0)
+    actions = jnp.ones((5, 3, 1))
+    sampled = planner.roll_out(constants, model, z, actions)
+    proposed = planner.propose(constants, model, z, key)
+    for trajectories in (sampled, proposed):
+        found = planner.evaluate(constants, model, trajectories, key)
+        np.testing.assert_allclose(found, value)
+        np.testing.assert_array_equal(trajectories.going, float(end > 3.0))
+
+
+def test_an_episodic_agent_plans_past_no_end():
+    params = agent(EPISODIC)
+    bias = f"Dense_{len(EPISODIC.hidden_widths)}"
+    z, state = latents(EPISODIC, params), used_state(EPISODIC)
+
+    def planned(logit):
+        last = params["term"][bias]
+        always = {"kernel": 0.0 * last["kernel"], "bias": jnp.full(1, logit, jnp.float32)}
+        ending = params | {"term": params["term"] | {bias: always}}
+        return plan(EPISODIC, EPISODIC.planner, ending, z, state, keys())
+
+    others = {name: net for name, net in params.items() if name != "term"}
+    ordinary = plan(TDMPC2, TDMPC2.planner, others, z, state, keys())
+    np.testing.assert_allclose(planned(-1.0).value, ordinary.value, rtol=1e-5)
+    assert jnp.abs(planned(1.0).value - ordinary.value).min() > 1e-3
+
+
+JAX = TDMPC2.replace(planner=replace(TDMPC2.planner, variant="tdmpc2-jax"))
+
+
+def test_the_planner_of_tdmpc2_jax_asks_all_heads_and_carries_the_std_over():
+    params, key = agent(JAX), jax.random.key(2)
+    z = latents(JAX, params)
+    model = world_model(JAX, JAX.planner, params)
+    expected = heads_of(JAX, params, z, model.policy(z, key)).mean(axis=0)
+    np.testing.assert_allclose(model.terminal(z, key), expected, rtol=1e-4, atol=1e-5)
+    fitted = planner.PlannerState(jnp.ones((2, 4)), jnp.full((2, 4), 0.3))
+    shifted = planner.shift(JAX.planner, fitted)
+    np.testing.assert_allclose(shifted.std[:, 0], [0.3, JAX.planner.max_std])
+    np.testing.assert_allclose(shifted.mean[:, 0], [1.0, 0.0])
+    reset = planner.shift(TDMPC2.planner, fitted)
+    np.testing.assert_allclose(reset.std, TDMPC2.planner.max_std)

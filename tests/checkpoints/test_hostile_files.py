@@ -129,15 +129,15 @@ def test_folders_and_absent_files_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(GlassvizError, match="found a folder: name a file in it"):
         load(tmp_path)
     (tmp_path / "_CHECKPOINT_METADATA").touch()
-    with pytest.raises(GlassvizError, match="orbax checkpoint folder: this format is not"):
+    with pytest.raises(GlassvizError, match="found an orbax folder without one"):
         load(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ("a PyTorch file", "PyTorch checkpoint .* not supported yet"),
-        ("an old PyTorch file", "PyTorch checkpoint .* not supported yet"),
+        ("a PyTorch file", "expected a complete .pt file, found one that is damaged"),
+        ("an old PyTorch file", "found a PyTorch file in the format before version 1.6"),
         ("an object array", "found an object array"),
         ("an object array in protocol 2", "found an object array"),
         ("text", "found a text file"),

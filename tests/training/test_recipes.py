@@ -121,6 +121,8 @@ def another(kind: Any, value: Any) -> Any:
             return another(option, value)
         if isinstance(option, str) and option != value:
             return option
+    if kind is str:
+        return "hopper-stand"
     if isinstance(value, bool):
         return not value
     if isinstance(value, int):
