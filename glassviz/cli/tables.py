@@ -555,8 +555,11 @@ def print_evaluations(
             console.print(Text(printable(line, limit=1000)))
     elif not totals.common_scale:
         console.print(Text(notes.NO_TOTALS))
-    for note in () if brief else notes.evaluation_notes(fresh):
-        console.print(Text(note, "dim"))
+    if not brief:
+        for note in notes.evaluation_notes(fresh):
+            console.print(Text(note, "dim"))
+        if any(row.shared_resets for row in fresh):
+            console.print(Text(notes.REUSED_RESETS, "dim"))
 
 
 def evaluation_listing(
