@@ -36,6 +36,10 @@ class CommandGroup(TyperGroup):
         except GlassvizError as error:
             terminal.tell(f"error: {error}")
             raise typer.Exit(error.exit_code) from None
+        except typer.BadParameter as error:
+            # Some releases of Typer name the exception in front of the sentence.
+            error.message = error.message.removeprefix("Value error, ")
+            raise
         except KeyboardInterrupt as signalled:
             terminal.tell_interrupted(signalled)
             number = getattr(signalled, "number", signal.SIGINT)

@@ -456,7 +456,9 @@ def _draw_gallery(
 def curves(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN_FOLDER", help="Folders written by `glassviz train`."),
+        typer.Argument(
+            metavar="RUN_FOLDER", help="Folders written by `glassviz train`, or folders of these."
+        ),
     ],
     out: opt.FigureFile = opt.RENDERS / "curves.png",
     controller: Annotated[
@@ -537,8 +539,9 @@ def curves(
         task = HOPPER_HOP_POLICY.task
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
         if published is not False and others:
-            which = listed(f"{run.name} ({run.task or 'unknown'})" for run in others)
-            terminal.tell(f"published returns left out: they are of {task}, not of {which}")
+            which = listed(f"{run.name} (task {run.task or 'unknown'})" for run in others)
+            remedy = "" if any(run.task for run in others) else "; --published draws them"
+            terminal.tell(f"published returns of {task} left out beside {which}{remedy}")
         panels = CONTROLLERS if controller == "both" else (controller,)
         behind = None if published is False or others else HOPPER_HOP_POLICY
         over = None if statistic == "none" else statistic

@@ -160,7 +160,7 @@ def history_title(history: "History") -> str:
 
 def history_listing(history: "History") -> Listing:
     """One row per step checkpoint of a training run."""
-    table = Listing(("env steps", "return", "gait", "labels", "basin"), left=HISTORY_WORDS)
+    table = Listing(HISTORY_COLUMNS, left=HISTORY_WORDS)
     for each in history.moments:
         table.add(
             f"{each.env_steps:,}",
@@ -172,6 +172,7 @@ def history_listing(history: "History") -> Listing:
     return table
 
 
+HISTORY_COLUMNS = ("env steps", "return", "gait", "labels", "basin")
 HISTORY_WORDS = ("gait", "labels", "basin")
 
 
@@ -299,8 +300,7 @@ def print_graphs(
     console = console or terminal.console()
     for row in rows:
         if isinstance(row, Failed):
-            failed = _failed(printable(row.error, limit=LONGEST))
-            console.print(Text.assemble(_name(row.name), " ", failed))
+            console.print(Text.assemble(_name(row.name), " ", _failed(_reason(row))))
             continue
         _print_graph(row.graph, console, brief)
     if any(isinstance(row, Graphed) for row in rows) and not brief:
@@ -319,9 +319,12 @@ def print_difference(found: FluxDifference, console: Console | None = None) -> N
         table.print(console)
 
 
+DIFFERENCE_COLUMNS = ("from", "to", "one", "other", "difference")
+
+
 def difference_listing(found: FluxDifference) -> Listing:
     """The largest differences in traffic, one row per arrow."""
-    table = Listing(("from", "to", "one", "other", "difference"))
+    table = Listing(DIFFERENCE_COLUMNS)
     between = abs(found.difference)
     order = sorted(
         ((i, j) for i in range(len(between)) for j in range(len(between)) if between[i, j] > 0),
@@ -555,8 +558,11 @@ def print_evaluations(
             console.print(Text(printable(line, limit=1000)))
     elif not totals.common_scale:
         console.print(Text(notes.NO_TOTALS))
-    for note in () if brief else notes.evaluation_notes(fresh):
-        console.print(Text(note, "dim"))
+    if not brief:
+        for note in notes.evaluation_notes(fresh):
+            console.print(Text(note, "dim"))
+        if any(row.shared_resets for row in fresh):
+            console.print(Text(notes.REUSED_RESETS, "dim"))
 
 
 def evaluation_listing(
@@ -587,9 +593,12 @@ def _file_name(row: "Fresh | Failed") -> str:
     return row.target.stem if isinstance(row, Fresh) or row.name == str(row.target) else row.name
 
 
+TOTALS_COLUMNS = ("recipe", "by", "checkpoints", "mean", "95 %", "IQM", "95 % ")
+
+
 def totals_listing(totals: "RecipeTotals") -> Listing:
     """One row per recipe and controller."""
-    table = Listing(("recipe", "by", "checkpoints", "mean", "95 %", "IQM", "95 % "), left=("by",))
+    table = Listing(TOTALS_COLUMNS, left=("by",))
     for each in totals.recipes:
         mean, iqm = each.returns.mean, each.returns.iqm
         table.add(

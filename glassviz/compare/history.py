@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from glassviz.compare.runs import env_steps, trained_by
+from glassviz.compare.runs import env_steps, seed_folder, trained_by
 from glassviz.metrics.statistics import MeanInterval
 from glassviz.rollout.run import Run
 
@@ -63,10 +63,8 @@ def histories(runs: Iterable[Run]) -> tuple[History, ...]:
 def _name(by_step: dict[int, Run]) -> str:
     """Folders of the run and its seed, or the name of the last checkpoint."""
     last = by_step[max(by_step)]
-    folder = last.checkpoint.resolve().parent if last.checkpoint else None
-    if folder and folder.name == "checkpoints":
-        return "/".join(folder.parts[-3:-1])
-    return last.name
+    folder = seed_folder(last.checkpoint) if last.checkpoint else None
+    return "/".join(folder.parts[-2:]) if folder else last.name
 
 
 def _moment(steps: int, run: Run) -> Moment:

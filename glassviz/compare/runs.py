@@ -134,9 +134,15 @@ def training_run(provenance: Mapping[str, Any], checkpoint: StrPath | None) -> s
         return json.dumps([fixed, told], sort_keys=True, default=str)
     if checkpoint is None:
         return None
+    folder = seed_folder(checkpoint)
+    return str(folder / "checkpoints") if folder else None
+
+
+def seed_folder(checkpoint: StrPath) -> Path | None:
+    """The folder `seed_N` that holds a checkpoint in `seed_N/checkpoints`; None elsewhere."""
     folder = Path(checkpoint).resolve().parent
-    seeds = folder.name == "checkpoints" and folder.parent.name.startswith("seed_")
-    return str(folder) if seeds else None
+    of_a_seed = folder.name == "checkpoints" and folder.parent.name.startswith("seed_")
+    return folder.parent if of_a_seed else None
 
 
 def one_per_training(runs: Sequence[Run]) -> tuple[list[Run], tuple[LeftOut, ...]]:

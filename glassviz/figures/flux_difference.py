@@ -52,7 +52,7 @@ from glassviz.figures.transition_graph import (
 from glassviz.metrics.labels import names_together
 from glassviz.metrics.transitions import dominant_cycle
 from glassviz.palette import NO_CLUSTER_COLOR, label_color
-from glassviz.text import LONGEST_PATH, printable
+from glassviz.text import LONGEST_PATH, count_of, printable
 
 MATCHED_BY: dict[MatchedBy, str] = {
     MatchedBy.CHECKPOINT: "both runs have the same prototypes and labels",
@@ -195,10 +195,18 @@ def difference_caption(difference: FluxDifference) -> str:
         "of both shares of the frames.",
     ]
     if difference.level == "label":
-        sentences.append(f"Colours are those of the labels of {printable(difference.one)}.")
+        sentences.append(
+            f"a ↔ b: label a of {printable(difference.one)} matches label b of "
+            f"{printable(difference.other)}. Colours are those of the labels of "
+            f"{printable(difference.one)}."
+        )
     unmatched = [state for state in difference.states if state.one is None or state.other is None]
     if unmatched:
-        sentences.append(f"Labels without counterpart, grey or absent: {len(unmatched)}.")
+        has = "has" if len(unmatched) == 1 else "have"
+        told = f"{count_of(len(unmatched), difference.level)} {has} no counterpart"
+        if difference.level == "label" and any(state.one is None for state in unmatched):
+            told += f" (grey: of {printable(difference.other)} alone)"
+        sentences.append(f"{told}.")
     sentences.append(distance_text(difference))
     sentences += full_names(printable(graph.run, LONGEST_PATH) for graph in difference.graphs)
     return " ".join(sentences)

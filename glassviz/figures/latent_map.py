@@ -491,8 +491,12 @@ def _draw_prototypes(axes: Axes, prototypes: Sequence[PlacedPrototype], by_label
 def _group_legend(below: Axes, names: Mapping[int, str], colors: Mapping[int, str]) -> None:
     longest = max(map(len, names.values()), default=0)
     columns = 1 if longest > 22 else 2 if longest > 3 else 7
-    rows = max(3, math.ceil(len(names) / columns))
     width = _points_wide(below)
+    widest = max((text_width(name, 6.0) for name in names.values()), default=0)
+    # Four names fit below each other; of more, long ones are shortened.
+    if widest > (1 / columns - 0.06) * width and len(names) <= 4:
+        columns = 1
+    rows = max(3, math.ceil(len(names) / columns))
     for i, (k, name) in enumerate(names.items()):
         column, row = divmod(i, rows)
         x, y = column / columns, 0.95 - row / rows

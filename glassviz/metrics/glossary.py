@@ -84,7 +84,7 @@ def metric(name: str) -> Metric:
     known |= {each for word in WORDS for each in word.names}
     similar = get_close_matches(name, sorted(known))
     remedy = f"try {' or '.join(similar)}" if similar else "`glassviz explain` lists all"
-    raise UsageError(f"metric {name!r}: expected the name of a metric, found none: {remedy}")
+    raise UsageError(f"{name!r}: expected a metric or a word of an output, found neither: {remedy}")
 
 
 @dataclass(frozen=True)

@@ -329,13 +329,14 @@ def read_runs(
 ) -> list[Run | Failed]:
     """Read run folders, each named by the shortest unique end of its path.
 
-    A folder that cannot be read does not stop the others.
+    A folder without logs stands for the run folders in it. A folder that cannot be read does not
+    stop the others.
 
     Args:
         tell: called with each remark on a log; see `read_run`.
     """
-    folders = as_paths(folders)
-    paths = [folder.resolve() for folder in folders]
+    found = [run for folder in as_paths(folders) for run in _run_folders(folder)]
+    paths = [folder.resolve() for folder in found]
     names = [path.name for path in paths]
     for depth in range(2, max(len(path.parts) for path in paths) + 1):
         names = [
@@ -343,10 +344,25 @@ def read_runs(
             for path, name in zip(paths, names, strict=True)
         ]
     return for_each(
-        zip(folders, map(printable, names), strict=True),
+        zip(found, map(printable, names), strict=True),
         lambda each: read_run(*each, tell),
         lambda each, error: Failed(each[1], each[0], None, str(error)),
     )
+
+
+def _run_folders(folder: Path) -> list[Path]:
+    """The folder itself, or the run folders in it where it has no logs."""
+    try:
+        inside = [] if _logs_in(folder) else sorted(folder.iterdir())
+        return [each for each in inside if each.is_dir() and _logs_in(each)] or [folder]
+    except OSError:  # reading it says why
+        return [folder]
+
+
+def _logs_in(folder: Path) -> dict[int, Path]:
+    """Logs `seed_N.csv` by seed."""
+    matches = ((_LOG.fullmatch(path.name), path) for path in folder.iterdir())
+    return {int(match[1]): path for match, path in matches if match}
 
 
 def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing) -> Run:
@@ -370,16 +386,15 @@ def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing)
     """
     folder = Path(folder)
     try:
-        paths = list(folder.iterdir()) if folder.is_dir() else []
+        logs = _logs_in(folder) if folder.is_dir() else {}
     except OSError as error:
         raise GlassvizError(f"{folder}: cannot be read: {error.strerror}") from None
-    logs = {int(match[1]): path for path in paths if (match := _LOG.fullmatch(path.name))}
     if not logs:
         if not folder.is_dir():
             raise MissingFileError(folder, "a run folder with logs seed_N.csv", what="folder")
         raise GlassvizError(
-            f"{folder}: expected a run folder with logs seed_N.csv, found none: name a folder "
-            f"written by `glassviz train`"
+            f"{folder}: expected a run folder with logs seed_N.csv, or a folder of these, found "
+            f"none: name a folder written by `glassviz train`"
         )
     curves = [
         curve.after(_past(folder / f"seed_{seed}" / "run.json"))

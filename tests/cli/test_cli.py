@@ -127,6 +127,11 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "Traceback" not in done.output
 
 
+def test_a_word_that_an_option_does_not_know_is_told_in_plain_words():
+    done = invoke("graph", "agent.safetensors", "--mode", "jmp", code=2)
+    assert "Invalid value for '--mode': 'jmp' is not one of 'frame', 'jump'" in done.stderr
+
+
 def failing(error: BaseException) -> typer.Typer:
     """A command line of the same make whose one command fails."""
     small = typer.Typer(cls=CommandGroup, pretty_exceptions_enable=False)

@@ -1,5 +1,6 @@
 """`glassviz graph`: numbers, files of every kind, what is refused, comparisons."""
 
+import io
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from glassviz.agents.networks import init_params
 from glassviz.cli.tables import print_graphs
 from glassviz.compare.graphs import graph_all
 from glassviz.errors import GlassvizError, UsageError
+from glassviz.rollout.batch import Failed
 from glassviz.rollout.traces import RolloutOptions
 from tests.helpers.commands import invoke
 from tests.helpers.traces import PROTOTYPES, walked, wandering
@@ -87,6 +89,12 @@ def test_json_on_standard_output_is_all_there_is_and_writes_no_file(folder):
     network = nx.node_link_graph(read[0], edges="edges")
     assert sum(flux for *_, flux in network.edges(data="flux")) == pytest.approx(1)
     assert read[0]["graph"]["stats"]["prototypes"]["cycles"]
+
+
+def test_a_run_without_a_graph_is_named_once():
+    console = Console(width=200, file=io.StringIO(), highlight=False)
+    print_graphs([Failed("bare", Path("bare.npz"), None, "bare: expected labels")], console)
+    assert console.file.getvalue() == "bare failed: expected labels\n"
 
 
 def test_agents_without_labels_are_named_with_the_remedy_and_do_not_keep_the_others(folder):

@@ -50,4 +50,4 @@ def test_the_table_counts_the_episodes_and_says_why_they_may_be_fewer(printed):
     assert "so far" not in again.stderr
     assert re.search(r"run +by +n +return", again.stdout)
     assert len(re.findall(r"^agent +(?:mppi|pi) +5 ", again.stdout, re.MULTILINE)) == 2
-    assert "up to 10 without --episodes" in " ".join(again.stdout.split())
+    assert "Without --episodes, up to 10, and fewer" in " ".join(again.stdout.split())

@@ -167,6 +167,14 @@ def test_a_longer_training_is_the_same_run_and_another_start_is_not(folder):
     assert count_seeds([first, resumed, changed, refined, started]) == 4
 
 
+def test_a_history_outside_of_a_run_folder_is_named_after_its_last_checkpoint(folder, tmp_path):
+    runs = [trained(folder, f"step_{steps:09d}", steps=steps, **TRAINED) for steps in (100, 200)]
+    # A folder with the name alone is no run folder.
+    moved = [replace(run, target=tmp_path / "checkpoints" / run.target.name) for run in runs]
+    [found] = histories(moved)
+    assert found.run == runs[1].name
+
+
 def test_a_history_has_gait_labels_and_return_over_environment_steps(folder, tmp_path):
     runs = [
         trained(folder, f"step_{steps:09d}", steps=steps, **TRAINED) for steps in (300, 100, 200)

@@ -480,6 +480,9 @@ def test_labels_without_counterpart_stand_alone():
     assert [state.other for state in found.states if state.one is None] in ([6], [3])
     network = to_networkx(found)
     assert network.nodes[len(found.states) - 1] == {"other": found.states[-1].other}
+    caption = difference_caption(found)
+    assert f"a ↔ b: label a of {found.one} matches label b of {found.other}." in caption
+    assert f"1 label has no counterpart (grey: of {found.other} alone)." in caption
     json.dumps(graph_dict(found), allow_nan=False)
 
 

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,7 +19,7 @@ from glassviz.cli import app
 from glassviz.cli import figures as command
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.figures.gallery import examples_of, gallery, gallery_caption, pictures
-from glassviz.figures.latent_map import COLORS, NO_DISTANCES, caption, figure
+from glassviz.figures.latent_map import COLORS, NO_DISTANCES, _group_legend, caption, figure
 from glassviz.figures.style import FigureStyle, category_colors, phase_colors
 from glassviz.maps.coordinates import MapOptions, coordinates_of, inputs_of, project
 from glassviz.maps.features import (
@@ -564,6 +565,16 @@ def test_numbers_of_prototypes_lie_apart_and_inside_the_panel(both):
     assert not any(one.overlaps(other) for one, other in itertools.combinations(boxes, 2))
     frame = axes.get_window_extent().padded(2)
     assert all(frame.containsx(box.x0) and frame.containsx(box.x1) for box in boxes)
+
+
+def test_names_that_are_too_long_for_two_columns_stand_below_each_other():
+    names = {0: "push-off / stance", 1: "recover / push-off", 5: "fold / opening", 7: "flight"}
+    drawn = plt.figure(figsize=(1.6, 0.3))
+    below = drawn.add_axes((0, 0, 1, 1))
+    _group_legend(below, names, dict.fromkeys(names, "red"))
+    assert [each.get_text() for each in below.texts] == list(names.values())
+    assert len({each.get_position()[0] for each in below.texts}) == 1
+    plt.close(drawn)
 
 
 def test_episodes_are_categories_with_a_legend(both):

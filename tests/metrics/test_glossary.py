@@ -290,6 +290,7 @@ def test_every_column_and_word_of_an_output_is_explained():
     words = columns_of_tables() | {each for enum in ENUMS for each in typing.get_args(enum)}
     words |= {*GAIT_PHASES, "U", "κ", "K", "n", "H²", "opening", "locked", "μ", "τ"}
     assert {"sw/cyc", "H² bits", "cut", "min..max", "basin", "relaxation time"} <= words
+    assert {"IQM", "env steps", "difference"} <= words
     unknown = []
     for word in sorted(words):
         try:
@@ -346,5 +347,5 @@ def test_the_command_is_known_to_the_command_line():
 
 
 def test_an_unknown_name_is_told_as_it_was_typed():
-    with pytest.raises(UsageError, match=r"metric 'nothing_low': expected the name of a metric"):
+    with pytest.raises(UsageError, match=r"'nothing_low': expected a metric or a word"):
         metric("nothing_low")

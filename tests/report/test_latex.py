@@ -102,6 +102,8 @@ def written(folder: Path, *arguments: object, code: int = 0) -> str:
     invoke(*arguments, "--latex", out, code=code)
     text = out.read_text(encoding="utf-8")
     check_grammar(text)
+    # Readers of a paper have no command line.
+    assert not re.search(r"-\{\}-[a-z]", "\n".join(body(text)))
     if latex := shutil.which("pdflatex"):
         lines = [r"\documentclass{article}\usepackage{booktabs}\begin{document}", text]
         whole = "\n".join([*lines, r"\end{document}"])

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from lxml import etree, html
 
+from glassviz.cli.tables import STABILITY_COLUMNS
 from glassviz.compare.compare import compare
 from glassviz.errors import GlassvizError
 from glassviz.gait.cycles import Cycles
@@ -253,6 +254,13 @@ def test_every_metric_that_is_shown_is_in_the_glossary(page):
         for each in group.criteria
     }
     assert shown and shown | {"locking_u", "rule_agreement"} <= set(page.terms)
+
+
+def test_columns_are_called_as_in_the_table_of_stability(page):
+    tree = html.fromstring(to_html(page))
+    titles = [each.text_content() for each in tree.xpath("//table[@id='runs']//thead//th")]
+    assert titles == [*STABILITY_COLUMNS, "why"]
+    assert f"| {' | '.join(titles)} |" in to_markdown(page, "x")
 
 
 def test_without_opengl_the_page_is_complete_and_says_why_there_is_no_strip(rows):

@@ -243,6 +243,14 @@ def test_runs_are_named_by_what_tells_them_apart(tmp_path):
     assert [run.name for run in read_runs(folders)] == ["a/hop", "b/hop", "stand"]
 
 
+def test_a_folder_of_run_folders_stands_for_them(tmp_path):
+    for name in ("runs/hop", "runs/stand", "alone"):
+        write(tmp_path / name, 1, "100,1.0,pi,1")
+    (tmp_path / "runs" / "notes").mkdir()
+    found = read_runs([tmp_path / "runs", tmp_path / "alone"])
+    assert [run.name for run in found] == ["hop", "stand", "alone"]
+
+
 def lines_of(figure, title):
     """Data of the lines with more than one point in the panel with this title."""
     [axes] = [axes for axes in figure.axes if axes.get_title("left") == title]
@@ -416,9 +424,10 @@ def test_published_returns_are_shown_beside_runs_of_their_task_alone(tmp_path):
     assert shown("HopperHop_a")[0] and shown("run", "--published")[0]
     for names in (["CheetahRun"], ["HopperHop_a", "CheetahRun"], ["CheetahRun", "--published"]):
         there, text = shown(*names)
-        assert not there and "of hopper-hop, not of CheetahRun (cheetah-run)" in text
+        assert not there and "left out beside CheetahRun (task cheetah-run)" in text
+        assert "--published draws them" not in text
     there, text = shown("run")
-    assert not there and "not of run (unknown)" in text
+    assert not there and "run (task unknown); --published draws them" in text
 
 
 def test_folders_that_cannot_be_read_are_named_and_the_others_drawn(folder, tmp_path):

@@ -61,13 +61,13 @@ export class LatentMap extends View {
     const {states, map} = this.run;
     const prototype = map.prototypes.find((each) => {
       const [px, py] = this.#pixels(each.x, each.y);
-      return Math.hypot(px - x, py - y) < 9;
+      return Math.hypot(px - x, py - y) < 11;
     });
     const t = this.#nearest(x, y);
     const lines = [];
     if (prototype) {
       const {key, name} = states[prototype.state];
-      lines.push(`prototype ${prototype.number}, label ${key} ${name}`);
+      lines.push(`prototype μ${prototype.number}, label ${key} ${name}`);
     }
     if (t !== null) lines.push(frameTold(this.run, this.episode, t));
     return lines.length ? lines.join("\n") : null;
@@ -146,7 +146,7 @@ export class LatentMap extends View {
           itemStyle: {color: own.card, borderColor: own.ink, borderWidth: 1.6},
         },
         {
-          type: "scatter", silent: true, symbolSize: 17, symbol: "circle",
+          type: "scatter", silent: true, symbolSize: 21, symbol: "circle",
           labelLayout: {hideOverlap: true},
           data: run.map.prototypes.map(({number, state, x, y}) => ({
             value: [x, y],
@@ -155,7 +155,7 @@ export class LatentMap extends View {
                 ? run.states[state].color : mixed(run.states[state].color, own.card, 0.2),
               borderColor: this.keeps(state) ? own.ink : own.rule, borderWidth: 1.4,
             },
-            label: {show: true, formatter: `${number}`, color: run.states[state].ink, fontSize: 10},
+            label: {show: true, formatter: `μ${number}`, color: run.states[state].ink, fontSize: 10},
           })),
         },
       ],

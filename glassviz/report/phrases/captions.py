@@ -19,11 +19,14 @@ from glassviz.video.clip import CONTROLLER_NAMES
 # Notes --------------------------------------------------------------------------------------------
 
 RUNS_TABLE = (
-    "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
+    "by: planner (mppi) or policy (pi). n: episodes. return: mean over episodes ± half "
+    "its 95 % interval, which says nothing about other seeds. "
     "labels: one label through the steady gait, with its share of the gait and of the agent's "
     "other gaits (100 %: stuck); phase-locked: each gait phase keeps its label; oscillating: they "
-    "differ from cycle to cycle. seen: labels with more than 1 % of frames. The three metrics are "
-    "means over episodes with gait cycles. A fraction after a verdict is its share of the episodes."
+    "differ from cycle to cycle. seen: labels with more than 1 % of frames. U: share of label "
+    "entropy that the gait phase explains. κ: agreement of labels across gait cycles, corrected "
+    "for chance. sw/cyc: switches per gait cycle. These three are means over episodes with gait "
+    "cycles. A fraction after a verdict is its share of the episodes."
 )
 
 COMPARISON = (

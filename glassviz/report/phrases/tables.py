@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.evaluate import Fresh
 
 STABILITY_NOTES = (
-    "n: episodes; up to 10 without --episodes, and fewer once gait, labels and basin are settled. "
+    "n: episodes. "
     "return: mean over episodes ± half its 95 % interval, which says nothing about other seeds. "
     "labels: `one label` through the steady gait, with its share of the gait and of the agent's "
     "other gaits (100 %: stuck); `phase-locked`: each gait phase keeps its label; `oscillating`: "
@@ -29,7 +29,10 @@ STABILITY_NOTES = (
     "sw/cyc: switches per gait cycle. U, κ and sw/cyc are means over episodes with gait cycles, U "
     "and κ only over those with more than one label."
 )
-MORE_STABILITY = "All episodes and criteria: --json, or --out DIR."
+MORE_STABILITY = (
+    "Without --episodes, up to 10, and fewer once gait, labels and basin are settled. "
+    "All episodes and criteria: --json, or --out DIR."
+)
 
 FIT_NOTES = (
     "K: clusters. seen: labels with more than 1 % of frames. H²: structural entropy of the "
@@ -222,9 +225,10 @@ def evaluation_notes(rows: Sequence["Fresh"]) -> Iterator[str]:
     shared = max((row.shared_resets for row in rows), default=0)
     if shared:
         reuse = "episode reuses" if shared == 1 else "episodes reuse"
-        yield (
-            f"{shared} {reuse} reset seeds of an evaluation during training: choose another --seed."
-        )
+        yield f"{shared} {reuse} reset seeds of an evaluation during training."
+
+
+REUSED_RESETS = "Other resets: choose another --seed."
 
 
 def rows_of(summary: "Summary") -> Iterator[tuple[str, str]]:
