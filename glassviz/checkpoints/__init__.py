@@ -4,6 +4,7 @@
 content; `save` writes the native format. Reading a file never executes code from it.
 """
 
+from glassviz.checkpoints.average import average
 from glassviz.checkpoints.formats import convert, convert_all, load, survey
 from glassviz.checkpoints.native import Checkpoint, save
 from glassviz.checkpoints.official import Survey
@@ -13,6 +14,7 @@ __all__ = [
     "Checkpoint",
     "Summary",
     "Survey",
+    "average",
     "convert",
     "convert_all",
     "load",

@@ -14,7 +14,7 @@ from glassviz import __version__
 from glassviz.cli import terminal
 from glassviz.cli.export import export, render, rerun
 from glassviz.cli.figures import curves, graph, latent_map
-from glassviz.cli.inspect import convert, doctor, explain, inspect
+from glassviz.cli.inspect import average, convert, doctor, explain, inspect
 from glassviz.cli.options import Command
 from glassviz.cli.rollout import evaluate, fit, rollout
 from glassviz.cli.stability import report, stability
@@ -87,6 +87,7 @@ for command in (
     traces,
     inspect,
     convert,
+    average,
     train,
     demonstrate,
     refine,

@@ -87,6 +87,30 @@ def convert(
     terminal.echo(f"{source} -> {target} (sha256 {made_one.sha256[:12]})")
 
 
+def average(
+    sources: Annotated[
+        list[Path], typer.Argument(metavar="CHECKPOINT...", help="Checkpoints of one run.")
+    ],
+    target: Annotated[Path, typer.Option("--out", "-o", help="The .safetensors file to write.")],
+    overwrite: Overwrite = False,
+) -> None:
+    """Average the parameters of late checkpoints of one run.
+
+    The mean of several checkpoints of a run is often a better agent than each (stochastic weight
+    averaging). Agents that were trained apart have no useful mean.
+
+    \b
+    Example:
+      glassviz average runs/hop/seed_1/checkpoints/step_*.safetensors -o hop.safetensors
+    """
+    from glassviz.checkpoints import average as average_of
+
+    made = average_of(sources, target, overwrite=overwrite)
+    terminal.echo(
+        f"{target}: the mean of {count_of(len(sources), 'checkpoint')} (sha256 {made.sha256[:12]})"
+    )
+
+
 EVERY_TASK = "all"
 
 
