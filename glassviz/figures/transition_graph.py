@@ -48,7 +48,7 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
-from glassviz.metrics.labels import GAIT_PHASES, OPENING
+from glassviz.metrics import transitions
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
@@ -214,23 +214,9 @@ def _order(graph: RunGraph) -> Int[np.ndarray, " shown"]:
 
 
 def cycle_order(graph: RunGraph) -> list[int]:
-    """The clusters in the order in which a gait cycle visits them.
-
-    That of the dominant cycle of labels, from the earliest gait phase on; then other labels by the
-    gait phase in which they occur; then those that do not occur.
-    """
-    phase = {
-        named.label: GAIT_PHASES.index(named.phase)
-        for named in graph.names
-        if named.phase != OPENING
-    }
-    main = dominant_cycle(graph.stats.labels.cycles)
-    states = list(main.states) if main else []
-    if states:
-        first = min(range(len(states)), key=lambda i: phase.get(states[i], len(GAIT_PHASES)))
-        states = states[first:] + states[:first]
-    others = [k for k in range(graph.partition.shape[1]) if k not in states]
-    return states + sorted(others, key=lambda k: (phase.get(k, len(GAIT_PHASES)), k))
+    """The clusters in the order in which a gait cycle visits them."""
+    phase = {named.label: named.phase for named in graph.names}
+    return transitions.cycle_order(graph.stats.labels.cycles, phase, graph.partition.shape[1])
 
 
 def _heat_of(graph: RunGraph, name: str, order: Int[np.ndarray, " shown"], cell: float) -> Heat:
