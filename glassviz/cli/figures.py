@@ -46,6 +46,13 @@ def graph(
             "that Glass is trained on (soft-train), or shares of time (flow)."
         ),
     ] = "jump",
+    sort: Annotated[
+        Literal["cycle", "share", "number"],
+        typer.Option(
+            help="Order of labels around the graph and of the rows of matrices: along the gait "
+            "cycle (cycle), by number of frames (share), or by number."
+        ),
+    ] = "cycle",
     compare: Annotated[
         bool,
         typer.Option(
@@ -113,7 +120,7 @@ def graph(
         check([])
     shown = Names.load(names)
     with listener("counting", check if writes else lambda runs: None, shown) as callbacks:
-        rows = graph_all(targets, options, mode, traces, labels, callbacks)
+        rows = graph_all(targets, options, mode, traces, labels, callbacks, sort)
     difference = _difference(rows) if compare else None
     drawn = _by_stem(rows, difference)
     runs = [row.run for row in rows if isinstance(row, Graphed)]
