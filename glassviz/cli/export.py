@@ -295,6 +295,10 @@ def export(
     raster: Annotated[
         bool, typer.Option("--raster", help="Figure: labels by gait cycle and phase.")
     ] = False,
+    poses: Annotated[
+        bool,
+        typer.Option("--poses", help="Figure: the mean pose of each label, with its spread."),
+    ] = False,
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Figure: labels, height and contacts over time.")
     ] = False,
@@ -348,8 +352,8 @@ def export(
     """Make films and figures for papers and talks, each with a caption.
 
     One kind per call, or everything with --all. Figures are 85 mm wide, and vector graphics with
-    embedded fonts as .pdf or .svg; films are .mp4, .webm or .gif. With --episode, a grid or raster
-    shows that episode only. Missing traces are recorded. Runs that fail are listed with the
+    embedded fonts as .pdf or .svg; films are .mp4, .webm or .gif. With --episode, a grid, raster or
+    poses show that episode only. Missing traces are recorded. Runs that fail are listed with the
     reason, and the exit code is 1.
 
     \b
@@ -363,6 +367,7 @@ def export(
         "strip": strip,
         "gif": gif,
         "raster": raster,
+        "poses": poses,
         "timeline": timeline,
         "all": all_ is not None,
     }
@@ -432,8 +437,8 @@ def _kind(given: list[str], clipped: bool) -> str:
     if len(given) != 1:
         found = " and ".join(f"--{name}" for name in given) or "none"
         raise UsageError(
-            f"export: expected one of --grid, --wall, --strip, --gif, --raster, --timeline, --clip "
-            f"and --all, found {found}"
+            f"export: expected one of --grid, --wall, --strip, --gif, --raster, --poses, "
+            f"--timeline, --clip and --all, found {found}"
         )
     if clipped and given[0] in ("raster", "all"):
         raise UsageError(
@@ -485,7 +490,7 @@ def _check_size(kind: str, out: Path | None, size: tuple[int, int] | None) -> No
         FilmOptions(overlay_k=True, size=size, format=_format(None, out) if out else default)
 
 
-FIGURES = ("strip", "raster", "timeline")
+FIGURES = ("strip", "raster", "poses", "timeline")
 """Kinds that are figures; the others are films."""
 
 PICTURED = ("clip", "gif", "grid", "wall", "strip")
@@ -601,6 +606,7 @@ def _maker(
         "gif": lambda source: kinds.gif(source, studio, part_s),
         "clip": lambda source: kinds.clip(source, studio, part_s),
         "raster": lambda source: kinds.raster(source, look),
+        "poses": lambda source: kinds.poses(source, look),
         "timeline": lambda source: kinds.timeline(source, part_s, look),
     }
     return make[kind]

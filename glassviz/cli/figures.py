@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
+    from glassviz.training.log import Run as CurvesOfRun
     from glassviz.video.backdrop import Background
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
@@ -46,6 +47,13 @@ def graph(
             "that Glass is trained on (soft-train), or shares of time (flow)."
         ),
     ] = "jump",
+    sort: Annotated[
+        Literal["cycle", "share", "number"],
+        typer.Option(
+            help="Order of labels around the graph and of the rows of matrices: along the gait "
+            "cycle (cycle), by number of frames (share), or by number."
+        ),
+    ] = "cycle",
     compare: Annotated[
         bool,
         typer.Option(
@@ -113,7 +121,7 @@ def graph(
         check([])
     shown = Names.load(names)
     with listener("counting", check if writes else lambda runs: None, shown) as callbacks:
-        rows = graph_all(targets, options, mode, traces, labels, callbacks)
+        rows = graph_all(targets, options, mode, traces, labels, callbacks, sort)
     difference = _difference(rows) if compare else None
     drawn = _by_stem(rows, difference)
     runs = [row.run for row in rows if isinstance(row, Graphed)]
@@ -491,16 +499,36 @@ def curves(
         int, typer.Option(help="Evaluations of a seed to average at each step.", min=1, max=1000)
     ] = 1,
     x: Annotated[
-        str | None,
+        str,
         typer.Option(
             "--x",
+            metavar="QUANTITY",
+            help="X-axis: env_steps; where they are logged, updates, or hours since the first "
+            "record.",
+        ),
+    ] = "env_steps",
+    y: Annotated[
+        str,
+        typer.Option(
+            "--y",
+            metavar="QUANTITY",
+            help="Y-axis: return, a column of seed_N_diag.csv such as standing_rate, or a number "
+            "of seed_N_metrics.jsonl such as value_loss.",
+        ),
+    ] = "return",
+    xlim: Annotated[
+        str | None,
+        typer.Option(
+            "--xlim",
             metavar="FROM:TO",
-            help="Environment steps to show, such as 0:1e6; an end may be empty.",
+            help="Part of the x-axis to show, such as 0:1e6; an end may be empty.",
         ),
     ] = None,
-    y: Annotated[
+    ylim: Annotated[
         str | None,
-        typer.Option("--y", metavar="FROM:TO", help="Returns to show, such as 0:600."),
+        typer.Option(
+            "--ylim", metavar="FROM:TO", help="Part of the y-axis to show, such as 0:600."
+        ),
     ] = None,
     names: opt.Names = None,
     overwrite: opt.Overwrite = False,
@@ -508,6 +536,8 @@ def curves(
     figures: opt.Figures,
 ) -> None:
     """Plot learning curves: the mean over the seeds of a run, and every seed.
+
+    Return over environment steps, or other quantities of the logs with --x and --y.
 
     Runs that started from another agent begin where that one stopped, if it is on record. Reads
     the logs seed_N.csv, also while the training is running. Several trainings in one log are drawn
@@ -523,13 +553,19 @@ def curves(
     from glassviz.figures.style import save
     from glassviz.rollout.names import Names
     from glassviz.text import count_of, listed
-    from glassviz.training.log import CONTROLLERS, Run, grouped, read_runs
+    from glassviz.training.log import Run, grouped, read_runs
+    from glassviz.training.quantities import RETURN, STEPS, measured
 
     style.check_target(out, overwrite)
     figures.check(out, overwrite)
-    limits = _range("--x", x), _range("--y", y)
+    limits = _range("--xlim", xlim), _range("--ylim", ylim)
     shown = Names.load(names)
-    rows = read_runs(folders, terminal.tell)
+    usual = (x, y) == (STEPS, RETURN)
+    if published and not usual:
+        raise UsageError(
+            "curves: --published is of the return over environment steps: drop it, or --x and --y"
+        )
+    rows = measured(read_runs(folders, terminal.tell), folders, x, y, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
     shown.tell_unknown([run.name for run in runs], terminal.tell)
@@ -538,22 +574,40 @@ def curves(
         runs = grouped(runs, group or [])
         task = HOPPER_HOP_POLICY.task
         others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
-        if published is not False and others:
+        if usual and published is not False and others:
             which = listed(f"{run.name} (task {run.task or 'unknown'})" for run in others)
             remedy = "" if any(run.task for run in others) else "; --published draws them"
             terminal.tell(f"published returns of {task} left out beside {which}{remedy}")
-        panels = CONTROLLERS if controller == "both" else (controller,)
-        behind = None if published is False or others else HOPPER_HOP_POLICY
+        panels = _panels(runs, controller, y)
+        behind = None if published is False or others or not usual else HOPPER_HOP_POLICY
         over = None if statistic == "none" else statistic
-        figure = learning_curves(runs, panels, behind, over, smooth, figures.style)
+        figure = learning_curves(runs, panels, behind, over, smooth, figures.style, x, y)
         for axes in figure.axes:
             axes.set_xlim(*limits[0])
             axes.set_ylim(*limits[1])
         save(figure, out, overwrite, look=figures.style)
-        figures.save_caption(out, curves_caption(runs, behind, over, smooth), overwrite)
+        figures.save_caption(out, curves_caption(runs, behind, over, smooth, y), overwrite)
         seeds = sum(run.seeds for run in runs)
         terminal.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
     opt.exit_on_failures(rows)
+
+
+def _panels(runs: Sequence["CurvesOfRun"], controller: str, y: str) -> Sequence[str]:
+    """The controllers whose curves are drawn; what is logged while training has none.
+
+    Raises:
+        UsageError: a controller is chosen for that.
+    """
+    from glassviz.training.log import CONTROLLERS, TRAINING
+
+    if any(curve.controller == TRAINING for run in runs for curve in run.curves):
+        if controller != "both":
+            raise UsageError(
+                f"--controller: {y} is logged while training, for no controller: drop "
+                f"--controller {controller}"
+            )
+        return (TRAINING,)
+    return CONTROLLERS if controller == "both" else (controller,)
 
 
 def _range(option: str, text: str | None) -> tuple[float | None, float | None]:

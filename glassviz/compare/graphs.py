@@ -1,7 +1,7 @@
 """Transition graphs of runs, and where two of them differ."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -34,6 +34,10 @@ if TYPE_CHECKING:
     from glassviz.rollout.traces import RolloutOptions
 
 
+Order = Literal["cycle", "share", "number"]
+"""Of labels and prototypes: by the gait cycle, by number of frames, or by number."""
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class RunGraph:
     """The transitions of one run, pooled over its episodes after their openings.
@@ -42,6 +46,7 @@ class RunGraph:
         labels_from: `glass` or `fitted`.
         labels_sha256: of the file of fitted labels; None for learned ones.
         tau: temperature of the soft assignments; None for fitted labels.
+        order: of labels and prototypes in figures.
     """
 
     run: str
@@ -59,6 +64,7 @@ class RunGraph:
     partition: Float64[np.ndarray, "prototypes clusters"]
     names: tuple[LabelName, ...]
     stats: GraphStats
+    order: Order = "cycle"
 
     def __repr__(self) -> str:
         return f"RunGraph({self.run!r}, {self.controller}, {self.mode}, {self.frames} frames)"
@@ -166,6 +172,7 @@ def graph_all(
     folder: StrPath | None = None,
     labels: str = LEARNED,
     listener: Listener = NOBODY,
+    order: Order = "cycle",
 ) -> list[Graphed | Failed]:
     """Graphs of runs, one per checkpoint and controller; one that fails does not stop the others.
 
@@ -178,7 +185,8 @@ def graph_all(
     from glassviz.rollout.traces import find_runs
 
     def graphed(run: Run) -> Graphed:
-        return Graphed(run, run_graph(run.trace, mode, run.name, run.gaits, run.given_labels))
+        graph = run_graph(run.trace, mode, run.name, run.gaits, run.given_labels)
+        return Graphed(run, replace(graph, order=order))
 
     runs = with_distinct_names(find_runs(arguments, options, folder, labels, listener))
     sizes = [run.frames for run in runs if isinstance(run, Run)]

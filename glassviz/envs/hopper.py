@@ -104,6 +104,47 @@ def check_body(name: str, config: AgentConfig) -> None:
         )
 
 
+@dataclass(frozen=True)
+class SideView:
+    """The body seen from the side: every part is a capsule, from `start` to `end`.
+
+    Attributes:
+        names: of the parts.
+        radius: of the parts, m.
+        start, end: forward and upward position of the ends, m.
+    """
+
+    names: tuple[str, ...]
+    radius: Float64[np.ndarray, " parts"]
+    start: Float64[np.ndarray, "poses parts 2"]
+    end: Float64[np.ndarray, "poses parts 2"]
+
+
+def side_view(physics: Physics, qpos: Float64[np.ndarray, "poses nq"]) -> SideView:
+    """The body in some poses, by forward kinematics.
+
+    Example:
+        >>> upright = np.zeros((1, 7))
+        >>> view = side_view("dm_control", upright)
+        >>> round(float(view.start[0, view.names.index("torso"), 0]), 3)
+        0.0
+    """
+    model = load_model(physics)
+    data = mujoco.MjData(model)
+    parts = np.flatnonzero(model.geom_type == mujoco.mjtGeom.mjGEOM_CAPSULE)
+    half = model.geom_size[parts, 1, None]
+    ends = []
+    for pose in qpos:
+        data.qpos[:] = pose
+        mujoco.mj_kinematics(model, data)
+        along = data.geom_xmat[parts][:, [2, 8]] * half
+        centre = data.geom_xpos[parts][:, [0, 2]]
+        ends.append((centre - along, centre + along))
+    start, end = np.array(ends).reshape(-1, 2, len(parts), 2).transpose(1, 0, 2, 3)
+    names = tuple(model.geom(int(part)).name for part in parts)
+    return SideView(names, model.geom_size[parts, 0].copy(), start, end)
+
+
 class HopperBatch:
     """A batch of independent hoppers.
 

@@ -10,6 +10,7 @@ from glassviz.errors import GlassvizError
 from glassviz.export.product import Source
 from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
 from glassviz.figures.labels import label_raster
+from glassviz.figures.poses import Pose, mean_poses
 from glassviz.figures.style import PLAIN, FigureStyle
 from glassviz.text import count_of
 from glassviz.video.clip import Clip
@@ -165,6 +166,18 @@ def shown_part(
     length = min(length, round(longest_s / dt_s), trace.frames)
     first = max(0, min(first, trace.frames - length))
     return first, first + length
+
+
+def label_poses(source: Source) -> tuple[Pose, ...]:
+    """The mean pose of each label of the source's episodes.
+
+    Raises:
+        UsageError: there are no labels.
+        GlassvizError: there are no frames after the initial transients.
+    """
+    source.require_labels("poses")
+    run = source.run
+    return mean_poses(source.trace, run.gaits, source.stability.label_names, source.episodes)
 
 
 def _label_rasters(source: Source) -> Mapping[int, np.ndarray]:

@@ -78,6 +78,23 @@ def raster(source: Source, look: FigureStyle = PLAIN) -> Product:
     return _figure("raster", source, caption, draw, look, whole=True)
 
 
+def poses(source: Source, look: FigureStyle = PLAIN) -> Product:
+    """The mean pose of each label, with its spread.
+
+    Raises:
+        GlassvizError: there are no labels, or no frames after the initial transients.
+    """
+    from glassviz.figures.poses import caption, pose_figure
+
+    found = figures.label_poses(source)
+    physics = source.trace.header["env"]["physics"]
+
+    def draw() -> Figure:
+        return pose_figure(found, physics, look)
+
+    return _figure("poses", source, caption(found, len(source.episodes)), draw, look, whole=True)
+
+
 def graph(source: Source) -> Product:
     """The transition graph of the run's labels.
 
@@ -394,6 +411,7 @@ def plans_of(source: Source, studio: Studio) -> Iterator[tuple[str, Plan]]:
     yield "strip", lambda: strip(source, studio)
     yield "timeline", lambda: timeline(source)
     yield "raster", lambda: raster(source)
+    yield "poses", lambda: poses(source)
     yield "graph", lambda: graph(source)
     yield "map", lambda: latent_map(source)
     yield "clip", lambda: clip(source, studio)

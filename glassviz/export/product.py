@@ -32,7 +32,7 @@ FIGURES = (".pdf", ".svg", ".png")
 FILMS = tuple(f".{name}" for name in SPECS)
 WALL = "wall"
 ENDINGS = {
-    **dict.fromkeys(("strip", "timeline", "raster", "graph", "map"), FIGURES),
+    **dict.fromkeys(("strip", "timeline", "raster", "poses", "graph", "map"), FIGURES),
     **dict.fromkeys(("clip", "grid", WALL), FILMS),
     "gif": (".gif",),
 }

@@ -45,8 +45,8 @@ from glassviz.figures.transition_graph import (
     MODES,
     SIGN,
     arrow_sign,
-    cycle_order,
     hull_names,
+    label_order,
     title_of,
 )
 from glassviz.metrics.labels import names_together
@@ -136,7 +136,7 @@ def difference_drawings(
 
     A state has the same position in all three.
     """
-    order: Sequence[int] = cycle_order(difference.graphs[0])
+    order: Sequence[int] = label_order(difference.graphs[0])
     if difference.level == "prototype":
         cluster, colors = difference.graphs[0].cluster, {}
     else:

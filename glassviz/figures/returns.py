@@ -38,9 +38,25 @@ from glassviz.metrics.statistics import (
 )
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 from glassviz.text import count_of
-from glassviz.training.log import CONTROLLERS, Curve, Run
+from glassviz.training.log import CONTROLLERS, TRAINING, Curve, Run
+from glassviz.training.quantities import HOURS, RETURN, STEPS, UPDATES
 
-TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)"}
+TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)", TRAINING: "training"}
+
+LABELS = {
+    STEPS: "environment steps",
+    UPDATES: "gradient updates",
+    HOURS: "time since the first record, h",
+    RETURN: "return",
+    "full_reward_rate": "share of steps at full reward",
+    "standing_rate": "share of steps standing",
+    "fall_count": "falls per episode",
+    "time_to_first_full": "time to first full reward, steps",
+    "updates_per_s": "gradient updates, 1/s",
+    "grad_norm": "norm of the gradient",
+}
+"""Labels of axes with units; other quantities have their names, and no unit."""
+
 
 # Dark colours first, for thin lines on white; further runs reuse them dashed, then dotted.
 _COLORS = tuple(CLUSTER_COLORS[k] for k in (4, 5, 2, 7, 0, 6, 1, 3))
@@ -49,6 +65,9 @@ _DASHES = ("-", "--", ":")
 _BAND = "#E0E3E8"
 _MEDIAN = "#9AA0AB"
 PANEL_INCHES = 1.4
+LABEL_SIZE, LABEL_POINTS = float(STYLE["axes.labelsize"]), 85.0
+"""Size of axis labels, and length of a line of one beside a panel."""
+
 LEGEND_LINE_INCHES = 0.165
 CAPTION_SIZE, CAPTION_INCHES = 6.0, 0.105
 
@@ -117,24 +136,26 @@ def learning_curves(
     statistic: Statistic | None = "mean",
     smooth: int = 1,
     look: FigureStyle = PLAIN,
+    x: str = STEPS,
+    y: str = RETURN,
 ) -> Figure:
     """Draw one panel per controller and one colour per run: its mean with a 95 % interval.
 
     The seeds are thin lines behind it. A run with too few seeds for the `statistic`, or all runs
     without one, have a line per seed alone. `smooth` is the number of evaluations of a seed that
-    are averaged at each step. Several trainings in the log of one seed have a colour each. All
-    panels share both axes. A dot marks a seed's last evaluation, a cross a restart. `published` are
-    quartiles of the policy's return, drawn behind its panel up to the runs' length; they are left
-    out if the task of a run is known to be another.
+    are averaged at each step; `x` and `y` are the quantities of the axes. Several trainings in the
+    log of one seed have a colour each. All panels share both axes. A dot marks a seed's last
+    evaluation, a cross a restart. `published` are quartiles of the policy's return, drawn behind
+    its panel up to the runs' length; they are left out if the task of a run is known to be another.
     """
-    last = max(step for run in runs for curve in run.curves for step in curve.env_steps)
+    last = max(step for run in runs for curve in run.curves for step in curve.x)
     if published and any(run.task not in (None, published.task) for run in runs):
         published = None
     entries = [entry for run in runs for entry in _entries(run)]
     with style(look):
         width = look.inches(COLUMN_INCHES)
         wide = width >= WIDE_INCHES
-        caption = curves_caption(runs, published, statistic, smooth) if look.caption else ""
+        caption = curves_caption(runs, published, statistic, smooth, y) if look.caption else ""
         lines = wrapped(caption, 72 * width - 12, CAPTION_SIZE) if caption else []
         legend = _legend(entries, 72 * width - 12)
         rows = 1 if wide else len(controllers)
@@ -153,7 +174,7 @@ def learning_curves(
         for axes, controller in zip(panels, controllers, strict=True):
             if look.title:
                 axes.set_title(TITLES[controller])
-            axes.set_ylabel("return")
+            axes.set_ylabel("\n".join(wrapped(axis_label(y), LABEL_POINTS, LABEL_SIZE)))
             for i, entry in enumerate(entries):
                 found = [each for each in entry.curves if each.controller == controller]
                 curves = [_smoothed(each, smooth) for each in found]
@@ -166,10 +187,10 @@ def learning_curves(
                 axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
                 _draw_published(axes, published, last)
-        axes.set_xlim(0, max(last, 1))
-        axes.set_ylim(*_limits_of(runs, LEGEND_ROOM if published else 1.08, axes))
+        axes.set_xlim(0, last or 1)
+        axes.set_ylim(*_limits_of(runs, LEGEND_ROOM if published else 1.08, axes, y))
         for each in panels if wide else panels[-1:]:
-            each.set_xlabel("environment steps")
+            each.set_xlabel(axis_label(x))
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 2.5, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda step, _: short(step)))
         axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
@@ -189,14 +210,21 @@ def learning_curves(
     return figure
 
 
+def axis_label(quantity: str) -> str:
+    """A quantity with its unit."""
+    return LABELS.get(quantity, quantity.replace("_", " "))
+
+
 def curves_caption(
     runs: Sequence[Run],
     published: PublishedReturns | None = None,
     statistic: Statistic | None = "mean",
     smooth: int = 1,
+    y: str = RETURN,
 ) -> str:
     """Caption of learning curves."""
-    single = "Lines: mean returns of the evaluations of single seeds, with a dot at the last."
+    what = "mean returns of the evaluations" if y == RETURN else axis_label(y)
+    single = f"Lines: {what} of single seeds, with a dot at the last."
     if statistic and any(run.seeds >= FEWEST[statistic] for run in runs):
         interval = (
             "Student's t interval" if statistic == "mean" else "percentile bootstrap interval"
@@ -205,9 +233,12 @@ def curves_caption(
             f"Thick lines: {STATISTICS[statistic]} over the seeds of a run; bands: its 95 % "
             f"{interval}, pointwise; thin lines: single seeds."
         )
+        single += "" if y == RETURN else f" Shown: {what}."
     sentences = [single]
     if smooth > 1:
-        sentences.append(f"Each seed is smoothed over {smooth} evaluations.")
+        training = any(curve.controller == TRAINING for run in runs for curve in run.curves)
+        each = "records" if training else "evaluations"
+        sentences.append(f"Each seed is smoothed over {smooth} {each}.")
     if any(curve.begins for run in runs for curve in run.curves):
         sentences.append("Steps include those of the agent that a run started from.")
     if any(curve.restarts for run in runs for curve in run.curves):
@@ -221,20 +252,20 @@ def _smoothed(curve: Curve, window: int) -> Curve:
     """Moving average over a number of evaluations, centred; gaps stay gaps."""
     if window == 1:
         return curve
-    values, before = np.array(curve.returns), (window - 1) // 2
+    values, before = np.array(curve.y), (window - 1) // 2
     parts = (values[max(0, i - before) : i - before + window] for i in range(len(values)))
     means = [
         math.nan if math.isnan(value) else float(np.nanmean(part))
         for value, part in zip(values, parts, strict=True)
     ]
-    return replace(curve, returns=tuple(means))
+    return replace(curve, y=tuple(means))
 
 
 @dataclass(frozen=True)
 class _Band:
     """A statistic over seeds with its interval, by step."""
 
-    env_steps: list[float]
+    x: list[float]
     middle: list[float]
     low: list[float]
     high: list[float]
@@ -246,9 +277,9 @@ def _summary(curves: Sequence[Curve], statistic: Statistic | None) -> _Band | No
         return None
     if any(curve.trainings > 1 for curve in curves):
         return None
-    first = max(curve.env_steps[0] for curve in curves)
-    last = min(curve.env_steps[-1] for curve in curves)
-    steps = sorted({step for each in curves for step in each.env_steps if first <= step <= last})
+    first = max(curve.x[0] for curve in curves)
+    last = min(curve.x[-1] for curve in curves)
+    steps = sorted({step for each in curves for step in each.x if first <= step <= last})
     if not steps:
         return None
     table = np.stack([_at(curve, steps) for curve in curves])
@@ -273,17 +304,17 @@ def _interval(
     return middle, middle if low is None else low, middle if high is None else high
 
 
-def _at(curve: Curve, steps: Sequence[int]) -> Float64[np.ndarray, " steps"]:
-    known = [i for i, value in enumerate(curve.returns) if not math.isnan(value)]
-    at, values = ([each[i] for i in known] for each in (curve.env_steps, curve.returns))
+def _at(curve: Curve, steps: Sequence[int | float]) -> Float64[np.ndarray, " steps"]:
+    known = [i for i, value in enumerate(curve.y) if not math.isnan(value)]
+    at, values = ([each[i] for i in known] for each in (curve.x, curve.y))
     return np.interp(steps, at, values)
 
 
 def _draw_band(axes: Axes, band: _Band, entry: int) -> None:
     look = _look(entry) | {"linewidth": 1.6}
     fill: Any = {"color": look["color"], "alpha": 0.18, "linewidth": 0, "zorder": 1.5}
-    axes.fill_between(band.env_steps, band.low, band.high, **fill)
-    axes.plot(band.env_steps, band.middle, **look, zorder=3)
+    axes.fill_between(band.x, band.low, band.high, **fill)
+    axes.plot(band.x, band.middle, **look, zorder=3)
 
 
 def short(step: float) -> str:
@@ -302,7 +333,7 @@ def _look(run: int) -> dict[str, Any]:
 def _draw(axes: Axes, curve: Curve, entry: int, behind: bool = False) -> None:
     """Draw the curve of a seed; `behind` the statistic of its run, thin and pale."""
     look = _look(entry)
-    color, (steps, returns) = look["color"], (curve.env_steps, curve.returns)
+    color, (steps, returns) = look["color"], (curve.x, curve.y)
     if behind:
         look["linewidth"] = 0.5
     axes.plot(steps, returns, **look, alpha=0.35 if behind else 0.85)
@@ -319,7 +350,7 @@ def _draw(axes: Axes, curve: Curve, entry: int, behind: bool = False) -> None:
     axes.plot(curve.restarts, crosses, "x", color=color, ms=4, mew=1)
 
 
-def _draw_published(axes: Axes, published: PublishedReturns, last: int) -> None:
+def _draw_published(axes: Axes, published: PublishedReturns, last: int | float) -> None:
     """Draw interpolated quartiles, up to the length of the runs."""
     inside = [step for step in published.env_steps if step < last]
     steps = [*inside, min(last, published.env_steps[-1])]
@@ -425,11 +456,12 @@ def _broken(text: str, width: float, size: float) -> list[str]:
     return lines
 
 
-def _limits_of(runs: Sequence[Run], headroom: float, axes: Axes) -> tuple[float, float]:
-    """Limits of the return: from 0, or from the lowest one below."""
-    values = [value for run in runs for curve in run.curves for value in curve.returns]
+def _limits_of(runs: Sequence[Run], headroom: float, axes: Axes, y: str) -> tuple[float, float]:
+    """Limits of the y-axis: from 0, or from the lowest one below."""
+    values = [value for run in runs for curve in run.curves for value in curve.y]
     lowest = min((value for value in values if not math.isnan(value)), default=0.0)
-    top = max(1.0, headroom * axes.get_ylim()[1])
+    top = axes.get_ylim()[1]
+    top = max(1.0, headroom * top) if y == RETURN else top * headroom if top > 0 else 0.0
     return (0.0 if lowest >= 0 else lowest - 0.05 * (top - lowest)), top
 
 

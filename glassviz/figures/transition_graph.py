@@ -13,7 +13,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Arc, Circle, Polygon, Rectangle
 
-from glassviz.compare.graphs import RunGraph
+from glassviz.compare.graphs import Order, RunGraph
 from glassviz.figures.graph_drawing import (
     CAPTION_SIZE,
     CAPTION_STEP,
@@ -48,7 +48,7 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
-from glassviz.metrics.labels import GAIT_PHASES, OPENING
+from glassviz.metrics import transitions
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
@@ -97,6 +97,13 @@ CONVENTIONS: dict[Convention, str] = {
     "train": "soft counts + 1e-4, rows normalised, symmetrised, self-transitions once, soft S",
 }
 """Descriptions, printed with every structural entropy."""
+
+ORDERS: dict[Order, str] = {
+    "cycle": "in the order of the gait cycle",
+    "share": "from the most frequent on",
+    "number": "by number",
+}
+"""Orders of labels, in words."""
 
 MAX_STATES = 10
 """Maximum number of printed states of a cycle, including the return to the first."""
@@ -202,35 +209,27 @@ def _key(page: Page, x: float, y: float, key: Sequence[tuple[Sign, str]], width:
 
 
 def _order(graph: RunGraph) -> Int[np.ndarray, " shown"]:
-    """The prototypes in all matrices: by cluster along the gait cycle, then by number.
+    """The prototypes in all matrices: by cluster in the order of labels, then by frames or number.
 
     Those that are never visited are left out, except of the soft graph, which has all.
     """
-    rank = np.argsort(cycle_order(graph))
-    order = np.argsort(rank[graph.cluster], kind="stable")
+    frames = graph.stats.prototypes.frames
+    rank = np.argsort(label_order(graph))
+    within = -frames if graph.order == "share" else np.zeros_like(frames)
+    order = np.lexsort((within, rank[graph.cluster]))
     if graph.mode == "soft-train":
         return order
-    return order[graph.stats.prototypes.frames[order] > 0]
+    return order[frames[order] > 0]
 
 
-def cycle_order(graph: RunGraph) -> list[int]:
-    """The clusters in the order in which a gait cycle visits them.
-
-    That of the dominant cycle of labels, from the earliest gait phase on; then other labels by the
-    gait phase in which they occur; then those that do not occur.
-    """
-    phase = {
-        named.label: GAIT_PHASES.index(named.phase)
-        for named in graph.names
-        if named.phase != OPENING
-    }
-    main = dominant_cycle(graph.stats.labels.cycles)
-    states = list(main.states) if main else []
-    if states:
-        first = min(range(len(states)), key=lambda i: phase.get(states[i], len(GAIT_PHASES)))
-        states = states[first:] + states[:first]
-    others = [k for k in range(graph.partition.shape[1]) if k not in states]
-    return states + sorted(others, key=lambda k: (phase.get(k, len(GAIT_PHASES)), k))
+def label_order(graph: RunGraph) -> list[int]:
+    """The labels in the order that the graph asks for."""
+    if graph.order == "number":
+        return list(range(graph.partition.shape[1]))
+    if graph.order == "share":
+        return np.argsort(-graph.stats.labels.frames, kind="stable").tolist()
+    phase = {named.label: named.phase for named in graph.names}
+    return transitions.cycle_order(graph.stats.labels.cycles, phase, graph.partition.shape[1])
 
 
 def _heat_of(graph: RunGraph, name: str, order: Int[np.ndarray, " shown"], cell: float) -> Heat:
@@ -240,7 +239,7 @@ def _heat_of(graph: RunGraph, name: str, order: Int[np.ndarray, " shown"], cell:
     if name == "S":
         s = graph.partition[order].T
         used = graph.stats.labels.frames > 0
-        rows = [k for k in cycle_order(graph) if used[k] or s[k].max(initial=0) >= SEEN]
+        rows = [k for k in label_order(graph) if used[k] or s[k].max(initial=0) >= SEEN]
         best = best_letters(graph)
         return Heat(
             "S: μ in label (row)",
@@ -390,8 +389,8 @@ def caption(graph: RunGraph) -> str:
     given = any(named.name != named.phase for named in graph.names)
     sentences = [
         f"Mode {MODES[graph.mode]}.",
-        f"Circles: prototypes μ by number, in hulls of their labels' clusters, clockwise in the "
-        f"order of the gait cycle; labels are {labels}, named by the gait phase in which they "
+        f"Circles: prototypes μ by number, in hulls of their labels' clusters, clockwise "
+        f"{ORDERS[graph.order]}; labels are {labels}, named by the gait phase in which they "
         f"occur{' unless a name was given' if given else ''}.",
         f"{graph.episodes} episodes without initial transients, {graph.frames:,} frames, "
         f"{stats.prototypes.switches:,} switches between prototypes.",
@@ -453,7 +452,7 @@ def drawing_of(graph: RunGraph, width: float = WIDTH, height: float = HEIGHT) ->
             directed=directed,
             names=hull_names(graph),
             numbers=prototype_numbers(graph),
-            order=cycle_order(graph),
+            order=label_order(graph),
         ),
         width,
         height,

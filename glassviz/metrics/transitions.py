@@ -1,7 +1,7 @@
 """Transition graphs: counts, Markov chains, cycles, relaxation times, and their partition."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int
 
 from glassviz.metrics.information import contingency, entropy_bits, normalised_rows
+from glassviz.metrics.labels import GAIT_PHASES, OPENING
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.structural_entropy import (
     Cut,
@@ -267,6 +268,30 @@ def dominant_cycle(cycles: Sequence[Cycle]) -> Cycle | None:
     A long loop that was completed once may have the most switches, but is not a habit.
     """
     return next((c for c in cycles if c.count >= FEWEST_ROUNDS and c.share >= LEAST_SHARE), None)
+
+
+def cycle_order(cycles: Sequence[Cycle], phase: Mapping[int, str], clusters: int) -> list[int]:
+    """All labels in the order in which a gait cycle visits them.
+
+    That of the dominant cycle, from the earliest gait phase on; then other labels by the gait phase
+    in which they occur; then those that do not occur.
+
+    Args:
+        cycles: of labels, as `dominant_cycles` finds them.
+        phase: of each label that occurs, one of `GAIT_PHASES` or `OPENING`.
+
+    Example:
+        >>> cycle_order([Cycle((0, 1), 9, 0.9)], {1: "stance", 0: "flight", 3: "landing"}, 4)
+        [1, 0, 3, 2]
+    """
+    rank = {k: GAIT_PHASES.index(name) for k, name in phase.items() if name != OPENING}
+    main = dominant_cycle(cycles)
+    states = list(main.states) if main else []
+    if states:
+        first = min(range(len(states)), key=lambda i: rank.get(states[i], len(GAIT_PHASES)))
+        states = states[first:] + states[:first]
+    others = [k for k in range(clusters) if k not in states]
+    return states + sorted(others, key=lambda k: (rank.get(k, len(GAIT_PHASES)), k))
 
 
 # Timescales ---------------------------------------------------------------------------------------

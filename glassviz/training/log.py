@@ -260,42 +260,47 @@ def _step_of_record(line: bytes) -> int:
 
 
 CONTROLLERS = ("pi", "mppi")
+TRAINING = "training"
+"""In place of a controller, for what is measured while training."""
+
 _LOG = re.compile(r"seed_(\d+)\.csv", re.ASCII)
 _RESTART = re.compile(r"restart_\d+")
 _INTEGER = re.compile(r"\+?\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.I)
-_MAX_STEP = 2**63 - 1
-_MAX_LOG_BYTES = 64 << 20
-_LARGEST = 1e100
+LARGEST_STEP = 2**63 - 1
+MAX_LOG_BYTES = 64 << 20
+LARGEST = 1e100
 """Larger numbers count as infinite: their differences may overflow."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Evaluations of one training under one controller: mean returns by the step of training.
+    """Evaluations of one training under one controller, or what was measured while it trained.
 
     Attributes:
-        returns: NaN where the log has no number.
+        controller: or `TRAINING`.
+        x: environment steps, or another quantity that grows with them.
+        y: mean return, or another quantity; NaN where the log has no number.
         training, trainings: which training of the seed's log it is, from 1, and how many there are.
-        restarts: steps at which the training began anew.
+        restarts: where on the x-axis the training began anew.
         begins: where it began, in steps: after those of the agent that it started from, which all
             other steps include.
     """
 
     seed: int
     controller: str
-    env_steps: tuple[int, ...]
-    returns: tuple[float, ...]
+    x: tuple[int | float, ...]
+    y: tuple[float, ...]
     training: int = 1
     trainings: int = 1
-    restarts: tuple[int, ...] = ()
+    restarts: tuple[int | float, ...] = ()
     begins: int = 0
 
     def after(self, past: int) -> "Curve":
         """The curve of a training that started from an agent with this many steps."""
         return replace(
             self,
-            env_steps=tuple(past + step for step in self.env_steps),
+            x=tuple(past + step for step in self.x),
             restarts=tuple(past + step for step in self.restarts),
             begins=past,
         )
@@ -399,7 +404,7 @@ def read_run(folder: StrPath, name: str, tell: Callable[[str], None] = _nothing)
     curves = [
         curve.after(_past(folder / f"seed_{seed}" / "run.json"))
         for seed, path in sorted(logs.items())
-        for curve in _curves(seed, path, tell)
+        for curve in read_curves(seed, path, tell)
     ]
     if not curves:
         raise GlassvizError(
@@ -431,7 +436,7 @@ def _past(path: Path) -> int:
         steps = parse_json(read_text(path, "a record"))["starts"][0]["init"]["env_steps"]
     except (GlassvizError, ValueError, KeyError, TypeError, IndexError):
         return 0
-    return steps if isinstance(steps, int) and 0 <= steps <= _MAX_STEP // 2 else 0
+    return steps if isinstance(steps, int) and 0 <= steps <= LARGEST_STEP // 2 else 0
 
 
 def grouped(runs: Sequence[Run], patterns: Sequence[str]) -> list[Run]:
@@ -570,13 +575,21 @@ def _distance(training: _Training, row: _Row) -> int:
     return 0 if row.step == training.last else abs(row.step - training.next)
 
 
-def _curves(seed: int, path: Path, tell: Callable[[str], None]) -> Iterator[Curve]:
-    """The learning curves of a log, by training and controller."""
+def read_curves(
+    seed: int, path: Path, tell: Callable[[str], None] = _nothing, column: str = "reward"
+) -> Iterator[Curve]:
+    """The curves of a column of a log, by training and controller.
+
+    Raises:
+        GlassvizError: it cannot be read, or a line is damaged.
+    """
     rows = [
-        row for row in _rows(path, seed, tell) if row.kind in CONTROLLERS or _is_restart(row.kind)
+        row
+        for row in _rows(path, seed, tell, column)
+        if row.kind in CONTROLLERS or _is_restart(row.kind)
     ]
     gaps = [row for row in rows if row.value is None and row.kind in CONTROLLERS]
-    if gaps:
+    if gaps and column == "reward":  # other measures may not exist, such as the time to an event
         tell(
             f"{path}, line {listed((str(row.line) for row in gaps), most=6)}: the return is no "
             f"finite number: a gap in the curve"
@@ -594,28 +607,47 @@ def _curves(seed: int, path: Path, tell: Callable[[str], None]) -> Iterator[Curv
                 yield Curve(seed, controller, at, values, number, len(trainings), restarts)
 
 
-def _rows(path: Path, seed: int, tell: Callable[[str], None]) -> list[_Row]:
-    """The rows of a log, in the order of its lines.
+def column_names(path: Path) -> list[str]:
+    """The names of the columns of a log.
+
+    Raises:
+        GlassvizError: it cannot be read.
+    """
+    header, *_ = read_text(path, "a log", MAX_LOG_BYTES).splitlines() or [""]
+    return _names(header, _delimiter(header))
+
+
+def _delimiter(header: str) -> str:
+    return max(",;\t", key=header.count)
+
+
+def _names(header: str, delimiter: str) -> list[str]:
+    return [name.strip().lower() for name in _fields(header, delimiter) or []]
+
+
+def _rows(path: Path, seed: int, tell: Callable[[str], None], column: str) -> list[_Row]:
+    """The rows of a log with the values of a column, in the order of its lines.
 
     Raises:
         GlassvizError: it cannot be read, or a line is damaged.
     """
-    text = read_text(path, "a log", _MAX_LOG_BYTES).replace("\r\n", "\n").replace("\r", "\n")
+    text = read_text(path, "a log", MAX_LOG_BYTES).replace("\r\n", "\n").replace("\r", "\n")
     header, *lines = text.split("\n")
-    delimiter = max(",;\t", key=header.count)
-    names = [name.strip().lower() for name in _fields(header, delimiter) or []]
-    if any(names.count(column) != 1 for column in COLUMNS):
+    delimiter = _delimiter(header)
+    names = _names(header, delimiter)
+    wanted = tuple(column if name == "reward" else name for name in COLUMNS)
+    if any(names.count(name) != 1 for name in wanted):
         found = _shown(header) if text.strip() else "an empty file"
         raise GlassvizError(
-            f"{path}, line 1: expected the columns {','.join(COLUMNS)}, found {found}"
+            f"{path}, line 1: expected the columns {','.join(wanted)}, found {found}"
         )
-    places = [names.index(column) for column in COLUMNS]
+    places = [names.index(name) for name in wanted]
     rows = []
     for number, line in enumerate(lines, start=2):
         if not line.strip():
             continue
         # An incomplete number at the end of the file could look like a whole one.
-        cut = number == len(lines) + 1 and names[-1] in ("step", "reward")
+        cut = number == len(lines) + 1 and names[-1] in ("step", column)
         fields = _fields(line, delimiter)
         try:
             if cut or fields is None or len(fields) != len(names):
@@ -632,9 +664,10 @@ def _rows(path: Path, seed: int, tell: Callable[[str], None]) -> list[_Row]:
             if number == len(lines) + 1:
                 tell(f"{path}, line {number}: incomplete, as if it were being written: left out")
                 break
+            what = "return" if column == "reward" else column
             raise GlassvizError(
                 f"{path}, line {number}: expected {delimiter.join(names)} with a step from 0, a "
-                f"finite return and the seed {seed} of the file's name, found {_shown(line)}: "
+                f"finite {what} and the seed {seed} of the file's name, found {_shown(line)}: "
                 f"correct or delete the line"
             ) from None
         rows.append(row)
@@ -666,7 +699,7 @@ def _step(text: str) -> int:
     else:
         value = _number(text)
         step = -1 if value is None or not value.is_integer() else int(value)
-    if not 0 <= step <= _MAX_STEP:
+    if not 0 <= step <= LARGEST_STEP:
         raise ValueError("no number of steps")
     return step
 
@@ -680,7 +713,7 @@ def _number(text: str) -> float | None:
     if not _NUMBER.fullmatch(text):
         raise ValueError("no number")
     value = float(text)
-    return value if abs(value) <= _LARGEST else None
+    return value if abs(value) <= LARGEST else None
 
 
 def _shown(line: str) -> str:

@@ -25,12 +25,13 @@ from glassviz.figures.graph_drawing import percent
 from glassviz.figures.graph_layout import graph_layout
 from glassviz.figures.style import FigureStyle, save, shortened, text_width, wrapped
 from glassviz.figures.transition_graph import (
+    ORDERS,
     best_letters,
     caption,
-    cycle_order,
     drawing_of,
     hull_names,
     key_of,
+    label_order,
     title_of,
     transition_graph,
 )
@@ -87,7 +88,7 @@ def test_a_checkpoint_has_the_same_places_whatever_the_mode():
 
 def test_clusters_follow_each_other_clockwise_as_the_gait_visits_them():
     graph = run_graph(walked([[0, 2, 1, 3] * 40], [0, 1, 2, 3], clusters=5))
-    order = cycle_order(graph)
+    order = label_order(graph)
     start = order.index(0)
     assert (order[:4] * 2)[start : start + 4] == [0, 2, 1, 3] and order[4] == 4
     nodes = drawing_of(graph).nodes
@@ -95,6 +96,18 @@ def test_clusters_follow_each_other_clockwise_as_the_gait_visits_them():
     angle = [np.arctan2(node.y - middle[1], node.x - middle[0]) for node in nodes]
     turned = [(angle[i] - angle[0]) % (2 * np.pi) for i in (0, 2, 1, 3)]
     assert turned == sorted(turned), "y points downwards, so angles grow clockwise"
+
+
+def test_labels_and_rows_are_sorted_by_share_or_number_on_request():
+    graph = run_graph(walked([[0, 2, 2, 2, 1, 1, 3, 3, 3, 3] * 20], [0, 1, 2, 3], clusters=5))
+    for order, wanted in (("share", [3, 2, 1, 0, 4]), ("number", [0, 1, 2, 3, 4])):
+        ordered = replace(graph, order=order)
+        assert label_order(ordered) == wanted
+        assert places(ordered) != places(graph), "the clusters are placed in that order"
+        [rows] = [axes.texts for axes in transition_graph(ordered, FigureStyle(panels=("P",),
+                  legend=False)).axes if axes.images and axes.texts]  # fmt: skip
+        assert [row.get_text() for row in rows] == [f"μ{i}" for i in wanted[:4]]
+        assert ORDERS[order] in caption(ordered)
 
 
 @pytest.mark.parametrize(("visited", "clusters"), LOOKS)

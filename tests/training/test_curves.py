@@ -58,14 +58,14 @@ def test_every_evaluation_comes_back(tmp_path_factory, points):
     folder = tmp_path_factory.mktemp("run")
     write(folder, 3, *(f"{step},{reward},pi,3" for step, reward in sorted(points.items())))
     [curve] = read_run(folder, "run").curves
-    assert list(zip(curve.env_steps, curve.returns, strict=True)) == sorted(points.items())
+    assert list(zip(curve.x, curve.y, strict=True)) == sorted(points.items())
 
 
 def curves_of(folder: Path) -> tuple[list[tuple[tuple[int, ...], tuple[float, ...]]], list[str]]:
     """Steps and returns of each curve, and the remarks."""
     told: list[str] = []
     curves = read_run(folder, "run", told.append).curves
-    return [(curve.env_steps, curve.returns) for curve in curves], told
+    return [(curve.x, curve.y) for curve in curves], told
 
 
 def test_of_two_evaluations_at_a_step_the_later_line_counts(tmp_path):
@@ -90,7 +90,7 @@ def test_two_trainings_in_one_file_are_two_curves_and_a_warning(tmp_path):
     )  # fmt: skip
     told: list[str] = []
     run = read_run(tmp_path, "run", told.append)
-    assert [(c.training, c.controller, c.returns) for c in run.curves] == [
+    assert [(c.training, c.controller, c.y) for c in run.curves] == [
         (1, "pi", (1.0, 5.0)),
         (1, "mppi", (2.0, 6.0)),
         (2, "pi", (0.1, 0.3)),
@@ -181,7 +181,7 @@ def test_zeros_of_a_power_cut_at_the_end_are_left_out(tmp_path):
 def test_a_last_line_that_is_still_being_written_is_left_out(tmp_path, cut):
     write(tmp_path, 1, "100,1.0,pi,1", cut, end="")
     [curve] = read_run(tmp_path, "run").curves
-    assert curve.env_steps == (100,)
+    assert curve.x == (100,)
 
 
 @pytest.mark.parametrize(
@@ -320,7 +320,7 @@ def test_a_run_that_started_from_another_agent_begins_where_that_one_stopped(tmp
     record = tmp_path / "seed_1" / "run.json"
     record.write_text('{"starts": [{"init": {"name": "a", "sha256": "b", "env_steps": 1000}}]}')
     [curve] = read_run(tmp_path, "x").curves
-    assert (curve.env_steps, curve.restarts, curve.begins) == ((1100, 1200), (1150,), 1000)
+    assert (curve.x, curve.restarts, curve.begins) == ((1100, 1200), (1150,), 1000)
     for text in ("{", '{"starts": []}', '{"starts": [{"init": {"env_steps": -5}}]}'):
         record.write_text(text)
         assert read_run(tmp_path, "x").curves[0].begins == 0
@@ -328,10 +328,17 @@ def test_a_run_that_started_from_another_agent_begins_where_that_one_stopped(tmp
 
 def test_the_command_shows_the_range_and_the_caption_that_are_asked_for(folder, tmp_path):
     out = tmp_path / "a.svg"
-    code, _ = run(folder, "-o", out, "--x", ":5e5", "--y", "0:100", "--no-caption", "--no-legend")
+    code, _ = run(
+        folder, "-o", out, "--xlim", ":5e5", "--ylim", "0:100", "--no-caption", "--no-legend"
+    )
     assert code == 0 and "1M" not in out.read_text() and "hop (2" not in out.read_text()
     assert "over the seeds" in (tmp_path / "a.caption.txt").read_text()
-    for option, value in (("--x", "5"), ("--y", "7:3"), ("--x", "a:b"), ("--group", "none*")):
+    for option, value in (
+        ("--xlim", "5"),
+        ("--ylim", "7:3"),
+        ("--xlim", "a:b"),
+        ("--group", "none*"),
+    ):
         code, text = run(folder, "-o", tmp_path / "b.svg", option, value)
         assert code == 2 and text.splitlines()[-1].startswith(f"error: {option}: expected a ")
     for option, value in (
