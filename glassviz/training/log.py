@@ -576,13 +576,14 @@ def _distance(training: _Training, row: _Row) -> int:
 
 
 def read_curves(
-    seed: int, path: Path, tell: Callable[[str], None] = _nothing, column: str = "reward"
+    seed: int, path: StrPath, tell: Callable[[str], None] = _nothing, column: str = "reward"
 ) -> Iterator[Curve]:
     """The curves of a column of a log, by training and controller.
 
     Raises:
         GlassvizError: it cannot be read, or a line is damaged.
     """
+    path = Path(path)
     rows = [
         row
         for row in _rows(path, seed, tell, column)
@@ -607,7 +608,7 @@ def read_curves(
                 yield Curve(seed, controller, at, values, number, len(trainings), restarts)
 
 
-def column_names(path: Path) -> list[str]:
+def column_names(path: StrPath) -> list[str]:
     """The names of the columns of a log.
 
     Raises:
