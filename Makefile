@@ -3,8 +3,8 @@
 # make clean: remove what the two have made, and everything else in renders/
 
 PYTHON ?= python3
-CHECKPOINT ?= checkpoints/refined-small-s1.safetensors
-CONTROLLER ?= pi
+CHECKPOINT ?= checkpoints/planned-small-s1.safetensors
+CONTROLLER ?= mppi
 PYTEST_ARGS ?= -q -n auto --dist loadfile
 
 VENV := .venv

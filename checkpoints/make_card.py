@@ -31,6 +31,7 @@ from glassviz.checkpoints import Checkpoint
 from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
 from glassviz.figures.style import save
 from glassviz.metrics.statistics import mean_interval
+from glassviz.rollout.batch import Listener
 from glassviz.rollout.evaluate import FRESH_SEED, recorded_in
 from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import Trace
@@ -50,7 +51,7 @@ HEADING = "## What it does"
 def main(path: Path) -> None:
     """Write card and strip of one checkpoint."""
     options = RolloutOptions(episodes=EPISODES, controllers=("mppi", "pi"), seed=FRESH_SEED)
-    traces = [run.trace for run in traces_of([path], options, tell=print)]
+    traces = [run.trace for run in traces_of([path], options, listener=Listener(tell=print))]
     better = max(traces, key=lambda trace: trace.returns.mean())
     cv2.imwrite(str(path.with_suffix(".png")), cv2.cvtColor(strip(better), cv2.COLOR_RGB2BGR))
     draw_curve(path)
@@ -130,6 +131,15 @@ def fact_rows(checkpoint: Checkpoint, size: int) -> list[str]:
         "code": f"commit {made['git_commit'][:12]}, JAX {made['versions']['jax']}, "
         f"MuJoCo {made['versions']['mujoco']}",
     }
+    if (init := made.get("init")) and init.get("shaped"):
+        facts["started from"] = (
+            f"{init['name']}, whose policy was searched for with a shaped objective"
+        )
+    if averaged := made.get("average_of"):
+        steps = ", ".join(f"{each['env_steps']:,}" for each in averaged)
+        facts["parameters"] = (
+            f"the mean of {len(averaged)} checkpoints (`glassviz average`), of {steps} steps"
+        )
     if searches:
         iterations = " + ".join(f"{search['iterations']:,}" for search in searches)
         facts["policy"] = (

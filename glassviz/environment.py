@@ -368,9 +368,10 @@ def reward_shaping(provenance: Mapping[str, Any]) -> Any:
 
     Returns:
         True if the training reward was shaped, "policy search" if only the objective of the search
-        that refined the policy was, False if neither was, None if the provenance does not say. The
-        search (`glassviz.training.refine`) always shapes its objective, though older files say
-        False.
+        that refined the policy was, False if neither was, None if the provenance does not say. An
+        agent that started from another one inherits this. The search (`glassviz.training.refine`)
+        always shapes its objective, though older files say False.
     """
-    recorded = provenance.get("shaped")
-    return recorded or ("policy search" if provenance.get("refined") else recorded)
+    recorded, init = provenance.get("shaped"), provenance.get("init")
+    inherited = init.get("shaped") if isinstance(init, Mapping) else None
+    return recorded or ("policy search" if provenance.get("refined") else inherited or recorded)

@@ -70,6 +70,8 @@ def test_the_commit_is_of_this_source_tree_or_of_none(monkeypatch, tmp_path):
         ({"shaped": False, "refined": [{}]}, "policy search"),
         ({"shaped": "policy search", "refined": [{}, {}]}, "policy search"),
         ({"refined": []}, None),
+        ({"shaped": False, "init": {"name": "a", "shaped": "policy search"}}, "policy search"),
+        ({"shaped": False, "init": {"name": "a"}}, False),
     ],
 )
 def test_a_policy_that_was_searched_for_is_never_called_unshaped(made_by, expected):

@@ -10,6 +10,7 @@ import typer
 from glassviz.agents.config import MAX_EPISODE_STEPS
 from glassviz.cli import terminal
 from glassviz.cli.options import Checkpoint, Json, Overwrite
+from glassviz.environment import reward_shaping
 from glassviz.errors import UsageError
 from glassviz.text import count_of
 from glassviz.training.config import SETTINGS
@@ -216,6 +217,8 @@ def _sources(demos: "Demonstrations | None", start: "Agent | None") -> dict[str,
     }
     if start and (past := _env_steps(start.provenance)):
         found["init"]["env_steps"] = past
+    if start and (shaped := reward_shaping(start.provenance)):
+        found["init"]["shaped"] = shaped
     return found
 
 
