@@ -48,7 +48,7 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
-from glassviz.metrics.labels import GAIT_PHASES, OPENING
+from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
@@ -222,7 +222,7 @@ def cycle_order(graph: RunGraph) -> list[int]:
     phase = {
         named.label: GAIT_PHASES.index(named.phase)
         for named in graph.names
-        if named.phase != OPENING
+        if named.phase in GAIT_PHASES
     }
     main = dominant_cycle(graph.stats.labels.cycles)
     states = list(main.states) if main else []

@@ -340,6 +340,8 @@ def first_missed(episode: EpisodeStability) -> Missed | None:
     """
     if episode.basin.name == "stable-hop":
         return None
+    if not episode.gait.judged:
+        return Missed("", "not judged")
     if episode.gait_verdict.name != "hop":
         for each in episode.gait_verdict.candidates["hop"]:
             if each.margin is None or each.margin < GAIT.tolerance * each.threshold:
