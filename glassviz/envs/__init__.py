@@ -6,7 +6,9 @@ from glassviz.envs.bodies import HOPPER, task_of
 from glassviz.errors import GlassvizError
 
 if TYPE_CHECKING:
-    from glassviz.agents.config import AgentConfig, EnvConfig
+    import mujoco
+
+    from glassviz.agents.config import AgentConfig, EnvConfig, Physics
     from glassviz.envs.batch import Batch
 
 
@@ -24,6 +26,22 @@ def make(config: "EnvConfig", num: int) -> "Batch":
     from glassviz.envs.suite import SuiteBatch
 
     return SuiteBatch(config, num)
+
+
+def model_of(task: str, physics: "Physics") -> "mujoco.MjModel":
+    """The compiled model of a task, as before any reset. It may be shared: do not modify it.
+
+    Raises:
+        GlassvizError: there is no environment for the task.
+    """
+    facts = task_of(task)
+    if facts.body.name == HOPPER:
+        from glassviz.envs.hopper import load_model
+
+        return load_model(physics)
+    from glassviz.envs.suite import load
+
+    return load(facts).physics.model.ptr
 
 
 def check_env(config: "EnvConfig") -> None:

@@ -9,7 +9,7 @@ Reference: Tassa et al., "DeepMind Control Suite", 2018.
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import mujoco
@@ -41,6 +41,21 @@ def _suite() -> Any:
 def load(task: TaskFacts) -> Any:
     """A new environment of the suite."""
     return _suite().load(task.body.domain, task.suite_name, task_kwargs={"random": 0})
+
+
+@lru_cache(1)
+def _loaded(task: str) -> Any:
+    return load(task_of(task))
+
+
+def model_after_reset(task: str, seed: int) -> mujoco.MjModel:
+    """The model of a task in an episode: where targets and terrain lie is drawn in its reset.
+
+    It is overwritten by the next call for the same task.
+    """
+    env = _loaded(task)
+    _begin(env, seed % (1 << 32))
+    return env.physics.model.ptr
 
 
 class SuiteBatch:

@@ -35,12 +35,12 @@ from glassviz.video.backdrop import Background
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
 from glassviz.video.renderer import (
-    BODY_VIEW,
     FrameRenderer,
     MujocoRenderer,
     OpenRenderer,
     Renderers,
-    Scene,
+    body_view,
+    scene_of,
 )
 
 NO_STATE = 255
@@ -260,8 +260,7 @@ class Projectionist(Renderers):
     ) -> bytes | None:
         """MP4 film of an episode, counted from 0; None if it cannot be drawn."""
         try:
-            physics = trace.header["env"]["physics"]
-            scene = Scene(physics, "cam0", *DRAWN, "fast", BODY_VIEW, self._background)
+            scene = scene_of(trace, *DRAWN, "fast", body_view(trace), self._background)
             return _film(trace, episode, self.of(scene), self._background, on_frame)
         except GlassvizError as error:
             self.failure = str(error)
@@ -276,6 +275,7 @@ def _film(
     on_frame: Callable[[], None],
 ) -> bytes:
     clip = Clip.of(trace, episode)
+    renderer.begin(clip.reset_seed)
     fps, _ = frame_rate(trace.frame_dt_s, 1.0, "mp4")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "film.mp4"
