@@ -441,7 +441,7 @@ class StripMaker:
                     jpeg=_jpeg(drawn),
                     width=WIDTH,
                     height=HEIGHT,
-                    alt=captions.frame_alt(time_s, label, at),
+                    alt=captions.frame_alt(trace.body.name, time_s, label, at),
                     chip=None if label is None else chip(label),
                     time_s=time_s,
                     phase=at,

@@ -50,14 +50,14 @@ def set_backdrop(model: "mujoco.MjModel", background: Background, camera: str, b
 
 
 def widen_floor(model: "mujoco.MjModel", camera: str, body: Body) -> None:
-    """Let the floor of a body that moves about reach further than any view.
+    """Let the floor reach further than any view.
 
     Contacts have no edge, but the suite draws floors of some metres: an agent would seem to leave
     them. A floor between walls, or under a terrain, stays as it is.
     """
     names = [model.geom(i).name for i in range(model.ngeom)]
     columns = body.floor_geoms(names)
-    if body.torso is None or len(columns) > 1 or any(name.startswith("wall") for name in names):
+    if len(columns) > 1 or any(name.startswith("wall") for name in names):
         return
     floor = model.geom(columns[0])
     if body.name != HOPPER:

@@ -529,7 +529,8 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
         right -= 2 * gap
     named = 0.0
     if roomy:
-        seed = f", {clip.task}, seed {clip.seed}"
+        task = "" if clip.task in clip.name else f", {clip.task}"
+        seed = f"{task}, seed {clip.seed}"
         room = right - text_width(seed, size)
         name = cut_middle(clip.name, lambda part: text_width(part, size) <= room)
         write(0.0, middle, f"{name}{seed}", "lm")

@@ -293,12 +293,16 @@ States = UInt8[np.ndarray, "episodes frames"]
 
 
 def graph_of(
-    state: States, phase: Float32[np.ndarray, "episodes frames"], keys: Sequence[int]
+    state: States,
+    phase: Float32[np.ndarray, "episodes frames"],
+    keys: Sequence[int],
+    ordered: bool = True,
 ) -> Graph:
     """Switches between the states of a run, over all its episodes.
 
     `state` is that of every frame, `NO_STATE` for none and in the initial transient; `phase` is in
-    [0, 1), NaN outside of gait cycles; `keys` are the numbers that states are shown with.
+    [0, 1), NaN outside of gait cycles; `keys` are the numbers that states are shown with; `ordered`
+    is whether the body has gait cycles that give them an order.
     """
     states = len(keys)
     path = np.where(state == NO_STATE, -1, state.astype(np.int64))
@@ -313,7 +317,7 @@ def graph_of(
         for i, j in np.argwhere(counts > 0).tolist()
     )
     named = dominant and replace(dominant, states=tuple(keys[i] for i in main))
-    return Graph(_around_the_cycle(state, phase, states), edges, captions.switches(named))
+    return Graph(_around_the_cycle(state, phase, states), edges, captions.switches(named, ordered))
 
 
 def _around_the_cycle(
@@ -533,10 +537,13 @@ def _run(
 ) -> RunView:
     run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
+    judged = run.episodes[0].gait.judged
+    begins = np.array([each.gait.opening_end for each in run.episodes])[:, None]
+    opening = np.arange(trace.frames) < begins
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
     phase = phase.astype(np.float32)
-    path = np.where(gait == NO_STATE, gait, state)
+    path = np.where(opening, NO_STATE, state)
     to_go, total = return_to_go(trace), np.cumsum(trace.reward, axis=1)
     shown = []
     for e in sorted(chosen):
@@ -577,7 +584,7 @@ def _run(
         dt_s=run.frame_dt_s,
         states=states,
         map=places.of(number, states),
-        graph=graph_of(path, phase, [int(each.key) for each in states]),
+        graph=graph_of(path, phase, [int(each.key) for each in states], judged),
         answers=answers_of(row),
         shown=tuple(shown),
     )

@@ -156,6 +156,8 @@ _LABELS: dict[Verdict, str] = {
 
 def cause_words(cause: Cause) -> str:
     """Cause of a basin in a few words: `knee-walk`, `hop, labels oscillate`."""
+    if not cause.judged:
+        return "gait not judged"
     gait = "gait undetermined" if cause.gait == "undetermined" else cause.gait
     return gait if cause.labels is None else f"{gait}, {_LABELS[cause.labels]}"
 
