@@ -113,7 +113,7 @@ def time_film(trace: Trace, out: Path, options: FilmOptions) -> tuple[Timing, fl
 
 def compare(trace: Trace, size: tuple[int, int], quality: Quality, rounds: int) -> str:
     """One row of the table."""
-    scene = Scene("dm_control", "cam0", *size, quality)
+    scene = Scene("hopper-hop", "dm_control", "cam0", *size, quality)
     options = FilmOptions(size=size, quality=quality, overlay_k=True, overwrite=True)
     bare, filmed, steady = [], [], []
     with MujocoRenderer(scene) as renderer, tempfile.TemporaryDirectory() as folder:

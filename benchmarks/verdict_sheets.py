@@ -51,7 +51,9 @@ def main(
 
 def _draw_strips(clips: list[Clip], out: Path, rng: np.random.Generator) -> None:
     rows: list[Picture] = []
-    with MujocoRenderer(Scene("dm_control", "cam0", 3 * WIDTH // 2, HEIGHT, "full")) as renderer:
+    with MujocoRenderer(
+        Scene("hopper-hop", "dm_control", "cam0", 3 * WIDTH // 2, HEIGHT, "full")
+    ) as renderer:
         for number, clip in enumerate(clips):
             start = int(rng.integers(0.4 * clip.frames, 0.8 * clip.frames))
             for frames in (

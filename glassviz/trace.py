@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Float32, Float64, Int32
 
 from glassviz import archive
+from glassviz.envs.bodies import Body, TaskFacts, task_of, tasks
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
 from glassviz.text import listed, printable
@@ -49,11 +50,12 @@ class Trace:
             iteration, under `pi` the mean of the Q heads at the action taken.
         value_spread: standard deviation of the same.
         reward: reward for the action, summed over the action repeat.
-        height: torso over foot, m.
-        speed: forward speed of the centre of mass, m/s.
+        height: of the hopper's torso over its foot, of other bodies' torso above the floor, m; NaN
+            for a body without a torso.
+        speed: forward speed of the centre of mass, m/s; NaN for a body without a torso.
         angles: pitch of the bodies against the vertical, rad; order as in `header["bodies"]`.
         contacts: whether a geom touches the floor; order as in `header["geoms"]`.
-        touch: toe and heel touch sensors, N.
+        touch: the hopper's toe and heel touch sensors, N; none for other bodies.
     """
 
     header: dict[str, Any]
@@ -91,6 +93,21 @@ class Trace:
     def frames(self) -> int:
         """Number of frames T of an episode."""
         return self.time.shape[1]
+
+    @property
+    def task(self) -> TaskFacts:
+        """What is known of its task without a model."""
+        return task_of(self.header["env"]["task"])
+
+    @property
+    def body(self) -> Body:
+        """The body that acted."""
+        return self.task.body
+
+    @property
+    def unknown(self) -> frozenset[str]:
+        """Names of the arrays that are NaN throughout, since the body has no such quantity."""
+        return frozenset() if self.body.torso else OF_TORSO
 
     @property
     def has_labels(self) -> bool:
@@ -197,6 +214,7 @@ class Trace:
         _check_shapes(arrays, path)
         _check_header(header, arrays, path)
         trace = cls(header=header, **arrays)
+        _check_widths(trace, path)
         _check_values(trace, path)
         return trace
 
@@ -225,8 +243,8 @@ def _shown(value: Any) -> str:
 
 # Arrays -------------------------------------------------------------------------------------------
 
-WIDTHS = {"qpos": 7, "qvel": 7, "obs": 15, "action": 4, "policy_action": 4, "touch": 2}
-"""Last axes that the hopper has, in either physics profile."""
+OF_TORSO = frozenset({"height", "speed"})
+"""Arrays that are NaN for a body without a torso."""
 
 MAX_LATENT = 1 << 16
 
@@ -251,11 +269,6 @@ def _check_shapes(arrays: dict[str, np.ndarray], path: Path) -> None:
             )
         if array.dtype != dtype:
             raise _invalid(path, f"{name} has dtype {array.dtype}, expected {dtype}")
-        width = array.shape[-1]
-        if name in WIDTHS and width != WIDTHS[name]:
-            raise _invalid(
-                path, f"expected {WIDTHS[name]} values of {name} per frame, found {width}"
-            )
     for name, least, most in (
         ("latent", 1, MAX_LATENT),
         ("soft_assignment", 0, MOST_CLUSTERS),
@@ -270,11 +283,31 @@ def _check_shapes(arrays: dict[str, np.ndarray], path: Path) -> None:
 _AXES = ("episodes", "frames")
 
 
+def _check_widths(trace: Trace, path: Path) -> None:
+    """Refuse arrays of another width than those of the task."""
+    task = trace.task
+    widths = {"qpos": task.nq, "qvel": task.nv, "obs": task.obs_dim, "touch": task.touch_sensors}
+    widths |= dict.fromkeys(("action", "policy_action"), task.body.action_dim)
+    for name, expected in widths.items():
+        found = getattr(trace, name).shape[-1]
+        if found != expected:
+            raise _invalid(
+                path,
+                f"expected {expected} values of {name} per frame of {task.name}, found {found}",
+            )
+
+
 def _check_values(trace: Trace, path: Path) -> None:
     """Refuse numbers out of the range that they have in every trace."""
     labelled = trace.has_labels
     for name in ARRAYS:
         array = getattr(trace, name)
+        if name in trace.unknown:
+            if not np.isnan(array).all():
+                raise _invalid(
+                    path, f"expected no {name}, which {trace.body.name} has not, found numbers"
+                )
+            continue
         low, high = -LARGEST, LARGEST
         if name == "soft_assignment":
             low, high = 0.0, 1 + _ROUNDING
@@ -471,7 +504,6 @@ def _is_fitted(value: Any) -> bool:
 
 
 CONTROLLERS = ("mppi", "pi")
-TASKS = ("hopper-hop", "hopper-stand")
 PHYSICS = ("dm_control", "playground")
 LABEL_RULES = ("nearest-prototype", "soft")
 
@@ -506,7 +538,10 @@ _HEADER: dict[str, _Entry] = {
     "agent.glass": ("an object or null", _or_absent(_is(dict, type(None)))),
     "controller": _one_of(*CONTROLLERS),
     "planner": ("an object, empty or with samples, horizon and iterations", _is_planner),
-    "env.task": _one_of(*TASKS),
+    "env.task": (
+        "a task that there is an environment for, such as hopper-hop",
+        lambda value: isinstance(value, str) and value in tasks(),
+    ),
     "env.physics": _one_of(*PHYSICS),
     "env.action_repeat": _COUNT,
     "env.control_dt_s": ("a positive number of seconds", _is_positive),

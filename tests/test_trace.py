@@ -15,6 +15,7 @@ from glassviz.agents import config
 from glassviz.agents.glass import LabelRule
 from glassviz.agents.planner import Controller
 from glassviz.compare.graphs import run_graph
+from glassviz.envs.bodies import tasks
 from glassviz.errors import GlassvizError
 from glassviz.metrics.stability import assess
 from glassviz.trace import ARRAYS, Trace
@@ -46,7 +47,8 @@ def test_a_trace_from_before_there_were_checksums_can_be_read(tmp_path):
 
 def test_the_known_words_are_those_of_the_agents():
     assert get_args(Controller) == trace.CONTROLLERS
-    assert get_args(config.Task) == trace.TASKS and get_args(config.Physics) == trace.PHYSICS
+    assert set(get_args(config.Task)) <= set(tasks())
+    assert get_args(config.Physics) == trace.PHYSICS
     assert get_args(LabelRule) == trace.LABEL_RULES
 
 
@@ -73,7 +75,15 @@ HEADERS = {
     ),
     "a partition without labels": ({"labels_from": "none"}, "partition: expected null without"),
     "an unknown controller": ({"controller": "me"}, "controller: expected mppi or pi, found"),
-    "an unknown body": (
+    "an unknown task": (
+        {"env": SOUND.header["env"] | {"task": "cheetah-jump"}},
+        'env.task: expected a task that there is an environment for, such as hopper-hop, found "ch',
+    ),
+    "another task": (
+        {"env": SOUND.header["env"] | {"task": "walker-walk"}},
+        "expected 9 values of qpos per frame of walker-walk, found 7",
+    ),
+    "unknown physics": (
         {"env": SOUND.header["env"] | {"physics": "lunar"}},
         'env.physics: expected dm_control or playground, found "lunar"',
     ),
@@ -122,8 +132,12 @@ def test_a_header_that_later_code_would_stumble_over_is_one_sentence(name, tmp_p
         ("speed", lambda a: a + 1e300, "found 1e.300 for speed"),
         ("time", lambda a: a[:, ::-1].copy(), "frames 0.02 s apart as in the header, found -0.02"),
         ("latent", lambda a: a[..., :0], "expected 1 to 65536 values of latent per frame, found 0"),
-        ("obs", lambda a: a[..., :3], "expected 15 values of obs per frame, found 3"),
-        ("qpos", lambda a: a[..., :3], "expected 7 values of qpos per frame, found 3"),
+        ("obs", lambda a: a[..., :3], "15 values of obs per frame of hopper-hop, found 3"),
+        (
+            "qpos",
+            lambda a: a[..., :3],
+            "7 values of qpos per frame of hopper-hop, found 3",
+        ),
         ("speed", lambda a: a.astype(">f8"), "speed has dtype >f8, expected float64"),
         ("speed", lambda a: a.astype(np.float16), "speed has dtype float16, expected float64"),
     ],

@@ -16,7 +16,7 @@ from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Shar
 Family = Literal["glass", "tdmpc2"]
 PlannerVariant = Literal["glass", "tdmpc2", "tdmpc2-jax"]
 Task = Literal["hopper-hop", "hopper-stand"]
-"""Tasks that agents can be rolled out and trained on."""
+"""Tasks that agents can be trained on."""
 
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 Physics = Literal["dm_control", "playground"]

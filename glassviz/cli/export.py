@@ -46,8 +46,13 @@ def render(
     steps: opt.Steps = None,
     seed: opt.OptionalSeed = None,
     camera: Annotated[
-        Literal["cam0", "back"], typer.Option(help="Follow from the side (cam0) or from behind.")
-    ] = "cam0",
+        str | None,
+        typer.Option(
+            help="Camera of the body; by default the one that shows most. The hopper has cam0, "
+            "from the side, and back, from behind.",
+            show_default=False,
+        ),
+    ] = None,
     size: opt.Size = RENDER_SIZE,
     clip: opt.Clip = None,
     speed: Annotated[

@@ -200,7 +200,7 @@ def gaits_correspond(one: RunStability, other: RunStability) -> bool:
 
 def _rhythmic_gait(run: RunStability) -> str | None:
     """The gait of a run by its name, if it has one and a rhythm in most episodes."""
-    rhythmic = [each.gait_answers.rhythmic for each in run.episodes]
+    rhythmic = [each.gait_answers and each.gait_answers.rhythmic for each in run.episodes]
     has_rhythm = rhythmic.count(True) > len(rhythmic) / 2
     return run.gait.name if has_rhythm and run.gait.name not in CLOCKLESS_GAITS else None
 

@@ -15,51 +15,23 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from importlib.util import find_spec
 from pathlib import Path
-from typing import get_args
 
 import mujoco
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Float64
+from jaxtyping import Bool, Float, Float64
 
-from glassviz.agents.config import AgentConfig, EnvConfig, Physics, Task
+from glassviz.agents.config import EnvConfig, Physics
+from glassviz.envs.batch import Step
+from glassviz.envs.bodies import HOPPER, task_of
 from glassviz.errors import GlassvizError
-from glassviz.text import listed
 
 CONTROL_DT_S = 0.02
 SUBSTEPS = 4
 STAND_HEIGHT_M = 0.6
 MAX_HEIGHT_M = 2.0
 HOP_SPEED_MPS = 2.0
+BACK_SPEED_MPS = -1.0
 UPRIGHT_NOISE = 0.1
-
-
-@dataclass(frozen=True)
-class Step:
-    """Observable quantities of a batch of hoppers after a reset or a step.
-
-    Attributes:
-        obs: qpos[1:], qvel, log1p of the touch sensors.
-        reward: summed over the action repeat; zero after a reset.
-        time: since the reset, s.
-        height: torso over foot (body centres of mass), m.
-        speed: forward speed of the centre of mass, m/s.
-        angles: pitch of the bodies, without the world, against the vertical, rad.
-        contacts: whether a geom touches the floor.
-        touch: toe and heel touch sensors, N.
-        geom_heights: height of the geom centres above the floor, m.
-    """
-
-    obs: Float32[np.ndarray, "envs obs"]
-    reward: Float64[np.ndarray, " envs"]
-    time: Float64[np.ndarray, " envs"]
-    qpos: Float64[np.ndarray, "envs nq"]
-    qvel: Float64[np.ndarray, "envs nv"]
-    height: Float64[np.ndarray, " envs"]
-    speed: Float64[np.ndarray, " envs"]
-    angles: Float64[np.ndarray, "envs bodies"]
-    contacts: Bool[np.ndarray, "envs geoms"]
-    touch: Float64[np.ndarray, "envs sensors"]
-    geom_heights: Float64[np.ndarray, "envs geoms"]
 
 
 def model_path() -> Path:
@@ -83,25 +55,6 @@ def load_model(physics: Physics) -> mujoco.MjModel:
         model.opt.ls_iterations = 10
         model.opt.disableflags |= mujoco.mjtDisableBit.mjDSBL_EULERDAMP
     return model
-
-
-def check_body(name: str, config: AgentConfig) -> None:
-    """Refuse an agent, named so in the message, for another task or robot.
-
-    Raises:
-        GlassvizError: the agent's task, or its observation or action size, is not the hopper's.
-    """
-    try:
-        hopper = HopperBatch(config.env, 0)
-    except GlassvizError as error:
-        raise GlassvizError(f"{name}: {error}") from None
-    sizes = hopper.obs_dim, hopper.action_dim
-    if (config.obs_dim, config.action_dim) != sizes:
-        raise GlassvizError(
-            f"{name}: expected an agent for the hopper, with {sizes[0]} observations and "
-            f"{sizes[1]} actions, found one with {config.obs_dim} and {config.action_dim}: other "
-            f"robots are not supported"
-        )
 
 
 @dataclass(frozen=True)
@@ -158,10 +111,10 @@ class HopperBatch:
     """
 
     def __init__(self, config: EnvConfig, num: int) -> None:
-        if config.task not in get_args(Task):
+        if task_of(config.task).body.name != HOPPER:
             raise GlassvizError(
-                f"environment: expected a task of the hopper ({listed(get_args(Task))}), found "
-                f"{config.task}: other tasks cannot be rolled out"
+                f"environment: expected a task of the hopper, such as hopper-hop, found "
+                f"{config.task}: `envs.make` makes the environment of any task"
             )
         self.config, self.num = config, num
         self.model = load_model(config.physics)
@@ -315,14 +268,19 @@ def task_reward(
 ) -> Float64[np.ndarray, " envs"]:
     """Reward of one control step, in [0, 1]: standing × hopping, or standing × small control.
 
-    standing is 1 for 0.6 m ≤ height ≤ 2 m, else 0; hopping is clip(speed/2, 0, 1); small control
-    is 0.8 + 0.2·mean(max(1 − u², 0)). Heights are in m, speeds in m/s, `ctrl` is u. Operations are
-    in the suite's order, so rewards are bitwise equal to the suite's.
+    standing is 1 for 0.6 m ≤ height ≤ 2 m, else 0; hopping is clip(speed/2, 0, 1), or backwards
+    1 from −1 m/s on and less by the distance to it, down to 0 at 0 m/s; small control is
+    0.8 + 0.2·mean(max(1 − u², 0)). Heights are in m, speeds in m/s, `ctrl` is u. Operations are in
+    the suite's order, so rewards are bitwise equal to the suite's.
     """
     standing = np.where((height >= STAND_HEIGHT_M) & (height <= MAX_HEIGHT_M), 1.0, 0.0)
     if task == "hopper-hop":
         below = (HOP_SPEED_MPS - speed) / (HOP_SPEED_MPS / 2) * 0.5
         hopping = np.where(speed >= HOP_SPEED_MPS, 1.0, np.where(below < 1, 1.0 - below, 0.0))
+        return standing * hopping
+    if task == "hopper-hop-backwards":
+        above = (speed - BACK_SPEED_MPS) / (-BACK_SPEED_MPS / 2) * 0.5
+        hopping = np.where(speed <= BACK_SPEED_MPS, 1.0, np.where(above < 1, 1.0 - above, 0.0))
         return standing * hopping
     effort = np.where(ctrl == 0, 1.0, np.where(np.abs(ctrl) < 1, 1.0 - ctrl**2, 0.0))
     return standing * ((effort.mean(axis=1) + 4) / 5)

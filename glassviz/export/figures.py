@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 from matplotlib.figure import Figure
 
+from glassviz.envs.bodies import HOPPER
 from glassviz.errors import GlassvizError
 from glassviz.export.product import Source
 from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
@@ -42,7 +43,7 @@ def strip_figure(
         UsageError: the episode has no such part.
         GlassvizError: no OpenGL backend works.
     """
-    scene = stills.prepare(source.trace.header["env"]["physics"], *PICTURE)
+    scene = stills.prepare(source.trace, *PICTURE)
     clip = Clip.of(source.trace, source.episode)
     spans, in_cycles = _strip_spans(source, part_s)
     rows = []
@@ -52,7 +53,9 @@ def strip_figure(
         start, end = first * source.trace.frame_dt_s, last * source.trace.frame_dt_s
         rows.append(
             StripRow(
-                pictures=[stills.draw(scene, clip.qpos[t], clip.qvel[t]) for t in frames],
+                pictures=[
+                    stills.draw(scene, clip.qpos[t], clip.qvel[t], clip.reset_seed) for t in frames
+                ],
                 labels=clip.label[frames].tolist() if clip.has_labels else None,
                 span=clip.label[first:last].astype(np.int64) if clip.has_labels else None,
                 title=f"{start:.2f} to {end:.2f} s",
@@ -95,9 +98,9 @@ def timeline_figure(
     clip = Clip.of(source.trace, source.episode)
     signals = Signals(
         time_s=clip.time,
-        height_m=source.trace.height[source.episode],
-        foot=clip.foot,
-        other=clip.other,
+        height_m=None if "height" in source.trace.unknown else source.trace.height[source.episode],
+        lanes=clip.lane_names,
+        contacts=clip.contacts,
         label=clip.label.astype(np.int64) if clip.has_labels else None,
     )
     title = "fitted" if source.fitted else "label"
@@ -108,9 +111,13 @@ def timeline_caption(source: Source, part_s: Part | None = None) -> str:
     """Caption of the timeline."""
     first, last = (t * source.trace.frame_dt_s for t in shown_part(source, part_s))
     top = "Top: labels of the whole episode. Below: " if source.trace.has_labels else ""
+    part, body = f"{first:.2f} to {last:.2f} s of the episode", source.trace.body
+    if not body.feet:
+        return f"{top}{part}."
+    over, feet = ("foot", "the foot") if body.name == HOPPER else ("floor", "each foot")
     return (
-        f"{top}{first:.2f} to {last:.2f} s of the episode, with the height of the torso over the "
-        f"foot and the floor contacts of the foot and of any other part of the body."
+        f"{top}{part}, with the height of the torso over the {over} and the floor contacts of "
+        f"{feet} and of any other part of the body."
     )
 
 

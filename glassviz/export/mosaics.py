@@ -19,6 +19,7 @@ from glassviz.report.phrases.numbers import speed_words
 from glassviz.text import count_of, listed
 from glassviz.video.clip import Clip
 from glassviz.video.encode import Format
+from glassviz.video.film import model_words
 from glassviz.video.mosaic import (
     GAP,
     MARGIN,
@@ -253,8 +254,7 @@ def grid_film(
         bar = label_bar(np.argmax(counts, axis=0), source.colors, columns * (width + GAP) - GAP, 10)
         bars.append(Bar(GRID_HEADER, top - 20, bar, playhead))
         sheet.text(GRID_HEADER - 12, top - 15, "most frequent label", 13, faint=True, anchor="rm")
-    physics = source.trace.header["env"]["physics"]
-    scene = look.scene(physics, width, height)
+    scene = look.scene(source.trace, width, height)
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, len(clock))
 
 
@@ -395,13 +395,15 @@ def plan_wall(
     """Find gait cycles to align the runs by; a part of the episodes is shown as it is.
 
     Raises:
-        UsageError: there are fewer than two or too many runs, their physics profiles differ, or an
-            episode has no such part.
+        UsageError: there are fewer than two or too many runs, their bodies or physics profiles
+            differ, or an episode has no such part.
     """
     check_count(len(sources))
-    kinds = sorted({source.trace.header["env"]["physics"] for source in sources})
+    kinds = sorted({model_words(source.trace) for source in sources})
     if len(kinds) > 1:
-        raise UsageError(f"--wall: expected runs of one physics profile, found {listed(kinds)}")
+        raise UsageError(
+            f"--wall: expected runs of one body and physics profile, found {listed(kinds)}"
+        )
     if part_s:
         for source in sources:
             shown_part(source, part_s)
@@ -467,8 +469,7 @@ def wall_film(
         cells.append(Cell(x, y + ABOVE - 8, track, run_colors, highlighted))
         strip = label_bar(track.label, run_colors or (NO_CLUSTER_COLOR,), width, 12)
         bars.append(Bar(x, y + ABOVE - 8 + height + 6, strip, share))
-    physics = sources[0].trace.header["env"]["physics"]
-    scene = look.scene(physics, width, height)
+    scene = look.scene(sources[0].trace, width, height)
     return Mosaic(sheet.picture(), tuple(cells), tuple(bars), scene, format, frames)
 
 

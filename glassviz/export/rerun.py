@@ -121,7 +121,9 @@ def _log(
     frames = np.arange(trace.frames)
     clock = _clock(rr, trace.time[e], frames)
     stream.log("about", rr.TextDocument(made_from(source, whole=False)), static=True)
-    scalars = {"reward": trace.reward[e], "value": trace.value[e], "height_m": trace.height[e]}
+    scalars = {"reward": trace.reward[e], "value": trace.value[e]}
+    if "height" not in trace.unknown:
+        scalars["height_m"] = trace.height[e]
     for name, values in scalars.items():
         stream.log(f"scalars/{name}", rr.SeriesLines(names=name, colors=_packed(INK)), static=True)
         stream.send_columns(f"scalars/{name}", clock, rr.Scalars.columns(scalars=values))

@@ -61,15 +61,16 @@ class Signals:
     """Quantities of an episode in a timeline, T frames.
 
     Attributes:
-        height_m: height of the torso over the foot.
-        foot, other: floor contact of the foot, and of any other part of the body.
+        height_m: height of the torso; None for a body without one.
+        lanes: names of what touches the floor: the feet, and any other part of the body.
+        contacts: whether each of these does.
         label: labels; None for an agent without labels.
     """
 
     time_s: Float64[np.ndarray, " frames"]
-    height_m: Float64[np.ndarray, " frames"]
-    foot: Bool[np.ndarray, " frames"]
-    other: Bool[np.ndarray, " frames"]
+    height_m: Float64[np.ndarray, " frames"] | None
+    lanes: tuple[str, ...]
+    contacts: Bool[np.ndarray, "frames lanes"]
     label: Int[np.ndarray, " frames"] | None
 
 
@@ -143,7 +144,8 @@ def timeline(
     inner = width_mm - left - right
     legend = _legend_lines([names.get(k, "") for k in used], inner) if look.legend else []
     foot_mm = 8.0 + 4.0 * len(legend)
-    lanes_mm, curve_mm = 5.0, 17.0
+    lane_mm, curve_mm = 2.5, 17.0 if signals.height_m is not None else 0.0
+    lanes_mm = lane_mm * len(signals.lanes)
     label_mm = 4.0 if signals.label is not None else 0.0
     total = 1.0 + (label_mm + 6.8 if label_mm else 0) + curve_mm + 1 + label_mm + lanes_mm + foot_mm
     with style(look):
@@ -166,15 +168,9 @@ def timeline(
             funnel = y
             y -= 4.2
         y -= curve_mm
-        curve = figure.add_axes((left / width_mm, y / total, inner / width_mm, curve_mm / total))
-        curve.plot(time[first:last], signals.height_m[first:last], color=INK, linewidth=0.9)
-        curve.set_xlim(time[first], time[last - 1] + step)
-        low, high = (float(f(signals.height_m[first:last])) for f in (np.min, np.max))
-        margin = max(0.1 * (high - low), MIN_MARGIN_M - (high - low) / 2)
-        curve.set_ylim(low - margin, high + margin)
-        curve.set_ylabel("height, m", labelpad=2)
-        curve.tick_params(labelbottom=False, bottom=False)
-        curve.spines["bottom"].set_visible(False)
+        if signals.height_m is not None:
+            place = left / width_mm, y / total, inner / width_mm, curve_mm / total
+            _height(figure.add_axes(place), time[first:last], signals.height_m[first:last], step)
         if funnel is not None:
             for edge, end in zip(edges, (left, left + inner), strict=True):
                 at = [edge, end], [funnel - 0.3, y + curve_mm + 0.5]
@@ -185,14 +181,31 @@ def timeline(
             y -= label_mm
             _segments(page, signals.label[first:last], left, y, inner, label_mm)
             page.text(left - 0.8, y + label_mm / 2, label_title, fontsize=7, **beside)
-        for name, contact, color in (("foot", signals.foot, INK), ("other", signals.other, OTHER)):
-            y -= lanes_mm / 2
-            _lane(page, contact[first:last], left, y + 0.3, inner, lanes_mm / 2 - 0.7, color)
-            page.text(left - 0.8, y + lanes_mm / 4, name, fontsize=FONT_SIZE, **beside)
+        for name, contact in zip(signals.lanes, signals.contacts.T, strict=True):
+            y -= lane_mm
+            color = OTHER if name == signals.lanes[-1] else INK
+            _lane(page, contact[first:last], left, y + 0.3, inner, lane_mm - 0.7, color)
+            page.text(left - 0.8, y + lane_mm / 2, name, fontsize=FONT_SIZE, **beside)
         _scale(page, left, y, inner, round_ticks(float(time[first]), float(time[last - 1]) + step))
         page.text(left + inner / 2, y - 4.1, "time, s", fontsize=7, ha="center", va="top")
         _legend(page, left, y - 8.5, legend, used, names)
     return figure
+
+
+def _height(
+    curve: Axes,
+    time: Float64[np.ndarray, " shown"],
+    height_m: Float64[np.ndarray, " shown"],
+    step: float,
+) -> None:
+    curve.plot(time, height_m, color=INK, linewidth=0.9)
+    curve.set_xlim(time[0], time[-1] + step)
+    low, high = float(height_m.min()), float(height_m.max())
+    margin = max(0.1 * (high - low), MIN_MARGIN_M - (high - low) / 2)
+    curve.set_ylim(low - margin, high + margin)
+    curve.set_ylabel("height, m", labelpad=2)
+    curve.tick_params(labelbottom=False, bottom=False)
+    curve.spines["bottom"].set_visible(False)
 
 
 def _legend_lines(names: Sequence[str], width_mm: float) -> list[int]:

@@ -185,9 +185,10 @@ def pictures(
             drawn, sources = [], []
             for i in prototype.frames.tolist():
                 trace = latent_map.traces[int(frames.trace[i])]
-                scene = stills.prepare(trace.header["env"]["physics"], *PICTURE)
+                scene = stills.prepare(trace, *PICTURE)
                 at = int(frames.episode[i]), int(frames.time[i])
-                drawn.append(stills.draw(scene, trace.qpos[at], trace.qvel[at]))
+                reset_seed = trace.header["reset_seeds"][at[0]]
+                drawn.append(stills.draw(scene, trace.qpos[at], trace.qvel[at], reset_seed))
                 sources.append(f"{trace.header['controller']} {at[0] + 1}, {trace.time[at]:.1f} s")
                 done += 1
                 on_progress(done, total)

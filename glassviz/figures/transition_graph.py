@@ -49,6 +49,7 @@ from glassviz.figures.style import (
     wrapped,
 )
 from glassviz.metrics import transitions
+from glassviz.metrics.labels import UNNAMED
 from glassviz.metrics.structural_entropy import symmetrised
 from glassviz.metrics.transitions import Convention, Cycle, Mode, PartitionStats, dominant_cycle
 from glassviz.palette import label_color
@@ -387,13 +388,17 @@ def caption(graph: RunGraph) -> str:
     cycle = dominant_cycle(stats.labels.cycles)
     labels = "fitted" if graph.labels_from == "fitted" else "learned"
     given = any(named.name != named.phase for named in graph.names)
+    phases = all(named.phase != UNNAMED for named in graph.names)
+    ordered = phases or graph.order != "cycle"
+    order = f", clockwise {ORDERS[graph.order]}" if ordered else ""
+    named_by = ", named by the gait phase in which they occur" if phases else ""
+    named_by += " unless a name was given" if phases and given else ""
     sentences = [
         f"Mode {MODES[graph.mode]}.",
-        f"Circles: prototypes μ by number, in hulls of their labels' clusters, clockwise "
-        f"{ORDERS[graph.order]}; labels are {labels}, named by the gait phase in which they "
-        f"occur{' unless a name was given' if given else ''}.",
-        f"{graph.episodes} episodes without initial transients, {graph.frames:,} frames, "
-        f"{stats.prototypes.switches:,} switches between prototypes.",
+        f"Circles: prototypes μ by number, in hulls of their labels' clusters{order}; labels are "
+        f"{labels}{named_by}.",
+        f"{graph.episodes} episodes{' without initial transients' if phases else ''}, "
+        f"{graph.frames:,} frames, {stats.prototypes.switches:,} switches between prototypes.",
     ]
     if cycle:
         sentences.append(

@@ -71,13 +71,10 @@ class FloorContacts:
         return {geom: share(touching, self.stance) for geom, touching in columns}
 
 
-def floor_contacts(
+def hopper_contacts(
     contacts: Bool[np.ndarray, "frames geoms"], geoms: Sequence[str], dt_s: float
 ) -> FloorContacts:
-    """Debounce recorded contacts of the named geoms, in frames `dt_s` seconds apart.
-
-    Stance is debounced separately, so that a flickering hand-over from one geom to another does
-    not count as flight.
+    """`floor_contacts` of the hopper.
 
     Raises:
         GlassvizError: a geom of the hopper is missing.
@@ -86,9 +83,26 @@ def floor_contacts(
     if missing:
         raise GlassvizError(
             f"trace: expected contacts of the hopper's geoms, found none of {', '.join(missing)}: "
-            f"gaits are described for the hopper only"
+            f"record it again with `glassviz rollout`"
         )
-    columns = [i for i, geom in enumerate(geoms) if geom != "floor"]
+    return floor_contacts(contacts, geoms, dt_s)
+
+
+def floor_contacts(
+    contacts: Bool[np.ndarray, "frames geoms"],
+    geoms: Sequence[str],
+    dt_s: float,
+    floor: Sequence[str] = ("floor",),
+) -> FloorContacts:
+    """Debounce recorded contacts of the named geoms, in frames `dt_s` seconds apart.
+
+    Stance is debounced separately, so that a flickering hand-over from one geom to another does
+    not count as flight.
+
+    Args:
+        floor: the geoms that are the floor itself.
+    """
+    columns = [i for i, geom in enumerate(geoms) if geom not in floor]
     touching = np.stack([debounce(contacts[:, i], dt_s) for i in columns], axis=1)
     stance = debounce(np.any(contacts[:, columns], axis=1), dt_s)
     return FloorContacts(tuple(geoms[i] for i in columns), touching, stance)

@@ -5,6 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
+from glassviz.envs.bodies import Body
 from glassviz.errors import GlassvizError
 from glassviz.gait.contacts import (
     STAND_HEIGHT_M,
@@ -15,6 +16,7 @@ from glassviz.gait.contacts import (
     fallen_frames,
     find_falls,
     floor_contacts,
+    hopper_contacts,
     opening_end,
     share,
 )
@@ -106,7 +108,11 @@ MOVING_MPS = 0.1
 class Gait:
     """Gait of one episode. Shares, means and falls exclude the initial transient.
 
+    There are rules for some bodies only. Of others, contacts are known, speed and height where the
+    body has them, and nothing that a rule has to tell: no transient, no falls, no cycles.
+
     Attributes:
+        body: the body that moves.
         opening_end: first frame after the initial transient (the drop and the getting up).
         contacts, falls: floor contacts and falls of the whole episode.
         geom_shares: share of stance in which each geom touches the floor; None without stance.
@@ -116,7 +122,7 @@ class Gait:
             height of the torso above the foot, m.
         distance_m: distance covered by the centre of mass, m; negative backward.
         first_fall_m: distance covered before the first fall, m; None without falls.
-        mean_speed_mps: mean forward speed of the centre of mass, m/s.
+        mean_speed_mps: mean forward speed of the centre of mass, m/s; None for a body without one.
         moving_share: share of the frames with a speed of 0.1 m/s or more, in either direction.
         torso_mean_rad, torso_sd_rad: circular mean and standard deviation of the torso pitch, rad.
         on_foot: whether the foot alone carries the gait. Cycles then begin with touchdowns of the
@@ -128,6 +134,7 @@ class Gait:
         return_map: orbital stability of the cycles; None with fewer than 10.
     """
 
+    body: Body
     dt_s: float
     opening_end: int
     contacts: FloorContacts
@@ -135,14 +142,14 @@ class Gait:
     geom_shares: dict[str, float | None]
     foot_only_share: float | None
     body_share: float | None
-    standing_rate: float
-    mean_height_m: float
-    distance_m: float
+    standing_rate: float | None
+    mean_height_m: float | None
+    distance_m: float | None
     first_fall_m: float | None
-    mean_speed_mps: float
-    moving_share: float
-    torso_mean_rad: float
-    torso_sd_rad: float
+    mean_speed_mps: float | None
+    moving_share: float | None
+    torso_mean_rad: float | None
+    torso_sd_rad: float | None
     on_foot: bool
     cycles: Cycles
     hilbert_period_s: float | None
@@ -161,13 +168,22 @@ class Gait:
         return (self.frames - self.opening_end) * self.dt_s
 
     @property
-    def flight_share(self) -> float:
-        """Share of the frames in which nothing touches the floor."""
+    def judged(self) -> bool:
+        """Whether there are rules for gaits of the body."""
+        return self.body.judged
+
+    @property
+    def flight_share(self) -> float | None:
+        """Share of the frames in which nothing touches the floor; None for a body without feet."""
+        if not self.body.feet:
+            return None
         return float(self.contacts.flight[self.opening_end :].mean())
 
     @property
-    def fallen_share(self) -> float:
-        """Share of the frames in a fall, getting up included."""
+    def fallen_share(self) -> float | None:
+        """Share of the frames in a fall, getting up included; None without rules for falls."""
+        if not self.judged:
+            return None
         return float(self.fallen[self.opening_end :].mean())
 
     @cached_property
@@ -181,13 +197,20 @@ class Gait:
         return self.cycles.cycle >= 0
 
     @property
-    def falls_per_minute(self) -> float:
-        """Falls per minute."""
+    def falls_per_minute(self) -> float | None:
+        """Falls per minute; None without rules for falls."""
+        if not self.judged:
+            return None
         return 60 * len(self.falls) / self.duration_s
 
     @property
-    def longest_down_s(self) -> float:
-        """Longest time from hit to recovery, or to the end of the episode, s; 0 without falls."""
+    def longest_down_s(self) -> float | None:
+        """Longest time from hit to recovery, or to the end of the episode, s; 0 without falls.
+
+        None without rules for falls.
+        """
+        if not self.judged:
+            return None
         ends = [self.frames if fall.recovery is None else fall.recovery for fall in self.falls]
         downs = [end - fall.hit for fall, end in zip(self.falls, ends, strict=True)]
         return max(downs, default=0) * self.dt_s
@@ -225,12 +248,15 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
     `rng` draws the bootstrap of the return map; by default it is seeded alike in every call.
 
     Raises:
-        GlassvizError: the trace has no frames, contains NaN or infinity, or is not of the hopper.
+        GlassvizError: the trace has no frames, contains NaN or infinity, or lacks parts of its
+            body.
     """
+    if not trace.body.judged:
+        return _without_rules(trace, episode)
     signals = _signals(trace, episode)
     height, speed, torso = signals["height"], signals["speed"], signals["torso"]
     dt_s = trace.frame_dt_s
-    contacts = floor_contacts(trace.contacts[episode], trace.header["geoms"], dt_s)
+    contacts = hopper_contacts(trace.contacts[episode], trace.header["geoms"], dt_s)
     begin = opening_end(contacts, height, dt_s)
     after = contacts.since(begin)
     foot_only = share(after.foot_only, after.stance)
@@ -247,6 +273,7 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
     rhythm = autocorrelation_rhythm(height, mask, dt_s)
     mean_direction = np.exp(1j * torso[begin:]).mean()
     return Gait(
+        body=trace.body,
         dt_s=dt_s,
         opening_end=begin,
         contacts=contacts,
@@ -271,6 +298,41 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
     )
 
 
+def _without_rules(trace: Trace, episode: int) -> Gait:
+    """What is known of the gait of a body that there are no rules for."""
+    body, dt_s = trace.body, trace.frame_dt_s
+    geoms = trace.header["geoms"]
+    floor = [geoms[column] for column in body.floor_geoms(geoms)]
+    contacts = floor_contacts(trace.contacts[episode], geoms, dt_s, floor)
+    nowhere = np.zeros(trace.frames, bool)
+    speed, height = trace.speed[episode], trace.height[episode]
+    moves = "speed" not in trace.unknown
+    return Gait(
+        body=body,
+        dt_s=dt_s,
+        opening_end=0,
+        contacts=contacts,
+        falls=(),
+        geom_shares=contacts.shares(),
+        foot_only_share=None,
+        body_share=None,
+        standing_rate=None,
+        mean_height_m=float(height.mean()) if moves else None,
+        distance_m=float(speed.sum() * dt_s) if moves else None,
+        first_fall_m=None,
+        mean_speed_mps=float(speed.mean()) if moves else None,
+        moving_share=float((np.abs(speed) >= MOVING_MPS).mean()) if moves else None,
+        torso_mean_rad=None,
+        torso_sd_rad=None,
+        on_foot=False,
+        cycles=find_cycles(np.zeros(0, np.int64), nowhere, dt_s),
+        hilbert_period_s=None,
+        rhythm=None,
+        duty_factor=None,
+        return_map=None,
+    )
+
+
 def circular_sd(resultant: float) -> float:
     """Circular standard deviation √(−2 ln R), rad, from the mean resultant length R.
 
@@ -289,7 +351,7 @@ def _signals(trace: Trace, episode: int) -> dict[str, Signal]:
     if missing:
         raise GlassvizError(
             f"{place}: expected angles of torso and thigh, found none of {', '.join(missing)}: "
-            f"give a trace of the hopper"
+            f"record it again with `glassviz rollout`"
         )
     if not trace.frames:
         raise GlassvizError(f"{place}: expected frames, found none: record it again")

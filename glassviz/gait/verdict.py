@@ -112,7 +112,8 @@ class GaitVerdict:
         criteria: of that gait; if undetermined of `nearest`, or else the missed ones of all gaits.
         nearest: gait that an undetermined episode may show; None if none comes close.
         unclear: criteria of `nearest` that are too close to their threshold, or not measured.
-        candidates: criteria of every gait, in the order in which gaits are tried.
+        candidates: criteria of every gait, in the order in which gaits are tried; none for a body
+            whose gaits are not judged.
     """
 
     name: GaitName
@@ -230,7 +231,9 @@ def name_gait(
 
 
 def gait_verdict(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitVerdict:
-    """Verdict on the gait of an episode."""
+    """Verdict on the gait of an episode; `undetermined` for a body that there are no rules for."""
+    if not gait.judged:
+        return GaitVerdict("undetermined", (), gait, None, (), {})
     values = gait_values(gait)
     candidates = gait_criteria(values, thresholds)
     name, nearest = name_gait(values, thresholds)
@@ -308,8 +311,13 @@ class GaitAnswers:
     hops_per_s: float | None
 
 
-def gait_answers(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitAnswers:
-    """Describe the gait of an episode; a rhythm reaches `rhythm` with a CV up to `period_cv`."""
+def gait_answers(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitAnswers | None:
+    """Describe the gait of an episode; None for a body that there are no rules for.
+
+    A rhythm reaches `rhythm` with a CV up to `period_cv`.
+    """
+    if gait.mean_speed_mps is None or gait.distance_m is None or not gait.judged:
+        return None
     speed, cycles = gait.mean_speed_mps, gait.cycles
     first = gait.frames_to_first_fall
     manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)

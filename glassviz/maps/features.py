@@ -424,8 +424,9 @@ def _rows(
         return trace.latent.reshape(-1, trace.latent.shape[2])
     if space == "obs":
         return trace.obs.reshape(-1, trace.obs.shape[2]).astype(np.float64)
-    scalars = np.stack([trace.height, trace.speed], axis=2)
-    parts = scalars, np.sin(trace.angles), np.cos(trace.angles), trace.contacts
+    known = (each for each in ("height", "speed") if each not in trace.unknown)
+    scalars = [getattr(trace, name)[..., None] for name in known]
+    parts = *scalars, np.sin(trace.angles), np.cos(trace.angles), trace.contacts
     rows = np.concatenate([part.astype(np.float64) for part in parts], axis=2)
     return rows.reshape(-1, rows.shape[2])
 

@@ -63,6 +63,9 @@ GAIT_PHASES = ("stance", "push-off", "flight", "landing", "lean", "fold", "recov
 OPENING = "opening"
 """Stands for the gait phase of a label that occurs in initial transients only."""
 
+UNNAMED = "unnamed"
+"""Stands for the gait phase of a label of a body whose gait phases are not known."""
+
 RISE_MPS = 0.3
 """Below this vertical speed the body is in stance, neither landing nor pushing off.
 
@@ -95,7 +98,8 @@ class LabelName:
 
     Attributes:
         name: what figures, films and tables call it: its phase, unless a user named it.
-        phase: the most frequent category of its frames; `OPENING` outside of all categories.
+        phase: the most frequent category of its frames; `OPENING` outside of all categories,
+            `UNNAMED` where there are none.
         share: share of its frames in that category.
     """
 

@@ -27,6 +27,7 @@ from glassviz.metrics.information import Labels
 from glassviz.metrics.labels import (
     OPENING,
     TAU_GRID,
+    UNNAMED,
     LabelName,
     LabelStats,
     PhaseUse,
@@ -79,6 +80,7 @@ class EpisodeStability:
             the same in both.
         soft, steady_soft: soft assignments; None without labels or frames, for fitted labels, and
             for traces without a partition.
+        gait_answers: None for a body whose gaits are not judged.
         label_answers: None without labels.
     """
 
@@ -86,7 +88,7 @@ class EpisodeStability:
     reset_seed: int
     episode_return: float
     gait: Gait
-    gait_answers: GaitAnswers
+    gait_answers: GaitAnswers | None
     labels: LabelStats | None
     steady_labels: LabelStats | None
     soft: SoftStats | None
@@ -172,10 +174,11 @@ def _labels(trace: Trace, episode: int, gait: Gait) -> Labels:
 def phases_of(trace: Trace, episode: int, gait: Gait) -> Labels:
     """Gait phase of each frame, as an index into `GAIT_PHASES`; −1 in the initial transient.
 
-    The body is upright outside of falls, with torso, nose, pelvis and thigh off the floor.
+    The body is upright outside of falls, with torso, nose, pelvis and thigh off the floor. A body
+    whose gaits are not judged has no phases: −1 throughout.
     """
     height = trace.height[episode]
-    if len(height) < 2:
+    if len(height) < 2 or not gait.judged:
         return np.full(len(height), -1)
     rise_mps = np.gradient(height, trace.frame_dt_s)
     upright = ~gait.fallen & ~gait.contacts.body
@@ -189,7 +192,8 @@ def label_names(
     """Name every label that occurs in a run, ordered by label; without labels there are none.
 
     A label is named by the gait phase that most of its frames are in, over all episodes after their
-    initial transients; `OPENING` if it occurs in these only. All outputs show these names.
+    initial transients; `OPENING` if it occurs in these only, `UNNAMED` if the body's gait phases
+    are not known. All outputs show these names.
 
     Args:
         gaits: of the episodes.
@@ -201,10 +205,11 @@ def label_names(
     phase = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
     label = trace.label.reshape(-1).astype(np.int64)
     named = {each.label: each for each in name_labels(label, phase, trace.clusters)}
+    outside = OPENING if trace.body.judged else UNNAMED
     found = []
     for k, frames in enumerate(np.bincount(label[label >= 0], minlength=trace.clusters).tolist()):
         if frames:
-            own = named.get(k) or LabelName(k, OPENING, OPENING, 1.0, frames)
+            own = named.get(k) or LabelName(k, outside, outside, 1.0, frames)
             found.append(replace(own, name=given.get(k, own.name)))
     return tuple(found)
 
@@ -472,7 +477,7 @@ def assess(
 
 def _refuse_broken(trace: Trace) -> None:
     """Refuse NaN and infinity, also where no metric looks: the agent that acted was broken."""
-    for name in ARRAYS:
+    for name in (each for each in ARRAYS if each not in trace.unknown):
         values = getattr(trace, name)
         finite = np.isfinite(values)
         if not finite.all():

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Complex128, Float, Float64, Int
 
 from glassviz.metrics.information import contingency, entropy_bits, normalised_rows
-from glassviz.metrics.labels import GAIT_PHASES, OPENING
+from glassviz.metrics.labels import GAIT_PHASES
 from glassviz.metrics.nulls import REPLICATES
 from glassviz.metrics.structural_entropy import (
     Cut,
@@ -278,13 +278,13 @@ def cycle_order(cycles: Sequence[Cycle], phase: Mapping[int, str], clusters: int
 
     Args:
         cycles: of labels, as `dominant_cycles` finds them.
-        phase: of each label that occurs, one of `GAIT_PHASES` or `OPENING`.
+        phase: of each label that occurs, one of `GAIT_PHASES`, or another word.
 
     Example:
         >>> cycle_order([Cycle((0, 1), 9, 0.9)], {1: "stance", 0: "flight", 3: "landing"}, 4)
         [1, 0, 3, 2]
     """
-    rank = {k: GAIT_PHASES.index(name) for k, name in phase.items() if name != OPENING}
+    rank = {k: GAIT_PHASES.index(name) for k, name in phase.items() if name in GAIT_PHASES}
     main = dominant_cycle(cycles)
     states = list(main.states) if main else []
     if states:

@@ -189,21 +189,36 @@ BasinName = Literal["stable-hop", "unstable", "undetermined"]
 RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
 
 
-Why = Literal["not a hop", "labels oscillate", "gait unclear", "labels unclear", "no labels"]
+Why = Literal[
+    "not a hop",
+    "labels oscillate",
+    "gait unclear",
+    "gait not judged",
+    "labels unclear",
+    "no labels",
+]
 """What keeps an episode out of the stable hop: the first two make it unstable, the others
 undetermined."""
 
 
 @dataclass(frozen=True)
 class Cause:
-    """Cause of a basin; `labels` is None if the verdict on them made no difference."""
+    """Cause of a basin.
+
+    Attributes:
+        labels: None if the verdict on them made no difference.
+        judged: whether there are rules for gaits of the body.
+    """
 
     gait: GaitName
     labels: Verdict | None = None
+    judged: bool = True
 
     @property
     def why(self) -> Why | None:
         """The first thing that keeps it out of the stable hop; None for a stable hop."""
+        if not self.judged:
+            return "gait not judged"
         if self.gait not in ("hop", "undetermined"):
             return "not a hop"
         whys: dict[Verdict | None, Why] = {
@@ -257,13 +272,19 @@ BASIN_OF: dict[Why, BasinName] = {
     "not a hop": "unstable",
     "labels oscillate": "unstable",
     "gait unclear": "undetermined",
+    "gait not judged": "undetermined",
     "labels unclear": "undetermined",
     "no labels": "undetermined",
 }
 
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
-    """Basin of an episode from the verdicts on gait and labels."""
+    """Basin of an episode from the verdicts on gait and labels.
+
+    A body whose gaits are not judged is in none, whatever its labels.
+    """
+    if not gait.gait.judged:
+        return Basin("undetermined", Cause(gait.name, judged=False), gait, labels)
     name, cause = join(gait.name, labels.verdict)
     return Basin(name, cause, gait, labels)
 

@@ -62,7 +62,10 @@ def _after_opening(gait: Gait, frames: Int[np.ndarray, " events"]) -> list[float
     return [round(frame * gait.dt_s, 6) for frame in frames[frames >= gait.opening_end].tolist()]
 
 
-def _falls(gait: Gait) -> list[dict[str, Any]]:
+def _falls(gait: Gait) -> list[dict[str, Any]] | None:
+    """None where there are no rules for falls."""
+    if not gait.judged:
+        return None
     return [
         {
             "start_s": fall.start * gait.dt_s,
@@ -95,7 +98,7 @@ KEYS: dict[type, Keys] = {
     Occupancy: Keys(last=_properties("stuck")),
     # Arrays as long as the episode are omitted; they are in the trace.
     Gait: Keys(
-        without=("opening_end", "contacts", "cycles", "falls"),
+        without=("body", "opening_end", "contacts", "cycles", "falls"),
         last=_properties(
             *("duration_s", "flight_share", "fallen_share", "falls_per_minute", "longest_down_s"),
             *("hops_per_s", "detected_periods_s", "period_spread"),

@@ -340,6 +340,8 @@ def first_missed(episode: EpisodeStability) -> Missed | None:
     """
     if episode.basin.name == "stable-hop":
         return None
+    if not episode.gait.judged:
+        return Missed("", "not judged")
     if episode.gait_verdict.name != "hop":
         for each in episode.gait_verdict.candidates["hop"]:
             if each.margin is None or each.margin < GAIT.tolerance * each.threshold:
@@ -421,14 +423,16 @@ class StripMaker:
         try:
             if self._failure:  # It would fail again for every card.
                 raise self._failure
-            scene = self._stills.prepare(trace.header["env"]["physics"], WIDTH, HEIGHT)
+            scene = self._stills.prepare(trace, WIDTH, HEIGHT)
         except GlassvizError as error:
             self._failure = error
             return Strip((), captions.no_strip(error))
         phase = stability.episodes[episode].gait.cycles.phase / (2 * np.pi)
         pictures = []
+        reset_seed = trace.header["reset_seeds"][episode]
         for t in frames.tolist():
-            drawn = self._stills.draw(scene, trace.qpos[episode, t], trace.qvel[episode, t])
+            state = trace.qpos[episode, t], trace.qvel[episode, t]
+            drawn = self._stills.draw(scene, *state, reset_seed)
             label = int(trace.label[episode, t]) if trace.has_labels else None
             time_s = float(trace.time[episode, t])
             at = float(phase[t]) if np.isfinite(phase[t]) else None
@@ -437,7 +441,7 @@ class StripMaker:
                     jpeg=_jpeg(drawn),
                     width=WIDTH,
                     height=HEIGHT,
-                    alt=captions.frame_alt(time_s, label, at),
+                    alt=captions.frame_alt(trace.body.name, time_s, label, at),
                     chip=None if label is None else chip(label),
                     time_s=time_s,
                     phase=at,

@@ -9,6 +9,7 @@ from glassviz.agents.config import AgentConfig, EnvConfig, PlannerConfig
 from glassviz.agents.networks import input_dims, modules
 from glassviz.agents.planner import Controller
 from glassviz.environment import memory_bytes
+from glassviz.envs.bodies import HOPPER, task_of
 from glassviz.errors import GlassvizError
 
 OPTIONS = "--episodes, --steps, --samples, --iterations or --horizon"
@@ -19,7 +20,9 @@ _ACCELERATOR_FLOPS = 1e14
 _YEAR_S = 365 * 24 * 3600
 _PHYSICS_FLOATS = 100  # of a frame, beside observation, latent and assignment
 _FLOAT_BYTES = 4
-_HOPPER_BYTES = 400_000
+_EPISODE_BYTES = {HOPPER: 400_000, "dog": 100_000_000}
+_OTHER_EPISODE_BYTES = 15_000_000
+"""Of an episode in progress, by body: those of the suite have a model of their own."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Cost:
     Attributes:
         operations: floating point operations of the networks.
         planning_bytes: memory for the candidates of one planning step, on the device.
-        host_bytes: memory for all hoppers and frames.
+        host_bytes: memory for all episodes and frames.
     """
 
     operations: float
@@ -60,7 +63,8 @@ def cost_of(
     prototypes = config.glass.prototypes if config.glass else 0
     frame = (_PHYSICS_FLOATS + config.obs_dim + config.latent_dim + prototypes) * _FLOAT_BYTES
     frames = episodes * env.episode_steps
-    return Cost(2.0 * decision * frames, planning, episodes * _HOPPER_BYTES + frame * frames)
+    body = _EPISODE_BYTES.get(task_of(env.task).body.name, _OTHER_EPISODE_BYTES)
+    return Cost(2.0 * decision * frames, planning, episodes * body + frame * frames)
 
 
 def check_cost(
@@ -79,7 +83,7 @@ def check_cost(
         options: those that make it smaller.
 
     Raises:
-        GlassvizError: it is too large; names its numbers.
+        GlassvizError: it is too large; names its numbers. Or there is no environment for its task.
     """
     cost = cost_of(config, planner, env, controller, episodes)
     device = jax.devices()[0]
@@ -91,7 +95,7 @@ def check_cost(
         expected, found = "of at most a year", f"{seconds / _YEAR_S:,.1f} years"
     elif cost.host_bytes > host:
         expected = f"that fits into {host / 1e9:.3g} GB of memory"
-        found = f"{cost.host_bytes / 1e9:,.0f} GB of hoppers and frames"
+        found = f"{cost.host_bytes / 1e9:,.0f} GB of episodes and frames"
     elif cost.planning_bytes > limit:
         expected = f"that fits into {limit / 1e9:.3g} GB of memory"
         found = f"{cost.planning_bytes / 1e9:,.0f} GB of candidates at every step"

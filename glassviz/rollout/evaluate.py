@@ -11,12 +11,11 @@ from typing import Any, Self
 import numpy as np
 from jaxtyping import Float64
 
-from glassviz import checkpoints
+from glassviz import checkpoints, envs
 from glassviz.agents.config import UNSAID, AgentConfig, EnvConfig, PlannerConfig, Precision, Unsaid
 from glassviz.agents.networks import Params
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.envs.hopper import HopperBatch, check_body
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath
 from glassviz.metrics.statistics import MeanInterval, mean_interval
@@ -124,7 +123,7 @@ def evaluate(
         return [{} for _ in params_of]
     seeds = [seed for actors in groups.values() for seed in actors.reset_seeds]
     ends = np.cumsum([len(actors.reset_seeds) for actors in groups.values()])
-    env = HopperBatch(config.env, len(seeds))
+    env = envs.make(config.env, len(seeds))
     step = env.reset(seeds)
     rewards = []
     for t in range(decisions or config.env.episode_steps):
@@ -315,7 +314,7 @@ def _load_feasible(
 ) -> Checkpoint:
     checkpoint = checkpoints.load(target.path, unsaid)
     place, config = str(target.path), checkpoint.config
-    check_body(place, config)
+    envs.check_body(place, config)
     for controller in controllers:
         if controller == "pi" or not config.no_planner:
             check_cost(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from glassviz.agents.config import AgentConfig, PlannerConfig
 from glassviz.agents.glass import LabelRule
 from glassviz.agents.networks import Params, batching_is_faster, stack
 from glassviz.agents.planner import Controller, Decision, PlannerState, decide, initial_state
-from glassviz.envs.hopper import Step
+from glassviz.envs.batch import Batch, Step
 
 Arrays = dict[str, np.ndarray]
 
@@ -22,21 +22,6 @@ FROM_DECISION = (
     *("action", "policy_action", "value", "value_spread"),
 )
 FROM_STEP = ("time", "qpos", "qvel", "obs", "height", "speed", "angles", "contacts", "touch")
-
-
-@runtime_checkable
-class Env(Protocol):
-    """What `roll_out` needs of an environment; `HopperBatch` is one."""
-
-    @property
-    def num(self) -> int:
-        """How many episodes run side by side."""
-
-    def reset(self, seeds: Sequence[int]) -> Step:
-        """Start an episode in each."""
-
-    def step(self, actions: np.ndarray) -> Step:
-        """Act in each; the reward is that of these actions."""
 
 
 def reset_seeds(seed: int, episodes: int) -> list[int]:
@@ -121,7 +106,7 @@ def roll_out(
     config: AgentConfig,
     agents: Sequence[Params],
     controller: Controller,
-    env: Env,
+    env: Batch,
     seed: int,
     steps: int,
     planner: PlannerConfig | None = None,
@@ -135,7 +120,7 @@ def roll_out(
     observation, and the reward that its action earned.
 
     Args:
-        env: its hoppers are dealt to the agents in equal shares.
+        env: its episodes are dealt to the agents in equal shares.
         steps: frames per episode.
         on_step: called with the number of frames recorded so far.
         first: the first of these episodes, counted from 0 among those that the seed leads to.

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
-from glassviz import checkpoints, environment
+from glassviz import checkpoints, environment, envs
 from glassviz.agents.config import (
     MAX_EPISODE_STEPS,
     UNSAID,
@@ -25,7 +25,8 @@ from glassviz.agents.glass import LabelRule, partition
 from glassviz.agents.networks import batching_is_faster
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
-from glassviz.envs.hopper import CONTROL_DT_S, HopperBatch, check_body
+from glassviz.envs.batch import Batch
+from glassviz.envs.bodies import task_of
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_folder, check_target
 from glassviz.metrics.stability import RunStability, assess
@@ -129,10 +130,15 @@ class _Job:
             },
             "controller": self.controller,
             "planner": dataclasses.asdict(self.planner),
-            "env": dataclasses.asdict(self.env) | {"control_dt_s": CONTROL_DT_S},
+            "env": dataclasses.asdict(self.env) | {"control_dt_s": self.control_dt_s},
             "seed": self.options.seed,
             "label_rule": self.options.rule,
         }
+
+    @property
+    def control_dt_s(self) -> float:
+        """Control step of the body, s."""
+        return task_of(self.env.task).body.control_dt_s
 
     @property
     def file_name(self) -> str:
@@ -334,7 +340,7 @@ class _Finder:
         checkpoint = checkpoints.load(target.path, self.options.unsaid)
         for assumption in checkpoint.assumptions:
             self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
-        check_body(checkpoint.name, checkpoint.config)
+        envs.check_body(checkpoint.name, checkpoint.config)
         glass = checkpoint.config.glass
 
         def run_of(wanted: tuple[Target, Controller]) -> Run:
@@ -366,7 +372,7 @@ class _Finder:
                 provenance=checkpoint.provenance,
                 labels=self.labels,
                 frames=(usable.episodes if early and usable else most) * job.env.episode_steps,
-                frame_dt_s=CONTROL_DT_S * job.env.action_repeat,
+                frame_dt_s=job.control_dt_s * job.env.action_repeat,
                 episodes=None if early else most,
                 steps=usable.steps if usable else None,
                 has_labels=glass is not None or self.labels != LEARNED,
@@ -468,8 +474,8 @@ class _Finder:
                 listener.on_remaining(remaining(count * step))
                 listener.on_recording(before + count * step, total)
 
-            hoppers, [arrays] = _roll_out([job], job.env.episode_steps, on_step)
-            path = self._written(job, hoppers, arrays)
+            episodes, [arrays] = _roll_out([job], job.env.episode_steps, on_step)
+            path = self._written(job, episodes, arrays)
             costs_s.update(remaining.costs_s)
             jobs[i], done = jobs[i].after(path, job.options.episodes), done + size
 
@@ -502,9 +508,9 @@ class _Finder:
             left[i] = 0
             listener.tell(f"{told[i]} {folder / jobs[i].file_name}")
 
-    def _written(self, job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Path:
+    def _written(self, job: _Job, batch: Batch, arrays: Arrays) -> Path:
         """The file of the trace of a job, written."""
-        trace, path = _trace(job, hoppers, arrays), self._folders[-1] / job.file_name
+        trace, path = _trace(job, batch, arrays), self._folders[-1] / job.file_name
         if job.before:
             before = self.traces.load(job.before)
             trace = before.first(before.episodes, job.env.episode_steps).followed_by(trace)
@@ -533,10 +539,10 @@ class _Finder:
         for batch in batches:
             steps = batch[0].env.episode_steps
             on_step = counting_from(before, total, on_progress)
-            hoppers, recorded = _roll_out(batch, steps, on_step)
+            episodes, recorded = _roll_out(batch, steps, on_step)
             before += steps
             for job, arrays in zip(batch, recorded, strict=True):
-                path = self._written(job, hoppers, arrays)
+                path = self._written(job, episodes, arrays)
                 listener.tell(f"{'continued' if job.before else 'recorded'} {path}")
 
 
@@ -557,6 +563,7 @@ def _job(checkpoint: Checkpoint, controller: Controller, options: RolloutOptions
         episode_steps=config.env.episode_steps if options.steps is None else options.steps,
     )
     try:
+        envs.check_env(env)
         planner = dataclasses.replace(config.planner, **overrides)
     except GlassvizError as error:
         raise UsageError(f"{checkpoint.name}: {error}") from None
@@ -586,13 +593,13 @@ def _batches(jobs: list[_Job]) -> list[list[_Job]]:
 
 def _roll_out(
     batch: list[_Job], steps: int, on_step: Callable[[int], None]
-) -> tuple[HopperBatch, list[Arrays]]:
+) -> tuple[Batch, list[Arrays]]:
     config, controller, planner, env, first = batch[0].batch
     options = batch[0].options
-    hoppers = HopperBatch(env, batch[0].missing * len(batch))
+    episodes = envs.make(env, batch[0].missing * len(batch))
     agents, seed, rule = [job.checkpoint.params for job in batch], options.seed, options.rule
-    return hoppers, roll_out(
-        config, agents, controller, hoppers, seed, steps, planner, rule, on_step, first
+    return episodes, roll_out(
+        config, agents, controller, episodes, seed, steps, planner, rule, on_step, first
     )
 
 
@@ -621,7 +628,7 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
+def _trace(job: _Job, batch: Batch, arrays: Arrays) -> Trace:
     """The trace of the episodes that were missing."""
     glass, params = job.checkpoint.config.glass, job.checkpoint.params
     header = (
@@ -633,8 +640,8 @@ def _trace(job: _Job, hoppers: HopperBatch, arrays: Arrays) -> Trace:
             "labels_from": "glass" if glass else "none",
             "tau": glass.proto_temperature if glass else None,
             "partition": partition(glass, params["glass"]).tolist() if glass else None,
-            "geoms": list(hoppers.geoms),
-            "bodies": list(hoppers.bodies),
+            "geoms": list(batch.geoms),
+            "bodies": list(batch.bodies),
             "assumptions": list(job.checkpoint.assumptions),
         }
     )

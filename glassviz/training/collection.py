@@ -9,11 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Float32, Int, Int32
 
+from glassviz import envs
 from glassviz.agents import glass as glass_ops
 from glassviz.agents.networks import Params, encode, map_stacked
 from glassviz.agents.planner import NO_CLUSTER, PlannerState, decide, initial_state
 from glassviz.agents.world_model import policy_action
-from glassviz.envs.hopper import STAND_HEIGHT_M, HopperBatch, Step
+from glassviz.envs.batch import Batch, Step
+from glassviz.envs.hopper import STAND_HEIGHT_M
 from glassviz.errors import GlassvizError
 from glassviz.rollout.rollout import roll_out
 from glassviz.training.config import FEWEST_ACTIVE, Shaping, Signal, TrainConfig
@@ -181,8 +183,8 @@ class Collector:
     def __init__(self, train: TrainConfig, rng: np.random.Generator, replay: Replay) -> None:
         self.train, self.rng, self.replay = train, rng, replay
         agent, share = train.agent, train.num_envs // len(train.tasks)
-        self._batches = [
-            HopperBatch(dataclasses.replace(agent.env, task=task), share) for task in train.tasks
+        self._batches: list[Batch] = [
+            envs.make(dataclasses.replace(agent.env, task=task), share) for task in train.tasks
         ]
         geoms = self._batches[0].geoms
         self._shaper = Shaper(train.shaping, train.num_envs, agent.action_dim, geoms)
@@ -506,7 +508,7 @@ def basin_signal(train: TrainConfig, signal: Signal, params: Params, seed: int) 
         glass = train.agent.glass
         assert glass is not None
         return float(glass_ops.active_in_partition(glass, params["glass"]))
-    env = HopperBatch(train.agent.env, 1)
+    env = envs.make(train.agent.env, 1)
     [arrays] = roll_out(train.agent, [params], "pi", env, seed, GAIT_STEPS)
     return foot_share(arrays["contacts"][0, DROP_STEPS:], env.geoms)
 

@@ -19,11 +19,12 @@ from glassviz.agents import networks
 from glassviz.agents.config import EnvConfig
 from glassviz.agents.world_model import policy_action
 from glassviz.checkpoints import Checkpoint
+from glassviz.envs.bodies import task_of
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, read_bytes
 from glassviz.text import listed, printable
-from glassviz.trace import LARGEST, WIDTHS
+from glassviz.trace import LARGEST
 from glassviz.training.collection import Replay
 from glassviz.training.true_model import (
     Actions,
@@ -200,8 +201,8 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
             f"{path}: expected arrays of demonstrations, found no {listed(missing)}: {REMEDY}"
         )
     seeds, obs, action, reward = (arrays[name] for name in ("seeds", *_PER_STEP))
-    shape = reward.shape
-    widths = tuple((*shape, WIDTHS[name]) for name in ("obs", "action"))
+    shape, task = reward.shape, task_of("hopper-hop")
+    widths = (*shape, task.obs_dim), (*shape, task.body.action_dim)
     if (
         len(shape) != 2
         or 0 in shape
@@ -212,9 +213,9 @@ def _check_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         )
     ):
         raise GlassvizError(
-            f"{path}: expected arrays with axes (steps, episodes), {WIDTHS['obs']} observations "
-            f"and {WIDTHS['action']} actions, found obs {obs.shape}, action {action.shape}, reward "
-            f"{reward.shape}, seeds {seeds.shape}: {REMEDY}"
+            f"{path}: expected arrays with axes (steps, episodes), {task.obs_dim} observations "
+            f"and {task.body.action_dim} actions, found obs {obs.shape}, action {action.shape}, "
+            f"reward {reward.shape}, seeds {seeds.shape}: {REMEDY}"
         )
     kinds = {"seeds": "iu", **dict.fromkeys(_PER_STEP, "f")}
     for name, kind in kinds.items():

@@ -26,6 +26,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from glassviz.envs.bodies import HOPPER
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, check_target
 from glassviz.trace import Trace
@@ -42,6 +43,7 @@ from glassviz.video.renderer import (
     OpenRenderer,
     Quality,
     Scene,
+    scene_of,
 )
 
 MAX_JOBS = 8
@@ -64,7 +66,8 @@ class FilmOptions:
         episodes: episodes per trace, counted from 0; None for all.
         steps: number of frames per episode, from its start; None for all.
         part_s: start and end of the filmed part of an episode, s; None for the whole episode.
-        camera: `cam0` follows from the side, `back` from behind.
+        camera: a camera of the model; None for the one that shows most. Of the hopper's, `cam0`
+            follows from the side, `back` from behind.
         size: width and height of one picture, even numbers except for a GIF; a side-by-side film
             is twice as wide.
         speed: 1 for real time, 0.5 for half speed. It changes the frame rate: every frame of the
@@ -83,7 +86,7 @@ class FilmOptions:
     episodes: tuple[int, ...] | None = None
     steps: int | None = None
     part_s: tuple[float, float] | None = None
-    camera: str = "cam0"
+    camera: str | None = None
     size: tuple[int, int] = (640, 480)
     speed: float = 1.0
     quality: Quality | None = None
@@ -145,7 +148,7 @@ def film(
         film([Trace.load(path)], Path("film.mp4"), FilmOptions(overlay_k=True, episodes=(0,)))
 
     Args:
-        traces: traces of one physics profile and frame rate; two of them if side by side.
+        traces: traces of one body, physics profile and frame rate; two of them if side by side.
         names: of each trace; by default the agents' recorded names, and none for labels.
         progress: called with the number of finished frames and of all frames.
         backend: OpenGL backend; None to detect one.
@@ -169,14 +172,7 @@ def film(
             "and takes about five times as long"
         )
     view = BETWEEN_PANELS if options.overlay_k and options.size[1] >= ROOMY else FULL_VIEW
-    scene = Scene(
-        traces[0].header["env"]["physics"],
-        options.camera,
-        *options.size,
-        quality,
-        view,
-        options.background,
-    )
+    scene = scene_of(traces[0], *options.size, quality, view, options.background, options.camera)
     return shoot(
         Shots(shots, scene, options.overlay_k, options.format),
         out,
@@ -273,6 +269,8 @@ class Shots:
             index = bisect_right(starts, t) - 1
             clips = self.shots[index].clips
             if index != current:
+                # Side by side, clips have the same resets.
+                renderer.begin(clips[0].reset_seed)
                 width, height = self.scene.width, self.scene.height
                 overlays = [Overlay(clip, width, height) for clip in clips if self.overlay]
                 current = index
@@ -339,18 +337,26 @@ def _shots(
 ) -> tuple[Shot, ...]:
     if not traces:
         raise UsageError("film: expected at least one trace, found none")
-    kinds = {(trace.header["env"]["physics"], trace.frame_dt_s) for trace in traces}
+    kinds = {(model_words(trace), trace.frame_dt_s) for trace in traces}
     if len(kinds) > 1:
-        found = ", ".join(f"{physics} at {dt:g} s" for physics, dt in sorted(kinds))
+        found = ", ".join(f"{model} at {dt:g} s" for model, dt in sorted(kinds))
         raise UsageError(
-            f"film: expected traces of one physics profile and frame rate, found {found}: make "
-            f"one film per profile and rate"
+            f"film: expected traces of one body, physics profile and frame rate, found {found}: "
+            f"make one film for each"
         )
     if options.side_by_side:
         _check_same_resets(traces)
     cast = list(zip(traces, names, strict=True))
     rows = [cast] if options.side_by_side else [[each] for each in cast]
     return tuple(_shot(row, e, options) for row in rows for e in _episodes(row[0][0], options))
+
+
+def model_words(trace: Trace) -> str:
+    """Body and physics profile of a trace, in words: those of one model have the same."""
+    physics = trace.header["env"]["physics"]
+    if trace.body.name == HOPPER:
+        return f"{HOPPER} ({physics})"
+    return f"{trace.task.name} ({physics})"
 
 
 def _shot(

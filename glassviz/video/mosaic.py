@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 from PIL import Image, ImageDraw
 
-from glassviz.agents.config import Physics
 from glassviz.errors import UsageError
 from glassviz.palette import to_rgb
 from glassviz.text import broken, cut_middle
+from glassviz.trace import Trace
 from glassviz.video.backdrop import Background
 from glassviz.video.clip import Canvas, Clip
 from glassviz.video.encode import Format
@@ -27,7 +27,14 @@ from glassviz.video.overlay import (
     text_box,
     text_width,
 )
-from glassviz.video.renderer import BODY_ASPECT, BODY_VIEW, FrameRenderer, Quality, Scene
+from glassviz.video.renderer import (
+    BODY_ASPECT,
+    FrameRenderer,
+    Quality,
+    Scene,
+    body_view,
+    scene_of,
+)
 
 BACKGROUND_COLOR = "#14161C"
 LANE_COLOR = "#2E313A"
@@ -83,9 +90,10 @@ class Look:
                 f"{self.size[0]}x{self.size[1]}"
             )
 
-    def scene(self, physics: Physics, width: int, height: int) -> Scene:
+    def scene(self, trace: Trace, width: int, height: int) -> Scene:
         """The scene of a cell."""
-        return Scene(physics, "cam0", width, height, self.quality, BODY_VIEW, self.background)
+        view = body_view(trace)
+        return scene_of(trace, width, height, self.quality, view, self.background)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +106,7 @@ class Track:
     qpos: Float64[np.ndarray, "film nq"]
     qvel: Float64[np.ndarray, "film nv"]
     label: Int[np.ndarray, " film"]
+    reset_seed: int
 
     @classmethod
     def of(cls, clip: Clip, at: Float64[np.ndarray, " film"]) -> Self:
@@ -116,6 +125,7 @@ class Track:
             qpos=(1 - weight) * clip.qpos[low] + weight * clip.qpos[high],
             qvel=(1 - weight) * clip.qvel[low] + weight * clip.qvel[high],
             label=clip.label[low].astype(np.int64),
+            reset_seed=clip.reset_seed,
         )
 
 
@@ -179,6 +189,7 @@ class Mosaic:
             canvas[:] = self.background
             for cell, note in zip(self.cells, notes, strict=True):
                 panel = canvas[cell.y : cell.y + height, cell.x : cell.x + width]
+                renderer.begin(cell.track.reset_seed)
                 panel[:] = renderer.render(cell.track.qpos[t], cell.track.qvel[t])
                 label = int(cell.track.label[t])
                 if not cell.highlighted[t]:

@@ -30,7 +30,7 @@ PANEL_COLOR = "#14161CE0"
 
 TEXT_COLOR = "#F4F5F7"
 FAINT_COLOR = "#B4B9C4"
-FOOT_COLOR = "#F4F5F7"
+FOOT_COLORS = ("#F4F5F7", "#86B6E8", "#E8D27A", "#9AD9A0")
 OTHER_COLOR = "#A98467"
 LANE_COLOR = "#2B2E37"
 CONTACT_TITLE = "floor contact"
@@ -459,16 +459,24 @@ TICKS_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0)
 
 
 def _bars(clip: Clip, width: int, layout: Layout) -> Canvas:
-    """Labels at the top; below, a contact lane for the foot and one for the rest of the body."""
+    """Labels at the top; below, a contact lane for each foot and one for the rest of the body."""
     label_height = round(layout.text * 0.85)
     lane_height = max(3, round(layout.text * 0.32))
     gap = max(1, round(layout.text * 0.1))
     black = np.zeros((1, width, 3), np.uint8)
     rows = [np.repeat(_label_row(clip.label, width), label_height, axis=0)]
-    for contact, color in ((clip.foot, FOOT_COLOR), (clip.other, OTHER_COLOR)):
+    for contact, (_, color) in zip(clip.contacts.T, _lanes(clip), strict=True):
         lane = _contact_row(contact, width, color)
         rows += [np.repeat(black, gap, axis=0), np.repeat(lane, lane_height, axis=0)]
     return np.concatenate(rows)
+
+
+def _lanes(clip: Clip) -> list[tuple[str, str]]:
+    """Name and colour of each contact lane."""
+    if not clip.lanes:
+        return []
+    colors = (*FOOT_COLORS[: len(clip.lanes) - 1], OTHER_COLOR)
+    return list(zip(clip.lane_names, colors, strict=True))
 
 
 def _label_row(label: Int32[np.ndarray, " frames"], width: int) -> UInt8[np.ndarray, "1 width 3"]:
@@ -496,7 +504,7 @@ def _column_means(values: Bool[np.ndarray, " frames"], width: int) -> Float64[np
 
 
 def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
-    """The agent with its seed, the contact lanes, and below them the clusters in the episode.
+    """The agent, its task and seed, the contact lanes, and below them the clusters in the episode.
 
     A small picture has a single line, without the agent.
     """
@@ -511,7 +519,7 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
         ink.text((x, y), drawable(text), fill=FAINT_COLOR, font=font(size), anchor=anchor)
 
     right, middle = width, line / 2
-    for name, color in (("other", OTHER_COLOR), ("foot", FOOT_COLOR)):
+    for name, color in reversed(_lanes(clip)):
         right -= round(text_width(name, size))
         write(float(right), middle, name, "lm")
         side = round(size * 0.7)
@@ -521,7 +529,8 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
         right -= 2 * gap
     named = 0.0
     if roomy:
-        seed = f", seed {clip.seed}"
+        task = "" if clip.task in clip.name else f", {clip.task}"
+        seed = f"{task}, seed {clip.seed}"
         room = right - text_width(seed, size)
         name = cut_middle(clip.name, lambda part: text_width(part, size) <= room)
         write(0.0, middle, f"{name}{seed}", "lm")
@@ -542,6 +551,6 @@ def _legend(clip: Clip, width: int, layout: Layout) -> Image.Image:
         legend.paste(swatch, (pen, top), swatch)
         pen += swatch.width + max(2, gap // 2)
 
-    if right - text_width(CONTACT_TITLE, size) > (named + 2 * gap if roomy else pen):
+    if clip.lanes and right - text_width(CONTACT_TITLE, size) > (named + 2 * gap if roomy else pen):
         write(float(right), middle, CONTACT_TITLE, "rm")
     return legend

@@ -9,10 +9,13 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, Int
 
+from glassviz import envs
 from glassviz.agents.config import Physics
+from glassviz.envs.bodies import HOPPER, task_of
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.gait.cycles import Cycles
-from glassviz.video.backdrop import Background, draw_line, set_backdrop
+from glassviz.trace import Trace
+from glassviz.video.backdrop import Background, draw_line, set_backdrop, widen_floor
 from glassviz.video.clip import Canvas
 from glassviz.video.opengl import choose_backend
 
@@ -39,7 +42,9 @@ class Scene:
     """Settings that a renderer is opened with.
 
     Attributes:
-        camera: a camera of the model: `cam0` follows from the side, `back` from behind.
+        task: whose model is drawn.
+        camera: a camera of the model; of the hopper's, `cam0` follows from the side, `back` from
+            behind.
         width, height: pixels.
         quality: `full` draws shadows, reflections and four samples per pixel, `smooth` four
             samples only, `fast` none of these.
@@ -48,6 +53,7 @@ class Scene:
         background: what is behind and below the body: see `backdrop.set_backdrop`.
     """
 
+    task: str
     physics: Physics
     camera: str
     width: int
@@ -57,9 +63,32 @@ class Scene:
     background: Background = "sky"
 
 
+def body_view(trace: Trace) -> tuple[float, float]:
+    """The part of the view of the body's camera that contains it."""
+    return BODY_VIEW if trace.body.name == HOPPER else FULL_VIEW
+
+
+def scene_of(
+    trace: Trace,
+    width: int,
+    height: int,
+    quality: Quality,
+    window: tuple[float, float],
+    background: Background,
+    camera: str | None = None,
+) -> Scene:
+    """The scene of a trace, from its body's best camera by default."""
+    env, camera = trace.header["env"], camera or trace.body.camera
+    return Scene(env["task"], env["physics"], camera, width, height, quality, window, background)
+
+
 @runtime_checkable
 class FrameRenderer(Protocol):
     """Draws a state of the body."""
+
+    def begin(self, reset_seed: int) -> None:
+        """Place what an episode's reset places, such as targets, before its states are drawn."""
+        ...
 
     def render(self, qpos: Position, qvel: Velocity) -> Canvas:
         """An RGB picture of the state; the caller may draw on it until the next call."""
@@ -71,6 +100,12 @@ class FrameRenderer(Protocol):
 
 
 OpenRenderer = Callable[[Scene], FrameRenderer]
+
+PLACED_IN_RESETS = (
+    *("body_pos", "body_quat", "geom_pos", "geom_quat", "geom_size", "geom_rgba"),
+    *("site_pos", "site_quat", "site_size", "hfield_data"),
+)
+"""What resets of some tasks change in their models."""
 
 
 class MujocoRenderer:
@@ -85,9 +120,8 @@ class MujocoRenderer:
         choose_backend()
         import mujoco
 
-        from glassviz.envs.hopper import load_model
-
-        model = copy.copy(load_model(scene.physics))
+        self._task = task_of(scene.task)
+        model = copy.copy(envs.model_of(scene.task, scene.physics))
         model.vis.global_.offwidth = scene.width
         model.vis.global_.offheight = scene.height
         model.vis.quality.offsamples = MULTISAMPLES[scene.quality]
@@ -96,7 +130,7 @@ class MujocoRenderer:
             raise UsageError(
                 f"camera: expected one of {', '.join(cameras)}, found {scene.camera!r}"
             )
-        set_backdrop(model, scene.background, scene.camera)
+        set_backdrop(model, scene.background, scene.camera, self._task.body)
         self._camera, self._window, self._background = scene.camera, scene.window, scene.background
         self._model = model
         self._data = mujoco.MjData(model)
@@ -111,7 +145,10 @@ class MujocoRenderer:
         for flag in (mujoco.mjtRndFlag.mjRND_SHADOW, mujoco.mjtRndFlag.mjRND_REFLECTION):
             self._renderer.scene.flags[flag] = scene.quality == "full"
         self._picture = np.empty((scene.height, scene.width, 3), np.uint8)
-        self._sky = self._draw_sky() if scene.quality == "fast" else None
+        # Parts of other bodies are black, and could not be told from the sky.
+        plain = scene.quality == "fast" and self._task.body.name == HOPPER
+        self._sky = self._draw_sky() if plain else None
+        self._reset_seed: int | None = None
 
     def _draw_sky(self) -> Canvas | None:
         """The sky without anything before it; None if the camera turns.
@@ -134,6 +171,23 @@ class MujocoRenderer:
         self._renderer.scene.flags[mujoco.mjtRndFlag.mjRND_SKYBOX] = False
         return sky
 
+    def begin(self, reset_seed: int) -> None:
+        """Place what an episode's reset places, such as targets, before its states are drawn."""
+        if self._task.body.name == HOPPER or reset_seed == self._reset_seed:
+            return
+        import mujoco
+
+        from glassviz.envs.suite import model_after_reset
+
+        self._reset_seed = reset_seed
+        placed = model_after_reset(self._task.name, reset_seed)
+        for name in PLACED_IN_RESETS:
+            getattr(self._model, name)[:] = getattr(placed, name)
+        widen_floor(self._model, self._camera, self._task.body)
+        for terrain in range(self._model.nhfield):
+            self._renderer._gl_context.make_current()
+            mujoco.mjr_uploadHField(self._model, self._renderer._mjr_context, terrain)
+
     def render(self, qpos: Position, qvel: Velocity) -> Canvas:
         """An RGB picture of the state; overwritten by the next call."""
         self._data.qpos[:] = qpos
@@ -148,7 +202,7 @@ class MujocoRenderer:
 
     def _update_scene(self) -> None:
         self._renderer.update_scene(self._data, self._camera)
-        if self._background != "sky":
+        if self._background != "sky" and self._task.body.forward == "x":
             draw_line(self._renderer.scene)
         if self._window != FULL_VIEW:
             # Cropping before rendering wastes no pixels.
@@ -208,19 +262,21 @@ class StillMaker(Renderers):
         super().__init__(open_renderer)
         self._background: Background = background
 
-    def prepare(self, physics: Physics, width: int, height: int) -> Scene:
+    def prepare(self, trace: Trace, width: int, height: int) -> Scene:
         """Open a renderer for pictures of a size, unless one is open.
 
         Raises:
             GlassvizError: no OpenGL backend works.
         """
-        scene = Scene(physics, "cam0", width, height, "full", BODY_VIEW, self._background)
+        scene = scene_of(trace, width, height, "full", body_view(trace), self._background)
         self.of(scene)
         return scene
 
-    def draw(self, scene: Scene, qpos: Position, qvel: Velocity) -> Canvas:
-        """An RGB picture of the state."""
-        return self.of(scene).render(qpos, qvel).copy()
+    def draw(self, scene: Scene, qpos: Position, qvel: Velocity, reset_seed: int) -> Canvas:
+        """An RGB picture of a state in an episode that was reset with a seed."""
+        renderer = self.of(scene)
+        renderer.begin(reset_seed)
+        return renderer.render(qpos, qvel).copy()
 
 
 def consecutive_cycles(cycles: Cycles, most: int) -> tuple[int, int] | None:

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from glassviz.errors import GlassvizError
-from glassviz.gait.contacts import DEBOUNCE_S, debounce, floor_contacts, rising_edges, share
+from glassviz.gait.contacts import (
+    DEBOUNCE_S,
+    debounce,
+    floor_contacts,
+    hopper_contacts,
+    rising_edges,
+    share,
+)
 
 DT_S = 0.02
 GEOMS = ("floor", "torso", "nose", "pelvis", "thigh", "calf", "foot")
@@ -109,4 +116,4 @@ def test_since_counts_from_there():
 
 def test_a_body_without_a_foot_is_refused():
     with pytest.raises(GlassvizError, match="found none of foot"):
-        floor_contacts(np.zeros((5, 5), bool), GEOMS[:5], DT_S)
+        hopper_contacts(np.zeros((5, 5), bool), GEOMS[:5], DT_S)

@@ -188,10 +188,10 @@ def test_a_number_that_is_none_is_one_clear_sentence(name, value):
     describe(changed(trace, **{name: broken}), 0)
 
 
-def test_another_body_is_refused():
+def test_a_trace_without_the_parts_of_its_body_is_refused():
     trace = clock_trace()
     header = trace.header | {"bodies": ["torso", "left_leg", "x", "y", "z"]}
-    with pytest.raises(GlassvizError, match="none of thigh: give a trace of the hopper"):
+    with pytest.raises(GlassvizError, match="none of thigh: record it again"):
         describe(replace(trace, header=header), 0)
 
 

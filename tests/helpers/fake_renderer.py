@@ -22,6 +22,9 @@ class FakeRenderer:
     def __init__(self, scene: Scene) -> None:
         self.picture = np.full((scene.height, scene.width, 3), 90, np.uint8)
 
+    def begin(self, reset_seed):
+        self.reset_seed = reset_seed
+
     def render(self, qpos, qvel):
         number = round(qpos[0] * 100)
         self.picture[:] = 90

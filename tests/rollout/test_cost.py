@@ -49,7 +49,7 @@ def test_the_cost_counts_products_and_frames() -> None:
 @pytest.mark.parametrize(
     ("episodes", "planner", "env", "found"),
     [
-        (10**9, {}, {}, "GB of hoppers and frames .*1000000000 episodes of 60 steps"),
+        (10**9, {}, {}, "GB of episodes and frames .*1000000000 episodes of 60 steps"),
         (10_000, {"samples": MAX_SAMPLES, "horizon": 100}, {}, "years|GB of candidates"),
         (100, {"samples": MAX_SAMPLES, "horizon": 100, "iterations": 1000},
          {"episode_steps": 100_000}, "years .*65536 samples over 100 steps in 1000 iterations"),

@@ -11,7 +11,8 @@ import pytest
 import tests.helpers.tiny as tiny
 from glassviz.agents import glass
 from glassviz.agents.networks import encode, init_params
-from glassviz.envs.hopper import HopperBatch, Step
+from glassviz.envs.batch import Step
+from glassviz.envs.hopper import HopperBatch
 from glassviz.rollout import rollout
 from glassviz.rollout.rollout import Actors, reset_seeds, roll_out
 
@@ -26,6 +27,9 @@ class Clock:
     a thousandth of the action's first component.
     """
 
+    geoms = bodies = ()
+    obs_dim, action_dim = 15, 4
+
     def __init__(self, num: int) -> None:
         self.num = num
         self.received: list[np.ndarray] = []
@@ -38,6 +42,12 @@ class Clock:
         reward = len(self.received) + actions[:, 0] / 1000
         self.received.append(actions)
         return self._show(reward)
+
+    def get_state(self) -> np.ndarray:
+        return np.zeros((self.num, 0))
+
+    def set_state(self, state: np.ndarray) -> Step:
+        return self._show(np.zeros(self.num))
 
     def _show(self, reward: np.ndarray) -> Step:
         t = len(self.received)

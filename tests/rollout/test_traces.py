@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import tests.helpers.tiny as tiny
-from glassviz import checkpoints
+from glassviz import checkpoints, envs
 from glassviz.agents.networks import batching_is_faster, init_params
 from glassviz.envs.hopper import HopperBatch
 from glassviz.errors import GlassvizError
@@ -202,7 +202,7 @@ def test_only_the_missing_episodes_are_rolled_out(checkpoint, tmp_path, monkeypa
     traces_of([checkpoint], options, tmp_path)
     hoppers: list[int] = []
     monkeypatch.setattr(
-        traces, "HopperBatch", lambda env, num: (hoppers.append(num), HopperBatch(env, num))[1]
+        envs, "make", lambda env, num: (hoppers.append(num), HopperBatch(env, num))[1]
     )
     [run] = traces_of([checkpoint], dataclasses.replace(options, episodes=5), tmp_path)
     assert hoppers == [3] and run.trace.episodes == 5

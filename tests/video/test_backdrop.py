@@ -21,7 +21,7 @@ def picture(background, width=160, height=120, window=FULL_VIEW, camera="cam0", 
     model = load_model("dm_control")
     qpos = model.qpos0.copy()
     qpos[1] += lift_m
-    scene = Scene("dm_control", camera, width, height, "fast", window, background)
+    scene = Scene("hopper-hop", "dm_control", camera, width, height, "fast", window, background)
     with MujocoRenderer(scene) as renderer:
         return renderer.render(qpos, np.zeros(model.nv)).astype(int)
 
@@ -47,7 +47,7 @@ def test_white_is_white_but_for_the_body_and_the_line_of_the_floor(lift_m):
 
 def test_backgrounds_differ_and_sky_is_the_usual():
     pictures = [picture(each) for each in BACKGROUNDS]
-    usual = Scene("dm_control", "cam0", 64, 48, "fast")
+    usual = Scene("hopper-hop", "dm_control", "cam0", 64, 48, "fast")
     assert usual.background == "sky"
     for one, other in [(0, 1), (0, 2), (1, 2)]:
         assert np.abs(pictures[one] - pictures[other]).mean() > 10

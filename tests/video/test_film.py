@@ -183,7 +183,7 @@ def test_options_that_do_not_fit_are_refused_before_anything_is_drawn(tmp_path, 
 
 
 def test_traces_of_different_kinds_do_not_go_into_one_film(tmp_path):
-    with pytest.raises(UsageError, match="one physics profile and frame rate"):
+    with pytest.raises(UsageError, match="one body, physics profile and frame rate"):
         make(tmp_path / "film.mp4", [clock_trace(), clock_trace(physics="playground")])
     with pytest.raises(UsageError, match="at least one trace"):
         make(tmp_path / "film.mp4", [])

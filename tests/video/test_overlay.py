@@ -10,7 +10,7 @@ from glassviz.errors import UsageError
 from glassviz.palette import NO_CLUSTER_COLOR, label_color, to_rgb
 from glassviz.video.clip import Clip
 from glassviz.video.overlay import (
-    FOOT_COLOR,
+    FOOT_COLORS,
     LANE_COLOR,
     MIN_HEIGHT,
     MIN_WIDTH,
@@ -129,8 +129,8 @@ def test_the_timeline_shows_label_and_contacts_of_every_frame():
         column = round((t + 0.5) / frames * label.shape[0])
         assert tuple(label[column].tolist()) == to_rgb(label_color(int(trace.label[0, t])))
         for row, touching, color in (
-            (foot, clip.foot, FOOT_COLOR),
-            (other, clip.other, OTHER_COLOR),
+            (foot, clip.contacts[:, 0], FOOT_COLORS[0]),
+            (other, clip.contacts[:, 1], OTHER_COLOR),
         ):
             expected = to_rgb(color if touching[t] else LANE_COLOR)
             assert tuple(row[column].tolist()) == expected
@@ -198,7 +198,7 @@ def test_the_floor_itself_is_no_part_of_the_body():
     contacts = np.zeros_like(trace.contacts)
     contacts[..., trace.header["geoms"].index("floor")] = True
     clip = Clip.of(dataclasses.replace(trace, contacts=contacts), 0)
-    assert not clip.foot.any() and not clip.other.any()
+    assert not clip.contacts[:, 0].any() and not clip.contacts[:, 1].any()
 
 
 def test_the_return_includes_the_frames_own_reward_and_ends_at_the_episodes_return():

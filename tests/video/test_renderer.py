@@ -15,7 +15,9 @@ def test_a_sky_that_is_drawn_once_changes_no_pixel(window, monkeypatch):
     choose_backend()
 
     def pictures():
-        with MujocoRenderer(Scene("dm_control", "cam0", 160, 120, "fast", window)) as renderer:
+        with MujocoRenderer(
+            Scene("hopper-hop", "dm_control", "cam0", 160, 120, "fast", window)
+        ) as renderer:
             return [renderer.render(*state).copy() for state in STATES]
 
     quick = pictures()

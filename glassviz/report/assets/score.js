@@ -96,7 +96,8 @@ export class Score extends View {
     });
     this.caption.replaceChildren(
       ...(run.labels_from === "none" ? [] : ["Gait: ", ...key, el("br")]),
-      "Height: torso over foot. Value: the return-to-go that the controller predicts, ± its spread, " +
+      run.height_over ? `Height: torso over ${run.height_over}. ` : "",
+      "Value: the return-to-go that the controller predicts, ± its spread, " +
       "and the realised one (dashed). In a window, lanes fit what it shows. Click or drag to go there.");
   }
 

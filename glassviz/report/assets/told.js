@@ -4,9 +4,13 @@ export const gaitName = (gait) => (gait === NONE ? "opening" : page.gaitPhases[g
 
 /** Names, values and units of what was measured at a frame. */
 export function readouts(episode, t) {
-  return [
+  // Not every body has a height and a speed.
+  const ofTorso = Number.isFinite(episode.height[t]) ? [
     ["height", episode.height[t].toFixed(2), "m"],
     ["speed", episode.speed[t].toFixed(2), "m/s"],
+  ] : [];
+  return [
+    ...ofTorso,
     ["value", `${episode.value[t].toFixed(1)} ± ${episode.spread[t].toFixed(1)}`, ""],
     ["realised", episode.to_go[t].toFixed(1), ""],
     ["reward", episode.reward[t].toFixed(2), ""],

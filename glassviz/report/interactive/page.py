@@ -12,6 +12,7 @@ from jaxtyping import Float32, Int, Int16, UInt8
 from glassviz import environment
 from glassviz.compare import matching
 from glassviz.compare.matching import MatchedBy, ProbeSet, match_labels
+from glassviz.envs.bodies import HOPPER
 from glassviz.errors import GlassvizError
 from glassviz.maps.coordinates import MAX_POINTS, MapOptions, Method
 from glassviz.maps.features import return_to_go
@@ -35,12 +36,12 @@ from glassviz.video.backdrop import Background
 from glassviz.video.clip import CONTROLLER_NAMES, Clip
 from glassviz.video.encode import Encoder, frame_rate, pack
 from glassviz.video.renderer import (
-    BODY_VIEW,
     FrameRenderer,
     MujocoRenderer,
     OpenRenderer,
     Renderers,
-    Scene,
+    body_view,
+    scene_of,
 )
 
 NO_STATE = 255
@@ -164,6 +165,7 @@ class RunView:
         name, controller: as in the table; unique together.
         checkpoint: hash. Labels of two runs are the same if it and `labels_from` are.
         labels_from: `glass`, `fitted` or `none`.
+        height_over: what heights are measured from; empty for a body without a height.
         states: states that occur, in ascending order.
         answers: to questions about gait, labels, return and value.
     """
@@ -173,6 +175,7 @@ class RunView:
     by: str
     checkpoint: str
     labels_from: str
+    height_over: str
     basin: str
     tone: Tone
     reasons: tuple[str, ...]
@@ -211,7 +214,8 @@ class InteractivePage:
         films: MP4 files by key.
         no_films: why films are missing; None if none is.
         matches: matching labels of every two checkpoints that can be compared.
-        gait_phases: name and colour of each index in `EpisodeView.gait`.
+        gait_phases: name and colour of each index in `EpisodeView.gait`, which is one of
+            `SHOWN_PHASES`.
         versions: versions of glassviz and its platform.
     """
 
@@ -260,8 +264,7 @@ class Projectionist(Renderers):
     ) -> bytes | None:
         """MP4 film of an episode, counted from 0; None if it cannot be drawn."""
         try:
-            physics = trace.header["env"]["physics"]
-            scene = Scene(physics, "cam0", *DRAWN, "fast", BODY_VIEW, self._background)
+            scene = scene_of(trace, *DRAWN, "fast", body_view(trace), self._background)
             return _film(trace, episode, self.of(scene), self._background, on_frame)
         except GlassvizError as error:
             self.failure = str(error)
@@ -276,6 +279,7 @@ def _film(
     on_frame: Callable[[], None],
 ) -> bytes:
     clip = Clip.of(trace, episode)
+    renderer.begin(clip.reset_seed)
     fps, _ = frame_rate(trace.frame_dt_s, 1.0, "mp4")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "film.mp4"
@@ -293,12 +297,16 @@ States = UInt8[np.ndarray, "episodes frames"]
 
 
 def graph_of(
-    state: States, phase: Float32[np.ndarray, "episodes frames"], keys: Sequence[int]
+    state: States,
+    phase: Float32[np.ndarray, "episodes frames"],
+    keys: Sequence[int],
+    ordered: bool = True,
 ) -> Graph:
     """Switches between the states of a run, over all its episodes.
 
     `state` is that of every frame, `NO_STATE` for none and in the initial transient; `phase` is in
-    [0, 1), NaN outside of gait cycles; `keys` are the numbers that states are shown with.
+    [0, 1), NaN outside of gait cycles; `keys` are the numbers that states are shown with; `ordered`
+    is whether the body has gait cycles that give them an order.
     """
     states = len(keys)
     path = np.where(state == NO_STATE, -1, state.astype(np.int64))
@@ -313,7 +321,7 @@ def graph_of(
         for i, j in np.argwhere(counts > 0).tolist()
     )
     named = dominant and replace(dominant, states=tuple(keys[i] for i in main))
-    return Graph(_around_the_cycle(state, phase, states), edges, captions.switches(named))
+    return Graph(_around_the_cycle(state, phase, states), edges, captions.switches(named, ordered))
 
 
 def _around_the_cycle(
@@ -415,8 +423,16 @@ and browns for the fallen one.
 They are duller than the colours of labels, and distinguishable with defective colour vision."""
 
 
+NOT_JUDGED = "gait not judged", "#B8BCC4"
+"""Name and colour of all frames of a body without gait phases."""
+
+SHOWN_PHASES = (*zip(GAIT_PHASES, PHASE_COLORS, strict=True), NOT_JUDGED)
+
+
 def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes frames"]:
-    """Index in `GAIT_PHASES` of every frame; `NO_STATE` in the initial transient."""
+    """Index in `SHOWN_PHASES` of every frame; `NO_STATE` in the initial transient."""
+    if not trace.body.judged:
+        return np.full(trace.label.shape, len(GAIT_PHASES), np.uint8)
     rows = [phases_of(trace, each.episode, each.gait) for each in run.episodes]
     return _numbered(np.stack(rows))
 
@@ -433,7 +449,7 @@ def states_of(
     else:
         value = gait
         occurring = np.unique(value[value != NO_STATE]).tolist()
-        looks = [(str(k + 1), GAIT_PHASES[k], PHASE_COLORS[k]) for k in occurring]
+        looks = [(str(k + 1), *SHOWN_PHASES[k]) for k in occurring]
     number = np.full(NO_STATE + 1, NO_STATE, np.uint8)
     number[occurring] = np.arange(len(occurring))
     state = number[value]
@@ -495,6 +511,7 @@ def compose(
                         keys[episode] = f"{trace.sha256[:12]}-{episode + 1}"
                         found[keys[episode]] = film
                 runs[id(row)] = _run(row, places, i, chosen[id(row)], keys)
+    unjudged = any(not row.trace.body.judged for row in assessed)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=printable(command, limit=len(command)),
@@ -507,7 +524,7 @@ def compose(
         films=found,
         no_films=projectionist.failure,
         matches=matches_of(assessed),
-        gait_phases=tuple(zip(GAIT_PHASES, PHASE_COLORS, strict=True)),
+        gait_phases=SHOWN_PHASES if unjudged else SHOWN_PHASES[: len(GAIT_PHASES)],
         versions=environment.versions(),
     )
 
@@ -528,11 +545,18 @@ def _by_checkpoint(rows: Sequence[Run]) -> list[list[Run]]:
     return list(groups.values())
 
 
+def _height_over(trace: Trace) -> str:
+    if "height" in trace.unknown:
+        return ""
+    return "foot" if trace.body.name == HOPPER else "floor"
+
+
 def _run(
     row: Run, places: Places, number: int, chosen: Sequence[int], films: dict[int, str]
 ) -> RunView:
     run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
+    judged = run.episodes[0].gait.judged
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
     phase = phase.astype(np.float32)
@@ -569,6 +593,7 @@ def _run(
         by=CONTROLLER_NAMES.get(run.controller, run.controller),
         checkpoint=run.checkpoint_sha256,
         labels_from=run.labels_from,
+        height_over=_height_over(trace),
         basin=majority(run.basin.name, run.basin.split),
         tone=tone_of(run.basin.name),
         reasons=basin_reasons(run.basin),
@@ -577,7 +602,7 @@ def _run(
         dt_s=run.frame_dt_s,
         states=states,
         map=places.of(number, states),
-        graph=graph_of(path, phase, [int(each.key) for each in states]),
+        graph=graph_of(path, phase, [int(each.key) for each in states], judged),
         answers=answers_of(row),
         shown=tuple(shown),
     )

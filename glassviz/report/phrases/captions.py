@@ -227,9 +227,9 @@ def no_strip(error: Exception) -> str:
     return f"No film strip: {error}"
 
 
-def frame_alt(time_s: float, label: int | None, phase: float | None) -> str:
+def frame_alt(body: str, time_s: float, label: int | None, phase: float | None) -> str:
     """Alt text of one picture of a film strip."""
-    text = f"the hopper at {time_s:.2f} s"
+    text = f"the {body} at {time_s:.2f} s"
     if label is not None:
         text += f", label {label}"
     return text if phase is None else f"{text}, phase {phase:.2f} of the gait cycle"
@@ -238,12 +238,14 @@ def frame_alt(time_s: float, label: int | None, phase: float | None) -> str:
 # Interactive page ---------------------------------------------------------------------------------
 
 
-def switches(dominant: Cycle | None) -> str:
-    """Caption of a graph of switches, with its dominant cycle in dark."""
-    text = (
-        "Size: share of the time. Width: share of the switches. Clockwise in the order of the gait "
-        "cycle, from touchdown at the top."
-    )
+def switches(dominant: Cycle | None, cycles: bool) -> str:
+    """Caption of a graph of switches, with its dominant cycle in dark.
+
+    `cycles` is whether the body has gait cycles that give the states an order.
+    """
+    text = "Size: share of the time. Width: share of the switches."
+    if cycles:
+        text += " Clockwise in the order of the gait cycle, from touchdown at the top."
     if dominant:
         cycle, share = cycle_text(dominant), percent(dominant.share)
         text += f" Dark: {cycle}, with {share} of the switches."

@@ -14,7 +14,7 @@ from glassviz.metrics.labels import LabelName
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import LabelAnswers
 from glassviz.report.phrases.numbers import majority, shown_return
-from glassviz.report.phrases.verdicts import shown_basin
+from glassviz.report.phrases.verdicts import not_judged, shown_basin
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
@@ -171,25 +171,49 @@ def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, s
 
     Questions about labels are asked of agents with labels.
     """
-    gaits = [episode.gait_answers for episode in run.episodes]
+    gaits = [episode.gait_answers for episode in run.episodes if episode.gait_answers]
     labels = [episode.label_answers for episode in run.episodes if episode.label_answers]
     of_labels: list[tuple[str, Callable[[RunStability], str]]] = [
         ("How many labels?", _visited),
-        ("In step with the gait?", lambda _: _in_step(labels)),
-        ("Which phase is each label?", _names),
-        ("Same phase map in all episodes?", _same_map),
+        *(
+            (
+                ("In step with the gait?", lambda _: _in_step(labels)),
+                ("Which phase is each label?", _names),
+                ("Same phase map in all episodes?", _same_map),
+            )
+            if gaits
+            else ()
+        ),
         ("One label nearly all the time?", lambda run: _dominant(run, labels)),
     ]
+    of_gaits = (
+        (
+            ("Forward or in place?", _course(gaits)),
+            ("Rhythmic?", _rhythm(gaits)),
+            ("How does it fall?", _falls(gaits)),
+            ("How far does it get before it falls?", _first_falls(gaits)),
+            ("Hops per second?", _hops(gaits)),
+        )
+        if gaits
+        else (("How does it move?", _moves(run)),)
+    )
     return [
-        ("Forward or in place?", _course(gaits)),
-        ("Rhythmic?", _rhythm(gaits)),
-        ("How does it fall?", _falls(gaits)),
-        ("How far does it get before it falls?", _first_falls(gaits)),
-        ("Hops per second?", _hops(gaits)),
+        *of_gaits,
         *((question, answer(run)) for question, answer in of_labels if labels),
         ("Return per episode?", _returns(run, recorded)),
         ("Does it get the return it predicts?", _calibration(run)),
     ]
+
+
+def _moves(run: RunStability) -> str:
+    """How a body moves whose gaits are not judged."""
+    gaits = [episode.gait for episode in run.episodes]
+    judged = not_judged(gaits[0].body.name)
+    distances = [each.distance_m for each in gaits if each.distance_m is not None]
+    speeds = [each.mean_speed_mps for each in gaits if each.mean_speed_mps is not None]
+    if not distances:
+        return judged
+    return f"{judged} On average {fmean(distances):.1f} m at {fmean(speeds):.2f} m/s."
 
 
 def _course(gaits: list[GaitAnswers]) -> str:

@@ -40,9 +40,16 @@ CARRIES = 0.05
 
 def gait_reason(verdict: GaitVerdict) -> str:
     """Reason for the verdict on the gait of an episode, in one sentence."""
+    if not verdict.gait.judged:
+        return not_judged(verdict.gait.body.name)
     if verdict.nearest:
         return f"Possibly a {verdict.nearest}: {' and '.join(map(_unclear, verdict.unclear))}."
     return _describe(verdict.name, verdict.gait)
+
+
+def not_judged(body: str) -> str:
+    """That there are no rules for gaits of a body."""
+    return f"Gaits of this body ({body}) are not judged."
 
 
 def _unclear(criterion: Criterion) -> str:
@@ -62,12 +69,12 @@ def _describe(name: GaitName, gait: Gait) -> str:
         case "knee-walk":
             carriers = [geom for geom in BODY if (gait.geom_shares[geom] or 0) >= CARRIES]
             return (
-                f"Moves forward at {gait.mean_speed_mps:.2f} m/s in cycles of "
+                f"Moves forward at {_figure(gait.mean_speed_mps, '.2f')} m/s in cycles of "
                 f"{_figure(gait.cycles.period_s, '.2f')} s; {_figure(gait.body_share, '.0%')} of "
                 f"stance on {' and '.join(carriers)}."
             )
         case "static":
-            return f"Stays in place: moves in {gait.moving_share:.0%} of frames."
+            return f"Stays in place: moves in {_figure(gait.moving_share, '.0%')} of frames."
         case "fall-recover":
             ups = sum(fall.recovery is not None for fall in gait.falls)
             manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
@@ -76,8 +83,8 @@ def _describe(name: GaitName, gait: Gait) -> str:
         case _:
             return (
                 f"No gait matches: {_figure(gait.foot_only_share, '.0%')} of stance on the foot "
-                f"alone, standing in {gait.standing_rate:.0%} of frames, "
-                f"{gait.mean_speed_mps:.2f} m/s, {falls}."
+                f"alone, standing in {_figure(gait.standing_rate, '.0%')} of frames, "
+                f"{_figure(gait.mean_speed_mps, '.2f')} m/s, {falls}."
             )
 
 
@@ -149,6 +156,8 @@ _LABELS: dict[Verdict, str] = {
 
 def cause_words(cause: Cause) -> str:
     """Cause of a basin in a few words: `knee-walk`, `hop, labels oscillate`."""
+    if not cause.judged:
+        return "gait not judged"
     gait = "gait undetermined" if cause.gait == "undetermined" else cause.gait
     return gait if cause.labels is None else f"{gait}, {_LABELS[cause.labels]}"
 
