@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from glassviz.envs.bodies import HOPPER
-from glassviz.errors import GlassvizError
+from glassviz.errors import GlassvizError, UsageError
 from glassviz.export.product import Source
 from glassviz.figures.episode import WIDTH_MM, Signals, StripRow, film_strip, round_ticks, timeline
 from glassviz.figures.labels import label_raster
@@ -179,11 +179,16 @@ def label_poses(source: Source) -> tuple[Pose, ...]:
     """The mean pose of each label of the source's episodes.
 
     Raises:
-        UsageError: there are no labels.
+        UsageError: there are no labels, or the body is not the hopper.
         GlassvizError: there are no frames after the initial transients.
     """
     source.require_labels("poses")
-    run = source.run
+    run, body = source.run, source.trace.task.body.name
+    if body != HOPPER:
+        raise UsageError(
+            f"{run.name}: poses: expected a hopper, whose side view is known, found {body}: draw "
+            f"--strip or --gif instead"
+        )
     return mean_poses(source.trace, run.gaits, source.stability.label_names, source.episodes)
 
 
