@@ -304,6 +304,10 @@ def export(
         bool,
         typer.Option("--poses", help="Figure: the mean pose of each label, with its spread."),
     ] = False,
+    usage: Annotated[
+        bool,
+        typer.Option("--usage", help="Figure: how often runs use each label, by recipe."),
+    ] = False,
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Figure: labels, height and contacts over time.")
     ] = False,
@@ -373,6 +377,7 @@ def export(
         "gif": gif,
         "raster": raster,
         "poses": poses,
+        "usage": usage,
         "timeline": timeline,
         "all": all_ is not None,
     }
@@ -428,6 +433,10 @@ def export(
 
                 sources = _sources(rows, shown)
                 write(kinds.wall(sources, studio, speed, part_s, terminal.tell))
+            elif kind == "usage":
+                from glassviz.export import kinds
+
+                write(kinds.usage(_sources(rows, shown), figures.style, terminal.tell))
             else:
                 make = _maker(kind, studio, columns, speed, part_s, figures.style)
                 rows = opt.each_by_itself(rows, lambda run: write(make(Source.of(run, shown))))
@@ -443,7 +452,7 @@ def _kind(given: list[str], clipped: bool) -> str:
         found = " and ".join(f"--{name}" for name in given) or "none"
         raise UsageError(
             f"export: expected one of --grid, --wall, --strip, --gif, --raster, --poses, "
-            f"--timeline, --clip and --all, found {found}"
+            f"--usage, --timeline, --clip and --all, found {found}"
         )
     if clipped and given[0] in ("raster", "all"):
         raise UsageError(
@@ -495,7 +504,7 @@ def _check_size(kind: str, out: Path | None, size: tuple[int, int] | None) -> No
         FilmOptions(overlay_k=True, size=size, format=_format(None, out) if out else default)
 
 
-FIGURES = ("strip", "raster", "poses", "timeline")
+FIGURES = ("strip", "raster", "poses", "usage", "timeline")
 """Kinds that are figures; the others are films."""
 
 PICTURED = ("clip", "gif", "grid", "wall", "strip")
@@ -529,13 +538,13 @@ def _check_targets(
     figures: opt.Figures,
 ) -> None:
     """Refuse what cannot be written, once before the runs are found and once they are."""
-    from glassviz.export.product import WALL, check_ending, default_stem
+    from glassviz.export.product import TOGETHER, check_ending, default_stem
     from glassviz.files import check_folder, check_target
     from glassviz.rollout.batch import distinct_names
 
     if out:
         check_ending(kind, out)
-        paths = [out] * (1 if kind == WALL else max(len(runs), 1))
+        paths = [out] * (1 if kind in TOGETHER else max(len(runs), 1))
     else:
         check_folder(opt.RENDERS)
         controllers = [(run.controller,) for run in runs]
@@ -546,7 +555,7 @@ def _check_targets(
             default_stem(kind, name, run.controller, fitted, episode)
             for name, run in zip(names, runs, strict=True)
         ]
-        stems = stems[:1] if kind == WALL else stems
+        stems = stems[:1] if kind in TOGETHER else stems
         paths = [_named(kind, stem, runs, options, words) for stem in stems]
     opt.refuse_clash("export", paths)
     for path in paths:
@@ -557,12 +566,12 @@ def _check_targets(
 def _named(
     kind: str, stem: str, runs: Sequence["Run"], options: "RolloutOptions", words: Sequence[str]
 ) -> Path:
-    """The default file of a product; a wall is named after its runs."""
-    from glassviz.export.product import ENDINGS, WALL
+    """The default file of a product; those of several runs are named after them."""
+    from glassviz.export.product import ENDINGS, TOGETHER
 
     ending = ENDINGS[kind][0]
-    if kind == WALL:
-        return opt.output_path(WALL, runs, options, ending, words)
+    if kind in TOGETHER:
+        return opt.output_path(kind, runs, options, ending, words)
     return opt.RENDERS / f"{file_stem(stem, *words, *opt.settings_words(runs, options))}{ending}"
 
 

@@ -12,6 +12,7 @@ from glassviz.export.product import (
     FIGURES,
     GIF_BYTES,
     UNKNOWN,
+    USAGE,
     WALL,
     Product,
     Progress,
@@ -27,6 +28,7 @@ from glassviz.export.product import (
 )
 from glassviz.figures.style import PLAIN, FigureStyle, save
 from glassviz.files import DiskFullError, StrPath, check_folder, check_target
+from glassviz.report.phrases import captions
 from glassviz.report.phrases.numbers import film_facts, speed_words
 from glassviz.report.phrases.verdicts import failure
 from glassviz.rollout.batch import Failed, for_each
@@ -196,6 +198,28 @@ def wall(
     told = mosaics.wall_caption(sources, plan, colors, pace) + _behind(studio)
     caption = f"{told} {made}"
     return _mosaic(WALL, WALL, caption, sources, studio, reel)
+
+
+def usage(
+    sources: Sequence[Source],
+    look: FigureStyle = PLAIN,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Product:
+    """How often several runs use each label, by recipe and controller.
+
+    Raises:
+        GlassvizError: no run has labels.
+    """
+    from glassviz.figures.usage import caption, label_usage, usage_figure
+
+    found = label_usage([source.run for source in sources], tell)
+
+    def write(path: Path, overwrite: bool, progress: Progress) -> list[str]:
+        save(usage_figure(found, look), path, overwrite, look=look)
+        return []
+
+    made = " ".join(made_from(source, whole=True) for source in sources)
+    return Product(USAGE, USAGE, f"{caption(found, captions.shared_colors)} {made}", write)
 
 
 def _figure(

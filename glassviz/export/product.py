@@ -30,9 +30,12 @@ from glassviz.video.renderer import MujocoRenderer, OpenRenderer, Quality, Still
 
 FIGURES = (".pdf", ".svg", ".png")
 FILMS = tuple(f".{name}" for name in SPECS)
-WALL = "wall"
+WALL, USAGE = "wall", "usage"
+TOGETHER = (WALL, USAGE)
+"""Kinds that are of several runs together."""
+
 ENDINGS = {
-    **dict.fromkeys(("strip", "timeline", "raster", "poses", "graph", "map"), FIGURES),
+    **dict.fromkeys(("strip", "timeline", "raster", "poses", USAGE, "graph", "map"), FIGURES),
     **dict.fromkeys(("clip", "grid", WALL), FILMS),
     "gif": (".gif",),
 }
