@@ -549,7 +549,7 @@ def _embeddings(place: str, state: State) -> np.ndarray | None:
 
 @cache
 def _sets() -> dict[str, list[Any]]:
-    return tomllib.loads((Path(__file__).parent / "task_sets.toml").read_text())
+    return tomllib.loads((Path(__file__).parent / "task_sets.toml").read_text("utf-8"))
 
 
 def _suite() -> list[TaskSize]:

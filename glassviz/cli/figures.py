@@ -47,7 +47,7 @@ def graph(
             "that Glass is trained on (soft-train), or shares of time (flow)."
         ),
     ] = "jump",
-    sort: Annotated[
+    order: Annotated[
         Literal["cycle", "share", "number"],
         typer.Option(
             help="Order of labels around the graph and of the rows of matrices: along the gait "
@@ -121,7 +121,7 @@ def graph(
         check([])
     shown = Names.load(names)
     with listener("counting", check if writes else lambda runs: None, shown) as callbacks:
-        rows = graph_all(targets, options, mode, traces, labels, callbacks, sort)
+        rows = graph_all(targets, options, mode, traces, labels, callbacks, order)
     difference = _difference(rows) if compare else None
     drawn = _by_stem(rows, difference)
     runs = [row.run for row in rows if isinstance(row, Graphed)]

@@ -69,7 +69,7 @@ class SuiteBatch:
     >>> walkers.reset(seeds=[0, 1]).obs.shape
     (2, 24)
     >>> step = walkers.step(np.zeros((2, walkers.action_dim)))
-    >>> step.reward.shape, float(step.time[0])
+    >>> step.reward.shape, round(float(step.time[0]), 3)
     ((2,), 0.05)
 
     Raises:

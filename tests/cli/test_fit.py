@@ -273,7 +273,7 @@ def test_an_agent_without_glass_is_fitted_judged_and_filmed(tmp_path, monkeypatc
     )
 
     shown = ("--overlay-k", "--labels", file, "--size", "320x240")
-    assert "renders/bare-pi-fitted-2episodes-40steps.mp4: 80 frames" in glassviz(
+    assert "renders/bare-pi-fitted-320x240-2episodes-40steps.mp4: 80 frames" in glassviz(
         "render", *rolled, *shown
     )
     [path] = Path("renders/traces").glob("bare-pi-*.npz")
@@ -281,7 +281,7 @@ def test_an_agent_without_glass_is_fitted_judged_and_filmed(tmp_path, monkeypatc
     _, label = FittedLabels.load(file).labels(trace.latent)
     layout = Layout.of(320, 240)
     at = layout.margin + layout.padding + 4
-    capture = cv2.VideoCapture("renders/bare-pi-fitted-2episodes-40steps.mp4")
+    capture = cv2.VideoCapture("renders/bare-pi-fitted-320x240-2episodes-40steps.mp4")
     for wanted in label.ravel():
         _, frame = capture.read()
         chip = frame[at : at + 3, at : at + 3, ::-1].reshape(-1, 3).mean(axis=0)

@@ -512,7 +512,7 @@ def test_every_file_has_a_caption_that_says_what_it_was_made_from(full):
     files = {path.name for path in folder.iterdir()} - {CAPTIONS}
     captions = sections(folder)
     assert {name.replace("\\", "") for name in captions} == files
-    assert {path.name for path in made.written} == files and len(files) == 20
+    assert {path.name for path in made.written} == files and len(files) == 22
     for name, caption in captions.items():
         for part in ("checkpoint ", "trace ", "seed ", "episode", "gait cycle", "labels: "):
             assert part in caption, (name, part)
@@ -531,13 +531,14 @@ def test_what_cannot_be_made_is_named_with_its_reason(full):
     assert set(made.left_out) == {
         "torn",
         "raster of plain, planner (mppi)",
+        "poses of plain, planner (mppi)",
         "graph of plain, planner (mppi)",
         f"graph of {printable(HOSTILE)}, planner (mppi)",  # Its trace holds no partition.
         "grid of plain, planner (mppi)",
     }
     text = (folder / CAPTIONS).read_text()
     assert "## Not made" in text and "torn: no trace" in text and "glassviz fit" in text
-    assert sum("not made" in line for line in told) == 5
+    assert sum("not made" in line for line in told) == 6
 
 
 def test_a_set_that_was_interrupted_is_gone_on_with(full, studio):
@@ -547,7 +548,7 @@ def test_a_set_that_was_interrupted_is_gone_on_with(full, studio):
     text = (folder / CAPTIONS).read_text()
     gone.unlink()
     made = export_all(rows, folder, studio)
-    assert made.written == (gone,) and len(made.kept) == 19
+    assert made.written == (gone,) and len(made.kept) == 21
     after = {path: path.stat().st_mtime_ns for path in folder.iterdir() if path.name != CAPTIONS}
     assert {path for path in after if after[path] != before[path]} == {gone}
     assert sorted((folder / CAPTIONS).read_text().split("\n")) == sorted(text.split("\n"))

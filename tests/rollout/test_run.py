@@ -66,13 +66,13 @@ def reads(monkeypatch) -> Counter:
 def described(monkeypatch) -> list:
     """Grows with every gait that is described."""
     calls: list = []
-    floor_contacts = gait_module.floor_contacts
+    hopper_contacts = gait_module.hopper_contacts
 
     def counted(*arguments):
         calls.append(arguments)
-        return floor_contacts(*arguments)
+        return hopper_contacts(*arguments)
 
-    monkeypatch.setattr(gait_module, "floor_contacts", counted)
+    monkeypatch.setattr(gait_module, "hopper_contacts", counted)
     return calls
 
 
