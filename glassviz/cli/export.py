@@ -385,6 +385,8 @@ def export(
     part_s = None if clip is None else opt.part_of_episode(clip)
     picture = None if size is None else opt.picture_size(size)
     _refuse(kind, out, columns != 6, speed, picture, background)
+    if kind == "usage" and episode is not None:
+        raise UsageError("--usage: counts all episodes, found --episode: drop it")
     _refuse_style(kind, figures)
     from glassviz.video.opengl import prefer_backend
 
@@ -398,12 +400,7 @@ def export(
         find_ffmpeg()
     _check_size(kind, out, picture)
     options = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     shown = None if episode is None else episode - 1
     words = opt.film_words(part_s, picture, background)
@@ -711,12 +708,7 @@ def rerun(
 
     find_ffmpeg()
     options = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     shown = [] if episode is None else [f"episode{episode}"]
 

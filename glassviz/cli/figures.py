@@ -105,12 +105,7 @@ def graph(
         check_format(out)
     _check_panels(figures, compare)
     options = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     writes = out is not None or not to_json
 
@@ -355,12 +350,7 @@ def latent_map(
 
     shown = Names.load(names)
     rollout = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     options = MapOptions(method, map_seed, joint or "latent", max_points, place_rest)
 

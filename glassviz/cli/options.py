@@ -17,6 +17,7 @@ from glassviz.agents.config import (
     MAX_HORIZON,
     MAX_ITERATIONS,
     MAX_SAMPLES,
+    UNSAID,
     Layout,
     Unsaid,
 )
@@ -535,8 +536,10 @@ def _font(text: str) -> tuple[str, float]:
     return name.strip() or FONT, points
 
 
-def rollout_options(controller: ControllerChoice, **options: Any) -> "RolloutOptions":
-    """What `--controller` and other options of roll-outs ask for.
+def rollout_options(
+    controller: ControllerChoice, unsaid: Unsaid = UNSAID, **options: Any
+) -> "RolloutOptions":
+    """What `--controller`, options of the agent and other options of roll-outs ask for.
 
     With `episodes` None, as many as it takes to settle the verdicts.
     """
@@ -545,7 +548,7 @@ def rollout_options(controller: ControllerChoice, **options: Any) -> "RolloutOpt
 
     if options.get("episodes", MOST) is None:
         options |= {"episodes": MOST, "early": True}
-    return RolloutOptions(controllers=controllers(controller), **options)
+    return RolloutOptions(controllers=controllers(controller), unsaid=unsaid, **options)
 
 
 def output_path(

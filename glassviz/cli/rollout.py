@@ -201,12 +201,7 @@ def fit(
     opt.check_table("fit", FIT_COLUMNS, sort, brief, to_json)
     opt.check_latex(latex, overwrite)
     options = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     fitting = FitOptions(prototypes, _clusters(clusters), fit_seed, refits)
     with listener("fitting") as callbacks:

@@ -127,12 +127,7 @@ def stability(
         for name in (*written, documents.HISTORY_FILE) if history else written:
             check_target(folder / name, overwrite)
     options = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     targets = with_history(targets) if history else targets
     rows = assess_with_progress(targets, options, traces, jobs, labels, names=names)
@@ -265,12 +260,7 @@ def report(
     if interactive and films:
         find_ffmpeg()
     options = opt.rollout_options(
-        controller,
-        episodes=episodes,
-        seed=seed,
-        steps=steps,
-        precision=precision,
-        unsaid=unsaid,
+        controller, unsaid, episodes=episodes, seed=seed, steps=steps, precision=precision
     )
     kind = "interactive" if interactive else "report"
     targeted: list[Path] = []

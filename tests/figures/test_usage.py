@@ -74,3 +74,9 @@ def test_the_command_writes_one_figure_of_all_runs(tmp_path):
     done = invoke("export", *paths, "--usage", "-o", target)
     assert target.read_bytes().startswith(b"%PDF")
     assert "Share of the frames of each label" in done.stdout
+
+
+def test_usage_counts_all_episodes_and_says_so(tmp_path):
+    [path] = written(tmp_path, "a")
+    done = invoke("export", path, "--usage", "--episode", 1, "-o", tmp_path / "a.pdf", code=2)
+    assert "--usage: counts all episodes" in done.output
