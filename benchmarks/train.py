@@ -10,6 +10,7 @@ Sections:
     parts      the parts of an update, each alone
     seeds      five seeds in one call, against five calls, and against one call with all at once
     round      what else a round of training does: actions, physics, sampling
+    variants   K updates without a part, in other programs, with other options of the compiler
     precision  losses with products in bfloat16, from the same start on the same batches
 
 Contestants take turns (`turns.py`); figures are medians over the rounds, ratios are medians of each
@@ -33,6 +34,7 @@ import numpy as np
 import turns
 import update_parts
 import update_transcription
+import update_variants
 from update_contestants import Setup, schedule, set_up, shipped, transcribe, transcribed, vectorised
 
 from glassviz.agents.networks import stack
@@ -111,6 +113,12 @@ def compare_updates(setup: Setup, options: argparse.Namespace) -> dict[str, Any]
     return {"flop": flop, "flop_counted_by_xla": counted, "disagreement": apart, "rows": rows}
 
 
+def compare_variants(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
+    """Other ways to make K updates, against the shipped one."""
+    runs = update_variants.variants(setup, options.updates)
+    return _print_shares(turns.measure(runs, options.rounds), update_variants.SHIPPED, options)
+
+
 def compare_parts(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
     """Parts of an update against an update."""
     train, batches = setup.train, setup.sample(options.updates)
@@ -122,10 +130,17 @@ def compare_parts(setup: Setup, options: argparse.Namespace) -> dict[str, Any]:
         for name, part in parts.items()
     }
     times = turns.measure({SHIPPED: shipped(train, [setup.state], batches), **runs}, options.rounds)
+    return _print_shares(times, SHIPPED, options)
+
+
+def _print_shares(
+    times: dict[str, turns.Times], base: str, options: argparse.Namespace
+) -> dict[str, Any]:
+    """One row per contestant: its time for an update, and that time over `base`'s."""
     print(f"{'of an update':24}{'ms':>8}{'CPU ms':>8}{'of update':>11}{'by CPU':>8}")
     rows = {}
     for name, own in times.items():
-        share = own.over(times[SHIPPED])
+        share = own.over(times[base])
         wall, cpu = own.wall_ms / options.updates, own.cpu_ms / options.updates
         print(f"{name:24}{wall:8.2f}{cpu:8.2f}{share[0]:11.2f}{share[1]:8.2f}")
         rows[name] = dict(wall_ms=wall, cpu_ms=cpu, share=share)
@@ -244,6 +259,7 @@ def main() -> None:
 SECTIONS = {
     "updates": compare_updates,
     "parts": compare_parts,
+    "variants": compare_variants,
     "seeds": compare_seeds,
     "round": compare_round,
     "precision": compare_precision,
