@@ -419,7 +419,7 @@ def read_checkpoint(path: Path) -> None:
     from glassviz.checkpoints.summary import summarise
     from glassviz.report.serialize import as_json
 
-    unsaid = Unsaid(task="task-1") if path.suffix == ".pt" else UNSAID
+    unsaid = Unsaid(("task-1",)) if path.suffix == ".pt" else UNSAID
     as_json(summarise(checkpoints.load(path, unsaid)))
 
 

@@ -691,7 +691,7 @@ class Comparison:
 def load(
     path: StrPath | Sequence[StrPath],
     *,
-    task: str | None = None,
+    task: str | Sequence[str] = (),
     action_repeat: int | None = None,
     episode_steps: int | None = None,
     layout: Layout | None = None,
@@ -703,7 +703,8 @@ def load(
     Args:
         path: a native checkpoint (.safetensors), a published one (.pkl), one of TD-MPC2 (.pt), a
             trace (.npz), a run folder, a folder or pattern of these, or a list.
-        task: of a checkpoint that does not say it; of a multitask agent, the one to take.
+        task: of a checkpoint that does not say it; of a multitask agent, the one to take, or
+            several, each as an agent of its own.
         action_repeat, episode_steps, layout: what else such a checkpoint does not say; by default
             as its family has it.
 
@@ -711,8 +712,9 @@ def load(
         GlassvizError: there is no such file, it is of another kind or damaged.
         UsageError: there are checkpoints and traces among the files, or a checkpoint needs a task.
     """
-    unsaid = Unsaid(task, action_repeat, episode_steps, layout)
-    found = find_targets(path)
+    tasks = (task,) if isinstance(task, str) else tuple(task)
+    unsaid = Unsaid(tasks, action_repeat, episode_steps, layout)
+    found = find_targets(path, unsaid=unsaid)
     targets = []
     for target in found:
         if isinstance(target, Failed):
@@ -728,7 +730,7 @@ def load(
     if traces:
         opened = [Rollout.load(each.path) for each in targets]
         return opened[0] if len(opened) == 1 else Rollouts(opened)
-    agents = [Run.load(each.path, unsaid) for each in targets]
+    agents = [Run.load(each.path, each.unsaid) for each in targets]
     named = [
         replace(run, name=each.named(run.name)) for each, run in zip(targets, agents, strict=True)
     ]

@@ -4,13 +4,13 @@ import dataclasses
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from annotated_types import Interval
 
-from glassviz.errors import GlassvizError
-from glassviz.text import printable
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.text import listed, printable
 from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Share
 
 Family = Literal["glass", "tdmpc2"]
@@ -43,16 +43,36 @@ class Unsaid:
     """What a checkpoint of others does not say and a user may; None for the default.
 
     Attributes:
-        task: of the agent; of a multitask agent, the task to read.
+        tasks: of the agent, one; of a multitask agent, the tasks to read, each as an agent.
         action_repeat: physics steps per decision.
         episode_steps: decisions per episode.
         layout: of the parameters' names, where it is not as recognised.
     """
 
-    task: str | None = None
+    tasks: tuple[str, ...] = ()
     action_repeat: int | None = None
     episode_steps: int | None = None
     layout: Layout | None = None
+
+    @property
+    def task(self) -> str | None:
+        """The task of one agent; None if it is not said.
+
+        Raises:
+            UsageError: there are several.
+        """
+        if len(self.tasks) > 1:
+            raise UsageError(
+                f"--task: expected one task where one agent is read, found {listed(self.tasks)}: "
+                f"name one of them"
+            )
+        return self.tasks[0] if self.tasks else None
+
+    def each(self) -> tuple[Self, ...]:
+        """What is not said of the agent of each task; itself where there is one, or none."""
+        if len(self.tasks) < 2:
+            return (self,)
+        return tuple(replace(self, tasks=(task,)) for task in dict.fromkeys(self.tasks))
 
 
 UNSAID = Unsaid()

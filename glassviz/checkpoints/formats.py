@@ -138,7 +138,9 @@ def convert_all(
     for target in targets.values():
         check_target(target, overwrite)
     return [
-        convert(source, target, unsaid=replace(unsaid, task=task), half=half, overwrite=overwrite)
+        convert(
+            source, target, unsaid=replace(unsaid, tasks=(task,)), half=half, overwrite=overwrite
+        )
         for task, target in targets.items()
     ]
 

@@ -125,7 +125,8 @@ def render(
         side_by_side=side_by_side,
         overwrite=overwrite,
     )
-    acting = _acting(controller, side_by_side and len(found) == 1)
+    agents = len(found) * len(unsaid.each())
+    acting = _acting(controller, side_by_side and agents == 1)
     planned = {"episodes": episode or episodes, "steps": steps, "unsaid": unsaid} | given
     planned |= {"seed": seed or 0}
     films = _recorded(found, acting, planned, options, labels, out, traces, names)

@@ -373,10 +373,11 @@ _UNSAID = "What a checkpoint of others does not say"
 _AGENT_OPTIONS: dict[str, tuple[Any, Any]] = {
     "task": (
         Annotated[
-            str | None,
+            list[str] | None,
             typer.Option(
                 metavar="TASK",
-                help="Task of the agent, such as walker-run; of a multitask agent, which to take.",
+                help="Task of the agent, such as walker-run; of a multitask agent, which to take, "
+                "may be repeated.",
                 rich_help_panel=_UNSAID,
             ),
         ],
@@ -423,7 +424,11 @@ _AGENT_OPTIONS: dict[str, tuple[Any, Any]] = {
 
 def with_agent_options(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that reads checkpoints the options of what these do not say, as `unsaid`."""
-    return _with_options(_AGENT_OPTIONS, "unsaid", Unsaid)(command)
+    return _with_options(_AGENT_OPTIONS, "unsaid", _unsaid)(command)
+
+
+def _unsaid(task: list[str] | None, **others: Any) -> Unsaid:
+    return Unsaid(tuple(task or ()), **others)
 
 
 def _with_options(
@@ -582,8 +587,9 @@ def settings_words(
     """
     if not any(run.checkpoint for run in runs):
         return []
-    told = options.unsaid
-    words = [told.task] if told.task and not all(told.task in run.name for run in runs) else []
+    tasks = options.unsaid.tasks
+    words = [task for task in tasks[:2] if not all(task in run.name for run in runs)]
+    words += [f"{len(tasks)}tasks"] if len(tasks) > 2 else []
     words += [f"seed{options.seed}"] if options.seed else []
     if options.episodes != episodes:
         words.append("1episode" if options.episodes == 1 else f"{options.episodes}episodes")

@@ -590,7 +590,8 @@ def evaluation_listing(
 def _file_name(row: "Fresh | Failed") -> str:
     from glassviz.rollout.evaluate import Fresh
 
-    return row.target.stem if isinstance(row, Fresh) or row.name == str(row.target) else row.name
+    is_file = not isinstance(row, Fresh) and row.name == str(row.target)
+    return row.target.stem if is_file else row.name
 
 
 TOTALS_COLUMNS = ("recipe", "by", "checkpoints", "mean", "95 %", "IQM", "95 % ")

@@ -116,7 +116,7 @@ def _returns(rows: Sequence[Fresh]) -> Returns:
     rng = _rng(*(value for own in episodes for value in own))
     several = len(rows) > 1
     return Returns(
-        runs=tuple(row.target.stem for row in rows),
+        runs=tuple(row.name for row in rows),
         values=tuple(row.evaluation.mean for row in rows),
         # One checkpoint says nothing about others of its recipe.
         mean=bootstrap_interval(episodes if several else [np.mean(episodes[0])], rng),

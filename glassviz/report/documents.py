@@ -371,7 +371,7 @@ def _add_difference(network: "nx.DiGraph", found: FluxDifference) -> None:
 # Evaluation, fits and maps ------------------------------------------------------------------------
 
 EVALUATION_COLUMNS = (
-    *("checkpoint", "controller", "mean", "low", "high", "min", "max", "episodes"),
+    *("checkpoint", "task", "controller", "mean", "low", "high", "min", "max", "episodes"),
     *("recorded", "recorded_episodes", "above_recorded", "recorded_place", "error"),
     *("recipe", "recipe_checkpoints", "recipe_mean", "recipe_mean_low", "recipe_mean_high"),
     *("recipe_iqm", "recipe_iqm_low", "recipe_iqm_high", "recipe_improvements"),
@@ -410,6 +410,7 @@ def _evaluation(row: "Fresh | Failed", totals: "RecipeTotals") -> dict[str, Any]
         "recipe": row.recipe,
         "recipe_totals": _totals(row, totals),
         "precision": row.precision,
+        "task": row.env.task if row.env else None,
     }
 
 

@@ -193,6 +193,7 @@ class Fresh:
         recipe: that it was trained with; None if unknown.
         env: what it acted in, for returns of unlike ones have no common scale; None if unknown.
         precision: that it planned in, where another than its own was asked for.
+        task_name: what an agent of a multitask file is called; empty for any other.
     """
 
     target: Path
@@ -203,6 +204,12 @@ class Fresh:
     recipe: str | None = None
     env: EnvConfig | None = None
     precision: Precision | None = None
+    task_name: str = ""
+
+    @property
+    def name(self) -> str:
+        """Of the agent: of its file, or of its task in a file of several."""
+        return self.task_name or self.target.stem
 
     @property
     def interval(self) -> MeanInterval:
@@ -242,10 +249,10 @@ def reevaluate(
     `controllers`. The listener hears of decisions (`on_recording`) and the time left. `precision`
     is that of planning; by default each agent's.
     """
-    targets = find_targets(arguments, listener.tell)
+    targets = find_targets(arguments, listener.tell, unsaid)
     rows: dict[tuple[int, Controller | None], Fresh | Failed] = {}
     groups: dict[tuple[AgentConfig, tuple[Controller, ...]], dict[int, Checkpoint]] = {}
-    load = partial(_load_feasible, controllers=controllers, episodes=episodes, unsaid=unsaid)
+    load = partial(_load_feasible, controllers=controllers, episodes=episodes)
     paths = [each.target if isinstance(each, Failed) else each.path for each in targets]
     loads = for_each(targets, load, Target.failed)
     for i, (target, loaded) in enumerate(zip(targets, loads, strict=True)):
@@ -304,15 +311,14 @@ def reevaluate(
                     recipe if isinstance(recipe, str) else None,
                     checkpoint.config.env,
                     precision if controller == "mppi" else None,
+                    checkpoint.name if "tasks" in checkpoint.provenance else "",
                 )
     order = [(i, each) for i in range(len(paths)) for each in (None, *controllers)]
     return [rows[key] for key in order if key in rows]
 
 
-def _load_feasible(
-    target: Target, controllers: Sequence[Controller], episodes: int, unsaid: Unsaid
-) -> Checkpoint:
-    checkpoint = checkpoints.load(target.path, unsaid)
+def _load_feasible(target: Target, controllers: Sequence[Controller], episodes: int) -> Checkpoint:
+    checkpoint = checkpoints.load(target.path, target.unsaid)
     place, config = str(target.path), checkpoint.config
     envs.check_body(place, config)
     for controller in controllers:

@@ -1,11 +1,12 @@
 """What a RUN argument means: a trace, a checkpoint, a run folder, a folder of these, a pattern."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from glassviz.agents.config import UNSAID, Unsaid
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, as_paths, orbax_agent
 from glassviz.rollout.batch import Failed
@@ -34,10 +35,12 @@ class Target:
 
     Attributes:
         name: what tables call it; None for a trace, which knows its checkpoint's name.
+        unsaid: what the checkpoint is to be read with.
     """
 
     path: Path
     name: str | None
+    unsaid: Unsaid = UNSAID
 
     def named(self, name: str) -> str:
         """What the run of its checkpoint is called, which may call itself more than its file."""
@@ -49,7 +52,9 @@ class Target:
 
 
 def find_targets(
-    arguments: StrPath | Sequence[StrPath], tell: Callable[[str], None] = lambda line: None
+    arguments: StrPath | Sequence[StrPath],
+    tell: Callable[[str], None] = lambda line: None,
+    unsaid: Unsaid = UNSAID,
 ) -> list[Target | Failed]:
     """The traces and checkpoints that arguments lead to, in their order, each once.
 
@@ -63,6 +68,8 @@ def find_targets(
     Args:
         arguments: paths, or patterns that the shell has not expanded.
         tell: called with each choice that a user should know of.
+        unsaid: what the checkpoints' files do not say; with several tasks, a checkpoint is a target
+            for each of them.
     """
     arguments = as_paths(arguments)
     paths = [path for argument in arguments for path in _expanded(argument)]
@@ -70,10 +77,16 @@ def find_targets(
     if other and len(other) < len(paths):
         paths = [path for path in paths if path not in other]
         tell(_skipped(other))
-    found: dict[Path, Target | Failed] = {}
+    found: dict[tuple[Path, Unsaid], Target | Failed] = {}
     for path in paths:
         for each in _targets(path, tell):
-            found[each.target if isinstance(each, Failed) else each.path] = each
+            if isinstance(each, Failed):
+                found[each.target, UNSAID] = each
+            elif each.path.suffix == TRACE_SUFFIX:
+                found[each.path, UNSAID] = each
+            else:
+                for own in unsaid.each():
+                    found[each.path, own] = replace(each, unsaid=own)
     return list(found.values())
 
 

@@ -229,7 +229,7 @@ def traces_of(
 
     folder = None if folder is None else Path(folder)
     finder = _Finder(options, folder, labels, listener, fail)
-    found = find_targets(targets, listener.tell)
+    found = find_targets(targets, listener.tell, options.unsaid)
     for each in found:
         if isinstance(each, Failed):
             raise GlassvizError(each.error)
@@ -270,7 +270,7 @@ def find_runs(
         GlassvizError: no run can have such labels, or traces cannot be written.
     """
     check_labels(labels)
-    targets = find_targets(arguments, listener.tell)
+    targets = find_targets(arguments, listener.tell, options.unsaid)
     finder = _Finder(
         options, None if folder is None else Path(folder), labels, listener, Target.failed
     )
@@ -337,7 +337,7 @@ class _Finder:
             trace = self.traces.load(target.path)
             run = Run.of(trace, target.path, labels=self.labels)
             return [replace(run, traces=self.traces)]
-        checkpoint = checkpoints.load(target.path, self.options.unsaid)
+        checkpoint = checkpoints.load(target.path, target.unsaid)
         for assumption in checkpoint.assumptions:
             self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
         envs.check_body(checkpoint.name, checkpoint.config)
@@ -377,7 +377,7 @@ class _Finder:
                 steps=usable.steps if usable else None,
                 has_labels=glass is not None or self.labels != LEARNED,
                 traces=self.traces,
-                unsaid=self.options.unsaid,
+                unsaid=target.unsaid,
             )
             if self.labels == LEARNED:
                 run.clusters = glass.clusters if glass else 0

@@ -11,7 +11,7 @@ from glassviz.checkpoints import formats
 from glassviz.errors import GlassvizError
 from tests.helpers.commands import run_python
 
-TASK = Unsaid(task="walker-walk")
+TASK = Unsaid(("walker-walk",))
 RUNNING = sorted(hostile.running(Path("canary")))
 LYING = hostile.lying()
 
@@ -52,11 +52,11 @@ from glassviz.checkpoints import formats
 from glassviz.errors import GlassvizError
 
 bombs = hostile.bombs()
-formats.read(hostile.GOOD, Path("agent.pt"), Unsaid(task="walker-walk"))
+formats.read(hostile.GOOD, Path("agent.pt"), Unsaid(("walker-walk",)))
 for name, data in bombs.items():
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.process_time()
     try:
-        formats.read(data, Path(name), Unsaid(task="walker-walk"))
+        formats.read(data, Path(name), Unsaid(("walker-walk",)))
     except GlassvizError as error:
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
         print(grown, time.process_time() - start, name, error, sep=chr(9), flush=True)

@@ -20,7 +20,7 @@ from glassviz.checkpoints.official import SIZES, discount, size_class
 from glassviz.errors import GlassvizError, UsageError
 from tests.helpers.torch_files import Networks, archive, archive_of, state_of, tensor, torch_file
 
-WALKER = Unsaid(task="walker-walk")
+WALKER = Unsaid(("walker-walk",))
 PATH = Path("agent.pt")
 
 
@@ -213,7 +213,7 @@ MT80 = torch_files.networks(39, 6, tasks=80)
 def test_one_task_of_many_computes_what_the_padded_networks_compute_with_its_embedding(
     agent: Networks, task: str, row: int, obs_dim: int, action_dim: int
 ) -> None:
-    checkpoint = read(torch_file(agent), Unsaid(task=task))
+    checkpoint = read(torch_file(agent), Unsaid((task,)))
     assert (checkpoint.config.obs_dim, checkpoint.config.action_dim) == (obs_dim, action_dim)
     obs, action = inputs(agent)
     obs[:, obs_dim:], action[:, action_dim:] = 0.0, 0.0
@@ -226,22 +226,22 @@ def test_one_task_of_many_computes_what_the_padded_networks_compute_with_its_emb
 
 
 def test_tasks_of_one_file_are_different_checkpoints() -> None:
-    walk, run = (read(MT30_DATA, Unsaid(task=task)) for task in ("walker-walk", "walker-run"))
+    walk, run = (read(MT30_DATA, Unsaid((task,))) for task in ("walker-walk", "walker-run"))
     assert walk.sha256 != run.sha256 and walk.name == "agent_walker-walk"
     assert walk.provenance["source"]["sha256"] == run.provenance["source"]["sha256"]
     assert walk.provenance["tasks"] == 30
 
 
-@pytest.mark.parametrize("asked", [None, "walker-fly"])
-def test_a_missing_or_wrong_task_lists_those_that_there_are(asked: str | None) -> None:
+@pytest.mark.parametrize("asked", [(), ("walker-fly",)])
+def test_a_missing_or_wrong_task_lists_those_that_there_are(asked: tuple[str, ...]) -> None:
     with pytest.raises(UsageError, match=r"one of the 30 tasks .*walker-stand, .*pendulum-spin"):
-        read(MT30_DATA, Unsaid(task=asked))
+        read(MT30_DATA, Unsaid(asked))
 
 
 def test_action_masks_tell_the_sizes_of_tasks_that_are_not_known() -> None:
     masks = np.array([[1, 1, 0], [1, 1, 1]], np.float32)
     agent = replace(torch_files.networks(7, 3, tasks=2), masks=masks)
-    checkpoint = read(torch_file(agent), Unsaid(task="task-0"))
+    checkpoint = read(torch_file(agent), Unsaid(("task-0",)))
     assert (checkpoint.config.obs_dim, checkpoint.config.action_dim) == (7, 2)
     others = replace(MT30, masks=np.ones((30, 6), np.float32))
     assert survey_of(torch_file(others)).tasks[2].name == "task-2"

@@ -18,7 +18,7 @@ from glassviz.rollout.find import Target, find_targets
 from tests.helpers.commands import invoke
 from tests.helpers.jax_runs import write_run
 
-TASK = Unsaid(task="cheetah-run")
+TASK = Unsaid(("cheetah-run",))
 NETS = torch_files.networks(17, 6, episodic=True)
 
 

@@ -117,12 +117,30 @@ def test_a_task_of_many_is_rolled_out_under_its_own_name_and_its_trace_tells_wha
     assert "action repeat 2, 500 decisions" in assumed and "layout D" in assumed
 
 
+def test_several_tasks_of_one_file_are_several_agents(many: Path, tmp_path: Path) -> None:
+    tasks = ["--task", "walker-walk", "--task", "cheetah-run", "--task", "walker-walk"]
+    how = ["--controller", "pi", "--episodes", "2", "--traces", tmp_path]
+    rows = json.loads(invoke("stability", many, *tasks, *how, "--steps", "4", "--json").stdout)
+    assert [row["checkpoint"] for row in rows["runs"]] == ["mt30_walker-walk", "mt30_cheetah-run"]
+    found = invoke("evaluate", many, *tasks, *how[:4], "--json")
+    told = json.loads(found.stdout)
+    assert [row["task"] for row in told] == ["walker-walk", "cheetah-run"]
+    assert "mt30_cheetah-run" in invoke("evaluate", many, *tasks, *how[:4]).stdout
+
+
+def test_where_one_agent_is_read_several_tasks_are_refused(many: Path) -> None:
+    result = invoke("inspect", many, "--task", "walker-walk", "--task", "walker-run", code=2)
+    assert "--task: expected one task" in result.stderr and "walker-run" in result.stderr
+
+
 def test_a_notebook_opens_a_task_and_calls_its_agent(many: Path) -> None:
     run = gv.load(many, task="cheetah-run")
     assert run.name == "mt30_cheetah-run"
     z = run.agent.encode(np.zeros((2, 17)))
     assert run.agent.values(z, run.agent.policy(z)).shape == (3, 2)
-    same = gv.load_checkpoint(many, Unsaid(task="cheetah-run"))
+    same = gv.load_checkpoint(many, Unsaid(("cheetah-run",)))
     assert same.sha256 == run.checkpoint.sha256
     with pytest.raises(gv.UsageError, match="one of the 30 tasks"):
         gv.load(many)
+    runs = gv.load(many, task=["cheetah-run", "walker-run"])
+    assert [each.name for each in runs] == ["mt30_cheetah-run", "mt30_walker-run"]
