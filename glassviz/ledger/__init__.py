@@ -1,0 +1,1 @@
+"""The ledger: what the trainings in a tree of logs reported."""
