@@ -6,11 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import get_args
 
-from glassviz.agents.config import Task
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import MissingFileError, StrPath, as_paths, read_text
+from glassviz.ledger.phases import taken_apart
 from glassviz.ledger.rows import (
     CONTROLLERS,
     LARGEST_STEP,
@@ -182,11 +181,7 @@ def _task_of(folder: Path, seeds: Iterable[int]) -> str | None:
     found = {_configured_task(folder / f"seed_{seed}" / "train.json") for seed in seeds} - {None}
     if found:
         return found.pop() if len(found) == 1 else None
-    name = folder.resolve().name.partition("_")[0]
-    words = _WORD.findall(name)
-    if len(words) > 1 and "".join(words) == name:
-        return "-".join(words).lower()
-    return name if name in get_args(Task) else None
+    return taken_apart(folder.resolve().name).task
 
 
 def _past(path: Path) -> int:
@@ -231,9 +226,6 @@ def _merged(name: str, runs: Sequence[Run]) -> Run:
     ]
     tasks = {run.task for run in runs}
     return Run(printable(name), tuple(curves), tasks.pop() if len(tasks) == 1 else None)
-
-
-_WORD = re.compile(r"[A-Z][a-z0-9]*", re.ASCII)
 
 
 def _configured_task(path: Path) -> str | None:
