@@ -113,16 +113,26 @@ class Index:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The database; a damaged one is replaced by an empty one."""
+        """The database; a damaged one is replaced by an empty one, now or for the next time."""
         try:
             database = self._connected()
-        except sqlite3.OperationalError:  # locked, or not writable: others may use it
-            raise
-        except sqlite3.DatabaseError:
+        except sqlite3.DatabaseError as error:
+            if not self._is_damage(error):
+                raise
             self.delete()
             database = self._connected()
         with closing(database):
-            yield database
+            try:
+                yield database
+            except sqlite3.DatabaseError as error:
+                if self._is_damage(error):
+                    self.delete()
+                raise
+
+    @staticmethod
+    def _is_damage(error: sqlite3.DatabaseError) -> bool:
+        """Whether the file is damaged, rather than locked or not writable."""
+        return not isinstance(error, sqlite3.OperationalError)
 
     def _connected(self) -> sqlite3.Connection:
         self.path.parent.mkdir(parents=True, exist_ok=True)
