@@ -206,7 +206,11 @@ def _from_wide(path: Path, found: Table) -> Log:
     header = [name.strip() for name in fields_of(found.header, found.delimiter) or ()]
     if step is None:
         raise NotALogError(path, f"no log: its columns are {_columns(header)}")
-    kinds = {place: kind for place, name in enumerate(header) if (kind := controller_of(name))}
+    kinds = {
+        place: kind
+        for place, name in enumerate(header)
+        if " - " not in name and (kind := controller_of(name))
+    }
     if kinds:
         seed = found.names.index("seed") if "seed" in found.names else None
         export = "_step" in found.names or "_runtime" in found.names

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from glassviz.files import StrPath, read_text
 from glassviz.text import printable
@@ -23,6 +24,7 @@ LARGEST = 1e100
 _RESTART = re.compile(r"restart_\d+")
 _INTEGER = re.compile(r"\+?\d{1,19}", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?(inf|infinity|nan)", re.ASCII | re.I)
+_SURELY_64_BITS = 19
 _LONGEST_PLAIN = 10_000
 """Longer lines are left to the `csv` module, which refuses fields without an end."""
 
@@ -73,8 +75,7 @@ class Columns:
         return tuple(name for name in (self.step, self.value, self.kind, self.seed) if name)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """An evaluation.
 
     Attributes:
@@ -130,14 +131,21 @@ def evaluations(
     cut = found.names[-1] in (columns.step, columns.value)
     has_kind, has_seed = columns.kind is not None, columns.seed is not None
     rows, damaged, last = [], [], found.last
+    step_at, value_at, *others = places
+    kind_at = others[0] if has_kind else -1
+    seed_at = others[-1] if has_seed else -1
+    of_seed: int | None = None
+    told: str | None = None  # seeds are all the same, or nearly so
     for number, line, fields in found.fields():
         try:
             if fields is None or (cut and number == last):
                 raise ValueError("not a whole row")
-            step, value, *others = (fields[place].strip() for place in places)
-            kind = others[0].lower() if has_kind else UNNAMED
-            of_seed = parse_step(others[-1]) if has_seed else None
-            at = parse_step(step)
+            value = fields[value_at].strip()
+            kind = fields[kind_at].strip().lower() if has_kind else UNNAMED
+            if has_seed and fields[seed_at] != told:
+                of_seed = parse_step(fields[seed_at])
+                told = fields[seed_at]
+            at = parse_step(fields[step_at])
             row = Row(number, at, parse_number(value) if value else None, kind, of_seed)
             if not kind or (seed is not None and of_seed != seed):
                 raise ValueError("not of this seed")
@@ -183,6 +191,8 @@ def parse_step(text: str) -> int:
         ValueError: it is negative, not whole, or beyond 64 bits.
     """
     text = text.strip()
+    if text.isdigit() and text.isascii() and len(text) < _SURELY_64_BITS:  # nearly always
+        return int(text)
     if _INTEGER.fullmatch(text):
         step = int(text)
     else:

@@ -74,6 +74,9 @@ def apart(path: StrPath, rows: Iterable[Row], tell: Callable[[str], None]) -> li
     """
     found: list[Training] = []
     for row in rows:
+        if len(found) == 1 and found[0].takes(row):  # nearly always
+            found[0].add(row)
+            continue
         going = [each for each in found if each.takes(row)]
         repeated = [each for each in found if each.last == row.step]
         resumed = [each for each in found if each.last > row.step > each.last / 2]
