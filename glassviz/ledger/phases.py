@@ -62,7 +62,7 @@ class Published:
         best: highest return of the planner over seeds and evaluations.
         about: whether it is given as "about".
         hits, n: seeds that reach 500, and how many there are.
-        returns: best return of each seed, from seed 1.
+        returns: best return of each seed, in the order in which they are given.
         mean: of the seeds' best returns.
     """
 
