@@ -511,8 +511,8 @@ def make_log(folder: Path) -> Path:
 
 def read_log(path: Path) -> None:
     from glassviz.errors import GlassvizError
+    from glassviz.ledger.curves import read_runs
     from glassviz.rollout.batch import Failed
-    from glassviz.training.log import read_runs
 
     [row] = read_runs([path.parent])
     if isinstance(row, Failed):

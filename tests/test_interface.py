@@ -15,8 +15,8 @@ import glassviz as gv
 from glassviz.agents.networks import init_params
 from glassviz.figures.style import save
 from glassviz.files import StrPath, as_paths
+from glassviz.ledger.curves import read_run, read_runs
 from glassviz.report.html import write_markdown
-from glassviz.training.log import read_run, read_runs
 from tests.helpers.commands import loaded
 from tests.helpers.tiny import AGENT
 from tests.helpers.traces import clock_trace

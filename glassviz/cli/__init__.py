@@ -15,6 +15,7 @@ from glassviz.cli import terminal
 from glassviz.cli.export import export, render, rerun
 from glassviz.cli.figures import curves, graph, latent_map
 from glassviz.cli.inspect import average, convert, doctor, explain, inspect
+from glassviz.cli.ledger import ledger
 from glassviz.cli.options import Command
 from glassviz.cli.rollout import evaluate, fit, rollout
 from glassviz.cli.stability import report, stability
@@ -101,6 +102,7 @@ for command in (
     report,
     rerun,
     curves,
+    ledger,
     explain,
     doctor,
 ):

@@ -16,11 +16,11 @@ from glassviz.files import check_folder, check_target
 
 if TYPE_CHECKING:
     from glassviz.compare.graphs import FluxDifference, Graphed, RunGraph
+    from glassviz.ledger.curves import Run as CurvesOfRun
     from glassviz.maps.maps import LatentMap
     from glassviz.rollout.batch import Failed
     from glassviz.rollout.run import Run
     from glassviz.rollout.traces import RolloutOptions
-    from glassviz.training.log import Run as CurvesOfRun
     from glassviz.video.backdrop import Background
 
 GraphMode = Literal["frame", "jump", "soft-train", "flow"]
@@ -541,9 +541,9 @@ def curves(
     from glassviz.figures import style
     from glassviz.figures.returns import HOPPER_HOP_POLICY, curves_caption, learning_curves
     from glassviz.figures.style import save
+    from glassviz.ledger.curves import Run, grouped, read_runs
     from glassviz.rollout.names import Names
     from glassviz.text import count_of, listed
-    from glassviz.training.log import Run, grouped, read_runs
     from glassviz.training.quantities import RETURN, STEPS, measured
 
     style.check_target(out, overwrite)
@@ -588,7 +588,8 @@ def _panels(runs: Sequence["CurvesOfRun"], controller: str, y: str) -> Sequence[
     Raises:
         UsageError: a controller is chosen for that.
     """
-    from glassviz.training.log import CONTROLLERS, TRAINING
+    from glassviz.ledger.curves import TRAINING
+    from glassviz.ledger.rows import CONTROLLERS
 
     if any(curve.controller == TRAINING for run in runs for curve in run.curves):
         if controller != "both":

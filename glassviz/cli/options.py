@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 RENDERS = Path("renders")
 """Default folder of films, figures and reports."""
 
-WITHOUT_LIBRARIES = ("doctor", "explain", "recipes", "curves")
+WITHOUT_LIBRARIES = ("doctor", "explain", "recipes", "curves", "ledger")
 """Commands that import neither JAX nor MuJoCo, or report what is wrong with these themselves."""
 
 ControllerName = Literal["mppi", "pi"]

@@ -29,6 +29,8 @@ from glassviz.figures.style import (
     text_width,
     wrapped,
 )
+from glassviz.ledger.curves import TRAINING, Curve, Run
+from glassviz.ledger.rows import CONTROLLERS
 from glassviz.metrics.statistics import (
     BootstrapInterval,
     MeanInterval,
@@ -38,7 +40,6 @@ from glassviz.metrics.statistics import (
 )
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
 from glassviz.text import count_of
-from glassviz.training.log import CONTROLLERS, TRAINING, Curve, Run
 from glassviz.training.quantities import HOURS, RETURN, STEPS, UPDATES
 
 TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)", TRAINING: "training"}

@@ -9,19 +9,10 @@ import numpy as np
 
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath, read_text
+from glassviz.ledger.curves import TRAINING, Curve, Run, read_curves
+from glassviz.ledger.rows import COLUMNS, LARGEST, LARGEST_STEP, MAX_LOG_BYTES, column_names
 from glassviz.rollout.batch import Failed, for_each
 from glassviz.text import listed, parse_json, printable
-from glassviz.training.log import (
-    COLUMNS,
-    LARGEST,
-    LARGEST_STEP,
-    MAX_LOG_BYTES,
-    TRAINING,
-    Curve,
-    Run,
-    column_names,
-    read_curves,
-)
 
 STEPS, UPDATES, HOURS = "env_steps", "updates", "hours"
 RETURN = "return"

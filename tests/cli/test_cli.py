@@ -65,9 +65,10 @@ def test_an_option_that_several_commands_share_has_one_help_text():
                 texts.setdefault(parameter.opts[0], set()).add(parameter.help)
     different = {name for name, found in texts.items() if len(found) > 1}
     # `render` films episodes where others record them or show one; `rerun` takes one controller;
-    # a clip is a kind of `export`.
+    # a clip is a kind of `export`; `ledger` filters by task.
     assert different == {
-        "--out", "--speed", "--episodes", "--episode", "--controller", "--compare", "--clip"
+        "--out", "--speed", "--episodes", "--episode", "--controller", "--compare", "--clip",
+        "--task",
     }  # fmt: skip
 
 

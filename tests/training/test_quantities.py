@@ -7,8 +7,10 @@ import pytest
 
 from glassviz.errors import UsageError
 from glassviz.figures.returns import curves_caption, learning_curves
+from glassviz.ledger.curves import TRAINING, read_runs
+from glassviz.ledger.rows import CONTROLLERS
 from glassviz.rollout.batch import Failed
-from glassviz.training.log import CONTROLLERS, TRAINING, RunLog, read_runs
+from glassviz.training.log import RunLog
 from glassviz.training.quantities import measured
 from tests.helpers.commands import invoke
 

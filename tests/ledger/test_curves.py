@@ -19,7 +19,7 @@ from glassviz.figures.returns import (
     short,
 )
 from glassviz.figures.style import save
-from glassviz.training.log import Curve, Run, grouped, read_run, read_runs
+from glassviz.ledger.curves import Curve, Run, grouped, read_run, read_runs
 from tests.helpers.commands import invoke
 
 HEADER = "step,reward,eval_type,seed"
