@@ -20,6 +20,7 @@ from glassviz.figures.transition_graph import convention, cycle_text, title_of
 from glassviz.maps.maps import LatentMap
 from glassviz.metrics.transitions import ChainStats, PartitionStats
 from glassviz.report.phrases import tables as notes
+from glassviz.report.phrases.comparison import settled
 from glassviz.report.phrases.numbers import (
     NONE,
     figure,
@@ -151,6 +152,7 @@ def print_history(history: "History", console: Console | None = None) -> None:
     console.print()
     console.print(Text(history_title(history), "bold"))
     history_listing(history).print(console)
+    console.print(Text(settled(history), "dim"))
 
 
 def history_title(history: "History") -> str:

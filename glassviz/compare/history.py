@@ -1,7 +1,8 @@
 """The history of a training run: gait, labels and return of its checkpoints."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from glassviz.compare.runs import env_steps, seed_folder, trained_by
 from glassviz.metrics.statistics import MeanInterval
@@ -32,11 +33,25 @@ class Moment:
 
 @dataclass(frozen=True)
 class History:
-    """One training run under one controller, by environment steps."""
+    """One training run under one controller, by environment steps.
+
+    Attributes:
+        gait_since, labels_since: environment steps of the first checkpoint from which on the
+            verdict is that of the last.
+    """
 
     run: str
     controller: str
     moments: tuple[Moment, ...]
+    gait_since: int
+    labels_since: int
+
+    @classmethod
+    def of(cls, run: str, controller: str, moments: Sequence[Moment]) -> Self:
+        """The history of checkpoints in the order of their steps, at least one."""
+        gait = _since(moments, [each.gait for each in moments])
+        labels = _since(moments, [each.labels for each in moments])
+        return cls(run, controller, tuple(moments), gait, labels)
 
 
 def histories(runs: Iterable[Run]) -> tuple[History, ...]:
@@ -53,11 +68,16 @@ def histories(runs: Iterable[Run]) -> tuple[History, ...]:
             key = trained[run.checkpoint_sha256], run.controller
             found.setdefault(key, {})[steps] = run
     told = [
-        History(_name(own), controller, tuple(_moment(*each) for each in sorted(own.items())))
+        History.of(_name(own), controller, [_moment(*each) for each in sorted(own.items())])
         for (_, controller), own in found.items()
         if len(own) > 1
     ]
     return tuple(sorted(told, key=lambda each: (each.run, each.controller)))
+
+
+def _since(moments: Sequence[Moment], verdicts: Sequence[str]) -> int:
+    others = [i for i, verdict in enumerate(verdicts) if verdict != verdicts[-1]]
+    return moments[max(others, default=-1) + 1].env_steps
 
 
 def _name(by_step: dict[int, Run]) -> str:

@@ -13,7 +13,7 @@ from glassviz.cli.tables import print_history, print_together
 from glassviz.compare.compare import compare
 from glassviz.compare.correspondence import comparison_answers
 from glassviz.compare.groups import compare_controllers, compare_groups
-from glassviz.compare.history import histories
+from glassviz.compare.history import History, Moment, histories
 from glassviz.compare.matching import gaits_correspond
 from glassviz.compare.returns import (
     LEVEL,
@@ -192,6 +192,37 @@ def test_a_history_has_gait_labels_and_return_over_environment_steps(folder, tmp
     assert [each["env_steps"] for each in history_rows([found])] == [100, 200, 300]
     save(history_figure([found]), tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 1000
+
+
+def test_a_history_tells_since_when_the_last_verdicts_hold_and_which_settled_first():
+    moment = Moment(
+        0,
+        "run",
+        "hop",
+        {"hop": 3},
+        "none",
+        {"none": 3},
+        "unstable",
+        {},
+        MeanInterval(9.0, None, None, 1, LEVEL),
+    )
+
+    def history(gaits: str, labels: str) -> History:
+        names = {"h": "hop", "f": "fall-recover", "l": "phase-locked", "n": "none"}
+        moments = [
+            replace(moment, env_steps=100 * i, gait=names[gait], labels=names[label])
+            for i, (gait, label) in enumerate(zip(gaits, labels, strict=True), 1)
+        ]
+        return History.of("run", "pi", moments)
+
+    found = history("fhfhh", "nnlll")
+    assert (found.gait_since, found.labels_since) == (400, 300)
+    assert phrases.settled(found) == (
+        "gait hop at every checkpoint since 400 steps, labels phase-locked at every checkpoint "
+        "since 300 steps: the labels settled first"
+    )
+    assert phrases.settled(history("fhh", "lnl")).endswith("the gait settled first")
+    assert phrases.settled(history("hh", "ll")).endswith("both settled at the same checkpoint")
 
 
 def test_the_history_of_a_run_folder_is_that_of_its_step_checkpoints(tmp_path):

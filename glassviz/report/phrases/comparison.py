@@ -12,6 +12,7 @@ from glassviz.compare.correspondence import (
     adjusted_p,
 )
 from glassviz.compare.groups import ControllerPair, Controllers, GroupComparison
+from glassviz.compare.history import History
 from glassviz.compare.matching import UNNAMED_GAITS
 from glassviz.compare.returns import (
     LEVEL,
@@ -431,3 +432,20 @@ def phases_merged(found: ComparisonAnswers) -> str:
             count = count_of(found.labelled_runs[who], "run")
             parts.append(f"in {len(runs)} of {count} with {who} ({listed(which, most=3)})")
     return f"Yes: {'; '.join(parts)}." if parts else "No: no label covers most of two hop phases."
+
+
+def settled(history: History) -> str:
+    """Since when the last verdicts on gait and labels hold, and which of them settled first."""
+    last = history.moments[-1]
+    told = [
+        f"{what} {verdict} at every checkpoint since {since:,} steps"
+        for what, verdict, since in (
+            ("gait", last.gait, history.gait_since),
+            ("labels", last.labels, history.labels_since),
+        )
+    ]
+    first, second = history.gait_since, history.labels_since
+    order = "gait" if first < second else "labels"
+    return f"{', '.join(told)}: " + (
+        "both settled at the same checkpoint" if first == second else f"the {order} settled first"
+    )
