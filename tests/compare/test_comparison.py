@@ -188,7 +188,7 @@ def test_a_history_has_gait_labels_and_return_over_environment_steps(folder, tmp
     }
     console = Console(width=80, file=io.StringIO(), highlight=False)
     print_history(found, console)
-    assert console.file.getvalue().count("phase-locked") == 3
+    assert console.file.getvalue().count("phase-locked") == 4
     assert [each["env_steps"] for each in history_rows([found])] == [100, 200, 300]
     save(history_figure([found]), tmp_path / "history.png")
     assert (tmp_path / "history.png").stat().st_size > 1000
