@@ -190,7 +190,7 @@ def test_an_entry_is_complete_and_its_definition_one_line(found: Metric):
     ("name", "place", "constant"),
     [
         ("foot_only_share", "reading", gait.ON_FOOT),
-        ("flight_share", "trap", contacts.DEBOUNCE_S),
+        ("flight_share", "trap", contacts.FLICKER_S),
         ("standing_rate", "formula", contacts.STAND_HEIGHT_M),
         ("moving_share", "formula", gait.MOVING_MPS),
         ("rhythm", "formula", cycles.FIRST_PEAK),
