@@ -109,7 +109,9 @@ def floor_contacts(
         flicker_s: shorter contacts and gaps are removed, s.
     """
     columns = [i for i, geom in enumerate(geoms) if geom not in floor]
-    touching = np.stack([debounce(contacts[:, i], dt_s, flicker_s) for i in columns], axis=1)
+    touching = contacts[:, columns]
+    for i, column in enumerate(columns):
+        touching[:, i] = debounce(contacts[:, column], dt_s, flicker_s)
     stance = debounce(np.any(contacts[:, columns], axis=1), dt_s, flicker_s)
     return FloorContacts(tuple(geoms[i] for i in columns), touching, stance, tuple(trunk))
 

@@ -485,7 +485,7 @@ def _feet_geoms(trace: Trace, episode: int) -> dict[str, list[int]]:
 
 def _rest(trace: Trace, episode: int) -> tuple[float, int | None, float]:
     """Share of quiet frames in the second half, first frame of the hold, reward of that half."""
-    quiet = quiet_frames(joint_velocities(trace.body, trace.qvel[episode]))
+    quiet = quiet_frames(joint_velocities(trace.body, trace.qvel[episode]), trace.frame_dt_s)
     half = trace.frames // 2
     per_step = trace.reward[episode, half:] / trace.header["env"]["action_repeat"]
     return float(quiet[half:].mean()), held_from(quiet), float(per_step.mean())

@@ -86,24 +86,32 @@ def plane_rhythm(plane: Columns, mask: Mask, dt_s: float, slowest_s: float) -> R
     shortest = max(1, int(np.ceil(FASTEST_S / dt_s)))
     if lags <= shortest + 1:
         return None
-    found = [
-        (component[mask].var(), autocorrelation(component, mask, lags)) for component in plane.T
-    ]
+    found = [(part[mask].var(), autocorrelation(part, mask, lags)) for part in plane.T]
     known = [(variance, r) for variance, r in found if r is not None]
     total = sum(variance for variance, _ in known)
     if not total:
         return None
-    return first_peak(
-        np.sum([variance / total * r for variance, r in known], axis=0), shortest, dt_s
-    )
+    together = np.sum([variance / total * r for variance, r in known], axis=0)
+    below = np.flatnonzero(together < 0)
+    # Before it falls below 0 once, the peaks are of noise on a slower swing.
+    return first_peak(together, max(shortest, int(below[0])), dt_s) if len(below) else None
 
 
-def quiet_frames(velocities: Columns) -> Mask:
-    """Whether every joint is slower than 5 % of its own highest speed, or of 1 rad/s if slower."""
+def quiet_frames(velocities: Columns, dt_s: float) -> Mask:
+    """Whether every joint is slower than 5 % of its own highest speed, or of 1 rad/s if slower.
+
+    Velocities are averaged over 1/6 s, so that a body that trembles in its place is at rest.
+    """
     if not velocities.size:
         return np.zeros(len(velocities), bool)
-    speed = np.abs(velocities)
-    return np.all(speed <= QUIET * np.maximum(speed.max(axis=0), LEAST_SPEED), axis=1)
+    window = np.ones(max(1, round(FASTEST_S / dt_s)))
+    weight = np.convolve(np.ones(len(velocities)), window, "full")
+    begin = (len(window) - 1) // 2
+    inside = slice(begin, begin + len(velocities))
+    summed = np.apply_along_axis(np.convolve, 0, velocities, window, "full")
+    mean = summed[inside] / weight[inside, None]
+    highest = np.maximum(np.abs(velocities).max(axis=0), LEAST_SPEED)
+    return np.all(np.abs(mean) <= QUIET * highest, axis=1)
 
 
 def held_from(quiet: Mask) -> int | None:

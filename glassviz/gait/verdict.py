@@ -90,10 +90,12 @@ class BodyThresholds:
         rhythm, period_cv, cycles: as for hops.
         drag_body: as for knee-walks.
         drag_moving: share of frames with a speed of at least 0.1 m/s, as for what is not static.
-        static_moving, static_flight: as for the hopper.
+        static_moving: as for the hopper.
+        static_flight: a walker that falls at once and then lies still for the rest of 15 s bounces
+            in 0.06 of the frames.
         fall_falls_per_minute, fall_recovered, fall_longest_down_s: as for the hopper.
-        joint_rhythm: height of the autocorrelation's first peak for a body without feet. With five
-            cycles at a CV of 0.2, noise without a rhythm reaches it in at most 1 % of episodes,
+        joint_rhythm: height of the autocorrelation's first peak for a body without feet. Noise
+            without a rhythm meets all criteria of `rhythmic` in at most 4 % of episodes of 20 s,
             whatever its correlation time (docs/gaits.md).
         period_spread: as for hops, for a body without feet.
         quiet: share of the second half in which all joints are at rest.
@@ -110,7 +112,7 @@ class BodyThresholds:
     drag_body: float = 0.25
     drag_moving: float = 0.15
     static_moving: float = 0.15
-    static_flight: float = 0.05
+    static_flight: float = 0.1
     fall_falls_per_minute: float = 10.0
     fall_recovered: float = 0.5
     fall_longest_down_s: float = 5.0

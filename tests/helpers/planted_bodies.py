@@ -46,6 +46,9 @@ WALKS = frozenset({"walk", "four-beat walk"})
 DROP_S = 0.3
 OPENING_S = 1.0
 
+SMOOTH = 9
+"""Frames over which the noise of the joints is smoothed: their velocities are its differences."""
+
 
 @dataclass(frozen=True)
 class BodyPlan:
@@ -101,7 +104,9 @@ def synthesise(plan: BodyPlan, rng: np.random.Generator) -> Trace:
     joints = facts.nv - body.root if body.joints is None else body.joints
     offsets = np.arange(joints) / max(joints, 2)
     swing = 0.5 * np.sin(2 * np.pi * (clock[:, None] - offsets)) * moves[:, None]
-    angle = swing + plan.noise * rng.standard_normal(swing.shape)
+    smooth = np.ones(SMOOTH) / SMOOTH**0.5
+    white = rng.standard_normal((plan.frames + SMOOTH - 1, joints))
+    angle = swing + plan.noise * np.apply_along_axis(np.convolve, 0, white, smooth, "valid")
     qpos, qvel = np.zeros((plan.frames, facts.nq)), np.zeros((plan.frames, facts.nv))
     first = body.root + (body.root == 6)
     qpos[:, first : first + joints] = angle
