@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int
 
 from glassviz.gait.contacts import Mask, rising_edges, share
 from glassviz.gait.cycles import Cycles, find_cycles
@@ -21,6 +21,9 @@ ALPHA = 0.05
 LEADS = 0.9
 """The leading foot is the first that has this share of the cycles of the foot with the most."""
 
+HALF = 0.5
+"""Share of the period within which a second touchdown of a foot is a bounce."""
+
 RUNNING = 0.5
 """Duty factor below which feet run."""
 
@@ -30,6 +33,8 @@ TOGETHER = 0.1
 CLEARER = 0.5
 """A pattern of four feet is named if it is nearer than this share of the distance to the next."""
 
+
+Frames = Int[np.ndarray, " landings"]
 
 Pattern = Literal["walk", "run", "hop", "skip", "bound", "pronk", "trot", "pace", "amble", "gallop"]
 """Name of a gait by its feet."""
@@ -58,15 +63,39 @@ class Foot:
     lag_concentration: float | None
 
 
-def lead_of(down: Mapping[str, Mask], mask: Mask, dt_s: float) -> tuple[str | None, Cycles]:
+def landings(down: Mask, apart: float = 0.0) -> Frames:
+    """Frames in which a foot lands; of landings less than `apart` frames apart, the longest stance.
+
+    A foot that bounces lands several times in a cycle. Landings that last as long come first.
+
+    Example:
+        >>> down = np.array([0, 1, 0, 1, 1, 1, 0, 0, 0, 1, 1], bool)
+        >>> landings(down).tolist(), landings(down, apart=4).tolist()
+        ([1, 3, 9], [3, 9])
+    """
+    starts = rising_edges(down)
+    lifts = np.append(rising_edges(~down), len(down))
+    length = lifts[np.searchsorted(lifts, starts, side="right")] - starts
+    kept: list[int] = []
+    for start in starts[np.argsort(-length, kind="stable")].tolist():
+        if all(abs(start - other) >= apart for other in kept):
+            kept.append(start)
+    return np.array(sorted(kept), np.int64)
+
+
+def lead_of(
+    down: Mapping[str, Mask], mask: Mask, dt_s: float, period_s: float | None
+) -> tuple[str | None, Cycles]:
     """The leading foot, whose touchdowns begin the cycles, and the cycles; None without any.
 
     It is the first foot of the body that has nearly as many cycles as the foot with the most. A
-    contact that a fall, or the initial transient, passes on to the mask is no touchdown.
+    contact that a fall, or the initial transient, passes on to the mask is no touchdown, and
+    neither is a second one within half of the period of the joints, if they have one.
     """
+    apart = HALF * (period_s or 0.0) / dt_s
     inside = mask & np.concatenate([[False], mask[:-1]])
-    landings = {foot: rising_edges(own) for foot, own in down.items()}
-    found = {foot: find_cycles(own[inside[own]], mask, dt_s) for foot, own in landings.items()}
+    landed = {foot: landings(own, apart) for foot, own in down.items()}
+    found = {foot: find_cycles(own[inside[own]], mask, dt_s) for foot, own in landed.items()}
     most = max(cycles.count for cycles in found.values())
     lead = next(foot for foot, cycles in found.items() if cycles.count >= LEADS * most)
     return (lead if most else None), found[lead]
@@ -79,7 +108,8 @@ def feet_in_cycles(down: Mapping[str, Mask], cycles: Cycles) -> tuple[Foot, ...]
 
 def _foot(name: str, down: Mask, cycles: Cycles) -> Foot:
     inside = cycles.cycle >= 0
-    phase = cycles.phase[rising_edges(down)]
+    apart = HALF * (cycles.period_s or 0.0) / cycles.dt_s
+    phase = cycles.phase[landings(down, apart)]
     phase = phase[np.isfinite(phase)]
     if not len(phase):
         return Foot(name, down, 0, share(down, inside), None, None)

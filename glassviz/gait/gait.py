@@ -365,11 +365,12 @@ def _on_feet(trace: Trace, episode: int, rng: np.random.Generator) -> Gait:
 
     quiet, held, reward = _rest(trace, episode)
     nowhere = np.zeros(trace.frames, bool)
-    lead, cycles = lead_of(down, mask if held is None else nowhere, dt_s)
-    feet = feet_in_cycles(down, cycles)
-    duties = [foot.duty_factor for foot in feet if foot.duty_factor is not None]
     plane = _plane(trace, episode, mask)
     rhythm = plane_rhythm(plane, mask, dt_s, SLOWEST_STEP_S) if held is None else None
+    period_s = rhythm.period_s if rhythm else None
+    lead, cycles = lead_of(down, mask if held is None else nowhere, dt_s, period_s)
+    feet = feet_in_cycles(down, cycles)
+    duties = [foot.duty_factor for foot in feet if foot.duty_factor is not None]
     on_feet = np.any(list(down.values()), axis=0)[begin:] & ~after.body
     mean_direction = np.exp(1j * torso[begin:]).mean()
     return Gait(
