@@ -70,7 +70,7 @@ def landings(down: Mask, apart: float = 0.0) -> Frames:
 
     Example:
         >>> down = np.array([0, 1, 0, 1, 1, 1, 0, 0, 0, 1, 1], bool)
-        >>> landings(down).tolist(), landings(down, apart=4).tolist()
+        >>> landings(down).tolist(), landings(down, apart=4.0).tolist()
         ([1, 3, 9], [3, 9])
     """
     starts = rising_edges(down)

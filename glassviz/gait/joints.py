@@ -25,12 +25,16 @@ HELD = 0.95
 Columns = Float64[np.ndarray, "frames columns"]
 
 
-def joint_velocities(body: Body, qvel: Columns) -> Columns:
+def joint_velocities(
+    body: Body, qvel: Float64[np.ndarray, "frames nv"]
+) -> Float64[np.ndarray, "frames joints"]:
     """Velocities of the body's own joints: without its root, and without objects of a task."""
     return qvel[:, body.root : _end(body, body.root)]
 
 
-def joint_features(body: Body, qpos: Columns, qvel: Columns) -> Columns:
+def joint_features(
+    body: Body, qpos: Float64[np.ndarray, "frames nq"], qvel: Float64[np.ndarray, "frames nv"]
+) -> Float64[np.ndarray, "frames features"]:
     """Positions and velocities of the joints, each with a variance of one, or none if at rest.
 
     Positions enter as sine and cosine, which need no unwrapping, scaled together: a joint that
@@ -61,7 +65,9 @@ def _scaled(values: Columns, scale: Float64[np.ndarray, " columns"]) -> Columns:
     return values / np.where(scale < 1e-6, np.inf, scale)
 
 
-def principal_components(features: Columns, mask: Mask) -> Columns:
+def principal_components(
+    features: Float64[np.ndarray, "frames features"], mask: Mask
+) -> Float64[np.ndarray, "frames 2"]:
     """The first two principal components of the frames in the mask, of all frames.
 
     The sign of each is such that its largest weight is positive.

@@ -138,7 +138,7 @@ GaitName = Literal[
     "rhythmic",
     "settled",
 ]
-RunGaitName = GaitName | Literal["split"]
+RunGaitName = Literal[GaitName, "split"]
 
 
 @dataclass(frozen=True)
@@ -307,6 +307,7 @@ def thresholds_of(gait: Gait) -> GaitThresholds | BodyThresholds:
 def gait_values(gait: Gait) -> dict[str, float | None]:
     """Values of the criteria of the verdict on a gait; None if not measured."""
     recovered = sum(fall.recovery is not None for fall in gait.falls)
+    rest = {"quiet_share": gait.quiet_share, "hold_reward": gait.hold_reward}
     return {
         "foot_only_share": gait.foot_only_share,
         "standing_rate": gait.standing_rate,
@@ -321,8 +322,7 @@ def gait_values(gait: Gait) -> dict[str, float | None]:
         "flight_share": gait.flight_share,
         "recovered_share": recovered / len(gait.falls) if gait.falls else None,
         "longest_down_s": gait.longest_down_s,
-        "quiet_share": gait.quiet_share,
-        "hold_reward": gait.hold_reward,
+        **({} if gait.phased else rest),
     }
 
 

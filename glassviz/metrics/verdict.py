@@ -197,7 +197,7 @@ def _judge(criteria: LabelCriteria, tolerance: float, held: bool) -> Verdict:
 
 
 BasinName = Literal["stable-hop", "stable", "unstable", "undetermined"]
-RunBasinName = BasinName | Literal["split"]
+RunBasinName = Literal[BasinName, "split"]
 
 STABLE: frozenset[RunBasinName] = frozenset({"stable-hop", "stable"})
 """Basins of a run that does what its task asks for, with steady labels."""

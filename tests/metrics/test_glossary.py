@@ -22,6 +22,7 @@ from glassviz.cli import app, tables
 from glassviz.errors import UsageError
 from glassviz.gait import contacts, cycles, gait
 from glassviz.gait.contacts import Direction, Manner
+from glassviz.gait.feet import Pattern
 from glassviz.gait.verdict import (
     Course,
     GaitName,
@@ -60,6 +61,7 @@ BOOKKEEPING = {
     *("episode", "reset_seed", "cycle_episodes", "refits", "partner", "label_split"),
     *("labelled_runs", "at_hand", "labelled", "episodes_elsewhere", "single_label_label"),
     *("env_steps", "gait_split", "basin_split", "moments"),
+    *("touchdowns", "held_from", "patterns"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
@@ -268,7 +270,10 @@ def test_the_command_lists_every_metric_on_a_line_of_its_own():
 
 # Words of outputs ---------------------------------------------------------------------------------
 
-ENUMS = (GaitName, RunGaitName, Verdict, RunBasinName, Why, Direction, Manner, Course, Mode)
+ENUMS = (
+    *(GaitName, RunGaitName, Pattern, Verdict, RunBasinName, Why),
+    *(Direction, Manner, Course, Mode),
+)
 SOURCES = Path(glassviz.compare.__file__).parents[1]
 
 
