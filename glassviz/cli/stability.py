@@ -71,7 +71,7 @@ def stability(
         Literal["unstable", "not-stable"] | None,
         typer.Option(
             help="Exit with 3 if a run is unstable, or split with unstable episodes (unstable); "
-            "or if a run is anything but stable-hop (not-stable)."
+            "or if a run is anything but stable (not-stable)."
         ),
     ] = None,
     *,
@@ -79,8 +79,9 @@ def stability(
 ) -> None:
     """Classify each run's gait, measure how stable its labels are, and assign a basin.
 
-    A run is in the stable-hop basin if it hops with one label, or with labels that are
-    phase-locked to the hop cycle. Two or
+    A hopper is in the stable-hop basin if it hops with one label, or with labels that are
+    phase-locked to the hop cycle. Other bodies are in the basin stable if they do what their task
+    asks for, a steady gait or a hold, with labels as steady. Two or
     more runs are also compared, with checkpoints as the sample. Missing traces are recorded. JSON
     has every number of every episode. Runs that cannot be assessed are listed with the reason,
     and the exit code is 1.
@@ -174,8 +175,10 @@ def _draw_history(found: "Sequence[History]", path: Path, overwrite: bool) -> No
 
 
 def _fails(basin: "RunBasin", gate: Literal["unstable", "not-stable"]) -> bool:
+    from glassviz.metrics.verdict import STABLE
+
     if gate == "not-stable":
-        return basin.name != "stable-hop"
+        return basin.name not in STABLE
     return basin.name == "unstable" or (basin.name == "split" and "unstable" in basin.split)
 
 

@@ -35,6 +35,7 @@ from glassviz.report.phrases.verdicts import (
     labels_used,
     remark_of,
     short_basin,
+    shown_pattern,
 )
 from glassviz.rollout.batch import Failed, distinct_names
 from glassviz.rollout.run import Run
@@ -83,7 +84,13 @@ def print_together(together: "Comparison", console: Console, everything: bool = 
         console.print(Text(notes.MORE_COMPARISON, "dim"))
 
 
-_STYLES = {"stable-hop": "green", "unstable": "red", "split": "yellow", "undetermined": "yellow"}
+_STYLES = {
+    "stable-hop": "green",
+    "stable": "green",
+    "unstable": "red",
+    "split": "yellow",
+    "undetermined": "yellow",
+}
 
 
 STABILITY_COLUMNS = (
@@ -182,7 +189,7 @@ def _cells(run: "RunStability") -> tuple[str | Text, ...]:
     return (
         str(len(run.episodes)),
         shown_return(run.returns),
-        short_majority(run.gait.name, run.gait.split),
+        short_majority(run.gait.name, run.gait.split) + shown_pattern(run.gait),
         short_majority(run.label_verdict, run.label_split),
         NONE if run.occupancy is None else str(len(run.occupancy.visited)),
         shown_mean(run.metrics["locking_u"]),

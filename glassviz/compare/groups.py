@@ -25,7 +25,7 @@ from glassviz.metrics.statistics import (
     probability_of_improvement,
     two_group_test,
 )
-from glassviz.metrics.verdict import RunBasin
+from glassviz.metrics.verdict import STABLE, RunBasin
 
 By = Literal["recipe", "Glass"]
 
@@ -108,7 +108,7 @@ def _group(name: str, compared: Sequence[ComparedRun]) -> Group:
         runs=tuple(each.name for each in compared),
         returns=tuple(each.mean_return for each in compared),
         primary=tuple(value.mean for value in primary if value is not None),
-        stable_hops=sum(each.stability.basin.name == "stable-hop" for each in compared),
+        stable_hops=sum(each.stability.basin.name in STABLE for each in compared),
     )
 
 

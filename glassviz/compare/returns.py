@@ -31,7 +31,13 @@ from glassviz.metrics.statistics import (
 )
 from glassviz.metrics.verdict import RunBasinName
 
-BASINS: tuple[RunBasinName, ...] = ("stable-hop", "unstable", "split", "undetermined")
+BASINS: tuple[RunBasinName, ...] = (
+    "stable-hop",
+    "stable",
+    "unstable",
+    "split",
+    "undetermined",
+)
 
 
 @dataclass(frozen=True)

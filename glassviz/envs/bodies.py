@@ -15,6 +15,12 @@ from glassviz.text import printable
 
 HOPPER = "hopper"
 
+FLICKER_S = 0.06
+"""Shorter contacts, and shorter gaps between contacts, are flicker: three steps of the hopper."""
+
+Goal = Literal["gait", "hold", "either"]
+"""What a task asks for: to move on, to hold a pose, or to get somewhere and stay there."""
+
 
 @dataclass(frozen=True)
 class Body:
@@ -31,7 +37,10 @@ class Body:
         forward: direction of the speed: the world's `x`, or where the `torso` heads.
         trunk: geoms that no gait of the body should touch the floor with, as patterns.
         feet: geoms of each foot, as patterns; empty for a body without feet.
-        judged: whether there are rules for its gait.
+        root: number of velocities that move the whole body; the joints come after them.
+        joints: number of its joints; None if all that follow the root are its own.
+        stand_m: height of the torso from which it stands, m; None for a body without feet.
+        flicker_s: shorter contacts, and shorter gaps between contacts, are flicker, s.
     """
 
     name: str
@@ -44,7 +53,15 @@ class Body:
     forward: Literal["x", "torso"]
     trunk: tuple[str, ...]
     feet: Mapping[str, tuple[str, ...]]
-    judged: bool
+    root: int
+    joints: int | None
+    stand_m: float | None
+    flicker_s: float
+
+    @property
+    def phased(self) -> bool:
+        """Whether the phases of its gait have names: stance, push-off, flight and others."""
+        return self.name == HOPPER
 
     def foot_geoms(self, geoms: Sequence[str]) -> dict[str, list[int]]:
         """Columns of the geoms of each foot, among named geoms."""
@@ -72,6 +89,7 @@ class TaskFacts:
         name: such as `walker-walk`.
         suite_name: the task's name in the suite's domain.
         obs_dim, nq, nv: sizes of the observation, of qpos and of qvel.
+        goal: what it asks for.
     """
 
     name: str
@@ -80,6 +98,7 @@ class TaskFacts:
     obs_dim: int
     nq: int
     nv: int
+    goal: Goal
 
     @property
     def touch_sensors(self) -> int:
@@ -93,9 +112,11 @@ def tasks() -> Mapping[str, TaskFacts]:
     found = {}
     for name, entry in tomllib.loads(_TABLE.read_text(encoding="utf-8")).items():
         body = _body(name, entry)
-        for task, sizes in entry["tasks"].items():
+        usual = entry.get("goal", "gait" if body.feet else "hold")
+        for task, (obs_dim, nq, nv) in entry["tasks"].items():
             full = f"{entry.get('prefix', name)}-{task.replace('_', '-')}"
-            found[full] = TaskFacts(full, body, task, *sizes)
+            goal = entry.get("goals", {}).get(task, usual)
+            found[full] = TaskFacts(full, body, task, obs_dim, nq, nv, goal)
     return MappingProxyType(found)
 
 
@@ -115,7 +136,10 @@ def _body(name: str, entry: Mapping[str, Any]) -> Body:
         forward=entry.get("forward", "x"),
         trunk=tuple(entry.get("trunk", ())),
         feet=feet,
-        judged=entry.get("judged", False),
+        root=entry.get("root", 0),
+        joints=entry.get("joints"),
+        stand_m=entry.get("stand_m"),
+        flicker_s=entry.get("flicker_s", FLICKER_S),
     )
 
 

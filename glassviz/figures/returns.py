@@ -485,6 +485,7 @@ LEADER_DISTANCE = 10.0
 
 MARKERS = {
     "stable-hop": ("o", CLUSTER_COLORS[2]),
+    "stable": ("o", CLUSTER_COLORS[2]),
     "unstable": ("s", CLUSTER_COLORS[5]),
     "split": ("D", CLUSTER_COLORS[3]),
     "undetermined": ("^", NO_CLUSTER_COLOR),

@@ -1,12 +1,13 @@
 """Floor contacts, the end of the initial transient, and falls."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int
 
+from glassviz.envs.bodies import FLICKER_S
 from glassviz.errors import GlassvizError
 
 Mask = Bool[np.ndarray, " frames"]
@@ -18,17 +19,18 @@ BODY = ("torso", "nose", "pelvis", "thigh")
 """Geoms other than the foot that count as the body touching the floor. The calf does not count: its
 ends lie inside foot and thigh."""
 
-DEBOUNCE_S = 0.06
-"""Shorter contacts, and shorter gaps between contacts, are flicker: three control steps."""
-
 
 @dataclass(frozen=True, eq=False)
 class FloorContacts:
-    """Debounced contacts of every geom with the floor; `stance` is a contact of any geom."""
+    """Debounced contacts of every geom with the floor; `stance` is a contact of any geom.
+
+    `trunk` has the geoms that no gait should touch the floor with, the hopper's by default.
+    """
 
     geoms: tuple[str, ...]
     touching: Bool[np.ndarray, "frames geoms"]
     stance: Mask
+    trunk: tuple[str, ...] = BODY
 
     @property
     def flight(self) -> Mask:
@@ -42,8 +44,8 @@ class FloorContacts:
 
     @property
     def body(self) -> Mask:
-        """Whether torso, nose, pelvis or thigh touches the floor."""
-        columns = [self.geoms.index(geom) for geom in BODY]
+        """Whether the trunk touches the floor: the hopper's torso, nose, pelvis or thigh."""
+        columns = [self.geoms.index(geom) for geom in self.trunk]
         return np.any(self.touching[:, columns], axis=1)
 
     @property
@@ -63,7 +65,7 @@ class FloorContacts:
 
     def since(self, frame: int) -> "FloorContacts":
         """Contacts from `frame` on; `frame` becomes frame 0."""
-        return FloorContacts(self.geoms, self.touching[frame:], self.stance[frame:])
+        return replace(self, touching=self.touching[frame:], stance=self.stance[frame:])
 
     def shares(self) -> dict[str, float | None]:
         """Share of the stance frames in which each geom touches the floor; None without stance."""
@@ -93,6 +95,8 @@ def floor_contacts(
     geoms: Sequence[str],
     dt_s: float,
     floor: Sequence[str] = ("floor",),
+    trunk: Sequence[str] = BODY,
+    flicker_s: float = FLICKER_S,
 ) -> FloorContacts:
     """Debounce recorded contacts of the named geoms, in frames `dt_s` seconds apart.
 
@@ -101,14 +105,18 @@ def floor_contacts(
 
     Args:
         floor: the geoms that are the floor itself.
+        trunk: the geoms that no gait should touch the floor with.
+        flicker_s: shorter contacts and gaps are removed, s.
     """
     columns = [i for i, geom in enumerate(geoms) if geom not in floor]
-    touching = np.stack([debounce(contacts[:, i], dt_s) for i in columns], axis=1)
-    stance = debounce(np.any(contacts[:, columns], axis=1), dt_s)
-    return FloorContacts(tuple(geoms[i] for i in columns), touching, stance)
+    touching = contacts[:, columns]
+    for i, column in enumerate(columns):
+        touching[:, i] = debounce(contacts[:, column], dt_s, flicker_s)
+    stance = debounce(np.any(contacts[:, columns], axis=1), dt_s, flicker_s)
+    return FloorContacts(tuple(geoms[i] for i in columns), touching, stance, tuple(trunk))
 
 
-def debounce(signal: Mask, dt_s: float, min_duration_s: float = DEBOUNCE_S) -> Mask:
+def debounce(signal: Mask, dt_s: float, min_duration_s: float = FLICKER_S) -> Mask:
     """Remove runs shorter than `min_duration_s`: they take the value of the run before them.
 
     A lasting run starts at its first frame. Short runs at the beginning take the value of the
@@ -177,6 +185,7 @@ class Fall:
             from `start` on, so that a forward somersault counts as forward.
         manner: `sits`: the pelvis lands first, without nose or torso; `folds`: more than 90°
             between torso and thigh at the hit; `topples`: neither, the body falls as one piece.
+            Other bodies than the hopper topple.
         first: geoms on the floor at the hit.
     """
 
@@ -188,21 +197,23 @@ class Fall:
     first: tuple[str, ...]
 
 
-def opening_end(contacts: FloorContacts, height: Signal, dt_s: float) -> int:
+def opening_end(
+    contacts: FloorContacts, height: Signal, dt_s: float, stand_m: float = STAND_HEIGHT_M
+) -> int:
     """First frame after the initial transient, 0..T-1.
 
     Every episode begins with a drop from one metre in a random pose, from which most agents get
-    up. The transient ends with the first stand (0.6 m high for 0.2 s) later than 0.3 s after the
-    first floor contact. If there is no stand in the first 5 s, it ends 0.3 s after that contact,
-    and everything the agent does on the floor is described. Without any contact there is no
-    transient.
+    up. The transient ends with the first stand (`stand_m` high for 0.2 s) later than 0.3 s after
+    the first floor contact. If there is no stand in the first 5 s, it ends 0.3 s after that
+    contact, and everything the agent does on the floor is described. Without any contact there is
+    no transient.
     """
     touching = np.flatnonzero(contacts.stance)
     if not len(touching):
         return 0
     settled = min(int(touching[0]) + round(IMPACT_S / dt_s), len(height) - 1)
     latest = settled + max(1, round(LONGEST_OPENING_S / dt_s) - settled)
-    high = height[settled:latest] >= STAND_HEIGHT_M
+    high = height[settled:latest] >= stand_m
     # Padding with frames on the floor keeps the debounce from dating the first stand too early.
     padding = np.zeros(round(STAND_S / dt_s), bool)
     stands = debounce(np.concatenate([padding, high]), dt_s, STAND_S)[len(padding) :]
@@ -213,20 +224,22 @@ def find_falls(
     contacts: FloorContacts,
     height: Signal,
     torso: Signal,
-    thigh: Signal,
+    thigh: Signal | None,
     dt_s: float,
     begin: int = 0,
+    stand_m: float = STAND_HEIGHT_M,
 ) -> tuple[Fall, ...]:
-    """Find all falls: the body stands, and later torso, nose, pelvis or thigh touches the floor.
+    """Find all falls: the body stands, and later a geom of its trunk touches the floor.
 
     From the hit until the next stand it is one fall. A gait that lands on its knee and stands up
     again in every cycle falls in every cycle; the verdict on the gait takes care of that.
 
-    `height` is that of the torso above the foot, m; `torso` and `thigh` are pitches from the
-    vertical, rad, positive when leaning forward; `begin` is the first frame to look at.
+    `height` is that of the torso, m, and `stand_m` the height at which the body stands; `torso` and
+    `thigh` are pitches from the vertical, rad, positive when leaning forward, and bodies other than
+    the hopper have no thigh; `begin` is the first frame to look at.
     """
     considered = np.arange(len(height)) >= begin
-    stands = debounce(height >= STAND_HEIGHT_M, dt_s) & considered
+    stands = debounce(height >= stand_m, dt_s) & considered
     down = contacts.body & ~stands & considered
     # A frame that neither stands nor touches the floor continues the state before it.
     decided = np.flatnonzero(stands | down)
@@ -238,12 +251,15 @@ def find_falls(
     unwrapped = np.unwrap(torso)
     upright = 2 * np.pi * np.round(unwrapped[starts] / (2 * np.pi))
     lean = unwrapped[hits] - upright
-    fold = np.abs(np.angle(np.exp(1j * (torso[hits] - thigh[hits]))))
+    fold = np.zeros(len(hits))
+    if thigh is not None:
+        fold = np.abs(np.angle(np.exp(1j * (torso[hits] - thigh[hits]))))
     falls = []
     for i, (start, hit) in enumerate(zip(starts.tolist(), hits.tolist(), strict=True)):
         first = tuple(np.array(contacts.geoms)[contacts.touching[hit]].tolist())
         recovery = int(rises[recoveries[i]]) if recoveries[i] < len(rises) else None
-        direction, manner = _direction(lean[i]), _manner(first, fold[i])
+        direction = _direction(lean[i])
+        manner = "topples" if thigh is None else _manner(first, fold[i])
         falls.append(Fall(start, hit, recovery, direction, manner, first))
     return tuple(falls)
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Complex128, Float64, Int
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.signal import butter, hilbert, sosfiltfilt
 
@@ -87,8 +87,11 @@ def autocorrelation_rhythm(height: Signal, mask: Mask, dt_s: float) -> Rhythm | 
     lags = min(round(SLOWEST_S / dt_s), int(mask.sum()) // 2) + 1
     shortest = max(1, int(np.ceil(FASTEST_S / dt_s)))
     r = autocorrelation(height, mask, lags) if lags > shortest + 1 else None
-    if r is None:
-        return None
+    return None if r is None else first_peak(r, shortest, dt_s)
+
+
+def first_peak(r: Float64[np.ndarray, " lags"], shortest: int, dt_s: float) -> Rhythm | None:
+    """Rhythm of an autocorrelation, by its peaks after the lag `shortest`; None without one."""
     inner = np.arange(shortest, len(r) - 1)
     peaks = inner[(r[inner] > 0) & (r[inner] >= r[inner - 1]) & (r[inner] > r[inner + 1])]
     if not len(peaks):
@@ -118,6 +121,29 @@ def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> 
     end is dropped. None if the phase advances in less than 95 % of the frames, or if there are too
     few frames.
     """
+    found = _advancing(height, mask, dt_s, around_s)
+    return None if found is None else float(2 * np.pi * dt_s / found[1].mean())
+
+
+def hilbert_beats(
+    signal: Signal, mask: Mask, dt_s: float, around_s: float
+) -> Int[np.ndarray, " beats"]:
+    """Frames in which the phase of `hilbert_period` passes 0: the signal is at its highest.
+
+    None of them if the phase advances in less than 95 % of the frames.
+    """
+    found = _advancing(signal, mask, dt_s, around_s)
+    if found is None:
+        return np.zeros(0, np.int64)
+    phase = np.angle(found[0])
+    # A phase that passes ±π is at the lowest, not at the highest.
+    return np.flatnonzero((phase[:-1] < 0) & (phase[1:] >= 0) & (np.diff(phase) < np.pi)) + 1
+
+
+def _advancing(
+    height: Signal, mask: Mask, dt_s: float, around_s: float
+) -> tuple[Complex128[np.ndarray, " frames"], Float64[np.ndarray, " steps"]] | None:
+    """The band-passed analytic signal and its phase's steps within the mask; None without one."""
     edge = round(around_s / dt_s)
     band = [min(factor * 2 * dt_s / around_s, 0.99) for factor in BAND]
     inside = np.zeros_like(mask)
@@ -134,7 +160,7 @@ def hilbert_period(height: Signal, mask: Mask, dt_s: float, around_s: float) -> 
     steps = np.angle(analytic[1:] * np.conj(analytic[:-1]))[pairs]
     if (steps > 0).mean() < MONOTONE:
         return None
-    return float(2 * np.pi * dt_s / steps.mean())
+    return analytic, steps
 
 
 # Gait cycles --------------------------------------------------------------------------------------
@@ -183,11 +209,16 @@ class Cycles:
         return float(periods.std(ddof=1) / periods.mean()) if self.count > 1 else None
 
 
-def find_cycles(touchdowns: Int[np.ndarray, " touchdowns"], mask: Mask, dt_s: float) -> Cycles:
+def find_cycles(
+    touchdowns: Int[np.ndarray, " touchdowns"],
+    mask: Mask,
+    dt_s: float,
+    slowest_s: float = SLOWEST_S,
+) -> Cycles:
     """Segment an episode into cycles at its touchdowns.
 
     A cycle is an interval between successive touchdowns that lies in the mask completely, lasts
-    1/6 to 2.5 s, and 0.5 to 1.5 times the median of all such intervals.
+    1/6 to 2.5 s (or up to `slowest_s`), and 0.5 to 1.5 times the median of all such intervals.
 
     Touchdowns are ascending frames; the mask has the frames that may belong to a cycle.
 
@@ -200,7 +231,7 @@ def find_cycles(touchdowns: Int[np.ndarray, " touchdowns"], mask: Mask, dt_s: fl
     outside = np.concatenate([[0], np.cumsum(~mask)])
     lengths = ends - starts
     accepted = (outside[ends] == outside[starts]) & (lengths * dt_s >= FASTEST_S - dt_s / 2)
-    accepted &= lengths * dt_s <= SLOWEST_S
+    accepted &= lengths * dt_s <= slowest_s
     if accepted.any():
         median = np.median(lengths[accepted])
         accepted &= (lengths >= REGULAR[0] * median) & (lengths <= REGULAR[1] * median)

@@ -5,7 +5,7 @@ from functools import cached_property
 
 import numpy as np
 
-from glassviz.envs.bodies import Body
+from glassviz.envs.bodies import HOPPER, Body, Goal
 from glassviz.errors import GlassvizError
 from glassviz.gait.contacts import (
     STAND_HEIGHT_M,
@@ -13,6 +13,7 @@ from glassviz.gait.contacts import (
     FloorContacts,
     Mask,
     Signal,
+    debounce,
     fallen_frames,
     find_falls,
     floor_contacts,
@@ -20,13 +21,27 @@ from glassviz.gait.contacts import (
     opening_end,
     share,
 )
+from glassviz.gait.cycles import SLOWEST_S as SLOWEST_STEP_S
 from glassviz.gait.cycles import (
     Cycles,
     Rhythm,
     autocorrelation_rhythm,
     body_touchdowns,
     find_cycles,
+    hilbert_beats,
     hilbert_period,
+)
+from glassviz.gait.feet import Foot, Pattern, feet_in_cycles, lead_of, name_pattern
+from glassviz.gait.joints import (
+    SLOWEST_S,
+    WARM_UP,
+    Columns,
+    held_from,
+    joint_features,
+    joint_velocities,
+    plane_rhythm,
+    principal_components,
+    quiet_frames,
 )
 from glassviz.trace import Trace
 
@@ -108,8 +123,9 @@ MOVING_MPS = 0.1
 class Gait:
     """Gait of one episode. Shares, means and falls exclude the initial transient.
 
-    There are rules for some bodies only. Of others, contacts are known, speed and height where the
-    body has them, and nothing that a rule has to tell: no transient, no falls, no cycles.
+    The hopper has rules of its own. Other bodies with feet have cycles that begin with touchdowns
+    of a leading foot; those without have cycles of their joints, and nothing that falls. What a
+    body has not is None.
 
     Attributes:
         body: the body that moves.
@@ -117,7 +133,8 @@ class Gait:
         contacts, falls: floor contacts and falls of the whole episode.
         geom_shares: share of stance in which each geom touches the floor; None without stance.
         foot_only_share, body_share: share of the stance frames in which the foot touches the floor
-            and the body (torso, nose, pelvis, thigh) does not; and in which the body does.
+            and the body (torso, nose, pelvis, thigh) does not; and in which the body does. For
+            other bodies a foot and the trunk; the latter outside of falls of at most 5 s.
         standing_rate, mean_height_m: share of the frames with a height of at least 0.6 m, and mean
             height of the torso above the foot, m.
         distance_m: distance covered by the centre of mass, m; negative backward.
@@ -132,6 +149,16 @@ class Gait:
         rhythm: autocorrelation of the height, the third detector; None if not found.
         duty_factor: share of the frames in cycles that are stance; None without cycles.
         return_map: orbital stability of the cycles; None with fewer than 10.
+        goal: what the task asks for.
+        feet: duty factor and phase lag of each foot; none for the hopper and for bodies without.
+        lead: foot whose touchdowns begin the cycles; None without cycles, and for the hopper.
+        pattern: gait that the lags of the feet show; None if they show none.
+        quiet_share: share of the second half of the episode in which all joints are at rest; None
+            for the hopper.
+        held_from: first frame from which the joints are at rest to the end, at least for the second
+            half; None otherwise. Such an episode has no cycles.
+        hold_reward: mean reward of the second half per control step; the suite gives 0 to 1. None
+            for the hopper.
     """
 
     body: Body
@@ -156,6 +183,13 @@ class Gait:
     rhythm: Rhythm | None
     duty_factor: float | None
     return_map: ReturnMap | None
+    goal: Goal = "gait"
+    feet: tuple[Foot, ...] = ()
+    lead: str | None = None
+    pattern: Pattern | None = None
+    quiet_share: float | None = None
+    held_from: int | None = None
+    hold_reward: float | None = None
 
     @property
     def frames(self) -> int:
@@ -168,9 +202,16 @@ class Gait:
         return (self.frames - self.opening_end) * self.dt_s
 
     @property
-    def judged(self) -> bool:
-        """Whether there are rules for gaits of the body."""
-        return self.body.judged
+    def phased(self) -> bool:
+        """Whether the phases of the gait have names."""
+        return self.body.phased
+
+    @property
+    def clock(self) -> str:
+        """What begins the cycles: only phases after the same event correspond."""
+        if self.phased:
+            return "foot" if self.on_foot else "trunk"
+        return self.lead or "joints"
 
     @property
     def flight_share(self) -> float | None:
@@ -181,8 +222,8 @@ class Gait:
 
     @property
     def fallen_share(self) -> float | None:
-        """Share of the frames in a fall, getting up included; None without rules for falls."""
-        if not self.judged:
+        """Share of the frames in a fall, getting up included; None for a body without feet."""
+        if not self.body.feet:
             return None
         return float(self.fallen[self.opening_end :].mean())
 
@@ -193,13 +234,18 @@ class Gait:
 
     @property
     def steady(self) -> Mask:
-        """Whether each frame lies in a gait cycle. Cycles on the foot contain no fall."""
-        return self.cycles.cycle >= 0
+        """Whether each frame lies in a gait cycle, or in the hold of a body at rest.
+
+        Cycles on the foot contain no fall.
+        """
+        if self.held_from is None:
+            return self.cycles.cycle >= 0
+        return np.arange(self.frames) >= max(self.held_from, self.opening_end)
 
     @property
     def falls_per_minute(self) -> float | None:
-        """Falls per minute; None without rules for falls."""
-        if not self.judged:
+        """Falls per minute; None for a body without feet."""
+        if not self.body.feet:
             return None
         return 60 * len(self.falls) / self.duration_s
 
@@ -207,9 +253,9 @@ class Gait:
     def longest_down_s(self) -> float | None:
         """Longest time from hit to recovery, or to the end of the episode, s; 0 without falls.
 
-        None without rules for falls.
+        None for a body without feet.
         """
-        if not self.judged:
+        if not self.body.feet:
             return None
         ends = [self.frames if fall.recovery is None else fall.recovery for fall in self.falls]
         downs = [end - fall.hit for fall, end in zip(self.falls, ends, strict=True)]
@@ -251,8 +297,9 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
         GlassvizError: the trace has no frames, contains NaN or infinity, or lacks parts of its
             body.
     """
-    if not trace.body.judged:
-        return _without_rules(trace, episode)
+    if trace.body.name != HOPPER:
+        rng = rng or np.random.default_rng(0)
+        return _on_feet(trace, episode, rng) if trace.body.feet else _of_joints(trace, episode)
     signals = _signals(trace, episode)
     height, speed, torso = signals["height"], signals["speed"], signals["torso"]
     dt_s = trace.frame_dt_s
@@ -298,13 +345,81 @@ def describe(trace: Trace, episode: int, rng: np.random.Generator | None = None)
     )
 
 
-def _without_rules(trace: Trace, episode: int) -> Gait:
-    """What is known of the gait of a body that there are no rules for."""
+def _on_feet(trace: Trace, episode: int, rng: np.random.Generator) -> Gait:
+    """Gait of a body with feet, other than the hopper."""
     body, dt_s = trace.body, trace.frame_dt_s
-    geoms = trace.header["geoms"]
-    floor = [geoms[column] for column in body.floor_geoms(geoms)]
-    contacts = floor_contacts(trace.contacts[episode], geoms, dt_s, floor)
+    stand_m = body.stand_m
+    assert stand_m is not None  # Every body with feet has one.
+    signals = _signals(trace, episode, (body.torso or "",))
+    height, speed, torso = signals["height"], signals["speed"], signals[body.torso or ""]
+    down = {
+        foot: debounce(trace.contacts[episode][:, own].any(axis=1), dt_s, body.flicker_s)
+        for foot, own in _feet_geoms(trace, episode).items()
+    }
+    contacts = _contacts(trace, episode)
+    begin = opening_end(contacts, height, dt_s, stand_m)
+    after = contacts.since(begin)
+    falls = find_falls(contacts, height, torso, None, dt_s, begin, stand_m)
+    fallen = fallen_frames(falls, trace.frames)
+    mask = (np.arange(trace.frames) >= begin) & ~fallen
+
+    quiet, held, reward = _rest(trace, episode)
     nowhere = np.zeros(trace.frames, bool)
+    plane = _plane(trace, episode, mask)
+    rhythm = plane_rhythm(plane, mask, dt_s, SLOWEST_STEP_S) if held is None else None
+    period_s = rhythm.period_s if rhythm else None
+    lead, cycles = lead_of(down, mask if held is None else nowhere, dt_s, period_s)
+    feet = feet_in_cycles(down, cycles)
+    duties = [foot.duty_factor for foot in feet if foot.duty_factor is not None]
+    on_feet = np.any(list(down.values()), axis=0)[begin:] & ~after.body
+    mean_direction = np.exp(1j * torso[begin:]).mean()
+    return Gait(
+        body=body,
+        dt_s=dt_s,
+        opening_end=begin,
+        contacts=contacts,
+        falls=falls,
+        geom_shares=after.shares(),
+        foot_only_share=share(on_feet, after.stance),
+        body_share=share(after.body, after.stance & ~_short_falls(falls, trace)[begin:]),
+        standing_rate=float((height[begin:] >= stand_m).mean()),
+        mean_height_m=float(height[begin:].mean()),
+        distance_m=float(speed[begin:].sum() * dt_s),
+        first_fall_m=float(speed[begin : falls[0].hit].sum() * dt_s) if falls else None,
+        mean_speed_mps=float(speed[begin:].mean()),
+        moving_share=float((np.abs(speed[begin:]) >= MOVING_MPS).mean()),
+        torso_mean_rad=float(np.angle(mean_direction)),
+        torso_sd_rad=circular_sd(float(np.abs(mean_direction))),
+        on_foot=False,
+        cycles=cycles,
+        hilbert_period_s=(
+            hilbert_period(plane[:, 0], mask, dt_s, rhythm.period_s) if rhythm else None
+        ),
+        rhythm=rhythm,
+        duty_factor=float(np.mean(duties)) if duties else None,
+        return_map=return_map(cycles, height, torso, rng),
+        goal=trace.task.goal,
+        feet=feet,
+        lead=lead,
+        pattern=name_pattern(feet),
+        quiet_share=quiet,
+        held_from=held,
+        hold_reward=reward,
+    )
+
+
+def _of_joints(trace: Trace, episode: int) -> Gait:
+    """Gait of a body without feet: the rhythm of its joints, or their rest."""
+    body, dt_s = trace.body, trace.frame_dt_s
+    contacts = _contacts(trace, episode)
+    mask = np.arange(trace.frames) >= round(WARM_UP * trace.frames)
+    quiet, held, reward = _rest(trace, episode)
+    plane = _plane(trace, episode, mask)
+    rhythm = plane_rhythm(plane, mask, dt_s, SLOWEST_S) if held is None else None
+    beats, hilbert = np.zeros(0, np.int64), None
+    if rhythm is not None:
+        beats = hilbert_beats(plane[:, 0], mask, dt_s, rhythm.period_s)
+        hilbert = hilbert_period(plane[:, 0], mask, dt_s, rhythm.period_s)
     speed, height = trace.speed[episode], trace.height[episode]
     moves = "speed" not in trace.unknown
     return Gait(
@@ -325,12 +440,61 @@ def _without_rules(trace: Trace, episode: int) -> Gait:
         torso_mean_rad=None,
         torso_sd_rad=None,
         on_foot=False,
-        cycles=find_cycles(np.zeros(0, np.int64), nowhere, dt_s),
-        hilbert_period_s=None,
-        rhythm=None,
+        cycles=find_cycles(beats, mask, dt_s, SLOWEST_S),
+        hilbert_period_s=hilbert,
+        rhythm=rhythm,
         duty_factor=None,
         return_map=None,
+        goal=trace.task.goal,
+        quiet_share=quiet,
+        held_from=held,
+        hold_reward=reward,
     )
+
+
+LONGEST_FALL_S = 5.0
+"""A body that takes longer to stand up again moves on the floor, rather than recovers."""
+
+
+def _short_falls(falls: tuple[Fall, ...], trace: Trace) -> Mask:
+    """Whether each frame lies in a fall from which the body soon stands up."""
+    most = LONGEST_FALL_S / trace.frame_dt_s
+    short = [each for each in falls if each.recovery and each.recovery - each.hit <= most]
+    return fallen_frames(tuple(short), trace.frames)
+
+
+def _contacts(trace: Trace, episode: int) -> FloorContacts:
+    body, geoms = trace.body, trace.header["geoms"]
+    floor, trunk = (
+        [geoms[column] for column in columns]
+        for columns in (body.floor_geoms(geoms), body.trunk_geoms(geoms))
+    )
+    dt_s, flicker_s = trace.frame_dt_s, body.flicker_s
+    return floor_contacts(trace.contacts[episode], geoms, dt_s, floor, trunk, flicker_s)
+
+
+def _feet_geoms(trace: Trace, episode: int) -> dict[str, list[int]]:
+    found = trace.body.foot_geoms(trace.header["geoms"])
+    missing = [foot for foot, own in found.items() if not own]
+    if missing:
+        raise GlassvizError(
+            f"{_place(trace, episode)}: expected contacts of every foot of {trace.body.name}, "
+            f"found none of {', '.join(missing)}: record it again with `glassviz rollout`"
+        )
+    return found
+
+
+def _rest(trace: Trace, episode: int) -> tuple[float, int | None, float]:
+    """Share of quiet frames in the second half, first frame of the hold, reward of that half."""
+    quiet = quiet_frames(joint_velocities(trace.body, trace.qvel[episode]), trace.frame_dt_s)
+    half = trace.frames // 2
+    per_step = trace.reward[episode, half:] / trace.header["env"]["action_repeat"]
+    return float(quiet[half:].mean()), held_from(quiet), float(per_step.mean())
+
+
+def _plane(trace: Trace, episode: int, mask: Mask) -> Columns:
+    features = joint_features(trace.body, trace.qpos[episode], trace.qvel[episode])
+    return principal_components(features, mask)
 
 
 def circular_sd(resultant: float) -> float:
@@ -344,19 +508,26 @@ def circular_sd(resultant: float) -> float:
     return float(np.sqrt(-2 * np.log(np.clip(resultant, np.finfo(float).tiny, 1.0))))
 
 
-def _signals(trace: Trace, episode: int) -> dict[str, Signal]:
-    place = f"trace of {trace.header['checkpoint']['name']}, episode {episode}"
+def _place(trace: Trace, episode: int) -> str:
+    return f"trace of {trace.header['checkpoint']['name']}, episode {episode}"
+
+
+def _signals(
+    trace: Trace, episode: int, parts: tuple[str, ...] = ("torso", "thigh")
+) -> dict[str, Signal]:
+    """Height, speed and the pitches of some parts of the body."""
+    place = _place(trace, episode)
     bodies = trace.header["bodies"]
-    missing = [body for body in ("torso", "thigh") if body not in bodies]
+    missing = [body for body in parts if body not in bodies]
     if missing:
         raise GlassvizError(
-            f"{place}: expected angles of torso and thigh, found none of {', '.join(missing)}: "
-            f"record it again with `glassviz rollout`"
+            f"{place}: expected angles of {' and '.join(parts)}, found none of "
+            f"{', '.join(missing)}: record it again with `glassviz rollout`"
         )
     if not trace.frames:
         raise GlassvizError(f"{place}: expected frames, found none: record it again")
     signals = {"height": trace.height[episode], "speed": trace.speed[episode]}
-    signals |= {body: trace.angles[episode, :, bodies.index(body)] for body in ("torso", "thigh")}
+    signals |= {body: trace.angles[episode, :, bodies.index(body)] for body in parts}
     for name, values in signals.items():
         not_finite = np.flatnonzero(~np.isfinite(values))
         if len(not_finite):

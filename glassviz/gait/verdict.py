@@ -2,10 +2,11 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 from glassviz.gait.cycles import SLOWEST_S
+from glassviz.gait.feet import Pattern
 from glassviz.gait.gait import Gait
 
 
@@ -71,8 +72,73 @@ class GaitThresholds:
 
 
 GAIT_THRESHOLDS = GaitThresholds()
-GaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined"]
-RunGaitName = Literal["hop", "knee-walk", "fall-recover", "static", "undetermined", "split"]
+
+
+@dataclass(frozen=True)
+class BodyThresholds:
+    """Thresholds of the verdict on the gait of other bodies than the hopper.
+
+    What counts as standing, and which contacts are flicker, is each body's own
+    (`envs/bodies.toml`). Thresholds that the hopper has too are the hopper's, since they are shares
+    and rates that do not depend on the size of a body; docs/gaits.md has how well they do on
+    planted gaits and on bodies under controllers that were made by hand.
+
+    Attributes:
+        steady_body: share of stance with the trunk on the floor. Hops have at most 0.08, and gaits
+            on feet none.
+        steady_standing, steady_falls_per_minute: as for hops.
+        rhythm, period_cv, cycles: as for hops.
+        drag_body: as for knee-walks.
+        drag_moving: share of frames with a speed of at least 0.1 m/s, as for what is not static.
+        static_moving: as for the hopper.
+        static_flight: a walker that falls at once and then lies still for the rest of 15 s bounces
+            in 0.06 of the frames.
+        fall_falls_per_minute, fall_recovered, fall_longest_down_s: as for the hopper.
+        joint_rhythm: height of the autocorrelation's first peak for a body without feet. Noise
+            without a rhythm meets all criteria of `rhythmic` in at most 4 % of episodes of 20 s,
+            whatever its correlation time (docs/gaits.md).
+        period_spread: as for hops, for a body without feet.
+        quiet: share of the second half in which all joints are at rest.
+        hold_reward: mean reward of the second half, per control step. The suite gives up to 1.
+        tolerance, split: as for the hopper.
+    """
+
+    steady_body: float = 0.1
+    steady_standing: float = 0.75
+    steady_falls_per_minute: float = 6.0
+    rhythm: float = 0.35
+    period_cv: float = 0.2
+    cycles: float = 5.0
+    drag_body: float = 0.25
+    drag_moving: float = 0.15
+    static_moving: float = 0.15
+    static_flight: float = 0.1
+    fall_falls_per_minute: float = 10.0
+    fall_recovered: float = 0.5
+    fall_longest_down_s: float = 5.0
+    joint_rhythm: float = 0.5
+    period_spread: float = 0.15
+    quiet: float = 0.95
+    hold_reward: float = 0.5
+    tolerance: float = 0.03
+    split: float = 0.75
+
+
+BODY_THRESHOLDS = BodyThresholds()
+
+GaitName = Literal[
+    "hop",
+    "knee-walk",
+    "fall-recover",
+    "static",
+    "undetermined",
+    "steady gait",
+    "drags its trunk",
+    "falls and recovers",
+    "rhythmic",
+    "settled",
+]
+RunGaitName = Literal[GaitName, "split"]
 
 
 @dataclass(frozen=True)
@@ -112,8 +178,7 @@ class GaitVerdict:
         criteria: of that gait; if undetermined of `nearest`, or else the missed ones of all gaits.
         nearest: gait that an undetermined episode may show; None if none comes close.
         unclear: criteria of `nearest` that are too close to their threshold, or not measured.
-        candidates: criteria of every gait, in the order in which gaits are tried; none for a body
-            whose gaits are not judged.
+        candidates: criteria of every gait, in the order in which gaits are tried.
     """
 
     name: GaitName
@@ -131,14 +196,16 @@ class RunGait:
     Attributes:
         name: most common verdict; `split` if none has more than three quarters of the episodes.
         split: number of episodes by verdict, most common first.
+        patterns: number of steady gaits by what their feet show, most common first.
     """
 
     name: RunGaitName
     split: dict[GaitName, int]
+    patterns: dict[Pattern, int] = field(default_factory=dict)
 
 
 class _Line(NamedTuple):
-    """A metric, its field in `GaitThresholds`, and the side of the threshold to be on."""
+    """A metric, its field in the thresholds, and the side of the threshold to be on."""
 
     metric: str
     threshold: str
@@ -154,7 +221,9 @@ _RHYTHMIC = (
     _Line("cycles", "cycles", at_least=True),
 )
 
-_LINES: dict[GaitName, tuple[_Line, ...]] = {
+Rules = Mapping[GaitName, tuple[_Line, ...]]
+
+HOPPER_RULES: Rules = {
     "hop": (
         _Line("foot_only_share", "hop_foot_only", at_least=True),
         _Line("standing_rate", "hop_standing", at_least=True),
@@ -180,10 +249,65 @@ _LINES: dict[GaitName, tuple[_Line, ...]] = {
 }
 """Criteria by gait, in the order in which gaits are tried."""
 
+_SETTLED = (
+    _Line("quiet_share", "quiet", at_least=True),
+    _Line("hold_reward", "hold_reward", at_least=True),
+)
+
+FOOT_RULES: Rules = {
+    "steady gait": (
+        _Line("body_share", "steady_body", at_least=False),
+        _Line("standing_rate", "steady_standing", at_least=True),
+        _Line("falls_per_minute", "steady_falls_per_minute", at_least=False),
+        _Line("rhythm", "rhythm", at_least=True),
+        _Line("period_cv", "period_cv", at_least=False),
+        _Line("cycles", "cycles", at_least=True),
+    ),
+    "settled": (*_SETTLED, _Line("standing_rate", "steady_standing", at_least=True)),
+    "static": (
+        _Line("moving_share", "static_moving", at_least=False),
+        _Line("flight_share", "static_flight", at_least=False),
+    ),
+    "falls and recovers": (
+        _Line("falls_per_minute", "fall_falls_per_minute", at_least=True),
+        _Line("recovered_share", "fall_recovered", at_least=True),
+        _Line("longest_down_s", "fall_longest_down_s", at_least=False),
+    ),
+    "drags its trunk": (
+        _Line("body_share", "drag_body", at_least=True),
+        _Line("moving_share", "drag_moving", at_least=True),
+    ),
+}
+
+JOINT_RULES: Rules = {
+    "settled": _SETTLED,
+    "static": (_Line("quiet_share", "quiet", at_least=True),),
+    "rhythmic": (
+        _Line("rhythm", "joint_rhythm", at_least=True),
+        _Line("period_cv", "period_cv", at_least=False),
+        _Line("period_spread", "period_spread", at_least=False),
+        _Line("cycles", "cycles", at_least=True),
+    ),
+}
+
+
+def rules_of(gait: Gait) -> Rules:
+    """Criteria by gait for a body; it settles only where its task asks for a hold."""
+    if gait.phased:
+        return HOPPER_RULES
+    rules = FOOT_RULES if gait.body.feet else JOINT_RULES
+    return {name: own for name, own in rules.items() if name != "settled" or gait.goal != "gait"}
+
+
+def thresholds_of(gait: Gait) -> GaitThresholds | BodyThresholds:
+    """Thresholds of the verdict on the gait of a body."""
+    return GAIT_THRESHOLDS if gait.phased else BODY_THRESHOLDS
+
 
 def gait_values(gait: Gait) -> dict[str, float | None]:
     """Values of the criteria of the verdict on a gait; None if not measured."""
     recovered = sum(fall.recovery is not None for fall in gait.falls)
+    rest = {"quiet_share": gait.quiet_share, "hold_reward": gait.hold_reward}
     return {
         "foot_only_share": gait.foot_only_share,
         "standing_rate": gait.standing_rate,
@@ -198,11 +322,14 @@ def gait_values(gait: Gait) -> dict[str, float | None]:
         "flight_share": gait.flight_share,
         "recovered_share": recovered / len(gait.falls) if gait.falls else None,
         "longest_down_s": gait.longest_down_s,
+        **({} if gait.phased else rest),
     }
 
 
 def gait_criteria(
-    values: Mapping[str, float | None], thresholds: GaitThresholds = GAIT_THRESHOLDS
+    values: Mapping[str, float | None],
+    thresholds: GaitThresholds | BodyThresholds = GAIT_THRESHOLDS,
+    rules: Rules = HOPPER_RULES,
 ) -> dict[GaitName, tuple[Criterion, ...]]:
     """Criteria of every gait with the values of `gait_values`."""
     return {
@@ -213,15 +340,17 @@ def gait_criteria(
             for line in lines
             if line.needed or values[line.metric] is not None
         )
-        for gait, lines in _LINES.items()
+        for gait, lines in rules.items()
     }
 
 
 def name_gait(
-    values: Mapping[str, float | None], thresholds: GaitThresholds = GAIT_THRESHOLDS
+    values: Mapping[str, float | None],
+    thresholds: GaitThresholds | BodyThresholds = GAIT_THRESHOLDS,
+    rules: Rules = HOPPER_RULES,
 ) -> tuple[GaitName, GaitName | None]:
     """Gait for these values and, if it is undetermined, the gait that comes close."""
-    for gait, criteria in gait_criteria(values, thresholds).items():
+    for gait, criteria in gait_criteria(values, thresholds, rules).items():
         doubts = _doubts(criteria, thresholds)
         if not doubts:
             return gait, None
@@ -230,13 +359,13 @@ def name_gait(
     return "undetermined", None
 
 
-def gait_verdict(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitVerdict:
-    """Verdict on the gait of an episode; `undetermined` for a body that there are no rules for."""
-    if not gait.judged:
-        return GaitVerdict("undetermined", (), gait, None, (), {})
-    values = gait_values(gait)
-    candidates = gait_criteria(values, thresholds)
-    name, nearest = name_gait(values, thresholds)
+def gait_verdict(
+    gait: Gait, thresholds: GaitThresholds | BodyThresholds | None = None
+) -> GaitVerdict:
+    """Verdict on the gait of an episode, by the rules and thresholds of its body."""
+    thresholds, rules, values = thresholds or thresholds_of(gait), rules_of(gait), gait_values(gait)
+    candidates = gait_criteria(values, thresholds, rules)
+    name, nearest = name_gait(values, thresholds, rules)
     if nearest:
         criteria = candidates[nearest]
         unclear = tuple(_doubts(criteria, thresholds))
@@ -248,7 +377,9 @@ def gait_verdict(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> Ga
     return GaitVerdict(name, candidates[name], gait, None, (), candidates)
 
 
-def _doubts(criteria: Sequence[Criterion], thresholds: GaitThresholds) -> list[Criterion]:
+def _doubts(
+    criteria: Sequence[Criterion], thresholds: GaitThresholds | BodyThresholds
+) -> list[Criterion]:
     return [each for each in criteria if not _clearly_met(each, thresholds.tolerance)]
 
 
@@ -261,7 +392,10 @@ def run_gait(
     counts = Counter(verdict.name for verdict in verdicts)
     split = dict(counts.most_common())
     commonest, count = next(iter(split.items()))
-    return RunGait(commonest if count > thresholds.split * len(verdicts) else "split", split)
+    name = commonest if count > thresholds.split * len(verdicts) else "split"
+    steady = [each.gait.pattern for each in verdicts if each.name == "steady gait"]
+    patterns = Counter(pattern for pattern in steady if pattern is not None)
+    return RunGait(name, split, dict(patterns.most_common()))
 
 
 def _clearly_met(criterion: Criterion, tolerance: float) -> bool:
@@ -297,6 +431,7 @@ class GaitAnswers:
             first; empty without falls.
         first_fall_s, first_fall_m: from the transient's end to the first fall; None without falls.
         hops_per_s: hopping rate; None for a gait that is not on the foot.
+        pattern: gait that the lags of the feet show; None for the hopper, or if they show none.
     """
 
     course: Course
@@ -309,15 +444,19 @@ class GaitAnswers:
     first_fall_s: float | None
     first_fall_m: float | None
     hops_per_s: float | None
+    pattern: Pattern | None = None
 
 
-def gait_answers(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> GaitAnswers | None:
-    """Describe the gait of an episode; None for a body that there are no rules for.
+def gait_answers(
+    gait: Gait, thresholds: GaitThresholds | BodyThresholds | None = None
+) -> GaitAnswers | None:
+    """Describe the gait of an episode; None for a body without feet.
 
     A rhythm reaches `rhythm` with a CV up to `period_cv`.
     """
-    if gait.mean_speed_mps is None or gait.distance_m is None or not gait.judged:
+    if gait.mean_speed_mps is None or gait.distance_m is None or not gait.body.feet:
         return None
+    thresholds = thresholds or thresholds_of(gait)
     speed, cycles = gait.mean_speed_mps, gait.cycles
     first = gait.frames_to_first_fall
     manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
@@ -336,4 +475,5 @@ def gait_answers(gait: Gait, thresholds: GaitThresholds = GAIT_THRESHOLDS) -> Ga
         first_fall_s=None if first is None else first * gait.dt_s,
         first_fall_m=gait.first_fall_m,
         hops_per_s=gait.hops_per_s,
+        pattern=gait.pattern,
     )

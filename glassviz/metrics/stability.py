@@ -80,7 +80,7 @@ class EpisodeStability:
             the same in both.
         soft, steady_soft: soft assignments; None without labels or frames, for fitted labels, and
             for traces without a partition.
-        gait_answers: None for a body whose gaits are not judged.
+        gait_answers: None for a body without feet.
         label_answers: None without labels.
     """
 
@@ -143,7 +143,7 @@ def describe_episode(trace: Trace, episode: int, gait: Gait) -> EpisodeStability
         label = _labels(trace, episode, gait)
         labels = describe(label)
         steady_labels = describe(np.where(gait.steady, label, -1), labels)
-        verdict = label_verdict(steady_labels)
+        verdict = label_verdict(steady_labels, held=gait.held_from is not None)
         names = name_labels(label, phases_of(trace, episode, gait), trace.clusters)
         answers = label_answers(labels, verdict, names)
     return EpisodeStability(
@@ -175,10 +175,10 @@ def phases_of(trace: Trace, episode: int, gait: Gait) -> Labels:
     """Gait phase of each frame, as an index into `GAIT_PHASES`; −1 in the initial transient.
 
     The body is upright outside of falls, with torso, nose, pelvis and thigh off the floor. A body
-    whose gaits are not judged has no phases: −1 throughout.
+    whose gait phases have no names has none: −1 throughout.
     """
     height = trace.height[episode]
-    if len(height) < 2 or not gait.judged:
+    if len(height) < 2 or not gait.phased:
         return np.full(len(height), -1)
     rise_mps = np.gradient(height, trace.frame_dt_s)
     upright = ~gait.fallen & ~gait.contacts.body
@@ -205,7 +205,7 @@ def label_names(
     phase = np.concatenate([phases_of(trace, i, gait) for i, gait in enumerate(gaits)])
     label = trace.label.reshape(-1).astype(np.int64)
     named = {each.label: each for each in name_labels(label, phase, trace.clusters)}
-    outside = OPENING if trace.body.judged else UNNAMED
+    outside = OPENING if trace.body.phased else UNNAMED
     found = []
     for k, frames in enumerate(np.bincount(label[label >= 0], minlength=trace.clusters).tolist()):
         if frames:
@@ -555,10 +555,12 @@ def _calibration(trace: Trace) -> ValueCalibration | None:
 def of_one_clock(episodes: Sequence[EpisodeStability]) -> list[EpisodeStability]:
     """The episodes whose cycles begin at the same event, as most cycles do.
 
-    Cycles begin with touchdowns of the foot, or of the body in gaits that are not on the foot.
-    Phases after different events do not correspond.
+    The hopper's cycles begin with touchdowns of the foot, or of the body in gaits that are not on
+    the foot; those of others with touchdowns of a leading foot, or with the joints. Phases after
+    different events do not correspond.
     """
-    kinds = [[each for each in episodes if each.gait.on_foot == kind] for kind in (True, False)]
+    clocks = sorted({each.gait.clock for each in episodes})
+    kinds = [[each for each in episodes if each.gait.clock == clock] for clock in clocks]
     return max(kinds, key=lambda kind: (sum(each.gait.cycles.count for each in kind), len(kind)))
 
 
@@ -569,5 +571,5 @@ def _pairs(episodes: Sequence[EpisodeStability]) -> tuple[EpisodePair, ...]:
         EpisodePair(labelled[i].episode, labelled[j].episode, agreement)
         for i, j, agreement in (map_agreements(np.stack(maps)) if maps else ())
         # Phases that begin at different events cannot agree.
-        if labelled[i].gait.on_foot == labelled[j].gait.on_foot
+        if labelled[i].gait.clock == labelled[j].gait.clock
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self
 
+from glassviz.envs.bodies import Goal
 from glassviz.gait.verdict import GAIT_THRESHOLDS, Criterion, GaitName, GaitThresholds, GaitVerdict
 from glassviz.metrics.labels import LabelName, LabelStats
 from glassviz.metrics.locking import Motif
@@ -12,7 +13,7 @@ from glassviz.metrics.locking import Motif
 Verdict = Literal["one label", "phase-locked", "oscillating", "none", "undetermined"]
 
 STEADY: frozenset[Verdict] = frozenset({"one label", "phase-locked"})
-"""Verdicts on labels that a stable hop may have."""
+"""Verdicts on labels that a stable run may have."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,13 @@ class LabelVerdict:
         dominant: label with the most frames; None without frames.
         criteria: all criteria in the order of `LabelCriteria`. A metric may occur twice, with the
             thresholds for `phase-locked` and for `oscillating`.
+        held: whether the body is at rest, without a cycle that labels could lock to.
     """
 
     verdict: Verdict
     dominant: int | None
     criteria: tuple[Criterion, ...]
+    held: bool = False
 
 
 def label_values(stats: LabelStats) -> dict[str, float | None]:
@@ -93,22 +96,29 @@ def label_values(stats: LabelStats) -> dict[str, float | None]:
 
 
 def label_verdict(
-    stats: LabelStats | None, thresholds: LabelThresholds = LABEL_THRESHOLDS
+    stats: LabelStats | None,
+    thresholds: LabelThresholds = LABEL_THRESHOLDS,
+    held: bool = False,
 ) -> LabelVerdict:
-    """Judge the labels of one episode by `stats` of its steady frames, None without labels."""
+    """Judge the labels of one episode by `stats` of its steady frames, None without labels.
+
+    A body that is `held` at rest has no cycle to lock to: chatter alone makes labels oscillate.
+    """
     if stats is None:
         return LabelVerdict("none", None, ())
-    return judge_labels(label_values(stats), thresholds, stats.occupancy.dominant)
+    return judge_labels(label_values(stats), thresholds, stats.occupancy.dominant, held)
 
 
 def judge_labels(
     values: Mapping[str, float | None],
     thresholds: LabelThresholds = LABEL_THRESHOLDS,
     dominant: int | None = None,
+    held: bool = False,
 ) -> LabelVerdict:
     """Judge labels by the values of `label_values`; `dominant` is the most common label."""
     criteria = _criteria(values, thresholds)
-    return LabelVerdict(_judge(criteria, thresholds.tolerance), dominant, criteria.all)
+    verdict = _judge(criteria, thresholds.tolerance, held)
+    return LabelVerdict(verdict, dominant, criteria.all, held)
 
 
 class LabelCriteria(NamedTuple):
@@ -172,32 +182,44 @@ def _criteria(values: Mapping[str, float | None], limits: LabelThresholds) -> La
     )
 
 
-def _judge(criteria: LabelCriteria, tolerance: float) -> Verdict:
+def _judge(criteria: LabelCriteria, tolerance: float, held: bool) -> Verdict:
     margin = criteria.one.margin
     if margin is None or abs(margin) < tolerance:
         return "undetermined"
     if criteria.one.met:
         return "one label"
     if not criteria.enough.met:
-        return "undetermined"
+        _, chatter, _ = criteria.oscillating
+        return "oscillating" if held and chatter.met else "undetermined"
     if all(criterion.met for criterion in criteria.locked):
         return "undetermined" if criteria.signs else "phase-locked"
     return "oscillating" if criteria.signs else "undetermined"
 
 
-BasinName = Literal["stable-hop", "unstable", "undetermined"]
-RunBasinName = Literal["stable-hop", "unstable", "undetermined", "split"]
+BasinName = Literal["stable-hop", "stable", "unstable", "undetermined"]
+RunBasinName = Literal[BasinName, "split"]
 
+STABLE: frozenset[RunBasinName] = frozenset({"stable-hop", "stable"})
+"""Basins of a run that does what its task asks for, with steady labels."""
+
+OWN_GAITS: Mapping[Goal | None, frozenset[GaitName]] = {
+    None: frozenset({"hop"}),
+    "gait": frozenset({"steady gait", "rhythmic"}),
+    "hold": frozenset({"settled"}),
+    "either": frozenset({"steady gait", "rhythmic", "settled"}),
+}
+"""Gaits by what the task asks for; None stands for the hopper, whose gait is the hop."""
 
 Why = Literal[
     "not a hop",
+    "no steady gait",
+    "no hold",
     "labels oscillate",
     "gait unclear",
-    "gait not judged",
     "labels unclear",
     "no labels",
 ]
-"""What keeps an episode out of the stable hop: the first two make it unstable, the others
+"""What keeps an episode out of the stable basin: the first four make it unstable, the others
 undetermined."""
 
 
@@ -207,20 +229,19 @@ class Cause:
 
     Attributes:
         labels: None if the verdict on them made no difference.
-        judged: whether there are rules for gaits of the body.
+        goal: what the task asks for; None for the hopper.
     """
 
     gait: GaitName
     labels: Verdict | None = None
-    judged: bool = True
+    goal: Goal | None = None
 
     @property
     def why(self) -> Why | None:
-        """The first thing that keeps it out of the stable hop; None for a stable hop."""
-        if not self.judged:
-            return "gait not judged"
-        if self.gait not in ("hop", "undetermined"):
-            return "not a hop"
+        """The first thing that keeps it out of the stable basin; None for a stable one."""
+        if self.gait != "undetermined" and self.gait not in OWN_GAITS[self.goal]:
+            others: dict[Goal | None, Why] = {None: "not a hop", "hold": "no hold"}
+            return others.get(self.goal, "no steady gait")
         whys: dict[Verdict | None, Why] = {
             "oscillating": "labels oscillate",
             "undetermined": "labels unclear",
@@ -256,7 +277,7 @@ class RunBasin:
 
     @property
     def whys(self) -> dict[Why, int]:
-        """Why it is not a stable hop: number of episodes by reason, most common first."""
+        """Why it is not stable: number of episodes by reason, most common first."""
         found: Counter[Why] = Counter()
         for cause, count in self.causes.items():
             if cause.why:
@@ -270,22 +291,19 @@ class RunBasin:
 
 BASIN_OF: dict[Why, BasinName] = {
     "not a hop": "unstable",
+    "no steady gait": "unstable",
+    "no hold": "unstable",
     "labels oscillate": "unstable",
     "gait unclear": "undetermined",
-    "gait not judged": "undetermined",
     "labels unclear": "undetermined",
     "no labels": "undetermined",
 }
 
 
 def basin(gait: GaitVerdict, labels: LabelVerdict) -> Basin:
-    """Basin of an episode from the verdicts on gait and labels.
-
-    A body whose gaits are not judged is in none, whatever its labels.
-    """
-    if not gait.gait.judged:
-        return Basin("undetermined", Cause(gait.name, judged=False), gait, labels)
-    name, cause = join(gait.name, labels.verdict)
+    """Basin of an episode from the verdicts on gait and labels, and from what its task asks for."""
+    goal = None if gait.gait.phased else gait.gait.goal
+    name, cause = join(gait.name, labels.verdict, goal)
     return Basin(name, cause, gait, labels)
 
 
@@ -305,14 +323,15 @@ def run_basin(basins: Sequence[Basin], thresholds: GaitThresholds = GAIT_THRESHO
     return RunBasin(name, split, causes)
 
 
-def join(gait: GaitName, labels: Verdict) -> tuple[BasinName, Cause]:
-    """Basin and cause from the verdicts on gait and labels."""
-    if gait == "hop":
+def join(gait: GaitName, labels: Verdict, goal: Goal | None = None) -> tuple[BasinName, Cause]:
+    """Basin and cause from the verdicts on gait and labels; `goal` is None for the hopper."""
+    if gait in OWN_GAITS[goal]:
+        cause = Cause(gait, labels, goal)
         if labels in STEADY:
-            return "stable-hop", Cause(gait, labels)
-        return "unstable" if labels == "oscillating" else "undetermined", Cause(gait, labels)
+            return ("stable-hop" if goal is None else "stable"), cause
+        return "unstable" if labels == "oscillating" else "undetermined", cause
     oscillate = labels == "oscillating"
-    cause = Cause(gait, labels if oscillate else None)
+    cause = Cause(gait, labels if oscillate else None, goal)
     if gait == "undetermined":
         return "unstable" if oscillate else "undetermined", cause
     return "unstable", cause

@@ -27,6 +27,7 @@ from glassviz.report.phrases.verdicts import (
     episode_reason,
     failure,
     labels_used,
+    shown_gait,
     shown_labels,
 )
 from glassviz.report.sections import (
@@ -49,7 +50,7 @@ TITLE = "Basin classification report"
 
 TABLE_TERMS = ("locking_u", "fleiss_kappa", "switches_per_cycle")
 
-_TONES: dict[str, Tone] = {"stable-hop": "good", "unstable": "bad"}
+_TONES: dict[str, Tone] = {"stable-hop": "good", "stable": "good", "unstable": "bad"}
 
 
 def compose(
@@ -132,7 +133,7 @@ def assessed_row(row: Run, anchor: str, rows: Sequence[Run | Failed] = ()) -> Ro
         anchor=anchor,
         episodes=str(len(run.episodes)),
         returns=shown_return(run.returns),
-        gait=majority(run.gait.name, run.gait.split),
+        gait=shown_gait(run.gait),
         labels=shown_labels(run, single_label(row, rows)),
         seen=NONE if run.occupancy is None else str(len(run.occupancy.visited)),
         locking=shown_mean(run.metrics["locking_u"]),
@@ -202,8 +203,8 @@ def _episode(episode: EpisodeStability) -> EpisodeRow:
         labels=episode.label_verdict.verdict,
         basin=episode.basin.name,
         tone=tone_of(episode.basin.name),
-        cycles=str(gait.cycles.count) if gait.judged else NONE,
-        falls=str(len(gait.falls)) if gait.judged else NONE,
+        cycles=str(gait.cycles.count),
+        falls=str(len(gait.falls)) if gait.body.feet else NONE,
         kappa=NONE if kappa is None else f"{kappa:.2f}",
         missed=first_missed(episode),
         reason=episode_reason(episode.basin),

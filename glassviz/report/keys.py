@@ -18,6 +18,7 @@ from glassviz.compare.groups import ControllerPair, Controllers, GroupComparison
 from glassviz.compare.matching import LabelMatches
 from glassviz.compare.returns import StabilityAndReturn, Values
 from glassviz.compare.runs import LeftOut
+from glassviz.gait.feet import Foot
 from glassviz.gait.gait import Gait
 from glassviz.gait.verdict import Criterion, GaitVerdict
 from glassviz.metrics.labels import LabelStats
@@ -63,8 +64,8 @@ def _after_opening(gait: Gait, frames: Int[np.ndarray, " events"]) -> list[float
 
 
 def _falls(gait: Gait) -> list[dict[str, Any]] | None:
-    """None where there are no rules for falls."""
-    if not gait.judged:
+    """None for a body without feet."""
+    if not gait.body.feet:
         return None
     return [
         {
@@ -98,7 +99,7 @@ KEYS: dict[type, Keys] = {
     Occupancy: Keys(last=_properties("stuck")),
     # Arrays as long as the episode are omitted; they are in the trace.
     Gait: Keys(
-        without=("body", "opening_end", "contacts", "cycles", "falls"),
+        without=("body", "opening_end", "contacts", "cycles", "falls", "held_from"),
         last=_properties(
             *("duration_s", "flight_share", "fallen_share", "falls_per_minute", "longest_down_s"),
             *("hops_per_s", "detected_periods_s", "period_spread"),
@@ -108,11 +109,15 @@ KEYS: dict[type, Keys] = {
             "period_s": lambda gait: gait.cycles.period_s,
             "period_cv": lambda gait: gait.cycles.period_cv,
             "opening_s": lambda gait: gait.opening_end * gait.dt_s,
+            "held_from_s": lambda gait: (
+                None if gait.held_from is None else gait.held_from * gait.dt_s
+            ),
             "touchdowns_s": lambda gait: _after_opening(gait, gait.contacts.touchdowns),
             "liftoffs_s": lambda gait: _after_opening(gait, gait.contacts.liftoffs),
             "falls": _falls,
         },
     ),
+    Foot: Keys(without=("down",)),
     LabelStats: Keys(without=("segments", "raster")),
     Persistence: Keys(without=("lag_s", "agreement", "kappa", "auto_information_bits")),
     GaitVerdict: Keys(

@@ -25,7 +25,7 @@ from glassviz.gait.cycles import Cycles
 from glassviz.gait.verdict import GAIT_THRESHOLDS as GAIT
 from glassviz.gait.verdict import Criterion
 from glassviz.metrics.stability import OF_LABELS, EpisodeStability, RunStability, median_episode
-from glassviz.metrics.verdict import LabelCriteria
+from glassviz.metrics.verdict import OWN_GAITS, STABLE, LabelCriteria
 from glassviz.palette import ink_on, label_color
 from glassviz.report.page import (
     Answer,
@@ -308,9 +308,9 @@ def _audit(run: RunStability, name: str) -> Drawing:
 
 
 def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
-    """Criteria of the verdicts: hop and the gaits of the run, labels, then the other gaits."""
+    """Criteria of the verdicts: the task's gait and those of the run, labels, then other gaits."""
     episodes = run.episodes
-    found = {"hop", *run.gait.split}
+    found = {*OWN_GAITS[episodes[0].basin.cause.goal], *run.gait.split}
     groups = [
         EvidenceGroup(
             summary.gait_criteria(gait),
@@ -334,16 +334,17 @@ def evidence_of(run: RunStability) -> tuple[EvidenceGroup, ...]:
 
 
 def first_missed(episode: EpisodeStability) -> Missed | None:
-    """First criterion of a stable hop that an episode misses or does not clearly meet.
+    """First criterion of a stable run that an episode misses or does not clearly meet.
 
-    Criteria of the hop come before those of locked labels. None for a stable hop.
+    Criteria of the task's gait come before those of locked labels. None for a stable one.
     """
-    if episode.basin.name == "stable-hop":
+    if episode.basin.name in STABLE:
         return None
-    if not episode.gait.judged:
-        return Missed("", "not judged")
-    if episode.gait_verdict.name != "hop":
-        for each in episode.gait_verdict.candidates["hop"]:
+    own = OWN_GAITS[episode.basin.cause.goal]
+    if episode.gait_verdict.name not in own:
+        candidates = episode.gait_verdict.candidates
+        wanted = next(criteria for name, criteria in candidates.items() if name in own)
+        for each in wanted:
             if each.margin is None or each.margin < GAIT.tolerance * each.threshold:
                 return _missed(each, summary.TOO_CLOSE if each.met else "")
     if not episode.label_verdict.criteria:

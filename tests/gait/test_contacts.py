@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from glassviz.errors import GlassvizError
 from glassviz.gait.contacts import (
-    DEBOUNCE_S,
+    FLICKER_S,
     debounce,
     floor_contacts,
     hopper_contacts,
@@ -54,7 +54,7 @@ def test_debounced_signals_have_no_short_run_but_the_last_and_stay_as_they_are(v
     clean = debounce(signal, DT_S)
     edges = np.flatnonzero(np.diff(clean)) + 1
     runs = np.diff(np.concatenate([[0], edges]))
-    assert (runs >= round(DEBOUNCE_S / DT_S)).all()
+    assert (runs >= round(FLICKER_S / DT_S)).all()
     np.testing.assert_array_equal(debounce(clean, DT_S), clean)
     assert set(np.unique(clean)) <= set(np.unique(signal)) | {False}
 

@@ -22,6 +22,7 @@ from glassviz.cli import app, tables
 from glassviz.errors import UsageError
 from glassviz.gait import contacts, cycles, gait
 from glassviz.gait.contacts import Direction, Manner
+from glassviz.gait.feet import Pattern
 from glassviz.gait.verdict import (
     Course,
     GaitName,
@@ -60,6 +61,7 @@ BOOKKEEPING = {
     *("episode", "reset_seed", "cycle_episodes", "refits", "partner", "label_split"),
     *("labelled_runs", "at_hand", "labelled", "episodes_elsewhere", "single_label_label"),
     *("env_steps", "gait_split", "basin_split", "moments"),
+    *("touchdowns", "held_from", "patterns"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
@@ -190,7 +192,7 @@ def test_an_entry_is_complete_and_its_definition_one_line(found: Metric):
     ("name", "place", "constant"),
     [
         ("foot_only_share", "reading", gait.ON_FOOT),
-        ("flight_share", "trap", contacts.DEBOUNCE_S),
+        ("flight_share", "trap", contacts.FLICKER_S),
         ("standing_rate", "formula", contacts.STAND_HEIGHT_M),
         ("moving_share", "formula", gait.MOVING_MPS),
         ("rhythm", "formula", cycles.FIRST_PEAK),
@@ -268,7 +270,10 @@ def test_the_command_lists_every_metric_on_a_line_of_its_own():
 
 # Words of outputs ---------------------------------------------------------------------------------
 
-ENUMS = (GaitName, RunGaitName, Verdict, RunBasinName, Why, Direction, Manner, Course, Mode)
+ENUMS = (
+    *(GaitName, RunGaitName, Pattern, Verdict, RunBasinName, Why),
+    *(Direction, Manner, Course, Mode),
+)
 SOURCES = Path(glassviz.compare.__file__).parents[1]
 
 

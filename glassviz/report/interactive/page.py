@@ -423,15 +423,15 @@ and browns for the fallen one.
 They are duller than the colours of labels, and distinguishable with defective colour vision."""
 
 
-NOT_JUDGED = "gait not judged", "#B8BCC4"
-"""Name and colour of all frames of a body without gait phases."""
+UNNAMED_PHASE = "no gait phase", "#B8BCC4"
+"""Name and colour of all frames of a body whose gait phases have no names."""
 
-SHOWN_PHASES = (*zip(GAIT_PHASES, PHASE_COLORS, strict=True), NOT_JUDGED)
+SHOWN_PHASES = (*zip(GAIT_PHASES, PHASE_COLORS, strict=True), UNNAMED_PHASE)
 
 
 def gait_of(trace: Trace, run: RunStability) -> UInt8[np.ndarray, "episodes frames"]:
     """Index in `SHOWN_PHASES` of every frame; `NO_STATE` in the initial transient."""
-    if not trace.body.judged:
+    if not trace.body.phased:
         return np.full(trace.label.shape, len(GAIT_PHASES), np.uint8)
     rows = [phases_of(trace, each.episode, each.gait) for each in run.episodes]
     return _numbered(np.stack(rows))
@@ -511,7 +511,7 @@ def compose(
                         keys[episode] = f"{trace.sha256[:12]}-{episode + 1}"
                         found[keys[episode]] = film
                 runs[id(row)] = _run(row, places, i, chosen[id(row)], keys)
-    unjudged = any(not row.trace.body.judged for row in assessed)
+    unnamed = any(not row.trace.body.phased for row in assessed)
     order = {id(row): str(number) for number, row in enumerate(assessed)}
     return InteractivePage(
         command=printable(command, limit=len(command)),
@@ -524,7 +524,7 @@ def compose(
         films=found,
         no_films=projectionist.failure,
         matches=matches_of(assessed),
-        gait_phases=SHOWN_PHASES if unjudged else SHOWN_PHASES[: len(GAIT_PHASES)],
+        gait_phases=SHOWN_PHASES if unnamed else SHOWN_PHASES[: len(GAIT_PHASES)],
         versions=environment.versions(),
     )
 
@@ -556,7 +556,7 @@ def _run(
 ) -> RunView:
     run, trace = row.stability, row.trace
     gait = gait_of(trace, run)
-    judged = run.episodes[0].gait.judged
+    phased = run.episodes[0].gait.phased
     states, state = states_of(trace, run, gait)
     phase = np.stack([each.gait.cycles.phase for each in run.episodes]) / (2 * np.pi)
     phase = phase.astype(np.float32)
@@ -602,7 +602,7 @@ def _run(
         dt_s=run.frame_dt_s,
         states=states,
         map=places.of(number, states),
-        graph=graph_of(path, phase, [int(each.key) for each in states], judged),
+        graph=graph_of(path, phase, [int(each.key) for each in states], phased),
         answers=answers_of(row),
         shown=tuple(shown),
     )

@@ -12,9 +12,9 @@ from glassviz.compare.runs import one_per_training, unique_runs
 from glassviz.gait.verdict import Criterion, GaitAnswers, GaitName
 from glassviz.metrics.labels import LabelName
 from glassviz.metrics.stability import RunStability
-from glassviz.metrics.verdict import LabelAnswers
+from glassviz.metrics.verdict import STABLE, LabelAnswers
 from glassviz.report.phrases.numbers import majority, shown_return
-from glassviz.report.phrases.verdicts import not_judged, shown_basin
+from glassviz.report.phrases.verdicts import feet_lags, gait_reason, shown_basin, shown_gait
 from glassviz.rollout.batch import Failed
 from glassviz.rollout.run import Run
 from glassviz.text import count_of, listed
@@ -62,8 +62,8 @@ def _of_controller(controller: str, rows: Sequence[Run]) -> str:
     basins: dict[str, list[str]] = {}
     for row in rows:
         basins.setdefault(row.stability.basin.name, []).append(row.name)
-    # The stable hop first, then the largest basin.
-    order = sorted(basins, key=lambda basin: (basin != "stable-hop", -len(basins[basin])))
+    # The stable ones first, then the largest basin.
+    order = sorted(basins, key=lambda basin: (basin not in STABLE, -len(basins[basin])))
     parts = [f"{basin} {len(basins[basin])} ({listed(basins[basin], most=6)})" for basin in order]
     hops = sum(row.stability.gait.name == "hop" for row in rows)
     return (
@@ -101,8 +101,7 @@ def card_facts(run: RunStability) -> tuple[str, ...]:
 def return_and_gait(run: RunStability) -> str:
     """Mean return and gait, one sentence each."""
     episodes = count_of(len(run.episodes), "episode")
-    gait = majority(run.gait.name, run.gait.split)
-    return f"Return {shown_return(run.returns)} over {episodes}. Gait: {gait}."
+    return f"Return {shown_return(run.returns)} over {episodes}. Gait: {shown_gait(run.gait)}."
 
 
 def label_split(run: RunStability) -> str:
@@ -181,7 +180,7 @@ def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, s
                 ("Which phase is each label?", _names),
                 ("Same phase map in all episodes?", _same_map),
             )
-            if gaits
+            if gaits or any(episode.gait.cycles.count for episode in run.episodes)
             else ()
         ),
         ("One label nearly all the time?", lambda run: _dominant(run, labels)),
@@ -192,7 +191,9 @@ def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, s
             ("Rhythmic?", _rhythm(gaits)),
             ("How does it fall?", _falls(gaits)),
             ("How far does it get before it falls?", _first_falls(gaits)),
-            ("Hops per second?", _hops(gaits)),
+            ("Hops per second?", _hops(gaits))
+            if run.episodes[0].gait.phased
+            else ("Which gait do the feet show?", _pattern(run)),
         )
         if gaits
         else (("How does it move?", _moves(run)),)
@@ -206,14 +207,27 @@ def answers(run: RunStability, recorded: "Recorded | None") -> list[tuple[str, s
 
 
 def _moves(run: RunStability) -> str:
-    """How a body moves whose gaits are not judged."""
+    """How a body without feet moves."""
+    names = majority(run.gait.name, run.gait.split)
     gaits = [episode.gait for episode in run.episodes]
-    judged = not_judged(gaits[0].body.name)
     distances = [each.distance_m for each in gaits if each.distance_m is not None]
     speeds = [each.mean_speed_mps for each in gaits if each.mean_speed_mps is not None]
+    first = f"{names}. In the first episode: {gait_reason(run.episodes[0].gait_verdict)}"
     if not distances:
-        return judged
-    return f"{judged} On average {fmean(distances):.1f} m at {fmean(speeds):.2f} m/s."
+        return first
+    return f"{first} On average {fmean(distances):.1f} m at {fmean(speeds):.2f} m/s."
+
+
+def _pattern(run: RunStability) -> str:
+    """Which gait the feet show, with the lags of the first episode that has them."""
+    counts = Counter(each.gait.pattern or "no gait with a name" for each in run.episodes)
+    text = ", ".join(f"{name} in {count}" for name, count in counts.most_common())
+    timed = next((each for each in run.episodes if each.gait.cycles.count), None)
+    if timed is None:
+        return "None: no foot steps in cycles."
+    return f"{text} of {len(run.episodes)}; lags in episode {timed.episode + 1}: " + (
+        f"{feet_lags(timed.gait)} of a cycle."
+    )
 
 
 def _course(gaits: list[GaitAnswers]) -> str:

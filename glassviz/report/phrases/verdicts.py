@@ -7,7 +7,7 @@ from typing import Any
 from glassviz.compare.single_label import SingleLabel
 from glassviz.gait.contacts import BODY
 from glassviz.gait.gait import Gait
-from glassviz.gait.verdict import Criterion, GaitName, GaitVerdict
+from glassviz.gait.verdict import GAIT_THRESHOLDS, Criterion, GaitName, GaitVerdict, RunGait
 from glassviz.metrics.stability import RunStability
 from glassviz.metrics.verdict import (
     LABEL_THRESHOLDS,
@@ -40,16 +40,23 @@ CARRIES = 0.05
 
 def gait_reason(verdict: GaitVerdict) -> str:
     """Reason for the verdict on the gait of an episode, in one sentence."""
-    if not verdict.gait.judged:
-        return not_judged(verdict.gait.body.name)
     if verdict.nearest:
-        return f"Possibly a {verdict.nearest}: {' and '.join(map(_unclear, verdict.unclear))}."
-    return _describe(verdict.name, verdict.gait)
+        nearest = _A.get(verdict.nearest, f"a {verdict.nearest}")
+        return f"Possibly {nearest}: {' and '.join(map(_unclear, verdict.unclear))}."
+    gait = verdict.gait
+    if gait.phased:
+        return _describe(verdict.name, gait)
+    return _on_feet(verdict.name, gait) if gait.body.feet else _of_joints(verdict.name, gait)
 
 
-def not_judged(body: str) -> str:
-    """That there are no rules for gaits of a body."""
-    return f"Gaits of this body ({body}) are not judged."
+_A: dict[GaitName, str] = {
+    "static": "static",
+    "drags its trunk": "dragging its trunk",
+    "falls and recovers": "falling and recovering",
+    "rhythmic": "rhythmic",
+    "settled": "settled",
+}
+"""What an unclear gait is called where it is no noun."""
 
 
 def _unclear(criterion: Criterion) -> str:
@@ -76,16 +83,102 @@ def _describe(name: GaitName, gait: Gait) -> str:
         case "static":
             return f"Stays in place: moves in {_figure(gait.moving_share, '.0%')} of frames."
         case "fall-recover":
-            ups = sum(fall.recovery is not None for fall in gait.falls)
-            manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
-            [(manner, count)] = manners.most_common(1)
-            return f"{falls}, {ups} recovered; most often it {manner} ({count}×)."
+            return _habit(gait)
         case _:
             return (
                 f"No gait matches: {_figure(gait.foot_only_share, '.0%')} of stance on the foot "
                 f"alone, standing in {_figure(gait.standing_rate, '.0%')} of frames, "
                 f"{_figure(gait.mean_speed_mps, '.2f')} m/s, {falls}."
             )
+
+
+def _habit(gait: Gait) -> str:
+    ups = sum(fall.recovery is not None for fall in gait.falls)
+    manners = Counter(f"{fall.manner} {fall.direction}" for fall in gait.falls)
+    [(manner, count)] = manners.most_common(1)
+    falls = count_of(len(gait.falls), "fall")
+    return f"{falls}, {ups} recovered; most often it {manner} ({count}×)."
+
+
+def _on_feet(name: GaitName, gait: Gait) -> str:
+    falls = count_of(len(gait.falls), "fall")
+    speed = f"{_figure(gait.mean_speed_mps, '.2f')} m/s"
+    match name:
+        case "steady gait":
+            named = gait.pattern or "no gait with a name"
+            return (
+                f"Steps at {speed} in cycles of {_figure(gait.cycles.period_s, '.2f')} s: {named} "
+                f"({feet_lags(gait)}; duty factor {_figure(gait.duty_factor, '.2f')}); {falls}."
+            )
+        case "drags its trunk":
+            return f"Moves at {speed} with its trunk on the floor in {_trunk(gait)}; {falls}."
+        case "settled":
+            return _holds(gait)
+        case "static":
+            return f"Stays in place: moves in {_figure(gait.moving_share, '.0%')} of frames."
+        case "falls and recovers":
+            return _habit(gait)
+        case _:
+            return (
+                f"No gait matches: {_trunk(gait)} with the trunk on the floor, standing in "
+                f"{_figure(gait.standing_rate, '.0%')} of frames, {speed}, "
+                f"{count_of(gait.cycles.count, 'cycle')}, {falls}."
+            )
+
+
+def feet_lags(gait: Gait) -> str:
+    """Phase lag of each foot, as a share of the cycle: `left 0, right 0.48`."""
+    lags = [
+        f"{foot.name} {'?' if foot.phase_lag is None else f'{foot.phase_lag:.2g}'}"
+        for foot in gait.feet
+    ]
+    return ", ".join(lags)
+
+
+def _trunk(gait: Gait) -> str:
+    return f"{_figure(gait.body_share, '.0%')} of stance"
+
+
+def _of_joints(name: GaitName, gait: Gait) -> str:
+    match name:
+        case "settled":
+            return _holds(gait)
+        case "static":
+            return f"Stays still: at rest in {_figure(gait.quiet_share, '.0%')} of the second half."
+        case "rhythmic":
+            return (
+                f"Repeats itself every {_figure(gait.cycles.period_s, '.2f')} s; autocorrelation "
+                f"{_figure(gait.rhythm.strength if gait.rhythm else None, '.2f')}."
+            )
+        case _:
+            rhythm = gait.rhythm.strength if gait.rhythm else None
+            return (
+                f"Neither a rhythm nor a hold: autocorrelation {_figure(rhythm, '.2f')}, "
+                f"{count_of(gait.cycles.count, 'cycle')}, at rest in "
+                f"{_figure(gait.quiet_share, '.0%')} of the second half."
+            )
+
+
+def _holds(gait: Gait) -> str:
+    since = "?" if gait.held_from is None else f"{gait.held_from * gait.dt_s:.1f}"
+    return (
+        f"Holds still from {since} s on, at {_figure(gait.hold_reward, '.2f')} of the highest "
+        f"reward."
+    )
+
+
+def shown_gait(gait: RunGait) -> str:
+    """Gait of a run with its share of the episodes: `steady gait 9/10 (walk)`."""
+    return majority(gait.name, gait.split) + shown_pattern(gait)
+
+
+def shown_pattern(gait: RunGait) -> str:
+    """What the feet of most steady gaits show, in parentheses; empty if nothing does."""
+    if gait.name != "steady gait" or not gait.patterns:
+        return ""
+    pattern, count = next(iter(gait.patterns.items()))
+    most = GAIT_THRESHOLDS.split * gait.split["steady gait"]
+    return f" ({pattern})" if count > most else ""
 
 
 def _figure(value: float | None, spec: str) -> str:
@@ -108,6 +201,10 @@ def label_reason(verdict: LabelVerdict) -> str:
     if one.met:
         which = "" if verdict.dominant is None else f" ({verdict.dominant})"
         return f"A single label{which} covers {one.value:.1%} of frames: nothing to lock."
+    if verdict.held and not enough.met:
+        _, chatter, _ = criteria.oscillating
+        why = _sign(chatter) if chatter.met else f"none has {one.threshold:.0%} of frames"
+        return f"Labels change while the body is at rest: {why}."
     if not enough.met:
         return f"Too few gait cycles: {enough.value:.0f}, at least {enough.threshold:.0f} required."
     kappa, _, p = criteria.locked
@@ -156,8 +253,6 @@ _LABELS: dict[Verdict, str] = {
 
 def cause_words(cause: Cause) -> str:
     """Cause of a basin in a few words: `knee-walk`, `hop, labels oscillate`."""
-    if not cause.judged:
-        return "gait not judged"
     gait = "gait undetermined" if cause.gait == "undetermined" else cause.gait
     return gait if cause.labels is None else f"{gait}, {_LABELS[cause.labels]}"
 
@@ -248,7 +343,7 @@ def row_line(name: str, run: RunStability, done: bool) -> str:
     episodes = count_of(len(run.episodes), "episode")
     so_far = "" if done else " so far"
     verdicts = (
-        f"gait {majority(run.gait.name, run.gait.split)}",
+        f"gait {shown_gait(run.gait)}",
         f"labels {majority(run.label_verdict, run.label_split)}",
         shown_basin(run.basin),
     )
