@@ -405,7 +405,7 @@ class Shaper:
         self, settings: Shaping, num_envs: int, action_dim: int, geoms: tuple[str, ...]
     ) -> None:
         self.settings = settings
-        self._knees = [geoms.index(name) for name in KNEE_GEOMS]
+        self._knees = [geoms.index(name) for name in KNEE_GEOMS if settings.knee_penalty_coef]
         self._action = np.zeros((num_envs, action_dim), np.float32)
         self._labels = np.full((settings.cluster_intrinsic_window, num_envs), NO_CLUSTER)
         self._first = True

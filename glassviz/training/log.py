@@ -12,9 +12,9 @@ from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
-from glassviz.agents.config import Task
+from glassviz.envs.bodies import tasks
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import (
     MissingFileError,
@@ -427,7 +427,7 @@ def _task_of(folder: Path, seeds: Iterable[int]) -> str | None:
     words = _WORD.findall(name)
     if len(words) > 1 and "".join(words) == name:
         return "-".join(words).lower()
-    return name if name in get_args(Task) else None
+    return name if name in tasks() else None
 
 
 def _past(path: Path) -> int:
