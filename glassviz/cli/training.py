@@ -125,7 +125,7 @@ def train(
     if trainer.all_steps != run.steps:
         terminal.tell(
             f"{count_of(run.steps, 'step')} are rounded up to {trainer.all_steps:,}: whole rounds "
-            f"of {count_of(run.num_envs, 'episode')} (--num-envs)"
+            f"of --num-envs {run.num_envs}"
         )
     _run(trainer, folder, len(chosen) > 1)
     terminal.echo(f"done: {trainer.env_steps:,} steps, checkpoints in {folder}/seed_*/checkpoints")

@@ -163,7 +163,7 @@ class SuiteBatch:
         self._seeds = state[:, 0].copy()
         spec = mujoco.mjtState.mjSTATE_INTEGRATION
         for env, row in zip(self._envs, state, strict=True):
-            _begin(env, int(row[0]))  # targets and terrain are part of the model
+            _begin(env, int(row[0]) % (1 << 32))  # targets and terrain are part of the model
             model, data = env.physics.model.ptr, env.physics.data.ptr
             mujoco.mj_setState(model, data, row[1:], spec)
             mujoco.mj_forward(model, data)
