@@ -15,9 +15,6 @@ from glassviz.validation import Count, Doc, Natural, NonNegative, Positive, Shar
 
 Family = Literal["glass", "tdmpc2"]
 PlannerVariant = Literal["glass", "tdmpc2", "tdmpc2-jax"]
-Task = Literal["hopper-hop", "hopper-stand"]
-"""Tasks that agents can be trained on."""
-
 _TASK_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 Physics = Literal["dm_control", "playground"]
 Precision = Literal["float32", "bfloat16"]
@@ -177,7 +174,11 @@ class EnvConfig:
 
     task: Annotated[str, Doc("Task to train on.")] = "hopper-hop"
     physics: Annotated[Physics, Doc("Physics profile to train in.")] = "dm_control"
-    action_repeat: Annotated[int, Interval(ge=1, le=MAX_ACTION_REPEAT)] = 1
+    action_repeat: Annotated[
+        int,
+        Interval(ge=1, le=MAX_ACTION_REPEAT),
+        Doc("Control steps per decision; an episode has as many fewer decisions."),
+    ] = 1
     episode_steps: Annotated[int, Interval(ge=1, le=MAX_EPISODE_STEPS)] = 1000
 
     def __post_init__(self) -> None:
@@ -281,6 +282,24 @@ class AgentConfig:
             ) from None
         except GlassvizError as error:  # numbers that do not go together
             raise GlassvizError(f"{place}: {error}") from None
+
+
+def discount(episode_steps: int) -> float:
+    """γ of TD-MPC2 for episodes of so many decisions: 1 − 5/L, within 0.95 and 0.995.
+
+    >>> discount(500)
+    0.99
+    """
+    return min(max(1 - 5 / episode_steps, 0.95), 0.995)
+
+
+def more_iterations(action_dim: int) -> int:
+    """How many iterations TD-MPC2 plans with more than six: two from 20 actions on.
+
+    >>> more_iterations(21)
+    2
+    """
+    return 2 if action_dim >= 20 else 0
 
 
 def tdmpc2_config(**changes: Any) -> AgentConfig:

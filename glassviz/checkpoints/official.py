@@ -20,6 +20,8 @@ from glassviz.agents.config import (
     Layout,
     PlannerConfig,
     Unsaid,
+    discount,
+    more_iterations,
     tdmpc2_config,
 )
 from glassviz.checkpoints import torch_archive
@@ -52,8 +54,6 @@ _NOT_TENSORS = ("__batch_size", "__device")
 _NOT_PARAMETERS = ("log_std_min", "log_std_dif", _MASKS, _EMBEDDINGS)
 _DEFAULT_TASK = ("hopper-hop", 15, 4)
 _META_WORLD = (39, 4)
-_MANY_ACTIONS = 20
-"""With as many actions, TD-MPC2 plans two iterations more."""
 
 _MAX_NORM = 1.0
 """Of the embedding of a task, as `nn.Embedding(max_norm=1)` looks it up."""
@@ -239,9 +239,9 @@ def infer_config(
 
     action_dim = widths("pi")[-1] // 2
     steps = unsaid.episode_steps or 500
-    usual = {
+    usual: dict[str, Any] = {
         "variant": "tdmpc2",
-        "iterations": 8 if action_dim >= _MANY_ACTIONS else 6,
+        "iterations": 6 + more_iterations(action_dim),
         "discount": discount(steps),
     }
     return tdmpc2_config(
@@ -257,15 +257,6 @@ def infer_config(
         env=EnvConfig(task=task, action_repeat=unsaid.action_repeat or 2, episode_steps=steps),
         **changes,
     )
-
-
-def discount(episode_steps: int) -> float:
-    """γ of TD-MPC2 for episodes of so many decisions: 1 − 5/L, within 0.95 and 0.995.
-
-    >>> discount(500)
-    0.99
-    """
-    return min(max(1 - 5 / episode_steps, 0.95), 0.995)
 
 
 def assumptions(config: AgentConfig, told: str, known_task: bool) -> Iterator[str]:

@@ -15,7 +15,6 @@ from glassviz.agents.config import (
     EnvConfig,
     GlassConfig,
     PlannerConfig,
-    Task,
     Unsaid,
 )
 from glassviz.checkpoints.native import Checkpoint, check_config, check_leaves
@@ -34,7 +33,7 @@ _TRAINING_STATE = ("target_params", "opt_state", "scale", "key", "glass_step")
 _EVAL_EPISODES = {"tdmpc-glass": {"pi": 5, "mppi": 8}, "tdmpc2": {"pi": 5, "mppi": 3}}
 
 _JUMPY_NETS = ("jdyn", "jrew")
-_TASKS: dict[str, Task] = {"hopperhop": "hopper-hop", "hopperstand": "hopper-stand"}
+_TASKS = {"hopperhop": "hopper-hop", "hopperstand": "hopper-stand"}
 _SIMNORM_GROUPS = 8
 
 # A malicious file may refer to one dictionary many times: bounds on what is traversed.

@@ -18,20 +18,21 @@ from glassviz.training.config import SETTINGS
 if TYPE_CHECKING:
     from glassviz.checkpoints import Checkpoint as Agent
     from glassviz.cli.listing import Listing
-    from glassviz.training.config import TrainConfig
+    from glassviz.training.config import Algo, TrainConfig
     from glassviz.training.demonstrations import Demonstrations
     from glassviz.training.recipes import Recipe
     from glassviz.training.trainer import Progress, Trainer
 
-DEFAULT_RECIPE = {"tdmpc-glass": "1b", "tdmpc2": "tdmpc2"}
+DEFAULT_RECIPES = {"tdmpc-glass": ("1b", "suite_glass"), "tdmpc2": ("tdmpc2", "suite")}
+"""For the hopper, and for other bodies."""
 
 
 def train(
     recipe: Annotated[
         str | None,
         typer.Option(
-            help="Recipe name (see `glassviz recipes`) or .toml file; by default 1b, or tdmpc2 "
-            "with --algo tdmpc2.",
+            help="Recipe name (see `glassviz recipes`) or .toml file; by default 1b (tdmpc2 "
+            "without Glass) for the hopper, suite_glass (suite) for other bodies.",
             show_default=False,
         ),
     ] = None,
@@ -84,7 +85,7 @@ def train(
     ] = False,
     **changes: Any,
 ) -> None:
-    """Train TD-MPC2 or TD-MPC-Glass agents on the hopper.
+    """Train TD-MPC2 or TD-MPC-Glass agents on a task of the dm_control suite.
 
     Saves the best agent by planner, the best by policy, and the last. A killed run continues with
     --resume. The options under the headings below are settings, which override those of the
@@ -94,6 +95,7 @@ def train(
     Examples:
       glassviz train --recipe f --seeds 1-5
       glassviz train --recipe f --seeds 1-5 --resume
+      glassviz train --recipe suite_glass --task walker-walk
       glassviz train --recipe p --with kmeans_init --lambda-se 0.01 --out runs/kmeans
     """
     from glassviz import checkpoints, environment
@@ -101,9 +103,9 @@ def train(
     from glassviz.training.recipes import recipe as find_recipe
     from glassviz.training.trainer import Trainer
 
-    name = recipe or DEFAULT_RECIPE[algo or "tdmpc-glass"]
     chosen = _seeds(seed, seeds)
     start = checkpoints.load(init) if init else None
+    name = recipe or _default_recipe(algo, changes.get("task"), start)
     if not start and not resume and find_recipe(name).kind == "continuation":
         raise UsageError(
             f"recipe {name}: expected the agent that it continues, found none: pass a checkpoint "
@@ -123,10 +125,21 @@ def train(
     if trainer.all_steps != run.steps:
         terminal.tell(
             f"{count_of(run.steps, 'step')} are rounded up to {trainer.all_steps:,}: whole rounds "
-            f"of {count_of(run.num_envs, 'hopper')} (--num-envs)"
+            f"of --num-envs {run.num_envs}"
         )
     _run(trainer, folder, len(chosen) > 1)
     terminal.echo(f"done: {trainer.env_steps:,} steps, checkpoints in {folder}/seed_*/checkpoints")
+
+
+def _default_recipe(algo: "Algo | None", task: str | None, start: "Agent | None") -> str:
+    """The recipe of a run that names none, by its algorithm and its body."""
+    from glassviz.envs.bodies import HOPPER, task_of
+
+    if algo is None:
+        algo = "tdmpc2" if start and start.config.glass is None else "tdmpc-glass"
+    task = task or (start.config.env.task if start else None)
+    of_hopper, of_others = DEFAULT_RECIPES[algo]
+    return of_hopper if task is None or task_of(task).body.name == HOPPER else of_others
 
 
 def _with_settings(command: Any) -> Any:

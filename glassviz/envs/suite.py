@@ -6,6 +6,7 @@ range of the actuators. Episodes do not end: whoever acts decides how many steps
 Reference: Tassa et al., "DeepMind Control Suite", 2018.
 """
 
+import logging
 import os
 from collections.abc import Sequence
 from contextlib import contextmanager
@@ -40,7 +41,12 @@ def _suite() -> Any:
 
 def load(task: TaskFacts) -> Any:
     """A new environment of the suite, which does not draw."""
-    env = _suite().load(task.body.domain, task.suite_name, task_kwargs={"random": 0})
+    suite, log = _suite(), logging.getLogger("absl")
+    before, log.disabled = log.disabled, True  # models of the suite are deprecated in parts
+    try:
+        env = suite.load(task.body.domain, task.suite_name, task_kwargs={"random": 0})
+    finally:
+        log.disabled = before
     # Resets of a terrain would open a renderer to hand it the terrain.
     kind = type(env.physics)
     env.physics.__class__ = type(kind.__name__, (kind,), {"contexts": None})
@@ -163,7 +169,7 @@ class SuiteBatch:
         self._seeds = state[:, 0].copy()
         spec = mujoco.mjtState.mjSTATE_INTEGRATION
         for env, row in zip(self._envs, state, strict=True):
-            _begin(env, int(row[0]))  # targets and terrain are part of the model
+            _begin(env, int(row[0]) % (1 << 32))  # targets and terrain are part of the model
             model, data = env.physics.model.ptr, env.physics.data.ptr
             mujoco.mj_setState(model, data, row[1:], spec)
             mujoco.mj_forward(model, data)

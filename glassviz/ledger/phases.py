@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as validated
 
-from glassviz.agents.config import Task
+from glassviz.envs.bodies import tasks
 from glassviz.errors import GlassvizError
 from glassviz.files import StrPath, read_text
 from glassviz.palette import CLUSTER_COLORS
@@ -247,6 +247,6 @@ def taken_apart(name: str, task: str | None = None) -> Tagged:
     words = _WORD.findall(first)
     if len(words) > 1 and "".join(words) == first:
         return Tagged(task or "-".join(words).lower(), first, rest)
-    if first == task or first in get_args(Task):
+    if first == task or first in tasks():
         return Tagged(task or first, first, rest)
     return Tagged(task, "", name)

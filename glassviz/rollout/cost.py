@@ -63,8 +63,13 @@ def cost_of(
     prototypes = config.glass.prototypes if config.glass else 0
     frame = (_PHYSICS_FLOATS + config.obs_dim + config.latent_dim + prototypes) * _FLOAT_BYTES
     frames = episodes * env.episode_steps
-    body = _EPISODE_BYTES.get(task_of(env.task).body.name, _OTHER_EPISODE_BYTES)
-    return Cost(2.0 * decision * frames, planning, episodes * body + frame * frames)
+    host = episodes * episode_bytes(env.task) + frame * frames
+    return Cost(2.0 * decision * frames, planning, host)
+
+
+def episode_bytes(task: str) -> int:
+    """Memory for the simulation of one episode in progress."""
+    return _EPISODE_BYTES.get(task_of(task).body.name, _OTHER_EPISODE_BYTES)
 
 
 def check_cost(

@@ -46,13 +46,13 @@ def joined(*parts: Sequences) -> Sequences:
 
 
 class Replay:
-    """The last `rows` steps of `num_envs` hoppers, sampled as sequences that cross no reset.
+    """The last `rows` steps of `num_envs` bodies, sampled as sequences that cross no reset.
 
     A row holds observation, action and reward, and whether the observation is the first of an
     episode.
 
     Attributes:
-        planned: which hoppers the planner acts for; none at first.
+        planned: which bodies the planner acts for; none at first.
     """
 
     def __init__(self, rows: int, num_envs: int, obs_dim: int, action_dim: int) -> None:
@@ -84,8 +84,8 @@ class Replay:
     ) -> Sequences:
         """Sample independent batches for `updates` updates, stacked on a leading axis.
 
-        A sequence has `horizon` transitions of one hopper within one episode, drawn uniformly from
-        the buffer. With `groups`, the hoppers are divided into equal groups, which have equal,
+        A sequence has `horizon` transitions of one body within one episode, drawn uniformly from
+        the buffer. With `groups`, the bodies are divided into equal groups, which have equal,
         consecutive shares of every batch.
 
         Raises:
@@ -173,7 +173,7 @@ class Proposal(NamedTuple):
 
 
 class Collector:
-    """Collects experience with the hoppers of one seed.
+    """Collects experience with the bodies of one seed.
 
     Args:
         rng: generator for resets and exploration, shared within the seed.
@@ -197,7 +197,7 @@ class Collector:
         self._burst_left = np.zeros(train.num_envs, np.int64)
 
     def reset(self) -> None:
-        """Start an episode in every hopper."""
+        """Start an episode of every body."""
         seeds = [int(seed) for seed in self.rng.integers(2**31, size=self.train.num_envs)]
         share = len(seeds) // len(self._batches)
         upright = round(self.train.explore.upright_resets * share)
@@ -225,7 +225,7 @@ class Collector:
         return not random or bool(self.train.shaping.cluster_intrinsic_coef)
 
     def step(self, proposal: Proposal | None, env_steps: int) -> None:
-        """Act once in every hopper and add the step to the replay buffer.
+        """Act once in every body and add the step to the replay buffer.
 
         Args:
             proposal: this seed's result of `propose`; None while all actions are random.
@@ -293,7 +293,7 @@ class Collector:
         return action
 
     def _bursting(self, share: int) -> Bool[np.ndarray, " envs"]:
-        """Which hoppers act at random now; those of the planner, the last of a share, never do."""
+        """Which bodies act at random now; those of the planner, the last of a share, never do."""
         explore, count = self.train.explore, len(self._burst_left)
         begins = (self.rng.random(count) < explore.burst_rate) & (self._burst_left == 0)
         begins &= ~self.replay.planned
@@ -305,7 +305,7 @@ class Collector:
 
 
 def noise_std(train: TrainConfig, env_steps: int, share: int) -> Float32[np.ndarray, " share"]:
-    """Std of the exploration noise of every hopper of a task, of which there are `share`.
+    """Std of the exploration noise of every body of a task, of which there are `share`.
 
     The last ones are those of the planner; it is 0 for the planner of TD-MPC2, which samples from
     its plan.
@@ -335,7 +335,7 @@ def propose(
     """Propose actions for the agents of several seeds, in one compiled call.
 
     `params` have the seeds on the first axis of every leaf. `plan` are the collectors' planner
-    states, of the hoppers that the planner acts for; it is empty if there are none. The planner's
+    states, of the bodies that the planner acts for; it is empty if there are none. The planner's
     random numbers come from `seeds` and `env_steps`, the environment steps of the run so far.
     """
     on_device = jnp.asarray(obs), tuple(map(jnp.asarray, plan))
@@ -396,22 +396,23 @@ def _propose(
 
 
 class Shaper:
-    """Reward shaping for a batch of hoppers; stateful in their last actions and labels.
+    """Reward shaping for a batch of bodies; stateful in their last actions and labels.
 
-    `geoms` are names, in the order of `Step.geom_heights`.
+    `geoms` are names, in the order of `Step.geom_heights`. Terms of heights are of the
+    hopper alone.
     """
 
     def __init__(
         self, settings: Shaping, num_envs: int, action_dim: int, geoms: tuple[str, ...]
     ) -> None:
         self.settings = settings
-        self._knees = [geoms.index(name) for name in KNEE_GEOMS]
+        self._knees = [geoms.index(name) for name in KNEE_GEOMS if settings.knee_penalty_coef]
         self._action = np.zeros((num_envs, action_dim), np.float32)
         self._labels = np.full((settings.cluster_intrinsic_window, num_envs), NO_CLUSTER)
         self._first = True
 
     def reset(self) -> None:
-        """Clear the state: an episode begins in every hopper."""
+        """Clear the state: an episode begins of every body."""
         self._labels[:] = NO_CLUSTER
         self._first = True
 
@@ -483,7 +484,7 @@ def intrinsic_share(settings: Shaping, env_steps: int) -> float:
 
 
 def label_entropy(labels: Int[np.ndarray, "window envs"]) -> Float[np.ndarray, " envs"]:
-    """Entropy of each hopper's labels over the window, bits; frames without a label are ignored.
+    """Entropy of each body's labels over the window, bits; frames without a label are ignored.
 
     >>> label_entropy(np.array([[0, 3], [1, 3]]))
     array([1., 0.])

@@ -9,9 +9,18 @@ from typing import Annotated, Any, Literal, get_args, get_type_hints
 
 from annotated_types import Ge, Interval
 
-from glassviz.agents.config import AgentConfig, GlassConfig, PlannerConfig, Task, tdmpc2_config
-from glassviz.errors import UsageError
-from glassviz.text import printable
+from glassviz import envs
+from glassviz.agents.config import (
+    AgentConfig,
+    GlassConfig,
+    PlannerConfig,
+    discount,
+    more_iterations,
+    tdmpc2_config,
+)
+from glassviz.envs.bodies import HOPPER, task_of, tasks
+from glassviz.errors import GlassvizError, UsageError
+from glassviz.text import listed, printable
 from glassviz.validation import (
     Count,
     Doc,
@@ -32,6 +41,9 @@ Network = Literal["enc", "dyn", "rew", "pi", "q", "glass"]
 
 STEPS = "environment steps"
 """Unit of settings that count time."""
+
+LEARNED_TOGETHER = ("hopper-hop", "hopper-stand")
+"""Tasks of a multitask run."""
 
 # The task rewards standing from this height on; importing it from `envs` would load MuJoCo.
 STAND_HEIGHT_M = 0.6
@@ -68,32 +80,32 @@ class Exploration:
     act_noise_spread: Annotated[
         Share,
         Doc(
-            "Spread of the action noise over the policy's hoppers: from 1 - spread to 1 + spread "
+            "Spread of the action noise over the policy's bodies: from 1 - spread to 1 + spread "
             "times its standard deviation."
         ),
     ] = 0.0
     burst_rate: Annotated[
-        Share, Doc("Probability per step that a hopper of the policy begins random actions.")
+        Share, Doc("Probability per step that a body of the policy begins random actions.")
     ] = 0.0
     burst_steps: Annotated[Count, Doc("Longest such burst of random actions.", "actions")] = 4
     planner_share: Annotated[
         Share,
-        Doc("With --collect pi: fraction of the hoppers that the planner acts for all the same."),
+        Doc("With --collect pi: fraction of the bodies that the planner acts for all the same."),
     ] = 0.0
     planner_noise: Annotated[
         NonNegative | None,
         Doc("Standard deviation of noise on the planner's actions; by default the policy's."),
     ] = None
     upright_resets: Annotated[
-        Share, Doc("Fraction of the hoppers whose episodes start upright in collection.")
+        Share, Doc("Fraction of the bodies whose episodes start upright in collection.")
     ] = 0.0
     collect_episode_steps: Annotated[
         Natural, Doc("Episode length in collection; 0 for the task's own.", "actions")
     ] = 0
 
-    def planned(self, hoppers: int) -> int:
-        """How many of the hoppers of a task the planner acts for: the last ones."""
-        return hoppers if self.collect == "mppi" else round(self.planner_share * hoppers)
+    def planned(self, bodies: int) -> int:
+        """How many of the bodies of a task the planner acts for: the last ones."""
+        return bodies if self.collect == "mppi" else round(self.planner_share * bodies)
 
 
 @dataclass(frozen=True)
@@ -305,7 +317,7 @@ class TrainConfig:
     """A training run.
 
     Fields with a `Doc`, here and in the parts, are settings: recipes and `glassviz train` can
-    change them. A round is one step of every hopper, followed by `k_update` updates.
+    change them. A round is one step of every body, followed by `k_update` updates.
 
     Attributes:
         agent: the agent to train, including its task and its planner.
@@ -321,9 +333,9 @@ class TrainConfig:
     agent: AgentConfig = field(default_factory=AgentConfig)
     seed: Annotated[int, Interval(ge=0, le=MAX_SEED)] = 1
     steps: Annotated[Count, Doc("Length of the run.", STEPS)] = 4_000_000
-    num_envs: Annotated[Count, Doc("Hoppers that step in parallel.")] = 256
+    num_envs: Annotated[Count, Doc("Bodies that step in parallel.")] = 256
     k_update: Annotated[
-        Count, Doc("Gradient updates per round, a round being one step of every hopper.")
+        Count, Doc("Gradient updates per round, a round being one step of every body.")
     ] = 64
     batch_size: Annotated[Count, Doc("Sequences per update.")] = 256
     buffer_steps: Annotated[Count, Doc("Capacity of the replay buffer.", "transitions")] = 1_000_000
@@ -363,8 +375,8 @@ class TrainConfig:
     def tasks(self) -> tuple[str, ...]:
         """Tasks that are learned; the agent's task first."""
         first = self.agent.env.task
-        others = tuple(task for task in get_args(Task) if task != first) if self.multitask else ()
-        return (first, *others)
+        together = LEARNED_TOGETHER if self.multitask else ()
+        return (first, *(task for task in together if task != first))
 
     @property
     def sequence_steps(self) -> int:
@@ -398,8 +410,19 @@ class TrainConfig:
 def _contradictions(train: TrainConfig) -> Iterator[str]:
     """What is wrong with the settings taken together."""
     floor, needed = train.shaping.soft_stand_floor_m, train.sequence_steps
-    if (task := train.agent.env.task) not in get_args(Task):
-        yield f"task must be {' or '.join(get_args(Task))}, found {task}"
+    try:
+        envs.check_env(train.agent.env)
+        envs.check_body("agent", train.agent)
+    except GlassvizError as error:
+        yield str(error)
+    task = train.agent.env.task
+    if task_of(task).body.name != HOPPER and (only := list(_of_the_hopper_alone(train))):
+        yield (
+            f"{listed(only)} {'is' if len(only) == 1 else 'are'} of the hopper alone, found the "
+            f"task {task}: drop the setting, or set it to 0 where a recipe has it"
+        )
+    if train.multitask and task not in LEARNED_TOGETHER:
+        yield f"multitask learns {' and '.join(LEARNED_TOGETHER)} together, found {task}: drop one"
     if floor >= STAND_HEIGHT_M:
         yield (
             f"soft_stand_floor_m must be below {STAND_HEIGHT_M}, where the bonus is largest, found "
@@ -410,7 +433,7 @@ def _contradictions(train: TrainConfig) -> Iterator[str]:
     if train.buffer_steps // train.num_envs <= 2 * needed:
         yield (
             f"buffer_steps must hold more than {2 * needed} steps of each of the {train.num_envs} "
-            f"hoppers, found {train.buffer_steps} in all"
+            f"bodies, found {train.buffer_steps} in all"
         )
     episode = train.explore.collect_episode_steps or train.agent.env.episode_steps
     if episode <= needed:
@@ -426,7 +449,7 @@ def _contradictions(train: TrainConfig) -> Iterator[str]:
     explore = train.explore
     if train.losses.planner_imitation_coef and not explore.planned(train.num_envs):
         yield (
-            "planner_imitation_coef needs hoppers that the planner acts for, found none: raise "
+            "planner_imitation_coef needs bodies that the planner acts for, found none: raise "
             "planner_share"
         )
     if train.multitask and train.demos.demo_fraction:
@@ -452,6 +475,22 @@ def _contradictions(train: TrainConfig) -> Iterator[str]:
             f"{name} needs the labels of Glass, found a run without it: drop the setting, or train "
             f"with Glass"
         )
+
+
+def _of_the_hopper_alone(train: TrainConfig) -> Iterator[str]:
+    """Settings in use that rest on the hopper's geoms, heights, sensors or upright pose."""
+    shaping, glass = train.shaping, train.glass if train.agent.glass else None
+    used = {
+        "upright_resets": train.explore.upright_resets,
+        "knee_penalty_coef": shaping.knee_penalty_coef,
+        "gait_fall_penalty": shaping.gait_fall_penalty,
+        "soft_stand_bonus": shaping.soft_stand_bonus,
+        "lambda_contrastive": glass and glass.lambda_contrastive,
+        "basin_restart gait": train.rescue.basin_restart == "gait",
+        "demo_fraction": train.demos.demo_fraction,
+        "multitask": train.multitask,
+    }
+    yield from (name for name, value in used.items() if value)
 
 
 Preset = Literal["paper", "small"]
@@ -618,7 +657,32 @@ def apply(
             )
         setting = SETTINGS[name]
         changes[setting.path] = check_value(f"{place}: {name}", setting.range, value)
-    return _replace(train, changes)
+    return _replace(train, _of_task(train, changes) | changes)
+
+
+def _of_task(train: TrainConfig, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from another task or action repeat, by dotted path.
+
+    An episode lasts as long as before. Discount and iterations of the planner follow in the family
+    of TD-MPC2, as published; those of TD-MPC-Glass are constants.
+    """
+    agent, env = train.agent, train.agent.env
+    task = changes.get("agent.env.task", env.task)
+    repeat = changes.get("agent.env.action_repeat", env.action_repeat)
+    if (task, repeat) == (env.task, env.action_repeat) or task not in tasks():
+        return {}
+    steps = max(env.episode_steps * env.action_repeat // repeat, 1)
+    facts = task_of(task)
+    found: dict[str, Any] = {
+        "agent.obs_dim": facts.obs_dim,
+        "agent.action_dim": facts.body.action_dim,
+        "agent.env.episode_steps": steps,
+    }
+    if agent.family == "tdmpc2":
+        usual = agent.planner.iterations - more_iterations(agent.action_dim)
+        found["agent.planner.iterations"] = usual + more_iterations(facts.body.action_dim)
+        found["agent.planner.discount"] = discount(steps)
+    return found
 
 
 def _replace(config: Any, changes: Mapping[str, Any]) -> Any:

@@ -134,7 +134,15 @@ def configure(
     layers.append(("training", changes or {}))
     values = {key: value for _, layer in layers for key, value in layer.items()}
     places = {key: place for place, layer in layers for key in layer}
-    return apply(train, values, places)
+    run = apply(train, values, places)
+    found = (run.agent.obs_dim, run.agent.action_dim)
+    if agent and found != (agent.obs_dim, agent.action_dim):
+        raise UsageError(
+            f"training: expected an agent with {found[0]} observations and {found[1]} actions, as "
+            f"{run.agent.env.task} has, found one of {agent.env.task} with {agent.obs_dim} and "
+            f"{agent.action_dim}: start from another agent, or train on another task"
+        )
+    return run
 
 
 def _resolve(name: str, entries: Mapping[str, Entry], seen: tuple[str, ...] = ()) -> Recipe:

@@ -432,7 +432,7 @@ def _checked_counters(path: Path, train: TrainConfig, header: dict[str, Any]) ->
 
 
 def _added(path: Path, train: TrainConfig, counters: Counters, found: np.ndarray | None) -> int:
-    """How many rows were added to the replay buffer; each is a step of every hopper."""
+    """How many rows were added to the replay buffer; each is a step of every body."""
     rows, rest = divmod(counters.env_steps - counters.begun, train.num_envs)
     if found is None or found.shape != () or found.dtype.kind != "i" or rest or found != rows:
         raise _broken(
@@ -462,7 +462,9 @@ def _check_ranges(path: Path, train: TrainConfig, arrays: Mapping[str, np.ndarra
         "episode_step": (0, steps - 1),
         "burst_left": (0, train.explore.burst_steps),
         "shaper_labels": (-1, clusters - 1),
-        **dict.fromkeys(("obs", "env_obs", "env_state", "reward"), (-LARGEST, LARGEST)),
+        **dict.fromkeys(("obs", "env_obs", "reward"), (-LARGEST, LARGEST)),
+        # The seeds of the episodes are part of it.
+        "env_state": (-(2.0**31), 2.0**31),
         **dict.fromkeys(("action", "shaper_action"), (-1 - _ROUNDING, 1 + _ROUNDING)),
     }
     # Counts, such as of updates.

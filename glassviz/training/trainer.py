@@ -18,9 +18,12 @@ from glassviz.agents.networks import Params, stack
 from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.checkpoints.native import check_leaves
+from glassviz.environment import memory_bytes
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import StrPath
+from glassviz.rollout.cost import episode_bytes
 from glassviz.rollout.evaluate import EVAL_SEED, Evaluation, evaluate
+from glassviz.text import count_of
 from glassviz.training import collection, run_folder
 from glassviz.training import learner as learning
 from glassviz.training.collection import SEED_STRIDE, Collector, Replay, Sequences, joined, propose
@@ -204,6 +207,27 @@ def _mean_losses(metrics: dict[int, dict[str, float]]) -> dict[str, float]:
     }
 
 
+def _check_memory(train: TrainConfig, seeds: int) -> None:
+    """Refuse a run whose simulations and replay buffers this machine cannot hold.
+
+    Raises:
+        GlassvizError: it cannot; names both numbers.
+    """
+    agent = train.agent
+    bodies = train.num_envs * episode_bytes(agent.env.task)
+    replay = train.buffer_steps * (agent.obs_dim + agent.action_dim + 2) * _FLOAT_BYTES
+    if (needed := seeds * (bodies + replay)) > memory_bytes():
+        raise GlassvizError(
+            f"training: expected a run that fits into {memory_bytes() / 1e9:.3g} GB of memory, "
+            f"found one of {needed / 1e9:.3g} GB ({train.num_envs} bodies of {agent.env.task} and "
+            f"{train.buffer_steps} transitions for {count_of(seeds, 'seed')}): lower --num-envs, "
+            f"--buffer-steps or the number of seeds"
+        )
+
+
+_FLOAT_BYTES = 4
+
+
 class Trainer:
     """A training run in a folder.
 
@@ -218,9 +242,9 @@ class Trainer:
 
     Raises:
         GlassvizError: the folder holds a run and `resume_from_save` is False; that run has another
-            configuration or other demonstrations; another process trains it; demonstrations are
-            missing or shorter than a sequence; `start_from` has other networks, or cannot be
-            combined with a setting.
+            configuration or other demonstrations; another process trains it; the machine has too
+            little memory; demonstrations are missing or shorter than a sequence; `start_from` has
+            other networks, or cannot be combined with a setting.
     """
 
     def __init__(
@@ -256,6 +280,7 @@ class Trainer:
                 f"training: demonstrations must be longer than a sequence of "
                 f"{train.sequence_steps} steps, found {len(demos)}: make longer ones"
             )
+        _check_memory(train, len(seeds or (train.seed,)))
         self.train, self.folder = train, folder
         self.env_steps = 0
         self._locks = ExitStack()
@@ -323,7 +348,7 @@ class Trainer:
         return [i for i, run in runs if not run.finished and run.saved_at <= self.env_steps]
 
     def train_round(self) -> Progress:
-        """One step of every hopper, then the updates of every seed."""
+        """One step of every body, then the updates of every seed."""
         started = time.monotonic()
         going = self._going()
         self.collect(going)
@@ -370,7 +395,7 @@ class Trainer:
         return self.env_steps - self.train.num_envs < step <= self.env_steps
 
     def collect(self, going: list[int]) -> None:
-        """Take one step of every hopper of the seeds `going`."""
+        """Take one step of every body of the seeds `going`."""
         runs = [self.runs[i] for i in going]
         clocks = [self.env_steps - run.begun for run in runs]
         needed = [r.collector.needs_proposal(c) for r, c in zip(runs, clocks, strict=True)]

@@ -13,10 +13,10 @@ import pytest
 import tests.helpers.torch_files as torch_files
 from glassviz.agents import networks as nets
 from glassviz.agents.agent import Agent
-from glassviz.agents.config import Unsaid
+from glassviz.agents.config import Unsaid, discount
 from glassviz.agents.world_model import world_model
 from glassviz.checkpoints import Checkpoint, convert, formats, load, survey
-from glassviz.checkpoints.official import SIZES, discount, size_class
+from glassviz.checkpoints.official import SIZES, size_class
 from glassviz.errors import GlassvizError, UsageError
 from tests.helpers.torch_files import Networks, archive, archive_of, state_of, tensor, torch_file
 

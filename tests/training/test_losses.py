@@ -226,5 +226,5 @@ def test_the_policy_is_drawn_to_the_planners_actions_that_q_prefers_and_to_no_ot
 
 
 def test_an_imitation_of_nobody_is_refused():
-    with pytest.raises(UsageError, match=r"planner_imitation_coef needs hoppers .* planner_share"):
+    with pytest.raises(UsageError, match=r"planner_imitation_coef needs bodies .* planner_share"):
         apply(TRAIN, {"planner_imitation_coef": 1.0})
