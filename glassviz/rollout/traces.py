@@ -287,6 +287,7 @@ class _Finder:
     listener: Listener
     failed: Callable[..., Failed]
     traces: TraceCache = field(default_factory=TraceCache)
+    told: set[tuple[Path, str]] = field(default_factory=set)
 
     def runs(self, targets: Sequence[Target | Failed]) -> list[Run | Failed]:
         """The runs of all targets; nothing is recorded before all have been looked at."""
@@ -339,7 +340,10 @@ class _Finder:
             return [replace(run, traces=self.traces)]
         checkpoint = checkpoints.load(target.path, target.unsaid)
         for assumption in checkpoint.assumptions:
-            self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
+            # What is assumed of one task of a file is assumed of the others too.
+            if (target.path, assumption) not in self.told:
+                self.told.add((target.path, assumption))
+                self.listener.tell(f"{checkpoint.name}: assumed: {assumption}")
         envs.check_body(checkpoint.name, checkpoint.config)
         glass = checkpoint.config.glass
 

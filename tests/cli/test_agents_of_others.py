@@ -120,7 +120,9 @@ def test_a_task_of_many_is_rolled_out_under_its_own_name_and_its_trace_tells_wha
 def test_several_tasks_of_one_file_are_several_agents(many: Path, tmp_path: Path) -> None:
     tasks = ["--task", "walker-walk", "--task", "cheetah-run", "--task", "walker-walk"]
     how = ["--controller", "pi", "--episodes", "2", "--traces", tmp_path]
-    rows = json.loads(invoke("stability", many, *tasks, *how, "--steps", "4", "--json").stdout)
+    result = invoke("stability", many, *tasks, *how, "--steps", "4", "--json")
+    assert result.stderr.count("action repeat 2, 500 decisions an episode") == 1
+    rows = json.loads(result.stdout)
     assert [row["checkpoint"] for row in rows["runs"]] == ["mt30_walker-walk", "mt30_cheetah-run"]
     found = invoke("evaluate", many, *tasks, *how[:4], "--json")
     told = json.loads(found.stdout)

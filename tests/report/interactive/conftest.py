@@ -34,6 +34,22 @@ def path(page, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def walker(tmp_path_factory):
+    """The file of a page of a walker that walks, and its labels with it."""
+    import numpy as np
+
+    from glassviz.report.interactive.html import write
+    from tests.helpers.interactive_page import composed, playable
+    from tests.helpers.planted_bodies import plan_of, synthesise
+
+    folder = tmp_path_factory.mktemp("walker")
+    trace = synthesise(plan_of("walk", frames=700), np.random.default_rng(0))
+    playable(trace).save(folder / "walker.npz")
+    write(composed(folder / "walker.npz"), folder / "walker.html")
+    return folder / "walker.html"
+
+
+@pytest.fixture(scope="session")
 def filmless(folder):
     """A page without films, as on a machine without OpenGL."""
     from tests.helpers.fake_renderer import NoRenderer

@@ -87,6 +87,25 @@ def test_a_click_where_a_frame_is_goes_to_that_frame(reader, mark):
         assert reader.frame == frame and reader.shows(frame)
 
 
+@in_browser
+@pytest.mark.parametrize("width", [390, 1440])
+def test_the_page_of_a_walker_is_about_its_own_gait(browser, walker, width):
+    browser.show(walker, width)
+    text = browser.evaluate("document.body.innerText")
+    assert "steady gait" in text and "walk" in text and "phase-locked" in text
+    assert "hop" not in text and "flight" not in text
+    assert browser.evaluate(SCROLL_WIDTH) <= width
+    browser.keep(f"walker-{width}", whole=True)
+    for mark in MARKS:
+        browser.seek(400)
+        place = browser.middle(mark)
+        browser.seek(7)
+        browser.click(*place)
+        # A pixel of a narrow window is more than a frame.
+        assert abs(browser.frame - 400) <= 2 and browser.shows(browser.frame)
+    check(browser, walker)
+
+
 def visits(page, state):
     path = page.runs[0].shown[0].state
     return [t for t in range(1, len(path)) if path[t] == state != path[t - 1]]
