@@ -19,7 +19,7 @@ ALPHA = 0.05
 """Level of the test that a foot has a phase lag."""
 
 LEADS = 0.9
-"""The leading foot is the first that has this share of the cycles of the foot with the most."""
+"""The leading foot is the first that has this share of what the best foot has."""
 
 HALF = 0.5
 """Share of the period within which a second touchdown of a foot is a bounce."""
@@ -88,7 +88,9 @@ def lead_of(
 ) -> tuple[str | None, Cycles]:
     """The leading foot, whose touchdowns begin the cycles, and the cycles; None without any.
 
-    It is the first foot of the body that has nearly as many cycles as the foot with the most. A
+    It is the first foot of the body whose cycles are nearly as good as those of the best foot: as
+    long as the period of the joints, because a foot that scuffs the floor lands more often than it
+    steps; or as many, if the joints have no period. A
     contact that a fall, or the initial transient, passes on to the mask is no touchdown, and
     neither is a second one within half of the period of the joints, if they have one.
     """
@@ -96,9 +98,18 @@ def lead_of(
     inside = mask & np.concatenate([[False], mask[:-1]])
     landed = {foot: landings(own, apart) for foot, own in down.items()}
     found = {foot: find_cycles(own[inside[own]], mask, dt_s) for foot, own in landed.items()}
-    most = max(cycles.count for cycles in found.values())
-    lead = next(foot for foot, cycles in found.items() if cycles.count >= LEADS * most)
-    return (lead if most else None), found[lead]
+    good = {foot: _goodness(cycles, period_s) for foot, cycles in found.items()}
+    best = max(good.values())
+    lead = next(foot for foot, own in good.items() if own >= LEADS * best)
+    return (lead if best else None), found[lead]
+
+
+def _goodness(cycles: Cycles, period_s: float | None) -> float:
+    """How well cycles follow steps, 0 without any."""
+    own = cycles.period_s
+    if own is None:
+        return 0.0
+    return min(own, period_s) / max(own, period_s) if period_s else float(cycles.count)
 
 
 def feet_in_cycles(down: Mapping[str, Mask], cycles: Cycles) -> tuple[Foot, ...]:

@@ -6,7 +6,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from glassviz.gait.cycles import find_cycles
-from glassviz.gait.feet import HILDEBRAND_ORDER, Foot, feet_in_cycles, landings, name_pattern
+from glassviz.gait.feet import (
+    HILDEBRAND_ORDER,
+    Foot,
+    feet_in_cycles,
+    landings,
+    lead_of,
+    name_pattern,
+)
 from glassviz.gait.feet import nearest_pattern as nearest
 from glassviz.gait.gait import Gait, describe
 from glassviz.gait.verdict import gait_verdict
@@ -85,6 +92,17 @@ def test_a_foot_that_bounces_lands_once():
         down[start : start + 2] = down[start + 5 : start + 18] = True
     assert landings(down, apart=20.0).tolist() == [15, 55, 95, 135, 175]
     assert len(landings(down)) == 10
+
+
+def test_a_foot_that_scuffs_the_floor_between_its_steps_does_not_lead():
+    rng = np.random.default_rng(0)
+    steady, scuffing = np.zeros(800, bool), np.zeros(800, bool)
+    for start in range(10, 770, 40):
+        scuff = start + rng.integers(18, 34)
+        steady[start + 20 : start + 34] = True
+        scuffing[start : start + 14] = scuffing[scuff : scuff + 3] = True
+    lead, cycles = lead_of({"left": scuffing, "right": steady}, np.ones(800, bool), 0.02, 0.8)
+    assert lead == "right" and cycles.period_s == pytest.approx(0.8)
 
 
 LAG = st.floats(0, 1, exclude_max=True)
