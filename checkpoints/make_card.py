@@ -30,12 +30,12 @@ from glassviz.agents.planner import Controller
 from glassviz.checkpoints import Checkpoint
 from glassviz.figures.returns import HOPPER_HOP_POLICY, learning_curves
 from glassviz.figures.style import save
+from glassviz.ledger.curves import read_run
 from glassviz.metrics.statistics import mean_interval
 from glassviz.rollout.batch import Listener
 from glassviz.rollout.evaluate import FRESH_SEED, recorded_in
 from glassviz.rollout.traces import RolloutOptions, traces_of
 from glassviz.trace import Trace
-from glassviz.training.log import read_run
 from glassviz.training.refine import shaping_of
 from glassviz.video.clip import Clip
 from glassviz.video.overlay import Overlay
@@ -46,8 +46,10 @@ WORSE = 0.9
 """Share of the policy's return below which the picture shows the policy, not the planner."""
 
 SIZE = (400, 300)
-WIDE = range(199, 1000, 200)
-CLOSE = range(600, 630, 6)
+COLUMNS = 5
+CLOSE_S = 0.12
+"""About how far apart the frames of the lower row are; the upper row is the whole episode."""
+
 HEADING = "## What it does"
 
 
@@ -70,19 +72,21 @@ def draw_curve(path: Path) -> None:
     name, _, seed = path.stem.rpartition("-s")
     run = read_run(path.parent / "runs" / name, name)
     own = replace(run, curves=tuple(curve for curve in run.curves if curve.seed == int(seed)))
-    figure = learning_curves([own], published=HOPPER_HOP_POLICY)
+    task = checkpoints.load(path).config.env.task
+    published = HOPPER_HOP_POLICY if task == HOPPER_HOP_POLICY.task else None
+    figure = learning_curves([own], published=published)
     save(figure, path.with_name(f"{path.stem}-curve.png"), overwrite=True)
 
 
 def strip(trace: Trace) -> np.ndarray:
-    """Two rows of frames of the episode with the median return: all of it, and half a second."""
+    """Two rows of frames of the episode with the median return: all of it, and a moment of it."""
     episode = int(np.argsort(trace.returns)[trace.episodes // 2])
     clip = Clip.of(trace, episode)
     scene = scene_of(trace, *SIZE, "full", BETWEEN_PANELS, "sky")
     overlay = Overlay(clip, *SIZE)
     rows = []
     with MujocoRenderer(scene) as renderer:
-        for times in (WIDE, CLOSE):
+        for times in rows_of(trace):
             row = []
             for t in times:
                 frame = renderer.render(clip.qpos[t], clip.qvel[t]).copy()
@@ -92,9 +96,21 @@ def strip(trace: Trace) -> np.ndarray:
     return np.concatenate(rows)
 
 
+def rows_of(trace: Trace) -> tuple[range, range]:
+    """The frames of the two rows."""
+    wide, close = trace.frames // COLUMNS, max(1, round(CLOSE_S / trace.frame_dt_s))
+    first = trace.frames * 3 // 5
+    return range(wide - 1, trace.frames, wide), range(first, first + COLUMNS * close, close)
+
+
 def write_card(path: Path, traces: list[Trace], text: str) -> str:
     """The card in Markdown."""
     checkpoint = checkpoints.load(path)
+    above, below = rows_of(traces[0])
+
+    def apart(row: range) -> str:
+        return f"{row.step * traces[0].frame_dt_s:g}"
+
     lines = [f"# {checkpoint.name}", "", f"![frames]({checkpoint.name}.png)", ""]
     lines += ["| | |", "|---|---|", *fact_rows(checkpoint, path.stat().st_size)]
     lines += ["", f"Returns over {EPISODES} fresh episodes (`--seed {FRESH_SEED}`):", ""]
@@ -105,7 +121,7 @@ def write_card(path: Path, traces: list[Trace], text: str) -> str:
         "The interval is Student's t over episodes of this one seed: it says nothing about other",
         "seeds. A last-bit difference (other versions, another processor) leads to other episodes.",
         "Picture: an episode of the planner, or of the policy where that earns a tenth more, every",
-        "4 s (above), and every 0.12 s (below).",
+        f"{apart(above)} s (above), and every {apart(below)} s (below).",
         "",
         f"![learning curve]({checkpoint.name}-curve.png)",
     ]
