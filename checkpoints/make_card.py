@@ -45,7 +45,7 @@ EPISODES = 10
 WORSE = 0.9
 """Share of the policy's return below which the picture shows the policy, not the planner."""
 
-SIZE = (400, 300)
+SIZE = (480, 360)
 COLUMNS = 5
 CLOSE_S = 0.12
 """About how far apart the frames of the lower row are; the upper row is the whole episode."""
