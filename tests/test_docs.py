@@ -10,7 +10,7 @@ import pytest
 CHECKOUT = Path(__file__).parents[1]
 PAGES = sorted(
     page
-    for pattern in ("*.md", "docs/*.md", "checkpoints/*.md", "renders/README.md")
+    for pattern in ("*.md", "docs/*.md", "checkpoints/**/*.md", "renders/README.md")
     for page in CHECKOUT.glob(pattern)
 )
 EXAMPLE = re.compile(r"```python\n(.*?)```", re.DOTALL)

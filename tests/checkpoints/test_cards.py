@@ -12,7 +12,7 @@ from glassviz.training.refine import shaping_of
 from glassviz.video import opengl
 
 SHIPPED = Path(__file__).parents[2] / "checkpoints"
-FILES = sorted(SHIPPED.glob("*.safetensors"))
+FILES = sorted(SHIPPED.rglob("*.safetensors"))
 
 
 @pytest.fixture
