@@ -58,6 +58,21 @@ def ledger(
             "With -o, draw the figure.",
         ),
     ] = None,
+    early: Annotated[
+        bool,
+        typer.Option(
+            "--early",
+            help="How early returns tell whether a training reaches --goal by its end.",
+        ),
+    ] = False,
+    restart_rule: Annotated[
+        bool,
+        typer.Option(
+            "--restart-rule",
+            help="Which running trainings a rule learned from the others would restart, and how "
+            "often that would have been wrong.",
+        ),
+    ] = False,
     at: Annotated[
         int | None,
         typer.Option(
@@ -125,7 +140,7 @@ def ledger(
         from glassviz.cli.trainings import names_of
 
         names, trees = names_of(compare, trees or [])
-    chosen = [name for name, on in _answers(seeds, compare) if on]
+    chosen = [name for name, on in _answers(seeds, compare, early, restart_rule) if on]
     _check_answers(chosen, at, measure, each, to_csv, out)
     if not trees:
         raise UsageError("ledger: expected a folder with logs of trainings, found none: name one")
@@ -142,6 +157,8 @@ def ledger(
         elif compare:
             last = measure or "last"
             _compare(found, names, last, controller, at, brief, to_json, out, overwrite)
+        else:
+            _early(found, goal, controller, restart_rule, sort, brief, to_json)
         return
     titles = phrases.TRAINING_COLUMNS if each else phrases.columns(tuple(rules.goals))
     opt.check_table("ledger", titles, sort, brief, to_json or to_csv)
@@ -175,9 +192,16 @@ def ledger(
         terminal.echo(f"wrote {out}", err=to_json or to_csv)
 
 
-def _answers(seeds: bool, compare: list[str] | None) -> list[tuple[str, bool]]:
+def _answers(
+    seeds: bool, compare: list[str] | None, early: bool, restart_rule: bool
+) -> list[tuple[str, bool]]:
     """The options that ask a question of all trainings, and whether they are given."""
-    return [("--seeds", seeds), ("--compare", bool(compare))]
+    return [
+        ("--seeds", seeds),
+        ("--compare", bool(compare)),
+        ("--early", early),
+        ("--restart-rule", restart_rule),
+    ]
 
 
 def _check_answers(
@@ -190,7 +214,7 @@ def _check_answers(
 ) -> None:
     """Refuse options that do not go together."""
     if len(chosen) > 1:
-        raise UsageError(f"ledger: expected one of {' and '.join(chosen)}, found both: drop one")
+        raise UsageError(f"ledger: expected one question, found {' and '.join(chosen)}: ask one")
     comparing = chosen in (["--seeds"], ["--compare"])
     for option, given in (("--at", at is not None), ("--measure", measure is not None)):
         if given and not comparing:
@@ -220,6 +244,34 @@ def _seeds(
         terminal.echo_json(plain(seeds), ascii_only=False)
     else:
         print_seeds(seeds, brief, sort)
+
+
+def _early(
+    found: "Ledger",
+    goal: float,
+    controller: str,
+    restart_rule: bool,
+    sort: str | None,
+    brief: bool,
+    to_json: bool,
+) -> None:
+    from glassviz.cli import trainings
+    from glassviz.compare.early import early_signs, restart_rules
+    from glassviz.report.ledger import restarts_dict
+    from glassviz.report.serialize import plain
+
+    if restart_rule:
+        rules = restart_rules(found, goal, controller)
+        if to_json:
+            terminal.echo_json(restarts_dict(rules), ascii_only=False)
+        else:
+            trainings.print_restarts(rules, brief)
+    else:
+        signs = early_signs(found, goal, controller)
+        if to_json:
+            terminal.echo_json(plain(signs), ascii_only=False)
+        else:
+            trainings.print_early(signs, brief, sort)
 
 
 def _compare(

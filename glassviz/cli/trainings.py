@@ -10,6 +10,7 @@ from glassviz.cli import terminal
 from glassviz.cli.listing import Listing
 
 if TYPE_CHECKING:
+    from glassviz.compare.early import Early, Restarts
     from glassviz.compare.phases import At, Comparison
     from glassviz.compare.seeds import Seeds
 
@@ -61,6 +62,41 @@ def _print_at(found: "Comparison", at: "At") -> None:
     pairs.print(console)
     for line in filter(None, (phrases.powerless(at.pairs), phrases.trend_sentence(at.trend))):
         console.print(Text(line))
+
+
+def print_early(found: "Early", brief: bool, sort: str | None) -> None:
+    """One row per quantity and step."""
+    from glassviz.report.phrases import trainings as phrases
+
+    console = terminal.console()
+    table = Listing(phrases.SIGN_COLUMNS, ("quantity", "of"))
+    for sign in found.signs:
+        table.add(*phrases.sign_cells(sign))
+    table.sort(sort)
+    table.print(console)
+    for line in () if brief else phrases.early_notes(found):
+        console.print(Text(line, "dim"))
+
+
+def print_restarts(found: "Restarts", brief: bool) -> None:
+    """The rules with their errors, and the running trainings."""
+    from glassviz.report.phrases import trainings as phrases
+
+    console = terminal.console()
+    table = Listing(phrases.RULE_COLUMNS)
+    for rule in found.rules:
+        table.add(*phrases.rule_cells(rule))
+    table.print(console)
+    console.print()
+    if found.advice:
+        running = Listing(phrases.ADVICE_COLUMNS)
+        for advice in found.advice:
+            running.add(*phrases.advice_cells(advice))
+        running.print(console)
+    else:
+        console.print(Text("no running training that has not reached the goal"))
+    if not brief:
+        console.print(Text(phrases.RULE_NOTES, "dim"))
 
 
 def names_of(compare: Sequence[str], trees: Sequence[Path]) -> tuple[list[str], list[Path]]:

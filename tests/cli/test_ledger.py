@@ -126,7 +126,7 @@ def test_phases_are_compared_and_drawn(tree, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--seeds", "--compare", "a,b"], "expected one of --seeds and --compare"),
+        (["--seeds", "--compare", "a,b"], "expected one question, found --seeds and --compare"),
         (["--at", "5"], "--at is of --seeds and --compare"),
         (["--seeds", "--csv"], "--seeds has no --csv"),
         (["--seeds", "-o", "x.md"], "--seeds writes no file"),
@@ -136,3 +136,14 @@ def test_phases_are_compared_and_drawn(tree, tmp_path):
 )
 def test_options_that_do_not_go_together_are_refused(tree, arguments, told):
     assert told in invoke("ledger", tree, *arguments, code=2).output
+
+
+def test_early_signs_and_the_rule_for_restarts_are_printed(tree):
+    shown = invoke("ledger", tree, "--early", "--task", "hopper-hop").output
+    assert re.search(r"250k +return +mppi +3 +3 ", shown)
+    assert "not in these logs" in shown and "label stability" in shown
+    shown = invoke("ledger", tree, "--restart-rule", "--task", "hopper-hop").output
+    assert "restarted" in shown and "wrongly" in shown
+    told = json.loads(invoke("ledger", tree, "--restart-rule", "--json").stdout)
+    assert [rule["steps"] for rule in told["rules"]] == [250_000, 500_000, 1_000_000, 2_000_000]
+    assert json.loads(invoke("ledger", tree, "--early", "--json").stdout)["goal"] == 500

@@ -1,9 +1,10 @@
 """What was learned from trainings in words: seeds, phases against each other, early signs."""
 
+from glassviz.compare.early import Advice, Early, RestartRule, Sign
 from glassviz.compare.phases import At, Comparison, Pair, PhaseReturns, Trend
 from glassviz.compare.seeds import SeedRow, Seeds
-from glassviz.metrics.statistics import BootstrapInterval, PermutationTest
-from glassviz.report.phrases.ledger import short_steps
+from glassviz.metrics.statistics import BootstrapInterval, PermutationTest, Share
+from glassviz.report.phrases.ledger import interval_of, short_steps
 from glassviz.report.phrases.numbers import NONE, figure
 from glassviz.text import count_of, listed, printable
 
@@ -218,3 +219,85 @@ def compare_caption(found: Comparison) -> str:
     else:
         told.append(f"Probabilities of improvement {compared_title(found, at)}. ")
     return "".join(told) + f"{names}."
+
+
+# Early signs --------------------------------------------------------------------------------------
+
+SIGN_COLUMNS = ("at", "quantity", "of", "n", "reach", "already", "AUC", "95 %", "ahead", "95 % ")
+RULE_COLUMNS = ("at", "below", "n", "reach", "restarted", "wrongly", "95 %", "kept", "reach it")
+ADVICE_COLUMNS = ("training", "steps", "at", "return", "below", "restart")
+
+RULE_NOTES = (
+    "Rule: restart if the return at a step is below the threshold with the highest sum of "
+    "sensitivity and specificity on past trainings; each past training is judged by the threshold "
+    "of the others. n: past trainings that had not reached the goal by then and went on. wrongly: "
+    "restarted ones that would have reached the goal. A dash under below: no threshold is better "
+    "than chance. A rule is of use only where wrongly is clearly below reach of n; what a "
+    "restarted training would reach is not known."
+)
+
+
+def sign_cells(sign: Sign) -> tuple[str, ...]:
+    """The cells under `SIGN_COLUMNS`."""
+    return (
+        short_steps(sign.steps),
+        sign.quantity,
+        sign.controller,
+        str(sign.n),
+        str(sign.reached),
+        str(sign.before),
+        figure(sign.auc.estimate if sign.auc else None),
+        bounds(sign.auc, ".2f"),
+        figure(sign.auc_ahead.estimate if sign.auc_ahead else None),
+        bounds(sign.auc_ahead, ".2f"),
+    )
+
+
+def early_notes(found: Early) -> list[str]:
+    """What the table says, and what is missing."""
+    lines = [
+        f"AUC for reaching {found.goal:g} ({found.controller}) by the end of the log: 0.5 is "
+        f"chance; below it, lower values reach it. n: trainings that went on after the step; "
+        f"already: those that had reached it by then; ahead: the AUC without these. 95 %: "
+        f"bootstrap of trainings, as if those of a phase were independent. A training that was "
+        f"stopped counts as not reaching it: choose long ones with --min-steps.",
+        f"not in these logs: {listed(found.missing)}; the gait and labels of a checkpoint are in "
+        f"`glassviz stability`, which rolls it out",
+    ]
+    if found.tasks > 1:
+        lines.append(f"{found.tasks} tasks are pooled: choose one with --task")
+    if found.open:
+        lines.append(f"left out: {count_of(found.open, 'running training')}, whose end is open")
+    return lines
+
+
+def rule_cells(rule: RestartRule) -> tuple[str, ...]:
+    """The cells under `RULE_COLUMNS`."""
+    return (
+        short_steps(rule.steps),
+        figure(rule.threshold, ".1f"),
+        str(rule.n),
+        str(rule.reached),
+        str(rule.restarted),
+        _hits_of(rule.wrong),
+        interval_of(rule.wrong),
+        str(rule.n - rule.restarted),
+        _hits_of(rule.kept),
+    )
+
+
+def _hits_of(share: Share | None) -> str:
+    return NONE if share is None else f"{share.hits}/{share.count}"
+
+
+def advice_cells(advice: Advice) -> tuple[str, ...]:
+    """The cells under `ADVICE_COLUMNS`."""
+    own, rule = advice.training, advice.rule
+    return (
+        printable(f"{own.task or 'unknown task'}/{own.phase} {own.name}", 200),
+        short_steps(own.steps),
+        NONE if rule is None else short_steps(rule.steps),
+        figure(advice.value, ".1f"),
+        figure(rule.threshold if rule else None, ".1f"),
+        NONE if advice.restart is None else "restart" if advice.restart else "keep",
+    )
