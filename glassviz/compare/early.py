@@ -106,7 +106,8 @@ def _by_outcome(
     ledger: Ledger, goal: float, controller: str
 ) -> tuple[list[Training], list[Training]]:
     """Trainings whose outcome is known, and those that run and may still reach the goal."""
-    ended, running = [], []
+    ended: list[Training] = []
+    running: list[Training] = []
     for each in ledger.trainings:
         found = each.reached(controller)
         if found:
