@@ -147,6 +147,7 @@ def ledger(
     opt.refuse_both("ledger", to_json, to_csv)
     rules = load_rules(phases)
     if chosen:
+        _check_sort(chosen[0], sort, brief, to_json)
         if compare and out:
             from glassviz.figures import style
 
@@ -224,6 +225,17 @@ def _check_answers(
             raise UsageError(f"ledger: {chosen[0]} has no {option}: drop one; --json has numbers")
     if out and chosen and chosen != ["--compare"]:
         raise UsageError(f"ledger: {chosen[0]} writes no file: drop -o; --json has the numbers")
+
+
+def _check_sort(question: str, sort: str | None, brief: bool, to_json: bool) -> None:
+    """Refuse options of a table that it cannot follow."""
+    from glassviz.report.phrases import trainings as phrases
+
+    titles = {"--seeds": phrases.SEED_COLUMNS, "--early": phrases.SIGN_COLUMNS}.get(question)
+    if titles:
+        opt.check_table("ledger", titles, sort, brief, to_json)
+    elif sort is not None:
+        raise UsageError(f"ledger: {question} has several tables: drop --sort")
 
 
 def _seeds(

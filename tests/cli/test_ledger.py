@@ -128,6 +128,8 @@ def test_phases_are_compared_and_drawn(tree, tmp_path):
     [
         (["--seeds", "--compare", "a,b"], "expected one question, found --seeds and --compare"),
         (["--at", "5"], "--at is of --seeds and --compare"),
+        (["--compare", "a,b", "--sort", "n"], "--compare has several tables: drop --sort"),
+        (["--early", "--sort", "nothing"], "nothing"),
         (["--seeds", "--csv"], "--seeds has no --csv"),
         (["--seeds", "-o", "x.md"], "--seeds writes no file"),
         (["--compare", "1b", "-o", "x.md"], ".svg"),

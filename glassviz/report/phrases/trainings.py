@@ -210,9 +210,10 @@ def compare_caption(found: Comparison) -> str:
     names = "; ".join(
         f"{each.name}: {each.n} of {count_of(each.of, 'training')}" for each in at.phases
     )
+    what = {"iqm": "interquartile mean", "mean": "mean"}[found.statistic]
     told = [
-        "Thick lines: interquartile mean (the mean below four trainings) over trainings, bands: "
-        "95 % stratified bootstrap; at each step those trainings that reach it. "
+        f"Curves: {what} over the trainings that reach a step; bands: 95 % bootstrap"
+        + (" within tasks. " if found.normalised else ". ")
     ]
     if found.profiles:
         told.append(f"Profiles and probabilities of improvement {compared_title(found, at)}. ")
