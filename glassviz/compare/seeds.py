@@ -147,6 +147,7 @@ def _permuted(
     """Sums of places, of firsts and of lasts by seed, as observed and then by permutation."""
     exact = prod(factorial(len(block.seeds)) for block in blocks) <= EXACT_UP_TO
     every: list[Any] = []
+    total = np.zeros((1 if exact else resamples + 1, 3, seeds))
     for block in blocks:
         n = len(block.seeds)
         scores = np.stack([block.places, block.first, block.last]).astype(np.float64)
@@ -159,12 +160,14 @@ def _permuted(
                 for size in batch_sizes(resamples, n)
             ]
             orders = np.concatenate([np.arange(n)[None], *drawn])
-        every.append(np.swapaxes(scores[:, orders], 0, 1) @ member)
-    if not blocks:
-        return np.zeros((1, 3, seeds)), True
-    if exact:
-        return np.stack([np.sum(parts, axis=0) for parts in product(*every)]), True
-    return np.sum(every, axis=0), False
+        sums = np.swapaxes(scores[:, orders], 0, 1) @ member
+        if exact:
+            every.append(sums)
+        else:
+            total += sums
+    if exact and blocks:
+        total = np.stack([np.sum(parts, axis=0) for parts in product(*every)])
+    return total, exact
 
 
 class _Tests:
