@@ -20,7 +20,8 @@ SEED_NOTES = (
     "phases it alone is first or last, beside the mean over permuted seeds. place: mean rank in "
     "the phases, from -1 (always last) to 1 (always first). p: that any seed number has a place as "
     "far from 0; p worst: that any is worst so often beyond chance; named before: the same of this "
-    "number alone, if it was named before looking."
+    "number alone, if it was named before looking. "
+    "Trainings of different lengths count as far as each came: --at compares them at equal steps."
 )
 
 
@@ -262,8 +263,8 @@ def early_notes(found: Early) -> list[str]:
         f"already: those that had reached it by then; ahead: the AUC without these. 95 %: "
         f"bootstrap of trainings, as if those of a phase were independent. A training that was "
         f"stopped counts as not reaching it: choose long ones with --min-steps.",
-        f"not in these logs: {listed(found.missing)}; the gait and labels of a checkpoint are in "
-        f"`glassviz stability`, which rolls it out",
+        f"not in these logs: {listed(found.missing, most=9)}; the gait and labels of a checkpoint "
+        f"are in `glassviz stability`, which rolls it out",
     ]
     if found.tasks > 1:
         lines.append(f"{found.tasks} tasks are pooled: choose one with --task")
