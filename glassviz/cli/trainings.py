@@ -102,8 +102,13 @@ def print_restarts(found: "Restarts", brief: bool) -> None:
 def names_of(compare: Sequence[str], trees: Sequence[Path]) -> tuple[list[str], list[Path]]:
     """The phases that `--compare A B` or `--compare A,B` names, and the trees.
 
-    An argument that is no folder or file is a name.
+    An argument is a name if nothing is there, and it is no path of several parts.
     """
     names = [name.strip() for each in compare for name in each.split(",") if name.strip()]
-    names += [str(each) for each in trees if not each.exists()]
-    return names, [each for each in trees if each.exists()]
+    folders = []
+    for each in trees:
+        if each.exists() or len(each.parts) > 1:
+            folders.append(each)
+        else:
+            names.append(str(each))
+    return names, folders

@@ -333,8 +333,8 @@ def _returns(
         if not found:
             raise UsageError(
                 f"--compare: expected trainings of {group.name} on {task or 'an unknown task'} "
-                f"with evaluations up to {steps} environment steps, found none: give fewer with "
-                f"--at"
+                f"with evaluations up to {steps} environment steps, found none: "
+                f"{'give fewer with --at' if steps else 'choose another --controller'}"
             )
         if len(tasks) > 1:
             outside = [each for each in found if not 0 <= each <= 1.001 * HIGHEST_RETURN]

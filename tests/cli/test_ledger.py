@@ -123,6 +123,11 @@ def test_phases_are_compared_and_drawn(tree, tmp_path):
     assert told["at_steps"]["steps"] == 750_336 and told["at_updates"] is None
 
 
+def test_a_tree_that_is_not_there_is_no_name_of_a_phase(tree, tmp_path):
+    refused = invoke("ledger", tmp_path / "gone", "--compare", "1b", "other", code=1)
+    assert "no such folder" in refused.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
