@@ -455,10 +455,25 @@ def curves(
     folders: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RUN_FOLDER", help="Folders written by `glassviz train`, or folders of these."
+            metavar="RUN_FOLDER",
+            help="Folders written by `glassviz train`, or folders of these; with --phase or --task "
+            "trees of logs, as `glassviz ledger` reads them.",
         ),
     ],
     out: opt.FigureFile = opt.RENDERS / "curves.png",
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--phase",
+            metavar="PATTERN",
+            help="Draw phases of the ledger whose canonical names fit, such as 'i10*'; may be "
+            "repeated.",
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="Draw phases of the ledger of this task; a pattern with *."),
+    ] = None,
     controller: Annotated[
         opt.ControllerChoice,
         typer.Option(help="Which controller's evaluations to plot; both: one panel each."),
@@ -478,6 +493,18 @@ def curves(
             "interquartile mean (from four seeds on), or none."
         ),
     ] = "mean",
+    interval: Annotated[
+        Literal["t", "bootstrap"] | None,
+        typer.Option(
+            help="Interval of the thick line: Student's t (default of the mean) or bootstrap "
+            "(always of the interquartile mean).",
+            show_default=False,
+        ),
+    ] = None,
+    goal: Annotated[
+        list[float] | None,
+        typer.Option(metavar="RETURN", help="Draw a dashed line at this return; may be repeated."),
+    ] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(
@@ -529,14 +556,19 @@ def curves(
 
     Return over environment steps, or other quantities of the logs with --x and --y.
 
+    With --phase or --task, the folders are trees of logs, and each phase of their ledger is drawn
+    in its own colour, which stays the same from figure to figure. A seed that has stopped is not
+    carried forward.
+
     Runs that started from another agent begin where that one stopped, if it is on record. Reads
     the logs seed_N.csv, also while the training is running. Several trainings in one log are drawn
     apart, and named on standard error. Folders that cannot be read are named with the
     reason, and the exit code is 1.
 
     \b
-    Example:
+    Examples:
       glassviz curves runs/* -o curves.pdf
+      glassviz curves logs --phase 1b --phase z --statistic iqm --goal 500 -o phases.svg
     """
     from glassviz.figures import style
     from glassviz.figures.returns import HOPPER_HOP_POLICY, curves_caption, learning_curves
@@ -555,31 +587,73 @@ def curves(
         raise UsageError(
             "curves: --published is of the return over environment steps: drop it, or --x and --y"
         )
-    rows = measured(read_runs(folders, terminal.tell), folders, x, y, terminal.tell)
+    if statistic != "mean" and interval == "t":
+        raise UsageError("curves: --interval t is of the mean: drop it, or choose --statistic mean")
+    if (phase or task) and not usual:
+        raise UsageError(
+            "curves: --phase and --task draw returns over environment steps: drop them, or --x "
+            "and --y"
+        )
+    rows: Sequence[Run | Failed]
+    if phase or task:
+        rows = _phases(folders, phase or [], task)
+    else:
+        rows = measured(read_runs(folders, terminal.tell), folders, x, y, terminal.tell)
     opt.tell_failures(rows)
     runs = [row for row in rows if isinstance(row, Run)]
     shown.tell_unknown([run.name for run in runs], terminal.tell)
     runs = [replace(run, name=shown.runs.get(run.name, run.name)) for run in runs]
     if runs:
         runs = grouped(runs, group or [])
-        task = HOPPER_HOP_POLICY.task
-        others = [run for run in runs if run.task not in ((task, None) if published else (task,))]
+        of = HOPPER_HOP_POLICY.task
+        others = [run for run in runs if run.task not in ((of, None) if published else (of,))]
         if usual and published is not False and others:
             which = listed(f"{run.name} (task {run.task or 'unknown'})" for run in others)
             remedy = "" if any(run.task for run in others) else "; --published draws them"
-            terminal.tell(f"published returns of {task} left out beside {which}{remedy}")
+            terminal.tell(f"published returns of {of} left out beside {which}{remedy}")
         panels = _panels(runs, controller, y)
         behind = None if published is False or others or not usual else HOPPER_HOP_POLICY
         over = None if statistic == "none" else statistic
-        figure = learning_curves(runs, panels, behind, over, smooth, figures.style, x, y)
+        goals = goal or []
+        figure = learning_curves(
+            runs, panels, behind, over, smooth, figures.style, x, y, interval, goals
+        )
         for axes in figure.axes:
             axes.set_xlim(*limits[0])
             axes.set_ylim(*limits[1])
         save(figure, out, overwrite, look=figures.style)
-        figures.save_caption(out, curves_caption(runs, behind, over, smooth, y), overwrite)
+        figures.save_caption(
+            out, curves_caption(runs, behind, over, smooth, y, interval, goals), overwrite
+        )
         seeds = sum(run.seeds for run in runs)
         terminal.echo(f"{out}: {count_of(seeds, 'seed')} of {count_of(len(runs), 'run')}")
     opt.exit_on_failures(rows)
+
+
+def _phases(
+    trees: Sequence[Path], patterns: Sequence[str], task: str | None
+) -> list["CurvesOfRun"]:
+    """Phases of the ledger of trees, in the order of the patterns.
+
+    Raises:
+        UsageError: a pattern fits no phase with evaluations.
+    """
+    from glassviz.ledger import read
+    from glassviz.ledger.curves import runs_of
+    from glassviz.text import listed
+
+    ledger = read(trees).where(task=task)
+    found: dict[str, CurvesOfRun] = {}
+    for pattern in patterns or ["*"]:
+        fitting = runs_of(ledger.where(phase=pattern))
+        if not fitting:
+            known = listed(sorted({each.name for each in ledger.phases}), most=20)
+            raise UsageError(
+                f"curves: expected a phase of the ledger that fits {pattern!r}"
+                f"{f' of the task {task}' if task else ''}, found {known or 'none'}"
+            )
+        found |= {run.name: run for run in fitting if run.name not in found}
+    return list(found.values())
 
 
 def _panels(runs: Sequence["CurvesOfRun"], controller: str, y: str) -> Sequence[str]:

@@ -1,5 +1,6 @@
 """The command that reads trees of training logs: ledger."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from glassviz.cli.listing import Listing
+    from glassviz.compare.phases import Measure
     from glassviz.ledger import Ledger
 
 Trees = Annotated[
@@ -43,6 +45,50 @@ def ledger(
     each: Annotated[
         bool, typer.Option("--each", help="One row per training instead of one per phase.")
     ] = False,
+    seeds: Annotated[
+        bool,
+        typer.Option("--seeds", help="Compare seed numbers over phases: whether they matter."),
+    ] = False,
+    compare: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--compare",
+            metavar="A B …",
+            help="Compare these phases at equal steps and equal updates; A+B counts two as one. "
+            "With -o, draw the figure.",
+        ),
+    ] = None,
+    early: Annotated[
+        bool,
+        typer.Option(
+            "--early",
+            help="How early returns tell whether a training reaches --goal by its end.",
+        ),
+    ] = False,
+    restart_rule: Annotated[
+        bool,
+        typer.Option(
+            "--restart-rule",
+            help="Which running trainings a rule learned from the others would restart, and how "
+            "often that would have been wrong.",
+        ),
+    ] = False,
+    at: Annotated[
+        int | None,
+        typer.Option(
+            help="With --seeds or --compare: environment steps at which returns are taken; "
+            "trainings that stopped earlier are left out.",
+            min=1,
+        ),
+    ] = None,
+    measure: Annotated[
+        Literal["peak", "last", "final"] | None,
+        typer.Option(
+            help="With --seeds or --compare: the highest evaluation (default of --seeds), the mean "
+            "of the last three (default of --compare) or the last one.",
+            show_default=False,
+        ),
+    ] = None,
     phases: Annotated[
         Path | None,
         typer.Option(help="TOML file with rules for phases, over the built-in ones."),
@@ -55,7 +101,12 @@ def ledger(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", help="Write the whole ledger to this file: .md or .html."),
+        typer.Option(
+            "--out",
+            "-o",
+            help="Write the whole ledger to this file: .md or .html; with --compare the figure: "
+            ".svg, .pdf or .png.",
+        ),
     ] = None,
     overwrite: opt.Overwrite = False,
     sort: opt.Sort = None,
@@ -74,6 +125,7 @@ def ledger(
     Examples:
       glassviz ledger runs mirror --task hopper-hop
       glassviz ledger runs --phase 'i10*' --each --sort steps
+      glassviz ledger runs --compare glass plain -o compared.svg
     """
     from glassviz.ledger import load_rules, read
     from glassviz.ledger.phases import BUILT_IN
@@ -84,10 +136,31 @@ def ledger(
     if show_phases:
         terminal.echo(BUILT_IN.read_text(encoding="utf-8"), end="")
         return
+    if compare:
+        from glassviz.cli.trainings import names_of
+
+        names, trees = names_of(compare, trees or [])
+    chosen = [name for name, on in _answers(seeds, compare, early, restart_rule) if on]
+    _check_answers(chosen, at, measure, each, to_csv, out)
     if not trees:
         raise UsageError("ledger: expected a folder with logs of trainings, found none: name one")
     opt.refuse_both("ledger", to_json, to_csv)
     rules = load_rules(phases)
+    if chosen:
+        _check_sort(chosen[0], sort, brief, to_json)
+        if compare and out:
+            from glassviz.figures import style
+
+            style.check_target(out, overwrite)
+        found = read(trees, rules).where(task, phase, min_steps, running)
+        if seeds:
+            _seeds(found, measure or "peak", controller, at, sort, brief, to_json)
+        elif compare:
+            last = measure or "last"
+            _compare(found, names, last, controller, at, brief, to_json, out, overwrite)
+        else:
+            _early(found, goal, controller, restart_rule, sort, brief, to_json)
+        return
     titles = phrases.TRAINING_COLUMNS if each else phrases.columns(tuple(rules.goals))
     opt.check_table("ledger", titles, sort, brief, to_json or to_csv)
     if out:
@@ -118,6 +191,128 @@ def ledger(
             terminal.tell(line)
     if out:
         terminal.echo(f"wrote {out}", err=to_json or to_csv)
+
+
+def _answers(
+    seeds: bool, compare: list[str] | None, early: bool, restart_rule: bool
+) -> list[tuple[str, bool]]:
+    """The options that ask a question of all trainings, and whether they are given."""
+    return [
+        ("--seeds", seeds),
+        ("--compare", bool(compare)),
+        ("--early", early),
+        ("--restart-rule", restart_rule),
+    ]
+
+
+def _check_answers(
+    chosen: list[str],
+    at: int | None,
+    measure: str | None,
+    each: bool,
+    to_csv: bool,
+    out: Path | None,
+) -> None:
+    """Refuse options that do not go together."""
+    if len(chosen) > 1:
+        raise UsageError(f"ledger: expected one question, found {' and '.join(chosen)}: ask one")
+    comparing = chosen in (["--seeds"], ["--compare"])
+    for option, given in (("--at", at is not None), ("--measure", measure is not None)):
+        if given and not comparing:
+            raise UsageError(f"ledger: {option} is of --seeds and --compare: add one, or drop it")
+    for option, given in (("--each", each), ("--csv", to_csv)):
+        if given and chosen:
+            raise UsageError(f"ledger: {chosen[0]} has no {option}: drop one; --json has numbers")
+    if out and chosen and chosen != ["--compare"]:
+        raise UsageError(f"ledger: {chosen[0]} writes no file: drop -o; --json has the numbers")
+
+
+def _check_sort(question: str, sort: str | None, brief: bool, to_json: bool) -> None:
+    """Refuse options of a table that it cannot follow."""
+    from glassviz.report.phrases import trainings as phrases
+
+    titles = {"--seeds": phrases.SEED_COLUMNS, "--early": phrases.SIGN_COLUMNS}.get(question)
+    if titles:
+        opt.check_table("ledger", titles, sort, brief, to_json)
+    elif sort is not None:
+        raise UsageError(f"ledger: {question} has several tables: drop --sort")
+
+
+def _seeds(
+    found: "Ledger",
+    measure: "Measure",
+    controller: str,
+    at: int | None,
+    sort: str | None,
+    brief: bool,
+    to_json: bool,
+) -> None:
+    from glassviz.cli.trainings import print_seeds
+    from glassviz.compare.seeds import compare_seeds
+    from glassviz.report.serialize import plain
+
+    seeds = compare_seeds(found.phases, measure, controller, at)
+    if to_json:
+        terminal.echo_json(plain(seeds), ascii_only=False)
+    else:
+        print_seeds(seeds, brief, sort)
+
+
+def _early(
+    found: "Ledger",
+    goal: float,
+    controller: str,
+    restart_rule: bool,
+    sort: str | None,
+    brief: bool,
+    to_json: bool,
+) -> None:
+    from glassviz.cli import trainings
+    from glassviz.compare.early import early_signs, restart_rules
+    from glassviz.report.ledger import restarts_dict
+    from glassviz.report.serialize import plain
+
+    if restart_rule:
+        rules = restart_rules(found, goal, controller)
+        if to_json:
+            terminal.echo_json(restarts_dict(rules), ascii_only=False)
+        else:
+            trainings.print_restarts(rules, brief)
+    else:
+        signs = early_signs(found, goal, controller)
+        if to_json:
+            terminal.echo_json(plain(signs), ascii_only=False)
+        else:
+            trainings.print_early(signs, brief, sort)
+
+
+def _compare(
+    found: "Ledger",
+    names: list[str],
+    measure: "Measure",
+    controller: str,
+    at: int | None,
+    brief: bool,
+    to_json: bool,
+    out: Path | None,
+    overwrite: bool,
+) -> None:
+    from glassviz.cli.trainings import print_comparison
+    from glassviz.compare.phases import compare_phases
+    from glassviz.report.serialize import plain
+
+    compared = compare_phases(found, names, measure, controller, at)
+    if to_json:
+        terminal.echo_json(plain(replace(compared, groups=())), ascii_only=False)
+    else:
+        print_comparison(compared, brief)
+    if out:
+        from glassviz.figures.phases import phases_figure
+        from glassviz.figures.style import save
+        from glassviz.report.phrases.trainings import compare_caption
+
+        save(phases_figure(compared, compare_caption(compared)), out, overwrite)
+        terminal.echo(f"wrote {out}", err=to_json)
 
 
 def phases_listing(

@@ -11,9 +11,8 @@ import numpy as np
 from glassviz.compare.returns import LEVEL, Returns
 from glassviz.metrics.statistics import (
     IQM_FROM,
-    REPLICATES,
     bootstrap_interval,
-    probability_of_improvement,
+    improvement_interval,
 )
 from glassviz.rollout.evaluate import Fresh
 
@@ -125,18 +124,11 @@ def _returns(rows: Sequence[Fresh]) -> Returns:
 
 
 def _improvement(one: RecipeReturns, other: RecipeReturns) -> Improvement:
-    x, y = (np.array(each.returns.values) for each in (one, other))
-    probability = probability_of_improvement(x.tolist(), y.tolist())
-    assert probability is not None
-    low = high = None
-    if len(x) > 1 and len(y) > 1:
-        rng = _rng(*x.tolist(), *y.tolist())
-        wins = (np.sign(x[:, None] - y) + 1) / 2
-        ours = rng.integers(len(x), size=(REPLICATES, len(x)))
-        theirs = rng.integers(len(y), size=(REPLICATES, len(y)))
-        drawn = wins[ours[:, :, None], theirs[:, None, :]].mean(axis=(1, 2))
-        low, high = np.quantile(drawn, [LEVEL / 2, 1 - LEVEL / 2]).tolist()
-    return Improvement(one.recipe, other.recipe, one.controller, probability, low, high)
+    x, y = list(one.returns.values), list(other.returns.values)
+    found = improvement_interval([x], [y], _rng(*x, *y), 1 - LEVEL)
+    assert found is not None
+    names = one.recipe, other.recipe, one.controller
+    return Improvement(*names, found.estimate, found.low, found.high)
 
 
 def _rng(*values: float) -> np.random.Generator:

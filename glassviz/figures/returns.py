@@ -5,7 +5,7 @@ import os.path
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -39,7 +39,7 @@ from glassviz.metrics.statistics import (
     mean_interval,
 )
 from glassviz.palette import CLUSTER_COLORS, NO_CLUSTER_COLOR
-from glassviz.text import count_of
+from glassviz.text import count_of, listed
 from glassviz.training.quantities import HOURS, RETURN, STEPS, UPDATES
 
 TITLES = {"pi": "policy prior (pi)", "mppi": "planner (mppi)", TRAINING: "training"}
@@ -119,7 +119,10 @@ class _Entry:
 
     label: str
     curves: tuple[Curve, ...]
+    color: str | None = None
 
+
+Interval = Literal["t", "bootstrap"]
 
 LEVEL = 0.95
 """Confidence level of the intervals."""
@@ -139,15 +142,19 @@ def learning_curves(
     look: FigureStyle = PLAIN,
     x: str = STEPS,
     y: str = RETURN,
+    interval: Interval | None = None,
+    goals: Sequence[float] = (),
 ) -> Figure:
     """Draw one panel per controller and one colour per run: its mean with a 95 % interval.
 
     The seeds are thin lines behind it. A run with too few seeds for the `statistic`, or all runs
     without one, have a line per seed alone. `smooth` is the number of evaluations of a seed that
     are averaged at each step; `x` and `y` are the quantities of the axes. Several trainings in the
-    log of one seed have a colour each. All panels share both axes. A dot marks a seed's last
-    evaluation, a cross a restart. `published` are quartiles of the policy's return, drawn behind
-    its panel up to the runs' length; they are left out if the task of a run is known to be another.
+    log of one seed have a colour each. `interval` is Student's t by default, of the mean alone, and
+    the bootstrap of an interquartile mean; `goals` are horizontal lines. All panels share both
+    axes. A dot marks a seed's last evaluation, a cross a restart. `published` are quartiles of
+    the policy's return, drawn behind its panel up to the runs' length; they are left out if the
+    task of a run is known to be another.
     """
     last = max(step for run in runs for curve in run.curves for step in curve.x)
     if published and any(run.task not in (None, published.task) for run in runs):
@@ -156,9 +163,11 @@ def learning_curves(
     with style(look):
         width = look.inches(COLUMN_INCHES)
         wide = width >= WIDE_INCHES
-        caption = curves_caption(runs, published, statistic, smooth, y) if look.caption else ""
+        told = (published, statistic, smooth, y, interval, goals)
+        caption = curves_caption(runs, *told) if look.caption else ""
         lines = wrapped(caption, 72 * width - 12, CAPTION_SIZE) if caption else []
-        legend = _legend(entries, 72 * width - 12)
+        looks = _looks(entries)
+        legend = _legend(entries, looks, 72 * width - 12)
         rows = 1 if wide else len(controllers)
         height = 0.45 + PANEL_INCHES * (1.4 if wide else 1) * rows
         height += LEGEND_LINE_INCHES * legend.lines * look.legend + CAPTION_INCHES * len(lines)
@@ -176,14 +185,16 @@ def learning_curves(
             if look.title:
                 axes.set_title(TITLES[controller])
             axes.set_ylabel("\n".join(wrapped(axis_label(y), LABEL_POINTS, LABEL_SIZE)))
-            for i, entry in enumerate(entries):
+            for entry, own in zip(entries, looks, strict=True):
                 found = [each for each in entry.curves if each.controller == controller]
                 curves = [_smoothed(each, smooth) for each in found]
-                band = _summary(curves, statistic)
+                band = _summary(curves, statistic, interval)
                 for curve in curves:
-                    _draw(axes, curve, i, behind=band is not None)
+                    _draw(axes, curve, own, behind=band is not None)
                 if band:
-                    _draw_band(axes, band, i)
+                    _draw_band(axes, band, own)
+            for value in goals:
+                axes.axhline(value, color=INK, linewidth=0.6, linestyle=(0, (4, 3)), zorder=1)
             if not axes.lines:
                 axes.text(0.5, 0.5, "no evaluations", ha="center", transform=axes.transAxes)
             if published and controller == "pi" and last > VISIBLE * published.env_steps[0]:
@@ -222,18 +233,24 @@ def curves_caption(
     statistic: Statistic | None = "mean",
     smooth: int = 1,
     y: str = RETURN,
+    interval: Interval | None = None,
+    goals: Sequence[float] = (),
 ) -> str:
     """Caption of learning curves."""
     what = "mean returns of the evaluations" if y == RETURN else axis_label(y)
     single = f"Lines: {what} of single seeds, with a dot at the last."
     if statistic and any(run.seeds >= FEWEST[statistic] for run in runs):
-        interval = (
-            "Student's t interval" if statistic == "mean" else "percentile bootstrap interval"
-        )
+        by_t = statistic == "mean" and interval != "bootstrap"
+        what_interval = "Student's t interval" if by_t else "percentile bootstrap interval"
         single = (
             f"Thick lines: {STATISTICS[statistic]} over the seeds of a run; bands: its 95 % "
-            f"{interval}, pointwise; thin lines: single seeds."
+            f"{what_interval}, pointwise; thin lines: single seeds."
         )
+        if any(_ends_apart(run) for run in runs):
+            single += (
+                " A seed that has stopped is not carried forward: the statistic is then of those "
+                "that go on, as long as at least half do."
+            )
         single += "" if y == RETURN else f" Shown: {what}."
     sentences = [single]
     if smooth > 1:
@@ -244,6 +261,8 @@ def curves_caption(
         sentences.append("Steps include those of the agent that a run started from.")
     if any(curve.restarts for run in runs for curve in run.curves):
         sentences.append("Crosses: restarts.")
+    if goals:
+        sentences.append(f"Dashed: {listed(f'{goal:g}' for goal in goals)}.")
     if published:
         sentences.append(f"Grey: {published.what}, quartiles of {published.runs} runs.")
     return " ".join(sentences)
@@ -272,29 +291,47 @@ class _Band:
     high: list[float]
 
 
-def _summary(curves: Sequence[Curve], statistic: Statistic | None) -> _Band | None:
-    """The statistic at all steps that every seed has reached, interpolated between evaluations."""
+def _ends_apart(run: Run) -> bool:
+    """Whether some seeds have gone on for longer than others."""
+    ends: dict[str, set[float]] = {}
+    for curve in run.curves:
+        ends.setdefault(curve.controller, set()).add(curve.x[-1])
+    return any(len(each) > 1 for each in ends.values())
+
+
+def _summary(
+    curves: Sequence[Curve], statistic: Statistic | None, interval: Interval | None
+) -> _Band | None:
+    """The statistic over the seeds that are there, interpolated between evaluations.
+
+    It begins where all have begun, and ends where fewer than half go on.
+    """
     if statistic is None or len({curve.seed for curve in curves}) < FEWEST[statistic]:
         return None
     if any(curve.trainings > 1 for curve in curves):
         return None
+    fewest = max(FEWEST[statistic], math.ceil(len(curves) / 2))
     first = max(curve.x[0] for curve in curves)
-    last = min(curve.x[-1] for curve in curves)
+    last = sorted((curve.x[-1] for curve in curves), reverse=True)[fewest - 1]
     steps = sorted({step for each in curves for step in each.x if first <= step <= last})
     if not steps:
         return None
     table = np.stack([_at(curve, steps) for curve in curves])
     rng = np.random.default_rng(0)
-    intervals = [_interval(values, statistic, rng) for values in table.T.tolist()]
+    columns = ([value for value in column if not math.isnan(value)] for column in table.T.tolist())
+    intervals = [_interval(values, statistic, interval, rng) for values in columns]
     return _Band(list(map(float, steps)), *map(list, zip(*intervals, strict=True)))
 
 
 def _interval(
-    values: list[float], statistic: Statistic, rng: np.random.Generator
+    values: list[float],
+    statistic: Statistic,
+    interval: Interval | None,
+    rng: np.random.Generator,
 ) -> tuple[float, float, float]:
     """A statistic with the bounds of its interval; values that are all equal have none."""
     found: MeanInterval | BootstrapInterval | None
-    if statistic == "mean":
+    if statistic == "mean" and interval != "bootstrap":
         found = mean_interval(values, LEVEL)
         middle = found.mean
     else:
@@ -308,11 +345,11 @@ def _interval(
 def _at(curve: Curve, steps: Sequence[int | float]) -> Float64[np.ndarray, " steps"]:
     known = [i for i, value in enumerate(curve.y) if not math.isnan(value)]
     at, values = ([each[i] for i in known] for each in (curve.x, curve.y))
-    return np.interp(steps, at, values)
+    return np.where(np.array(steps) <= curve.x[-1], np.interp(steps, at, values), np.nan)
 
 
-def _draw_band(axes: Axes, band: _Band, entry: int) -> None:
-    look = _look(entry) | {"linewidth": 1.6}
+def _draw_band(axes: Axes, band: _Band, look: dict[str, Any]) -> None:
+    look = look | {"linewidth": 1.6}
     fill: Any = {"color": look["color"], "alpha": 0.18, "linewidth": 0, "zorder": 1.5}
     axes.fill_between(band.x, band.low, band.high, **fill)
     axes.plot(band.x, band.middle, **look, zorder=3)
@@ -326,14 +363,24 @@ def short(step: float) -> str:
     return f"{step:g}"
 
 
-def _look(run: int) -> dict[str, Any]:
-    dashes = _DASHES[run // len(_COLORS) % len(_DASHES)]
-    return {"color": _COLORS[run % len(_COLORS)], "linestyle": dashes, "linewidth": 0.9}
+def _looks(entries: Sequence[_Entry]) -> list[dict[str, Any]]:
+    """Colour and dashes of each entry: its own colour, or the next of the palette.
+
+    A second one of the same colour is dashed, a third dotted.
+    """
+    places = iter(range(len(entries)))
+    looks: list[dict[str, Any]] = []
+    for entry in entries:
+        color = entry.color or _COLORS[next(places) % len(_COLORS)]
+        before = sum(look["color"] == color for look in looks)
+        dashes = _DASHES[before % len(_DASHES)]
+        looks.append({"color": color, "linestyle": dashes, "linewidth": 0.9})
+    return looks
 
 
-def _draw(axes: Axes, curve: Curve, entry: int, behind: bool = False) -> None:
+def _draw(axes: Axes, curve: Curve, look: dict[str, Any], behind: bool = False) -> None:
     """Draw the curve of a seed; `behind` the statistic of its run, thin and pale."""
-    look = _look(entry)
+    look = dict(look)
     color, (steps, returns) = look["color"], (curve.x, curve.y)
     if behind:
         look["linewidth"] = 0.5
@@ -377,14 +424,14 @@ def _entries(run: Run) -> Iterator[_Entry]:
     alike = tuple(curve for curve in run.curves if curve.trainings == 1)
     if alike:
         seeds = len({curve.seed for curve in alike})
-        yield _Entry(f"{run.name} ({count_of(seeds, 'seed')})", alike)
+        yield _Entry(f"{run.name} ({count_of(seeds, 'seed')})", alike, run.color)
     apart: dict[tuple[int, int], list[Curve]] = {}
     for curve in run.curves:
         if curve.trainings > 1:
             apart.setdefault((curve.seed, curve.training), []).append(curve)
     for (seed, training), curves in apart.items():
         which = f"seed {seed}, training {training} of {curves[0].trainings}"
-        yield _Entry(f"{run.name} ({which})", tuple(curves))
+        yield _Entry(f"{run.name} ({which})", tuple(curves), run.color)
 
 
 @dataclass(frozen=True)
@@ -405,10 +452,10 @@ _HANDLE_POINTS = 40.0
 """Space of a handle, and between columns."""
 
 
-def _legend(entries: Sequence[_Entry], width: float) -> _Legend:
+def _legend(entries: Sequence[_Entry], looks: Sequence[dict[str, Any]], width: float) -> _Legend:
     """A legend that fits the figure's width: the start that all names share is its title."""
     names = [entry.label for entry in entries[:MOST_NAMED]]
-    handles: list[Artist] = [Line2D([], [], **_look(i)) for i in range(len(names))]
+    handles: list[Artist] = [Line2D([], [], **look) for look in looks[: len(names)]]
     shared = _shared_start([entry.label for entry in entries]) if len(entries) > 2 else ""
     names = [name.removeprefix(shared) for name in names]
     if len(entries) > MOST_NAMED:

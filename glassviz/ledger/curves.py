@@ -7,8 +7,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+import numpy as np
+
 from glassviz.errors import GlassvizError, UsageError
 from glassviz.files import MissingFileError, StrPath, as_paths, read_text
+from glassviz.ledger.ledger import Ledger
 from glassviz.ledger.phases import taken_apart
 from glassviz.ledger.rows import (
     CONTROLLERS,
@@ -71,11 +74,13 @@ class Run:
     Attributes:
         curves: by seed, then training, then controller; a controller without evaluations has none.
         task: such as `hopper-hop`; None if unknown.
+        color: #RRGGBB; None: any.
     """
 
     name: str
     curves: tuple[Curve, ...]
     task: str | None = None
+    color: str | None = None
 
     @property
     def seeds(self) -> int:
@@ -191,6 +196,31 @@ def _past(path: Path) -> int:
     except (GlassvizError, ValueError, KeyError, TypeError, IndexError):
         return 0
     return steps if isinstance(steps, int) and 0 <= steps <= LARGEST_STEP // 2 else 0
+
+
+def runs_of(ledger: Ledger) -> list[Run]:
+    """The phases of a ledger as runs, each in its colour; those without an evaluation are left out.
+
+    Trainings are numbered in place of seeds, as two of a phase may have the same seed. Evaluations
+    of a log that names no controller stand with the planner's.
+    """
+    several = len({phase.task for phase in ledger.phases}) > 1
+    runs = []
+    for phase in ledger.phases:
+        curves = []
+        for number, training in enumerate(phase.trainings, start=1):
+            for controller in CONTROLLERS:
+                series = training.series.get(controller)
+                if series is None and controller == "mppi":
+                    series = training.evaluations(controller)
+                if series is not None and np.isfinite(series.returns).any():
+                    points = tuple(series.steps.tolist()), tuple(series.returns.tolist())
+                    restarts = training.restarts
+                    curves.append(Curve(number, controller, *points, restarts=restarts))
+        if curves:
+            name = f"{phase.task or 'unknown task'}/{phase.name}" if several else phase.name
+            runs.append(Run(printable(name, LONGEST_PATH), tuple(curves), phase.task, phase.color))
+    return runs
 
 
 def grouped(runs: Sequence[Run], patterns: Sequence[str]) -> list[Run]:

@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
-from math import comb, factorial
+from math import comb, factorial, prod
 from typing import Any, Literal
 
 import numpy as np
@@ -228,6 +228,43 @@ def _summary(
     return np.asarray(trim_mean(units, 0.25, axis=1))
 
 
+def stratified_interval(
+    strata: Sequence[Sequence[float]],
+    rng: np.random.Generator,
+    statistic: Statistic = "mean",
+    level: float = 0.95,
+    replicates: int = REPLICATES,
+) -> BootstrapInterval | None:
+    """Percentile interval of the stratified bootstrap, over all values of all strata.
+
+    Values are drawn with replacement within each stratum, such as the seeds of a task, and all
+    drawn values are summarised together.
+
+    Returns:
+        None without values, or with fewer than four for an interquartile mean. The bounds are None
+        if no stratum has two values.
+
+    References:
+        Agarwal et al., "Deep RL at the edge of the statistical precipice", NeurIPS 2021.
+
+    Example:
+        >>> found = stratified_interval([[0.1, 0.2], [0.7, 0.9]], np.random.default_rng(0), "iqm")
+        >>> round(found.estimate, 2), found.units
+        (0.45, 4)
+    """
+    parts = [_array(stratum) for stratum in strata if len(stratum)]
+    count = sum(map(len, parts))
+    if not count or (statistic == "iqm" and count < IQM_FROM):
+        return None
+    [estimate] = _summary(statistic, np.concatenate(parts)[None])
+    if all(len(part) == 1 for part in parts):
+        return BootstrapInterval(float(estimate), None, None, count, level)
+    drawn = [part[rng.integers(len(part), size=(replicates, len(part)))] for part in parts]
+    resampled = _summary(statistic, np.concatenate(drawn, axis=1))
+    low, high = np.quantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return BootstrapInterval(float(estimate), low, high, count, level)
+
+
 # Proportions --------------------------------------------------------------------------------------
 
 
@@ -279,6 +316,52 @@ def probability_of_improvement(x: Sequence[float], y: Sequence[float]) -> float 
     if not len(x) or not len(y):
         return None
     return float((np.sign(_array(x)[:, None] - _array(y)) + 1).mean() / 2)
+
+
+def improvement_interval(
+    x: Sequence[Sequence[float]],
+    y: Sequence[Sequence[float]],
+    rng: np.random.Generator,
+    level: float = 0.95,
+) -> BootstrapInterval | None:
+    """Mean over strata of the probability of improvement, with a stratified bootstrap interval.
+
+    With one stratum of values with and without an outcome, it is the area under the ROC curve.
+
+    Args:
+        x, y: values by stratum, such as the seeds of each task, in the same order.
+
+    Returns:
+        None if a stratum is empty. The bounds are None if a stratum has a single x or y.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> improvement_interval([[300.0, 310.0]], [[120.0, 305.0]], rng).estimate
+        0.75
+    """
+    pairs = [(_array(one), _array(other)) for one, other in zip(x, y, strict=True)]
+    if not pairs or any(not len(one) or not len(other) for one, other in pairs):
+        return None
+    units = sum(len(one) + len(other) for one, other in pairs)
+    wins = [(np.sign(one[:, None] - other) + 1) / 2 for one, other in pairs]
+    estimate = float(np.mean([each.mean() for each in wins]))
+    if any(min(each.shape) < 2 for each in wins):
+        return BootstrapInterval(estimate, None, None, units, level)
+    resampled = np.zeros(REPLICATES)
+    for each in wins:
+        ours, theirs = (rng.integers(n, size=(REPLICATES, n)) for n in each.shape)
+        weights = (_weights(drawn, n) for drawn, n in zip((ours, theirs), each.shape, strict=True))
+        resampled += np.einsum("rx,xy,ry->r", next(weights), each, next(weights), optimize=True)
+    low, high = np.quantile(resampled / len(wins), [(1 - level) / 2, (1 + level) / 2]).tolist()
+    return BootstrapInterval(estimate, low, high, units, level)
+
+
+def _weights(drawn: Int[np.ndarray, "replicates n"], n: int) -> Float64[np.ndarray, "replicates n"]:
+    """The share of each of n values in each resample."""
+    counts = np.bincount(
+        (drawn + n * np.arange(len(drawn))[:, None]).ravel(), minlength=n * len(drawn)
+    )
+    return counts.reshape(-1, n) / n
 
 
 # Multiple testing ---------------------------------------------------------------------------------
@@ -379,6 +462,48 @@ def two_group_test(
 
     null = np.concatenate([difference(order[:, :size]) for order in orders])
     return _two_sided_test(float(difference(np.arange(size))), null, np.abs(pooled).max(), exact)
+
+
+def stratified_test(
+    x: Sequence[Sequence[float]],
+    y: Sequence[Sequence[float]],
+    rng: np.random.Generator,
+    resamples: int = RESAMPLES,
+) -> PermutationTest | None:
+    """Permutation test of the mean over strata of mean(x) − mean(y), permuted within strata.
+
+    With one stratum it is `two_group_test`. Otherwise `rng` draws permutations, unless there are
+    few. None if a group is empty in a stratum.
+
+    Args:
+        x, y: values by stratum, such as the seeds of each task, in the same order.
+    """
+    if not len(x) or any(not len(a) or not len(b) for a, b in zip(x, y, strict=True)):
+        return None
+    if len(x) == 1:
+        return two_group_test(x[0], y[0], rng, resamples)
+    pooled = [_array([*a, *b]) for a, b in zip(x, y, strict=True)]
+    signs = [
+        np.array([1 / len(a)] * len(a) + [-1 / len(b)] * len(b)) for a, b in zip(x, y, strict=True)
+    ]
+    observed = sum(float(values @ sign) for values, sign in zip(pooled, signs, strict=True))
+    total = prod(comb(len(a) + len(b), len(a)) for a, b in zip(x, y, strict=True))
+    exact = total <= EXACT_UP_TO
+    null = np.zeros(1 if exact else resamples)
+    for a, values, sign in zip(x, pooled, signs, strict=True):
+        n = len(values)
+        if exact:
+            chosen = np.array(list(combinations(range(n), len(a))))
+            in_x = np.zeros((len(chosen), n))
+            np.put_along_axis(in_x, chosen, 1.0, axis=1)
+            differences = np.where(in_x > 0, sign[0], sign[-1]) @ values
+            null = (null[:, None] + differences).ravel()
+        else:
+            orders = np.concatenate(list(_permutations(n, resamples, rng)))
+            null += values[orders] @ sign
+    scale = max(float(np.abs(values).max()) for values in pooled)
+    count = len(pooled)
+    return _two_sided_test(observed / count, null / count, scale, exact)
 
 
 def paired_test(

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import Any
 
 from glassviz import __version__
+from glassviz.compare.early import Restarts
 from glassviz.errors import UsageError
 from glassviz.files import StrPath, check_target, replacing
 from glassviz.ledger import GOAL, Claim, Ledger, Phase, Training, against_published, summarise
 from glassviz.metrics.statistics import Share
 from glassviz.report.html import environment
 from glassviz.report.phrases import ledger as phrases
-from glassviz.report.serialize import cell, flatten
+from glassviz.report.serialize import cell, flatten, plain
 from glassviz.text import escaped
 
 FORMATS = (".md", ".html")
@@ -115,6 +116,28 @@ def training_dict(training: Training) -> dict[str, Any]:
             }
             for kind, each in reached.items()
         },
+    }
+
+
+def restarts_dict(restarts: Restarts) -> dict[str, Any]:
+    """Rules for restarts, and what they say of the running trainings."""
+    return {
+        "goal": restarts.goal,
+        "controller": restarts.controller,
+        "rules": [plain(each) for each in restarts.rules],
+        "running": [
+            {
+                "task": each.training.task,
+                "phase": each.training.phase,
+                "seed": each.training.seed,
+                "path": each.training.path,
+                "steps": each.training.steps,
+                "rule_steps": each.rule and each.rule.steps,
+                "return": each.value,
+                "restart": each.restart,
+            }
+            for each in restarts.advice
+        ],
     }
 
 

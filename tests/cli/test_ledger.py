@@ -99,3 +99,58 @@ def test_the_built_in_rules_can_be_read_and_given_back(tree, tmp_path):
     rules = tmp_path / "phases.toml"
     rules.write_text(invoke("ledger", "--show-phases").stdout)
     assert "3/5" in invoke("ledger", tree, "--phases", rules, "--phase", "1b").output
+
+
+def test_seed_numbers_are_compared_over_phases(tree):
+    for seed in (1, 2, 3):
+        log(tree / "HopperHop_other", seed, [1.0, 100.0 * seed])
+    shown = invoke("ledger", tree, "--seeds", "--task", "hopper-hop").output
+    assert "no evidence that seed numbers matter: p = " in shown and "smallest attainable" in shown
+    told = json.loads(invoke("ledger", tree, "--seeds", "--json").stdout)
+    assert told["phases"] == 2 and {row["seed"] for row in told["rows"]} == {1, 2, 3, 4, 5}
+
+
+def test_phases_are_compared_and_drawn(tree, tmp_path):
+    for seed in (1, 2, 3):
+        log(tree / "HopperHop_other", seed, [1.0, 100.0 * seed, 50.0])
+    out = tmp_path / "compared.svg"
+    shown = invoke("ledger", tree, "--compare", "1b", "other", "-o", out).output
+    assert "1b against other" in shown and "smallest p" in shown and "IQM" in shown
+    assert "the update ratio of other is unknown" in shown
+    assert "P(a training returns more)" in out.read_text()
+    told = json.loads(invoke("ledger", tree, "--compare", "1b,other", "--json").stdout)
+    assert [each["name"] for each in told["at_steps"]["phases"]] == ["1b", "other"]
+    assert told["at_steps"]["steps"] == 750_336 and told["at_updates"] is None
+
+
+def test_a_tree_that_is_not_there_is_no_name_of_a_phase(tree, tmp_path):
+    refused = invoke("ledger", tmp_path / "gone", "--compare", "1b", "other", code=1)
+    assert "no such folder" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--seeds", "--compare", "a,b"], "expected one question, found --seeds and --compare"),
+        (["--at", "5"], "--at is of --seeds and --compare"),
+        (["--compare", "a,b", "--sort", "n"], "--compare has several tables: drop --sort"),
+        (["--early", "--sort", "nothing"], "nothing"),
+        (["--seeds", "--csv"], "--seeds has no --csv"),
+        (["--seeds", "-o", "x.md"], "--seeds writes no file"),
+        (["--compare", "1b", "-o", "x.md"], ".svg"),
+        (["--compare", "1b"], "two different phases"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(tree, arguments, told):
+    assert told in invoke("ledger", tree, *arguments, code=2).output
+
+
+def test_early_signs_and_the_rule_for_restarts_are_printed(tree):
+    shown = invoke("ledger", tree, "--early", "--task", "hopper-hop").output
+    assert re.search(r"250k +return +mppi +3 +3 ", shown)
+    assert "gait verdict and label stability" in " ".join(shown.split())
+    shown = invoke("ledger", tree, "--restart-rule", "--task", "hopper-hop").output
+    assert "restarted" in shown and "wrongly" in shown
+    told = json.loads(invoke("ledger", tree, "--restart-rule", "--json").stdout)
+    assert [rule["steps"] for rule in told["rules"]] == [250_000, 500_000, 1_000_000, 2_000_000]
+    assert json.loads(invoke("ledger", tree, "--early", "--json").stdout)["goal"] == 500

@@ -21,6 +21,7 @@ from glassviz.figures.returns import (
 from glassviz.figures.style import save
 from glassviz.ledger.curves import Curve, Run, grouped, read_run, read_runs
 from tests.helpers.commands import invoke
+from tests.helpers.log_trees import log
 
 HEADER = "step,reward,eval_type,seed"
 
@@ -583,3 +584,59 @@ def test_a_figure_that_fails_half_way_leaves_the_old_one(tmp_path):
 def test_save_refuses_by_itself(folder, tmp_path):
     with pytest.raises(UsageError, match="ends in"):
         save(learning_curves([read_run(folder, "hop")]), tmp_path / "a.bmp")
+
+
+# Phases of the ledger -----------------------------------------------------------------------------
+
+
+def test_a_stopped_seed_is_not_carried_forward_and_half_of_the_seeds_go_on():
+    curves = [evaluated(seed, 0.0, 10.0, 20.0, 30.0) for seed in (1, 2)]
+    stopped = [evaluated(3, 0.0, 100.0, last=100), evaluated(4, 0.0, 90.0, 80.0, last=200)]
+    axes = learning_curves([Run("hop", (*curves, *stopped))], ["pi"]).axes[0]
+    mean = max(axes.lines, key=lambda line: line.get_linewidth())
+    assert mean.get_xdata().tolist() == [0, 100, 200, 300]
+    assert mean.get_ydata().tolist() == [0, 52.5, 40, 30]
+    assert "A seed that has stopped is not carried forward" in curves_caption(
+        [Run("hop", (*curves, *stopped))]
+    )
+    assert "carried" not in curves_caption([Run("hop", tuple(curves))])
+    many = Run("hop", (curves[0], *stopped, evaluated(5, 1.0, 2.0, last=200)))
+    axes = learning_curves([many], ["pi"]).axes[0]
+    mean = max(axes.lines, key=lambda line: line.get_linewidth())
+    assert mean.get_xdata().tolist()[-1] == 200  # one of four goes on
+
+
+def test_goals_are_lines_and_the_bootstrap_is_named():
+    run = Run("hop", tuple(evaluated(seed, 0.0, float(seed)) for seed in range(4)))
+    axes = learning_curves([run], ["pi"], interval="bootstrap", goals=[2.0]).axes[0]
+    assert any(list(line.get_ydata()) == [2.0, 2.0] for line in axes.lines)
+    told = curves_caption([run], interval="bootstrap", goals=[2.0])
+    assert "percentile bootstrap interval" in told and "Dashed: 2." in told
+
+
+def test_a_run_keeps_its_colour_and_another_of_that_colour_is_dashed():
+    curve = evaluated(1, 0.0, 1.0)
+    runs = [Run(name, (curve,), None, "#112233") for name in "ab"] + [Run("c", (curve,))]
+    lines = [
+        line for line in learning_curves(runs, ["pi"]).axes[0].lines if line.get_marker() == "None"
+    ]
+    assert [line.get_color() for line in lines[:2]] == ["#112233", "#112233"]
+    assert [line.get_linestyle() for line in lines] == ["-", "--", "-"]
+
+
+def test_the_command_draws_phases_of_a_tree_in_the_order_of_the_patterns(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    for tag in ("phasez", "phase1b_remote", "phaseg"):
+        for seed in (1, 2):
+            log(tmp_path / "tree" / f"HopperHop_{tag}", seed, [1.0, len(tag) + seed, 3.0])
+    out = tmp_path / "phases.svg"
+    chosen = ["--phase", "1b", "--phase", "z", "--goal", "500", "-o", out]
+    assert "4 seeds of 2 runs" in invoke("curves", tmp_path / "tree", *chosen).output
+    drawn = out.read_text()
+    assert drawn.index("1b (2 seeds)") < drawn.index("z (2 seeds)") and "g (2 seeds)" not in drawn
+    refused = invoke(
+        "curves", tmp_path / "tree", "--phase", "nothing", "-o", out, "--overwrite", code=2
+    )
+    assert "fits 'nothing', found 1b, g and z" in refused.output
+    refused = invoke("curves", tmp_path / "tree", "--statistic", "iqm", "--interval", "t", code=2)
+    assert "--interval t is of the mean" in refused.output
