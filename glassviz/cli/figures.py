@@ -642,10 +642,10 @@ def _phases(
     from glassviz.ledger.curves import runs_of
     from glassviz.text import listed
 
-    ledger = read(trees).where(task=task)
+    ledger = read(trees).where(tasks=[task] if task else ())
     found: dict[str, CurvesOfRun] = {}
     for pattern in patterns or ["*"]:
-        fitting = runs_of(ledger.where(phase=pattern))
+        fitting = runs_of(ledger.where(phases=[pattern]))
         if not fitting:
             known = listed(sorted({each.name for each in ledger.phases}), most=20)
             raise UsageError(

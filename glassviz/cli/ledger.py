@@ -26,10 +26,14 @@ Trees = Annotated[
 def ledger(
     trees: Trees = None,
     task: Annotated[
-        str | None, typer.Option(help="Only this task, such as hopper-hop; a pattern with *.")
+        list[str] | None,
+        typer.Option(help="Only this task, such as hopper-hop; a pattern with *; may be repeated."),
     ] = None,
     phase: Annotated[
-        str | None, typer.Option(help="Only this phase by its canonical name; a pattern with *.")
+        list[str] | None,
+        typer.Option(
+            help="Only this phase by its canonical name; a pattern with *; may be repeated."
+        ),
     ] = None,
     min_steps: Annotated[
         int, typer.Option(help="Only trainings with at least this many environment steps.", min=0)
@@ -152,7 +156,7 @@ def ledger(
             from glassviz.figures import style
 
             style.check_target(out, overwrite)
-        found = read(trees, rules).where(task, phase, min_steps, running)
+        found = read(trees, rules).where(task or (), phase or (), min_steps, running)
         if seeds:
             _seeds(found, measure or "peak", controller, at, sort, brief, to_json)
         elif compare:
@@ -165,7 +169,7 @@ def ledger(
     opt.check_table("ledger", titles, sort, brief, to_json or to_csv)
     if out:
         documents.check_format(out, overwrite)
-    found = read(trees, rules).where(task, phase, min_steps, running)
+    found = read(trees, rules).where(task or (), phase or (), min_steps, running)
     if out:
         from glassviz.environment import command
 

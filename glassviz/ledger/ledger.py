@@ -1,7 +1,7 @@
 """The ledger: trainings in phases, with what each reached."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -240,15 +240,15 @@ class Ledger:
 
     def where(
         self,
-        task: str | None = None,
-        phase: str | None = None,
+        tasks: Collection[str] = (),
+        phases: Collection[str] = (),
         min_steps: int = 0,
         running: bool = False,
     ) -> "Ledger":
         """The ledger of some trainings; phases without one are left out.
 
         Args:
-            task, phase: shell patterns, such as `i10*`.
+            tasks, phases: shell patterns, such as `i10*`, one of which must fit; by default all.
             min_steps: environment steps that a training must have reached.
             running: whether it must be running.
         """
@@ -260,13 +260,15 @@ class Ledger:
                 if each.steps >= min_steps and (each.running or not running)
             )
 
-        phases = tuple(
+        def fits(name: str, patterns: Collection[str]) -> bool:
+            return not patterns or any(fnmatchcase(name, pattern) for pattern in patterns)
+
+        found = tuple(
             replace(each, trainings=kept(each.trainings), set_aside=kept(each.set_aside))
             for each in self.phases
-            if (task is None or fnmatchcase(each.task or "", task))
-            and (phase is None or fnmatchcase(each.name, phase))
+            if fits(each.task or "", tasks) and fits(each.name, phases)
         )
-        return replace(self, phases=tuple(each for each in phases if each.trainings))
+        return replace(self, phases=tuple(each for each in found if each.trainings))
 
 
 @dataclass(frozen=True)

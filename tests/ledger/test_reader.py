@@ -360,6 +360,8 @@ def test_filters_leave_what_they_name(tree, index):
     log(tree / "HopperHop_phaseg", 2, [1.5])
     log(tree / "WalkerRun_phaseh", 1, [1.0])
     found = ledger_of(tree, index)
-    assert [each.task for each in found.where(task="walker-*").phases] == ["walker-run"]
-    assert [each.seed for each in found.where(phase="g", min_steps=2 * STEP).trainings] == [1]
+    assert [each.task for each in found.where(tasks=["walker-*"]).phases] == ["walker-run"]
+    assert [
+        each.seed for each in found.where(phases=["g", "none"], min_steps=2 * STEP).trainings
+    ] == [1]
     assert found.where(running=True).phases == ()
