@@ -15,7 +15,6 @@ from glassviz.agents import config
 from glassviz.agents.glass import LabelRule
 from glassviz.agents.planner import Controller
 from glassviz.compare.graphs import run_graph
-from glassviz.envs.bodies import tasks
 from glassviz.errors import GlassvizError
 from glassviz.metrics.stability import assess
 from glassviz.trace import ARRAYS, Trace
@@ -47,7 +46,6 @@ def test_a_trace_from_before_there_were_checksums_can_be_read(tmp_path):
 
 def test_the_known_words_are_those_of_the_agents():
     assert get_args(Controller) == trace.CONTROLLERS
-    assert set(get_args(config.Task)) <= set(tasks())
     assert get_args(config.Physics) == trace.PHYSICS
     assert get_args(LabelRule) == trace.LABEL_RULES
 

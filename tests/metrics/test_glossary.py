@@ -62,6 +62,9 @@ BOOKKEEPING = {
     *("labelled_runs", "at_hand", "labelled", "episodes_elsewhere", "single_label_label"),
     *("env_steps", "gait_split", "basin_split", "moments"),
     *("touchdowns", "held_from", "patterns"),
+    *("gait_since", "labels_since", "steps", "updates", "k_update", "ratios", "tasks", "phases"),
+    *("trainings", "ranked", "left_out", "permutations", "n", "of", "values", "value"),
+    *("goal", "open", "reached", "before", "restarted"),
 }
 """Sizes and counts, places in time, and what labels are called: nothing to be explained."""
 
